@@ -1,0 +1,74 @@
+"""Labels that a classifying discriminator is given: smoothed, and at times wrong."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.streams import Noise
+
+
+def check_label_noise(name: str, label_noise: float) -> None:
+    """Refuses a flip probability at which labels say nothing, or the opposite of the truth."""
+    if not 0 <= label_noise < 0.5:
+        raise ConfigError(f"{name}: label_noise must be in [0, 0.5), got {label_noise}")
+
+
+def check_real_label(name: str, real_label: float) -> None:
+    """Refuses a smoothed label that no longer says "real"."""
+    if not 0.5 < real_label <= 1:
+        raise ConfigError(f"{name}: real_label must be in (0.5, 1], got {real_label}")
+
+
+def noisy_labels(
+    logits: Tensor, label: float, other: float, label_noise: float, noise: Noise | None
+) -> Tensor:
+    """Returns [B] labels for ``logits``: ``label``, or ``other`` with probability ``label_noise``.
+
+    Nothing is drawn when ``label_noise`` is 0.
+
+    Args:
+        logits: [B].
+        label: the right label.
+        other: the label of the other class.
+        label_noise: probability of a flip, for each sample on its own.
+        noise: random draws of this update; its rows are those of ``logits``.
+    """
+    labels = torch.full_like(logits, label)
+    if label_noise == 0:
+        return labels
+    if noise is None:
+        raise ConfigError(f"label_noise={label_noise} needs the random draws of the update: noise")
+    flipped = noise.uniform().to(logits.device) < label_noise
+    return labels.masked_fill(flipped, other)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Returns the mean of -y log D - (1 - y) log(1 - D) with D = sigmoid(logit), a scalar.
+
+    Each term is a softplus of its own, so that neither rounds to 0 where D is sure of itself.
+
+    Args:
+        logits: [B].
+        labels: [B] in [0, 1].
+    """
+    return (labels * F.softplus(-logits) + (1 - labels) * F.softplus(logits)).mean()
+
+
+def classification_loss(
+    real_logits: Tensor,
+    fake_logits: Tensor,
+    real_label: float,
+    label_noise: float,
+    noise: Noise | None,
+) -> Tensor:
+    """Returns the discriminator's loss of Goodfellow et al. 2014, a scalar; log 4 at logits of 0.
+
+    -E[log D(x)] - E[log(1 - D(G(z)))], with the labels smoothed and flipped as asked for.
+    The flips of the reals are drawn before those of the fakes.
+    """
+    real_labels = noisy_labels(real_logits, real_label, 0.0, label_noise, noise)
+    fake_labels = noisy_labels(fake_logits, 0.0, real_label, label_noise, noise)
+    return cross_entropy(real_logits, real_labels) + cross_entropy(fake_logits, fake_labels)

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from torch import nn
+
+from ganforge.errors import ConfigError
+
+
+def _instance(channels: int) -> nn.Module:
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+def _layer(channels: int) -> nn.Module:
+    return nn.GroupNorm(1, channels)
+
+
+# "layer" is the layer normalization of Gulrajani et al. 2017 (arXiv:1704.00028): each image over
+# all its channels and places, with a gain and bias for each channel. That is GroupNorm with one
+# group; a LayerNorm over channels alone would normalize every place on its own and lose contrast,
+# and nn.LayerNorm over [C, H, W] would tie the weights to one image size.
+NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
+    "batch": nn.BatchNorm2d,
+    "instance": _instance,
+    "layer": _layer,
+}
+
+
+def check_norm(name: str, norm: str) -> None:
+    """Refuses a normalization that isn't one of :data:`NORMALIZATIONS` or "none"."""
+    if norm != "none" and norm not in NORMALIZATIONS:
+        legal = ", ".join([*NORMALIZATIONS, "none"])
+        raise ConfigError(f"{name}: norm must be one of {legal}; got {norm!r}")
+
+
+def normalization(norm: str, channels: int) -> list[nn.Module]:
+    """Returns the layer to put behind a convolution of ``channels``: one module, or none.
+
+    Args:
+        norm: a key of :data:`NORMALIZATIONS`, or "none".
+        channels: C of the features [B, C, H, W].
+    """
+    return [] if norm == "none" else [NORMALIZATIONS[norm](channels)]

@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.input_gradient import input_gradient, norm
+from ganforge.regularizers.regularizer import Critic, Regularizer
+from ganforge.streams import Noise
+
+
+class GradientPenalty(Regularizer):
+    """E[(|grad D(y)| - target)^2] at y between a real and a generated image.
+
+    Gulrajani et al. 2017, arXiv:1704.00028: two-sided, y = alpha x + (1 - alpha) G(z) with one
+    alpha ~ U[0, 1) for each pair.
+
+    Args:
+        weight: the paper's lambda.
+        every: apply at every n-th update of the discriminator, n times as strongly.
+        target: the norm that the gradient is drawn to, above 0.
+    """
+
+    def __init__(self, weight: float = 10.0, every: int = 1, target: float = 1.0) -> None:
+        super().__init__(weight, every)
+        if not target > 0:
+            raise ConfigError(f"GradientPenalty: target must be above 0, got {target}")
+        self.target = target
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
+        """Returns E[(|grad D(y)| - target)^2], a scalar, for data [B, ...] of any shape."""
+        alpha = noise.uniform(*(1,) * (real.ndim - 1)).to(real)
+        between = torch.lerp(fake, real, alpha)
+        return (norm(input_gradient(critic, between)) - self.target).square().mean()
+
+    def check(self, player: nn.Module) -> None:
+        """Raises ConfigError when ``player`` normalizes over the batch."""
+        for name, module in player.named_modules():
+            if isinstance(module, _BatchNorm):
+                raise ConfigError(
+                    f"gradient_penalty: the discriminator has {type(module).__name__} ({name}). "
+                    "The penalty holds each image's own gradient, and batch normalization makes "
+                    "an image's logit depend on the whole batch. Take network=dcgan_layer_norm or "
+                    "network.discriminator.norm=layer (or instance, none)."
+                )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from ganforge.regularizers.input_gradient import input_gradient, squared_norm
+from ganforge.regularizers.regularizer import Critic, Regularizer
+from ganforge.streams import Noise
+
+
+class R1(Regularizer):
+    """1/2 E[|grad D(x)|^2], the squared gradient at real images.
+
+    Mescheder et al. 2018, arXiv:1801.04406. The half is part of the penalty, so that ``weight`` is
+    the paper's gamma.
+
+    Args:
+        weight: the paper's gamma.
+        every: apply at every n-th update of the discriminator, n times as strongly.
+    """
+
+    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
+        """Returns 1/2 E[|grad D(x)|^2], a scalar, for data [B, ...] of any shape."""
+        return squared_norm(input_gradient(critic, real)).mean() / 2

@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.regularizer import Regularizer
+
+
+class WeightClip(Regularizer):
+    """Keeps every weight of the critic in [-bound, bound], so that it stays Lipschitz.
+
+    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. Biases and normalization weights are
+    clipped with the rest, as there. It is a constraint, not a penalty: it has no weight, and holds
+    after each of the critic's updates.
+
+    Args:
+        bound: the paper's c, above 0.
+    """
+
+    def __init__(self, bound: float = 0.01) -> None:
+        super().__init__()
+        if not bound > 0:
+            raise ConfigError(f"WeightClip: bound must be above 0, got {bound}")
+        self.bound = bound
+
+    @torch.no_grad()
+    def constrain(self, player: nn.Module) -> None:
+        """Clamps the parameters of ``player`` in place."""
+        for parameter in player.parameters():
+            parameter.clamp_(-self.bound, self.bound)

@@ -1,0 +1,103 @@
+"""Learning-rate schedules: pure functions from the number of generator updates to a factor.
+
+They have no state, so there is nothing to save or to step: a resumed run asks for the same value.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ganforge.errors import ConfigError
+
+
+def warmup_factor(step: int, warmup: int) -> float:
+    """Returns the linear ramp (step + 1) / warmup up to 1: step 0 already learns."""
+    return min(1.0, (step + 1) / warmup) if warmup else 1.0
+
+
+def decay_progress(step: int, begin: int, total: int) -> float:
+    """Returns how much of the decay from ``begin`` to ``total`` is done, in [0, 1]."""
+    return min(1.0, max(0.0, (step - begin) / (total - begin)))
+
+
+class Constant:
+    """The rate itself, after a linear warm-up.
+
+    Args:
+        warmup: generator updates until the full rate.
+    """
+
+    def __init__(self, warmup: int = 0) -> None:
+        _check_warmup("Constant", warmup)
+        self.warmup = warmup
+
+    def __call__(self, step: int) -> float:
+        """Returns the factor on the learning rate of generator update ``step``, from 0."""
+        return warmup_factor(step, self.warmup)
+
+
+class LinearDecay:
+    """The rate itself up to ``start``, then a straight line down to ``final`` at ``total``.
+
+    Args:
+        total: generator updates of the run; after them the factor stays at ``final``.
+        start: update at which the decay begins; never before the end of the warm-up.
+        final: factor at ``total``, in [0, 1].
+        warmup: generator updates until the full rate.
+    """
+
+    def __init__(self, total: int, start: int = 0, final: float = 0.0, warmup: int = 0) -> None:
+        _check_decay("LinearDecay", total, final, warmup)
+        if not 0 <= start < total:
+            raise ConfigError(f"LinearDecay: start must be in [0, total={total}), got {start}")
+        self.total = total
+        self.start = start
+        self.final = final
+        self.warmup = warmup
+
+    def __call__(self, step: int) -> float:
+        """Returns the factor on the learning rate of generator update ``step``, from 0."""
+        progress = decay_progress(step, max(self.start, self.warmup), self.total)
+        return warmup_factor(step, self.warmup) * (1 - progress * (1 - self.final))
+
+
+class CosineDecay:
+    """Half a cosine from 1 at the end of the warm-up down to ``final`` at ``total``.
+
+    Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
+
+    Args:
+        total: generator updates of the run; after them the factor stays at ``final``.
+        final: factor at ``total``, in [0, 1].
+        warmup: generator updates until the full rate.
+    """
+
+    def __init__(self, total: int, final: float = 0.0, warmup: int = 0) -> None:
+        _check_decay("CosineDecay", total, final, warmup)
+        self.total = total
+        self.final = final
+        self.warmup = warmup
+
+    def __call__(self, step: int) -> float:
+        """Returns the factor on the learning rate of generator update ``step``, from 0."""
+        progress = decay_progress(step, self.warmup, self.total)
+        height = (1 + math.cos(math.pi * progress)) / 2
+        return warmup_factor(step, self.warmup) * (self.final + (1 - self.final) * height)
+
+
+def _check_warmup(name: str, warmup: int) -> None:
+    if warmup < 0:
+        raise ConfigError(f"{name}: warmup must be at least 0, got {warmup}")
+
+
+def _check_decay(name: str, total: int, final: float, warmup: int) -> None:
+    _check_warmup(name, warmup)
+    if total < 1:
+        raise ConfigError(
+            f"{name}: total must be at least 1, got {total}; a decaying rate needs to know the "
+            "run's length, trainer.max_steps"
+        )
+    if not 0 <= final <= 1:
+        raise ConfigError(f"{name}: final must be in [0, 1], got {final}")
+    if warmup >= total:
+        raise ConfigError(f"{name}: warmup must be below total={total}, got {warmup}")
