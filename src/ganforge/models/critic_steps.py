@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from ganforge.errors import ConfigError
+
+
+class BoostedCriticSteps:
+    """Critic steps of the WGAN authors' own code (Arjovsky et al. 2017, arXiv:1701.07875).
+
+    The critic is brought near its optimum over the first generator updates and again now and then,
+    so that its gradient is that of the Wasserstein distance.
+
+    Args:
+        steps: critic updates in an ordinary step.
+        boosted: critic updates in a boosted step.
+        first: the first steps, all boosted.
+        period: every period-th step is boosted too.
+    """
+
+    def __init__(
+        self, steps: int = 5, boosted: int = 100, first: int = 25, period: int = 500
+    ) -> None:
+        for name, value in [("steps", steps), ("boosted", boosted), ("period", period)]:
+            if value < 1:
+                raise ConfigError(f"critic_steps.{name} must be at least 1, got {value}")
+        if first < 0:
+            raise ConfigError(f"critic_steps.first must be at least 0, got {first}")
+        self.steps = steps
+        self.boosted = boosted
+        self.first = first
+        self.period = period
+
+    def __call__(self, iteration: int) -> int:
+        """Returns the critic updates of the step after ``iteration`` finished ones."""
+        boosted = iteration < self.first or iteration % self.period == 0
+        return self.boosted if boosted else self.steps

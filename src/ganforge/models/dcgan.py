@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from torch import nn
+
+from ganforge.models.gan import GAN, refuse
+
+
+class DCGAN(GAN):
+    """Deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434).
+
+    The plain game between two convolutional networks.
+    """
+
+    def check(self) -> None:
+        """Refuses a player without convolutions."""
+        kinds = (nn.Conv2d, nn.ConvTranspose2d)
+        for player in (self.generator, self.discriminator):
+            if not any(isinstance(layer, kinds) for layer in player.modules()):
+                raise refuse(
+                    "model=dcgan",
+                    f"{type(player).__name__} has no convolution, and DCGAN is the convolutional game",
+                    "network=dcgan, or model=gan, which takes any pair",
+                )

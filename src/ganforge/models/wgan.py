@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+from ganforge.models.gan import GAN, refuse
+from ganforge.models.sigmoid import ends_in_sigmoid
+
+
+class WGAN(GAN):
+    """Wasserstein GAN with weight clipping (Arjovsky et al. 2017, arXiv:1701.07875).
+
+    The critic approximates the Wasserstein-1 distance by a difference of means; clipped weights
+    keep it Lipschitz. Its output is a real number, never a probability.
+    """
+
+    def check(self) -> None:
+        """Refuses a critic with a sigmoid output."""
+        if ends_in_sigmoid(self.discriminator):
+            raise refuse(
+                "model=wgan",
+                "the critic ends in a sigmoid, but it estimates a distance, not a probability",
+                "a network that returns raw logits",
+            )

@@ -1,0 +1,100 @@
+"""Counter-seeded randomness: every draw is a function of where the run stands, never of its past.
+
+A run that is killed and resumed, or split over several processes, therefore draws the same numbers
+as one that was left alone.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+_MASK = (1 << 64) - 1
+
+
+def mix(*keys: int) -> int:
+    """Hashes integer counters into one seed in [0, 2^63), by a chain of splitmix64 finalizers."""
+    state = 0
+    for key in keys:
+        state = (state ^ (key & _MASK)) + 0x9E3779B97F4A7C15 & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state >> 1
+
+
+class Noise:
+    """The random draws of one update, in their order.
+
+    Numbers belong to the global batch: row ``j`` goes to rank ``j % world``, the same rule by which
+    real images are dealt out. Every rank draws the whole global batch and keeps its rows, so that
+    N processes see what one process would have seen.
+
+    Args:
+        seed: what :func:`mix` made of the run's seed and counters.
+        rows: rows of this process's batch, B.
+        device: where the numbers are drawn and returned.
+        rank: index of this process.
+        world: number of processes.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        rows: int,
+        device: torch.device | str = "cpu",
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.seed = seed
+        self.batch_rows = rows
+        self.device = torch.device(device)
+        self.rank = rank
+        self.world = world
+        self._kept = slice(None)
+        self._generator = torch.Generator(self.device).manual_seed(seed)
+
+    @property
+    def rows(self) -> int:
+        """Rows that each draw returns."""
+        return len(range(self.batch_rows)[self._kept])
+
+    def split(self, parts: int) -> list[Noise]:
+        """Returns ``parts`` streams which together return the rows of this one, in order.
+
+        Each restarts at the first draw: split a stream before drawing from it.
+        """
+        bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
+        pieces = []
+        for start, stop in itertools.pairwise(bounds):
+            piece = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
+            piece._kept = slice(start, stop)
+            pieces.append(piece)
+        return pieces
+
+    def normal(self, *shape: int) -> Tensor:
+        """Returns [rows, *shape] from N(0, 1)."""
+        size = (self.batch_rows * self.world, *shape)
+        return self._own(torch.randn(size, generator=self._generator, device=self.device))
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Returns [rows, *shape] from U[0, 1)."""
+        size = (self.batch_rows * self.world, *shape)
+        return self._own(torch.rand(size, generator=self._generator, device=self.device))
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Returns [rows, *shape] of int64, uniform over 0 ... high - 1."""
+        size = (self.batch_rows * self.world, *shape)
+        draws = torch.randint(high, size, generator=self._generator, device=self.device)
+        return self._own(draws)
+
+    def _own(self, draws: Tensor) -> Tensor:
+        return draws[self.rank :: self.world][self._kept]
+
+
+def split_rows(tensor: Tensor, parts: int) -> list[Tensor]:
+    """Splits [B, ...] into the same pieces as :meth:`Noise.split`."""
+    bounds = [round(i * len(tensor) / parts) for i in range(parts + 1)]
+    return [tensor[start:stop] for start, stop in itertools.pairwise(bounds)]
