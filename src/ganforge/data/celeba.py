@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from torchvision import datasets
+
+from ganforge.data.entries import Entries, open_entries
+from ganforge.data.files import FileSource
+from ganforge.data.image_data import ImageDataModule
+from ganforge.data.origin import Origin
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+
+_IMAGES = "img_align_celeba"
+_PARTITION = "list_eval_partition.txt"
+_CROP = 178  # the width of the aligned images, 178x218
+
+
+class CelebA(ImageDataModule):
+    """CelebA, aligned (Liu et al. 2015, arXiv:1411.7766): 202,599 faces, 178x218 RGB.
+
+    The central 178x178 are resized. Its train and validation parts, 182,637 faces, are trained
+    on, the 19,962 of its test part are held out; without the file that says which is which, all
+    are trained on. Labels are not served.
+
+    Args:
+        root: where ``img_align_celeba/`` or its zip lies, itself or under ``celeba/``; None for a
+            download into the cache.
+        name: what runs and tables call the data set.
+        image_size: side of the resized images.
+        channels: 3, or 1 for grey.
+        num_classes: 0.
+        batch_size: images of one critic update, over all processes.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        seed: the run's seed.
+        mirror: flip images at random.
+        max_images: train on that many images only.
+        in_memory: true decodes everything at the start, which takes minutes and then costs nothing.
+        memory_limit_mb: up to where "auto" does so.
+        max_unreadable: unreadable files that are skipped.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        name: str = "celeba",
+        image_size: int = 64,
+        channels: int = 3,
+        num_classes: int = 0,
+        batch_size: int = 64,
+        workers: int | None = None,
+        seed: int = 0,
+        mirror: bool = True,
+        max_images: int | None = None,
+        in_memory: bool | str = "auto",
+        memory_limit_mb: int = 4096,
+        max_unreadable: int = 10,
+    ) -> None:
+        super().__init__(
+            name,
+            image_size,
+            channels,
+            num_classes,
+            batch_size,
+            workers,
+            seed,
+            mirror,
+            max_images,
+            in_memory,
+            memory_limit_mb,
+        )
+        self.root = root
+        self.max_unreadable = max_unreadable
+        files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITION}")
+        self.origin = Origin("celeba", files, _present, _download, _ADVICE)
+
+    def prepare_data(self) -> None:
+        """Downloads the files where they are missing."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits, or the train split alone where no partition is given."""
+        path = _images_path(self.origin.folder(self.root))
+        if path is None:
+            raise self.origin.missing(self.root)
+        entries = open_entries(path)
+        held_out = _held_out(path.parent / _PARTITION)
+        named: dict[str, list[str]] = {"train": [], "test": []}
+        for name in entries.names:
+            named["test" if Path(name).name in held_out else "train"].append(name)
+        return {split: self._source(entries, names) for split, names in named.items() if names}
+
+    def _source(self, entries: Entries, names: list[str]) -> FileSource:
+        return FileSource(
+            entries, names, self.image_size, self.channels, None, _CROP, self.max_unreadable
+        )
+
+
+_ADVICE = "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
+
+
+def _images_path(root: Path) -> Path | None:
+    for folder in (root / "celeba", root):
+        for path in (folder / _IMAGES, folder / f"{_IMAGES}.zip"):
+            if path.exists():
+                return path
+    return None
+
+
+def _present(root: Path) -> bool:
+    return _images_path(root) is not None
+
+
+def _download(root: Path) -> None:
+    datasets.CelebA(str(root), download=True)
+
+
+def _held_out(path: Path) -> frozenset[str]:
+    """Reads ``name part`` lines: 0 train, 1 validation, 2 test."""
+    if not path.is_file():
+        return frozenset()
+    rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
+    if any(len(row) != 2 for row in rows):
+        raise DataError(f"{path} is damaged: expected lines such as 000001.jpg 0")
+    return frozenset(name for name, part in rows if part == "2")

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from torchvision import datasets
+
+from ganforge.data.image_data import ImageDataModule
+from ganforge.data.images import resize, with_channels
+from ganforge.data.origin import Origin
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import DataError
+
+_FOLDER = "cifar-10-batches-py"
+_ARCHIVE = "cifar-10-python.tar.gz"
+
+
+class CIFAR10(ImageDataModule):
+    """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 photographs of 10 classes, 32x32 RGB.
+
+    Args:
+        root: where torchvision's files lie; None for a download into the cache.
+        name: what runs and tables call the data set.
+        image_size: 32 for the images as they are; others are resized.
+        channels: 3, or 1 for grey.
+        num_classes: 10.
+        batch_size: images of one critic update, over all processes.
+        workers: loader processes; 0 is the quickest.
+        seed: the run's seed.
+        mirror: flip images at random.
+        max_images: train on that many images only.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        name: str = "cifar10",
+        image_size: int = 32,
+        channels: int = 3,
+        num_classes: int = 10,
+        batch_size: int = 64,
+        workers: int = 0,
+        seed: int = 0,
+        mirror: bool = False,
+        max_images: int | None = None,
+    ) -> None:
+        super().__init__(
+            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+        )
+        self.root = root
+        self.origin = Origin(
+            "cifar10", (f"{_ARCHIVE} or {_FOLDER}/",), _present, _download, _ADVICE
+        )
+
+    def prepare_data(self) -> None:
+        """Downloads the files where they are missing."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits."""
+        folder = self.origin.folder(self.root)
+        if not _present(folder):
+            raise self.origin.missing(self.root)
+        return {
+            "train": self._split(folder, datasets.CIFAR10.train_list),
+            "test": self._split(folder, datasets.CIFAR10.test_list),
+        }
+
+    def _split(self, folder: Path, files: list[list[str]]) -> MemorySource:
+        images, labels = [], []
+        for content in _contents(folder, files):
+            batch = pickle.loads(content, encoding="latin1")
+            images.append(torch.from_numpy(np.asarray(batch["data"])).view(-1, 3, 32, 32))
+            labels += batch["labels"]
+        sized = resize(torch.cat(images), self.image_size)
+        return MemorySource(with_channels(sized, self.channels), torch.tensor(labels))
+
+
+_ADVICE = "For CIFAR-10 as image files use data=folder data.path=PATH data.image_size=32."
+
+
+def _present(root: Path) -> bool:
+    names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
+    unpacked = all((root / _FOLDER / name).is_file() for name in names)
+    return unpacked or (root / _ARCHIVE).is_file()
+
+
+def _download(root: Path) -> None:
+    datasets.CIFAR10(str(root), download=True)
+
+
+def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
+    """Reads the batch files, unpacked or from the archive, and refuses any but the original ones.
+
+    The checksum comes first because a pickle may run code.
+    """
+    try:
+        if (root / _FOLDER).is_dir():
+            found = [(root / _FOLDER / name).read_bytes() for name, _ in files]
+        else:
+            found = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
+    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
+        raise DataError(f"data=cifar10: {root} cannot be read: {error}") from error
+    for content, (name, md5) in zip(found, files, strict=True):
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise DataError(f"data=cifar10: {name} under {root} is damaged: its checksum is wrong")
+    return found
+
+
+def _members(path: Path, names: list[str]) -> list[bytes]:
+    with tarfile.open(path) as archive:
+        opened = [archive.extractfile(name) for name in names]
+        return [member.read() for member in opened if member is not None]

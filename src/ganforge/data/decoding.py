@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+
+
+def decode(data: bytes, image_size: int, channels: int, crop: int | None = None) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of an encoded image of any size and colour mode.
+
+    It is turned upright by its EXIF orientation, cut to the central square, and resized with an
+    antialiased filter; transparency is laid on white unless ``channels`` has alpha.
+
+    Args:
+        data: an encoded image: PNG, JPEG, WebP, ...
+        image_size: side of the result.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        crop: side of the central square in the image's own pixels; None for its shorter side.
+
+    Raises:
+        Exception: of any kind, by the decoders, on damaged data.
+    """
+    with Image.open(io.BytesIO(data)) as opened:
+        upright = ImageOps.exif_transpose(opened)
+        image = _in_mode(upright, MODES[channels])
+    side = min(image.size) if crop is None else min(crop, *image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    box = (left, top, left + side, top + side)
+    if side == image_size:
+        image = image.crop(box)
+    else:
+        image = image.resize((image_size, image_size), Image.Resampling.LANCZOS, box=box)
+    pixels = torch.from_numpy(np.array(image))
+    return pixels.view(image_size, image_size, channels).permute(2, 0, 1).contiguous()
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    if image.mode.startswith("I"):  # 16 bits, of which a conversion would clip the upper half
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    if image.has_transparency_data and not mode.endswith("A"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == mode else image.convert(mode)

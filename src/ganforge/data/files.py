@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from ganforge.data.decoding import decode
+from ganforge.data.entries import Entries
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+
+class FileSource(ImageSource):
+    """Encoded images, decoded when they are read.
+
+    An unreadable file is reported once and replaced by the next readable one; decoding everything
+    into memory leaves it out.
+
+    Args:
+        entries: reads encoded images.
+        names: which of them, in order.
+        image_size: side of the square images.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        labels: int64 [N], or None.
+        crop: side of the central square that is cut out first; None for the shorter side.
+        max_unreadable: unreadable files that are skipped before DataError is raised.
+    """
+
+    def __init__(
+        self,
+        entries: Entries,
+        names: list[str],
+        image_size: int,
+        channels: int,
+        labels: Tensor | None = None,
+        crop: int | None = None,
+        max_unreadable: int = 10,
+    ) -> None:
+        self.entries = entries
+        self.names = names
+        self.image_size = image_size
+        self.channels = channels
+        self.labels = labels
+        self.crop = crop
+        self.max_unreadable = max_unreadable
+        self.shape = (channels, image_size, image_size)
+        self.unreadable: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, C, H, W], decoded from the files at ``indices``."""
+        return torch.stack([self._readable(index) for index in indices.tolist()])
+
+    def subset(self, indices: Tensor) -> FileSource:
+        """Returns a source of the files at ``indices``."""
+        return FileSource(
+            self.entries,
+            [self.names[index] for index in indices.tolist()],
+            self.image_size,
+            self.channels,
+            None if self.labels is None else self.labels[indices],
+            self.crop,
+            self.max_unreadable,
+        )
+
+    def decoded(self) -> MemorySource:
+        """Returns all readable images as one tensor, decoded by as many threads as processors."""
+        images = torch.empty((len(self), *self.shape), dtype=torch.uint8)
+        kept = torch.zeros(len(self), dtype=torch.bool)
+
+        def fill(index: int) -> None:
+            image = self._attempt(index)
+            if image is not None:
+                images[index] = image
+                kept[index] = True
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(fill, range(len(self))):
+                pass
+        if not kept.any():
+            raise DataError(self._report("all images are unreadable"))
+        if kept.all():
+            return MemorySource(images, self.labels)
+        return MemorySource(images[kept], None if self.labels is None else self.labels[kept])
+
+    def _readable(self, index: int) -> Tensor:
+        for distance in range(len(self)):
+            image = self._attempt((index + distance) % len(self))
+            if image is not None:
+                return image
+        raise DataError(self._report("all images are unreadable"))
+
+    def _attempt(self, index: int) -> Tensor | None:
+        name = self.names[index]
+        if name in self.unreadable:
+            return None
+        try:
+            return decode(self.entries.read(name), self.image_size, self.channels, self.crop)
+        except Exception as error:  # decoders raise what they like on damaged data
+            self.unreadable[name] = str(error).split("\n")[0] or type(error).__name__
+        _log.warning("skipped unreadable image %s: %s", name, self.unreadable[name])
+        if len(self.unreadable) > self.max_unreadable:
+            raise DataError(
+                self._report(f"over max_unreadable={self.max_unreadable} images are unreadable")
+            )
+        return None
+
+    def _report(self, fault: str) -> str:
+        listed = [f"  {name}: {reason}" for name, reason in list(self.unreadable.items())[:10]]
+        return "\n".join([f"{fault} of {len(self)}:", *listed])

@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import hashlib
+import os
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+
+from ganforge.data.files import FileSource
+from ganforge.data.order import Deal, Progress, check_divisible
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.data.stream import Batches, TrainingStream
+from ganforge.errors import ConfigError, DataError
+
+SPLITS = ("train", "test")
+_REALS = 0x7265616C  # seed of the fixed order in which `reals` are taken
+_DECODED_AT_START = 100_000  # files beyond which a start would wait minutes for decoding
+
+
+class ImageDataModule(LightningDataModule):
+    """Images of one data set: an endless training stream, and fixed reals to compare with.
+
+    A subclass says in :meth:`load` where its images come from, and in ``prepare_data`` how they
+    are downloaded.
+
+    Args:
+        name: what runs and tables call the data set.
+        image_size: side of the square images.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        num_classes: number of labels; 0 for unlabelled data.
+        batch_size: images of one critic update, over all processes and before accumulation.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        seed: the run's seed, which decides the order and the flips.
+        mirror: flip each training image from left to right with probability 1/2.
+        max_images: train on that many images only, None for all.
+        in_memory: "auto" keeps decoded image files in memory up to ``memory_limit_mb``.
+        memory_limit_mb: see ``in_memory``.
+    """
+
+    name: str
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int,
+        channels: int,
+        num_classes: int = 0,
+        batch_size: int = 64,
+        workers: int | None = 0,
+        seed: int = 0,
+        mirror: bool = False,
+        max_images: int | None = None,
+        in_memory: bool | str = "auto",
+        memory_limit_mb: int = 4096,
+    ) -> None:
+        super().__init__()
+        _at_least("image_size", image_size, 4)
+        _at_least("num_classes", num_classes, 0)
+        _at_least("batch_size", batch_size, 1)
+        _at_least("workers", workers or 0, 0)
+        _at_least("max_images", 2 if max_images is None else max_images, 2)
+        _at_least("memory_limit_mb", memory_limit_mb, 0)
+        if channels not in (1, 2, 3, 4):
+            raise ConfigError(f"channels must be 1, 2, 3 or 4, got {channels}")
+        if in_memory not in (True, False, "auto"):
+            raise ConfigError(f"in_memory must be auto, true or false, got {in_memory!r}")
+        self.name = name
+        self.image_size = image_size
+        self.channels = channels
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.workers = workers or 0
+        self.seed = seed
+        self.mirror = mirror
+        self.max_images = max_images
+        self.in_memory = in_memory
+        self.memory_limit_mb = memory_limit_mb
+        self._workers_chosen = workers is not None
+        self._sources: dict[str, ImageSource] = {}
+        self._reals_orders: dict[str, Tensor] = {}
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the sources ``train`` and, where there are held-out images, ``test``."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Makes both splits ready and refuses a data set that is unfit for what was asked."""
+        if self._sources:
+            return
+        sources = {split: self._placed(source) for split, source in self.load().items()}
+        if "train" not in sources:
+            raise DataError(f"data={self.name} has no training images")
+        train = sources["train"]
+        if self.max_images is not None and self.max_images < len(train):
+            sources["train"] = train = train.subset(_fixed_order(len(train))[: self.max_images])
+        self._check(train)
+        if isinstance(train, FileSource) and not self._workers_chosen:
+            self.workers = min(4, os.cpu_count() or 1)
+        self._sources = sources
+
+    def size(self, split: str = "train") -> int:
+        """Returns the number of images in ``split``; 0 for a split that the data does not have."""
+        self._check_split(split)
+        return len(self._sources[split]) if split in self._sources else 0
+
+    def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Returns n images of a fixed shuffled order, the same for every seed, never augmented.
+
+        Args:
+            n: how many; fewer are returned where the split ends.
+            split: "train" or "test".
+            start: place of the first one in that order.
+
+        Returns:
+            uint8 [n, C, H, W] in 0..255, and int64 [n] labels or None.
+        """
+        if self.size(split) == 0:
+            raise DataError(f"data={self.name} has no {split} images")
+        source = self._sources[split]
+        if split not in self._reals_orders:
+            self._reals_orders[split] = _fixed_order(len(source))
+        indices = self._reals_orders[split][start : start + n]
+        return source.read(indices), None if source.labels is None else source.labels[indices]
+
+    def fingerprint(self, split: str = "train") -> str:
+        """Returns 16 hex digits that tell these images from others: of their number and a sample.
+
+        It names cached statistics and classifiers, and costs the reading of 64 images.
+        """
+        images, labels = self.reals(64, split)
+        digest = hashlib.sha256(f"{self.size(split)} {self.num_classes} {images.shape}".encode())
+        digest.update(images.numpy().tobytes())
+        if labels is not None:
+            digest.update(labels.numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+    def train_dataloader(self) -> TrainingStream:
+        """Returns the endless stream: one item holds the images of one training step.
+
+        It starts, whenever it is iterated, at the ``images_seen`` of the trainer's module.
+        """
+        self.setup("fit")
+        assert self.trainer is not None
+        check_divisible(self.batch_size, self.trainer.world_size)
+        source = self._sources["train"]
+        if self.workers == 0 and isinstance(source, MemorySource):
+            source = source.on(self.trainer.lightning_module.device)
+        batches = Batches(source, self.seed, self.mirror)
+        deal = Deal(self.batch_size, self._progress)
+        return TrainingStream(batches, deal, self.workers, torch.cuda.is_available())
+
+    def _progress(self) -> Progress:
+        trainer = self.trainer
+        assert trainer is not None
+        module = trainer.lightning_module
+        return Progress(
+            images_seen=int(module.images_seen),  # type: ignore[arg-type]
+            iteration=int(module.iteration),  # type: ignore[arg-type]
+            critic_steps_at=module.critic_steps_at,  # type: ignore[arg-type]
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+        )
+
+    def _placed(self, source: ImageSource) -> ImageSource:
+        """Decodes image files into memory where that was asked for, or pays."""
+        if not isinstance(source, FileSource) or self.in_memory is False:
+            return source
+        size = len(source) * self.channels * self.image_size**2
+        fits = size <= self.memory_limit_mb * 2**20 and len(source) <= _DECODED_AT_START
+        return source.decoded() if self.in_memory is True or fits else source
+
+    def _check(self, train: ImageSource) -> None:
+        expected = (self.channels, self.image_size, self.image_size)
+        if train.shape != expected:
+            raise DataError(f"data={self.name} gives images {train.shape}, not {expected}")
+        if len(train) < 2:
+            raise DataError(
+                f"data={self.name} holds {len(train)} training image: at least 2 are needed"
+            )
+        if self.batch_size > len(train):
+            raise DataError(
+                f"batch_size={self.batch_size} is larger than the {len(train)} training images of "
+                f"data={self.name}: set data.batch_size={len(train)} or less"
+            )
+
+    def _check_split(self, split: str) -> None:
+        if split not in SPLITS:
+            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        self.setup()
+
+
+def _fixed_order(count: int) -> Tensor:
+    return torch.randperm(count, generator=torch.Generator().manual_seed(_REALS))
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")

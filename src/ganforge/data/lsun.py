@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ganforge.data.entries import Entries
+from ganforge.data.files import FileSource
+from ganforge.data.image_data import ImageDataModule
+from ganforge.data.origin import Origin
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+
+_ADVICE = (
+    "LSUN is not downloaded for you: get the lmdb folder with the scripts of "
+    "https://github.com/fyu/lsun and unpack it."
+)
+_PARTS = {"train": "train", "test": "val"}
+
+
+class LSUN(ImageDataModule):
+    """One category of LSUN (Yu et al. 2015, arXiv:1506.03365): up to millions of photographs, RGB.
+
+    Their central squares are resized. The validation part, 300 images, is held out.
+
+    Args:
+        root: folder of ``CATEGORY_train_lmdb/`` and ``CATEGORY_val_lmdb/``.
+        category: bedroom, church_outdoor, cat, ...
+        name: what runs and tables call the data set.
+        image_size: side of the resized images.
+        channels: 3, or 1 for grey.
+        num_classes: 0.
+        batch_size: images of one critic update, over all processes.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        seed: the run's seed.
+        mirror: flip images at random.
+        max_images: train on that many images only.
+        in_memory: true decodes everything at the start.
+        memory_limit_mb: up to where "auto" does so.
+        max_unreadable: unreadable images that are skipped.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        category: str = "bedroom",
+        name: str = "lsun",
+        image_size: int = 64,
+        channels: int = 3,
+        num_classes: int = 0,
+        batch_size: int = 64,
+        workers: int | None = None,
+        seed: int = 0,
+        mirror: bool = True,
+        max_images: int | None = None,
+        in_memory: bool | str = "auto",
+        memory_limit_mb: int = 4096,
+        max_unreadable: int = 10,
+    ) -> None:
+        super().__init__(
+            name,
+            image_size,
+            channels,
+            num_classes,
+            batch_size,
+            workers,
+            seed,
+            mirror,
+            max_images,
+            in_memory,
+            memory_limit_mb,
+        )
+        self.root = root
+        self.category = category
+        self.max_unreadable = max_unreadable
+        files = tuple(f"{category}_{part}_lmdb/data.mdb" for part in _PARTS.values())
+        self.origin = Origin("lsun", files, self._present, None, _ADVICE)
+
+    def prepare_data(self) -> None:
+        """Refuses a root without the category."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the train split, and the held-out one where it is there."""
+        root = self.origin.folder(self.root)
+        if not self._present(root):
+            raise self.origin.missing(self.root)
+        paths = {split: root / f"{self.category}_{part}_lmdb" for split, part in _PARTS.items()}
+        return {split: self._source(path) for split, path in paths.items() if path.is_dir()}
+
+    def _present(self, root: Path) -> bool:
+        return (root / f"{self.category}_train_lmdb" / "data.mdb").is_file()
+
+    def _source(self, path: Path) -> FileSource:
+        entries = LmdbEntries(path)
+        return FileSource(
+            entries,
+            entries.names,
+            self.image_size,
+            self.channels,
+            max_unreadable=self.max_unreadable,
+        )
+
+
+class LmdbEntries(Entries):
+    """Encoded images of an lmdb folder.
+
+    Args:
+        path: folder of ``data.mdb``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opened: tuple[int, Any] | None = None
+        with self._database().begin() as transaction:
+            keys = transaction.cursor().iternext(keys=True, values=False)
+            self.names = [bytes(key).decode("latin1") for key in keys]
+
+    def read(self, name: str) -> bytes:
+        """Returns the value of a key."""
+        with self._database().begin() as transaction:
+            return bytes(transaction.get(name.encode("latin1")))
+
+    def _database(self) -> Any:
+        # One handle for each process: lmdb's must not be carried over a fork.
+        if self._opened is None or self._opened[0] != os.getpid():
+            self._opened = (os.getpid(), _open(self.path))
+        return self._opened[1]
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_opened": None}
+
+
+def _open(path: Path) -> Any:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise DataError("data=lsun needs the package lmdb: install ganforge[lsun]") from error
+    try:
+        return lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
+    except lmdb.Error as error:
+        raise DataError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ganforge.errors import DataError
+
+_TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would wait for ever
+
+
+def cache_folder() -> Path:
+    """Returns where downloads lie: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
+    given = os.environ.get("GANFORGE_DATA")
+    return Path(given).expanduser() if given else Path.home() / ".cache" / "ganforge" / "data"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a public data set lies, and how it comes there.
+
+    Attributes:
+        name: the data option, also the folder's name in the cache.
+        files: what belongs under the root, for messages.
+        present: whether a root holds the data set.
+        download: puts the data set into an empty root; None where that is impossible.
+        advice: what else the reader should know when it is missing.
+    """
+
+    name: str
+    files: tuple[str, ...]
+    present: Callable[[Path], bool]
+    download: Callable[[Path], object] | None = None
+    advice: str = ""
+
+    def folder(self, root: str | None) -> Path:
+        """Returns the root that was given, or the one in the cache."""
+        return Path(root).expanduser() if root else cache_folder() / self.name
+
+    def obtain(self, root: str | None) -> None:
+        """Downloads the data set where no root was given and the cache does not hold it yet."""
+        folder = self.folder(root)
+        if self.present(folder):
+            return
+        if root is not None or self.download is None:
+            raise self.missing(root)
+        try:
+            self._download_into(folder)
+        except Exception as error:  # torchvision, urllib and gdown raise all kinds
+            raise self._failed(folder, _short(error)) from error
+
+    def missing(self, root: str | None) -> DataError:
+        """Returns the error for a root that does not hold the data set."""
+        folder = self.folder(root)
+        return DataError(
+            f"data={self.name}: {folder} {_holds(folder)}; expected: {', '.join(self.files)}. "
+            f"Put them there, or say where they are with data.root=PATH. {self.advice}".rstrip()
+        )
+
+    def _failed(self, folder: Path, reason: str) -> DataError:
+        return DataError(
+            f"data={self.name} could not be downloaded ({reason}). Get {', '.join(self.files)} "
+            f"from elsewhere and put them under {folder}, or say where they are with "
+            f"data.root=PATH. {self.advice}".rstrip()
+        )
+
+    def _download_into(self, folder: Path) -> None:
+        """Downloads beside the final place and moves file by file: no half file is ever found."""
+        assert self.download is not None
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
+        try:
+            with _timeout(_TIMEOUT):
+                self.download(partial)
+            if not self.present(partial):
+                raise DataError("the download left no complete data set")
+            for path in sorted(partial.rglob("*")):
+                if path.is_file():
+                    target = folder / path.relative_to(partial)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(path, target)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+
+def _holds(folder: Path) -> str:
+    if not folder.exists():
+        return "does not exist"
+    if not folder.is_dir():
+        return "is a file"
+    names = sorted(path.name for path in folder.iterdir())
+    return f"holds {', '.join([*names[:5], '...'] if len(names) > 5 else names) or 'nothing'}"
+
+
+@contextmanager
+def _timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _short(error: Exception) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else text[:297] + "..."

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from ganforge.data.draws import uniforms
+from ganforge.data.order import Deal, Order
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+from ganforge.streams import mix
+
+_MIRROR = 0x6D6972726F72  # names the stream of flips among those of a seed
+
+
+class Batches(Dataset[dict[str, Tensor]]):
+    """Maps positions of the order to a batch, which depends on nothing else.
+
+    Args:
+        source: the images.
+        seed: the run's seed.
+        mirror: flip each sample from left to right with probability 1/2.
+    """
+
+    def __init__(self, source: ImageSource, seed: int, mirror: bool = False) -> None:
+        self.source = source
+        self.seed = seed
+        self.mirror = mirror
+        self.order = Order(len(source), seed)
+
+    def __getitem__(self, positions: range) -> dict[str, Tensor]:
+        """Returns ``image`` uint8 [B, C, H, W] and, where there are labels, ``label`` int64 [B]."""
+        indices = self.order.indices(positions)
+        images = self.source.read(indices)
+        if self.mirror:
+            images = _mirrored(images, self.seed, positions)
+        batch = {"image": images}
+        labels = self.source.labels
+        if labels is not None:
+            batch["label"] = labels[indices.to(labels.device, non_blocking=True)]
+        return batch
+
+
+def _mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
+    places = torch.arange(positions.start, positions.stop, positions.step)
+    flipped = (uniforms(mix(seed, _MIRROR), places) < 0.5).to(images.device, non_blocking=True)
+    return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+class TrainingStream:
+    """An endless iterable of training batches, the same with any number of workers.
+
+    Args:
+        batches: makes a batch of positions.
+        deal: the positions of each training step.
+        workers: processes that make batches ahead; with 0 they are made where they are asked for,
+            which is the quickest way for images in memory.
+        pin_memory: whether workers' batches end in page-locked memory, for faster copies to CUDA.
+    """
+
+    def __init__(
+        self, batches: Batches, deal: Deal, workers: int = 0, pin_memory: bool = False
+    ) -> None:
+        self.batches = batches
+        self.deal = deal
+        self.workers = workers
+        self.pin_memory = pin_memory
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """Yields the batch of each training step, from where the run stands now."""
+        if self.workers == 0:
+            return (self.batches[positions] for positions in self.deal)
+        return self._from_workers()
+
+    def _from_workers(self) -> Iterator[dict[str, Tensor]]:
+        try:
+            yield from self._loader()
+        except DataError as error:
+            # The loader puts the worker's traceback before the message.
+            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
+
+    def _loader(self) -> DataLoader[dict[str, Tensor]]:
+        return DataLoader(
+            self.batches,
+            batch_size=None,
+            sampler=self.deal,
+            num_workers=self.workers,
+            pin_memory=self.pin_memory,
+            # Of its own: the loader would draw its workers' seed from the global generator.
+            generator=torch.Generator(),
+        )
