@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+import io
+import math
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganforge import atomic
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+PADDING = 2
+CELL = 64  # pixels that an image's longer side has at least, when it is shown
+
+
+def picture(images: Tensor) -> Image.Image:
+    """Lays images out in a grid, as square as may be, row by row.
+
+    Small images are enlarged by a whole factor, so that every pixel stays what it is. Between and
+    around the images run two pixels of black (transparent, where there is an alpha channel).
+
+    Args:
+        images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1]; C is 1 (grey), 2 (grey and
+            alpha), 3 (RGB) or 4 (RGB and alpha).
+    """
+    if images.dim() != 4 or len(images) == 0 or images.shape[1] not in MODES:
+        raise ValueError(f"images must be [N, C, H, W] with C in 1 ... 4; got {[*images.shape]}")
+    pixels = _to_uint8(images.detach()).cpu()
+    factor = max(1, math.ceil(CELL / max(pixels.shape[2:])))
+    pixels = pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+    tiled = _tile(pixels, columns=math.ceil(math.sqrt(len(pixels)))).contiguous()
+    array = tiled.squeeze(2).numpy() if tiled.shape[2] == 1 else tiled.numpy()
+    return Image.fromarray(array)
+
+
+def save(image: Image.Image, path: Path) -> None:
+    """Writes ``image`` as a PNG, whole or not at all."""
+    data = io.BytesIO()
+    image.save(data, format="PNG")
+    atomic.write(path, data.getvalue())
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    if images.dtype == torch.uint8:
+        return images
+    return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
+
+
+def _tile(pixels: Tensor, columns: int) -> Tensor:
+    """Returns [height, width, C] with the padding, from uint8 [N, C, H, W]."""
+    count, channels, height, width = pixels.shape
+    rows = math.ceil(count / columns)
+    down, right = height + PADDING, width + PADDING
+    canvas = pixels.new_zeros(rows * down + PADDING, columns * right + PADDING, channels)
+    for index, image in enumerate(pixels.permute(0, 2, 3, 1)):
+        top = PADDING + index // columns * down
+        left = PADDING + index % columns * right
+        canvas[top : top + height, left : left + width] = image
+    return canvas

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast, get_args
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from PIL import Image
+from torch import Tensor
+
+from ganforge.callbacks.film import film
+from ganforge.callbacks.grid import picture, save
+from ganforge.errors import ConfigError
+from ganforge.loggers.pictures import PictureLogger
+
+Weights = Literal["ema", "raw"]
+
+
+class Game(Protocol):
+    """What this callback asks of the module."""
+
+    iteration: int
+
+    def sample(self, n: int, seed: int = 0, weights: Weights = "ema") -> Tensor:
+        """Returns images [n, C, H, W] in [-1, 1] that only depend on the seed and the weights."""
+        ...
+
+
+class RealImages(Protocol):
+    """What this callback asks of the data."""
+
+    def reals(self, n: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
+        """Returns uint8 images [n, C, H, W], always the same."""
+        ...
+
+    def size(self, split: str) -> int:
+        """Returns how many there are."""
+        ...
+
+
+class Samples(Callback):
+    """Shows what the generator makes of the same latents as training goes on.
+
+    Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
+    the run folder, and hands every grid to the loggers that take pictures. Draws nothing from any
+    random stream that training uses.
+
+    Args:
+        every_n_steps: generator updates between grids; the last step has one in any case.
+        count: images in a grid.
+        seed: of the latents.
+        gif: whether to make the GIF when training ends.
+        weights: "ema" for the averaged generator, "raw" for the live one.
+        include_start: whether there is a grid of the untrained generator.
+    """
+
+    def __init__(
+        self,
+        every_n_steps: int,
+        count: int = 64,
+        seed: int = 0,
+        gif: bool = True,
+        weights: Weights = "ema",
+        include_start: bool = True,
+    ) -> None:
+        for name, value in (("every_n_steps", every_n_steps), ("count", count)):
+            if value < 1:
+                raise ConfigError(f"{name} must be at least 1; got {value}")
+        if weights not in get_args(Weights):
+            raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
+        self.every_n_steps = every_n_steps
+        self.count = count
+        self.seed = seed
+        self.gif = gif
+        self.weights = weights
+        self.include_start = include_start
+        self._last_step = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the reals and the untrained generator, or picks up where a resumed run stands."""
+        step = cast(Game, pl_module).iteration
+        if trainer.is_global_zero:
+            self._forget_after(trainer, step)
+            self._show_reals(trainer, step)
+        # asked of the step and not of the disk, so that all processes answer alike
+        if self.include_start and step == 0:
+            self._show(trainer, pl_module)
+        self._last_step = step
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Shows a grid when one is due."""
+        step = cast(Game, pl_module).iteration
+        if step % self.every_n_steps == 0 and step != self._last_step:
+            self._show(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Shows the last grid and the whole way to it."""
+        if cast(Game, pl_module).iteration != self._last_step:
+            self._show(trainer, pl_module)
+        self._make_film(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Leaves the GIF behind when the user has seen enough."""
+        if isinstance(exception, KeyboardInterrupt):
+            self._make_film(trainer)
+
+    def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        game = cast(Game, pl_module)
+        # on every process: a module may be sharded, and none may run ahead of the others
+        images = game.sample(self.count, seed=self.seed, weights=self.weights)
+        self._last_step = game.iteration
+        if trainer.is_global_zero:
+            path = _folder(trainer) / f"step_{game.iteration:07d}.png"
+            _publish(trainer, "samples", picture(images), path, game.iteration)
+
+    def _show_reals(self, trainer: Trainer, step: int) -> None:
+        path = _folder(trainer) / "reals.png"
+        data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
+        if not path.exists():
+            images, _ = data.reals(min(self.count, data.size("train")))
+            _publish(trainer, "reals", picture(images), path, step)
+
+    def _forget_after(self, trainer: Trainer, step: int) -> None:
+        for path in _grids(trainer):
+            if _step_of(path) > step:
+                path.unlink()
+
+    def _make_film(self, trainer: Trainer) -> None:
+        if self.gif and trainer.is_global_zero:
+            film(_grids(trainer), _folder(trainer) / "training.gif")
+
+
+def _publish(trainer: Trainer, name: str, grid: Image.Image, path: Path, step: int) -> None:
+    save(grid, path)
+    for logger in trainer.loggers:
+        if isinstance(logger, PictureLogger):
+            logger.log_picture(name, grid, step)
+
+
+def _folder(trainer: Trainer) -> Path:
+    return Path(trainer.default_root_dir) / "samples"
+
+
+def _grids(trainer: Trainer) -> list[Path]:
+    return sorted(_folder(trainer).glob("step_*.png"), key=_step_of)
+
+
+def _step_of(path: Path) -> int:
+    number = path.stem.removeprefix("step_")
+    return int(number) if number.isdigit() else -1

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+NOT_SCORES = ("images_seen", "images_per_second", "seconds")
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where a run stands.
+
+    Attributes:
+        step: finished generator updates.
+        max_steps: the budget in updates; None for none.
+        images_seen: real images shown to the discriminator.
+        seconds: training time so far, counted against ``max_seconds``.
+        max_seconds: the budget in seconds; None for none.
+        first_step: the step at which this process began.
+        elapsed: seconds since then, by the clock on the wall.
+        values: what was last published, by name.
+    """
+
+    step: int
+    max_steps: int | None = None
+    images_seen: int = 0
+    seconds: float = 0.0
+    max_seconds: float | None = None
+    first_step: int = 0
+    elapsed: float = 0.0
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def done(self) -> float | None:
+        """The share of the budget that is used, in [0, 1]; None without a budget."""
+        shares = []
+        if self.max_steps:
+            shares.append(self.step / self.max_steps)
+        if self.max_seconds:
+            shares.append(self.seconds / self.max_seconds)
+        return min(1.0, max(shares)) if shares else None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds to go by the budget that is used up first; None where it cannot be told."""
+        guesses = []
+        made = self.step - self.first_step
+        if self.max_steps and made > 0:
+            guesses.append((self.max_steps - self.step) * self.elapsed / made)
+        if self.max_seconds:
+            guesses.append(self.max_seconds - self.seconds)
+        return max(0.0, min(guesses)) if guesses else None
+
+
+def scores(values: Mapping[str, float]) -> dict[str, float]:
+    """Returns what of the published values is a score: neither a player's nor the clock's."""
+    return {
+        name: value for name, value in values.items() if "/" not in name and name not in NOT_SCORES
+    }
+
+
+def describe(status: Status) -> str:
+    """Returns a line such as ``step 300/1500  20 %  images 19.2k  G 0.93  D 1.12 ... ETA 0:58``."""
+    parts = [position(status)]
+    if status.done is not None:
+        parts.append(f"{100 * status.done:.0f} %")
+    return "  ".join([*parts, *details(status)])
+
+
+def position(status: Status) -> str:
+    """Returns ``step 300/1500``."""
+    return f"step {status.step}" + (f"/{status.max_steps}" if status.max_steps else "")
+
+
+def details(status: Status) -> list[str]:
+    """Returns the line's parts after the position; D(real), D(fake) are the mean raw logits."""
+    values = status.values
+    parts = [f"images {count(status.images_seen)}"]
+    parts += _named(values, G="generator/loss", D="discriminator/loss")
+    logits = {"D(real)": "discriminator/real_logit", "D(fake)": "discriminator/fake_logit"}
+    if found := _named(values, **logits):
+        parts.append(" ".join(found))
+    rates = [values.get(f"discriminator/{kind}_accuracy") for kind in ("real", "fake")]
+    if shares := [f"{100 * rate:.0f}" for rate in rates if rate is not None]:
+        parts.append(f"accuracy {'/'.join(shares)} %")
+    if (speed := values.get("images_per_second")) is not None:
+        parts.append(f"{speed:.0f} images/s")
+    if status.remaining is not None:
+        parts.append(f"ETA {duration(status.remaining)}")
+    return parts
+
+
+def number(value: float) -> str:
+    """Returns about three digits: 0.93, 45.1, 1234, 3.4e-05."""
+    size = abs(value)
+    if not math.isfinite(value):
+        return str(value)
+    if size != 0 and (size < 0.005 or size >= 1e6):
+        return f"{value:.1e}"
+    return f"{value:.0f}" if size >= 1000 else f"{value:.1f}" if size >= 100 else f"{value:.2f}"
+
+
+def count(value: int) -> str:
+    """Returns 950, 19.2k or 1.3M."""
+    for unit, size in (("M", 1_000_000), ("k", 1_000)):
+        if value >= size:
+            return f"{value / size:.1f}{unit}"
+    return str(value)
+
+
+def duration(seconds: float) -> str:
+    """Returns 0:58, 12:05 or 3:02:41."""
+    minutes, second = divmod(round(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"
+
+
+def _named(values: Mapping[str, float], **names: str) -> list[str]:
+    return [f"{short} {number(values[name])}" for short, name in names.items() if name in values]

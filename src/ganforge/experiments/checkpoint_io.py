@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
+
+from ganforge import atomic
+from ganforge.errors import RunError
+
+LAST = "last.ckpt"
+PREVIOUS = "previous.ckpt"
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Checkpoints that are whole at every moment.
+
+    A checkpoint is serialised straight into its own folder (no copy in memory, none in the
+    temporary folder), synced, and renamed into place. The ``last.ckpt`` that it replaces stays as
+    ``previous.ckpt``. Loading never unpickles code.
+    """
+
+    def save_checkpoint(
+        self,
+        checkpoint: dict[str, Any],
+        path: str | Path,
+        storage_options: Any | None = None,
+    ) -> None:
+        """Writes ``checkpoint`` to ``path``.
+
+        Raises:
+            RunError: the disk is full or not writable. What was at ``path`` is still there.
+        """
+        target = Path(path)
+        try:
+            with atomic.writing(target) as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())  # the old one steps aside only for a new one on the disk
+                if target.name == LAST:
+                    _keep_as_previous(target)
+        except (OSError, RuntimeError) as error:
+            cause = _system_error(error)
+            if cause is None:
+                raise
+            raise RunError(
+                f"cannot write checkpoint {target}: {cause.strerror or cause}. "
+                "The checkpoints written before it are intact."
+            ) from error
+
+    def load_checkpoint(
+        self,
+        path: str | Path,
+        map_location: Callable[[Any, str], Any] | None = lambda storage, _: storage,
+        weights_only: bool | None = None,
+    ) -> dict[str, Any]:
+        """Reads a checkpoint as tensors and plain containers, whatever ``weights_only`` says.
+
+        Raises:
+            RunError: there is no such file, or it is damaged or holds more than plain data.
+        """
+        target = Path(path)
+        if not target.is_file():
+            raise RunError(f"there is no checkpoint {target}")
+        try:
+            loaded: dict[str, Any] = torch.load(
+                target, map_location=map_location, weights_only=True
+            )
+        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+            reason = str(error).strip().splitlines() or [type(error).__name__]
+            raise RunError(
+                f"cannot read checkpoint {target}: {reason[0]}{_other_choice(target)}"
+            ) from error
+        return loaded
+
+    def clean(self, folder: str | Path) -> None:
+        """Removes the half-written checkpoints of killed runs from ``folder``."""
+        atomic.clean(Path(folder))
+
+
+def _keep_as_previous(last: Path) -> None:
+    """Makes ``previous.ckpt`` what ``last.ckpt`` is, so that one of the two can always be read."""
+    if not last.exists():
+        return
+    previous = last.with_name(PREVIOUS)
+    link = previous.with_name(f"{PREVIOUS}.tmp.{os.getpid()}")
+    with contextlib.suppress(OSError):
+        link.unlink(missing_ok=True)
+        os.link(last, link)
+    if link.exists():
+        os.replace(link, previous)
+        link.unlink(missing_ok=True)  # renaming a link onto itself leaves both names
+    else:
+        os.replace(last, previous)  # no hard links here; the new file, whole already, follows
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """Returns the OSError behind ``error``: torch answers a failed write with a RuntimeError."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, OSError):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
+def _other_choice(path: Path) -> str:
+    previous = path.with_name(PREVIOUS)
+    return f"; try {previous}" if path.name == LAST and previous.is_file() else ""

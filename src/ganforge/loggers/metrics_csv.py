@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import csv
+import io
+from argparse import Namespace
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+from ganforge import atomic
+from ganforge.errors import RunError
+
+FIRST = ("step", "images_seen", "seconds")
+COUNTS = ("step", "images_seen")
+
+Row = dict[str, str]
+
+
+class MetricsCSV(Logger):
+    """Every logged point in ``metrics.csv``: one row a step, one column a name.
+
+    A row is out of the process when :meth:`log_metrics` returns, so a killed run keeps its past.
+    Numbers are written so that they read back exactly. Empty cells are values not logged then.
+
+    Args:
+        folder: the run folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+        self.path = Path(folder) / "metrics.csv"
+        self._columns: list[str] | None = None  # None until the file was looked at
+        self._last: Row = {}
+        self._last_start = 0  # where the last row begins, in bytes
+
+    @property
+    def name(self) -> str:
+        """What Lightning calls this logger."""
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        """Empty: the folder is the run's own."""
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        """The run folder."""
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
+        """Does nothing: the run folder holds config.yaml."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Adds a row, or adds ``metrics`` to the last row when it is of the same step."""
+        try:
+            self._add(metrics, step)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
+
+    @rank_zero_only
+    def truncate_after(self, step: int) -> None:
+        """Forgets what was logged beyond ``step``: training goes on from a checkpoint of that step.
+
+        Columns that only occurred there go too, and so does a row that a kill tore.
+        """
+        if self.path.exists():
+            columns, rows = read(self.path)
+            kept = [row for row in rows if _is_whole(row) and int(row["step"]) <= step]
+            used = [c for c in columns if c in FIRST or any(row.get(c) for row in kept)]
+            self._rewrite(used, kept)
+
+    def _add(self, metrics: Mapping[str, Any], step: int | None) -> None:
+        if self._columns is None:
+            self._open()
+        values = {name: _text(name, value) for name, value in metrics.items()}
+        values["step"] = str(step) if step is not None else self._last.get("step", "0")
+        same_step = values["step"] == self._last.get("step")
+        row = {**self._last, **values} if same_step else values
+        columns = self._columns or []
+        new = [name for name in (*FIRST, *row) if name not in columns]
+        if new:
+            self._widen([*columns, *dict.fromkeys(new)])
+        self._put(row, over_last=same_step)
+
+    def _open(self) -> None:
+        columns, rows = read(self.path) if self.path.exists() else ([], [])
+        self._rewrite(columns or list(FIRST), [row for row in rows if _is_whole(row)])
+
+    def _widen(self, columns: list[str]) -> None:
+        _, rows = read(self.path)
+        self._rewrite(columns, rows)
+
+    def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
+        lines = [_line(columns), *(_line(row.get(c, "") for c in columns) for row in rows)]
+        atomic.write(self.path, b"".join(lines))
+        self._columns = columns
+        self._last = {c: v for c, v in rows[-1].items() if v} if rows else {}
+        self._last_start = sum(map(len, lines[:-1])) if rows else len(lines[0])
+
+    def _put(self, row: Row, over_last: bool) -> None:
+        line = _line(row.get(c, "") for c in self._columns or [])
+        with open(self.path, "r+b") as file:
+            end = file.seek(0, io.SEEK_END)
+            start = self._last_start if over_last else end
+            file.seek(start)
+            file.write(line)
+            file.truncate()
+        self._last, self._last_start = row, start
+
+
+def read(path: Path) -> tuple[list[str], list[Row]]:
+    """Returns the columns and rows of a ``metrics.csv``, all cells as text."""
+    with open(path, newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file, restval="")
+        rows = list(reader)
+        return list(reader.fieldnames or []), rows
+
+
+def _text(name: str, value: Any) -> str:
+    number = value.item() if hasattr(value, "item") else value
+    if name in COUNTS:
+        return str(int(number))
+    return repr(number) if isinstance(number, float) else str(number)
+
+
+def _line(cells: Iterable[str]) -> bytes:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerow(list(cells))
+    return text.getvalue().encode()
+
+
+def _is_whole(row: Row) -> bool:
+    return None not in row and row.get("step", "").isdigit()
