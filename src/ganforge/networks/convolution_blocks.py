@@ -20,7 +20,7 @@ def up_block(channels_in: int, channels_out: int, norm: str) -> nn.Sequential:
 
 
 def down_block(channels_in: int, channels_out: int, norm: str, bias: bool) -> nn.Sequential:
-    """Halves the resolution: convolution, norm, LeakyReLU 0.2. [B, C, H, W] -> [B, C', H/2, W/2]."""
+    """Halves the resolution: convolution, norm, LeakyReLU. [B, C, H, W] -> [B, C', H/2, W/2]."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=bias),
         *normalization(norm, channels_out),

@@ -111,7 +111,8 @@ class DCGANDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns raw logits [B] of images [B, C, H, W] in [-1, 1]."""
-        return self.judge(self.down(self.from_image(images))).view(len(images))  # type: ignore[no-any-return]
+        logits: Tensor = self.judge(self.down(self.from_image(images)))
+        return logits.view(len(images))
 
 
 def _check(

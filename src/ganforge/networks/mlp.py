@@ -83,7 +83,8 @@ class MLPDiscriminator(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns raw logits [B] of images [B, C, H, W] in [-1, 1]."""
-        return self.judge(self.hidden(images.flatten(1))).view(len(images))  # type: ignore[no-any-return]
+        logits: Tensor = self.judge(self.hidden(images.flatten(1)))
+        return logits.view(len(images))
 
 
 def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) -> nn.Sequential:

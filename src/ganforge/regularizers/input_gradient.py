@@ -29,4 +29,5 @@ def squared_norm(gradient: Tensor) -> Tensor:
 
 def norm(gradient: Tensor) -> Tensor:
     """Returns |g_i|, [B], of gradients [B, ...]; its derivative at 0 is 0, not infinite."""
-    return torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim)))
+    norms: Tensor = torch.linalg.vector_norm(gradient, dim=tuple(range(1, gradient.ndim)))
+    return norms
