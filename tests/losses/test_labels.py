@@ -1,15 +1,19 @@
 from __future__ import annotations
 
+import inspect
 import math
 
 import pytest
 import torch
 
 from ganforge.errors import ConfigError
+from ganforge.losses.hinge import HingeLoss
 from ganforge.losses.labels import noisy_labels
 from ganforge.losses.least_squares import LeastSquaresLoss
 from ganforge.losses.minimax import MinimaxLoss
 from ganforge.losses.nonsaturating import NonsaturatingLoss
+from ganforge.losses.relativistic import RelativisticLoss
+from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.streams import Noise
 from tests.losses.cases import FixedNoise, gradients, logits
 
@@ -93,3 +97,9 @@ def test_refuses_label_noise(kind, value):
 def test_refuses_real_label(kind, value):
     with pytest.raises(ConfigError, match=rf"{kind.__name__}: real_label must be in"):
         kind(real_label=value)
+
+
+@pytest.mark.parametrize("kind", [HingeLoss, WassersteinLoss, RelativisticLoss])
+def test_losses_without_labels_take_no_arguments(kind):
+    """Their signature says so, so that the check of a config can refuse ``loss.real_label``."""
+    assert not inspect.signature(kind).parameters

@@ -17,6 +17,9 @@ class AdversarialLoss(nn.Module):
     paired: bool = False
     boundary: float | None = 0.0
 
+    def __init__(self) -> None:  # nn.Module's own takes anything: no check could refuse a typo
+        super().__init__()
+
     def discriminator(
         self, real_logits: Tensor, fake_logits: Tensor, noise: Noise | None = None
     ) -> Tensor:
