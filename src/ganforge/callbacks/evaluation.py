@@ -1,0 +1,253 @@
+from __future__ import annotations
+
+import math
+import time
+from typing import Any, Literal, Protocol, cast
+
+import torch
+from lightning import Callback, LightningModule, Trainer
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.evaluate import RealFeatures, Result, evaluate
+from ganforge.metrics.features import FeatureExtractor, FeatureFactory
+from ganforge.metrics.score import Score
+from ganforge.metrics.source import ImageSource
+from ganforge.streams import mix
+
+STREAM = 0x5C02E  # keeps the latents of scores apart from all others of the run
+
+
+class Scored(Protocol):
+    """What the callback knows of a game."""
+
+    iteration: int
+    images_seen: int
+    seed: int
+
+    def sample(self, n: int, seed: int, weights: str, start: int) -> Tensor:
+        """Returns images start ... start + n - 1 of stream ``seed``, [n, C, H, W] in [-1, 1]."""
+        ...
+
+    def publish(self, values: dict[str, float | Tensor]) -> None:
+        """Logs a point."""
+        ...
+
+
+class Evaluation(Callback):
+    """Scores the generator every few steps, on latents of its own, without touching training.
+
+    Nothing that it holds is part of the module, so that no feature extractor is in a checkpoint.
+
+    Args:
+        features: makes the extractor when a run starts.
+        metrics: scores by name; empty for none.
+        every_n_steps: steps between evaluations, 0 for none but the last.
+        n: generated images.
+        n_real: real images; None takes ``n``, or all where there are fewer.
+        batch_size: images made and looked at together.
+        split: where the real images are from, "train" or "test".
+        at_end: evaluate after the last step too.
+        weights: the generator's moving average "ema" or its "raw" weights.
+        monitor: name of the score that decides what is best; None is the first of ``metrics``.
+
+    Attributes:
+        results: latest results by name, with protocol, step, images_seen and weights.
+        history: one entry for each evaluation: step, images_seen and values by name.
+        best: the monitored score at its best: name, value, step, images_seen; {} before any.
+        seconds_evaluating: wall time of evaluations so far.
+    """
+
+    def __init__(
+        self,
+        features: FeatureFactory,
+        metrics: dict[str, Score],
+        every_n_steps: int = 1000,
+        n: int = 10_000,
+        n_real: int | None = None,
+        batch_size: int = 250,
+        split: str = "train",
+        at_end: bool = True,
+        weights: Literal["ema", "raw"] = "ema",
+        monitor: str | None = None,
+    ) -> None:
+        _check("every_n_steps", every_n_steps, 0)
+        _check("n", n, 2)
+        _check("n_real", n if n_real is None else n_real, 2)
+        _check("batch_size", batch_size, 1)
+        _check_choice("split", split, ["train", "test"])
+        _check_choice("weights", weights, ["ema", "raw"])
+        if monitor is not None:
+            _check_choice("monitor", monitor, list(metrics))
+        self.features = features
+        self.metrics = metrics
+        self.every_n_steps = every_n_steps
+        self.n = n
+        self.n_real = n_real
+        self.batch_size = batch_size
+        self.split = split
+        self.at_end = at_end
+        self.weights = weights
+        self.monitor = monitor or next(iter(metrics), None)
+        self.results: dict[str, dict[str, str | int | float]] = {}
+        self.history: list[dict[str, int | float]] = []
+        self.best: dict[str, str | int | float] = {}
+        self.seconds_evaluating = 0.0
+        self._reals: RealFeatures | None = None
+
+    @property
+    def extractor(self) -> FeatureExtractor | None:
+        """What looks at the images; None before set-up and in runs without scores."""
+        return self._reals.extractor if self._reals else None
+
+    @property
+    def monitored(self) -> str | None:
+        """Name of the score that decides what is best, as published; None without scores."""
+        return self.monitor + self._reals.extractor.suffix if self.monitor and self._reals else None
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way the monitored score is up."""
+        return self.monitor is not None and self.metrics[self.monitor].higher_is_better
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Makes the extractor, so that missing weights are an error at the start."""
+        if not self.metrics or self._reals:
+            return
+        data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
+        if data is None:
+            raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
+        device = trainer.strategy.root_device
+        # One process trains or downloads, the others read what it left.
+        if not trainer.is_global_zero:
+            trainer.strategy.barrier("features")
+        extractor = self.features.build(data, device)
+        if trainer.is_global_zero:
+            trainer.strategy.barrier("features")
+        self._reals = RealFeatures(data, extractor) if extractor else None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Makes up for an evaluation that an interrupted run had due at the step it resumes at."""
+        if cast(Scored, pl_module).iteration > 0:
+            self._evaluate_if_due(trainer, pl_module)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        """Evaluates at every n-th step."""
+        self._evaluate_if_due(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluates after the last step."""
+        if self.at_end and self._evaluated_at() != cast(Scored, pl_module).iteration:
+            self.run(trainer, pl_module)
+
+    def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluates now, keeps and publishes the results."""
+        if self._reals is None:
+            return
+        game = cast(Scored, pl_module)
+        started = _now(pl_module.device)
+        results = self._score(trainer, pl_module, self._reals)
+        self.seconds_evaluating += _now(pl_module.device) - started
+        self._keep(game, results)
+        values: dict[str, float | Tensor] = {}
+        for name, result in results.items():
+            values[name] = result.value
+            if result.std is not None:
+                values[f"{name}_std"] = result.std
+        game.publish(values)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns what has been measured, as plain values."""
+        return {
+            "results": {name: dict(result) for name, result in self.results.items()},
+            "history": [dict(point) for point in self.history],
+            "best": dict(self.best),
+            "seconds_evaluating": self.seconds_evaluating,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes back what an earlier part of the run has measured."""
+        self.results = {name: dict(result) for name, result in state_dict["results"].items()}
+        self.history = [dict(point) for point in state_dict["history"]]
+        self.best = dict(state_dict["best"])
+        self.seconds_evaluating = float(state_dict["seconds_evaluating"])
+
+    def _evaluated_at(self) -> int | None:
+        return int(self.history[-1]["step"]) if self.history else None
+
+    def _evaluate_if_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        step = cast(Scored, pl_module).iteration
+        if self.every_n_steps and step % self.every_n_steps == 0 and self._evaluated_at() != step:
+            self.run(trainer, pl_module)
+
+    def _score(
+        self, trainer: Trainer, pl_module: LightningModule, reals: RealFeatures
+    ) -> dict[str, Result]:
+        game = cast(Scored, pl_module)
+        seed = mix(game.seed, STREAM)
+
+        def sample(n: int, start: int) -> Tensor:
+            return game.sample(n, seed=seed, weights=self.weights, start=start)
+
+        device = pl_module.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            results = evaluate(
+                sample,
+                reals.data,
+                reals.extractor,
+                self.metrics,
+                n=self.n,
+                seed=seed,
+                batch_size=self.batch_size,
+                rank=trainer.global_rank,
+                world=trainer.world_size,
+                split=self.split,
+                n_real=self.n_real,
+                reals=reals,
+            )
+        # Different devices may round differently, and every process must choose the same best.
+        shared: dict[str, Result] = trainer.strategy.broadcast(results)
+        return shared
+
+    def _keep(self, game: Scored, results: dict[str, Result]) -> None:
+        where: dict[str, int | float] = {"step": game.iteration, "images_seen": game.images_seen}
+        for name, result in results.items():
+            self.results[name] = {**result.to_dict(), **where, "weights": self.weights}
+        self.history.append(where | {name: result.value for name, result in results.items()})
+        best = self.monitored
+        if best and self._improves(results[best].value):
+            self.best = {"name": best, "value": results[best].value, **where}
+
+    def _improves(self, value: float) -> bool:
+        if not math.isfinite(value):
+            return False
+        if not self.best:
+            return True
+        best = float(self.best["value"])
+        return value > best if self.higher_is_better else value < best
+
+
+def _now(device: torch.device) -> float:
+    # Work still queued on a device belongs to training, not to the evaluation after it.
+    if device.type in ("cuda", "mps"):
+        torch.accelerator.synchronize()
+    return time.perf_counter()
+
+
+def _check(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"evaluation: {name} must be at least {least}, got {value}")
+
+
+def _check_choice(name: str, value: str, legal: list[str]) -> None:
+    if value not in legal:
+        raise ConfigError(
+            f"evaluation: {name} must be one of {', '.join(legal) or '(no metrics)'}, got {value!r}"
+        )

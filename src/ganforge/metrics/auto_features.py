@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import logging
+
+import torch
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.inception import InceptionFactory
+from ganforge.metrics.source import ImageSource
+
+log = logging.getLogger("ganforge")
+
+
+class AutoFactory:
+    """Inception for RGB data where its weights can be had, else a classifier of the labels.
+
+    Unlabelled data that is not RGB takes Inception where its weights are on this machine. Where
+    neither can be had, runs go on without scores.
+
+    Args:
+        weights: file of Inception's weights; None takes PyTorch's hub cache, then the download.
+        cache: folder of trained classifiers, see :class:`ClassifierFactory`.
+        max_images: images that a classifier learns from, at most.
+    """
+
+    def __init__(
+        self, weights: str | None = None, cache: str | None = None, max_images: int = 60_000
+    ) -> None:
+        self.inception = InceptionFactory(weights)
+        self.classifier = ClassifierFactory(cache, max_images)
+
+    def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
+        """Returns the extractor that fits ``data``, None where there is none."""
+        if self._inception_fits(data):
+            return self.inception.build(data, device)
+        if data.num_classes > 1:
+            return self.classifier.build(data, device)
+        log.warning(
+            "NO SCORES in this run: data %r has no labels for features=classifier, and "
+            "Inception's weights are not here; give features.weights=PATH",
+            data.name,
+        )
+        return None
+
+    def _inception_fits(self, data: ImageSource) -> bool:
+        # An explicit path that leads nowhere is an error whatever the data.
+        local = self.inception.local()
+        if data.channels != 3:
+            return data.num_classes < 2 and local is not None
+        if local is not None:
+            return True
+        try:
+            self.inception.fetch()
+        except ConfigError as fault:
+            log.warning("scores fall back from Inception: %s", fault)
+            return False
+        return True

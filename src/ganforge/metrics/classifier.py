@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import pickle
+import tempfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
+from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.source import ImageSource
+
+log = logging.getLogger("ganforge")
+
+# Part of the cache's key: raise it whenever the network or its training changes.
+VERSION = 1
+
+
+class Trained(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+        state: its weights.
+        accuracy: share of the test split's images that it names rightly, NaN without such a split.
+    """
+
+    state: dict[str, Tensor]
+    accuracy: float
+
+
+class ClassifierFeatures(FeatureExtractor):
+    """The last hidden layer and the logits of a small classifier of the data set's own labels.
+
+    For data on which Inception is out of its depth (digits) and for machines without its weights.
+    Images are resized to 32x32.
+
+    Args:
+        trained: weights and accuracy.
+        channels: C of the images.
+        num_classes: k.
+    """
+
+    name = "classifier"
+    suffix = "_classifier"
+
+    def __init__(self, trained: Trained, channels: int, num_classes: int) -> None:
+        super().__init__()
+        self.network = ClassifierNetwork(channels, num_classes)
+        self.network.load_state_dict(trained.state)
+        self.num_features = self.network.num_features
+        self.num_logits = num_classes
+        self.protocol = {
+            "features": f"classifier-v{VERSION}",
+            "features_weights": _hash(trained.state),
+            "features_accuracy": trained.accuracy,
+            "resize": f"bilinear-antialias-{SIDE}",
+        }
+        self.requires_grad_(False)
+        self.eval()
+
+    def forward(self, images: Tensor) -> Features:
+        """Returns the features of uint8 images [B, C, H, W] of any size."""
+        # Antialiased resizing is not on every Metal version.
+        small = shrink(images.cpu() if images.device.type == "mps" else images)
+        hidden = self.network.features(small.to(self.device))
+        return Features(hidden, self.network.head(hidden))
+
+
+class ClassifierFactory:
+    """Features of a classifier that is trained once for each data set and kept.
+
+    Args:
+        cache: folder of the trained classifiers; None is ``$GANFORGE_CACHE/classifiers``, or
+            ``~/.cache/ganforge/classifiers``.
+        max_images: images of the train split that it learns from, at most.
+    """
+
+    def __init__(self, cache: str | None = None, max_images: int = 60_000) -> None:
+        if max_images < 2:
+            raise ConfigError(f"features.max_images must be at least 2, got {max_images}")
+        self.cache = cache
+        self.max_images = max_images
+
+    def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
+        """Returns the classifier of ``data`` on ``device``, trained now if it is not in the cache.
+
+        Raises:
+            ConfigError: the images have no labels.
+        """
+        if data.num_classes < 2:
+            raise ConfigError(
+                f"features=classifier learns from labels, and data {data.name!r} has "
+                f"{data.num_classes} classes; take labelled data (two class folders or more), "
+                "features=inception, or metrics=[]"
+            )
+        trained = self._load_or_train(data)
+        return ClassifierFeatures(trained, data.channels, data.num_classes).to(device)
+
+    def path(self, data: ImageSource) -> Path:
+        """Returns the file in which the classifier of ``data`` is kept."""
+        root = Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
+        folder = Path(self.cache).expanduser() if self.cache else root / "classifiers"
+        splits = "/".join(
+            data.fingerprint(split) for split in ("train", "test") if data.size(split)
+        )
+        key = f"{VERSION}/{data.channels}/{data.num_classes}/{self.max_images}/{splits}"
+        return folder / f"{data.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
+
+    def _load_or_train(self, data: ImageSource) -> Trained:
+        path = self.path(data)
+        kept = _load(path)
+        if kept is not None:
+            log.info("classifier of %s: %s, from %s", data.name, _judge(kept.accuracy), path)
+            return kept
+        log.info("training the classifier of %s that scores look through, once", data.name)
+        trained = Trained(*train(data, self.max_images))
+        log.info("classifier of %s: %s", data.name, _judge(trained.accuracy))
+        try:
+            _save(path, trained)
+        except OSError as fault:
+            log.warning("the classifier can't be kept and will be trained again: %s", fault)
+            return trained
+        # Another run may have been first: all runs take what the file holds.
+        return _load(path) or trained
+
+
+def _judge(accuracy: float) -> str:
+    if accuracy != accuracy:
+        return "accuracy unknown (no test split)"
+    return f"{accuracy:.2%} of test images right"
+
+
+def _hash(state: dict[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
+def _load(path: Path) -> Trained | None:
+    try:
+        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return Trained(kept["state"], float(kept["accuracy"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
+        log.warning("%s is damaged and will be made anew: %s", path, fault)
+        path.unlink(missing_ok=True)
+        return None
+
+
+def _save(path: Path, trained: Trained) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            torch.save({"state": trained.state, "accuracy": trained.accuracy}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        _publish(name, path)
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def _publish(name: str, path: Path) -> None:
+    # A link fails where the file exists, so that the first of several runs wins for all of them.
+    try:
+        os.link(name, path)
+    except FileExistsError:
+        return
+    except OSError:
+        os.replace(name, path)

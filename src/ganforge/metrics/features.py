@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.source import ImageSource
+
+
+class Features(NamedTuple):
+    """What an extractor sees in images.
+
+    Attributes:
+        features: [B, d] float32, the layer that distances compare.
+        logits: [B, k] float32, unnormalised class scores.
+    """
+
+    features: Tensor
+    logits: Tensor
+
+
+class FeatureExtractor(nn.Module):
+    """A frozen network through which images are compared.
+
+    Attributes:
+        name: what the features are called in a result's protocol.
+        suffix: appended to a score's name. Empty for Inception alone: a value that was computed
+            with other features must not look like a published one.
+        num_features: d.
+        num_logits: k.
+        protocol: what must be equal for two values to be comparable: weights, resizing.
+    """
+
+    name: str
+    suffix: str
+    num_features: int
+    num_logits: int
+    protocol: dict[str, str | int | float]
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are, and where images are looked at."""
+        return next(self.parameters()).device
+
+    def forward(self, images: Tensor) -> Features:
+        """Returns the features of uint8 images [B, C, H, W] in 0 ... 255."""
+        raise NotImplementedError
+
+
+class FeatureFactory(Protocol):
+    """Makes the extractor that fits a data set: what ``conf/features`` names."""
+
+    def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
+        """Returns an extractor on ``device``; None where nothing fits and the choice was free.
+
+        Raises:
+            ConfigError: what was asked for cannot be had.
+        """
+        ...
+
+
+def to_rgb(images: Tensor) -> Tensor:
+    """Turns uint8 grey, RGB or RGBA images [B, C, H, W] into RGB ones [B, 3, H, W].
+
+    Grey is repeated, transparency laid over white.
+    """
+    channels = images.shape[1]
+    if channels == 1:
+        return images.expand(-1, 3, -1, -1)
+    if channels == 3:
+        return images
+    if channels == 4:
+        colour, alpha = images[:, :3].float(), images[:, 3:].float() / 255
+        return (colour * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
+    raise ConfigError(
+        f"Inception features need images of 1, 3 or 4 channels, got {channels}; "
+        "features=classifier takes any number"
+    )

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import hashlib
+import logging
+import pickle
+import socket
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch_fidelity.feature_extractor_inceptionv3 import (
+    URL_INCEPTION_V3,
+    FeatureExtractorInceptionV3,
+)
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.features import FeatureExtractor, Features, to_rgb
+from ganforge.metrics.source import ImageSource
+
+log = logging.getLogger("ganforge")
+
+FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
+CONNECT_SECONDS = 20.0
+
+
+class InceptionFeatures(FeatureExtractor):
+    """Inception-v3 as every published FID uses it: the weights of 2015, converted from TensorFlow.
+
+    Pooled features [B, 2048] and bias-free logits [B, 1008], resized to 299x299 as TensorFlow 1
+    did. Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498.
+
+    Args:
+        weights: file of the weights.
+    """
+
+    name = "inception"
+    suffix = ""
+    num_features = 2048
+    num_logits = 1008
+
+    def __init__(self, weights: Path) -> None:
+        super().__init__()
+        _check(weights)
+        self.network = FeatureExtractorInceptionV3(
+            "inception-v3-compat",
+            ["2048", "logits_unbiased"],
+            feature_extractor_weights_path=str(weights),
+        )
+        self.protocol = {
+            "features": "inception-v3-compat",
+            "features_weights": hashlib.sha256(weights.read_bytes()).hexdigest()[:8],
+            "resize": "bilinear-tensorflow1-299",
+        }
+
+    def forward(self, images: Tensor) -> Features:
+        """Returns the features of uint8 images [B, C, H, W], C of 1, 3 or 4."""
+        features, logits = self.network(to_rgb(images))
+        return Features(features.float(), logits.float())
+
+
+class InceptionFactory:
+    """Inception features, whose weights are looked for when a run starts.
+
+    Args:
+        weights: file of the weights; None takes PyTorch's hub cache, then the download.
+    """
+
+    def __init__(self, weights: str | None = None) -> None:
+        self.weights = weights
+
+    def local(self) -> Path | None:
+        """Returns the file of the weights where it is on this machine.
+
+        Raises:
+            ConfigError: ``weights`` names a file that is not there.
+        """
+        path = Path(self.weights).expanduser() if self.weights else cached_weights()
+        if path.is_file():
+            return path
+        if self.weights:
+            raise ConfigError(_missing(f"features.weights={self.weights}: no such file"))
+        return None
+
+    def fetch(self) -> Path:
+        """Returns the file of the weights, downloaded if need be.
+
+        Raises:
+            ConfigError: they can't be had.
+        """
+        return self.local() or _download(cached_weights())
+
+    def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
+        """Returns Inception on ``device``."""
+        return InceptionFeatures(self.fetch()).to(device)
+
+
+def cached_weights() -> Path:
+    """Returns where PyTorch's hub keeps the weights, there or not."""
+    return Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
+
+
+def _download(path: Path) -> Path:
+    # A firewall that drops packets would otherwise hold the start of a run up for minutes.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(CONNECT_SECONDS)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        log.info("downloading Inception weights (91 MB) to %s", path)
+        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), "6726825d", progress=False)
+    except (OSError, RuntimeError) as fault:
+        raise ConfigError(_missing(f"the download failed ({fault})")) from fault
+    finally:
+        socket.setdefaulttimeout(before)
+    return path
+
+
+def _missing(reason: str) -> str:
+    return (
+        f"Inception weights are missing: {reason}. Fetch {URL_INCEPTION_V3} and put it at "
+        f"{cached_weights()}, or give features.weights=PATH; features=classifier needs no download"
+    )
+
+
+def _check(weights: Path) -> None:
+    # torch-fidelity loads with pickle; a file that is not plain tensors is refused before that.
+    try:
+        state: Any = torch.load(weights, map_location="cpu", weights_only=True)
+        fits = state["fc.weight"].shape == (1008, 2048)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as fault:
+        raise ConfigError(f"features.weights={weights}: not readable as weights") from fault
+    if not fits:
+        raise ConfigError(f"features.weights={weights}: not the Inception of {URL_INCEPTION_V3}")
