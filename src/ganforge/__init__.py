@@ -1,0 +1,26 @@
+"""Train, sweep, measure and compare generative adversarial networks."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ganforge.composition import compose_config
+    from ganforge.experiments.loading import load
+    from ganforge.training import train
+
+__all__ = ["compose_config", "load", "train"]
+
+_HOME = {
+    "compose_config": "ganforge.composition",
+    "load": "ganforge.experiments.loading",
+    "train": "ganforge.training",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that the command line answers a typing error without importing torch.
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    raise AttributeError(f"module 'ganforge' has no attribute {name!r}")

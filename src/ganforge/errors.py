@@ -24,3 +24,9 @@ class RunError(GanforgeError):
 
 class DivergenceError(GanforgeError):
     """A loss that is no longer finite."""
+
+
+class InterruptionError(GanforgeError):
+    """The run was told to stop; its checkpoint is written."""
+
+    exit_code = 130

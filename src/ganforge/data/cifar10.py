@@ -45,7 +45,7 @@ class CIFAR10(ImageDataModule):
         batch_size: int = 64,
         workers: int = 0,
         seed: int = 0,
-        mirror: bool = False,
+        mirror: bool = True,
         max_images: int | None = None,
     ) -> None:
         super().__init__(

@@ -30,11 +30,10 @@ def decode(data: bytes, image_size: int, channels: int, crop: int | None = None)
         image = _in_mode(upright, MODES[channels])
     side = min(image.size) if crop is None else min(crop, *image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    if side == image_size:
-        image = image.crop(box)
-    else:
-        image = image.resize((image_size, image_size), Image.Resampling.LANCZOS, box=box)
+    # Cut first: a filter over a box of the whole image would reach beyond it.
+    image = image.crop((left, top, left + side, top + side))
+    if side != image_size:
+        image = image.resize((image_size, image_size), Image.Resampling.LANCZOS)
     pixels = torch.from_numpy(np.array(image))
     return pixels.view(image_size, image_size, channels).permute(2, 0, 1).contiguous()
 

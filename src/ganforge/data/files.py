@@ -104,7 +104,8 @@ class FileSource(ImageSource):
         try:
             return decode(self.entries.read(name), self.image_size, self.channels, self.crop)
         except Exception as error:  # decoders raise what they like on damaged data
-            self.unreadable[name] = str(error).split("\n")[0] or type(error).__name__
+            # Without the address of the buffer that Pillow puts behind it.
+            self.unreadable[name] = str(error).split(" <")[0] or type(error).__name__
         _log.warning("skipped unreadable image %s: %s", name, self.unreadable[name])
         if len(self.unreadable) > self.max_unreadable:
             raise DataError(

@@ -143,7 +143,7 @@ class WandbLogger(LightningWandbLogger):
             try:
                 return self._init("online")
             except Exception as error:  # CommError, UsageError, AuthenticationError, OSError ...
-                reason = _first_line(error)
+                mode, reason = "offline", _first_line(error)
                 self._fail_or_warn(reason)
         run = self._init(mode)
         if mode != "disabled":

@@ -183,7 +183,8 @@ class AdversarialModule(LightningModule):
         player = self._player_of(optimizer)
         if self.clip_norm is None and not self.observing:
             return
-        gradients = [p.grad for g in optimizer.param_groups for p in g["params"] if p.grad is not None]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
         self.observe(f"{player}/gradient_norm", norm)
         if self.clip_norm is not None:
@@ -349,7 +350,8 @@ class AdversarialModule(LightningModule):
         return optimizers[0 if player == "generator" else 1]
 
     def _player_of(self, optimizer: Optimizer) -> Player:
-        return "generator" if optimizer is self._optimizer("generator").optimizer else "discriminator"
+        generators = self._optimizer("generator").optimizer
+        return "generator" if optimizer is generators else "discriminator"
 
     def _make_optimizer(self, player: Player) -> Optimizer:
         factory = self._factories[player]

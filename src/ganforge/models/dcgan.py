@@ -18,6 +18,6 @@ class DCGAN(GAN):
             if not any(isinstance(layer, kinds) for layer in player.modules()):
                 raise refuse(
                     "model=dcgan",
-                    f"{type(player).__name__} has no convolution, and DCGAN is the convolutional game",
+                    f"{type(player).__name__} has no convolution",
                     "network=dcgan, or model=gan, which takes any pair",
                 )

@@ -127,7 +127,8 @@ class GAN(AdversarialModule):
 
     def critic(self, images: Tensor) -> Tensor:
         """Returns the raw logits [B] of images [B, C, H, W]."""
-        return cast(Tensor, self.discriminator(images))
+        # Losses are computed in float32: differences of half-precision logits lose most digits.
+        return cast(Tensor, self.discriminator(images).float())
 
     def penalties(self, player: Player, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns the weighted sum of the penalties due at this update, in float32.

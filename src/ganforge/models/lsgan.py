@@ -16,6 +16,6 @@ class LSGAN(GAN):
         if ends_in_sigmoid(self.discriminator):
             raise refuse(
                 "model=lsgan",
-                "the discriminator ends in a sigmoid, whose saturation is what least squares avoids",
+                "the discriminator ends in a sigmoid, whose saturation least squares avoids",
                 "a network that returns raw logits",
             )

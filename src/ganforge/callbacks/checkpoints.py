@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganforge import atomic
+from ganforge.callbacks.evaluation import Evaluation
+from ganforge.errors import ConfigError
+from ganforge.models.adversarial import AdversarialModule
+
+
+class Checkpoints(Callback):
+    """Keeps the last state of a run, the one before it, and the best one by the monitored score.
+
+    Saved at the end of a step, after its evaluation. A state with a loss that is not finite is
+    never saved.
+
+    Args:
+        every_n_steps: generator updates between checkpoints.
+    """
+
+    def __init__(self, every_n_steps: int = 500) -> None:
+        if every_n_steps < 1:
+            raise ConfigError(f"checkpoints.every_n_steps must be at least 1, got {every_n_steps}")
+        self.every_n_steps = every_n_steps
+        self._saved: tuple[int, int] | None = None
+        self._best_step: int | None = None
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Removes what a killed process left half-written."""
+        if trainer.is_global_zero and _folder(trainer).is_dir():
+            atomic.clean(_folder(trainer))
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Saves at its interval, and whenever the monitored score is the best so far."""
+        if cast(AdversarialModule, pl_module).iteration % self.every_n_steps == 0:
+            self.save(trainer, pl_module)
+        elif self._is_new_best(trainer, pl_module):
+            self._save_best(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Saves the last step."""
+        self.save(trainer, pl_module)
+
+    def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Writes last.ckpt, and best.ckpt if it is the best; not twice for the same state."""
+        module = cast(AdversarialModule, pl_module)
+        state = (module.iteration, sum(len(e.history) for e in _evaluations(trainer)))
+        if self._saved == state:
+            return
+        self._saved = state
+        module.assert_finite()
+        if self._is_new_best(trainer, pl_module):
+            self._save_best(trainer, pl_module)
+        trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
+
+    def _save_best(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        module = cast(AdversarialModule, pl_module)
+        module.assert_finite()
+        self._best_step = module.iteration
+        trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
+
+    def _is_new_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
+        step = cast(AdversarialModule, pl_module).iteration
+        scored = [e.best["step"] for e in _evaluations(trainer) if e.best]
+        return step in scored and step != self._best_step
+
+    def state_dict(self) -> dict[str, Any]:
+        """Returns which step best.ckpt holds."""
+        return {"best_step": self._best_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Restores which step best.ckpt holds."""
+        self._best_step = state_dict["best_step"]
+
+
+def _evaluations(trainer: Trainer) -> list[Evaluation]:
+    callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
+    return [callback for callback in callbacks if isinstance(callback, Evaluation)]
+
+
+def _folder(trainer: Trainer) -> Path:
+    return Path(trainer.default_root_dir) / "checkpoints"

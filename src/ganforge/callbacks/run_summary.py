@@ -1,0 +1,113 @@
+from __future__ import annotations
+
+import json
+import math
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganforge import atomic
+from ganforge.callbacks.evaluation import Evaluation
+from ganforge.errors import InterruptionError
+from ganforge.models.adversarial import AdversarialModule
+
+PACKAGES = ("ganforge", "torch", "torchvision", "lightning", "torchmetrics", "torch-fidelity")
+
+
+class RunSummary(Callback):
+    """Writes summary.json: what the run is, where it stands, what it has reached.
+
+    Rewritten whole at the start, after each evaluation and at the end, whatever the end is.
+
+    Args:
+        facts: what does not change: run, command, model, data, seed, device.
+    """
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.facts = facts
+        self._history = -1
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says that the run is on."""
+        self.write(trainer, pl_module, "running")
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Writes when there has been an evaluation."""
+        if sum(len(e.history) for e in _evaluations(trainer)) != self._history:
+            self.write(trainer, pl_module, "running")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says that the run is complete."""
+        self.write(trainer, pl_module, "completed")
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Says why the run is over."""
+        stopped = isinstance(exception, (InterruptionError, KeyboardInterrupt))
+        self.write(trainer, pl_module, "interrupted" if stopped else "failed", str(exception))
+
+    def write(
+        self, trainer: Trainer, pl_module: LightningModule, status: str, error: str = ""
+    ) -> None:
+        """Replaces summary.json by what is known now."""
+        evaluations = _evaluations(trainer)
+        self._history = sum(len(e.history) for e in evaluations)
+        if not trainer.is_global_zero:
+            return
+        module = cast(AdversarialModule, pl_module)
+        seconds = module.stopwatch.seconds
+        summary = self.facts | {
+            "status": status,
+            **({"error": error} if error else {}),
+            "step": module.iteration,
+            "images_seen": module.images_seen,
+            "seconds": seconds,
+            "images_per_second": module.images_seen / seconds if seconds else None,
+            "metrics": {name: r for e in evaluations for name, r in e.results.items()},
+            "best": {str(e.best["name"]): e.best for e in evaluations if e.best},
+            "history": [point for e in evaluations for point in e.history],
+            "checkpoint": _last_checkpoint(Path(trainer.default_root_dir)),
+            "parameters": {
+                "generator": count_parameters(module.generator),
+                "discriminator": count_parameters(module.discriminator),
+            },
+            "versions": versions(),
+        }
+        text = json.dumps(_plain(summary), indent=2)
+        atomic.write(Path(trainer.default_root_dir) / "summary.json", text.encode())
+
+
+def count_parameters(network: torch.nn.Module) -> int:
+    """Returns the number of trainable weights."""
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that a repetition needs."""
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
+
+
+def _evaluations(trainer: Trainer) -> list[Evaluation]:
+    callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
+    return [callback for callback in callbacks if isinstance(callback, Evaluation)]
+
+
+def _last_checkpoint(run: Path) -> str | None:
+    last = run / "checkpoints" / "last.ckpt"
+    return str(last.relative_to(run)) if last.exists() else None
+
+
+def _plain(value: Any) -> Any:
+    """JSON knows no NaN or infinity: they become null."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

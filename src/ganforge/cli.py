@@ -1,0 +1,126 @@
+"""The verbs of the command line. Nothing heavy is imported before a configuration is known right."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from omegaconf import DictConfig
+
+from ganforge.composition import explain
+from ganforge.conf_dir import conf_dir
+from ganforge.config import check_root, register_schemas
+from ganforge.errors import GanforgeError
+
+# Each verb is a root file in conf/ and a function of that configuration.
+VERBS = {
+    "train": ("ganforge.training", "train"),
+    "evaluate": ("ganforge.experiments.evaluating", "evaluate_run"),
+    "sample": ("ganforge.experiments.sampling", "sample_run"),
+}
+
+HELP = """\
+ganforge: train, sweep, measure and compare generative adversarial networks.
+
+  ganforge train                                   a DCGAN on handwritten digits
+  ganforge train model=wgan_gp data=mnist          another game, another data set
+  ganforge train -m model=dcgan,lsgan seed=1,2,3   a sweep
+  ganforge train resume=latest                     go on where a run stopped
+  ganforge evaluate run=latest n=10000             score a run
+  ganforge sample run=latest n=64 seed=0 out=DIR   draw images
+
+`ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
+`eval "$(ganforge train -sc install=bash)"` completes groups, options and keys with TAB.
+"""
+
+
+def main(verb: str | None = None) -> None:
+    """Runs a verb with Hydra's overrides from the command line, and exits with its code."""
+    sys.exit(run(sys.argv[1:], verb))
+
+
+def run(arguments: list[str], verb: str | None = None) -> int:
+    """Runs a verb; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    if verb is None and _asks_completion(arguments):
+        verb = _completed_verb()
+    if verb is None:
+        if not arguments or arguments[0] in ("-h", "--help", "help"):
+            print(HELP)
+            return 0
+        verb, *arguments = arguments
+    if verb == "--version":
+        print(importlib.metadata.version("ganforge"))
+        return 0
+    if verb not in VERBS:
+        print(f"ganforge: no verb {verb!r}; legal: {', '.join(VERBS)}", file=sys.stderr)
+        return 2
+    return _guarded(lambda: _compose_and_call(verb, arguments), verb, arguments)
+
+
+def _compose_and_call(verb: str, arguments: list[str]) -> None:
+    import hydra
+
+    register_schemas()
+    # Hydra prints a trimmed traceback of its own unless it is told to raise.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    sys.argv = [sys.argv[0], *arguments]
+
+    failures: list[BaseException] = []
+
+    def task(cfg: DictConfig) -> Any:
+        try:
+            check_root(cfg, verb)
+            module, function = VERBS[verb]
+            return getattr(importlib.import_module(module), function)(cfg)
+        except BaseException as error:
+            if "-m" in arguments or "--multirun" in arguments:
+                raise  # Hydra goes on with the other jobs and fails at the end
+            failures.append(error)
+            return None
+
+    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
+    if failures:
+        raise failures[0]
+
+
+def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
+    try:
+        call()
+    except GanforgeError as error:
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except Exception as error:
+        message = explain(error, verb, arguments)
+        if message is not None:
+            return _fail(message, 2)
+        return _fail(f"{type(error).__name__}: {error}\n(GANFORGE_DEBUG=1 shows where)", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    if os.environ.get("GANFORGE_DEBUG"):
+        traceback.print_exc()
+    print(f"ganforge: {message}", file=sys.stderr)
+    return code
+
+
+def _asks_completion(arguments: list[str]) -> bool:
+    return bool(arguments) and arguments[0] in ("-sc", "--shell-completion")
+
+
+def _completed_verb() -> str:
+    """Takes the verb out of the line that is being completed, for Hydra knows overrides alone."""
+    words = os.environ.get("COMP_LINE", "").split(" ")
+    if len(words) > 1 and words[1] in VERBS:
+        verb = words.pop(1)
+        os.environ["COMP_LINE"] = " ".join(words)
+        point = int(os.environ.get("COMP_POINT", "0")) - len(verb) - 1
+        os.environ["COMP_POINT"] = str(max(point, 0))
+        return verb
+    return "train"

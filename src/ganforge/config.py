@@ -1,0 +1,271 @@
+"""What a configuration may say: the root's keys, and every constructor's arguments.
+
+Importing this module imports neither torch nor lightning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+import types
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Union
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from ganforge.errors import ConfigError
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+@dataclass
+class TrainSchema:
+    """Root keys of conf/train.yaml. What is not here is refused."""
+
+    seed: int = 0
+    name: str = ""
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
+    log_dir: str = "logs"
+    resume: str | None = None
+    dry_run: bool = False
+    run_dir: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    regularizer: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    augment: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class EvaluateSchema:
+    """Root keys of conf/evaluate.yaml."""
+
+    run: str = "latest"
+    log_dir: str = "logs"
+    checkpoint: str = "last"
+    weights: str = "ema"
+    n: int = 10_000
+    batch_size: int = 256
+    seed: int = 0
+    split: str = "train"
+    out: str | None = None
+    features: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class SampleSchema:
+    """Root keys of conf/sample.yaml."""
+
+    run: str = "latest"
+    log_dir: str = "logs"
+    checkpoint: str = "last"
+    weights: str = "ema"
+    n: int = 64
+    seed: int = 0
+    out: str | None = None
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainSchema,
+    "evaluate": EvaluateSchema,
+    "sample": SampleSchema,
+}
+
+
+def register_schemas() -> None:
+    """Makes the schemas known to Hydra as ``train_schema`` and so on."""
+    for verb, schema in SCHEMAS.items():
+        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+
+
+def did_you_mean(name: str, legal: list[str]) -> str:
+    """Returns a hint at the nearest legal name, or the list of them all."""
+    near = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}legal: {', '.join(legal)}"
+
+
+def check_root(cfg: DictConfig, verb: str) -> None:
+    """Refuses root keys that the schema does not know, which Hydra lets in after a ``+``.
+
+    Raises:
+        ConfigError: naming every unknown key.
+    """
+    legal = [f.name for f in fields(SCHEMAS[verb])]
+    unknown = [str(key) for key in cfg if key not in legal]
+    if unknown:
+        lines = [f"  {key}: {did_you_mean(key, legal)}" for key in unknown]
+        raise ConfigError("unknown keys:\n" + "\n".join(lines))
+
+
+def check(cfg: DictConfig) -> None:
+    """Binds every ``_target_`` to its constructor's signature and types.
+
+    Raises:
+        ConfigError: with all faults in one message.
+    """
+    used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
+    faults = [
+        fault
+        for group in cfg
+        if isinstance(_raw(cfg, group), DictConfig)
+        for fault in _faults(_raw(cfg, group), str(group), used)
+    ]
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
+
+
+def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
+    """Returns a child, or None for an interpolation, which is checked where it points."""
+    if OmegaConf.is_interpolation(node, key):
+        return None
+    return None if OmegaConf.is_missing(node, key) else node[key]
+
+
+def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
+    if "_target_" in node:
+        yield from _signature_faults(node, path)
+    for key in node:
+        child, at = _raw(node, key), f"{path}.{key}"
+        if isinstance(child, DictConfig):
+            yield from _faults(child, at, used)
+        elif (
+            "_target_" not in node
+            and child is not None
+            and at not in used
+            and not isinstance(child, ListConfig)
+            and _is_container(node)
+        ):
+            yield f"{at}: reaches no constructor; {did_you_mean(str(key), _names(node, key))}"
+
+
+def _is_container(node: DictConfig) -> bool:
+    """Whether a node holds parts by name, rather than being a plain mapping argument."""
+    parent = node._get_parent()
+    return not (isinstance(parent, DictConfig) and "_target_" in parent)
+
+
+def _names(node: DictConfig, but: Any) -> list[str]:
+    return [str(key) for key in node if key != but] or ["nothing"]
+
+
+def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
+    from hydra.utils import get_object
+
+    target = node["_target_"]
+    try:
+        function = get_object(target)
+        signature = inspect.signature(function)
+    except Exception as error:
+        yield f"{path}._target_: cannot load {target!r} ({error})"
+        return
+    parameters = {
+        name: p
+        for name, p in signature.parameters.items()
+        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
+    }
+    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
+    given = [str(key) for key in node if key not in HYDRA_KEYS]
+    for key in given:
+        if key not in parameters and not open_ended:
+            yield f"{path}.{key}: {target} takes no {key!r}; {did_you_mean(key, list(parameters))}"
+    if not node.get("_partial_", False):
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and name not in given:
+                yield f"{path}.{name}: {target} needs it"
+    yield from _type_faults(node, path, function, [key for key in given if key in parameters])
+
+
+def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -> Iterator[str]:
+    try:
+        hints = typing.get_type_hints(function.__init__ if isinstance(function, type) else function)
+    except Exception:
+        return
+    for key in given:
+        if OmegaConf.is_missing(node, key):
+            yield f"{path}.{key}: is missing"
+            continue
+        try:
+            value = node[key]
+        except Exception:
+            continue  # an interpolation that only resolves at run time
+        if key in hints and not accepts(hints[key], value):
+            yield f"{path}.{key}: must be {describe(hints[key])}, got {value!r}"
+
+
+def accepts(annotation: Any, value: Any) -> bool:
+    """Whether a plain value fits an annotation; True where the annotation says nothing plain."""
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if annotation is Any or isinstance(annotation, (str, typing.TypeVar)):
+        return True
+    if origin is typing.Annotated:
+        return accepts(arguments[0], value)
+    if origin in (Union, types.UnionType):
+        return any(accepts(option, value) for option in arguments)
+    if origin is Literal:
+        return any(value == option and type(value) is type(option) for option in arguments)
+    if isinstance(value, (DictConfig, Mapping)):
+        return annotation not in (int, float, bool, str, type(None)) and origin not in _SEQUENCES
+    if isinstance(value, (ListConfig, list, tuple)):
+        return _accepts_sequence(annotation, origin, arguments, value)
+    return _accepts_scalar(annotation, value)
+
+
+_SEQUENCES = (list, tuple, set)
+
+
+def _accepts_sequence(annotation: Any, origin: Any, arguments: Any, value: Any) -> bool:
+    if annotation in (int, float, bool, str, type(None)):
+        return False
+    if origin is list and arguments:
+        return all(accepts(arguments[0], item) for item in value)
+    if origin is tuple and arguments and Ellipsis not in arguments:
+        return len(value) == len(arguments) and all(map(accepts, arguments, value))
+    return origin is not dict
+
+
+def _accepts_scalar(annotation: Any, value: Any) -> bool:
+    if annotation is type(None) or annotation is None:
+        return value is None
+    if annotation is float:
+        return isinstance(value, (int, float)) and not isinstance(value, bool)
+    if annotation is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if annotation in (bool, str):
+        return isinstance(value, annotation)
+    # Paths and the like may be given as text; modules, tensors and containers may not be scalars.
+    plain = typing.get_origin(annotation) in (list, tuple, dict, set, Callable)
+    return not plain and (isinstance(value, str) or not isinstance(annotation, type))
+
+
+def describe(annotation: Any) -> str:
+    """Returns an annotation in words: "a whole number", "one of 'a', 'b'"."""
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    words |= {type(None): "null"}
+    if annotation in words:
+        return words[annotation]
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return " or ".join(dict.fromkeys(describe(option) for option in arguments))
+    if origin is Literal:
+        return "one of " + ", ".join(str(option) for option in arguments)
+    if origin is list and arguments:
+        return f"a list, each {describe(arguments[0])}"
+    if origin is tuple:
+        return "a list of " + str(len(arguments))
+    return getattr(annotation, "__name__", str(annotation))

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was typed.
+
+    Attributes:
+        line: the command as typed.
+        choices: the chosen option of every group.
+        groups: groups among the overrides.
+        values: single values among the overrides, by dotted key.
+        job: folder for this job of a sweep; None for a single run.
+    """
+
+    line: str = ""
+    choices: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    job: str | None = None
+
+    @classmethod
+    def current(cls) -> Command:
+        """Reads the command from Hydra; empty where a configuration was composed in Python."""
+        if not HydraConfig.initialized():
+            return cls()
+        hydra = HydraConfig.get()
+        choices = {str(k): str(v) for k, v in hydra.runtime.choices.items()}
+        choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+        groups: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        for override in OverridesParser.create().parse_overrides(list(hydra.overrides.task)):
+            key = override.key_or_group
+            if key in choices:
+                groups[key] = choices[key]
+            elif not override.is_delete():
+                values[key] = override.value()
+        return cls(" ".join(sys.argv), choices, groups, values, _job_folder(hydra))
+
+
+def _job_folder(hydra: Any) -> str | None:
+    if hydra.mode != RunMode.MULTIRUN:
+        return None
+    overrides = hydra.job.override_dirname.replace("/", "_")
+    return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120])
+
+
+def write_choices(folder: Path, choices: dict[str, str]) -> None:
+    """Keeps beside a run which options it was composed of."""
+    (folder / "choices.json").write_text(json.dumps(choices, indent=2))
+
+
+def read_choices(folder: Path) -> dict[str, str]:
+    """Returns the options that a run was composed of."""
+    path = folder / "choices.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else {}

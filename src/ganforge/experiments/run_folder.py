@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import ConfigError, RunError
+
+CHECKPOINTS = ("last", "previous", "best")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps everything: logs/train/<date>/<time>-<model>-<data>-s<seed>/."""
+
+    path: Path
+
+    @classmethod
+    def new(cls, log_dir: Path, name: str, seed: int, job: str | None = None) -> RunFolder:
+        """Makes a folder of its own for a run, and points the link ``latest`` at it.
+
+        Args:
+            log_dir: root of all outputs.
+            name: what the run is called, such as "dcgan-mnist".
+            seed: the run's seed.
+            job: folder of a sweep's job, in place of the dated one.
+        """
+        now = datetime.now()
+        stem = f"{now:%H-%M-%S}-{name}-s{seed}"
+        parent = log_dir / "train" / f"{now:%Y-%m-%d}"
+        if job is not None:
+            parent, stem = Path(job).parent, Path(job).name
+        for attempt in range(1, 100):
+            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(parents=True)
+                break
+        else:
+            raise RunError(f"cannot make a run folder beside {path}")
+        folder = cls(path.absolute())
+        folder._point_latest(log_dir / "train")
+        return folder
+
+    @classmethod
+    def find(cls, where: str, log_dir: Path) -> RunFolder:
+        """Finds a run by its folder, by one of its checkpoints, or the "latest" one.
+
+        Raises:
+            RunError: when there is no run.
+        """
+        if where == "latest":
+            link = log_dir / "train" / "latest"
+            if not link.exists():
+                raise RunError(f"no run yet under {log_dir / 'train'}: there is no latest one")
+            return cls(link.resolve())
+        path = Path(where).expanduser()
+        if not path.exists():
+            raise RunError(f"{where}: no such run folder or checkpoint")
+        if path.is_file():
+            if path.suffix != ".ckpt":
+                raise RunError(f"{where}: neither a run folder nor a checkpoint (*.ckpt)")
+            path = path.parent.parent
+        folder = cls(path.resolve())
+        if not folder.composed.is_file():
+            raise RunError(f"{where}: not a run folder, for it has no {folder.composed.name}")
+        return folder
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, for readers."""
+        return self.path / "config.yaml"
+
+    @property
+    def composed(self) -> Path:
+        """The configuration with its interpolations, from which a resumed run is built."""
+        return self.path / "composed.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def summary(self) -> Path:
+        """The machine-readable end of the run."""
+        return self.path / "summary.json"
+
+    def read_summary(self) -> dict[str, Any]:
+        """Returns the summary, empty when there is none yet."""
+        try:
+            return dict(json.loads(self.summary.read_text()))
+        except (OSError, ValueError):
+            return {}
+
+    def checkpoint(self, kind: str = "last") -> Path:
+        """Returns a checkpoint's path; "last" falls back to the previous one.
+
+        Raises:
+            RunError: when there is none.
+        """
+        if kind not in CHECKPOINTS:
+            raise ConfigError(f"checkpoint={kind}: legal: {', '.join(CHECKPOINTS)}")
+        fallbacks = ["last", "previous"] if kind == "last" else [kind]
+        for name in fallbacks:
+            path = self.checkpoints / f"{name}.ckpt"
+            if path.is_file():
+                return path
+        raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
+
+    def forget_latest(self, log_dir: Path) -> None:
+        """Takes back the link ``latest`` when this folder is gone."""
+        link = log_dir / "train" / "latest"
+        if link.is_symlink() and not link.exists():
+            link.unlink(missing_ok=True)
+
+    def _point_latest(self, root: Path) -> None:
+        # A file system without links loses a convenience, not a run.
+        with contextlib.suppress(OSError):
+            root.mkdir(parents=True, exist_ok=True)
+            link = root / f".latest.{os.getpid()}"
+            link.unlink(missing_ok=True)
+            link.symlink_to(os.path.relpath(self.path, root))
+            os.replace(link, root / "latest")

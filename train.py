@@ -1,0 +1,6 @@
+"""`python train.py model=... data=...`: the same as `ganforge train`."""
+
+from ganforge.cli import main
+
+if __name__ == "__main__":
+    main(verb="train")
