@@ -1,4 +1,4 @@
-"""The verbs of the command line. Nothing heavy is imported before a configuration is known right."""
+"""The verbs of the command line. Nothing heavy is imported until a configuration is right."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
     if "_target_" in node:
         yield from _signature_faults(node, path)
     for key in node:
-        child, at = _raw(node, key), f"{path}.{key}"
+        child, at = _raw(node, key), f"{path}.{key!s}"
         if isinstance(child, DictConfig):
             yield from _faults(child, at, used)
         elif (
@@ -193,7 +193,7 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
 
 def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -> Iterator[str]:
     try:
-        hints = typing.get_type_hints(function.__init__ if isinstance(function, type) else function)
+        hints = typing.get_type_hints(_callable_of(function))
     except Exception:
         return
     for key in given:
@@ -206,6 +206,10 @@ def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -
             continue  # an interpolation that only resolves at run time
         if key in hints and not accepts(hints[key], value):
             yield f"{path}.{key}: must be {describe(hints[key])}, got {value!r}"
+
+
+def _callable_of(function: Any) -> Any:
+    return getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
 
 
 def accepts(annotation: Any, value: Any) -> bool:

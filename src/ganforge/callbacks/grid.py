@@ -35,6 +35,12 @@ def picture(images: Tensor) -> Image.Image:
     return Image.fromarray(array)
 
 
+def single(image: Tensor) -> Image.Image:
+    """Returns one image [C, H, W], uint8 or floating in [-1, 1], pixel for pixel."""
+    pixels = _to_uint8(image.detach()).cpu().permute(1, 2, 0).contiguous()
+    return Image.fromarray(pixels.squeeze(2).numpy() if pixels.shape[2] == 1 else pixels.numpy())
+
+
 def save(image: Image.Image, path: Path) -> None:
     """Writes ``image`` as a PNG, whole or not at all."""
     data = io.BytesIO()

@@ -41,7 +41,8 @@ class Interruption(Callback):
             if isinstance(callback, Checkpoints):
                 callback.save(trainer, pl_module)
         raise InterruptionError(
-            f"interrupted at step {trainer.global_step}; go on with resume={trainer.default_root_dir}"
+            f"interrupted at step {trainer.global_step}; "
+            f"go on with resume={trainer.default_root_dir}"
         )
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:

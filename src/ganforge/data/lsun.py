@@ -111,24 +111,29 @@ class LmdbEntries(Entries):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._opened: tuple[int, Any] | None = None
-        with self._database().begin() as transaction:
+        with _database(path).begin() as transaction:
             keys = transaction.cursor().iternext(keys=True, values=False)
             self.names = [bytes(key).decode("latin1") for key in keys]
 
     def read(self, name: str) -> bytes:
         """Returns the value of a key."""
-        with self._database().begin() as transaction:
+        with _database(self.path).begin() as transaction:
             return bytes(transaction.get(name.encode("latin1")))
 
-    def _database(self) -> Any:
-        # One handle for each process: lmdb's must not be carried over a fork.
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), _open(self.path))
-        return self._opened[1]
 
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_opened": None}
+_databases: dict[Path, tuple[int, Any]] = {}
+
+
+def _database(path: Path) -> Any:
+    """Returns the one handle of this process: lmdb allows no second, and none of before a fork."""
+    key = path.resolve()
+    process, database = _databases.get(key, (0, None))
+    if process != os.getpid():
+        if database is not None:
+            database.close()
+        database = _open(path)
+        _databases[key] = os.getpid(), database
+    return database
 
 
 def _open(path: Path) -> Any:

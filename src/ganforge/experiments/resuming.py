@@ -63,16 +63,16 @@ def _newest_unfinished(cfg: DictConfig, log_dir: Path) -> RunFolder | None:
     for folder in (RunFolder(path.parent.resolve()) for path in folders):
         if folder.read_summary().get("status") == "completed":
             continue
-        if not any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
+        if not any(
+            (folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")
+        ):
             continue
         if fingerprint(cast(DictConfig, OmegaConf.load(folder.composed))) == wanted:
             return folder
     return None
 
 
-def _changed(
-    own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder
-) -> DictConfig:
+def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:
     """Puts this command line's values over the run's own configuration."""
     chosen = read_choices(folder.path)
     for group, option in command.groups.items():

@@ -147,7 +147,8 @@ class WandbLogger(LightningWandbLogger):
                 self._fail_or_warn(reason)
         run = self._init(mode)
         if mode != "disabled":
-            log.info("W&B is offline (%s). To send the run later: wandb sync %s", reason, run.dir)
+            folder = Path(run.dir).parent
+            log.info("W&B is offline (%s). To send the run later: wandb sync %s", reason, folder)
         return run
 
     def _settle_mode(self) -> tuple[str, str]:

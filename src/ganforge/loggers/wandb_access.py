@@ -60,9 +60,20 @@ def _in_netrc(url: str) -> bool:
     paths = [Path(chosen)] if chosen else [Path.home() / ".netrc", Path.home() / "_netrc"]
     for path in paths:
         try:
-            found = netrc.netrc(path.expanduser()).authenticators(urlsplit(url).netloc)
+            known = netrc.netrc(path.expanduser())
         except (OSError, netrc.NetrcParseError):
             continue
-        if found and found[2]:
+        if any((found := known.authenticators(host)) and found[2] for host in _hosts(url)):
             return True
     return False
+
+
+def _hosts(url: str) -> list[str]:
+    """Returns the names under which a netrc file may hold the key of ``url``.
+
+    The address of the public server has changed; keys for its older name are still good.
+    """
+    import wandb
+
+    public = url == wandb.Settings.model_fields["base_url"].default
+    return [urlsplit(url).netloc, *(["api.wandb.ai"] if public else [])]

@@ -107,7 +107,7 @@ class AdversarialModule(LightningModule):
             "discriminator": discriminator_schedule,
         }
         self._updates = {"generator": 0, "discriminator": 0}
-        self._observed: dict[str, Tensor] = {}
+        self._observed: dict[str, Tensor | float] = {}
         self._finite: Tensor | None = None
         self._window = (0, 0.0)
 
@@ -167,15 +167,16 @@ class AdversarialModule(LightningModule):
         self._updates[player] += 1
         self._watch(f"{player}/loss", total)
 
-    def observe(self, name: str, value: Tensor) -> None:
+    def observe(self, name: str, value: Tensor | float) -> None:
         """Keeps a scalar of this step for the log; over several updates the last one counts."""
         if self.observing:
-            self._observed[name] = value.detach().float()
+            plain = isinstance(value, float)
+            self._observed[name] = value if plain else cast(Tensor, value).detach().float()
 
     @property
     def observing(self) -> bool:
         """Whether this step's values are logged."""
-        every = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.iteration + 1) % every == 0
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
@@ -364,7 +365,7 @@ class AdversarialModule(LightningModule):
         rate = optimizer.optimizer.defaults["lr"] * self._schedules[player](self.iteration)
         for group in optimizer.param_groups:
             group["lr"] = rate
-        self.observe(f"{player}/learning_rate", torch.tensor(rate))
+        self.observe(f"{player}/learning_rate", float(rate))
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:

@@ -40,7 +40,7 @@ class ExponentialMovingAverage(nn.Module):
 
     def train(self, mode: bool = True) -> ExponentialMovingAverage:
         """Keeps the average in evaluation mode, whatever the mode of its parent."""
-        return cast(ExponentialMovingAverage, super().train(False))
+        return super().train(False)
 
     def decay(self, batch: int, images_seen: int) -> float:
         """Returns beta for an update after ``batch`` further images."""

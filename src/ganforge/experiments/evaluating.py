@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig
+from rich.table import Table
+
+from ganforge import atomic
+from ganforge.callbacks.run_summary import versions
+from ganforge.config import check
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError
+from ganforge.experiments.loading import build, load, load_data
+from ganforge.experiments.run_folder import RunFolder
+from ganforge.metrics.evaluate import Result, evaluate
+
+
+def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
+    """Scores a run, prints the table with its protocol, and writes evaluation.json.
+
+    Args:
+        cfg: composed from conf/evaluate.yaml.
+
+    Returns:
+        Results by name, in the form of summary.json's metrics.
+    """
+    setup_logging()
+    check(cfg)
+    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
+    scores = {name: build(node) for name, node in cfg.metrics.items()}
+    if not scores:
+        raise ConfigError(
+            "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"
+        )
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
+    data = load_data(folder)
+    extractor = build(cfg.features).build(data, device)
+    if extractor is None:
+        raise ConfigError("no features fit this data: features=inception features.weights=PATH")
+
+    def sample(n: int, start: int) -> torch.Tensor:
+        return model.sample(n, seed=cfg.seed, weights=cfg.weights, start=start)
+
+    results = evaluate(
+        sample, data, extractor, scores, cfg.n, cfg.seed, cfg.batch_size, split=cfg.split
+    )
+    where = {"step": model.iteration, "images_seen": model.images_seen, "weights": cfg.weights}
+    metrics = {name: result.to_dict() | where for name, result in results.items()}
+    out = (folder.path if cfg.out is None else Path(cfg.out)) / "evaluation.json"
+    report = {"run": str(folder.path), "seed": cfg.seed, "metrics": metrics, "versions": versions()}
+    atomic.write(out, json.dumps(report, indent=2).encode())
+    console.print(_table(results, cfg.weights, model.iteration))
+    console.print(f"written to {out}", soft_wrap=True, highlight=False)
+    return metrics
+
+
+def _table(results: dict[str, Result], weights: str, step: int) -> Table:
+    table = Table("score", "value", "features", "n_real", "n_fake", "split", "resize", "weights")
+    table.title = f"step {step}"
+    for name, result in results.items():
+        spread = f" +- {result.std:.3g}" if result.std is not None else ""
+        plain = asdict(result)
+        protocol = [str(plain[key]) for key in ("features", "n_real", "n_fake", "split", "resize")]
+        table.add_row(name, f"{result.value:.4g}{spread}", *protocol, weights)
+    return table
