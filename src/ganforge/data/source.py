@@ -45,6 +45,9 @@ class MemorySource(ImageSource):
 
     def read(self, indices: Tensor) -> Tensor:
         """Returns uint8 [B, C, H, W] on the device where the tensor lies."""
+        if self.images.is_cpu:
+            # NumPy copies in one thread; waking torch's pool costs more than so small a copy.
+            return torch.from_numpy(self.images.numpy()[indices.numpy()])
         return self.images.index_select(0, indices.to(self.images.device, non_blocking=True))
 
     def subset(self, indices: Tensor) -> MemorySource:

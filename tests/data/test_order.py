@@ -1,0 +1,79 @@
+from itertools import islice
+
+import pytest
+import torch
+
+from ganforge.data.order import Deal, Order, Progress, check_divisible
+from ganforge.errors import ConfigError
+
+
+def steps(deal, count):
+    return [list(positions) for positions in islice(deal, count)]
+
+
+def deal(batch_size, seen=0, iteration=0, critic_steps=lambda at: 1, rank=0, world=1):
+    return Deal(batch_size, lambda: Progress(seen, iteration, critic_steps, rank, world))
+
+
+def test_each_epoch_is_a_permutation_and_another_one():
+    order = Order(10, seed=3)
+    epochs = [order.indices(range(start, start + 10)).tolist() for start in (0, 10, 20)]
+    assert [sorted(epoch) for epoch in epochs] == [list(range(10))] * 3
+    assert epochs[0] != epochs[1] != epochs[2]
+    assert Order(10, seed=4).indices(range(10)).tolist() != epochs[0]
+
+
+def test_indices_do_not_depend_on_the_ranges_they_are_asked_in():
+    whole = Order(7, seed=0).indices(range(100))
+    order = Order(7, seed=0)
+    assert order.indices(range(50, 100)).tolist() == whole[50:].tolist()
+    assert order.indices(range(0, 50)).tolist() == whole[:50].tolist()
+    assert order.indices(range(3, 100, 4)).tolist() == whole[3::4].tolist()
+    assert [order.indices(range(k, k + 1)).item() for k in range(100)] == whole.tolist()
+
+
+def test_critic_steps_lengthen_a_step():
+    first, then = 3, 1
+    dealt = steps(deal(4, critic_steps=lambda at: first if at == 0 else then), 3)
+    assert dealt == [list(range(12)), list(range(12, 16)), list(range(16, 20))]
+
+
+@pytest.mark.parametrize("critic_steps", [1, 3])
+def test_ranks_together_see_what_one_process_sees(critic_steps):
+    alone = steps(deal(6, critic_steps=lambda at: critic_steps), 4)
+    ranks = [
+        steps(deal(6, critic_steps=lambda at: critic_steps, rank=rank, world=2), 4)
+        for rank in (0, 1)
+    ]
+    for step, (even, odd) in enumerate(zip(*ranks, strict=True)):
+        assert [k for pair in zip(even, odd, strict=True) for k in pair] == alone[step]
+        for c in range(critic_steps):  # each critic batch is shared evenly, one after the other
+            batch = set(alone[step][c * 6 : c * 6 + 6])
+            assert set(even[c * 3 : c * 3 + 3]) | set(odd[c * 3 : c * 3 + 3]) == batch
+
+
+def test_a_start_in_the_middle_goes_on_where_the_other_run_would():
+    critic_steps = [5, 5, 1, 1, 1, 2].__getitem__
+    whole = steps(deal(4, critic_steps=critic_steps), 6)
+    seen = sum(map(len, whole[:2]))
+    assert steps(deal(4, seen, 2, critic_steps), 4) == whole[2:]
+
+
+def test_the_start_is_read_when_iteration_begins():
+    at = {"seen": 0}
+    dealing = Deal(2, lambda: Progress(at["seen"], 0, lambda i: 1))
+    at["seen"] = 8
+    assert next(iter(dealing)) == range(8, 10)
+
+
+def test_an_uneven_split_names_what_would_do():
+    with pytest.raises(ConfigError, match=r"multiple of 3: set data\.batch_size=63 or 66"):
+        check_divisible(64, 3)
+    with pytest.raises(ConfigError, match=r"data\.batch_size=4$"):
+        check_divisible(2, 4)
+
+
+def test_no_position_is_beyond_the_64_bits_of_an_index():
+    far = 10**12
+    assert sorted(Order(5, 0).indices(range(far, far + 5)).tolist()) == list(range(5))
+    assert Order(5, 0).indices(range(far, far + 5)).dtype == torch.int64
