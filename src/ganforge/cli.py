@@ -15,7 +15,7 @@ from omegaconf import DictConfig
 from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
-from ganforge.errors import GanforgeError
+from ganforge.errors import GanforgeError, InterruptionError
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
@@ -68,7 +68,8 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
     register_schemas()
     # Hydra prints a trimmed traceback of its own unless it is told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *arguments]
+    sys.argv = [sys.argv[0], *_flags_first(arguments)]
+    sweeping = "-m" in arguments or "--multirun" in arguments
 
     failures: list[BaseException] = []
 
@@ -77,15 +78,25 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
             check_root(cfg, verb)
             module, function = VERBS[verb]
             return getattr(importlib.import_module(module), function)(cfg)
+        except InterruptionError as error:
+            if sweeping:
+                # Ends the sweep too: Hydra would go on with the next job.
+                raise KeyboardInterrupt(str(error)) from error
+            failures.append(error)
         except BaseException as error:
-            if "-m" in arguments or "--multirun" in arguments:
+            if sweeping:
                 raise  # Hydra goes on with the other jobs and fails at the end
             failures.append(error)
-            return None
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
+
+
+def _flags_first(arguments: list[str]) -> list[str]:
+    """Moves overrides behind flags: argparse refuses them where a flag stands between two."""
+    overrides = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
+    return [a for a in arguments if a not in overrides] + overrides
 
 
 def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
@@ -93,8 +104,8 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         call()
     except GanforgeError as error:
         return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted", 130)
+    except KeyboardInterrupt as error:
+        return _fail(str(error) or "interrupted", 130)
     except Exception as error:
         message = explain(error, verb, arguments)
         if message is not None:

@@ -36,37 +36,67 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
 
 def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
     """Returns a message for an error of composition, or None when the error is another one."""
+    text = str(error).strip()
+    if isinstance(error, ValueError) and "Config group override must be" in text:
+        return _explain_choices(arguments) or text
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
-    text = str(error).strip()
     wanted = re.search(r"Could not override '([^']+)'", text)
-    missing = re.search(r"Could not find '([^']+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    unparsed = re.search(r"Error parsing override '([^'=]*)'", text)
     if missing:
         return _explain_option(missing.group(1), text)
     if wanted:
         return _explain_key(wanted.group(1).split("@")[0], verb, arguments, text)
+    if unparsed:
+        return f"{unparsed.group(1)!r} is not of the form KEY=VALUE"
     cause = f": {error.__cause__}" if error.__cause__ is not None else ""
     return _without_internals(text + cause)
 
 
+def options(group: str) -> list[str]:
+    """Returns the legal options of a group, by name; a subfolder's are ``folder/option``."""
+    folder = conf_dir() / group
+    files = sorted(folder.rglob("*.yaml"))
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
+    return [name for name in names if not name.startswith("base/")]
+
+
 def _explain_option(path: str, text: str) -> str:
-    group, _, option = path.rpartition("/")
+    group, _, option = path.partition("/")
+    # Hydra lists what other folders of hydra.searchpath hold.
     listed = [line.strip() for line in text.splitlines() if line.startswith("\t")]
-    legal = sorted(line for line in listed if "=" not in line)
-    if not group or not legal:
+    parent = option.rpartition("/")[0]
+    listed = [f"{parent}/{name}" if parent else name for name in listed if "=" not in name]
+    legal = list(dict.fromkeys([*options(group), *listed]))
+    if not option:
         return _without_internals(text)
     return f"{group}={option}: no such option; {did_you_mean(option, legal)}"
+
+
+def _explain_choices(arguments: list[str]) -> str | None:
+    """Explains a group that was given null or a number in place of an option's name."""
+    lines = []
+    for group, _, value in (argument.partition("=") for argument in arguments):
+        legal = options(group.lstrip("+")) if group else []
+        if legal and value not in legal and not value.startswith("["):
+            lines.append(f"{group}={value}: not an option's name; {did_you_mean(value, legal)}")
+        elif not group:
+            lines.append(f"'={value}' is not of the form KEY=VALUE")
+    return "\n".join(lines)
 
 
 def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
     if not parent:
         return f"{key}: no such key; {did_you_mean(name, _root_names(verb))}"
-    others = [a for a in arguments if "=" in a and not a.lstrip("+~").startswith(key)]
+    chosen = [a for a in arguments if (conf_dir() / a.partition("=")[0]).is_dir()]
     try:
-        node = OmegaConf.select(compose_config(others, verb), parent)
+        node = OmegaConf.select(compose_config(chosen, verb), parent)
     except Exception:
         return _without_internals(text)
+    if node is None:
+        return _explain_key(parent, verb, arguments, text)
     if not isinstance(node, DictConfig):
         return f"{key}: {parent} has no keys of its own"
     legal = [str(child) for child in node if not str(child).startswith("_")]
@@ -80,6 +110,14 @@ def _root_names(verb: str) -> list[str]:
 
 
 def _without_internals(text: str) -> str:
-    noise = ("full_key:", "object_type=", "reference_type=", "Set the environment variable")
+    noise = (
+        "full_key:",
+        "object_type=",
+        "reference_type=",
+        "Set the environment variable",
+        "Config search path:",
+        "provider=",
+        "See https://hydra.cc",
+    )
     lines = [line.strip() for line in text.splitlines()]
     return "\n".join(line for line in lines if line and not line.startswith(noise))

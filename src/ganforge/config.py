@@ -8,15 +8,16 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-import types
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, Union
+from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationKeyError
 
+from ganforge.annotations import accepts, describe
 from ganforge.errors import ConfigError
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -96,7 +97,7 @@ def did_you_mean(name: str, legal: list[str]) -> str:
     """Returns a hint at the nearest legal name, or the list of them all."""
     near = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return f"{hint}legal: {', '.join(legal)}"
+    return f"{hint}legal: {', '.join(legal) or 'nothing'}"
 
 
 def check_root(cfg: DictConfig, verb: str) -> None:
@@ -140,28 +141,34 @@ def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
 def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
     if "_target_" in node:
         yield from _signature_faults(node, path)
+    elif _holds_parts(node) and (stray := _stray(node, path, used)):
+        # Where nothing of a part is of use, its own name is what is wrong.
+        whole = "." in path and len(stray) == len(node)
+        for at in [path] if whole else [f"{path}.{key}" for key in stray]:
+            yield f"{at}: reaches no constructor; {_neighbours(node, at, path)}"
     for key in node:
-        child, at = _raw(node, key), f"{path}.{key!s}"
+        child = _raw(node, key)
         if isinstance(child, DictConfig):
-            yield from _faults(child, at, used)
-        elif (
-            "_target_" not in node
-            and child is not None
-            and at not in used
-            and not isinstance(child, ListConfig)
-            and _is_container(node)
-        ):
-            yield f"{at}: reaches no constructor; {did_you_mean(str(key), _names(node, key))}"
+            yield from _faults(child, f"{path}.{key!s}", used)
 
 
-def _is_container(node: DictConfig) -> bool:
+def _stray(node: DictConfig, path: str, used: set[str]) -> list[str]:
+    """Returns the plain values beside parts that no interpolation reads."""
+    plain = [key for key in node if not isinstance(_raw(node, key), (DictConfig, ListConfig))]
+    values = [str(key) for key in plain if _raw(node, key) is not None]
+    return [key for key in values if f"{path}.{key}" not in used]
+
+
+def _neighbours(node: DictConfig, at: str, path: str) -> str:
+    owner = node._get_parent() if at == path else node
+    name = at.rpartition(".")[2]
+    return did_you_mean(name, [str(key) for key in cast(DictConfig, owner) if key != name])
+
+
+def _holds_parts(node: DictConfig) -> bool:
     """Whether a node holds parts by name, rather than being a plain mapping argument."""
     parent = node._get_parent()
     return not (isinstance(parent, DictConfig) and "_target_" in parent)
-
-
-def _names(node: DictConfig, but: Any) -> list[str]:
-    return [str(key) for key in node if key != but] or ["nothing"]
 
 
 def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
@@ -202,74 +209,19 @@ def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -
             continue
         try:
             value = node[key]
-        except Exception:
-            continue  # an interpolation that only resolves at run time
-        if key in hints and not accepts(hints[key], value):
-            yield f"{path}.{key}: must be {describe(hints[key])}, got {value!r}"
+            if key not in hints or accepts(hints[key], value):
+                continue
+        except InterpolationKeyError as error:
+            yield f"{path}.{key}: {str(error).splitlines()[0]}"
+        else:
+            yield f"{path}.{key}: must be {describe(hints[key])}, got {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, DictConfig) and "_target_" in value:
+        return str(value["_target_"])
+    return repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
 
 
 def _callable_of(function: Any) -> Any:
     return getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
-
-
-def accepts(annotation: Any, value: Any) -> bool:
-    """Whether a plain value fits an annotation; True where the annotation says nothing plain."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if annotation is Any or isinstance(annotation, (str, typing.TypeVar)):
-        return True
-    if origin is typing.Annotated:
-        return accepts(arguments[0], value)
-    if origin in (Union, types.UnionType):
-        return any(accepts(option, value) for option in arguments)
-    if origin is Literal:
-        return any(value == option and type(value) is type(option) for option in arguments)
-    if isinstance(value, (DictConfig, Mapping)):
-        return annotation not in (int, float, bool, str, type(None)) and origin not in _SEQUENCES
-    if isinstance(value, (ListConfig, list, tuple)):
-        return _accepts_sequence(annotation, origin, arguments, value)
-    return _accepts_scalar(annotation, value)
-
-
-_SEQUENCES = (list, tuple, set)
-
-
-def _accepts_sequence(annotation: Any, origin: Any, arguments: Any, value: Any) -> bool:
-    if annotation in (int, float, bool, str, type(None)):
-        return False
-    if origin is list and arguments:
-        return all(accepts(arguments[0], item) for item in value)
-    if origin is tuple and arguments and Ellipsis not in arguments:
-        return len(value) == len(arguments) and all(map(accepts, arguments, value))
-    return origin is not dict
-
-
-def _accepts_scalar(annotation: Any, value: Any) -> bool:
-    if annotation is type(None) or annotation is None:
-        return value is None
-    if annotation is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if annotation is int:
-        return isinstance(value, int) and not isinstance(value, bool)
-    if annotation in (bool, str):
-        return isinstance(value, annotation)
-    # Paths and the like may be given as text; modules, tensors and containers may not be scalars.
-    plain = typing.get_origin(annotation) in (list, tuple, dict, set, Callable)
-    return not plain and (isinstance(value, str) or not isinstance(annotation, type))
-
-
-def describe(annotation: Any) -> str:
-    """Returns an annotation in words: "a whole number", "one of 'a', 'b'"."""
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
-    words |= {type(None): "null"}
-    if annotation in words:
-        return words[annotation]
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin in (Union, types.UnionType):
-        return " or ".join(dict.fromkeys(describe(option) for option in arguments))
-    if origin is Literal:
-        return "one of " + ", ".join(str(option) for option in arguments)
-    if origin is list and arguments:
-        return f"a list, each {describe(arguments[0])}"
-    if origin is tuple:
-        return "a list of " + str(len(arguments))
-    return getattr(annotation, "__name__", str(annotation))

@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import shutil
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.order import check_divisible
 from ganforge.errors import ConfigError, GanforgeError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, write_choices
@@ -72,7 +72,8 @@ def train(cfg: DictConfig) -> float | None:
     check(cfg)
     parts = build_parts(cfg)
     if cfg.dry_run:
-        dry_run(parts.model, parts.data, make_trainer(parts, None, [], Path.cwd()))
+        with _quiet():
+            dry_run(parts.model, parts.data, make_trainer(parts, None, [], Path.cwd()))
         return None
     if resumed is not None:
         _check_checkpoint(parts, resumed.checkpoint)
@@ -90,8 +91,7 @@ def train(cfg: DictConfig) -> float | None:
             return fit(cfg, parts, folder, resumed.checkpoint if resumed else None, command)
     except BaseException:
         if resumed is None and parts.model.iteration == 0:
-            shutil.rmtree(folder.path, ignore_errors=True)
-            folder.forget_latest(Path(cfg.log_dir))
+            folder.discard(Path(cfg.log_dir))
         raise
     finally:
         console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
@@ -116,7 +116,9 @@ def build_parts(cfg: DictConfig) -> Parts:
     data.prepare_data()
     data.setup()
     _check_fit(model, data)
+    check_divisible(data.batch_size, hardware.devices)
     prepare(model, hardware)
+    _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
 
 
@@ -218,6 +220,13 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
             )
 
 
+def _check_optimizers(model: AdversarialModule) -> None:
+    try:
+        model.configure_optimizers()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer: {error}") from error
+
+
 def _check_checkpoint(parts: Parts, path: Path) -> None:
     checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     assert_same_architecture(parts.model, checkpoint, path)
@@ -268,6 +277,8 @@ def _quiet() -> Any:
             ".*torchdata.*StatefulDataLoader.*",
             ".*resuming from a checkpoint that ended before the epoch.*",
             ".*srun.*",
+            ".*LeafSpec.*",
+            ".*in eval mode at the start of training.*",
             ".*Please set the environment variable.*",
         ):
             warnings.filterwarnings("ignore", message=message)

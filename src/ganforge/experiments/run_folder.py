@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,9 +16,15 @@ CHECKPOINTS = ("last", "previous", "best")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps everything: logs/train/<date>/<time>-<model>-<data>-s<seed>/."""
+    """Where a run keeps everything: logs/train/<date>/<time>-<model>-<data>-s<seed>/.
+
+    Attributes:
+        path: the folder.
+        former: the run that was the latest one before, where this one is new.
+    """
 
     path: Path
+    former: Path | None = None
 
     @classmethod
     def new(cls, log_dir: Path, name: str, seed: int, job: str | None = None) -> RunFolder:
@@ -28,7 +35,12 @@ class RunFolder:
             name: what the run is called, such as "dcgan-mnist".
             seed: the run's seed.
             job: folder of a sweep's job, in place of the dated one.
+
+        Raises:
+            RunError: when no folder can be made there.
         """
+        if Path(name).name != name:
+            raise ConfigError(f"name={name}: becomes part of a folder's name, so no / is legal")
         now = datetime.now()
         stem = f"{now:%H-%M-%S}-{name}-s{seed}"
         parent = log_dir / "train" / f"{now:%Y-%m-%d}"
@@ -36,12 +48,19 @@ class RunFolder:
             parent, stem = Path(job).parent, Path(job).name
         for attempt in range(1, 100):
             path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
-            with contextlib.suppress(FileExistsError):
+            try:
                 path.mkdir(parents=True)
                 break
+            except OSError as error:
+                if not path.exists():
+                    raise RunError(
+                        f"cannot make the run folder {path} ({error.strerror or error}); "
+                        "log_dir=PATH puts it elsewhere"
+                    ) from error
         else:
             raise RunError(f"cannot make a run folder beside {path}")
-        folder = cls(path.absolute())
+        latest = log_dir / "train" / "latest"
+        folder = cls(path.absolute(), latest.resolve() if latest.exists() else None)
         folder._point_latest(log_dir / "train")
         return folder
 
@@ -111,11 +130,19 @@ class RunFolder:
                 return path
         raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
 
-    def forget_latest(self, log_dir: Path) -> None:
-        """Takes back the link ``latest`` when this folder is gone."""
+    def discard(self, log_dir: Path) -> None:
+        """Removes the folder of a run that never began, and gives ``latest`` back."""
+        shutil.rmtree(self.path, ignore_errors=True)
         link = log_dir / "train" / "latest"
         if link.is_symlink() and not link.exists():
             link.unlink(missing_ok=True)
+            if self.former is not None and self.former.is_dir():
+                RunFolder(self.former)._point_latest(log_dir / "train")
+        for parent in self.path.parents:
+            if log_dir.absolute() not in parent.parents:
+                break
+            with contextlib.suppress(OSError):  # not empty: other runs lie there
+                parent.rmdir()
 
     def _point_latest(self, root: Path) -> None:
         # A file system without links loses a convenience, not a run.
