@@ -118,12 +118,14 @@ class Evaluation(Callback):
         if data is None:
             raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
         device = trainer.strategy.root_device
-        # One process trains or downloads, the others read what it left.
+        # One process trains or downloads, the others read what it left or fail as it did.
         if not trainer.is_global_zero:
             trainer.strategy.barrier("features")
-        extractor = self.features.build(data, device)
-        if trainer.is_global_zero:
-            trainer.strategy.barrier("features")
+        try:
+            extractor = self.features.build(data, device)
+        finally:
+            if trainer.is_global_zero:
+                trainer.strategy.barrier("features")
         self._reals = RealFeatures(data, extractor) if extractor else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

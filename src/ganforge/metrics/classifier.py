@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import pickle
 import tempfile
@@ -51,16 +52,19 @@ class ClassifierFeatures(FeatureExtractor):
 
     def __init__(self, trained: Trained, channels: int, num_classes: int) -> None:
         super().__init__()
-        self.network = ClassifierNetwork(channels, num_classes)
-        self.network.load_state_dict(trained.state)
+        # Without storage: initial weights would be drawn from training's random numbers.
+        with torch.device("meta"):
+            self.network = ClassifierNetwork(channels, num_classes)
+        self.network.load_state_dict(trained.state, assign=True)
         self.num_features = self.network.num_features
         self.num_logits = num_classes
         self.protocol = {
             "features": f"classifier-v{VERSION}",
             "features_weights": _hash(trained.state),
-            "features_accuracy": trained.accuracy,
             "resize": f"bilinear-antialias-{SIDE}",
         }
+        if not math.isnan(trained.accuracy):
+            self.protocol["features_accuracy"] = trained.accuracy
         self.requires_grad_(False)
         self.eval()
 
@@ -131,7 +135,7 @@ class ClassifierFactory:
 
 
 def _judge(accuracy: float) -> str:
-    if accuracy != accuracy:
+    if math.isnan(accuracy):
         return "accuracy unknown (no test split)"
     return f"{accuracy:.2%} of test images right"
 
@@ -147,9 +151,9 @@ def _load(path: Path) -> Trained | None:
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return Trained(kept["state"], float(kept["accuracy"]))
-    except FileNotFoundError:
+    except OSError:
         return None
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
+    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
         log.warning("%s is damaged and will be made anew: %s", path, fault)
         path.unlink(missing_ok=True)
         return None

@@ -15,6 +15,8 @@ SIDE = 32
 SHIFT = 2
 SEED = 20_240_229
 CHUNK = 500
+LEAST_SEEN = 20_000
+MOST_SEEN = 90_000
 
 
 class ClassifierNetwork(nn.Module):
@@ -115,7 +117,7 @@ def _gather(data: ImageSource, split: str, count: int) -> tuple[Tensor, Tensor]:
 
 def _fit(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     # Thirteen passes over 1,500 images, one and a half over 60,000: seconds either way.
-    seen = min(max(2 * len(images), 20_000), 90_000)
+    seen = min(max(2 * len(images), LEAST_SEEN), MOST_SEEN)
     batch = min(len(images), 64 if len(images) < 10_000 else 128)
     steps = seen // batch
     optimizer = torch.optim.AdamW(network.parameters(), lr=3e-3, weight_decay=1e-2)

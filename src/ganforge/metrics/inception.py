@@ -16,6 +16,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor, Features, to_rgb
+from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 
 log = logging.getLogger("ganforge")
@@ -42,11 +43,13 @@ class InceptionFeatures(FeatureExtractor):
     def __init__(self, weights: Path) -> None:
         super().__init__()
         _check(weights)
-        self.network = FeatureExtractorInceptionV3(
-            "inception-v3-compat",
-            ["2048", "logits_unbiased"],
-            feature_extractor_weights_path=str(weights),
-        )
+        # Its initial weights, soon replaced, must not cost training random numbers.
+        with own_random_numbers(0):
+            self.network = FeatureExtractorInceptionV3(
+                "inception-v3-compat",
+                ["2048", "logits_unbiased"],
+                feature_extractor_weights_path=str(weights),
+            )
         self.protocol = {
             "features": "inception-v3-compat",
             "features_weights": hashlib.sha256(weights.read_bytes()).hexdigest()[:8],

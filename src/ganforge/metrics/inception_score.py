@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 from torch import Tensor
 from torchmetrics import Metric
@@ -41,7 +42,8 @@ class InceptionScore(Score):
 
     def compute(self, seed: int = 0) -> ScoreValue:
         """Returns mean and standard deviation over parts in an order drawn with ``seed``."""
-        with own_random_numbers(seed):
+        with own_random_numbers(seed), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="std.*degrees of freedom")
             mean, deviation = self.metric.compute()
         return ScoreValue(float(mean), float(deviation) if self._used > 1 else None)
 
