@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import string
 import sys
@@ -24,6 +25,7 @@ OnUnreachable = Literal["offline", "fail"]
 # What a run's summary keeps of a score: its best value beside its last.
 BEST = {"min": ("fid", "fid_*", "kid", "kid_*"), "max": ("is", "is_*")}
 FINISH_SECONDS = 60.0
+ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 log = logging.getLogger(__name__)
 
@@ -188,8 +190,9 @@ class WandbLogger(LightningWandbLogger):
         path = self.folder / "wandb" / "run_id"
         if path.exists() and (known := path.read_text().strip()):
             return known
-        alphabet = string.ascii_lowercase + string.digits
-        new = "".join(secrets.choice(alphabet) for _ in range(8))
+        new = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
+        if not new:  # `wandb agent` names its runs itself
+            new = "".join(secrets.choice(ID_CHARACTERS) for _ in range(8))
         atomic.write(path, new.encode())
         return new
 
