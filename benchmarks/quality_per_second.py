@@ -1,0 +1,179 @@
+"""Quality against training time: the default recipe beside a hand-written DCGAN loop.
+
+    uv run python benchmarks/quality_per_second.py --root ../shared/data/mnist
+
+Each contender trains alone, in turn, for the same seconds on the same machine; evaluations are not
+counted. Scores: Frechet distance on the features of a digit classifier, 10,000 generated images
+against 10,000 training images. Writes quality_per_second.md, .csv and .png, and sample grids.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from handwritten_dcgan import HandwrittenDCGAN
+from lightning.pytorch import Callback
+from torch import Tensor
+
+from ganforge.callbacks.grid import picture
+from ganforge.composition import compose_config
+from ganforge.console import setup_logging
+from ganforge.data.image_data import ImageDataModule
+from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.metrics.evaluate import RealFeatures, evaluate
+from ganforge.metrics.frechet import FrechetDistance
+from ganforge.metrics.inception_score import InceptionScore
+from ganforge.training import build_parts, make_trainer
+
+HERE = Path(__file__).parent
+N = 10_000
+Row = dict[str, float | str]
+
+
+class Judge:
+    """Scores a contender at marks of training time, outside its clock."""
+
+    def __init__(self, data: ImageDataModule, marks: list[float]) -> None:
+        self.data = data
+        self.marks = marks
+        self.extractor = ClassifierFactory().build(data, torch.device("cpu"))
+        self.reals = RealFeatures(data, self.extractor)
+        self.rows: list[Row] = []
+
+    def look(
+        self,
+        name: str,
+        seconds: float,
+        images_seen: int,
+        sample: Callable[[int, int], Tensor],
+    ) -> None:
+        """Measures one contender at one mark."""
+        scores = {"fid": FrechetDistance(), "is": InceptionScore()}
+        found = evaluate(
+            sample, self.data, self.extractor, scores, N, 0, batch_size=250, reals=self.reals
+        )
+        row: Row = {"contender": name, "seconds": round(seconds, 1), "images_seen": images_seen}
+        row |= {key: round(result.value, 3) for key, result in found.items()}
+        self.rows.append(row)
+        print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+        if seconds >= 119:
+            picture(sample(64, 0)).save(HERE / f"samples_{slug(name)}_{seconds:.0f}s.png")
+
+
+class Marks(Callback):
+    """Calls the judge when the engine's own clock passes a mark."""
+
+    def __init__(self, judge: Judge, name: str) -> None:
+        self.judge = judge
+        self.name = name
+        self.left = list(judge.marks)
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+        """Looks, and stops after the last mark."""
+        if pl_module.stopwatch.seconds < self.left[0]:
+            return
+        self.left.pop(0)
+
+        def sample(n: int, start: int) -> Tensor:
+            return pl_module.sample(n, seed=1, start=start)
+
+        self.judge.look(self.name, pl_module.stopwatch.seconds, pl_module.images_seen, sample)
+        trainer.should_stop = not self.left
+
+
+def ours(judge: Judge, name: str, overrides: list[str]) -> None:
+    """Trains what the command line would train, through Trainer, engine and data module."""
+    cfg = compose_config([*overrides, "trainer.max_steps=-1", "trainer.max_seconds=100000"])
+    cfg.callbacks = {}
+    cfg.run_dir = "."
+    parts = build_parts(cfg)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = make_trainer(parts, [], [Marks(judge, name)], Path(folder))
+        trainer.fit(parts.model, parts.data)
+
+
+def theirs(judge: Judge, name: str, bf16: bool) -> None:
+    """Trains the hand-written loop."""
+    images, _ = judge.data.reals(judge.data.size("train"))
+    loop = HandwrittenDCGAN(images, bf16=bf16)
+    seconds = 0.0
+    for mark in judge.marks:
+        started = time.perf_counter()
+        while seconds + time.perf_counter() - started < mark:
+            loop.step()
+        seconds += time.perf_counter() - started
+        judge.look(name, seconds, loop.images_seen, loop.sample)
+
+
+def slug(name: str) -> str:
+    """Returns a name fit for a file."""
+    return name.replace(" ", "_").replace(",", "").replace("-", "_")
+
+
+def table(rows: list[Row], marks: list[float]) -> str:
+    """Returns Markdown: a line for each contender, a column for each mark."""
+    names = list(dict.fromkeys(str(row["contender"]) for row in rows))
+    head = "| fid_classifier after | " + " | ".join(f"{mark:.0f} s" for mark in marks)
+    lines = [f"{head} | images at the end |", "|---" * (len(marks) + 2) + "|"]
+    for name in names:
+        own = [row for row in rows if row["contender"] == name]
+        cells = " | ".join(f"{row['fid_classifier']:.2f}" for row in own)
+        lines.append(f"| {name} | {cells} | {own[-1]['images_seen']:,} |")
+    return "\n".join(lines)
+
+
+def plot(rows: list[Row]) -> None:
+    """Draws the curves against seconds and against images seen."""
+    import matplotlib.pyplot as plt
+
+    figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
+    for name in dict.fromkeys(str(row["contender"]) for row in rows):
+        own = [row for row in rows if row["contender"] == name]
+        for axis, key in zip(axes, ("seconds", "images_seen"), strict=True):
+            axis.plot([r[key] for r in own], [r["fid_classifier"] for r in own], "o-", label=name)
+            axis.set_xlabel(key.replace("_", " "))
+            axis.set_yscale("log")
+    axes[0].set_ylabel("fid_classifier")
+    axes[0].legend()
+    figure.tight_layout()
+    figure.savefig(HERE / "quality_per_second.png", dpi=110)
+
+
+def main() -> None:
+    """Runs all contenders and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", required=True, help="folder with MNIST in torchvision's layout")
+    parser.add_argument("--marks", default="15,30,60,90,120,180,240,300", help="seconds")
+    parser.add_argument("--only", default="", help="ours: leave the hand-written loops out")
+    parser.add_argument("overrides", nargs="*", help="of the default recipe, for tuning")
+    arguments = parser.parse_args()
+    setup_logging()
+    marks = [float(mark) for mark in arguments.marks.split(",")]
+    overrides = ["model=dcgan", "data=mnist", f"data.root={arguments.root}", *arguments.overrides]
+    data = build_parts(compose_config([*overrides, "callbacks={}", "run_dir=."])).data
+    judge = Judge(data, marks)
+    ours(judge, "ganforge default", overrides)
+    if arguments.only != "ours":
+        theirs(judge, "hand-written, fp32", bf16=False)
+        theirs(judge, "hand-written, bf16", bf16=True)
+        with open(HERE / "quality_per_second.csv", "w", newline="") as file:
+            writer = csv.DictWriter(file, list(judge.rows[0]))
+            writer.writeheader()
+            writer.writerows(judge.rows)
+        command = "uv run python benchmarks/quality_per_second.py --root ../shared/data/mnist"
+        text = f"`{command}` on {platform.machine()}, {torch.get_num_threads()} threads, "
+        text += f"torch {torch.__version__}, {N:,} images against {N:,}\n\n"
+        (HERE / "quality_per_second.md").write_text(text + table(judge.rows, marks) + "\n")
+        plot(judge.rows)
+    print(table(judge.rows, marks))
+
+
+if __name__ == "__main__":
+    main()
