@@ -113,7 +113,8 @@ def test_sigkill_at_any_system_call_leaves_a_loadable_checkpoint(tmp_path, monke
         real(*arguments)
 
     monkeypatch.setattr(os, call, deadly)
-    wait(fork(lambda: io.save_checkpoint(checkpoint(3), last)))
+    new = checkpoint(3)
+    wait(fork(lambda: io.save_checkpoint(new, last)))
     monkeypatch.undo()
     kept = io.load_checkpoint(last)["step"], io.load_checkpoint(tmp_path / "previous.ckpt")["step"]
     assert kept in [(2, 1), (2, 2), (3, 2)]
@@ -127,10 +128,12 @@ def test_a_full_disk_is_named_and_leaves_everything_as_it_was(tmp_path):
     for value in (1, 2):
         io.save_checkpoint(checkpoint(value), last)
 
+    large = {"w": torch.zeros(1_000_000)}  # here: a forked child has no threads to fill it with
+
     def fill() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         try:
-            io.save_checkpoint({"w": torch.zeros(1_000_000)}, last)
+            io.save_checkpoint(large, last)
         except RunError as error:
             told.write_text(str(error))
 
