@@ -67,8 +67,6 @@ def train(cfg: DictConfig) -> float | None:
     resumed = find_resumed(cfg, command)
     if resumed is not None:
         cfg = resumed.cfg
-    else:
-        cfg.run_dir = str(cfg.log_dir)  # until the run has a folder of its own
     check(cfg)
     parts = build_parts(cfg)
     if cfg.dry_run:
@@ -273,10 +271,14 @@ def _quiet() -> Any:
     with warnings.catch_warnings():
         for message in (
             ".*does not have many workers.*",
+            ".*in eval mode at the start of training.*",
+            ".*LeafSpec.*",
             ".*has no `__len__`.*",
             ".*torchdata.*StatefulDataLoader.*",
             ".*resuming from a checkpoint that ended before the epoch.*",
             ".*srun.*",
+            ".*isinstance.treespec.*",
+            ".*module\\(s\\) in eval mode.*",
             ".*LeafSpec.*",
             ".*in eval mode at the start of training.*",
             ".*Please set the environment variable.*",

@@ -14,8 +14,8 @@ from ganforge.models.adversarial import AdversarialModule
 class Checkpoints(Callback):
     """Keeps the last state of a run, the one before it, and the best one by the monitored score.
 
-    Saved at the end of a step, after its evaluation. A state with a loss that is not finite is
-    never saved.
+    Saved at the end of a step, after its evaluation. A state with a loss or weights that are not
+    finite is never saved.
 
     Args:
         every_n_steps: generator updates between checkpoints.
@@ -53,14 +53,14 @@ class Checkpoints(Callback):
         if self._saved == state:
             return
         self._saved = state
-        module.assert_finite()
+        module.assert_worth_saving()
         if self._is_new_best(trainer, pl_module):
             self._save_best(trainer, pl_module)
         trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
 
     def _save_best(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(AdversarialModule, pl_module)
-        module.assert_finite()
+        module.assert_worth_saving()
         self._best_step = module.iteration
         trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
 

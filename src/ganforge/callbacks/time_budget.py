@@ -5,6 +5,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.stopwatch import Stopwatch
 
 
 class TimeBudget(Callback):
@@ -12,15 +13,32 @@ class TimeBudget(Callback):
 
     Args:
         max_seconds: evaluations, grids and checkpoints are not counted.
+
+    Attributes:
+        seconds: of the budget that are used.
     """
 
     def __init__(self, max_seconds: float) -> None:
         self.max_seconds = max_seconds
+        self.seconds = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes up what earlier parts of the run have used."""
+        self.seconds = cast(AdversarialModule, pl_module).stopwatch.seconds
+        self._stopwatch = Stopwatch()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds spent of the budget."""
+        return self._stopwatch.seconds
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Takes the module's own clock."""
+        self._stopwatch = cast(AdversarialModule, pl_module).stopwatch
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops when the first process says so, since clocks differ."""
-        spent = cast(AdversarialModule, pl_module).stopwatch.seconds >= self.max_seconds
-        if trainer.strategy.broadcast(spent):
+        if trainer.strategy.broadcast(self.seconds >= self.max_seconds):
             trainer.should_stop = True

@@ -108,6 +108,7 @@ class AdversarialModule(LightningModule):
         }
         self._updates = {"generator": 0, "discriminator": 0}
         self._observed: dict[str, Tensor | float] = {}
+        self._part = (0, 1.0)  # which one of an update's parts is at work, and its share
         self._finite: Tensor | None = None
         self._window = (0, 0.0)
 
@@ -156,22 +157,29 @@ class AdversarialModule(LightningModule):
         rows = len(batch["image"])
         noise = self._noise(player, rows)
         parts = min(self.accumulate, rows)
+        pieces = split(batch, parts)
         with frozen(opponent):
             optimizer.zero_grad()
             total = torch.zeros((), device=self.device)
-            for part, draws in zip(split(batch, parts), noise.split(parts), strict=True):
-                loss = objective(part, draws) * (draws.rows / rows)
+            for index, draws in enumerate(noise.split(parts)):
+                self._part = (index, draws.rows / rows)
+                loss = objective(pieces[index], draws) * self._part[1]
                 self.manual_backward(loss)
                 total += loss.detach()
+            self._part = (0, 1.0)
             optimizer.step()
         self._updates[player] += 1
         self._watch(f"{player}/loss", total)
 
     def observe(self, name: str, value: Tensor | float) -> None:
-        """Keeps a scalar of this step for the log; over several updates the last one counts."""
+        """Keeps a scalar of this step for the log; over several updates the last one counts.
+
+        Over the parts of one update it is averaged.
+        """
         if self.observing:
-            plain = isinstance(value, float)
-            self._observed[name] = value if plain else cast(Tensor, value).detach().float()
+            index, share = self._part
+            seen = share * (value.detach().float() if isinstance(value, Tensor) else value)
+            self._observed[name] = seen + self._observed[name] if index > 0 else seen
 
     @property
     def observing(self) -> bool:
@@ -251,16 +259,31 @@ class AdversarialModule(LightningModule):
     def assert_finite(self) -> None:
         """Raises DivergenceError when a loss has not been finite since the last call.
 
-        Called at logged steps and before a checkpoint is written, since reading it waits for the
-        device.
+        Called at logged steps, since reading it waits for the device.
         """
         finite, self._finite = self._finite, None
-        if finite is not None and not bool(finite):
-            raise DivergenceError(
-                f"a loss is not finite at step {self.iteration}: training has diverged. The last "
-                "checkpoint holds finite weights; try a smaller learning rate, a penalty "
-                "(regularizer=[r1]) or trainer.precision=32-true."
-            )
+        if finite is None:
+            return
+        # Together: a process that stopped alone would leave the others waiting for it.
+        if not self.trainer.strategy.reduce_boolean_decision(bool(finite)):
+            raise self._diverged("a loss is")
+
+    def assert_worth_saving(self) -> None:
+        """Raises DivergenceError when a checkpoint would hold what is not finite.
+
+        The weights are looked at too: a gradient can be infinite where the loss is not.
+        """
+        self.assert_finite()
+        values = [p.detach() for p in self.parameters() if p.is_floating_point()]
+        if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
+            raise self._diverged("weights are")
+
+    def _diverged(self, what: str) -> DivergenceError:
+        return DivergenceError(
+            f"{what} not finite at step {self.iteration}: training has diverged. The last "
+            "checkpoint holds finite weights; try a smaller learning rate, a penalty "
+            "(regularizer=[r1]) or trainer.precision=32-true."
+        )
 
     # ------------------------------------------------------------------ Lightning's hooks
 

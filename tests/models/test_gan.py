@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.losses.nonsaturating import NonsaturatingLoss
+from ganforge.losses.relativistic import RelativisticLoss
+from ganforge.losses.wasserstein import WassersteinLoss
+from ganforge.regularizers.regularizer import Regularizer
+from tests import small
+
+
+class Recorded(RelativisticLoss):
+    """Keeps the logits that the generator's loss is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[tuple[torch.Tensor, torch.Tensor | None]] = []
+
+    def generator(self, fake_logits, real_logits=None):
+        self.given.append((fake_logits.detach(), real_logits))
+        return super().generator(fake_logits, real_logits)
+
+
+def test_a_paired_loss_is_given_the_logits_of_the_last_reals(tmp_path):
+    loss = Recorded()
+    judged: list[torch.Tensor] = []
+    model = small.game(loss=loss, critic_steps=2)
+    model.discriminator.register_forward_hook(
+        lambda module, inputs, output: judged.append(inputs[0].detach().clone())
+    )
+    small.fit(model, tmp_path, max_steps=1)
+    # real, fake | real, fake | fake, real
+    assert torch.equal(judged[5], judged[2])
+    assert not torch.equal(judged[5], judged[0])
+    ((fake, real),) = loss.given
+    assert real is not None
+    assert fake.shape == real.shape == (small.BATCH,)
+
+
+def test_an_unpaired_loss_costs_no_forward_pass_of_reals(tmp_path):
+    calls: list[int] = []
+    model = small.game()
+    model.discriminator.register_forward_hook(lambda *_: calls.append(1))
+    small.fit(model, tmp_path, max_steps=1)
+    assert len(calls) == 3
+
+
+def test_discriminator_and_generator_never_share_latents(tmp_path):
+    latents: list[torch.Tensor] = []
+    model = small.game(critic_steps=3)
+    model.generator.register_forward_hook(
+        lambda module, inputs, output: latents.append(inputs[0].detach().clone())
+    )
+    small.fit(model, tmp_path, max_steps=2)
+    assert len(latents) == 8
+    assert len({tuple(z.flatten().tolist()) for z in latents}) == 8
+
+
+def test_reals_and_fakes_are_augmented_alike_and_penalties_see_them_as_they_are(tmp_path):
+    class Brighter(Augmentation):
+        def forward(self, images, noise):
+            return images + 10
+
+    seen: list[float] = []
+
+    class Spy(Regularizer):
+        def penalty(self, critic, real, fake, noise):
+            seen.extend([float(real.max()), float(fake.max())])
+
+    means: list[float] = []
+    model = small.game(augment=Brighter(), regularizers={"spy": Spy()})
+    model.discriminator.register_forward_hook(
+        lambda module, inputs, output: means.append(float(inputs[0].mean()))
+    )
+    small.fit(model, tmp_path, max_steps=1)
+    assert len(means) == 3
+    assert all(9 < mean < 11 for mean in means)
+    assert max(seen) <= 1
+
+
+def test_a_lazy_term_is_due_at_every_nth_update_of_the_run(tmp_path):
+    """Counted over critic steps, not within one step of the game."""
+    due: list[int] = []
+
+    class Lazy(Regularizer):
+        def penalty(self, critic, real, fake, noise):
+            due.append(model._updates["discriminator"])
+            return critic(real).square().mean()
+
+    model = small.game(regularizers={"lazy": Lazy(every=4)}, critic_steps=3)
+    small.fit(model, tmp_path, max_steps=4)
+    assert due == [0, 4, 8]
+
+
+def test_a_term_of_the_generator_is_added_to_its_loss_alone(tmp_path):
+    points = small.Points()
+
+    class Brightness(Regularizer):
+        player = "generator"
+
+        def penalty(self, critic, real, fake, noise):
+            return fake.square().mean() * 0 + 7.0
+
+    model = small.game(regularizers={"brightness": Brightness(weight=100.0)})
+    small.fit(model, tmp_path, max_steps=1, logger=points)
+    values = points.points[0][1]
+    assert values["generator/brightness"] == 7
+    assert values["generator/loss"] > 700
+    assert values["discriminator/loss"] < 10
+
+
+def test_a_regularizer_set_to_null_is_left_out():
+    assert not small.game(regularizers={"r1": None}).regularizers
+
+
+@pytest.mark.parametrize(
+    ("loss", "expected"),
+    [
+        (NonsaturatingLoss(), {"real": 0.5, "fake": 0.75}),  # boundary 0
+        (WassersteinLoss(), {"real": 0.75, "fake": 0.5}),  # against the other side's mean
+    ],
+)
+def test_accuracies_count_what_is_on_the_right_side(tmp_path, loss, expected):
+    points = small.Points()
+
+    class Staged(type(small.game())):
+        def discriminator_loss(self, batch, noise):
+            real = torch.tensor([2.0, 1.0, -1.0, -8.0])
+            fake = torch.tensor([-4.0, -1.0, -8.0, 0.5])
+            self.observe_logits(real, fake)
+            return super().discriminator_loss(batch, noise) * 0 + self.keep(batch)
+
+        def keep(self, batch):
+            return self.discriminator(batch["image"]).sum() * 0
+
+        def observe_logits(self, real, fake):
+            if len(real) == 4:
+                super().observe_logits(real, fake)
+
+    small.fit(small.game(Staged, loss=loss), tmp_path, max_steps=1, logger=points)
+    values = points.points[0][1]
+    for side, share in expected.items():
+        assert values[f"discriminator/{side}_accuracy"] == share
+    assert values["discriminator/real_logit"] == -1.5
+
+
+def test_losses_are_given_float32_logits_in_half_precision(tmp_path):
+    dtypes: set[torch.dtype] = set()
+
+    class Typed(NonsaturatingLoss):
+        def discriminator(self, real_logits, fake_logits, noise=None):
+            dtypes.update({real_logits.dtype, fake_logits.dtype})
+            return super().discriminator(real_logits, fake_logits, noise)
+
+    small.fit(small.game(loss=Typed()), tmp_path, max_steps=1, precision="bf16-mixed")
+    assert dtypes == {torch.float32}

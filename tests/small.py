@@ -1,0 +1,145 @@
+"""Games, data and trainers that take milliseconds, built as real runs build theirs."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.loggers import Logger
+from torch import Tensor, nn
+
+from ganforge.data.fake import FakeImages
+from ganforge.losses.nonsaturating import NonsaturatingLoss
+from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.gan import GAN
+from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
+from ganforge.trainer_settings import TrainerSettings
+from ganforge.training import Parts, make_trainer, prepare
+
+LATENT = 4
+BATCH = 8
+ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.9))
+SGD = partial(torch.optim.SGD, lr=1.0)
+
+
+def players(size: int = 8, channels: int = 1) -> dict[str, nn.Module]:
+    """Two small fully connected networks, always the same, without batch statistics."""
+    torch.manual_seed(0)
+    return {
+        "generator": MLPGenerator(size, channels, latent_dim=LATENT, hidden=[16]),
+        "discriminator": MLPDiscriminator(size, channels, hidden=[16]),
+    }
+
+
+def convolutional_players(norm: str = "none") -> dict[str, nn.Module]:
+    """Two small DCGAN networks for 16x16 grey images, always the same."""
+    torch.manual_seed(0)
+    return {
+        "generator": DCGANGenerator(16, 1, latent_dim=LATENT, width=4, norm=norm),
+        "discriminator": DCGANDiscriminator(16, 1, width=4, norm=norm),
+    }
+
+
+def game(kind: type[GAN] = GAN, **changes: Any) -> GAN:
+    """A game between the small players, with Adam and a short moving average."""
+    parts: dict[str, Any] = {
+        **players(),
+        "loss": NonsaturatingLoss(),
+        "generator_optimizer": ADAM,
+        "discriminator_optimizer": ADAM,
+        "average": ExponentialMovingAverage(half_life=50.0, ramp=0.5),
+        "seed": 3,
+    }
+    return kind(**parts | changes)
+
+
+def images(size: int = 8, **changes: Any) -> FakeImages:
+    """64 random images, in batches of 8."""
+    parts: dict[str, Any] = {"size": 64, "image_size": size, "channels": 1, "num_classes": 0}
+    return FakeImages(**parts | {"batch_size": BATCH, "seed": 3} | changes)
+
+
+class Points(Logger):
+    """Keeps what is logged: (step, values)."""
+
+    name = "points"
+    version = ""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.points: list[tuple[int | None, dict[str, float]]] = []
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None: ...
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self.points.append((step, dict(metrics)))
+
+    def column(self, name: str) -> list[float]:
+        return [values[name] for _, values in self.points if name in values]
+
+
+class AfterStep(Callback):
+    """Calls a function with the module after each step, where callbacks stand."""
+
+    def __init__(self, call: Callable[[AdversarialModule], None]) -> None:
+        self.call = call
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:
+        self.call(pl_module)
+
+
+def trainer_for(
+    model: AdversarialModule,
+    data: FakeImages,
+    root: Path,
+    callbacks: Iterable[Callback] = (),
+    logger: Logger | None = None,
+    **settings: Any,
+) -> Trainer:
+    """The trainer that a run with these settings has."""
+    values = {"max_steps": 6, "accelerator": "cpu", "devices": 1, "precision": "32-true"}
+    chosen = TrainerSettings(**values | {"log_every_n_steps": 1} | settings)
+    hardware = chosen.hardware()
+    prepare(model, hardware)
+    parts = Parts(chosen, hardware, data, model, {})
+    return make_trainer(parts, [logger] if logger else None, list(callbacks), root)
+
+
+def fit(
+    model: AdversarialModule,
+    root: Path,
+    data: FakeImages | None = None,
+    resume: Path | None = None,
+    **settings: Any,
+) -> Trainer:
+    """Trains a model as a run would, and returns the trainer."""
+    data = data or images()
+    trainer = trainer_for(model, data, root, **settings)
+    trainer.fit(model, data, ckpt_path=resume)
+    return trainer
+
+
+def weights(module: nn.Module) -> dict[str, Tensor]:
+    """A copy of a module's parameters and buffers."""
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
+
+
+def assert_equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
+    """Bit by bit."""
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        assert torch.equal(ours[name], theirs[name]), name
+
+
+def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], atol: float) -> None:
+    """Up to rounding."""
+    assert ours.keys() == theirs.keys()
+    for name in ours:
+        torch.testing.assert_close(ours[name], theirs[name], atol=atol, rtol=0, msg=name)
