@@ -1,0 +1,103 @@
+"""`ganforge evaluate` and `ganforge sample`, on a run that was really made."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import ganforge
+from ganforge.cli import run
+from ganforge.experiments.run_folder import RunFolder
+from ganforge.training import train
+from tests.tiny import tiny
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A run of four steps on fake images; returns its log folder."""
+    logs = tmp_path_factory.mktemp("outputs") / "logs"
+    large_steps = ["optimizer.generator.lr=0.1", "model.average.ramp=null"]
+    cfg = tiny("trainer.max_steps=4", "callbacks.checkpoints.every_n_steps=2", *large_steps)
+    cfg.log_dir = str(logs)
+    train(cfg)
+    return logs
+
+
+def sample(logs, out, *more):
+    assert run(["sample", f"log_dir={logs}", f"out={out}", *more]) == 0
+
+
+def test_the_same_seed_gives_the_same_images(trained, tmp_path):
+    for name in ("a", "b"):
+        sample(trained, tmp_path / f"{name}.npz", "n=5", "seed=3")
+    sample(trained, tmp_path / "c.npz", "n=5", "seed=4")
+    a, b, c = (np.load(tmp_path / f"{name}.npz")["images"] for name in "abc")
+    assert a.shape == (5, 16, 16, 1)
+    assert a.dtype == np.uint8
+    np.testing.assert_array_equal(a, b)
+    assert (a != c).any()
+
+
+def test_a_longer_list_begins_like_a_shorter_one(trained, tmp_path):
+    sample(trained, tmp_path / "few.npz", "n=3")
+    sample(trained, tmp_path / "many.npz", "n=300")
+    few, many = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("few", "many"))
+    np.testing.assert_array_equal(few, many[:3])
+
+
+def test_single_pngs_are_the_pixels_of_the_array(trained, tmp_path):
+    sample(trained, tmp_path / "images.npz", "n=4")
+    sample(trained, tmp_path / "folder", "n=4")
+    array = np.load(tmp_path / "images.npz")["images"]
+    files = sorted((tmp_path / "folder").glob("*.png"))
+    assert len(files) == 4
+    for image, file in zip(array, files, strict=True):
+        np.testing.assert_array_equal(np.asarray(Image.open(file)), image[..., 0])
+
+
+def test_a_grid_shows_all_images(trained, tmp_path):
+    sample(trained, tmp_path / "grid.png", "n=9")
+    width, height = Image.open(tmp_path / "grid.png").size
+    assert width == height == 3 * 64 + 4 * 2  # 16 pixels enlarged four times, padding of 2
+
+
+def test_raw_weights_differ_from_the_average(trained, tmp_path):
+    sample(trained, tmp_path / "ema.npz", "n=2")
+    sample(trained, tmp_path / "raw.npz", "n=2", "weights=raw")
+    ema, raw = (np.load(tmp_path / f"{name}.npz")["images"] for name in ("ema", "raw"))
+    assert (ema != raw).any()
+
+
+def test_load_gives_the_images_of_the_command(trained, tmp_path):
+    sample(trained, tmp_path / "images.npz", "n=2", "seed=1")
+    model = ganforge.load(trained / "train" / "latest")
+    images = ((model.sample(2, seed=1).clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    expected = np.load(tmp_path / "images.npz")["images"]
+    np.testing.assert_array_equal(images.permute(0, 2, 3, 1).numpy(), expected)
+
+
+def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
+    arguments = [f"log_dir={trained}", "n=64", "metrics=[fid,is]", "features=classifier"]
+    for out in ("one", "two"):
+        assert run(["evaluate", *arguments, f"out={tmp_path / out}"]) == 0
+    one, two = (
+        json.loads((tmp_path / out / "evaluation.json").read_text()) for out in ("one", "two")
+    )
+    assert one["metrics"] == two["metrics"]
+    fid = one["metrics"]["fid_classifier"]
+    assert {"features", "n_real", "n_fake", "split", "resize", "weights", "step"} <= fid.keys()
+    assert fid["n_fake"] == 64
+    assert fid["n_real"] == 24
+    assert fid["step"] == 4
+    assert "is_classifier" in one["metrics"]
+
+
+def test_checkpoints_are_told_apart(trained):
+    folder = RunFolder.find("latest", trained)
+    steps = [ganforge.load(folder.path, kind).iteration for kind in ("last", "previous")]
+    assert steps == [4, 2]
