@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.conf_dir import conf_dir
 from ganforge.config import SCHEMAS, did_you_mean, register_schemas
+from ganforge.experiments.command import Command
 
 
 def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
@@ -26,11 +27,13 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         cfg = compose(verb, overrides=overrides, return_hydra_config=True)
+    command = Command.read(cfg.hydra, f"ganforge {verb} {' '.join(overrides)}".strip())
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):
         del cfg["hydra"]
         if verb == "train" and OmegaConf.is_interpolation(cfg, "name"):
             cfg.name = f"{choices.model}-{choices.data}"
+    command.keep(cfg)
     return cfg
 
 

@@ -63,7 +63,7 @@ def train(cfg: DictConfig) -> float | None:
     refuse_foreign_launcher()
     setup_logging()
     check_root(cfg, "train")
-    command = Command.current()
+    command = Command.of(cfg)
     resumed = find_resumed(cfg, command)
     if resumed is not None:
         cfg = resumed.cfg

@@ -20,11 +20,6 @@ class TimeBudget(Callback):
 
     def __init__(self, max_seconds: float) -> None:
         self.max_seconds = max_seconds
-        self.seconds = 0.0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes up what earlier parts of the run have used."""
-        self.seconds = cast(AdversarialModule, pl_module).stopwatch.seconds
         self._stopwatch = Stopwatch()
 
     @property

@@ -9,6 +9,9 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
+from omegaconf import DictConfig
+
+_KEPT = "_ganforge_command"
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,18 @@ class Command:
     job: str | None = None
 
     @classmethod
-    def current(cls) -> Command:
-        """Reads the command from Hydra; empty where a configuration was composed in Python."""
+    def of(cls, cfg: DictConfig) -> Command:
+        """Returns what ``cfg`` was composed from, on the command line or in Python."""
+        kept: Command | None = cfg.__dict__.get(_KEPT)
+        if kept is not None:
+            return kept
         if not HydraConfig.initialized():
             return cls()
-        hydra = HydraConfig.get()
+        return cls.read(HydraConfig.get(), " ".join(sys.argv))
+
+    @classmethod
+    def read(cls, hydra: Any, line: str) -> Command:
+        """Reads Hydra's own node of a composition."""
         choices = {str(k): str(v) for k, v in hydra.runtime.choices.items()}
         choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
         groups: dict[str, str] = {}
@@ -45,7 +55,11 @@ class Command:
                 groups[key] = choices[key]
             elif not override.is_delete():
                 values[key] = override.value()
-        return cls(" ".join(sys.argv), choices, groups, values, _job_folder(hydra))
+        return cls(line, choices, groups, values, _job_folder(hydra))
+
+    def keep(self, cfg: DictConfig) -> None:
+        """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
+        cfg.__dict__[_KEPT] = self
 
 
 def _job_folder(hydra: Any) -> str | None:

@@ -1,0 +1,109 @@
+"""Trainings as a user starts them, each in a process of its own that may be killed.
+
+The processes are forked from one that has imported everything and computed nothing, so that a
+training costs its steps alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.forking import fork, wait
+
+ROOT = Path(__file__).parent.parent
+SMALL = [
+    "data=digits",
+    "data.image_size=16",
+    "data.batch_size=8",
+    "data.max_images=50",
+    "data.mirror=true",
+    "network.generator.width=4",
+    "network.discriminator.width=4",
+    "network.generator.latent_dim=4",
+    "features._target_=tests.small_features.SmallFactory",
+    "trainer=cpu",
+    "trainer.precision=32-true",
+    "trainer.max_steps=11",
+    "trainer.log_every_n_steps=2",
+    "logger=csv",
+    "callbacks.evaluation.every_n_steps=4",
+    "callbacks.evaluation.n=32",
+    "callbacks.checkpoints.every_n_steps=3",
+    "callbacks.samples.every_n_steps=5",
+    "callbacks.samples.count=4",
+    "~callbacks.progress",
+]
+SCRIPT = [sys.executable, "-m", "tests.trainings"]
+Jobs = dict[str, list[list[str]]]
+
+
+def environment() -> dict[str, str]:
+    """One thread for each process: two run at a time."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+
+
+def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
+    """Runs jobs, two at a time.
+
+    Args:
+        jobs: by name, the overrides of trainings that follow each other.
+        folder: where the outputs go: those of a job below a folder of its name.
+
+    Returns:
+        How each training ended: its exit code, or minus the signal that killed it.
+    """
+    (folder / "jobs.json").write_text(json.dumps(jobs))
+    # Into a file: the workers of a killed training would keep a pipe open.
+    with open(folder / "output.txt", "wb") as output:
+        subprocess.run(
+            [*SCRIPT, str(folder)],
+            cwd=ROOT,
+            env=environment(),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            timeout=300,
+            check=False,
+        )
+    codes = folder.glob("*/codes.json")
+    return {path.parent.name: json.loads(path.read_text()) for path in codes}
+
+
+def run_of(folder: Path, name: str) -> Path:
+    """The run folder of a job."""
+    return (folder / name / "train" / "latest").resolve()
+
+
+def _train(overrides: list[str]) -> None:
+    from ganforge.composition import compose_config
+    from ganforge.training import train
+
+    train(compose_config(overrides))
+
+
+def _job(folder: Path, phases: list[list[str]]) -> None:
+    codes = []
+    for phase in phases:
+        overrides = [*phase, f"log_dir={folder}"]
+        codes.append(wait(fork(lambda overrides=overrides: _train(overrides))))
+    folder.mkdir(exist_ok=True)
+    (folder / "codes.json").write_text(json.dumps(codes))
+
+
+def main(folder: Path) -> None:
+    """Runs the jobs of ``folder``."""
+
+    waiting = list(json.loads((folder / "jobs.json").read_text()).items())
+    running: set[int] = set()
+    while waiting or running:
+        while waiting and len(running) < 2:
+            name, phases = waiting.pop(0)
+            running.add(fork(lambda name=name, phases=phases: _job(folder / name, phases)))
+        running.discard(os.wait()[0])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
