@@ -79,11 +79,11 @@ def _accepts_scalar(annotation: Any, origin: Any, value: Any) -> bool:
         return False
     if not isinstance(annotation, type):
         return True
+    if getattr(annotation, "_is_protocol", False):
+        return False
     # A path may be given as text; a module or a tensor may not.
     path = isinstance(value, str) and issubclass(annotation, os.PathLike)
-    return path or (
-        isinstance(value, annotation) and not getattr(annotation, "_is_protocol", False)
-    )
+    return path or isinstance(value, annotation)
 
 
 def describe(annotation: Any) -> str:

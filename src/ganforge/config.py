@@ -179,7 +179,8 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
         function = get_object(target)
         signature = inspect.signature(function)
     except Exception as error:
-        yield f"{path}._target_: cannot load {target!r} ({error})"
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield f"{path}._target_: cannot load {target!r} ({reason})"
         return
     parameters = {
         name: p

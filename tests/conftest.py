@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+
+from ganforge import cli
+
+# Threads that wait for each other cost tiny networks more than they give, on a busy machine most.
+torch.set_num_threads(1)
+
+
+class Typed:
+    """How a command ended.
+
+    Attributes:
+        code: the process's exit code.
+        out: what it printed.
+        err: what it complained of.
+    """
+
+    def __init__(self, code: int, out: str, err: str) -> None:
+        self.code = code
+        self.out = out
+        self.err = err
+
+
+@pytest.fixture
+def type_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Typed]]:
+    """Runs `ganforge ARGUMENTS` in an empty folder, inside this process."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["ganforge"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.delenv("GANFORGE_DEBUG", raising=False)
+
+    def type_in(*arguments: str) -> Typed:
+        GlobalHydra.instance().clear()
+        capsys.readouterr()
+        try:
+            code = cli.run(list(arguments))
+        except SystemExit as end:  # argparse's own
+            code = int(end.code or 0)
+        captured = capsys.readouterr()
+        return Typed(code, captured.out, captured.err)
+
+    yield type_in
+    GlobalHydra.instance().clear()
+    HydraConfig.instance().cfg = None

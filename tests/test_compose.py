@@ -1,0 +1,286 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.composition import compose_config, options
+from ganforge.conf_dir import conf_dir
+from ganforge.config import check
+from ganforge.errors import ConfigError
+from ganforge.training import build_parts
+from tests.tiny import shrunk, take_steps, tiny, weights
+
+GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+MODELS = options("model")
+EXPERIMENTS = options("experiment")
+
+
+def target(node: DictConfig) -> str:
+    return str(node["_target_"]).rpartition(".")[2]
+
+
+# ---------------------------------------------------------------------- precedence
+
+
+def test_the_defaults_train_a_dcgan_on_digits():
+    cfg = compose_config([])
+    assert target(cfg.model) == "DCGAN"
+    assert target(cfg.loss) == "NonsaturatingLoss"
+    assert target(cfg.data) == "Digits"
+    assert cfg.regularizer == {}
+    assert list(cfg.metrics) == ["fid", "kid", "is"]
+    assert cfg.name == "dcgan-digits"
+
+
+def test_a_model_brings_its_paper():
+    cfg = compose_config(["model=wgan_gp"])
+    assert target(cfg.model) == "WGANGP"
+    assert cfg.model.critic_steps == 5
+    assert target(cfg.loss) == "WassersteinLoss"
+    assert list(cfg.regularizer) == ["gradient_penalty"]
+    assert cfg.regularizer.gradient_penalty.weight == 10
+    for player in ("generator", "discriminator"):
+        assert target(cfg.optimizer[player]) == "Adam"
+        assert cfg.optimizer[player].betas == [0.0, 0.9]
+    assert cfg.network.discriminator.norm == "layer"
+
+
+@pytest.mark.parametrize(
+    ("model", "loss", "regularizers", "optimizer", "critic_steps"),
+    [
+        ("gan", "NonsaturatingLoss", [], "Adam", 1),
+        ("dcgan", "NonsaturatingLoss", [], "Adam", 1),
+        ("lsgan", "LeastSquaresLoss", [], "Adam", 1),
+        ("wgan", "WassersteinLoss", ["weight_clip"], "RMSprop", 5),
+        ("wgan_gp", "WassersteinLoss", ["gradient_penalty"], "Adam", 5),
+    ],
+)
+def test_every_model_brings_its_paper(model, loss, regularizers, optimizer, critic_steps):
+    cfg = compose_config([f"model={model}"])
+    assert target(cfg.loss) == loss
+    assert list(cfg.regularizer) == regularizers
+    assert target(cfg.optimizer.generator) == target(cfg.optimizer.discriminator) == optimizer
+    assert cfg.model.critic_steps == critic_steps
+    # What the model is built from is what the groups say.
+    assert cfg.model.loss == cfg.loss
+    assert cfg.model.generator == cfg.network.generator
+    assert cfg.model.regularizers == cfg.regularizer
+
+
+def test_the_command_line_swaps_the_loss_and_keeps_the_penalty():
+    for order in itertools.permutations(["model=wgan_gp", "loss=hinge"]):
+        cfg = compose_config(list(order))
+        assert target(cfg.model.loss) == "HingeLoss"
+        assert list(cfg.model.regularizers) == ["gradient_penalty"]
+        assert cfg.optimizer.generator.betas == [0.0, 0.9]
+
+
+def test_the_command_line_swaps_the_penalty_and_keeps_the_loss():
+    for order in itertools.permutations(["model=wgan_gp", "regularizer=[r1]"]):
+        cfg = compose_config(list(order))
+        assert list(cfg.model.regularizers) == ["r1"]
+        assert target(cfg.model.loss) == "WassersteinLoss"
+
+
+def test_regularizers_combine_and_can_be_left_out():
+    both = compose_config(["loss=relativistic", "regularizer=[r1,r2]", "regularizer.r2.weight=1"])
+    assert {name: node.weight for name, node in both.regularizer.items()} == {"r1": 10, "r2": 1}
+    assert compose_config(["model=wgan", "regularizer=[]"]).regularizer == {}
+
+
+def test_players_optimizers_are_set_alone():
+    cfg = compose_config(["optimizer.discriminator.lr=0.5"])
+    assert cfg.optimizer.discriminator.lr == 0.5
+    assert cfg.optimizer.generator.lr == 0.0002
+    assert cfg.model.discriminator_optimizer.lr == 0.5
+
+
+RECIPE = """\
+# @package _global_
+defaults:
+  - override /model: wgan_gp
+  - override /loss: hinge
+  - override /regularizer: [r1]
+  - _self_
+seed: 7
+model:
+  critic_steps: 3
+optimizer:
+  generator:
+    lr: 0.5
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    """The overrides that find an experiment of our own."""
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "recipe.yaml").write_text(RECIPE)
+    return [f"hydra.searchpath=[file://{tmp_path}]", "experiment=recipe"]
+
+
+def test_an_experiment_beats_the_model(recipe):
+    cfg = compose_config(recipe)
+    assert target(cfg.model) == "WGANGP"
+    assert target(cfg.model.loss) == "HingeLoss"
+    assert list(cfg.model.regularizers) == ["r1"]
+    assert cfg.model.critic_steps == 3
+    assert cfg.seed == cfg.model.seed == cfg.data.seed == 7
+    # What the experiment is silent about is the model's.
+    assert cfg.optimizer.generator.lr == 0.5
+    assert cfg.optimizer.generator.betas == [0.0, 0.9]
+
+
+def test_the_command_line_beats_the_experiment_in_any_order(recipe):
+    for order in itertools.permutations(["experiment=recipe", "loss=minimax", "model=wgan"]):
+        cfg = compose_config([recipe[0], "model.critic_steps=2", *order, "seed=1"])
+        assert target(cfg.model) == "WGAN"
+        assert target(cfg.model.loss) == "MinimaxLoss"
+        assert list(cfg.model.regularizers) == ["r1"]
+        assert cfg.model.critic_steps == 2
+        assert cfg.seed == 1
+
+
+def test_data_decide_the_shapes():
+    cfg = compose_config(["model=dcgan", "data=fake", "data.channels=4", "data.image_size=128"])
+    for player in (cfg.model.generator, cfg.model.discriminator):
+        assert (player.channels, player.image_size) == (4, 128)
+
+
+# ---------------------------------------------------------------------- everything composes
+
+
+def typed(group: str, option: str) -> str:
+    return f"{group}=[{option}]" if group in ("regularizer", "metrics") else f"{group}={option}"
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_option_composes_and_passes_the_check(group):
+    assert options(group), f"conf/{group} is empty"
+    for option in options(group):
+        cfg = compose_config([typed(group, option)])
+        check(cfg)
+        OmegaConf.to_container(cfg, resolve=True)  # every interpolation leads somewhere
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "sample"])
+def test_the_other_verbs_compose(verb):
+    check(compose_config([], verb))
+
+
+def test_evaluate_takes_every_score_and_extractor():
+    for features in options("features"):
+        check(compose_config([f"features={features}", "metrics=[fid,kid,is]"], "evaluate"))
+
+
+# ---------------------------------------------------------------------- everything trains
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("loss", options("loss"))
+def test_every_model_trains_with_every_loss(model, loss, tmp_path):
+    cfg = tiny(f"model={model}", f"loss={loss}", "model.critic_steps=2")
+    check(cfg)
+    before = build_parts(cfg).model
+    after = take_steps(cfg, 2, tmp_path).model
+    assert after.iteration == 2
+    assert after.images_seen == 2 * 2 * 4
+    for player in ("generator", "discriminator"):
+        assert torch.isfinite(weights(after, player)).all()
+        assert not torch.equal(weights(before, player), weights(after, player))
+
+
+SHAPES = [(1, 16), (3, 32), (4, 64), (3, 16), (1, 32)]
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_fits_every_shape_of_data(model, tmp_path):
+    for channels, size in SHAPES:
+        shape = [f"data.channels={channels}", f"data.image_size={size}"]
+        cfg = tiny(f"model={model}", "model.critic_steps=1", "data.batch_size=2", *shape)
+        module = take_steps(cfg, 1, tmp_path).model
+        assert module.sample(3).shape == (3, channels, size, size)
+
+
+def test_fully_connected_networks_take_any_size(tmp_path):
+    module = take_steps(tiny("model=gan", "data.image_size=28"), 1, tmp_path).model
+    assert module.sample(1).shape == (1, 1, 28, 28)
+
+
+def test_a_shape_that_does_not_fit_is_refused():
+    with pytest.raises(ConfigError, match=r"one of 16, 32, 64, 128, 256; got 33"):
+        build_parts(tiny("model=dcgan", "data.image_size=33"))
+
+
+@pytest.mark.parametrize("network", options("network"))
+@pytest.mark.parametrize("regularizer", options("regularizer"))
+def test_every_network_trains_with_every_regularizer(network, regularizer, tmp_path):
+    cfg = tiny("model=gan", f"network={network}", f"regularizer=[{regularizer}]")
+    check(cfg)
+    if (network, regularizer) in MIXES_IMAGES:
+        with pytest.raises(ConfigError, match=r"BatchNorm[\s\S]*network=dcgan_layer_norm"):
+            build_parts(cfg)
+    else:
+        assert take_steps(cfg, 1, tmp_path).model.iteration == 1
+
+
+# A penalty on the gradient of single images means nothing where batch norm mixes them.
+MIXES_IMAGES = {("dcgan", "gradient_penalty")}
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_every_experiment_takes_steps(experiment, tmp_path):
+    cfg = compose_config([f"experiment={experiment}"])
+    check(cfg)
+    path = conf_dir() / "experiment" / f"{experiment}.yaml"
+    assert f"experiment={experiment}" in path.read_text(), "the file does not say how to launch it"
+    on_fake_data(shrunk(cfg))
+    module = take_steps(cfg, 2, tmp_path).model
+    assert module.iteration == 2
+    assert torch.isfinite(weights(module, "generator")).all()
+
+
+def on_fake_data(cfg: DictConfig) -> None:
+    """Exchanges the data of an experiment for fake ones of its shape."""
+    fake = tiny().data
+    for key in ("image_size", "channels", "num_classes", "mirror", "name"):
+        fake[key] = cfg.data[key]
+    cfg.data = fake
+    cfg.trainer.accelerator, cfg.trainer.precision = "cpu", "32-true"
+    cfg.trainer.log_every_n_steps = 1
+    if OmegaConf.is_config(cfg.model.critic_steps):
+        cfg.model.critic_steps.boosted = 3
+
+
+@pytest.mark.parametrize("schedule", options("schedule"))
+def test_every_schedule_trains(schedule, tmp_path):
+    cfg = tiny("model=gan", f"schedule={schedule}", "trainer.max_steps=2")
+    assert take_steps(cfg, 2, tmp_path).model.iteration == 2
+
+
+def test_debug_overfit_trains_on_one_batch():
+    cfg = compose_config(["debug=overfit", "data.batch_size=16"])
+    assert cfg.data.max_images == 16
+
+
+def test_debug_fast_visits_everything_within_its_steps():
+    cfg = compose_config(["debug=fast"])
+    for name in ("evaluation", "samples", "checkpoints"):
+        assert cfg.callbacks[name].every_n_steps < cfg.trainer.max_steps
+
+
+def test_an_option_of_debug_yields_to_the_command_line():
+    assert compose_config(["trainer.max_steps=9", "debug=fast"]).trainer.max_steps == 9
+
+
+def test_experiments_are_named_by_data_and_model():
+    for experiment in EXPERIMENTS:
+        data, _, _ = experiment.partition("/")
+        assert data in options("data"), experiment
+        cfg = compose_config([f"experiment={experiment}"])
+        assert cfg.data.name == data
+        assert Path(cfg.log_dir) == Path("logs")
