@@ -41,7 +41,13 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
 
 def main(verb: str | None = None) -> None:
     """Runs a verb with Hydra's overrides from the command line, and exits with its code."""
-    sys.exit(run(sys.argv[1:], verb))
+    try:
+        code = run(sys.argv[1:], verb)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `ganforge --help | head`: nobody reads on
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 def run(arguments: list[str], verb: str | None = None) -> int:
@@ -104,6 +110,8 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         call()
     except GanforgeError as error:
         return _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt as error:
         return _fail(str(error) or "interrupted", 130)
     except Exception as error:

@@ -43,7 +43,7 @@ class TrainerSettings:
     def __post_init__(self) -> None:
         if self.max_steps < 1 and self.max_steps != -1:
             raise ConfigError(f"trainer.max_steps must be at least 1, or -1; got {self.max_steps}")
-        if self.max_seconds is not None and self.max_seconds <= 0:
+        if self.max_seconds is not None and not self.max_seconds > 0:
             raise ConfigError(f"trainer.max_seconds must be above 0, got {self.max_seconds}")
         if self.max_steps == -1 and self.max_seconds is None:
             raise ConfigError("trainer.max_steps=-1 never ends: give trainer.max_seconds too")

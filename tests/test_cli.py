@@ -1,0 +1,269 @@
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from ganforge import cli
+from ganforge.composition import options
+from ganforge.conf_dir import conf_dir
+
+ROOT = Path(__file__).parents[1]
+TRAIN = [sys.executable, str(ROOT / "train.py")]
+GANFORGE = [sys.executable, "-m", "ganforge"]
+HEAVY = ("torch", "lightning", "torchvision", "wandb", "torchmetrics", "sklearn")
+
+
+def start(command, cwd=ROOT, **environment):
+    """Runs a command that is over at once; stderr lists what it imported."""
+    command = [command[0], "-X", "importtime", *command[1:]]
+    variables = os.environ | environment
+    return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
+
+
+def imported(done) -> set[str]:
+    """Returns the top-level modules that a process imported."""
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time:")]
+    return {line.rpartition("|")[2].strip().partition(".")[0] for line in lines}
+
+
+def said(done) -> str:
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("import time:")]
+    return "\n".join(lines)
+
+
+# ---------------------------------------------------------------------- answers come at once
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "answer"),
+    [
+        ([*TRAIN, "--help"], 0, "model: dcgan, gan, lsgan, wgan, wgan_gp"),
+        ([*TRAIN, "model=wgan", "--cfg", "job"], 0, "_target_: ganforge.models.wgan.WGAN"),
+        ([*TRAIN, "model=wgna"], 2, "model=wgna: no such option; did you mean 'wgan'?"),
+        ([*TRAIN, "sed=3"], 2, "sed: no such key; did you mean 'seed'?"),
+        ([*TRAIN, "+sed=3"], 2, "sed: did you mean 'seed'?"),
+        ([*TRAIN, "trainer.max_step=3"], 2, "trainer.max_step: no such key; did you mean"),
+        ([*GANFORGE, "--help"], 0, "ganforge train"),
+        ([*GANFORGE, "sample", "--help"], 0, "Every key, with its default"),
+    ],
+)
+def test_an_answer_needs_nothing_heavy(command, code, answer):
+    done = start(command)
+    assert done.returncode == code
+    assert answer in done.stdout + said(done)
+    assert not imported(done) & set(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("command", "line", "suggestions"),
+    [
+        (TRAIN, "python train.py mod", ["model", "model."]),
+        (TRAIN, "python train.py model=w", ["model=wgan", "model=wgan_gp"]),
+        (TRAIN, "python train.py trainer.max_", ["trainer.max_seconds=", "trainer.max_steps="]),
+        (GANFORGE, "ganforge train model=", [f"model={name}" for name in options("model")]),
+        (GANFORGE, "ganforge train loss=hi", ["loss=hinge"]),
+        (GANFORGE, "ganforge evaluate wei", ["weights="]),
+        (GANFORGE, "ganforge sample ru", ["run="]),
+    ],
+)
+def test_tab_completion(command, line, suggestions):
+    asked = [*command, "-sc", "query=bash"]
+    done = start(asked, COMP_LINE=line, COMP_POINT=str(len(line)))
+    found = set(done.stdout.split())
+    assert set(suggestions) <= {name.replace("model=base/", "") for name in found}
+    assert not imported(done) & set(HEAVY)
+
+
+def test_tab_completion_in_bash(tmp_path):
+    launcher = tmp_path / "ganforge"
+    launcher.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m ganforge "$@"\n')
+    launcher.chmod(0o755)
+    script = """
+        eval "$(ganforge train -sc install=bash)"
+        COMP_LINE="ganforge train data=fa" COMP_POINT=22 COMP_CWORD=2
+        hydra_bash_completion 2> /dev/null
+        echo "${COMPREPLY[@]}"
+    """
+    path = f"{tmp_path}:{os.environ['PATH']}"
+    done = subprocess.run(
+        ["bash", "-c", script], env=os.environ | {"PATH": path}, capture_output=True, text=True
+    )
+    assert done.stdout.split() == ["data=fake", "data=fashion_mnist"], done.stderr
+
+
+# ---------------------------------------------------------------------- verbs
+
+
+def test_no_verb_says_which_there_are(type_in):
+    for arguments in ([], ["--help"], ["-h"], ["help"]):
+        typed = type_in(*arguments)
+        assert typed.code == 0
+        assert all(f"ganforge {verb}" in typed.out for verb in cli.VERBS)
+
+
+def test_an_unknown_verb(type_in):
+    typed = type_in("trian", "model=gan")
+    assert typed.code == 2
+    assert typed.err == "ganforge: no verb 'trian'; legal: train, evaluate, sample\n"
+
+
+def test_the_version(type_in):
+    typed = type_in("--version")
+    assert (typed.code, typed.out) == (0, importlib.metadata.version("ganforge") + "\n")
+
+
+@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+def test_every_verb_has_help_and_a_configuration(type_in, verb):
+    typed = type_in(verb, "--help")
+    assert typed.code == 0
+    assert typed.out.startswith(f"ganforge {verb}: ")
+    assert "Hydra" not in typed.out
+    typed = type_in(verb, "--cfg", "job")
+    assert typed.code == 0
+    assert OmegaConf.create(typed.out).log_dir == "logs"
+
+
+@pytest.mark.parametrize("verb", sorted(cli.VERBS))
+def test_every_verb_leads_to_a_function(verb):
+    module, function = cli.VERBS[verb]
+    assert callable(getattr(importlib.import_module(module), function))
+    assert (conf_dir() / f"{verb}.yaml").is_file()
+
+
+def test_the_resolved_configuration_can_be_printed(type_in):
+    typed = type_in("train", "model=wgan_gp", "data=mnist", "--cfg", "job", "--resolve")
+    cfg = OmegaConf.create(typed.out)
+    assert typed.code == 0
+    assert cfg.name == "wgan_gp-mnist"
+    assert cfg.model.generator.channels == 1
+
+
+def test_flags_may_stand_between_overrides(type_in):
+    typed = type_in("train", "model=wgan", "--cfg", "job", "loss=hinge", "~callbacks.samples")
+    cfg = OmegaConf.create(typed.out)
+    assert typed.code == 0, typed.err
+    assert cfg.model._target_.endswith("WGAN")
+    assert cfg.loss._target_.endswith("HingeLoss")
+    assert "samples" not in cfg.callbacks
+
+
+def test_a_wrong_option_lists_the_legal_ones(type_in):
+    typed = type_in("train", "loss=hing")
+    legal = "hinge, least_squares, minimax, nonsaturating, relativistic, wasserstein"
+    assert typed.err == (
+        f"ganforge: loss=hing: no such option; did you mean 'hinge'? legal: {legal}\n"
+    )
+
+
+def test_an_experiment_is_listed_with_its_folder(type_in):
+    typed = type_in("train", "experiment=mnist/dgan")
+    assert "did you mean 'mnist/" in typed.err
+    assert all(name in typed.err for name in options("experiment"))
+
+
+def test_a_traceback_for_those_who_ask(type_in, monkeypatch):
+    assert "Traceback" not in type_in("train", "trainer.max_step=3").err
+    monkeypatch.setenv("GANFORGE_DEBUG", "1")
+    assert "Traceback" in type_in("train", "trainer.max_step=3").err
+
+
+def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
+    def broken(cfg):
+        raise ZeroDivisionError("no way")
+
+    monkeypatch.setattr("ganforge.training.train", broken)
+    typed = type_in("train")
+    assert typed.code == 1
+    assert typed.err == "ganforge: ZeroDivisionError: no way\n(GANFORGE_DEBUG=1 shows where)\n"
+
+
+def test_an_interrupt_ends_quietly(type_in, monkeypatch):
+    def interrupted(cfg):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ganforge.training.train", interrupted)
+    typed = type_in("train")
+    assert (typed.code, typed.err) == (130, "ganforge: interrupted\n")
+
+
+# ---------------------------------------------------------------------- sweeps
+
+
+def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
+    seen = []
+
+    def job(cfg):
+        seen.append((cfg.seed, str(cfg.loss._target_).rpartition(".")[2]))
+        if cfg.seed == 1:
+            raise ArithmeticError("seed 1 does not work")
+
+    monkeypatch.setattr("ganforge.training.train", job)
+    typed = type_in("train", "-m", "seed=1,2", "loss=hinge,minimax")
+    kinds = ("HingeLoss", "MinimaxLoss")
+    assert seen == [(seed, kind) for seed in (1, 2) for kind in kinds]
+    assert typed.code == 1
+    assert "seed 1 does not work" in typed.err
+
+
+def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
+    from ganforge.errors import InterruptionError
+
+    seen = []
+
+    def job(cfg):
+        seen.append(cfg.seed)
+        raise InterruptionError("interrupted at step 3; go on with resume=HERE")
+
+    monkeypatch.setattr("ganforge.training.train", job)
+    typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")
+    assert seen == [1]
+    assert typed.code == 130
+    assert "go on with resume=HERE" in typed.err
+
+
+# ---------------------------------------------------------------------- where it works
+
+
+def test_the_console_script_works_from_any_folder(tmp_path):
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert scripts == {"ganforge": "ganforge.cli:main"}
+    script = Path(sys.executable).with_name("ganforge")
+    done = subprocess.run(
+        [str(script), "train", "model=gan", "--cfg", "job"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ganforge.models.gan.GAN" in done.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"'{sys.executable}' -m ganforge train --cfg job | head -n 1; exit ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Error" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_the_wheel_carries_conf():
+    hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
+    wheel = hatch["build"]["targets"]["wheel"]
+    assert wheel["packages"] == ["src/ganforge"]
+    assert wheel["force-include"] == {"conf": "ganforge/conf"}
+
+
+def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
+    package = tmp_path / "site-packages" / "ganforge"
+    package.mkdir(parents=True)
+    monkeypatch.setattr("ganforge.conf_dir.__file__", str(package / "conf_dir.py"))
+    assert conf_dir() == tmp_path / "conf"
+    (package / "conf").mkdir()
+    assert conf_dir() == package / "conf"

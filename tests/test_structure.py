@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from hydra.utils import get_object
+
+from ganforge.conf_dir import conf_dir
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src" / "ganforge"
+FILES = sorted(SOURCE.rglob("*.py"))
+CONFIGS = sorted(conf_dir().rglob("*.yaml"))
+CONFIGURED = {"cli", "config", "composition", "training", "__init__", "experiments"}
+PURE = {"networks", "losses", "regularizers", "augment"}
+
+
+def place(path: Path) -> str:
+    """Returns the package, or the module, directly under ganforge."""
+    return path.relative_to(SOURCE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> set[str]:
+    """Returns every module that a file imports, wherever in it."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found.add(str(node.module))
+    return found
+
+
+def roots(path: Path) -> set[str]:
+    return {name.partition(".")[0] for name in imports(path)}
+
+
+def inner(path: Path) -> set[str]:
+    """Returns the packages of ganforge that a file imports from."""
+    names = [name.split(".") for name in imports(path)]
+    return {parts[1] for parts in names if parts[0] == "ganforge" and len(parts) > 1}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+# ---------------------------------------------------------------------- dependencies
+
+
+@pytest.mark.parametrize("package", sorted(PURE))
+def test_pure_packages_know_torch_alone(package):
+    for path in (SOURCE / package).glob("*.py"):
+        assert not roots(path) & {"lightning", "hydra", "omegaconf", "wandb"}, named(path)
+        assert inner(path) <= PURE | {"errors", "streams"}, named(path)
+
+
+def test_few_know_of_configurations():
+    for path in FILES:
+        if place(path) not in CONFIGURED and roots(path) & {"hydra", "omegaconf"}:
+            pytest.fail(f"{named(path)} imports hydra or omegaconf")
+
+
+ABOVE = {
+    "data": {"models", "callbacks", "training", "experiments", "cli", "metrics", "loggers"},
+    "metrics": {"models", "callbacks", "training", "experiments", "cli", "networks"},
+    "models": {"callbacks", "training", "experiments", "cli", "metrics", "loggers"},
+    "loggers": {"models", "callbacks", "training", "experiments", "cli", "data"},
+    "callbacks": {"training", "experiments", "cli"},
+    "experiments": {"training", "cli"},
+}
+
+
+@pytest.mark.parametrize("package", sorted(ABOVE))
+def test_dependencies_point_one_way(package):
+    for path in (SOURCE / package).glob("*.py"):
+        late = {"training"} if path.name == "peer.py" else set()  # a process's entry
+        assert not inner(path) & (ABOVE[package] - late), named(path)
+
+
+LIGHT = ["ganforge", "ganforge.cli", "ganforge.config", "ganforge.composition"]
+
+
+def test_the_command_line_imports_nothing_heavy():
+    heavy = ["torch", "lightning", "torchvision", "wandb", "sklearn", "numpy", "torchmetrics"]
+    code = f"import sys, {', '.join(LIGHT)}; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# ---------------------------------------------------------------------- style that others rely on
+
+
+def test_constructors_spell_their_arguments():
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.args.kwarg is not None:
+                # A helper may take names of its callers; what is configured may not.
+                assert node.name != "__init__", f"{named(path)}: {node.name} takes **"
+                assert node.args.kwarg.arg != "kwargs", f"{named(path)}: {node.name} takes **kwargs"
+
+
+def test_packages_are_empty():
+    for path in SOURCE.glob("*/__init__.py"):
+        assert path.read_text() == "", named(path)
+
+
+def test_files_are_short():
+    for path in FILES:
+        lines = len(path.read_text().splitlines())
+        # Two players optimized in turn are one concept, and the hardest one.
+        assert lines <= (450 if path.name == "adversarial.py" else 300), named(path)
+
+
+def test_there_are_no_utilities():
+    names = {part for path in FILES for part in path.relative_to(SOURCE).with_suffix("").parts}
+    assert not {name for name in names if "util" in name or name in ("helpers", "common", "misc")}
+
+
+# ---------------------------------------------------------------------- conf/
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: str(path.relative_to(conf_dir())))
+def test_a_configuration_says_what_it_is(path):
+    lines = path.read_text().splitlines()
+    words = [line for line in lines[:2] if line.startswith("#") and "@package" not in line]
+    assert words, "opens without a comment"
+
+
+def test_every_target_in_conf_exists():
+    found = 0
+    for path in CONFIGS:
+        for target in targets(yaml.safe_load(path.read_text())):
+            assert callable(get_object(target)), named(path)
+            found += 1
+    assert found > 30
+
+
+def targets(node):
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield node["_target_"]
+        for child in node.values():
+            yield from targets(child)
+
+
+def test_every_option_says_how_to_launch_it():
+    for path in CONFIGS:
+        group, _, option = path.relative_to(conf_dir()).with_suffix("").as_posix().partition("/")
+        comment = "\n".join(x for x in path.read_text().splitlines() if x.startswith("#"))
+        if option and not option.startswith("base/"):
+            assert group in comment, named(path)
+            assert "python train.py" in comment, named(path)
+
+
+def test_conf_holds_nothing_but_yaml():
+    strangers = [p for p in conf_dir().rglob("*") if p.is_file() and p.suffix != ".yaml"]
+    assert strangers == []
