@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 import warnings
@@ -106,6 +107,8 @@ def join(path: Path) -> None:
 
 def build_parts(cfg: DictConfig) -> Parts:
     """Builds everything that can be wrong, before anything is written."""
+    # Hydra resolves in place what it builds from, but a run keeps its interpolations.
+    cfg = copy.deepcopy(cfg)
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
     data = cast(ImageDataModule, build(cfg.data))
@@ -228,7 +231,7 @@ def _check_optimizers(model: AdversarialModule) -> None:
 def _check_checkpoint(parts: Parts, path: Path) -> None:
     checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     assert_same_architecture(parts.model, checkpoint, path)
-    assert_goes_on(checkpoint, parts.settings.max_steps, path)
+    assert_goes_on(checkpoint, parts.settings, path)
     os.environ["GANFORGE_CHECKPOINT"] = str(path)
 
 

@@ -4,12 +4,14 @@ import json
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.conf_dir import conf_dir
 
 _KEPT = "_ganforge_command"
 
@@ -49,10 +51,12 @@ class Command:
         choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
         groups: dict[str, str] = {}
         values: dict[str, Any] = {}
-        for override in OverridesParser.create().parse_overrides(list(hydra.overrides.task)):
+        # As typed: an interpolation among them means the run's configuration, not Hydra's.
+        typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
+        for override in OverridesParser.create().parse_overrides(typed):
             key = override.key_or_group
-            if key in choices:
-                groups[key] = choices[key]
+            if key in choices or _is_group(key):  # Hydra's choices leave out lists of options
+                groups[key] = choices.get(key, str(override.value()))
             elif not override.is_delete():
                 values[key] = override.value()
         return cls(line, choices, groups, values, _job_folder(hydra))
@@ -60,6 +64,10 @@ class Command:
     def keep(self, cfg: DictConfig) -> None:
         """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
         cfg.__dict__[_KEPT] = self
+
+
+def _is_group(key: str) -> bool:
+    return "." not in key and (conf_dir() / key).is_dir()
 
 
 def _job_folder(hydra: Any) -> str | None:

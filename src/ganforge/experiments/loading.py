@@ -32,7 +32,8 @@ def load(
     """
     folder = RunFolder.find(str(run), Path(log_dir))
     path = Path(run) if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
-    model = build_model(read_config(folder))
+    with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
+        model = build_model(read_config(folder))
     state = AtomicCheckpointIO().load_checkpoint(path, map_location=lambda storage, _: storage)
     restore(model, state, path)
     return model.eval()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -9,11 +10,16 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.trainer_settings import TrainerSettings
 
 # What may differ between a run's own configuration and the one it is resumed with.
 VOLATILE = ("resume", "run_dir", "dry_run", "log_dir", "tags", "notes")
 # Groups that watch a run or say where it computes; the others make it what it is.
-EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features", "experiment", "debug"}
+EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
+# Groups given as lists of options, each of which is a part of its own.
+LISTS = ("regularizer", "metrics")
+# What an option of trainer= is chosen for; how long and how precisely is the run's own.
+PLACE = ("accelerator", "devices", "strategy")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,8 @@ def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
 def fingerprint(cfg: DictConfig) -> dict[str, Any]:
     """Returns what makes two configurations the same run."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    return {key: value for key, value in plain.items() if key not in VOLATILE}
+    kept = {key: value for key, value in plain.items() if key not in VOLATILE}
+    return kept | {"name": str(cfg.name)}  # composed of choices that only Hydra knows
 
 
 def _goes_on(folder: RunFolder) -> DictConfig:
@@ -76,26 +83,43 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
     """Puts this command line's values over the run's own configuration."""
     chosen = read_choices(folder.path)
     for group, option in command.groups.items():
-        if str(chosen.get(group)) == option:
+        if str(chosen.get(group)) == option or _same_parts(own, cfg, group):
             continue
-        if group.split("/")[0] not in EXCHANGEABLE:
+        if group not in EXCHANGEABLE:
             raise ConfigError(
                 f"{group}={option}: the run {folder.path} was made with {group}="
-                f"{chosen.get(group)}, and a resumed run keeps it; start a new one to change it"
+                f"{chosen.get(group, _parts(own, group))}, and a resumed run keeps it; start a new "
+                "one to change it"
             )
-        if group in cfg:
-            own[group] = OmegaConf.to_container(cfg[group], resolve=False)
+        new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
+        own[group] = {**own[group], **{k: new[k] for k in PLACE}} if group == "trainer" else new
     for key, value in command.values.items():
         if key.split(".")[0] not in ("resume", "run_dir"):
             OmegaConf.update(own, key, value, force_add=True)
     return own
 
 
-def assert_goes_on(checkpoint: dict[str, Any], max_steps: int, path: Path) -> None:
+def _parts(cfg: DictConfig, group: str) -> list[str]:
+    """Returns the names of what a group given as a list of options holds."""
+    return [str(name) for name in cfg[group]] if group in cfg else []
+
+
+def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
+    return group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
+
+
+def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:
     """Raises RunError when a run has nothing left to do."""
-    step = checkpoint["progress"]["iteration"]
-    if max_steps != -1 and step >= max_steps:
+    step, seconds = checkpoint["progress"]["iteration"], checkpoint["progress"]["seconds"]
+    if settings.max_steps != -1 and step >= settings.max_steps:
         raise RunError(
-            f"{path}: the run is at step {step} already, and trainer.max_steps={max_steps}; give a "
-            f"larger one to train on, such as trainer.max_steps={2 * step}"
+            f"{path}: the run is at step {step} already, and trainer.max_steps="
+            f"{settings.max_steps}; give a larger one to train on, such as "
+            f"trainer.max_steps={2 * step}"
+        )
+    if settings.max_seconds is not None and seconds >= settings.max_seconds:
+        raise RunError(
+            f"{path}: the run has trained for {seconds:.0f} seconds already, and "
+            f"trainer.max_seconds={settings.max_seconds:g}; give a larger one to train on, such as "
+            f"trainer.max_seconds={2 * math.ceil(seconds)}"
         )

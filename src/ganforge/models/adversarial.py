@@ -292,7 +292,13 @@ class AdversarialModule(LightningModule):
         return [self._make_optimizer("generator"), self._make_optimizer("discriminator")]
 
     def on_train_start(self) -> None:
-        """Starts the clock."""
+        """Starts the clock, and lets the optimizers' present settings count.
+
+        A checkpoint brings those of the run so far, and a resumed run may have been given others.
+        """
+        for optimizer in self.trainer.optimizers:
+            for group in optimizer.param_groups:
+                group.update(optimizer.defaults)
         self._window = (self.images_seen, self.stopwatch.seconds)
         self.stopwatch.start()
 

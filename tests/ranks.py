@@ -1,0 +1,94 @@
+"""The same games in one process and in two sharing each batch: `python -m tests.ranks FOLDER`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.forking import fork, wait
+
+CRITIC_STEPS = (1, 3)
+TERMS = ("none", "gradient_penalty", "r1")
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """What the games differ in, by name."""
+    from ganforge.losses.relativistic import RelativisticLoss
+    from ganforge.regularizers.gradient_penalty import GradientPenalty
+    from ganforge.regularizers.r1 import R1
+
+    terms = {"none": {}, "gradient_penalty": {"gp": GradientPenalty()}, "r1": {"r1": R1(2.0)}}
+    found: dict[str, dict[str, Any]] = {
+        f"{steps} {name}": {"critic_steps": steps, "regularizers": terms[name]}
+        for steps in CRITIC_STEPS
+        for name in TERMS
+    }
+    found["accumulated"] = {**found["3 gradient_penalty"], "accumulate": 2}
+    found["accumulated relativistic"] = {"loss": RelativisticLoss(), "accumulate": 2}
+    found["clipped"] = {**found["1 r1"], "clip_norm": 0.02}
+    found["lazy"] = {"critic_steps": 3, "regularizers": {"r1": R1(2.0, every=4)}}
+    found["convolutional"] = {"size": 16, "regularizers": terms["gradient_penalty"]}
+    found["not synchronized"] = {}
+    return found
+
+
+def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[str, Any]:
+    """Trains three steps and returns weights and logged values."""
+    import torch
+
+    from ganforge.models.gan import GAN
+    from tests import small
+
+    class Raw(GAN):
+        def manual_backward(self, loss, *arguments, **keywords):
+            loss.backward()
+
+    size = changes.pop("size", 8)
+    networks = small.players() if size == 8 else small.convolutional_players()
+    sgd = partial(torch.optim.SGD, lr=0.05)
+    model = small.game(
+        Raw if name == "not synchronized" else GAN,
+        **networks,
+        generator_optimizer=sgd,
+        discriminator_optimizer=sgd,
+        **changes,
+    )
+    points = small.Points()
+    data = small.images(size)
+    settings = {"devices": devices, "max_steps": 3, "strategy": "ddp" if devices > 1 else "auto"}
+    trainer = small.fit(model, root, data, logger=points, **settings)
+    return {
+        "weights": small.weights(model),
+        "points": [values for _, values in points.points],
+        "steps": trainer.global_step,
+        "images_seen": model.images_seen,
+    }
+
+
+def play_all(folder: Path, devices: int, rank: int) -> None:
+    """Plays every case in this process, one of ``devices``."""
+    import torch
+
+    torch.set_num_threads(1)
+    if devices > 1:
+        os.environ |= {"LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices), "NODE_RANK": "0"}
+    played = {name: play(name, changes, folder, devices) for name, changes in cases().items()}
+    torch.save(played, folder / f"{devices}-{rank}.pt")
+
+
+def main(folder: Path) -> int:
+    """Plays in one process, then in two; returns how many failed."""
+    import tests.small  # noqa: F401  (imported once, before the forks)
+    from ganforge.experiments.peers import _free_port
+
+    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
+    ranks = [fork(lambda rank=rank: play_all(folder, 2, rank)) for rank in (0, 1)]
+    alone = fork(lambda: play_all(folder, 1, 0))
+    return sum(wait(process) != 0 for process in [*ranks, alone])
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
