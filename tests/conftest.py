@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,18 +31,31 @@ class Typed:
         self.err = err
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where classifiers are kept, in place of the user's own cache."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
 def type_in(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., Typed]]:
     """Runs `ganforge ARGUMENTS` in an empty folder, inside this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["ganforge"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setenv("GANFORGE_CACHE", str(cache))
     monkeypatch.delenv("GANFORGE_DEBUG", raising=False)
+    # Its stream would be the one of an earlier test.
+    monkeypatch.setattr(logging.getLogger("ganforge"), "handlers", [])
 
     def type_in(*arguments: str) -> Typed:
         GlobalHydra.instance().clear()
+        logging.getLogger("ganforge").handlers.clear()
         capsys.readouterr()
         try:
             code = cli.run(list(arguments))

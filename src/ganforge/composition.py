@@ -66,13 +66,13 @@ def options(group: str) -> list[str]:
 
 
 def _explain_option(path: str, text: str) -> str:
-    group, _, option = path.partition("/")
+    group, slash, option = path.partition("/")
     # Hydra lists what other folders of hydra.searchpath hold.
     listed = [line.strip() for line in text.splitlines() if line.startswith("\t")]
     parent = option.rpartition("/")[0]
     listed = [f"{parent}/{name}" if parent else name for name in listed if "=" not in name]
     legal = list(dict.fromkeys([*options(group), *listed]))
-    if not option:
+    if not slash:
         return _without_internals(text)
     return f"{group}={option}: no such option; {did_you_mean(option, legal)}"
 

@@ -13,6 +13,7 @@ from ganforge import atomic
 from ganforge.callbacks.run_summary import versions
 from ganforge.config import check
 from ganforge.console import console, setup_logging
+from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, load, load_data
 from ganforge.experiments.run_folder import RunFolder
@@ -30,12 +31,9 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     """
     setup_logging()
     check(cfg)
+    _check_values(cfg)
     folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
     scores = {name: build(node) for name, node in cfg.metrics.items()}
-    if not scores:
-        raise ConfigError(
-            "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"
-        )
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
     data = load_data(folder)
@@ -57,6 +55,20 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     console.print(_table(results, cfg.weights, model.iteration))
     console.print(f"written to {out}", soft_wrap=True, highlight=False)
     return metrics
+
+
+def _check_values(cfg: DictConfig) -> None:
+    """Refuses what would be found out only after a classifier has been trained."""
+    if not cfg.metrics:
+        raise ConfigError(
+            "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"
+        )
+    for name, least in (("n", 2), ("batch_size", 1)):
+        if cfg[name] < least:
+            raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
+    for name, legal in (("split", SPLITS), ("weights", ("ema", "raw"))):
+        if cfg[name] not in legal:
+            raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
 
 
 def _table(results: dict[str, Result], weights: str, step: int) -> Table:
