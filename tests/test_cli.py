@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
+import logging
 import os
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from omegaconf import OmegaConf
 from ganforge import cli
 from ganforge.composition import options
 from ganforge.conf_dir import conf_dir
+from tests.tiny import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
 TRAIN = [sys.executable, str(ROOT / "train.py")]
@@ -184,6 +187,14 @@ def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
     assert typed.err == "ganforge: ZeroDivisionError: no way\n(GANFORGE_DEBUG=1 shows where)\n"
 
 
+def test_a_profile_is_shown(type_in, monkeypatch):
+    shown = logging.StreamHandler(stream := io.StringIO())
+    monkeypatch.setattr(logging.getLogger("lightning.pytorch.profilers"), "handlers", [shown])
+    typed = type_in("train", *DATA, *TRAINER, *QUIET, "debug=profile", "trainer.max_steps=1")
+    assert typed.code == 0, typed.err
+    assert "Profiler Report" in stream.getvalue()
+
+
 def test_an_interrupt_ends_quietly(type_in, monkeypatch):
     def interrupted(cfg):
         raise KeyboardInterrupt
@@ -202,14 +213,16 @@ def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
     def job(cfg):
         seen.append((cfg.seed, str(cfg.loss._target_).rpartition(".")[2]))
         if cfg.seed == 1:
-            raise ArithmeticError("seed 1 does not work")
+            raise ArithmeticError(f"{len(seen)} does not work")
 
     monkeypatch.setattr("ganforge.training.train", job)
     typed = type_in("train", "-m", "seed=1,2", "loss=hinge,minimax")
     kinds = ("HingeLoss", "MinimaxLoss")
     assert seen == [(seed, kind) for seed in (1, 2) for kind in kinds]
     assert typed.code == 1
-    assert "seed 1 does not work" in typed.err
+    # Each job's own fault is told, not the first one's alone.
+    assert "job 0 (seed=1,loss=hinge) failed: ArithmeticError: 1 does not work" in typed.err
+    assert "job 1 (seed=1,loss=minimax) failed: ArithmeticError: 2 does not work" in typed.err
 
 
 def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
@@ -226,6 +239,22 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
     assert seen == [1]
     assert typed.code == 130
     assert "go on with resume=HERE" in typed.err
+
+
+def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monkeypatch):
+    from ganforge.experiments.command import Command
+
+    jobs = []
+    monkeypatch.setattr("ganforge.training.train", lambda cfg: jobs.append(Command.of(cfg).job))
+    fixed = ["data=fake", "trainer.max_steps=3", "~callbacks.samples"]
+    assert type_in("train", *fixed, "-m", "model=gan,wgan", "seed=1,2").code == 0
+    names = [
+        "0-model=gan,seed=1",
+        "1-model=gan,seed=2",
+        "2-model=wgan,seed=1",
+        "3-model=wgan,seed=2",
+    ]
+    assert [Path(job).name for job in jobs] == names
 
 
 # ---------------------------------------------------------------------- where it works

@@ -91,12 +91,24 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
             failures.append(error)
         except BaseException as error:
             if sweeping:
+                _tell_of_job(error)
                 raise  # Hydra goes on with the other jobs and fails at the end
             failures.append(error)
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
+
+
+def _tell_of_job(error: BaseException) -> None:
+    """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
+    from hydra.core.hydra_config import HydraConfig
+
+    from ganforge.experiments.command import swept
+
+    hydra = HydraConfig.get()
+    kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
+    print(f"job {hydra.job.num} ({swept(hydra)}) failed: {kind}{error}", file=sys.stderr)
 
 
 def _flags_first(arguments: list[str]) -> list[str]:

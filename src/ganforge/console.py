@@ -28,6 +28,8 @@ def setup_logging(quiet: bool = False) -> None:
         logger.addHandler(handler)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # The table that trainer.profiler asks for.
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
 
 
 def print_header(

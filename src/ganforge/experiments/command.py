@@ -73,8 +73,14 @@ def _is_group(key: str) -> bool:
 def _job_folder(hydra: Any) -> str | None:
     if hydra.mode != RunMode.MULTIRUN:
         return None
-    overrides = hydra.job.override_dirname.replace("/", "_")
-    return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120])
+    overrides = swept(hydra).replace("/", "_")
+    return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120].rstrip("-"))
+
+
+def swept(hydra: Any) -> str:
+    """Returns what tells a job of a sweep from the others, such as "loss=hinge,seed=1"."""
+    typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
+    return ",".join(o for o in typed if o not in sys.argv and not o.startswith("~"))
 
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:
