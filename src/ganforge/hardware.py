@@ -72,13 +72,18 @@ def choose_hardware(
     reason = f"{why}; {_precision_reason(kind, chosen)}" if precision == "auto" else why
     if kind == "mps" and chosen == "16-mixed":
         raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
+    # The fused step of 16-mixed unscales on its own, too late for clipping and for measuring.
+    if fused is True and chosen == "16-mixed":
+        raise ConfigError(
+            "trainer.fused=true does not go with trainer.precision=16-mixed: a fused optimizer "
+            "unscales gradients only after they are clipped. Take trainer.fused=false or bf16-mixed"
+        )
     layout = kind == "cuda" or (kind == "cpu" and chosen != "32-true")
     return Hardware(
         accelerator=kind,
         devices=count,
         precision=chosen,
         channels_last=layout if channels_last == "auto" else bool(channels_last),
-        # The fused step of 16-mixed unscales on its own, too late for clipping.
         fused=chosen != "16-mixed" if fused == "auto" else bool(fused),
         reason=reason,
     )

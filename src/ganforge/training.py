@@ -1,20 +1,12 @@
 from __future__ import annotations
 
 import contextlib
-import copy
-import logging
-import os
-import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from lightning.pytorch import Callback, Trainer
-from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.plugins import MixedPrecision
-from lightning.pytorch.strategies import DDPStrategy
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.callbacks.evaluation import Evaluation
@@ -23,30 +15,15 @@ from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
-from ganforge.data.image_data import ImageDataModule
-from ganforge.data.order import check_divisible
-from ganforge.errors import ConfigError, GanforgeError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, write_choices
 from ganforge.experiments.dry_run import dry_run
-from ganforge.experiments.loading import assert_same_architecture, build, build_model
+from ganforge.experiments.loading import assert_same_architecture, build
+from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import peers, refuse_foreign_launcher
 from ganforge.experiments.resuming import assert_goes_on, find_resumed
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.hardware import Hardware
-from ganforge.models.adversarial import AdversarialModule
-from ganforge.trainer_settings import TrainerSettings
-
-
-@dataclass
-class Parts:
-    """What a configuration builds, before there is a run folder."""
-
-    settings: TrainerSettings
-    hardware: Hardware
-    data: ImageDataModule
-    model: AdversarialModule
-    callbacks: dict[str, Callback]
+from ganforge.experiments.trainer import make_trainer, quiet
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -71,7 +48,7 @@ def train(cfg: DictConfig) -> float | None:
     check(cfg)
     parts = build_parts(cfg)
     if cfg.dry_run:
-        with _quiet():
+        with quiet():
             dry_run(parts.model, parts.data, make_trainer(parts, None, [], Path.cwd()))
         return None
     if resumed is not None:
@@ -86,49 +63,24 @@ def train(cfg: DictConfig) -> float | None:
     try:
         _write_config(cfg, folder, command, new=resumed is None)
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
-        with peers(folder.path, parts.hardware.devices):
-            return fit(cfg, parts, folder, resumed.checkpoint if resumed else None, command)
+        checkpoint = resumed.checkpoint if resumed is not None else None
+        with peers(folder.path, parts.hardware.devices, checkpoint):
+            return fit(cfg, parts, folder, checkpoint, command)
     except BaseException:
         if resumed is None and parts.model.iteration == 0:
             folder.discard(Path(cfg.log_dir))
         raise
     finally:
-        console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
+        if folder.path.exists():
+            console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
 
 
-def join(path: Path) -> None:
+def join(path: Path, checkpoint: Path | None) -> None:
     """Takes part in a run as one of its further processes."""
     setup_logging(quiet=True)
     cfg = cast(DictConfig, OmegaConf.load(path / "composed.yaml"))
     cfg.logger = {}
-    resumed = os.environ.get("GANFORGE_CHECKPOINT")
-    fit(cfg, build_parts(cfg), RunFolder(path), Path(resumed) if resumed else None, Command())
-
-
-def build_parts(cfg: DictConfig) -> Parts:
-    """Builds everything that can be wrong, before anything is written."""
-    # Hydra resolves in place what it builds from, but a run keeps its interpolations.
-    cfg = copy.deepcopy(cfg)
-    settings = cast(TrainerSettings, build(cfg.trainer))
-    hardware = settings.hardware()
-    data = cast(ImageDataModule, build(cfg.data))
-    model = build_model(cfg)
-    callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
-    data.prepare_data()
-    data.setup()
-    _check_fit(model, data)
-    check_divisible(data.batch_size, hardware.devices)
-    prepare(model, hardware)
-    _check_optimizers(model)
-    return Parts(settings, hardware, data, model, callbacks)
-
-
-def prepare(model: AdversarialModule, hardware: Hardware) -> None:
-    """Gives a model the memory layout and optimizers that suit the hardware."""
-    if hardware.channels_last:
-        model.memory_format = torch.channels_last
-        cast(Any, model).to(memory_format=torch.channels_last)
-    model.fused_optimizers = hardware.fused
+    fit(cfg, build_parts(cfg), RunFolder(path), checkpoint, Command())
 
 
 def fit(
@@ -155,7 +107,7 @@ def fit(
         _truncate(loggers, checkpoint)
     failed = True
     try:
-        with _quiet():
+        with quiet():
             trainer.fit(parts.model, parts.data, ckpt_path=checkpoint)
         failed = False
     finally:
@@ -163,76 +115,10 @@ def fit(
     return _best(callbacks)
 
 
-def make_trainer(
-    parts: Parts, loggers: list[Logger] | None, callbacks: list[Callback], root: Path
-) -> Trainer:
-    """Makes the trainer that all runs share. ``loggers=None`` makes one that logs nothing."""
-    settings, hardware = parts.settings, parts.hardware
-    mixed = hardware.precision != "32-true"
-    plugins: list[Any] = [AtomicCheckpointIO()]
-    if mixed:
-        plugins.append(_mixed_precision(hardware))
-    return Trainer(
-        accelerator=hardware.accelerator,
-        devices=hardware.devices,
-        strategy=_strategy(hardware),
-        precision=None if mixed else "32-true",
-        plugins=plugins,
-        max_steps=settings.max_steps,
-        max_epochs=-1,
-        logger=loggers or False,
-        callbacks=callbacks,
-        default_root_dir=root,
-        log_every_n_steps=settings.log_every_n_steps,
-        deterministic=settings.deterministic,
-        profiler=settings.profiler,
-        detect_anomaly=settings.detect_anomaly,
-        enable_checkpointing=False,
-        enable_model_summary=False,
-        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
-
-
-def _strategy(hardware: Hardware) -> Any:
-    if hardware.devices == 1:
-        return "auto"
-    # Each backward reaches one player's weights; the other's count as unused.
-    backend = "nccl" if hardware.accelerator == "cuda" else "gloo"
-    return DDPStrategy(find_unused_parameters=True, process_group_backend=backend)
-
-
-def _mixed_precision(hardware: Hardware) -> MixedPrecision:
-    device = hardware.accelerator
-    scaled = hardware.precision == "16-mixed"
-    scaler = torch.amp.GradScaler(device) if scaled else None
-    return MixedPrecision(cast(Any, hardware.precision), device, scaler)
-
-
-def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
-    for player in ("generator", "discriminator"):
-        network = getattr(model, player)
-        shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
-        if None not in shape and shape != (data.channels, data.image_size):
-            raise ConfigError(
-                f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
-                f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
-            )
-
-
-def _check_optimizers(model: AdversarialModule) -> None:
-    try:
-        model.configure_optimizers()
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"optimizer: {error}") from error
-
-
 def _check_checkpoint(parts: Parts, path: Path) -> None:
     checkpoint = AtomicCheckpointIO().load_checkpoint(path)
     assert_same_architecture(parts.model, checkpoint, path)
     assert_goes_on(checkpoint, parts.settings, path)
-    os.environ["GANFORGE_CHECKPOINT"] = str(path)
 
 
 def _write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
@@ -258,7 +144,6 @@ def _finish(failed: bool) -> None:
         finish(failed)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-    os.environ.pop("GANFORGE_CHECKPOINT", None)
 
 
 def _best(callbacks: list[Callback]) -> float | None:
@@ -268,27 +153,4 @@ def _best(callbacks: list[Callback]) -> float | None:
     return None
 
 
-@contextlib.contextmanager
-def _quiet() -> Any:
-    """Keeps away warnings that do not apply to this kind of training."""
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*in eval mode at the start of training.*",
-            ".*LeafSpec.*",
-            ".*has no `__len__`.*",
-            ".*torchdata.*StatefulDataLoader.*",
-            ".*resuming from a checkpoint that ended before the epoch.*",
-            ".*srun.*",
-            ".*isinstance.treespec.*",
-            ".*module\\(s\\) in eval mode.*",
-            ".*LeafSpec.*",
-            ".*in eval mode at the start of training.*",
-            ".*Please set the environment variable.*",
-        ):
-            warnings.filterwarnings("ignore", message=message)
-        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-        yield
-
-
-__all__ = ["GanforgeError", "train"]
+__all__ = ["Parts", "build_parts", "join", "make_trainer", "train"]

@@ -6,7 +6,7 @@ from typing import Any, cast
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
-from ganforge.callbacks.evaluation import Evaluation
+from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
 from ganforge.models.adversarial import AdversarialModule
 
@@ -49,7 +49,7 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes last.ckpt, and best.ckpt if it is the best; not twice for the same state."""
         module = cast(AdversarialModule, pl_module)
-        state = (module.iteration, sum(len(e.history) for e in _evaluations(trainer)))
+        state = (module.iteration, sum(len(e.history) for e in evaluations(trainer)))
         if self._saved == state:
             return
         self._saved = state
@@ -66,7 +66,7 @@ class Checkpoints(Callback):
 
     def _is_new_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
         step = cast(AdversarialModule, pl_module).iteration
-        scored = [e.best["step"] for e in _evaluations(trainer) if e.best]
+        scored = [e.best["step"] for e in evaluations(trainer) if e.best]
         return step in scored and step != self._best_step
 
     def state_dict(self) -> dict[str, Any]:
@@ -76,11 +76,6 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores which step best.ckpt holds."""
         self._best_step = state_dict["best_step"]
-
-
-def _evaluations(trainer: Trainer) -> list[Evaluation]:
-    callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
-    return [callback for callback in callbacks if isinstance(callback, Evaluation)]
 
 
 def _folder(trainer: Trainer) -> Path:

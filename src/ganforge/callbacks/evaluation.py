@@ -236,6 +236,12 @@ class Evaluation(Callback):
         return value > best if self.higher_is_better else value < best
 
 
+def evaluations(trainer: Trainer) -> list[Evaluation]:
+    """Returns the evaluations among a trainer's callbacks."""
+    callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
+    return [callback for callback in callbacks if isinstance(callback, Evaluation)]
+
+
 def _now(device: torch.device) -> float:
     # Work still queued on a device belongs to training, not to the evaluation after it.
     if device.type in ("cuda", "mps"):

@@ -11,7 +11,7 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
-from ganforge.callbacks.evaluation import Evaluation
+from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import InterruptionError
 from ganforge.models.adversarial import AdversarialModule
 
@@ -39,7 +39,7 @@ class RunSummary(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Writes when there has been an evaluation."""
-        if sum(len(e.history) for e in _evaluations(trainer)) != self._history:
+        if sum(len(e.history) for e in evaluations(trainer)) != self._history:
             self.write(trainer, pl_module, "running")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -57,8 +57,8 @@ class RunSummary(Callback):
         self, trainer: Trainer, pl_module: LightningModule, status: str, error: str = ""
     ) -> None:
         """Replaces summary.json by what is known now."""
-        evaluations = _evaluations(trainer)
-        self._history = sum(len(e.history) for e in evaluations)
+        scored = evaluations(trainer)
+        self._history = sum(len(e.history) for e in scored)
         if not trainer.is_global_zero:
             return
         module = cast(AdversarialModule, pl_module)
@@ -70,9 +70,9 @@ class RunSummary(Callback):
             "images_seen": module.images_seen,
             "seconds": seconds,
             "images_per_second": module.images_seen / seconds if seconds else None,
-            "metrics": {name: r for e in evaluations for name, r in e.results.items()},
-            "best": {str(e.best["name"]): e.best for e in evaluations if e.best},
-            "history": [point for e in evaluations for point in e.history],
+            "metrics": {name: r for e in scored for name, r in e.results.items()},
+            "best": {str(e.best["name"]): e.best for e in scored if e.best},
+            "history": [point for e in scored for point in e.history],
             "checkpoint": _last_checkpoint(Path(trainer.default_root_dir)),
             "parameters": {
                 "generator": count_parameters(module.generator),
@@ -92,11 +92,6 @@ def count_parameters(network: torch.nn.Module) -> int:
 def versions() -> dict[str, str]:
     """Returns the versions that a repetition needs."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
-
-
-def _evaluations(trainer: Trainer) -> list[Evaluation]:
-    callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
-    return [callback for callback in callbacks if isinstance(callback, Evaluation)]
 
 
 def _last_checkpoint(run: Path) -> str | None:

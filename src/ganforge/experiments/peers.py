@@ -30,7 +30,7 @@ def refuse_foreign_launcher() -> None:
 
 
 @contextlib.contextmanager
-def peers(run: Path, devices: int) -> Iterator[None]:
+def peers(run: Path, devices: int, checkpoint: Path | None = None) -> Iterator[None]:
     """Starts the other processes of a run, which read its folder and not a command line.
 
     Lightning would run the command again for each of them, which in a sweep runs the whole sweep.
@@ -38,6 +38,7 @@ def peers(run: Path, devices: int) -> Iterator[None]:
     Args:
         run: the run's folder, its configuration written.
         devices: processes in all, this one included.
+        checkpoint: where a resumed run goes on from.
     """
     if devices == 1 or is_peer():
         yield
@@ -50,7 +51,7 @@ def peers(run: Path, devices: int) -> Iterator[None]:
         "LOCAL_RANK": "0",
         "WORLD_SIZE": str(devices),
     }
-    started = [_start(run, rank) for rank in range(1, devices)]
+    started = [_start(run, checkpoint, rank) for rank in range(1, devices)]
     finished = threading.Event()
     threading.Thread(target=_watch, args=(started, finished), daemon=True).start()
     try:
@@ -68,9 +69,11 @@ def peers(run: Path, devices: int) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _start(run: Path, rank: int) -> subprocess.Popen[bytes]:
+def _start(run: Path, checkpoint: Path | None, rank: int) -> subprocess.Popen[bytes]:
     environment = os.environ | {"LOCAL_RANK": str(rank), "GANFORGE_PEER": "1"}
     command = [sys.executable, "-m", "ganforge.experiments.peer", str(run)]
+    if checkpoint is not None:
+        command.append(str(checkpoint))
     return subprocess.Popen(command, env=environment)
 
 

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback
+from omegaconf import DictConfig
+
+from ganforge.data.image_data import ImageDataModule
+from ganforge.data.order import check_divisible
+from ganforge.errors import ConfigError
+from ganforge.experiments.loading import build, build_model
+from ganforge.hardware import Hardware
+from ganforge.models.adversarial import AdversarialModule
+from ganforge.trainer_settings import TrainerSettings
+
+
+@dataclass
+class Parts:
+    """What a configuration builds, before there is a run folder."""
+
+    settings: TrainerSettings
+    hardware: Hardware
+    data: ImageDataModule
+    model: AdversarialModule
+    callbacks: dict[str, Callback]
+
+
+def build_parts(cfg: DictConfig) -> Parts:
+    """Builds everything that can be wrong, before anything is written."""
+    # Hydra resolves in place what it builds from, but a run keeps its interpolations.
+    cfg = copy.deepcopy(cfg)
+    settings = cast(TrainerSettings, build(cfg.trainer))
+    hardware = settings.hardware()
+    data = cast(ImageDataModule, build(cfg.data))
+    model = build_model(cfg)
+    callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
+    data.prepare_data()
+    data.setup()
+    _check_fit(model, data)
+    check_divisible(data.batch_size, hardware.devices)
+    prepare(model, hardware)
+    _check_optimizers(model)
+    return Parts(settings, hardware, data, model, callbacks)
+
+
+def prepare(model: AdversarialModule, hardware: Hardware) -> None:
+    """Gives a model the memory layout and optimizers that suit the hardware."""
+    if hardware.channels_last:
+        model.memory_format = torch.channels_last
+        cast(Any, model).to(memory_format=torch.channels_last)
+    model.fused_optimizers = hardware.fused
+
+
+def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
+    for player in ("generator", "discriminator"):
+        network = getattr(model, player)
+        shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
+        if None not in shape and shape != (data.channels, data.image_size):
+            raise ConfigError(
+                f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
+                f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
+            )
+
+
+def _check_optimizers(model: AdversarialModule) -> None:
+    try:
+        model.configure_optimizers()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer: {error}") from error
