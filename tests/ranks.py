@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -72,6 +73,7 @@ def play_all(folder: Path, devices: int, rank: int) -> None:
     """Plays every case in this process, one of ``devices``."""
     import torch
 
+    signal.alarm(200)
     torch.set_num_threads(1)
     if devices > 1:
         os.environ |= {"LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices), "NODE_RANK": "0"}
@@ -81,9 +83,10 @@ def play_all(folder: Path, devices: int, rank: int) -> None:
 
 def main(folder: Path) -> int:
     """Plays in one process, then in two; returns how many failed."""
-    import tests.small  # noqa: F401  (imported once, before the forks)
     from ganforge.experiments.peers import _free_port
+    from tests.trainings import import_everything
 
+    import_everything()
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     ranks = [fork(lambda rank=rank: play_all(folder, 2, rank)) for rank in (0, 1)]
     alone = fork(lambda: play_all(folder, 1, 0))

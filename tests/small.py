@@ -14,6 +14,8 @@ from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
 from ganforge.data.fake import FakeImages
+from ganforge.experiments.parts import Parts, prepare
+from ganforge.experiments.trainer import make_trainer
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.averaging import ExponentialMovingAverage
@@ -21,7 +23,6 @@ from ganforge.models.gan import GAN
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
 from ganforge.trainer_settings import TrainerSettings
-from ganforge.training import Parts, make_trainer, prepare
 
 LATENT = 4
 BATCH = 8

@@ -6,8 +6,11 @@ training costs its steps alone.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import pkgutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +41,7 @@ SMALL = [
     "~callbacks.progress",
 ]
 SCRIPT = [sys.executable, "-m", "tests.trainings"]
+PATIENCE = 200  # seconds for one training that takes one, however busy the machine is
 Jobs = dict[str, list[list[str]]]
 
 
@@ -65,7 +69,7 @@ def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
             env=environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
-            timeout=300,
+            timeout=900,
             check=False,
         )
     codes = folder.glob("*/codes.json")
@@ -78,6 +82,7 @@ def run_of(folder: Path, name: str) -> Path:
 
 
 def _train(overrides: list[str]) -> None:
+    signal.alarm(PATIENCE)
     from ganforge.composition import compose_config
     from ganforge.training import train
 
@@ -85,6 +90,7 @@ def _train(overrides: list[str]) -> None:
 
 
 def _job(folder: Path, phases: list[list[str]]) -> None:
+    signal.alarm(0)  # its trainings have alarms of their own
     codes = []
     for phase in phases:
         overrides = [*phase, f"log_dir={folder}"]
@@ -93,9 +99,19 @@ def _job(folder: Path, phases: list[list[str]]) -> None:
     (folder / "codes.json").write_text(json.dumps(codes))
 
 
+def import_everything() -> None:
+    """Imports what any training might, once for all of them."""
+    import ganforge
+
+    modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]
+    for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
+        if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
+            importlib.import_module(name)
+
+
 def main(folder: Path) -> None:
     """Runs the jobs of ``folder``."""
-
+    import_everything()
     waiting = list(json.loads((folder / "jobs.json").read_text()).items())
     running: set[int] = set()
     while waiting or running:

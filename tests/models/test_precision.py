@@ -7,6 +7,7 @@ import torch
 from lightning.pytorch.plugins import MixedPrecision
 
 from ganforge.callbacks.checkpoints import Checkpoints
+from ganforge.errors import ConfigError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.regularizers.gradient_penalty import GradientPenalty
@@ -88,6 +89,11 @@ def test_the_unscaled_gradient_is_clipped(tmp_path, precision):
     for player in (0, 1):
         step = difference(before[player], after[player]).norm().item()
         assert step == pytest.approx(1e-2, rel=1e-3)
+
+
+def test_fused_optimizers_are_refused_where_they_would_clip_scaled_gradients(tmp_path):
+    with pytest.raises(ConfigError, match=r"fused=true does not go with .*16-mixed"):
+        small.fit(small.game(clip_norm=1e-2), tmp_path, precision="16-mixed", fused=True)
 
 
 def test_the_logged_norm_is_unscaled(tmp_path):
