@@ -22,6 +22,8 @@ import torch
 from handwritten_dcgan import HandwrittenDCGAN
 from lightning.pytorch import Callback
 
+from ganforge.callbacks.interruption import Interruption
+from ganforge.callbacks.run_summary import RunSummary
 from ganforge.composition import compose_config
 from ganforge.console import setup_logging
 from ganforge.training import build_parts, make_trainer
@@ -75,7 +77,8 @@ def main() -> None:
             [
                 "model=dcgan",
                 "network=dcgan",
-                "optimizer=adam",
+                "optimizer=adam_dcgan",
+                "augment=none",
                 "data=fake",
                 "data.image_size=32",
                 "data.channels=3",
@@ -84,6 +87,7 @@ def main() -> None:
                 f"network.discriminator.width={WIDTH}",
                 "trainer=cpu",
                 "trainer.precision=32-true",
+                "trainer.fused=false",
                 "trainer.max_steps=100000",
                 "logger=csv",
                 "metrics=[]",
@@ -97,7 +101,7 @@ def main() -> None:
         from ganforge.experiments.loading import build
 
         loggers = [build(node) for node in cfg.logger.values()]
-        callbacks = [*parts.callbacks.values(), turns]
+        callbacks = [*parts.callbacks.values(), RunSummary({}), Interruption(), turns]
         trainer = make_trainer(parts, loggers, callbacks, Path(folder))
         trainer.fit(parts.model, parts.data)
     report(turns, arguments.steps)

@@ -1,6 +1,6 @@
 """Quality against training time: the default recipe beside a hand-written DCGAN loop.
 
-    uv run python benchmarks/quality_per_second.py --root ../shared/data/mnist
+    uv run --extra plots python benchmarks/quality_per_second.py --root ../shared/data/mnist
 
 Each contender trains alone, in turn, for the same seconds on the same machine; evaluations are not
 counted. Scores: Frechet distance on the features of a digit classifier, 10,000 generated images
@@ -167,7 +167,7 @@ def main() -> None:
             writer = csv.DictWriter(file, list(judge.rows[0]))
             writer.writeheader()
             writer.writerows(judge.rows)
-        command = "uv run python benchmarks/quality_per_second.py --root ../shared/data/mnist"
+        command = "uv run --extra plots python benchmarks/quality_per_second.py --root ../shared/data/mnist"
         text = f"`{command}` on {platform.machine()}, {torch.get_num_threads()} threads, "
         text += f"torch {torch.__version__}, {N:,} images against {N:,}\n\n"
         (HERE / "quality_per_second.md").write_text(text + table(judge.rows, marks) + "\n")

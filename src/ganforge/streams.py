@@ -67,12 +67,13 @@ class Noise:
         Each restarts at the first draw: split a stream before drawing from it.
         """
         bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
-        pieces = []
-        for start, stop in itertools.pairwise(bounds):
-            piece = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
-            piece._kept = slice(start, stop)
-            pieces.append(piece)
-        return pieces
+        return [self.only(start, stop) for start, stop in itertools.pairwise(bounds)]
+
+    def only(self, start: int, stop: int) -> Noise:
+        """Returns a stream of the same draws that returns rows start ... stop - 1 alone."""
+        part = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
+        part._kept = slice(start, stop)
+        return part
 
     def normal(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from N(0, 1)."""

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,12 +17,12 @@ from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
-from ganforge.experiments.command import Command, write_choices
+from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.dry_run import dry_run
-from ganforge.experiments.loading import assert_same_architecture, build
+from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import peers, refuse_foreign_launcher
-from ganforge.experiments.resuming import assert_goes_on, find_resumed
+from ganforge.experiments.resuming import find_resumed, start_of
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.trainer import make_trainer, quiet
 
@@ -48,11 +49,16 @@ def train(cfg: DictConfig) -> float | None:
     check(cfg)
     parts = build_parts(cfg)
     if cfg.dry_run:
+        alone = replace(parts, hardware=replace(parts.hardware, devices=1))
         with quiet():
-            dry_run(parts.model, parts.data, make_trainer(parts, None, [], Path.cwd()))
+            dry_run(parts.model, parts.data, make_trainer(alone, None, [], Path.cwd()))
         return None
     if resumed is not None:
-        _check_checkpoint(parts, resumed.checkpoint)
+        start = start_of(resumed, parts.model, parts.settings)
+        resumed = replace(resumed, checkpoint=start)
+    for callback in parts.callbacks.values():
+        if isinstance(callback, Evaluation):
+            callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
     name = str(cfg.name)
     folder = (
         resumed.folder
@@ -115,17 +121,13 @@ def fit(
     return _best(callbacks)
 
 
-def _check_checkpoint(parts: Parts, path: Path) -> None:
-    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
-    assert_same_architecture(parts.model, checkpoint, path)
-    assert_goes_on(checkpoint, parts.settings, path)
-
-
 def _write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
     OmegaConf.save(cfg, folder.composed)
     OmegaConf.save(cfg, folder.config, resolve=True)
     if new:
         write_choices(folder.path, command.choices)
+    else:
+        write_choices(folder.path, read_choices(folder.path) | command.groups)
 
 
 def _truncate(loggers: list[Logger], checkpoint: Path) -> None:

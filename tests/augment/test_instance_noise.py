@@ -43,3 +43,31 @@ def test_no_augmentation_is_the_identity():
 def test_a_negative_scale_is_refused():
     with pytest.raises(ConfigError, match="scale must be at least 0"):
         InstanceNoise(-1.0)
+
+
+def test_a_shift_moves_each_image_by_whole_pixels():
+    images = torch.zeros(64, 1, 8, 8)
+    images[:, :, 3, 4] = 1.0
+    shifted = InstanceNoise(0.0, shift=0.25)(images, Noise(5, 64))
+    assert shifted.shape == images.shape
+    assert (shifted.sum((1, 2, 3)) == 1).all()
+    rows, columns = (shifted[:, 0] == 1).nonzero()[:, 1:].unbind(1)
+    assert sorted(set((rows - 3).tolist())) == [-2, -1, 0, 1, 2]
+    assert sorted(set((columns - 4).tolist())) == [-2, -1, 0, 1, 2]
+
+
+def test_what_enters_repeats_the_border():
+    images = torch.full((16, 3, 8, 8), -1.0)
+    torch.testing.assert_close(InstanceNoise(0.0, shift=0.5)(images, Noise(1, 16)), images)
+
+
+def test_a_shift_passes_gradients_to_the_pixels_it_shows():
+    images = torch.randn(8, 1, 8, 8, requires_grad=True)
+    InstanceNoise(0.0, shift=0.125)(images, Noise(2, 8)).sum().backward()
+    assert images.grad is not None
+    assert images.grad.sum().item() == pytest.approx(8 * 64)
+
+
+def test_a_shift_beyond_the_image_is_refused():
+    with pytest.raises(ConfigError, match="shift must be at least 0 and below 1"):
+        InstanceNoise(0.1, shift=1.0)

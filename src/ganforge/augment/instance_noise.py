@@ -3,6 +3,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
+from ganforge.augment.translation import translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 
@@ -14,16 +15,25 @@ class InstanceNoise(Augmentation):
     distributions overlap, so that the discriminator can't win by details too small to see, such as
     a background that is not quite black, and its gradient does not vanish.
 
+    Each image may also be shifted at random (the translation of Zhao et al. 2020,
+    arXiv:2006.10738), which keeps the discriminator from learning a small data set by heart.
+
     Args:
         scale: standard deviation, for images in [-1, 1].
+        shift: largest shift in each direction, as a share of the image's side; 0 for none.
     """
 
-    def __init__(self, scale: float = 0.1) -> None:
+    def __init__(self, scale: float = 0.1, shift: float = 0.0) -> None:
         super().__init__()
         if scale < 0:
             raise ConfigError(f"InstanceNoise: scale must be at least 0, got {scale}")
+        if not 0 <= shift < 1:
+            raise ConfigError(f"InstanceNoise: shift must be at least 0 and below 1, got {shift}")
         self.scale = scale
+        self.shift = shift
 
     def forward(self, images: Tensor, noise: Noise) -> Tensor:
         """Returns noisy images [B, C, H, W], no longer bounded by [-1, 1]."""
+        if self.shift > 0:
+            images = translate(images, noise, self.shift)
         return images + self.scale * noise.normal(*images.shape[1:]).to(images.dtype)

@@ -111,22 +111,23 @@ class Evaluation(Callback):
         return self.monitor is not None and self.metrics[self.monitor].higher_is_better
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes the extractor, so that missing weights are an error at the start."""
-        if not self.metrics or self._reals:
+        """Makes the extractor: one process trains or downloads, the others read what it left."""
+        if not self.metrics:
             return
         data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
         if data is None:
             raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
-        device = trainer.strategy.root_device
-        # One process trains or downloads, the others read what it left or fail as it did.
         if not trainer.is_global_zero:
             trainer.strategy.barrier("features")
-        try:
+        self.prepare(data, trainer.strategy.root_device)
+        if trainer.is_global_zero:
+            trainer.strategy.barrier("features")
+
+    def prepare(self, data: ImageSource, device: torch.device) -> None:
+        """Makes the extractor, so that missing weights are an error before a run has a folder."""
+        if self.metrics and self._reals is None:
             extractor = self.features.build(data, device)
-        finally:
-            if trainer.is_global_zero:
-                trainer.strategy.barrier("features")
-        self._reals = RealFeatures(data, extractor) if extractor else None
+            self._reals = RealFeatures(data, extractor) if extractor else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes up for an evaluation that an interrupted run had due at the step it resumes at."""
@@ -230,7 +231,7 @@ class Evaluation(Callback):
     def _improves(self, value: float) -> bool:
         if not math.isfinite(value):
             return False
-        if not self.best:
+        if not self.best or self.best["name"] != self.monitored:
             return True
         best = float(self.best["value"])
         return value > best if self.higher_is_better else value < best

@@ -31,7 +31,7 @@ def load(
         RunError: when the run or its checkpoint is missing, damaged or of another architecture.
     """
     folder = RunFolder.find(str(run), Path(log_dir))
-    path = Path(run) if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
+    path = Path(run).expanduser() if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
         model = build_model(read_config(folder))
     state = AtomicCheckpointIO().load_checkpoint(path, map_location=lambda storage, _: storage)

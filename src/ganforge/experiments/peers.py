@@ -6,7 +6,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -57,7 +56,8 @@ def peers(run: Path, devices: int, checkpoint: Path | None = None) -> Iterator[N
     try:
         yield
         for process in started:
-            process.wait(timeout=60)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=60)
     finally:
         finished.set()
         for process in started:
@@ -81,15 +81,16 @@ def _watch(started: list[subprocess.Popen[bytes]], finished: threading.Event) ->
     """Ends this process when a peer has failed: it would wait for it for ever."""
     while not finished.wait(0.5):
         failed = [p for p in started if p.poll() not in (None, 0)]
-        if failed:
-            time.sleep(10)  # an error of this process's own tells more
-            if not finished.is_set():
-                print(
-                    f"ganforge: process {failed[0].pid} of this run failed (exit code "
-                    f"{failed[0].returncode}); its message is above",
-                    file=sys.stderr,
-                )
-                os._exit(1)
+        # An error of this process's own tells more, and its loggers want to finish.
+        if failed and not finished.wait(20):
+            for process in started:
+                process.kill()
+            print(
+                f"ganforge: process {failed[0].pid} of this run failed (exit code "
+                f"{failed[0].returncode}); its message is above",
+                file=sys.stderr,
+            )
+            os._exit(1)
 
 
 def _free_port() -> int:

@@ -8,8 +8,11 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
+from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.models.adversarial import AdversarialModule
 from ganforge.trainer_settings import TrainerSettings
 
 # What may differ between a run's own configuration and the one it is resumed with.
@@ -44,7 +47,12 @@ def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
     log_dir = Path(cfg.log_dir)
     if cfg.resume == "auto":
         folder = _newest_unfinished(cfg, log_dir)
-        return None if folder is None else Resumed(folder, folder.checkpoint(), _goes_on(folder))
+        if folder is None:
+            return None
+        own = _goes_on(folder)
+        for key in ("dry_run", "tags", "notes"):
+            own[key] = cfg[key]
+        return Resumed(folder, folder.checkpoint(), own)
     folder = RunFolder.find(cfg.resume, log_dir)
     named = str(cfg.resume).endswith(".ckpt")
     checkpoint = Path(cfg.resume).expanduser().resolve() if named else folder.checkpoint()
@@ -106,6 +114,33 @@ def _parts(cfg: DictConfig, group: str) -> list[str]:
 
 def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
     return group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
+
+
+def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettings) -> Path:
+    """Returns the checkpoint that a run goes on from, once it is known to fit.
+
+    A run that was stopped between its last step and its end repeats its last stretch from the
+    checkpoint before, and so comes to its last evaluation; so does one whose last checkpoint is
+    damaged.
+
+    Raises:
+        RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
+    """
+    choices = [resumed.checkpoint]
+    previous = resumed.folder.checkpoints / "previous.ckpt"
+    unfinished = resumed.folder.read_summary().get("status") != "completed"
+    if unfinished and resumed.checkpoint.name == "last.ckpt" and previous.is_file():
+        choices.append(previous)
+    for path in choices:
+        try:
+            checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+            assert_same_architecture(model, checkpoint, path)
+            assert_goes_on(checkpoint, settings, path)
+            return path
+        except RunError:
+            if path == choices[-1]:
+                raise
+    raise AssertionError("there is always a choice")
 
 
 def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:

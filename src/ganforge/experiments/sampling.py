@@ -14,6 +14,8 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
 
+BLOCK = 256
+
 
 def sample_run(cfg: DictConfig) -> Path:
     """Draws images from a run: a PNG grid, an array, or single PNGs.
@@ -30,7 +32,12 @@ def sample_run(cfg: DictConfig) -> Path:
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
     if torch.cuda.is_available():
         model = model.cuda()
-    images = to_uint8(model.sample(cfg.n, seed=cfg.seed, weights=cfg.weights)).cpu()
+    # Block by block, so that any number fits on the device.
+    blocks = [
+        to_uint8(model.sample(min(BLOCK, cfg.n - first), cfg.seed, cfg.weights, first)).cpu()
+        for first in range(0, cfg.n, BLOCK)
+    ]
+    images = torch.cat(blocks)
     default = folder.path / "samples" / f"sample-s{cfg.seed}-n{cfg.n}.png"
     out = default if cfg.out is None else Path(cfg.out)
     write_images(images, out)

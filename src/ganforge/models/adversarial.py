@@ -108,6 +108,7 @@ class AdversarialModule(LightningModule):
         }
         self._updates = {"generator": 0, "discriminator": 0}
         self._observed: dict[str, Tensor | float] = {}
+        self._lasting: dict[str, float] = {}
         self._part = (0, 1.0)  # which one of an update's parts is at work, and its share
         self._finite: Tensor | None = None
         self._window = (0, 0.0)
@@ -181,6 +182,10 @@ class AdversarialModule(LightningModule):
             seen = share * (value.detach().float() if isinstance(value, Tensor) else value)
             self._observed[name] = seen + self._observed[name] if index > 0 else seen
 
+    def observe_rarely(self, name: str, value: Tensor) -> None:
+        """Keeps a scalar that is not computed at every step, so that the next point shows it."""
+        self._lasting[name] = float(value.detach())
+
     @property
     def observing(self) -> bool:
         """Whether this step's values are logged."""
@@ -225,18 +230,15 @@ class AdversarialModule(LightningModule):
         generator = cast(nn.Module, self.average) if averaged else self.generator
         was_training = generator.training
         generator.eval()
-        blocks = range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK))
+        images = []
         with torch.autocast(self.device.type, enabled=False):
-            images = [
-                self.generate(
-                    generator,
-                    Noise(mix(seed, SAMPLING, block), SAMPLE_BLOCK, self.device),
-                )
-                for block in blocks
-            ]
+            for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
+                first = block * SAMPLE_BLOCK
+                noise = Noise(mix(seed, SAMPLING, block), SAMPLE_BLOCK, self.device)
+                rows = max(start - first, 0), min(start + n - first, SAMPLE_BLOCK)
+                images.append(self.generate(generator, noise.only(*rows)).float())
         generator.train(was_training)
-        first = start - blocks.start * SAMPLE_BLOCK
-        return torch.cat(images)[first : first + n].float().contiguous()
+        return torch.cat(images).contiguous()
 
     # ------------------------------------------------------------------ the log
 
@@ -313,6 +315,7 @@ class AdversarialModule(LightningModule):
             "images_seen": self.images_seen,
             "updates": dict(self._updates),
             "seconds": self.stopwatch.seconds,
+            "lasting": dict(self._lasting),
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -322,6 +325,7 @@ class AdversarialModule(LightningModule):
         self.images_seen = progress["images_seen"]
         self._updates = dict(progress["updates"])
         self.stopwatch.set(progress["seconds"])
+        self._lasting = dict(progress["lasting"])
 
     # ------------------------------------------------------------------ the books
 
@@ -338,7 +342,7 @@ class AdversarialModule(LightningModule):
         self._set_learning_rate("generator", generator)
         self._set_learning_rate("discriminator", discriminator)
         # Layers with draws of their own (dropout) take them from the global stream.
-        torch.manual_seed(mix(self.seed, LAYERS, self.iteration, self.trainer.global_rank))
+        seed_layers(mix(self.seed, LAYERS, self.iteration, self.trainer.global_rank), self.device)
 
     def _end_step(self, images: int, generator_images: int) -> None:
         observing = self.observing
@@ -348,7 +352,7 @@ class AdversarialModule(LightningModule):
             self.average.update(self.generator, generator_images, self.images_seen)
         if observing:
             self.assert_finite()
-            self.publish(self._observed | self._throughput())
+            self.publish(self._lasting | self._observed | self._throughput())
             self._observed = {}
         self.stopwatch.stop()
 
@@ -401,6 +405,19 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     """Splits every tensor of a batch into the same ``parts`` pieces of rows."""
     pieces = {name: split_rows(rows, parts) for name, rows in batch.items()}
     return [{name: rows[i] for name, rows in pieces.items()} for i in range(parts)]
+
+
+def seed_layers(seed: int, device: torch.device) -> None:
+    """Seeds the global streams that layers draw from, on the CPU and on ``device``.
+
+    As torch.manual_seed, which takes milliseconds where there is no GPU: it notes where it was
+    called from for each kind of device that might yet be used.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)
 
 
 def _uncounted() -> None:

@@ -100,11 +100,10 @@ class GAN(AdversarialModule):
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns what D minimises on reals and as many fakes, penalties included."""
-        real = batch["image"]
         with torch.no_grad():
             fake = self.generate(self.generator, noise)
-        real_logits = self.critic(self.augment(real, noise))
-        fake_logits = self.critic(self.augment(fake, noise))
+        real, fake = self.augment(batch["image"], noise), self.augment(fake, noise)
+        real_logits, fake_logits = self.critic(real), self.critic(fake)
         self.observe_logits(real_logits, fake_logits)
         loss = self.loss.discriminator(real_logits, fake_logits, noise)
         return loss + self.penalties("discriminator", real, fake, noise)
@@ -133,6 +132,7 @@ class GAN(AdversarialModule):
     def penalties(self, player: Player, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns the weighted sum of the penalties due at this update, in float32.
 
+        Images are those that the discriminator is shown, augmented ones that is.
         Outside autocast: in half precision the gradients of a penalty underflow. A lazy penalty is
         scaled by its interval, which keeps its mean strength.
         """
@@ -143,7 +143,8 @@ class GAN(AdversarialModule):
                     continue
                 penalty = term.penalty(self.critic, real.float(), fake.float(), noise)
                 if penalty is not None:
-                    self.observe(f"{player}/{name}", penalty)
+                    observe = self.observe if term.every == 1 else self.observe_rarely
+                    observe(f"{player}/{name}", penalty)
                     total = total + term.weight * term.every * penalty
         return total
 

@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ganforge.streams import Noise
+
+
+def translate(images: Tensor, noise: Noise, share: float) -> Tensor:
+    """Shifts each image by whole pixels, up to ``share`` of its side, uniformly in each direction.
+
+    The translation of Zhao et al. 2020, arXiv:2006.10738. What enters repeats the border, so that
+    the background stays what it is. Differentiable: every pixel is copied from one pixel.
+
+    Args:
+        images: [B, C, H, W].
+        noise: one row for each image.
+        share: largest shift, as a share of the side.
+    """
+    _, _, height, width = images.shape
+    down, right = round(height * share), round(width * share)
+    top = noise.integers(2 * down + 1)
+    left = noise.integers(2 * right + 1)
+    padded = F.pad(images, (right, right, down, down), mode="replicate")
+    rows = top[:, None] + torch.arange(height, device=images.device)  # [B, H]
+    columns = left[:, None] + torch.arange(width, device=images.device)  # [B, W]
+    batch = torch.arange(len(images), device=images.device)[:, None, None]
+    # Indexing puts the channels last: [B, H, W, C].
+    return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)

@@ -1,0 +1,30 @@
+"""The main job, as a new user types it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_default_run_draws_digits(tmp_path):
+    environment = os.environ | {"GANFORGE_CACHE": str(tmp_path / "cache")}
+    command = [sys.executable, str(ROOT / "train.py"), "logger=csv"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert lines[0].startswith("run folder:")
+    assert lines[-1] == f"run folder: {lines[0].split()[-1]}"
+    summary = json.loads((Path(lines[0].split()[-1]) / "summary.json").read_text())
+    fids = [point["fid_classifier"] for point in summary["history"]]
+    assert fids[-1] < 0.5 * fids[0]
+    assert summary["metrics"]["is_classifier"]["value"] > 7
