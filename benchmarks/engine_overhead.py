@@ -46,9 +46,11 @@ class Turns(Callback):
         self.started = 0.0
 
     def on_train_start(self, trainer, pl_module) -> None:  # type: ignore[no-untyped-def]
+        """Starts the first turn."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
+        """Ends the engine's turn and takes the loop's."""
         self.done += 1
         if self.done % self.steps:
             return

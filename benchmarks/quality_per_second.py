@@ -167,7 +167,8 @@ def main() -> None:
             writer = csv.DictWriter(file, list(judge.rows[0]))
             writer.writeheader()
             writer.writerows(judge.rows)
-        command = "uv run --extra plots python benchmarks/quality_per_second.py --root ../shared/data/mnist"
+        command = "uv run --extra plots python benchmarks/quality_per_second.py"
+        command += f" --root {arguments.root}"
         text = f"`{command}` on {platform.machine()}, {torch.get_num_threads()} threads, "
         text += f"torch {torch.__version__}, {N:,} images against {N:,}\n\n"
         (HERE / "quality_per_second.md").write_text(text + table(judge.rows, marks) + "\n")

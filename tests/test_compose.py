@@ -95,7 +95,7 @@ def test_regularizers_combine_and_can_be_left_out():
 def test_players_optimizers_are_set_alone():
     cfg = compose_config(["optimizer.discriminator.lr=0.5"])
     assert cfg.optimizer.discriminator.lr == 0.5
-    assert cfg.optimizer.generator.lr == 0.0002
+    assert cfg.optimizer.generator.lr == compose_config([]).optimizer.generator.lr != 0.5
     assert cfg.model.discriminator_optimizer.lr == 0.5
 
 

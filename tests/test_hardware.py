@@ -74,7 +74,7 @@ def test_what_is_asked_for_stands(machine):
     assert asked == Hardware("cpu", 2, "32-true", True, False, "as asked")
     assert choose_hardware("gpu", 3).devices == 3
     assert choose_hardware("gpu", 1, precision="16-mixed").fused is False
-    assert choose_hardware("gpu", 1, precision="16-mixed", fused=True).fused is True
+    assert choose_hardware("gpu", 1, precision="bf16-mixed", fused=True).fused is True
     assert choose_hardware(channels_last=False).channels_last is False
 
 

@@ -67,9 +67,9 @@ class Noise:
         Each restarts at the first draw: split a stream before drawing from it.
         """
         bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
-        return [self.only(start, stop) for start, stop in itertools.pairwise(bounds)]
+        return [self._only(start, stop) for start, stop in itertools.pairwise(bounds)]
 
-    def only(self, start: int, stop: int) -> Noise:
+    def _only(self, start: int, stop: int) -> Noise:
         """Returns a stream of the same draws that returns rows start ... stop - 1 alone."""
         part = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
         part._kept = slice(start, stop)

@@ -30,7 +30,7 @@ class MNIST(ImageDataModule):
         image_size: int = 32,
         channels: int = 1,
         num_classes: int = 10,
-        batch_size: int = 64,
+        batch_size: int = 32,
         workers: int = 0,
         seed: int = 0,
         mirror: bool = False,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import math
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,8 @@ from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.trainer_settings import TrainerSettings
+
+log = logging.getLogger("ganforge")
 
 # What may differ between a run's own configuration and the one it is resumed with.
 VOLATILE = ("resume", "run_dir", "dry_run", "log_dir", "tags", "notes")
@@ -137,9 +140,10 @@ def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettin
             assert_same_architecture(model, checkpoint, path)
             assert_goes_on(checkpoint, settings, path)
             return path
-        except RunError:
+        except RunError as error:
             if path == choices[-1]:
                 raise
+            log.warning("%s\ngoing on from %s", error, choices[-1])
     raise AssertionError("there is always a choice")
 
 
