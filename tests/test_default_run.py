@@ -27,4 +27,4 @@ def test_the_default_run_draws_digits(tmp_path):
     summary = json.loads((Path(lines[0].split()[-1]) / "summary.json").read_text())
     fids = [point["fid_classifier"] for point in summary["history"]]
     assert fids[-1] < 0.5 * fids[0]
-    assert summary["metrics"]["is_classifier"]["value"] > 7
+    assert summary["metrics"]["is_classifier"]["value"] > 6.5
