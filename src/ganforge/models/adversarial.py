@@ -109,7 +109,7 @@ class AdversarialModule(LightningModule):
         }
         self._updates = {"generator": 0, "discriminator": 0}
         self._observed: dict[str, Tensor | float] = {}
-        self._lasting: dict[str, float] = {}
+        self._lasting: dict[str, Tensor] = {}
         self._part = (0, 1.0)  # which one of an update's parts is at work, and its share
         self._finite: Tensor | None = None
         self._window = (0, 0.0)
@@ -185,7 +185,9 @@ class AdversarialModule(LightningModule):
 
     def observe_rarely(self, name: str, value: Tensor) -> None:
         """Keeps a scalar that is not computed at every step, so that the next point shows it."""
-        self._lasting[name] = float(value.detach())
+        index, share = self._part
+        seen = share * value.detach().float()
+        self._lasting[name] = seen + self._lasting[name] if index > 0 else seen
 
     @property
     def observing(self) -> bool:
@@ -316,7 +318,7 @@ class AdversarialModule(LightningModule):
             "images_seen": self.images_seen,
             "updates": dict(self._updates),
             "seconds": self.stopwatch.seconds,
-            "lasting": dict(self._lasting),
+            "lasting": {name: float(value) for name, value in self._lasting.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -326,7 +328,7 @@ class AdversarialModule(LightningModule):
         self.images_seen = progress["images_seen"]
         self._updates = dict(progress["updates"])
         self.stopwatch.set(progress["seconds"])
-        self._lasting = dict(progress["lasting"])
+        self._lasting = {name: torch.tensor(v) for name, v in progress["lasting"].items()}
 
     # ------------------------------------------------------------------ the books
 
