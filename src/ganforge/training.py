@@ -56,9 +56,7 @@ def train(cfg: DictConfig) -> float | None:
     if resumed is not None:
         start = start_of(resumed, parts.model, parts.settings)
         resumed = replace(resumed, checkpoint=start)
-    for callback in parts.callbacks.values():
-        if isinstance(callback, Evaluation):
-            callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
+    _prepare_scores(parts)
     name = str(cfg.name)
     folder = (
         resumed.folder
@@ -119,6 +117,13 @@ def fit(
     finally:
         _finish(failed)
     return _best(callbacks)
+
+
+def _prepare_scores(parts: Parts) -> None:
+    """Makes what scores look through, so that missing weights leave no run behind."""
+    for callback in parts.callbacks.values():
+        if isinstance(callback, Evaluation):
+            callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
 
 
 def _write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:

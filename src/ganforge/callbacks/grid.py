@@ -4,11 +4,11 @@ import io
 import math
 from pathlib import Path
 
-import torch
 from PIL import Image
 from torch import Tensor
 
 from ganforge import atomic
+from ganforge.data.images import to_uint8
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 PADDING = 2
@@ -27,7 +27,7 @@ def picture(images: Tensor) -> Image.Image:
     """
     if images.dim() != 4 or len(images) == 0 or images.shape[1] not in MODES:
         raise ValueError(f"images must be [N, C, H, W] with C in 1 ... 4; got {[*images.shape]}")
-    pixels = _to_uint8(images.detach()).cpu()
+    pixels = to_uint8(images.detach()).cpu()
     factor = max(1, math.ceil(CELL / max(pixels.shape[2:])))
     pixels = pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
     tiled = _tile(pixels, columns=math.ceil(math.sqrt(len(pixels)))).contiguous()
@@ -37,7 +37,7 @@ def picture(images: Tensor) -> Image.Image:
 
 def single(image: Tensor) -> Image.Image:
     """Returns one image [C, H, W], uint8 or floating in [-1, 1], pixel for pixel."""
-    pixels = _to_uint8(image.detach()).cpu().permute(1, 2, 0).contiguous()
+    pixels = to_uint8(image.detach()).cpu().permute(1, 2, 0).contiguous()
     return Image.fromarray(pixels.squeeze(2).numpy() if pixels.shape[2] == 1 else pixels.numpy())
 
 
@@ -46,12 +46,6 @@ def save(image: Image.Image, path: Path) -> None:
     data = io.BytesIO()
     image.save(data, format="PNG")
     atomic.write(path, data.getvalue())
-
-
-def _to_uint8(images: Tensor) -> Tensor:
-    if images.dtype == torch.uint8:
-        return images
-    return images.float().clamp(-1, 1).add(1).mul(127.5).round().to(torch.uint8)
 
 
 def _tile(pixels: Tensor, columns: int) -> Tensor:
