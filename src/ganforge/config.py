@@ -36,6 +36,7 @@ class TrainSchema:
     dry_run: bool = False
     run_dir: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
+    condition: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
     loss: dict[str, Any] = field(default_factory=dict)
     regularizer: dict[str, Any] = field(default_factory=dict)

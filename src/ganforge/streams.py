@@ -99,3 +99,16 @@ def split_rows(tensor: Tensor, parts: int) -> list[Tensor]:
     """Splits [B, ...] into the same pieces as :meth:`Noise.split`."""
     bounds = [round(i * len(tensor) / parts) for i in range(parts + 1)]
     return [tensor[start:stop] for start, stop in itertools.pairwise(bounds)]
+
+
+def seed_layers(seed: int, device: torch.device) -> None:
+    """Seeds the global streams that layers draw from, on the CPU and on ``device``.
+
+    As torch.manual_seed, which takes milliseconds where there is no GPU: it notes where it was
+    called from for each kind of device that might yet be used.
+    """
+    torch.default_generator.manual_seed(seed)
+    if device.type == "cuda":
+        torch.cuda.manual_seed(seed)
+    elif device.type == "mps":
+        torch.mps.manual_seed(seed)

@@ -297,14 +297,14 @@ def test_a_players_turn_leaves_no_gradient_in_the_other(tmp_path):
 
 def test_weights_that_were_frozen_before_stay_out_of_the_optimizer(tmp_path):
     networks = small.players()
-    networks["discriminator"].judge.requires_grad_(False)
+    networks["discriminator"].head.logit.requires_grad_(False)
     model = small.game(**networks)
     before = small.weights(model.discriminator)
     small.fit(model, tmp_path, max_steps=2)
     after = small.weights(model.discriminator)
-    assert torch.equal(before["judge.weight"], after["judge.weight"])
+    assert torch.equal(before["head.logit.weight"], after["head.logit.weight"])
     assert not torch.equal(before["hidden.0.weight"], after["hidden.0.weight"])
-    assert not model.discriminator.judge.weight.requires_grad
+    assert not model.discriminator.head.logit.weight.requires_grad
 
 
 # ---------------------------------------------------------------------- divergence

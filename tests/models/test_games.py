@@ -65,7 +65,7 @@ def test_the_bound_holds_for_the_generators_turn_too(tmp_path):
 def test_wgan_gp_draws_a_steep_critic_towards_a_gradient_of_one(tmp_path):
     networks = small.players()
     with torch.no_grad():
-        networks["discriminator"].judge.weight.mul_(10)
+        networks["discriminator"].head.logit.weight.mul_(10)
     points = small.Points()
     terms = {"gp": GradientPenalty()}
     model = small.game(

@@ -59,7 +59,7 @@ def test_penalties_are_computed_in_float32_and_the_rest_is_not(tmp_path, precisi
             return logits.square().mean()
 
     model = small.game(regularizers={"spy": Spy()})
-    model.discriminator.judge.register_forward_hook(lambda m, i, out: judged.append(out.dtype))
+    model.discriminator.head.register_forward_hook(lambda m, i, out: judged.append(out.dtype))
     small.fit(model, tmp_path, precision=precision, max_steps=1)
     assert seen == [(torch.float32, False)] * 4
     half = torch.bfloat16 if precision == "bf16-mixed" else torch.float16

@@ -48,7 +48,7 @@ def test_second_derivative_through_a_discriminator(norm_name, spectral, layout):
     critic = DCGANDiscriminator(16, 2, width=4, norm=norm_name, spectral_norm=spectral)
     critic = critic.double().to(memory_format=layout).eval()
     images = batch((2, 16, 16), 0, rows=3).double().to(memory_format=layout)
-    (weight,) = [p for n, p in critic.named_parameters() if "judge" in n and p.ndim == 4]
+    (weight,) = [p for n, p in critic.named_parameters() if "head.logit" in n and p.ndim == 2]
 
     def penalty():
         return squared_norm(input_gradient(critic, images)).mean()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from ganforge.streams import Noise
@@ -22,3 +24,21 @@ class Augmentation(nn.Module):
             noise: random draws of this update, one row for each image.
         """
         return images
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Takes note of how the discriminator judged real images in this step, [B] raw logits."""
+
+    def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
+        """Adapts the augmentation after a step.
+
+        What it adapts is a buffer, so that a resumed run goes on with it.
+
+        Args:
+            images: real images of this step, over all processes.
+            images_seen: real images of all steps, this one included.
+            mean: averages a tensor over all processes; to be called on all or on none.
+        """
+
+    def values(self) -> dict[str, Tensor]:
+        """Returns scalars worth logging, by name."""
+        return {}

@@ -13,11 +13,12 @@ from torch.optim import Optimizer
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError, DivergenceError
 from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch, split
 from ganforge.models.freezing import frozen
+from ganforge.models.sampling import sample_blocks
 from ganforge.models.stopwatch import Stopwatch
-from ganforge.streams import Noise, mix, split_rows
+from ganforge.streams import Noise, mix, seed_layers
 
-Batch = dict[str, Tensor]
 Objective = Callable[[Batch, Noise], Tensor]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 Schedule = Callable[[int], float]
@@ -25,9 +26,7 @@ CriticSteps = Callable[[int], int]
 Player = Literal["generator", "discriminator"]
 
 # Names the random streams of a run, so that no two of them ever share a seed.
-TRAINING, SAMPLING, LAYERS = 1, 2, 3
-# Images are generated in whole blocks: a convolution may round differently at another batch size.
-SAMPLE_BLOCK = 64
+TRAINING, LAYERS = 1, 3  # sampling has 2
 
 
 def no_schedule(step: int) -> float:
@@ -48,6 +47,11 @@ class AdversarialModule(LightningModule):
 
     A game overrides :meth:`play` and says what its players minimise.
 
+    Attributes:
+        num_classes: classes that the generator can be asked for; 0 for none.
+        iteration: finished steps.
+        images_seen: real images that the discriminator has seen, over all processes.
+
     Args:
         generator: all networks of the generating player.
         discriminator: all networks of the judging player; returns raw logits.
@@ -62,6 +66,8 @@ class AdversarialModule(LightningModule):
         clip_norm: largest norm of a player's gradient, measured after unscaling.
         seed: of every random stream in training.
     """
+
+    num_classes: int = 0
 
     def __init__(
         self,
@@ -130,8 +136,14 @@ class AdversarialModule(LightningModule):
             return self.critic_steps(iteration)
         return self.critic_steps
 
-    def generate(self, generator: nn.Module, noise: Noise) -> Tensor:
-        """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W]."""
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
+        """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
+
+        Args:
+            generator: the live one, or its average.
+            noise: random draws, one row for each image.
+            labels: int64 [rows] in 0 ... num_classes - 1, None in a game without classes.
+        """
         raise NotImplementedError
 
     # ------------------------------------------------------------------ one step
@@ -211,18 +223,25 @@ class AdversarialModule(LightningModule):
 
     @torch.no_grad()
     def sample(
-        self, n: int, seed: int = 0, weights: Literal["ema", "raw"] = "ema", start: int = 0
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "raw"] = "ema",
+        start: int = 0,
+        labels: Tensor | None = None,
     ) -> Tensor:
         """Generates images, in evaluation mode and full precision.
 
-        Image ``i`` is a function of (seed, start + i) alone, whatever ``n``, so that processes may
-        share the work and a longer list begins like a shorter one.
+        Image ``i`` is a function of (seed, start + i) and its label alone, whatever ``n``, so that
+        processes may share the work and a longer list begins like a shorter one.
 
         Args:
             n: how many images.
             seed: of the latents' own stream, which training never touches.
             weights: "ema" for the averaged generator, "raw" for the live one.
             start: index of the first image.
+            labels: int64 [n] in 0 ... num_classes - 1; None takes all classes in turn, image i
+                that of i % num_classes.
 
         Returns:
             [n, C, H, W] in [-1, 1] on the module's device.
@@ -233,15 +252,18 @@ class AdversarialModule(LightningModule):
         generator = cast(nn.Module, self.average) if averaged else self.generator
         was_training = generator.training
         generator.eval()
-        images = []
         with torch.autocast(self.device.type, enabled=False):
-            for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
-                first = block * SAMPLE_BLOCK
-                noise = Noise(mix(seed, SAMPLING, block), SAMPLE_BLOCK, self.device)
-                rows = slice(max(start - first, 0), start + n - first)
-                images.append(self.generate(generator, noise)[rows].float())
+            images = sample_blocks(
+                lambda noise, classes: self.generate(generator, noise, classes),
+                n,
+                seed,
+                start,
+                labels,
+                self.num_classes,
+                self.device,
+            )
         generator.train(was_training)
-        return torch.cat(images).contiguous()
+        return images
 
     # ------------------------------------------------------------------ the log
 
@@ -402,25 +424,6 @@ class AdversarialModule(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = rate
         self.observe(f"{player}/learning_rate", float(rate))
-
-
-def split(batch: Batch, parts: int) -> list[Batch]:
-    """Splits every tensor of a batch into the same ``parts`` pieces of rows."""
-    pieces = {name: split_rows(rows, parts) for name, rows in batch.items()}
-    return [{name: rows[i] for name, rows in pieces.items()} for i in range(parts)]
-
-
-def seed_layers(seed: int, device: torch.device) -> None:
-    """Seeds the global streams that layers draw from, on the CPU and on ``device``.
-
-    As torch.manual_seed, which takes milliseconds where there is no GPU: it notes where it was
-    called from for each kind of device that might yet be used.
-    """
-    torch.default_generator.manual_seed(seed)
-    if device.type == "cuda":
-        torch.cuda.manual_seed(seed)
-    elif device.type == "mps":
-        torch.mps.manual_seed(seed)
 
 
 def _uncounted() -> None:

@@ -59,6 +59,8 @@ class ExponentialMovingAverage(nn.Module):
         for mine, theirs in zip(self.module.buffers(), live.buffers(), strict=True):
             mine.copy_(theirs)
 
-    def forward(self, latent: Tensor) -> Tensor:
+    def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Generates images [B, C, H, W] in [-1, 1] with the averaged weights."""
-        return cast(Tensor, self.module(latent))
+        return cast(
+            Tensor, self.module(latents) if labels is None else self.module(latents, labels)
+        )

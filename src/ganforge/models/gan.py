@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +10,6 @@ from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.models.adversarial import (
     AdversarialModule,
-    Batch,
     CriticSteps,
     OptimizerFactory,
     Player,
@@ -18,7 +17,10 @@ from ganforge.models.adversarial import (
     no_schedule,
 )
 from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch
+from ganforge.models.packing import pack
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 
 
@@ -43,8 +45,13 @@ class GAN(AdversarialModule):
             them for the number of steps finished.
         accumulate: parts a batch is worked through in, to save memory.
         clip_norm: largest norm of a player's gradient.
+        num_classes: classes of the data that both players are told; 0 for a game without.
+        packing: images that the discriminator judges together (PacGAN, arXiv:1712.04086); its
+            network must be built for as many.
         seed: of every random stream in training.
     """
+
+    needs_labels: bool = False
 
     def __init__(
         self,
@@ -61,6 +68,8 @@ class GAN(AdversarialModule):
         critic_steps: int | CriticSteps = 1,
         accumulate: int = 1,
         clip_norm: float | None = None,
+        num_classes: int = 0,
+        packing: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__(
@@ -77,12 +86,15 @@ class GAN(AdversarialModule):
             seed=seed,
         )
         self.loss = loss
+        self.num_classes = num_classes
+        self.packing = packing
         self.augment = augment if augment is not None else Augmentation()
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
         for regularizer in self._regularizers().values():
             regularizer.check(getattr(self, regularizer.player))
+        self._check_networks()
         self.check()
 
     def check(self) -> None:
@@ -97,51 +109,128 @@ class GAN(AdversarialModule):
             self.constrain("discriminator")
         self.update("generator", self.generator_loss, reals[-1])
         self.constrain("generator")
+        self.adjust_augmentation(reals)
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns what D minimises on reals and as many fakes, penalties included."""
+        labels = self.labels(batch, noise)
+        z = self.latents(noise)
         with torch.no_grad():
-            fake = self.generate(self.generator, noise)
-        real, fake = self.augment(batch["image"], noise), self.augment(fake, noise)
-        real_logits, fake_logits = self.critic(real), self.critic(fake)
+            images = self.images(self.generator, z, labels)
+        real, fake = self.judged(batch["image"], noise), self.judged(images, noise)
+        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
+        self.augment.observe(real_logits.detach())
         self.observe_logits(real_logits, fake_logits)
         loss = self.loss.discriminator(real_logits, fake_logits, noise)
-        return loss + self.penalties("discriminator", real, fake, noise)
+        logits = (real_logits, fake_logits)
+        turn = self.turn((batch["image"], images), (real, fake), logits, z, labels, noise)
+        return loss + self.penalties("discriminator", turn)
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns what G minimises on fresh fakes."""
-        fake = self.generate(self.generator, noise)
-        fake_logits = self.critic(self.augment(fake, noise))
+        labels = self.labels(batch, noise)
+        z = self.latents(noise)
+        images = self.images(self.generator, z, labels)
+        fake, real = self.judged(images, noise), batch["image"]
+        fake_logits = self.critic(fake, labels)
         real_logits = None
         if self.loss.paired:
-            real_logits = self.critic(self.augment(batch["image"], noise))
-        loss = self.loss.generator(fake_logits, real_logits)
-        return loss + self.penalties("generator", batch["image"], fake, noise)
+            real = self.judged(real, noise)
+            real_logits = self.critic(real, labels)
+        loss = self.loss.generator(*self.kept(fake_logits, real_logits))
+        logits = (real_logits, fake_logits)
+        turn = self.turn((batch["image"], images), (real, fake), logits, z, labels, noise)
+        return loss + self.penalties("generator", turn)
 
     # ------------------------------------------------------------------ how images are made, judged
 
-    def generate(self, generator: nn.Module, noise: Noise) -> Tensor:
+    def labels(self, batch: Batch, noise: Noise) -> Tensor | None:
+        """Returns the classes that this update is about, int64 [B]; None in a game without.
+
+        Fakes are asked for the classes of the reals: classes then come as often as in the data, and
+        a pair of real and fake is of one class.
+        """
+        return batch["label"] if self.num_classes > 0 else None
+
+    def latents(self, noise: Noise) -> Tensor:
+        """Returns z ~ N(0, I), [rows, latent_dim]."""
+        return noise.normal(cast(int, self.generator.latent_dim))
+
+    def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns G(z), or G(z, y) in a game with classes: [B, C, H, W] in [-1, 1]."""
+        return cast(Tensor, generator(z) if labels is None else generator(z, labels))
+
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns G(z) for z ~ N(0, I): [rows, C, H, W] in [-1, 1]."""
-        return cast(Tensor, generator(noise.normal(cast(int, self.generator.latent_dim))))
+        return self.images(generator, self.latents(noise), labels)
 
-    def critic(self, images: Tensor) -> Tensor:
-        """Returns the raw logits [B] of images [B, C, H, W]."""
+    def judged(self, images: Tensor, noise: Noise) -> Tensor:
+        """Returns images as the discriminator gets them: augmented, then packed."""
+        return pack(self.augment(images, noise), self.packing)
+
+    def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the raw logits [B] of judged images [B, C, H, W]."""
         # Losses are computed in float32: differences of half-precision logits lose most digits.
-        return cast(Tensor, self.discriminator(images).float())
+        judge = self.discriminator
+        return cast(Tensor, judge(images) if labels is None else judge(images, labels)).float()
 
-    def penalties(self, player: Player, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
-        """Returns the weighted sum of the penalties due at this update, in float32.
+    def kept(self, fake_logits: Tensor, real_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns the logits that count in the generator's loss."""
+        for term in self._regularizers().values():
+            rows = term.kept(fake_logits, self.images_seen)
+            if rows is not None:
+                fake_logits = fake_logits[rows]
+                real_logits = None if real_logits is None else real_logits[rows]
+        return fake_logits, real_logits
 
-        Images are those that the discriminator is shown, augmented ones that is.
-        Outside autocast: in half precision the gradients of a penalty underflow. A lazy penalty is
+    def adjust_augmentation(self, reals: list[Batch]) -> None:
+        """Lets the augmentation adapt itself to how the reals of this step were judged."""
+        images = sum(len(real["image"]) for real in reals) * self._world
+        self.augment.adjust(images, self.images_seen + images, self._mean)
+        for name, value in self.augment.values().items():
+            self.observe(f"augment/{name}", value)
+
+    def turn(
+        self,
+        images: tuple[Tensor, Tensor],
+        judged: tuple[Tensor, Tensor],
+        logits: tuple[Tensor | None, Tensor],
+        z: Tensor,
+        labels: Tensor | None,
+        noise: Noise,
+    ) -> Turn:
+        """Returns what the terms of a player's loss may look at; pairs are of (real, fake)."""
+        return Turn(
+            critic=lambda shown: self.critic(shown, labels),
+            features=lambda shown: cast(Any, self.discriminator).features(shown, labels),
+            generate=lambda latents: self.images(self.generator, latents, labels),
+            augment=lambda shown: self.judged(shown, noise),
+            generator=self.generator,
+            discriminator=self.discriminator,
+            real=judged[0].float(),
+            fake=judged[1].float(),
+            real_images=images[0].float(),
+            fake_images=images[1].float(),
+            latents=z,
+            labels=labels,
+            real_logits=logits[0],
+            fake_logits=logits[1],
+            noise=noise,
+            images_seen=self.images_seen,
+        )
+
+    def penalties(self, player: Player, turn: Turn) -> Tensor:
+        """Returns the weighted sum of the terms due at this update, in float32.
+
+        Outside autocast: in half precision the gradients of a penalty underflow. A lazy term is
         scaled by its interval, which keeps its mean strength.
         """
-        total = torch.zeros((), device=real.device)
-        with torch.autocast(real.device.type, enabled=False):
+        total = torch.zeros((), device=turn.fake.device)
+        with torch.autocast(turn.fake.device.type, enabled=False):
             for name, term in self._regularizers().items():
                 if term.player != player or not term.due(self._updates[player]):
                     continue
-                penalty = term.penalty(self.critic, real.float(), fake.float(), noise)
+                penalty = term.term(turn)
                 if penalty is not None:
                     observe = self.observe if term.every == 1 else self.observe_rarely
                     observe(f"{player}/{name}", penalty)
@@ -167,6 +256,28 @@ class GAN(AdversarialModule):
         self.observe("discriminator/fake_logit", fake.mean())
         self.observe("discriminator/real_accuracy", (real > for_real).float().mean())
         self.observe("discriminator/fake_accuracy", (fake < for_fake).float().mean())
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    def _check_networks(self) -> None:
+        """Refuses networks that were built for other classes or packs than the game's."""
+        if self.packing < 1:
+            raise ConfigError(f"model.packing must be at least 1, got {self.packing}")
+        if self.packing > 1 and self.num_classes > 0:
+            raise ConfigError("model.packing: a pack has one logit and no single label. Take 1")
+        packing = getattr(self.discriminator, "packing", 1)
+        if packing != self.packing:
+            raise ConfigError(
+                f"model.packing is {self.packing}, and the discriminator is built for {packing}"
+            )
+        for player in ("generator", "discriminator"):
+            classes = getattr(getattr(self, player), "num_classes", 0)
+            if classes != self.num_classes:
+                raise ConfigError(
+                    f"the {player} is built for {classes} classes, and the game has "
+                    f"{self.num_classes}"
+                )
 
     def _regularizers(self) -> dict[str, Regularizer]:
         return cast(dict[str, Regularizer], dict(self.regularizers.items()))

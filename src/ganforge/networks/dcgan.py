@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.networks.convolution_blocks import down_block, up_block
+from ganforge.networks.convolution_blocks import NormReLU, UpBlock, down_block
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.generator import Generator, refuse_conditional_norm
 from ganforge.networks.initialization import initialize_normal
-from ganforge.networks.normalization import check_norm, normalization
-from ganforge.networks.shapes import check_channels, check_positive, check_power_of_two
+from ganforge.networks.labels import with_label_planes
+from ganforge.networks.normalization import check_norm
+from ganforge.networks.shapes import check_positive, check_power_of_two
 from ganforge.networks.spectral_normalization import normalize_spectrum
 
 
@@ -21,7 +25,7 @@ def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:
     return [min(width << level, max_width) for level in range(levels)]
 
 
-class DCGANGenerator(nn.Module):
+class DCGANGenerator(Generator):
     """Project and reshape to 4x4, then transposed convolutions that double up to the image.
 
     Radford et al. 2015, arXiv:1511.06434: norm + ReLU in every layer, tanh at the end. At 64x64x3
@@ -35,6 +39,8 @@ class DCGANGenerator(nn.Module):
         max_width: no layer has more channels, so that 256x256 still fits.
         norm: batch, instance, layer or none.
         spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or normalization.
     """
 
     def __init__(
@@ -46,30 +52,36 @@ class DCGANGenerator(nn.Module):
         max_width: int = 512,
         norm: str = "batch",
         spectral_norm: bool = False,
+        num_classes: int = 0,
+        conditioning: str = "none",
     ) -> None:
-        super().__init__()
-        _check("DCGANGenerator", image_size, channels, width, max_width, norm)
-        check_positive("DCGANGenerator", "latent_dim", latent_dim)
-        self.image_size = image_size
-        self.channels = channels
-        self.latent_dim = latent_dim
+        _check("DCGANGenerator", image_size, width, max_width, norm)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        if conditioning == "normalization":
+            refuse_conditional_norm("DCGANGenerator", norm)
         widths = feature_widths(image_size, width, max_width)[::-1]
-        self.project = nn.Linear(latent_dim, widths[0] * 16, bias=norm == "none")
-        self.start = nn.Sequential(*normalization(norm, widths[0]), nn.ReLU(inplace=True))
-        self.up = nn.Sequential(*(up_block(a, b, norm) for a, b in itertools.pairwise(widths)))
+        self.project = nn.Linear(self.input_dim, widths[0] * 16, bias=norm == "none")
+        self.start = NormReLU(widths[0], norm, self.condition_dim)
+        self.up = nn.ModuleList(
+            UpBlock(a, b, norm, self.condition_dim) for a, b in itertools.pairwise(widths)
+        )
         self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=norm == "none")
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim]."""
-        features = self.project(z).unflatten(1, (-1, 4, 4))
-        return torch.tanh(self.to_image(self.up(self.start(features))))
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
+        condition = self.condition(z, labels)
+        features = self.project(self.inputs(z, labels)).unflatten(1, (-1, 4, 4))
+        features = self.start(features, condition)
+        for block in self.up:
+            features = block(features, condition)
+        return torch.tanh(self.to_image(features))
 
 
-class DCGANDiscriminator(nn.Module):
-    """Strided convolutions down to 4x4, then one that sees it all.
+class DCGANDiscriminator(Discriminator):
+    """Strided convolutions down to 4x4, then a linear layer that sees it all.
 
     Radford et al. 2015, arXiv:1511.06434: LeakyReLU 0.2, no norm in the first layer. At 64x64x3
     with width 64 it is the original, of 2,765,568 parameters.
@@ -81,6 +93,10 @@ class DCGANDiscriminator(nn.Module):
         max_width: no layer has more channels, so that 256x256 still fits.
         norm: batch, instance, layer or none.
         spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(
@@ -91,35 +107,37 @@ class DCGANDiscriminator(nn.Module):
         max_width: int = 512,
         norm: str = "batch",
         spectral_norm: bool = False,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
     ) -> None:
-        super().__init__()
-        _check("DCGANDiscriminator", image_size, channels, width, max_width, norm)
-        self.image_size = image_size
-        self.channels = channels
+        _check("DCGANDiscriminator", image_size, width, max_width, norm)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         widths = feature_widths(image_size, width, max_width)
         # The original has no bias in any convolution; without norms there is nothing to shift
         # features with, so then all have one.
         bias = norm == "none"
-        self.from_image = down_block(channels, widths[0], "none", bias)
+        planes = num_classes if conditioning == "concatenation" else 0
+        self.from_image = down_block(self.inputs + planes, widths[0], "none", bias)
         self.down = nn.Sequential(
             *(down_block(a, b, norm, bias) for a, b in itertools.pairwise(widths))
         )
-        self.judge = nn.Conv2d(widths[-1], 1, 4, bias=bias)
+        self.head = self.make_head(widths[-1] * 16, bias)
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns raw logits [B] of images [B, C, H, W] in [-1, 1]."""
-        logits: Tensor = self.judge(self.down(self.from_image(images)))
-        return logits.view(len(images))
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the 4x4 features [B, F] of images [B, packing * C, H, W]."""
+        if self.conditioning == "concatenation":
+            images = with_label_planes(images, labels, self.num_classes)
+        features: Tensor = self.down(self.from_image(images))
+        return features.flatten(1)
 
 
-def _check(
-    name: str, image_size: int, channels: int, width: int, max_width: int, norm: str
-) -> None:
+def _check(name: str, image_size: int, width: int, max_width: int, norm: str) -> None:
     check_power_of_two(name, image_size, 16, 256)
-    check_channels(name, channels)
     check_positive(name, "width", width)
     check_positive(name, "max_width", max_width)
     check_norm(name, norm)

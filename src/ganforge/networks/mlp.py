@@ -7,11 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.generator import Generator
 from ganforge.networks.initialization import initialize_he
-from ganforge.networks.shapes import check_channels, check_positive
+from ganforge.networks.labels import with_label
 
 
-class MLPGenerator(nn.Module):
+class MLPGenerator(Generator):
     """Fully connected layers from latents to pixels, as in the first GAN.
 
     Goodfellow et al. 2014, arXiv:1406.2661, with leaky ReLU (0 is the paper's ReLU) and tanh.
@@ -22,6 +24,8 @@ class MLPGenerator(nn.Module):
         latent_dim: length of z.
         hidden: widths of the hidden layers.
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none or concatenation.
     """
 
     def __init__(
@@ -31,24 +35,27 @@ class MLPGenerator(nn.Module):
         latent_dim: int = 100,
         hidden: Sequence[int] = (256, 512, 1024),
         negative_slope: float = 0.2,
+        num_classes: int = 0,
+        conditioning: str = "none",
     ) -> None:
-        super().__init__()
-        _check("MLPGenerator", image_size, channels, hidden, negative_slope)
-        check_positive("MLPGenerator", "latent_dim", latent_dim)
-        self.image_size = image_size
-        self.channels = channels
-        self.latent_dim = latent_dim
-        self.hidden = _hidden_layers([latent_dim, *hidden], negative_slope, dropout=0.0)
+        _check("MLPGenerator", hidden, negative_slope)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        if conditioning == "normalization":
+            raise ConfigError(
+                "MLPGenerator has no normalization that labels could steer. Take "
+                "condition=concatenation, or network=dcgan"
+            )
+        self.hidden = _hidden_layers([self.input_dim, *hidden], negative_slope, dropout=0.0)
         self.to_image = nn.Linear(hidden[-1], channels * image_size**2)
         initialize_he(self, negative_slope)
 
-    def forward(self, z: Tensor) -> Tensor:
-        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim]."""
-        pixels = torch.tanh(self.to_image(self.hidden(z)))
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
+        pixels = torch.tanh(self.to_image(self.hidden(self.inputs(z, labels))))
         return pixels.view(len(z), self.channels, self.image_size, self.image_size)
 
 
-class MLPDiscriminator(nn.Module):
+class MLPDiscriminator(Discriminator):
     """Fully connected layers from pixels to a logit, as in the first GAN.
 
     Goodfellow et al. 2014, arXiv:1406.2661, with leaky ReLU in place of maxout.
@@ -60,6 +67,10 @@ class MLPDiscriminator(nn.Module):
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
         dropout: share of hidden units dropped in training, in [0, 1). It draws from torch's global
             generator.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(
@@ -69,22 +80,28 @@ class MLPDiscriminator(nn.Module):
         hidden: Sequence[int] = (1024, 512, 256),
         negative_slope: float = 0.2,
         dropout: float = 0.0,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
     ) -> None:
-        super().__init__()
-        _check("MLPDiscriminator", image_size, channels, hidden, negative_slope)
+        _check("MLPDiscriminator", hidden, negative_slope)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         if not 0 <= dropout < 1:
             raise ConfigError(f"MLPDiscriminator: dropout must be in [0, 1), got {dropout}")
-        self.image_size = image_size
-        self.channels = channels
-        sizes = [channels * image_size**2, *hidden]
+        code = num_classes if conditioning == "concatenation" else 0
+        sizes = [self.inputs * image_size**2 + code, *hidden]
         self.hidden = _hidden_layers(sizes, negative_slope, dropout)
-        self.judge = nn.Linear(hidden[-1], 1)
+        self.head = self.make_head(hidden[-1])
         initialize_he(self, negative_slope)
 
-    def forward(self, images: Tensor) -> Tensor:
-        """Returns raw logits [B] of images [B, C, H, W] in [-1, 1]."""
-        logits: Tensor = self.judge(self.hidden(images.flatten(1)))
-        return logits.view(len(images))
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the last hidden layer [B, F] of images [B, packing * C, H, W]."""
+        pixels = images.flatten(1)
+        if self.conditioning == "concatenation":
+            pixels = with_label(pixels, labels, self.num_classes)
+        features: Tensor = self.hidden(pixels)
+        return features
 
 
 def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) -> nn.Sequential:
@@ -96,11 +113,7 @@ def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) 
     return nn.Sequential(*layers)
 
 
-def _check(
-    name: str, image_size: int, channels: int, hidden: Sequence[int], negative_slope: float
-) -> None:
-    check_positive(name, "image_size", image_size)
-    check_channels(name, channels)
+def _check(name: str, hidden: Sequence[int], negative_slope: float) -> None:
     if not hidden or min(hidden) < 1:
         raise ConfigError(f"{name}: hidden must list widths of at least 1, got {list(hidden)}")
     if not 0 <= negative_slope < 1:

@@ -3,13 +3,19 @@ from __future__ import annotations
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from ganforge.networks.conditional_normalization import steering_layers
+
 
 def normalize_spectrum(network: nn.Module) -> None:
-    """Divides every convolution's and linear weight by its largest singular value.
+    """Divides every convolution's, linear and embedding weight by its largest singular value.
 
     Miyato et al. 2018, arXiv:1802.05957: one power iteration at each forward pass in training.
-    The singular value is that of the weight as a matrix [C_out, everything else].
+    The singular value is that of the weight as a matrix [C_out, everything else]. What steers a
+    conditional norm is left alone: it starts at 0, which has no spectrum to divide by.
     """
+    steering = steering_layers(network)
     for module in list(network.modules()):
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
+        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)) and (
+            module not in steering
+        ):
             spectral_norm(module)

@@ -6,7 +6,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError
 from ganforge.regularizers.input_gradient import input_gradient, norm
-from ganforge.regularizers.regularizer import Critic, Regularizer
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Critic
 from ganforge.streams import Noise
 
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from ganforge.regularizers.input_gradient import input_gradient, squared_norm
-from ganforge.regularizers.regularizer import Critic, Regularizer
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Critic
 from ganforge.streams import Noise
 
 

@@ -1,17 +1,17 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.regularizers.turn import Critic, Turn
 from ganforge.streams import Noise
-
-Critic = Callable[[Tensor], Tensor]
 
 
 class Regularizer(nn.Module):
     """A term added to a player's loss, or a constraint put on its weights after each update.
+
+    A penalty on the critic's behaviour at images overrides :meth:`penalty`; a term that looks at
+    more than that overrides :meth:`term`.
 
     Args:
         weight: factor of the penalty.
@@ -32,6 +32,22 @@ class Regularizer(nn.Module):
             raise ConfigError(f"{type(self).__name__}: every must be at least 1, got {every}")
         self.weight = weight
         self.every = every
+
+    def term(self, turn: Turn) -> Tensor | None:
+        """Returns the unweighted term of this turn, a scalar; None where there is none.
+
+        Called in float32, outside autocast.
+        """
+        return self.penalty(turn.critic, turn.real, turn.fake, turn.noise)
+
+    def kept(self, fake_logits: Tensor, images_seen: int) -> Tensor | None:
+        """Returns which generated images count in the generator's loss: indices, or None for all.
+
+        Args:
+            fake_logits: [B] raw logits.
+            images_seen: real images that the discriminator has seen before this step.
+        """
+        return None
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor | None:
         """Returns the unweighted penalty, a scalar; None where there is none.

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.streams import Noise, mix
+
+# Images are generated in whole blocks: a convolution may round differently at another batch size.
+SAMPLE_BLOCK = 64
+_SAMPLING = 2  # names the stream; see TRAINING in adversarial.py
+
+Generate = Callable[[Noise, Tensor | None], Tensor]
+
+
+def sample_blocks(
+    generate: Generate,
+    n: int,
+    seed: int,
+    start: int,
+    labels: Tensor | None,
+    num_classes: int,
+    device: torch.device,
+) -> Tensor:
+    """Returns images start ... start + n - 1 of stream ``seed``, float32 [n, C, H, W].
+
+    Image i is a function of (seed, i) and its label alone.
+
+    Args:
+        generate: maps random draws and labels [rows] to images [rows, C, H, W].
+        n: how many images.
+        seed: of the latents' own stream.
+        start: index of the first image.
+        labels: int64 [n], or None for all classes in turn.
+        num_classes: classes that can be asked for; 0 for none.
+        device: where images are made.
+
+    Raises:
+        ConfigError: labels that can't be asked for.
+    """
+    check_labels(labels, num_classes, n)
+    images = []
+    for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
+        first = block * SAMPLE_BLOCK
+        noise = Noise(mix(seed, _SAMPLING, block), SAMPLE_BLOCK, device)
+        rows = slice(max(start - first, 0), start + n - first)
+        classes = _block_labels(first, start, labels, num_classes, device)
+        images.append(generate(noise, classes)[rows].float())
+    return torch.cat(images).contiguous()
+
+
+def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
+    """Refuses labels that are not in 0 ... num_classes - 1, or not one for each image."""
+    if labels is None:
+        return
+    if num_classes == 0:
+        raise ConfigError("this model makes images without classes: none can be asked for")
+    if labels.shape != (n,):
+        raise ConfigError(f"labels must be one for each of {n} images, got {[*labels.shape]}")
+    if n and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
+        raise ConfigError(
+            f"a class must be in 0 ... {num_classes - 1}; got {int(labels.min())} ... "
+            f"{int(labels.max())}"
+        )
+
+
+def _block_labels(
+    first: int, start: int, labels: Tensor | None, num_classes: int, device: torch.device
+) -> Tensor | None:
+    """Returns the labels of the block at ``first``: classes in turn, but for those asked for."""
+    if num_classes == 0:
+        return None
+    block = torch.arange(first, first + SAMPLE_BLOCK) % num_classes
+    if labels is not None:
+        low, high = max(first, start), min(first + SAMPLE_BLOCK, start + len(labels))
+        block[low - first : high - first] = labels.cpu()[low - start : high - start]
+    return block.to(device)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import cast
+
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+
+# Normalizations without a gain and bias of their own: the condition gives them.
+PLAIN: dict[str, Callable[[int], nn.Module]] = {
+    "batch": partial(nn.BatchNorm2d, affine=False),
+    "instance": partial(nn.InstanceNorm2d, affine=False),
+    "layer": partial(nn.GroupNorm, 1, affine=False),
+}
+
+
+class ConditionalNorm(nn.Module):
+    """A normalization whose gain and bias follow a condition:  y = (1 + A c) norm(x) + B c.
+
+    With a one-hot label c, A and B hold one row for each class (Dumoulin et al. 2017,
+    arXiv:1610.07629); with a shared embedding of label and latent it is that of BigGAN (Brock et
+    al. 2019, arXiv:1809.11096). A and B start at 0, so that all classes start alike.
+
+    Args:
+        norm: batch, instance or layer.
+        channels: C of the features.
+        condition_dim: length of c.
+    """
+
+    def __init__(self, norm: str, channels: int, condition_dim: int) -> None:
+        super().__init__()
+        if norm not in PLAIN:
+            raise ConfigError(
+                f"a conditional normalization must be one of {', '.join(PLAIN)}; got {norm!r}"
+            )
+        self.norm = PLAIN[norm](channels)
+        self.gain = nn.Linear(condition_dim, channels, bias=False)
+        self.bias = nn.Linear(condition_dim, channels, bias=False)
+        nn.init.zeros_(self.gain.weight)
+        nn.init.zeros_(self.bias.weight)
+
+    def forward(self, features: Tensor, condition: Tensor) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C, H, W] and conditions [B, condition_dim]."""
+        gain: Tensor = 1 + self.gain(condition)[:, :, None, None]
+        bias: Tensor = self.bias(condition)[:, :, None, None]
+        return cast(Tensor, self.norm(features)) * gain + bias
+
+
+def steering_layers(network: nn.Module) -> set[nn.Module]:
+    """Returns the layers that make gains and biases of conditions."""
+    norms = [module for module in network.modules() if isinstance(module, ConditionalNorm)]
+    return {layer for norm in norms for layer in (norm.gain, norm.bias)}

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.discriminator import check_conditioning
+from ganforge.networks.labels import one_hot, with_label
+from ganforge.networks.shapes import check_channels, check_positive
+
+CONDITIONINGS = ("none", "concatenation", "normalization")
+
+
+class Generator(nn.Module):
+    """What every network offers that makes images from latents, and from labels where it is asked.
+
+    Args:
+        image_size: side of the images.
+        channels: C.
+        latent_dim: length of z.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: "none"; "concatenation" with the latent (Mirza & Osindero
+            2014, arXiv:1411.1784); "normalization", whose gains and biases they give
+            (arXiv:1610.07629).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int,
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        super().__init__()
+        name = type(self).__name__
+        check_positive(name, "image_size", image_size)
+        check_channels(name, channels)
+        check_positive(name, "latent_dim", latent_dim)
+        check_conditioning(name, conditioning, CONDITIONINGS, num_classes)
+        self.image_size = image_size
+        self.channels = channels
+        self.latent_dim = latent_dim
+        self.num_classes = num_classes
+        self.conditioning = conditioning
+
+    @property
+    def input_dim(self) -> int:
+        """Length of what the first layer gets: the latent, and the label's code beside it."""
+        beside = self.num_classes if self.conditioning == "concatenation" else 0
+        return self.latent_dim + beside
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of what the norms follow; 0 where they are plain."""
+        return self.num_classes if self.conditioning == "normalization" else 0
+
+    def inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns what the first layer gets, [B, input_dim]."""
+        if self.conditioning == "concatenation":
+            return with_label(z, labels, self.num_classes)
+        return z
+
+    def condition(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
+        """Returns what the norms follow, [B, condition_dim], or None where they are plain."""
+        if self.conditioning == "normalization":
+            return one_hot(labels, self.num_classes, z)
+        return None
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim].
+
+        Args:
+            z: latents.
+            labels: int64 [B], for a conditional generator.
+        """
+        raise NotImplementedError
+
+
+def refuse_conditional_norm(name: str, norm: str) -> None:
+    """Refuses class-conditional normalization where there is no normalization."""
+    if norm == "none":
+        raise ConfigError(
+            f"{name}: conditioning=normalization needs a norm, and norm is none. Take norm=batch, "
+            "or condition=concatenation"
+        )

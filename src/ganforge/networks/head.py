@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+
+
+class Head(nn.Module):
+    """What a discriminator ends in: features to a logit, and to whatever else it is asked for.
+
+    With ``projection`` the logit of image x of class y is  w . f(x) + b + v_y . f(x)  (Miyato &
+    Koyama 2018, arXiv:1802.05637). ``auxiliary`` outputs are those of an auxiliary classifier
+    (Odena et al. 2017, arXiv:1610.09585) or of a posterior over codes (Chen et al. 2016,
+    arXiv:1606.03657).
+
+    Args:
+        feature_dim: F.
+        num_classes: labels that a projection tells apart; 0 without one.
+        projection: add the inner product with the label's embedding.
+        auxiliary: lengths of further outputs, all linear in the features.
+        bias: of the logit.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        num_classes: int = 0,
+        projection: bool = False,
+        auxiliary: Sequence[int] = (),
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        if projection and num_classes < 1:
+            raise ConfigError("a projection discriminator needs labels; data.num_classes is 0")
+        self.feature_dim = feature_dim
+        self.auxiliary_dim = sum(auxiliary)
+        self.logit = nn.Linear(feature_dim, 1, bias=bias)
+        self.embedding = nn.Embedding(num_classes, feature_dim) if projection else None
+        self.auxiliary = (
+            nn.Linear(feature_dim, self.auxiliary_dim) if self.auxiliary_dim > 0 else None
+        )
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns raw logits [B] of features [B, F]; ``labels`` [B] int64 for a projection."""
+        logits: Tensor = self.logit(features).squeeze(1)
+        if self.embedding is None:
+            return logits
+        if labels is None:
+            raise ConfigError("a projection discriminator needs the labels of its images")
+        return logits + torch.sum(self.embedding(labels) * features, dim=1)
