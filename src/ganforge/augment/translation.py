@@ -4,27 +4,38 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 
+PADDINGS = {"replicate": "replicate", "zeros": "constant"}  # ours: what PyTorch calls it
 
-def translate(images: Tensor, noise: Noise, share: float) -> Tensor:
+
+def translate(images: Tensor, noise: Noise, share: float, padding: str = "replicate") -> Tensor:
     """Shifts each image by whole pixels, up to ``share`` of its side, uniformly in each direction.
 
-    The translation of Zhao et al. 2020, arXiv:2006.10738. What enters repeats the border, so that
-    the background stays what it is. Differentiable: every pixel is copied from one pixel.
+    The translation of Zhao et al. 2020, arXiv:2006.10738. Differentiable: every pixel is copied
+    from one pixel.
 
     Args:
         images: [B, C, H, W].
         noise: one row for each image.
         share: largest shift, as a share of the side.
+        padding: what enters. "replicate" repeats the border, so that the background stays what it
+            is; "zeros" is mid-grey, as in the paper.
     """
     _, _, height, width = images.shape
     down, right = round(height * share), round(width * share)
     top = noise.integers(2 * down + 1)
     left = noise.integers(2 * right + 1)
-    padded = F.pad(images, (right, right, down, down), mode="replicate")
+    padded = F.pad(images, (right, right, down, down), mode=PADDINGS[padding])
     rows = top[:, None] + torch.arange(height, device=images.device)  # [B, H]
     columns = left[:, None] + torch.arange(width, device=images.device)  # [B, W]
     batch = torch.arange(len(images), device=images.device)[:, None, None]
     # Indexing puts the channels last: [B, H, W, C].
     return padded[batch, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def check_padding(owner: str, padding: str) -> None:
+    """Raises ConfigError where ``padding`` is none that :func:`translate` knows."""
+    if padding not in PADDINGS:
+        raise ConfigError(f"{owner}: padding must be one of {', '.join(PADDINGS)}; got {padding!r}")
