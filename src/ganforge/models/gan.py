@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from typing import Any, cast
 
 import torch
@@ -92,8 +93,7 @@ class GAN(AdversarialModule):
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
-        for regularizer in self._regularizers().values():
-            regularizer.check(getattr(self, regularizer.player))
+        self._check_regularizers()
         self._check_networks()
         self.check()
 
@@ -203,7 +203,7 @@ class GAN(AdversarialModule):
         return Turn(
             critic=lambda shown: self.critic(shown, labels),
             features=lambda shown: cast(Any, self.discriminator).features(shown, labels),
-            generate=lambda latents: self.images(self.generator, latents, labels),
+            generate=lambda latents, classes=labels: self.images(self.generator, latents, classes),
             augment=lambda shown: self.judged(shown, noise),
             generator=self.generator,
             discriminator=self.discriminator,
@@ -234,7 +234,8 @@ class GAN(AdversarialModule):
                 if penalty is not None:
                     observe = self.observe if term.every == 1 else self.observe_rarely
                     observe(f"{player}/{name}", penalty)
-                    total = total + term.weight * term.every * penalty
+                    weight = term.weight_at(turn.images_seen)
+                    total = total + weight * term.every * penalty
         return total
 
     def constrain(self, player: Player) -> None:
@@ -259,6 +260,18 @@ class GAN(AdversarialModule):
 
     def _mean(self, value: Tensor) -> Tensor:
         return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    def _check_regularizers(self) -> None:
+        """Refuses terms that don't suit their player, or each other."""
+        terms = self._regularizers()
+        for term in terms.values():
+            term.check(getattr(self, term.player))
+        for (name, term), (beside, other) in itertools.permutations(terms.items(), 2):
+            for kind, reason in term.conflicts.items():
+                if isinstance(other, kind):
+                    raise ConfigError(
+                        f"regularizer: {name} and {beside} exclude each other: {reason}"
+                    )
 
     def _check_networks(self) -> None:
         """Refuses networks that were built for other classes or packs than the game's."""

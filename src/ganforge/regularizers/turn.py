@@ -2,12 +2,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from torch import Tensor, nn
 
 from ganforge.streams import Noise
 
 Critic = Callable[[Tensor], Tensor]
+
+
+class Generate(Protocol):
+    """Maps latents to images [B, C, H, W]."""
+
+    def __call__(self, latents: Tensor, labels: Tensor | None = ...) -> Tensor:
+        """Labels default to those of the batch; some of its latents need some of its labels."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,7 +29,7 @@ class Turn:
     Attributes:
         critic: maps judged images to raw logits [B], at the labels of this batch.
         features: maps judged images to the discriminator's last features [B, F].
-        generate: maps latents to images [B, C, H, W], at the labels of this batch.
+        generate: maps latents to images [B, C, H, W], at the labels of this batch or at others.
         augment: augments images [B, C, H, W] with draws of its own, and packs them.
         generator: the generating player.
         discriminator: the judging player.
@@ -38,7 +47,7 @@ class Turn:
 
     critic: Critic
     features: Critic
-    generate: Critic
+    generate: Generate
     augment: Critic
     generator: nn.Module
     discriminator: nn.Module

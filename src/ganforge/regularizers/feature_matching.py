@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+
+
+class FeatureMatching(Regularizer):
+    """|E f(x) - E f(G(z))|^2: generated images have the discriminator's mean features of real ones.
+
+    Salimans et al. 2016, arXiv:1606.03498, section 3.1; f are D's last features. There it replaces
+    the generator's loss, here it is added to it. Both means are over the images judged together:
+    those of each process, and of each part of an accumulated batch.
+
+    Args:
+        weight: factor of the term.
+        every: apply at every n-th update of the generator, n times as strongly.
+    """
+
+    player = "generator"
+
+    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def term(self, turn: Turn) -> Tensor:
+        """Returns |E f(x) - E f(G(z))|^2, a scalar; no gradient flows into f(x)."""
+        if not hasattr(turn.discriminator, "features"):
+            raise ConfigError(
+                f"feature_matching: {type(turn.discriminator).__name__} has no method features. "
+                "Take a network of ganforge, or give yours one: images to vectors [B, F]"
+            )
+        with torch.no_grad():
+            # In the generator's turn reals need not have been judged: they are augmented here.
+            real = turn.features(turn.augment(turn.real_images))
+        return (real.mean(0) - turn.features(turn.fake).mean(0)).square().sum()

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrize
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+
+PLAYERS = ("generator", "discriminator")
+
+# Embeddings are left out, as by the authors: rows of theirs are labels, not filters that work side
+# by side on one input.
+_FILTERING = (nn.Linear, nn.modules.conv._ConvNd)
+
+
+class Orthogonal(Regularizer):
+    """|W W^T * (1 - I)|_F^2, summed over layers: filters of one layer point different ways.
+
+    The relaxed form of Brock et al. 2019, arXiv:1809.11096, eq. 3: only what is off the diagonal
+    counts, so that the filters' norms are free. A row of W is one filter, that is all weights of
+    one output. It is about the weights as they are optimized: of a spectrally normalized layer,
+    those before the division.
+
+    Args:
+        weight: the paper's beta.
+        every: apply at every n-th update of the player, n times as strongly.
+        player: whose weights, generator or discriminator.
+    """
+
+    def __init__(self, weight: float = 1e-4, every: int = 1, player: str = "generator") -> None:
+        super().__init__(weight, every)
+        if player not in PLAYERS:
+            raise ConfigError(f"Orthogonal: player must be one of {PLAYERS}, got {player!r}")
+        self.player = player
+
+    def check(self, player: nn.Module) -> None:
+        """Raises ConfigError when no layer of ``player`` has filters."""
+        if not _layers(player):
+            raise ConfigError(f"Orthogonal: {type(player).__name__} has no linear or convolution")
+
+    def term(self, turn: Turn) -> Tensor:
+        """Returns |W W^T * (1 - I)|_F^2 summed over the player's layers, a scalar."""
+        layers = _layers(cast(nn.Module, getattr(turn, self.player)))
+        return torch.stack([overlap(filters(layer)) for layer in layers]).sum()
+
+
+def filters(layer: nn.Module) -> Tensor:
+    """Returns a layer's filters as rows, [groups, C_out / groups, everything else].
+
+    Filters of different groups see different inputs, and are not compared.
+    """
+    weight = _trained_weight(layer)
+    groups = getattr(layer, "groups", 1)
+    weight = weight.reshape(groups, -1, *weight.shape[1:])
+    if getattr(layer, "transposed", False):  # [C_in, C_out / groups, ...]
+        weight = weight.transpose(1, 2)
+    return weight.flatten(2)
+
+
+def overlap(rows: Tensor) -> Tensor:
+    """Returns |W W^T * (1 - I)|_F^2, a scalar, of [..., rows, length]."""
+    products = rows @ rows.mT
+    others = 1 - torch.eye(rows.shape[-2], dtype=rows.dtype, device=rows.device)
+    squared: Tensor = (products * others).square().sum()
+    return squared
+
+
+def _trained_weight(layer: nn.Module) -> Tensor:
+    # The normalized weight would take one more power iteration whenever it is read.
+    if parametrize.is_parametrized(layer, "weight"):
+        return cast(Tensor, cast(nn.ModuleDict, layer.parametrizations)["weight"].original)
+    return cast(Tensor, layer.weight)
+
+
+def _layers(player: nn.Module) -> list[nn.Module]:
+    return [module for module in player.modules() if isinstance(module, _FILTERING)]

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, distributed, nn
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.input_gradient import norm
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+
+
+class PathLength(Regularizer):
+    """E[(|J^T y| - a)^2], y ~ N(0, I) / sqrt(HW): equal steps in z make equal changes of images.
+
+    Karras et al. 2020, arXiv:1912.04958, section 3.2. J is the Jacobian of the generator at the
+    latents of the batch, and a the running mean of the lengths |J^T y|, 0 at the start. The
+    lengths of an update are compared with the mean of those before it, and join it when the update
+    is done, over all its parts and processes: a is the same on all processes, however the batch was
+    dealt out.
+
+    Where batch normalization mixes the images, J is that of the whole batch.
+
+    Args:
+        weight: factor of the penalty.
+        every: apply at every n-th update of the generator, n times as strongly.
+        decay: how far a moves towards the mean of an update's lengths, in (0, 1].
+        shrink: only every shrink-th image is looked at, to save memory and time. The authors take 2
+            with the mapping network's latents.
+    """
+
+    player = "generator"
+    mean: Tensor
+
+    def __init__(
+        self, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 1
+    ) -> None:
+        super().__init__(weight, every)
+        if not 0 < decay <= 1:
+            raise ConfigError(f"PathLength: decay must be above 0 and at most 1, got {decay}")
+        if shrink < 1:
+            raise ConfigError(f"PathLength: shrink must be at least 1, got {shrink}")
+        self.decay = decay
+        self.shrink = shrink
+        self.register_buffer("mean", torch.zeros(()))
+        self._fresh: list[Tensor] = []  # lengths of the present update, part by part
+
+    def term(self, turn: Turn) -> Tensor:
+        """Returns E[(|J^T y| - a)^2], a scalar."""
+        lengths = norm(self.slopes(turn))
+        self._fresh.append(lengths.detach())
+        return (lengths - self.mean).square().mean()
+
+    def slopes(self, turn: Turn) -> Tensor:
+        """Returns J^T y, [B / shrink, latent_dim], itself differentiable."""
+        labels = None if turn.labels is None else turn.labels[:: self.shrink]
+        z = turn.latents[:: self.shrink].detach().float().requires_grad_(True)
+        images = turn.generate(z, labels)
+        places = math.prod(images.shape[2:])
+        y = turn.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(places)
+        (slopes,) = torch.autograd.grad((images * y).sum(), z, create_graph=True)
+        return slopes
+
+    @torch.no_grad()
+    def constrain(self, player: nn.Module) -> None:
+        """Lets the lengths of this update join the running mean."""
+        if not self._fresh:
+            return
+        lengths = torch.cat(self._fresh)
+        self._fresh = []
+        total = torch.stack([lengths.sum(), lengths.new_tensor(len(lengths))])
+        # Every process comes here after the same updates, so that none waits in vain.
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(total)
+        self.mean.lerp_(total[0] / total[1], self.decay)
