@@ -5,8 +5,13 @@ import torch
 
 from ganforge.errors import ConfigError
 from ganforge.networks.dcgan import DCGANDiscriminator
+from ganforge.regularizers.dragan import DRAGAN
+from ganforge.regularizers.gradient_penalty import GradientPenalty
+from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.r2 import R2
 from ganforge.regularizers.weight_clip import WeightClip
 from ganforge.streams import Noise
+from tests import small
 from tests.regularizers.critics import LinearCritic, batch
 
 
@@ -34,3 +39,17 @@ def test_has_no_penalty():
 def test_refuses_bound(bound):
     with pytest.raises(ConfigError, match="bound must be above 0"):
         WeightClip(bound)
+
+
+@pytest.mark.parametrize("penalty", [GradientPenalty, DRAGAN, R1, R2])
+@pytest.mark.parametrize("first", [True, False])
+def test_excludes_gradient_penalties_in_any_order(penalty, first):
+    terms = {"clip": WeightClip(), "penalty": penalty()}
+    order = list(terms) if first else list(terms)[::-1]
+    with pytest.raises(ConfigError, match=r"penalty and clip exclude .*twice, .* Way out"):
+        small.game(regularizers={name: terms[name] for name in order})
+
+
+def test_refuses_weights_that_are_normalized_afterwards():
+    with pytest.raises(ConfigError, match=r"normalized \(from_image\.0\).*without spectral norm"):
+        WeightClip().check(DCGANDiscriminator(16, 1, width=4, norm="none", spectral_norm=True))

@@ -7,6 +7,7 @@ from ganforge.errors import ConfigError
 from ganforge.regularizers.input_gradient import input_gradient, norm
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Critic
+from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 
 
@@ -24,6 +25,8 @@ class DRAGAN(Regularizer):
         scale: the noise's deviation as a share of the data's, at least 0.
         target: the paper's k, the norm that the gradient is drawn to, above 0.
     """
+
+    conflicts = {WeightClip: BESIDE_A_PENALTY}
 
     def __init__(
         self, weight: float = 10.0, every: int = 1, scale: float = 0.5, target: float = 1.0

@@ -8,6 +8,7 @@ from ganforge.errors import ConfigError
 from ganforge.regularizers.input_gradient import input_gradient, norm
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Critic
+from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 
 
@@ -22,6 +23,8 @@ class GradientPenalty(Regularizer):
         every: apply at every n-th update of the discriminator, n times as strongly.
         target: the norm that the gradient is drawn to, above 0.
     """
+
+    conflicts = {WeightClip: BESIDE_A_PENALTY}
 
     def __init__(self, weight: float = 10.0, every: int = 1, target: float = 1.0) -> None:
         super().__init__(weight, every)

@@ -3,12 +3,13 @@ from __future__ import annotations
 from torch import Tensor
 
 from ganforge.regularizers.input_gradient import input_gradient, squared_norm
-from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.scheduled_weight import ScheduledWeight
 from ganforge.regularizers.turn import Critic
+from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 
 
-class R1(Regularizer):
+class R1(ScheduledWeight):
     """1/2 E[|grad D(x)|^2], the squared gradient at real images.
 
     Mescheder et al. 2018, arXiv:1801.04406. The half is part of the penalty, so that ``weight`` is
@@ -17,10 +18,12 @@ class R1(Regularizer):
     Args:
         weight: the paper's gamma.
         every: apply at every n-th update of the discriminator, n times as strongly.
+        final_weight: the gamma that it falls to along half a cosine, as in R3GAN
+            (arXiv:2501.05441); None keeps it.
+        decay_images: real images until then.
     """
 
-    def __init__(self, weight: float = 10.0, every: int = 1) -> None:
-        super().__init__(weight, every)
+    conflicts = {WeightClip: BESIDE_A_PENALTY}
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns 1/2 E[|grad D(x)|^2], a scalar, for data [B, ...] of any shape."""

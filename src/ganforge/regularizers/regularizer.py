@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
@@ -20,9 +22,11 @@ class Regularizer(nn.Module):
 
     Attributes:
         player: who is regularized, "discriminator" or "generator".
+        conflicts: kinds that can't stand beside this one, each with the reason and a way out.
     """
 
     player: str = "discriminator"
+    conflicts: Mapping[type[Regularizer], str] = {}
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         super().__init__()
@@ -61,6 +65,10 @@ class Regularizer(nn.Module):
             noise: random draws of this update.
         """
         return None
+
+    def weight_at(self, images_seen: int) -> float:
+        """Returns the factor of the penalty after so many real images; by default the weight."""
+        return self.weight
 
     def constrain(self, player: nn.Module) -> None:
         """Changes the weights of ``player`` in place, right after its optimizer's step."""

@@ -2,9 +2,15 @@ from __future__ import annotations
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from ganforge.errors import ConfigError
 from ganforge.regularizers.regularizer import Regularizer
+
+BESIDE_A_PENALTY = (
+    "weight clipping beside a gradient penalty bounds the critic twice, and the clip wins. "
+    "Way out: one of the two"
+)
 
 
 class WeightClip(Regularizer):
@@ -23,6 +29,16 @@ class WeightClip(Regularizer):
         if not bound > 0:
             raise ConfigError(f"WeightClip: bound must be above 0, got {bound}")
         self.bound = bound
+
+    def check(self, player: nn.Module) -> None:
+        """Raises ConfigError when ``player`` works with weights that no clip holds."""
+        for name, module in player.named_modules():
+            if parametrize.is_parametrized(module):
+                raise ConfigError(
+                    f"weight_clip: weights of the discriminator are normalized ({name}). Clipping "
+                    "acts before they are divided by their spectrum, and bounds nothing. Take "
+                    "regularizer=[], or a network without spectral norm"
+                )
 
     @torch.no_grad()
     def constrain(self, player: nn.Module) -> None:
