@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from ganforge.errors import ConfigError
-from ganforge.networks.attention import SelfAttention, check_attention
+from ganforge.networks.attention import SelfAttention, attention_layers
 from ganforge.networks.spectral_normalization import normalize_spectrum
 
 
@@ -100,6 +100,24 @@ def test_half_precision_and_layouts(memory, dtype):
 def test_refuses():
     with pytest.raises(ConfigError, match="channels must be at least 1"):
         SelfAttention(0)
-    with pytest.raises(ConfigError, match=r"Net: attention must list .* out of 8, 16; got \[7\]"):
-        check_attention("Net", [7], [16, 8])
-    check_attention("Net", [8], [16, 8])
+    for wrong in ([7], [8, 64]):
+        with pytest.raises(ConfigError, match=r"Net: attention must list .* out of 8, 16; got"):
+            attention_layers("Net", wrong, 32, [16, 8, 8], [2, 2, 2])
+    with pytest.raises(ConfigError, match="Net: attention must be auto or a list; got 'all'"):
+        attention_layers("Net", "all", 32, [16, 8], [2, 2])
+
+
+def test_it_stands_behind_the_first_block_of_its_resolution():
+    layers = attention_layers("Net", [8, 16], 32, [16, 8, 8], [2, 4, 4])
+    assert {index: layer.f.in_channels for index, layer in layers.items()} == {"0": 2, "1": 4}
+    x = torch.randn(2, 4, 2, 2)
+    torch.nn.init.ones_(layers["1"].gamma)
+    assert torch.equal(layers.after(1, x), layers["1"](x))
+    assert layers.after(2, x) is x
+    assert len(attention_layers("Net", [], 32, [16, 8, 8], [2, 4, 4])) == 0
+
+
+@pytest.mark.parametrize(("size", "side"), [(16, 8), (32, 16), (48, 24), (64, 32), (128, 32)])
+def test_auto_is_32_or_half_the_image(size, side):
+    sides = [8, 16, 24, 32, 64]
+    assert list(attention_layers("Net", "auto", size, sides, [1] * 5)) == [str(sides.index(side))]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -48,20 +49,54 @@ class SelfAttention(nn.Module):
         return features + self.gamma * attended
 
 
-def check_attention(name: str, attention: Sequence[int], resolutions: Sequence[int]) -> None:
-    """Refuses attention at a resolution that a network does not pass through.
+class AttentionLayers(nn.ModuleDict):
+    """The attention of a network, by the index of the block that it stands behind."""
+
+    def after(self, index: int, features: Tensor) -> Tensor:
+        """Returns what follows block ``index``: attention, or its features [B, C, H, W] as is."""
+        return self[str(index)](features) if str(index) in self else features
+
+
+def attention_layers(
+    name: str,
+    attention: Sequence[int] | Literal["auto"],
+    image_size: int,
+    sides: Sequence[int],
+    widths: Sequence[int],
+) -> AttentionLayers:
+    """Returns self-attention behind the first block that reaches each resolution asked for.
 
     Args:
         name: of the network.
-        attention: resolutions asked for.
-        resolutions: sides of the features after each of the network's blocks.
+        attention: as in :func:`attention_sides`.
+        image_size: side of the images.
+        sides: side of the features after each of the network's blocks.
+        widths: channels after each of them.
     """
-    strange = [side for side in attention if side not in resolutions]
-    if strange:
-        legal = ", ".join(map(str, sorted(resolutions)))
-        raise ConfigError(
-            f"{name}: attention must list resolutions out of {legal}; got {list(attention)}"
-        )
+    asked = attention_sides(name, attention, image_size, sides)
+    indices = sorted(sides.index(side) for side in set(asked))
+    return AttentionLayers({str(index): SelfAttention(widths[index]) for index in indices})
+
+
+def attention_sides(
+    name: str, attention: Sequence[int] | Literal["auto"], image_size: int, sides: Sequence[int]
+) -> list[int]:
+    """Returns the resolutions that a network attends at; refuses those it does not pass through.
+
+    Args:
+        name: of the network.
+        attention: the resolutions asked for, or "auto": 32, where the paper found it best for
+            images of 128, and half the image's side below 64.
+        image_size: side of the images.
+        sides: side of the features after each of the network's blocks.
+    """
+    if isinstance(attention, str) and attention != "auto":
+        raise ConfigError(f"{name}: attention must be auto or a list; got {attention!r}")
+    asked = [min(image_size // 2, 32)] if attention == "auto" else [*attention]
+    if not set(asked) <= set(sides):
+        legal = ", ".join(map(str, sorted(set(sides))))
+        raise ConfigError(f"{name}: attention must list resolutions out of {legal}; got {asked}")
+    return asked
 
 
 def _places(features: Tensor) -> Tensor:

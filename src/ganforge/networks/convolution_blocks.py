@@ -32,7 +32,8 @@ class NormReLU(nn.Module):
         normalized: Tensor = (
             self.norm(features, condition) if self.conditional else self.norm(features)
         )
-        return F.relu(normalized, inplace=True)
+        # Without a norm this is the input itself, which a residual block still needs.
+        return F.relu(normalized, inplace=normalized is not features)
 
 
 class UpBlock(nn.Module):

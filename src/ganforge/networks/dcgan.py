@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from ganforge.networks.attention import attention_layers
 from ganforge.networks.convolution_blocks import NormReLU, UpBlock, down_block
 from ganforge.networks.discriminator import Discriminator
 from ganforge.networks.generator import Generator, refuse_conditional_norm
 from ganforge.networks.initialization import initialize_normal
 from ganforge.networks.labels import with_label_planes
+from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
 from ganforge.networks.normalization import check_norm
 from ganforge.networks.shapes import check_positive, check_power_of_two
 from ganforge.networks.spectral_normalization import normalize_spectrum
@@ -39,6 +42,9 @@ class DCGANGenerator(Generator):
         max_width: no layer has more channels, so that 256x256 still fits.
         norm: batch, instance, layer or none.
         spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
+        attention: resolutions with self-attention behind the layer that reaches them
+            (arXiv:1805.08318), 4 to half the image's side; "auto" for 32, or half where that is
+            less.
         num_classes: labels; 0 in a game without.
         conditioning: how labels get in: none, concatenation or normalization.
     """
@@ -52,6 +58,7 @@ class DCGANGenerator(Generator):
         max_width: int = 512,
         norm: str = "batch",
         spectral_norm: bool = False,
+        attention: Sequence[int] | Literal["auto"] = (),
         num_classes: int = 0,
         conditioning: str = "none",
     ) -> None:
@@ -66,6 +73,8 @@ class DCGANGenerator(Generator):
             UpBlock(a, b, norm, self.condition_dim) for a, b in itertools.pairwise(widths)
         )
         self.to_image = nn.ConvTranspose2d(widths[-1], channels, 4, 2, 1, bias=norm == "none")
+        sides = [4 << step for step in range(len(widths))]
+        self.attention = attention_layers("DCGANGenerator", attention, image_size, sides, widths)
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
@@ -74,9 +83,9 @@ class DCGANGenerator(Generator):
         """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
         condition = self.condition(z, labels)
         features = self.project(self.inputs(z, labels)).unflatten(1, (-1, 4, 4))
-        features = self.start(features, condition)
-        for block in self.up:
-            features = block(features, condition)
+        features = self.attention.after(0, self.start(features, condition))
+        for index, block in enumerate(self.up, start=1):
+            features = self.attention.after(index, block(features, condition))
         return torch.tanh(self.to_image(features))
 
 
@@ -93,6 +102,11 @@ class DCGANDiscriminator(Discriminator):
         max_width: no layer has more channels, so that 256x256 still fits.
         norm: batch, instance, layer or none.
         spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
+        attention: resolutions with self-attention behind the layer that reaches them
+            (arXiv:1805.08318), 4 to half the image's side; "auto" for 32, or half where that is
+            less.
+        minibatch_stddev: images whose spread is shown to the last layer (arXiv:1710.10196); 0 for
+            none.
         num_classes: labels; 0 in a game without.
         conditioning: how labels get in: none, concatenation or projection.
         auxiliary: lengths of further outputs.
@@ -107,12 +121,15 @@ class DCGANDiscriminator(Discriminator):
         max_width: int = 512,
         norm: str = "batch",
         spectral_norm: bool = False,
+        attention: Sequence[int] | Literal["auto"] = (),
+        minibatch_stddev: int = 0,
         num_classes: int = 0,
         conditioning: str = "none",
         auxiliary: Sequence[int] = (),
         packing: int = 1,
     ) -> None:
         _check("DCGANDiscriminator", image_size, width, max_width, norm)
+        check_group_size("DCGANDiscriminator", minibatch_stddev)
         super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         widths = feature_widths(image_size, width, max_width)
         # The original has no bias in any convolution; without norms there is nothing to shift
@@ -123,7 +140,11 @@ class DCGANDiscriminator(Discriminator):
         self.down = nn.Sequential(
             *(down_block(a, b, norm, bias) for a, b in itertools.pairwise(widths))
         )
-        self.head = self.make_head(widths[-1] * 16, bias)
+        sides = [image_size >> step for step in range(1, len(widths) + 1)]
+        name = "DCGANDiscriminator"
+        self.attention = attention_layers(name, attention, image_size, sides, widths)
+        self.stddev = MinibatchStddev(minibatch_stddev) if minibatch_stddev else None
+        self.head = self.make_head((widths[-1] + (minibatch_stddev > 0)) * 16, bias)
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
@@ -132,7 +153,11 @@ class DCGANDiscriminator(Discriminator):
         """Returns the 4x4 features [B, F] of images [B, packing * C, H, W]."""
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
-        features: Tensor = self.down(self.from_image(images))
+        features: Tensor = self.attention.after(0, self.from_image(images))
+        for index, block in enumerate(self.down, start=1):
+            features = self.attention.after(index, block(features))
+        if self.stddev is not None:
+            features = self.stddev(features)
         return features.flatten(1)
 
 

@@ -1,0 +1,170 @@
+"""The residual networks of SNGAN and SAGAN, and of WGAN-GP with other norms."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.networks.attention import attention_layers
+from ganforge.networks.convolution_blocks import NormReLU
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.generator import Generator, refuse_conditional_norm
+from ganforge.networks.labels import with_label_planes
+from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.normalization import check_norm
+from ganforge.networks.residual_blocks import (
+    DownResidualBlock,
+    FirstDownBlock,
+    UpResidualBlock,
+    initialize_glorot,
+)
+from ganforge.networks.resnet_layout import DISCRIMINATORS, GENERATORS, check_size
+from ganforge.networks.shapes import check_positive
+from ganforge.networks.spectral_normalization import normalize_spectrum
+
+
+class ResNetGenerator(Generator):
+    """A linear layer to 4x4 (6x6 for 48) places, residual blocks that double, norm, ReLU, tanh.
+
+    Miyato et al. 2018, arXiv:1802.05957 and arXiv:1802.05637; at 32x32x3 and the published width
+    256 it has 4,276,739 parameters. With ``spectral_norm`` and ``attention`` it is SAGAN's (Zhang
+    et al. 2019, arXiv:1805.08318).
+
+    Args:
+        image_size: 16, 32, 48, 64 or 128.
+        channels: 1 to 4.
+        latent_dim: length of z.
+        width: channels at the image's full size; the blocks before have 1 to 16 times as many. None
+            for the published 256 (16, 32) or 64 (48, 64, 128).
+        norm: batch, instance, layer or none.
+        spectral_norm: normalize the weights' spectra.
+        attention: resolutions with self-attention behind the block that reaches them; "auto" for
+            32, or half of the image where that is less.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or normalization. The last norm is
+            plain, as in the authors' code.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 128,
+        width: int | None = None,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        attention: Sequence[int] | Literal["auto"] = (),
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        _check("ResNetGenerator", image_size, width, norm)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        if conditioning == "normalization":
+            refuse_conditional_norm("ResNetGenerator", norm)
+        layout = GENERATORS[image_size]
+        self.start = layout.start
+        widths = [(width or layout.width) * multiple for multiple in layout.multiples]
+        self.project = nn.Linear(self.input_dim, widths[0] * layout.start**2)
+        self.blocks = nn.ModuleList(
+            UpResidualBlock(a, b, norm, self.condition_dim) for a, b in itertools.pairwise(widths)
+        )
+        self.attention = attention_layers(
+            "ResNetGenerator", attention, image_size, layout.sides, widths[1:]
+        )
+        self.norm = NormReLU(widths[-1], norm)
+        self.to_image = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        for part in (self.project, self.attention, self.to_image):
+            initialize_glorot(part)
+        if spectral_norm:
+            normalize_spectrum(self)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
+        condition = self.condition(z, labels)
+        features = self.project(self.inputs(z, labels))
+        features = features.view(len(z), -1, self.start, self.start)
+        for index, block in enumerate(self.blocks):
+            features = self.attention.after(index, block(features, condition))
+        return torch.tanh(self.to_image(self.norm(features)))
+
+
+class ResNetDiscriminator(Discriminator):
+    """Residual blocks that halve, ReLU, and the sum over all places: the features of the head.
+
+    Miyato et al. 2018, arXiv:1802.05957 and arXiv:1802.05637; at 32x32x3 and the published width
+    128 it has 1,053,825 parameters. With ``attention`` it is SAGAN's (Zhang et al. 2019,
+    arXiv:1805.08318).
+
+    Args:
+        image_size: 16, 32, 48, 64 or 128.
+        channels: 1 to 4.
+        width: channels of the first block; later ones have 1 to 16 times as many. None for the
+            published 128 (16, 32) or 64 (48, 64, 128).
+        norm: batch, instance, layer or none; none in the first block and behind the last.
+        spectral_norm: normalize the weights' spectra.
+        attention: resolutions with self-attention behind the block that reaches them; "auto" for
+            32, or half of the image where that is less.
+        minibatch_stddev: images whose spread is shown to the last block (arXiv:1710.10196); 0 for
+            none.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int | None = None,
+        norm: str = "none",
+        spectral_norm: bool = False,
+        attention: Sequence[int] | Literal["auto"] = (),
+        minibatch_stddev: int = 0,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
+    ) -> None:
+        _check("ResNetDiscriminator", image_size, width, norm)
+        check_group_size("ResNetDiscriminator", minibatch_stddev)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
+        layout = DISCRIMINATORS[image_size]
+        widths = [(width or layout.width) * multiple for multiple in layout.multiples]
+        planes = num_classes if conditioning == "concatenation" else 0
+        self.blocks = nn.ModuleList([FirstDownBlock(self.inputs + planes, widths[0])])
+        for index, (a, b) in enumerate(itertools.pairwise(widths), start=1):
+            shown = minibatch_stddev > 0 and index == len(widths) - 1
+            self.blocks.append(DownResidualBlock(a + shown, b, norm, index < layout.halvings))
+        self.attention = attention_layers(
+            "ResNetDiscriminator", attention, image_size, layout.sides(image_size), widths
+        )
+        self.stddev = MinibatchStddev(minibatch_stddev) if minibatch_stddev else None
+        self.head = self.make_head(widths[-1])
+        for part in (self.attention, self.head):
+            initialize_glorot(part)
+        if spectral_norm:
+            normalize_spectrum(self)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the sum-pooled features [B, F] of images [B, packing * C, H, W]."""
+        if self.conditioning == "concatenation":
+            images = with_label_planes(images, labels, self.num_classes)
+        features = images
+        for index, block in enumerate(self.blocks):
+            if self.stddev is not None and index == len(self.blocks) - 1:
+                features = self.stddev(features)
+            features = self.attention.after(index, block(features))
+        return F.relu(features).sum(dim=(2, 3))
+
+
+def _check(name: str, image_size: int, width: int | None, norm: str) -> None:
+    check_size(name, image_size)
+    if width is not None:
+        check_positive(name, "width", width)
+    check_norm(name, norm)

@@ -1,0 +1,79 @@
+"""Which blocks the residual networks have at each size of image.
+
+16 is no published size: it is CIFAR's layout with a block less in the generator.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ganforge.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class GeneratorLayout:
+    """A linear layer to start x start places, then blocks that each double the resolution.
+
+    Attributes:
+        width: the published channels that ``multiples`` count.
+        start: side of the first features.
+        multiples: channels of the first features and after each block, in widths.
+    """
+
+    width: int
+    start: int
+    multiples: tuple[int, ...]
+
+    @property
+    def sides(self) -> list[int]:
+        """Sides of the features after each block."""
+        return [self.start << step for step in range(1, len(self.multiples))]
+
+
+@dataclass(frozen=True)
+class DiscriminatorLayout:
+    """Blocks that halve the resolution, then blocks that keep it.
+
+    Attributes:
+        width: the published channels that ``multiples`` count.
+        multiples: channels after each block, in widths.
+        halvings: blocks that halve, the first ones.
+    """
+
+    width: int
+    multiples: tuple[int, ...]
+    halvings: int
+
+    def sides(self, image_size: int) -> list[int]:
+        """Returns the sides of the features after each block."""
+        return [image_size >> min(k + 1, self.halvings) for k in range(len(self.multiples))]
+
+
+# Miyato et al. 2018, arXiv:1802.05957, appendix B: CIFAR-10 (32), STL-10 (48), ImageNet (128). The
+# 64-pixel pair is that of the authors' code for Miyato & Koyama 2018, arXiv:1802.05637: ImageNet's
+# with a block less on each side.
+GENERATORS = {
+    16: GeneratorLayout(256, 4, (1, 1, 1)),
+    32: GeneratorLayout(256, 4, (1, 1, 1, 1)),
+    48: GeneratorLayout(64, 6, (8, 4, 2, 1)),
+    64: GeneratorLayout(64, 4, (16, 8, 4, 2, 1)),
+    128: GeneratorLayout(64, 4, (16, 16, 8, 4, 2, 1)),
+}
+DISCRIMINATORS = {
+    16: DiscriminatorLayout(128, (1, 1, 1, 1), 2),
+    32: DiscriminatorLayout(128, (1, 1, 1, 1), 2),
+    48: DiscriminatorLayout(64, (1, 2, 4, 8, 16), 4),
+    64: DiscriminatorLayout(64, (1, 2, 4, 8, 16), 5),
+    128: DiscriminatorLayout(64, (1, 2, 4, 8, 16, 16), 5),
+}
+
+
+def check_size(name: str, image_size: int) -> None:
+    """Refuses an image size without a layout."""
+    if image_size not in GENERATORS:
+        nearest = min(GENERATORS, key=lambda size: abs(size - image_size))
+        raise ConfigError(
+            f"{name}: image_size must be one of {', '.join(map(str, GENERATORS))}; got "
+            f"{image_size}. data.image_size={nearest} is the nearest; network=dcgan goes up to "
+            "256, and network=mlp takes any size."
+        )
