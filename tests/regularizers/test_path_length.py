@@ -106,7 +106,7 @@ def test_descent_makes_the_jacobian_orthogonal():
         optimizer.step()
     stretches = torch.linalg.svdvals(generator.matrix.detach())
     assert stretches.max() < 1.2 * stretches.min()
-    # With stretch s, lengths are s r, r = chi_3 / sqrt(HW): E[(s r - 1)^2] is least at E[r] / E[r^2].
+    # Lengths are s r, r = chi_3 / sqrt(HW), and E[(s r - 1)^2] is least at s = E[r] / E[r^2].
     best = math.sqrt(PLACES) * math.sqrt(8 / math.pi) / 3
     assert stretches.mean().item() == pytest.approx(best, rel=0.05)
 
