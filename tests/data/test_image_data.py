@@ -159,7 +159,7 @@ def test_a_batch_larger_than_the_data_is_refused():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 0}, "image_size must be an integer of at least 4, got 0"),
+        ({"image_size": 0}, "image_size must be an integer of at least 1, got 0"),
         ({"channels": 5}, "channels must be 1, 2, 3 or 4, got 5"),
         ({"num_classes": -1}, "num_classes must be"),
         ({"batch_size": 0}, "batch_size must be"),

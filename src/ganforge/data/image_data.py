@@ -55,7 +55,7 @@ class ImageDataModule(LightningDataModule):
         memory_limit_mb: int = 4096,
     ) -> None:
         super().__init__()
-        _at_least("image_size", image_size, 4)
+        _at_least("image_size", image_size, 1)
         _at_least("num_classes", num_classes, 0)
         _at_least("batch_size", batch_size, 1)
         _at_least("workers", workers or 0, 0)
@@ -113,7 +113,7 @@ class ImageDataModule(LightningDataModule):
             start: place of the first one in that order.
 
         Returns:
-            uint8 [n, C, H, W] in 0..255, and int64 [n] labels or None.
+            uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
         """
         if self.size(split) == 0:
             raise DataError(f"data={self.name} has no {split} images")

@@ -19,7 +19,10 @@ class ImageSource:
         raise NotImplementedError
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns uint8 [B, C, H, W] in 0..255, the images at int64 ``indices`` [B]."""
+        """Returns the images at int64 ``indices`` [B]: uint8 [B, C, H, W] in 0..255.
+
+        Points of the plane, which bytes are too coarse for, are float32 [B, 2, 1, 1] in [-1, 1].
+        """
         raise NotImplementedError
 
     def subset(self, indices: Tensor) -> ImageSource:
@@ -31,7 +34,7 @@ class MemorySource(ImageSource):
     """A data set that lies in memory as one tensor; a batch is one indexing operation.
 
     Args:
-        images: uint8 [N, C, H, W] in 0..255.
+        images: uint8 [N, C, H, W] in 0..255, or float32 in [-1, 1].
         labels: int64 [N], or None.
     """
 
@@ -44,7 +47,7 @@ class MemorySource(ImageSource):
         return len(self.images)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns uint8 [B, C, H, W] on the device where the tensor lies."""
+        """Returns [B, C, H, W] on the device where the tensor lies."""
         if self.images.is_cpu:
             # NumPy copies in one thread; waking torch's pool costs more than so small a copy.
             return torch.from_numpy(self.images.numpy()[indices.numpy()])

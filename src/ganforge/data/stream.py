@@ -31,7 +31,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.order = Order(len(source), seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
-        """Returns ``image`` uint8 [B, C, H, W] and, where there are labels, ``label`` int64 [B]."""
+        """Returns ``image`` [B, C, H, W] and, where there are labels, ``label`` int64 [B]."""
         indices = self.order.indices(positions)
         images = self.source.read(indices)
         if self.mirror:

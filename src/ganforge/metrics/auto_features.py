@@ -8,6 +8,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.classifier import ClassifierFactory
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.inception import InceptionFactory
+from ganforge.metrics.points import PointFeatures, mixture_of
 from ganforge.metrics.source import ImageSource
 
 log = logging.getLogger("ganforge")
@@ -16,6 +17,7 @@ log = logging.getLogger("ganforge")
 class AutoFactory:
     """Inception for RGB data where its weights can be had, else a classifier of the labels.
 
+    Points of the plane are looked at as they are.
     Unlabelled data that is not RGB takes Inception where its weights are on this machine. Where
     neither can be had, runs go on without scores.
 
@@ -33,6 +35,9 @@ class AutoFactory:
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
         """Returns the extractor that fits ``data``, None where there is none."""
+        mixture = mixture_of(data)
+        if mixture is not None:
+            return PointFeatures(mixture).to(device)
         if self._inception_fits(data):
             return self.inception.build(data, device)
         if data.num_classes > 1:

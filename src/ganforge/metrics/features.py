@@ -31,6 +31,7 @@ class FeatureExtractor(nn.Module):
         num_features: d.
         num_logits: k.
         protocol: what must be equal for two values to be comparable: weights, resizing.
+        takes_floats: whether it looks at float images in [-1, 1] as they are, and not at bytes.
     """
 
     name: str
@@ -38,6 +39,7 @@ class FeatureExtractor(nn.Module):
     num_features: int
     num_logits: int
     protocol: dict[str, str | int | float]
+    takes_floats: bool = False
 
     @property
     def device(self) -> torch.device:
