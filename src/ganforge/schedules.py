@@ -85,6 +85,41 @@ class CosineDecay:
         return warmup_factor(step, self.warmup) * (self.final + (1 - self.final) * height)
 
 
+class CosineDecayByImages:
+    """Half a cosine from 1 down to ``final`` at so many real images, then ``final``.
+
+    For recipes that count images, such as R3GAN's (Huang et al. 2024, arXiv:2501.05441): the decay
+    then keeps its place at another batch size.
+
+    Args:
+        images: real images of the decay.
+        batch_size: images of one critic update, over all processes.
+        critic_steps: critic updates for each generator update.
+        final: factor at the end, in [0, 1].
+    """
+
+    def __init__(
+        self, images: int, batch_size: int, critic_steps: int = 1, final: float = 0.0
+    ) -> None:
+        for name, value in [
+            ("images", images),
+            ("batch_size", batch_size),
+            ("critic_steps", critic_steps),
+        ]:
+            if value < 1:
+                raise ConfigError(f"CosineDecayByImages: {name} must be at least 1, got {value}")
+        if not 0 <= final <= 1:
+            raise ConfigError(f"CosineDecayByImages: final must be in [0, 1], got {final}")
+        self.images = images
+        self.images_per_step = batch_size * critic_steps
+        self.final = final
+
+    def __call__(self, step: int) -> float:
+        """Returns the factor on the learning rate of generator update ``step``, from 0."""
+        progress = decay_progress(step * self.images_per_step, 0, self.images)
+        return self.final + (1 - self.final) * (1 + math.cos(math.pi * progress)) / 2
+
+
 def _check_warmup(name: str, warmup: int) -> None:
     if warmup < 0:
         raise ConfigError(f"{name}: warmup must be at least 0, got {warmup}")

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import math
+
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import (
+    CriticSteps,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    no_schedule,
+)
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.gan import GAN, refuse
+from ganforge.regularizers.regularizer import Regularizer
+
+
+class R3GAN(GAN):
+    """R3GAN (Huang et al. 2024, arXiv:2501.05441): relativistic pairs, R1 and R2, and no tricks.
+
+    Everything that changes in the course of a run is a function of the real images seen: the
+    penalties' weight, the learning rate, Adam's second momentum, the half-life of the moving
+    average and the strength of augmentation. Each belongs to its part; the second momentum is
+    here:  beta_2 goes along half a cosine from the optimizer's to ``final_beta2``.
+
+    Args:
+        generator: maps latents [B, latent_dim] to images [B, C, H, W].
+        discriminator: maps images to raw logits [B]; each on its own, so without BatchNorm.
+        loss: what each player minimises.
+        generator_optimizer: see GAN, as all down to ``seed``.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        regularizers: penalties and constraints by name.
+        augment: differentiable change of reals and fakes before they are judged.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update.
+        accumulate: parts a batch is worked through in, to save memory.
+        clip_norm: largest norm of a player's gradient.
+        num_classes: classes of the data that both players are told; 0 for a game without.
+        packing: images that the discriminator judges together.
+        seed: of every random stream in training.
+        final_beta2: Adam's beta_2 at the end; None keeps the optimizer's.
+        beta2_images: real images until then.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        regularizers: dict[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        num_classes: int = 0,
+        packing: int = 1,
+        seed: int = 0,
+        final_beta2: float | None = 0.99,
+        beta2_images: int = 20_000_000,
+    ) -> None:
+        super().__init__(
+            generator,
+            discriminator,
+            loss,
+            generator_optimizer,
+            discriminator_optimizer,
+            regularizers,
+            augment,
+            generator_schedule,
+            discriminator_schedule,
+            average,
+            critic_steps,
+            accumulate,
+            clip_norm,
+            num_classes,
+            packing,
+            seed,
+        )
+        if final_beta2 is not None and not 0 <= final_beta2 < 1:
+            raise ConfigError(f"model.final_beta2 must be in [0, 1) or null, got {final_beta2}")
+        if beta2_images < 1:
+            raise ConfigError(f"model.beta2_images must be at least 1, got {beta2_images}")
+        self.final_beta2 = final_beta2
+        self.beta2_images = beta2_images
+
+    def check(self) -> None:
+        """Refuses a discriminator that mixes images."""
+        for name, layer in self.discriminator.named_modules():
+            if isinstance(layer, _BatchNorm):
+                raise refuse(
+                    "model=r3gan",
+                    f"the discriminator has {type(layer).__name__} ({name}), and R1, R2 and the "
+                    "pairing take each image's logit to be its own",
+                    "network=r3gan, or network.discriminator.norm=none",
+                )
+
+    def beta2_at(self, start: float, images_seen: int) -> float:
+        """Returns Adam's beta_2 after so many images, for an optimizer that starts at ``start``."""
+        if self.final_beta2 is None:
+            return start
+        passed = min(images_seen / self.beta2_images, 1.0)
+        return start + (1 - math.cos(math.pi * passed)) / 2 * (self.final_beta2 - start)
+
+    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
+        super()._set_learning_rate(player, optimizer)
+        betas = optimizer.optimizer.defaults.get("betas")
+        if betas is None:  # an optimizer without a second momentum
+            return
+        beta2 = self.beta2_at(betas[1], self.images_seen)
+        for group in optimizer.param_groups:
+            group["betas"] = (betas[0], beta2)
+        self.observe(f"{player}/beta2", beta2)

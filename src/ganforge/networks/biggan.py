@@ -1,0 +1,226 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm as normalize_weight
+
+from ganforge.errors import ConfigError
+from ganforge.networks.attention import attention_layers
+from ganforge.networks.biggan_blocks import BigGANDownBlock
+from ganforge.networks.convolution_blocks import NormReLU
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.generator import Generator
+from ganforge.networks.labels import one_hot, with_label_planes
+from ganforge.networks.orthogonal_initialization import initialize_orthogonal, initialize_weights
+from ganforge.networks.residual_blocks import UpResidualBlock
+from ganforge.networks.shapes import check_positive, check_power_of_two
+from ganforge.networks.spectral_normalization import normalize_spectrum
+
+# Multiples of the width, by image size: at 4x4 and after each of the generator's blocks ...
+UP = {
+    16: [4, 4, 4],
+    32: [4, 4, 4, 4],
+    64: [16, 16, 8, 4, 2],
+    128: [16, 16, 8, 4, 2, 1],
+    256: [16, 16, 8, 8, 4, 2, 1],
+}
+# ... and after each of the discriminator's, of which the last ones keep the resolution.
+DOWN = {
+    16: [4, 4, 4, 4],
+    32: [4, 4, 4, 4],
+    64: [1, 2, 4, 8, 16],
+    128: [1, 2, 4, 8, 16, 16],
+    256: [1, 2, 4, 8, 8, 16, 16],
+}
+HALVINGS = {16: 2, 32: 2, 64: 4, 128: 5, 256: 6}
+INITIALIZATIONS: dict[str, Callable[[nn.Module], None]] = {
+    "orthogonal": initialize_orthogonal,
+    "normal": partial(initialize_weights, draw=partial(nn.init.normal_, std=0.02)),
+}
+
+
+class BigGANGenerator(Generator):
+    """Residual blocks from 4x4 up, steered by parts of the latent and by one embedding of labels.
+
+    Brock et al. 2019, arXiv:1809.11096. The latent is split into chunks of equal length (the first
+    takes the rest): one for the first layer, one for each block, where it stands beside the
+    embedding of the label and steers the norms' gains and biases. For 1000 classes at 128x128x3,
+    width 96, latent_dim 120 and attention at 64 it has the 70,433,988 parameters that are known of
+    it (google/compare_gan). At 32x32 the authors' PyTorch code has neither chunks nor embedding:
+    4,304,387 at width 64, latent_dim 128 and 10 classes.
+
+    Args:
+        image_size: 16, 32, 64, 128 or 256.
+        channels: 1 to 4.
+        latent_dim: length of z.
+        width: channels are multiples of it (the paper's ch).
+        hierarchical: give each block a chunk of z; else the first layer gets all of it.
+        shared_dim: length of the label's embedding, shared by all blocks; 0: each norm has a gain
+            and bias of its own for each class.
+        attention: resolutions behind whose block there is self-attention.
+        spectral_norm: normalize the weights' spectra, those that steer norms included.
+        initialization: orthogonal, or normal: N(0, 0.02).
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or normalization.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 120,
+        width: int = 96,
+        hierarchical: bool = True,
+        shared_dim: int = 128,
+        attention: Sequence[int] = (),
+        spectral_norm: bool = True,
+        initialization: str = "orthogonal",
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        _check("BigGANGenerator", image_size, width, initialization)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        widths = [width * multiple for multiple in UP[image_size]]
+        sides = [8 << block for block in range(len(widths) - 1)]
+        self.chunk = self._chunk_length(len(sides)) if hierarchical else 0
+        embedded = conditioning == "normalization" and shared_dim > 0
+        self.embedding = nn.Embedding(num_classes, shared_dim) if embedded else None
+        beside = num_classes if conditioning == "concatenation" else 0
+        first = latent_dim - self.chunk * len(sides)
+        self.project = nn.Linear(first + beside, widths[0] * 16)
+        self.blocks = nn.ModuleList(
+            UpResidualBlock(a, b, "batch", self.condition_dim)
+            for a, b in itertools.pairwise(widths)
+        )
+        self.attention = attention_layers(
+            "BigGANGenerator", attention, image_size, sides, widths[1:]
+        )
+        self.norm = NormReLU(widths[-1], "batch")
+        self.to_image = nn.Conv2d(widths[-1], channels, 3, padding=1)
+        INITIALIZATIONS[initialization](self)
+        if spectral_norm:
+            _normalize_generator(self)
+
+    def _chunk_length(self, blocks: int) -> int:
+        if self.latent_dim <= blocks:
+            raise ConfigError(
+                f"BigGANGenerator: latent_dim must be at least {blocks + 1}, one for the first "
+                f"layer and each of {blocks} blocks; got {self.latent_dim}. Or hierarchical=false"
+            )
+        return self.latent_dim // (blocks + 1)
+
+    @property
+    def condition_dim(self) -> int:
+        """Length of what each block's norms follow: the label's code, and a chunk of z."""
+        if self.embedding is not None:
+            return self.embedding.embedding_dim + self.chunk
+        return super().condition_dim + self.chunk
+
+    def label_code(self, z: Tensor, labels: Tensor | None) -> list[Tensor]:
+        """Returns what all blocks are told of the labels: nothing, or one [B, S]."""
+        if self.conditioning != "normalization":
+            return []
+        if self.embedding is None:
+            return [one_hot(labels, self.num_classes, z)]
+        if labels is None:
+            raise ConfigError("a conditional network needs the labels of its images")
+        return [self.embedding(labels)]
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
+        blocks = len(self.blocks)
+        lengths = [self.latent_dim - blocks * self.chunk, *[self.chunk] * blocks]
+        first, *chunks = torch.split(z, lengths, dim=1)
+        code = self.label_code(z, labels)
+        features = self.project(self.inputs(first, labels)).unflatten(1, (-1, 4, 4))
+        for index, (block, chunk) in enumerate(zip(self.blocks, chunks, strict=True)):
+            features = block(features, torch.cat([*code, chunk], dim=1))
+            features = self.attention.after(index, features)
+        return torch.tanh(self.to_image(self.norm(features)))
+
+
+class BigGANDiscriminator(Discriminator):
+    """Residual blocks, the sum over all places, and a projection of the label upon it.
+
+    Brock et al. 2019, arXiv:1809.11096. For 1000 classes at 128x128x3, width 96 and attention at
+    64 it has the 87,982,370 parameters that are known of it (google/compare_gan); 4,207,361 at
+    32x32 with width 64 and 10 classes.
+
+    Args:
+        image_size: 16, 32, 64, 128 or 256.
+        channels: 1 to 4.
+        width: channels are multiples of it (the paper's ch).
+        attention: resolutions behind whose first block there is self-attention.
+        spectral_norm: normalize the weights' spectra.
+        initialization: orthogonal, or normal: N(0, 0.02).
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int = 96,
+        attention: Sequence[int] = (),
+        spectral_norm: bool = True,
+        initialization: str = "orthogonal",
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
+    ) -> None:
+        _check("BigGANDiscriminator", image_size, width, initialization)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
+        planes = num_classes if conditioning == "concatenation" else 0
+        widths = [width * multiple for multiple in DOWN[image_size]]
+        halvings = HALVINGS[image_size]
+        self.blocks = nn.ModuleList(
+            BigGANDownBlock(a, b, down=index < halvings, first=index == 0)
+            for index, (a, b) in enumerate(itertools.pairwise([self.inputs + planes, *widths]))
+        )
+        sides = [image_size >> min(index + 1, halvings) for index in range(len(widths))]
+        self.attention = attention_layers(
+            "BigGANDiscriminator", attention, image_size, sides, widths
+        )
+        self.head = self.make_head(widths[-1])
+        INITIALIZATIONS[initialization](self)
+        if spectral_norm:
+            normalize_spectrum(self)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the sums over all places, [B, F], of images [B, packing * C, H, W]."""
+        if self.conditioning == "concatenation":
+            images = with_label_planes(images, labels, self.num_classes)
+        features = images
+        for index, block in enumerate(self.blocks):
+            features = self.attention.after(index, block(features))
+        return F.relu(features).sum(dim=(2, 3))
+
+
+def _normalize_generator(generator: BigGANGenerator) -> None:
+    """Normalizes the spectra of all but the embedding, as the authors do.
+
+    The layers that steer norms are among them, other than in
+    :func:`~ganforge.networks.spectral_normalization.normalize_spectrum`.
+    """
+    for module in list(generator.modules()):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            normalize_weight(module)
+
+
+def _check(name: str, image_size: int, width: int, initialization: str) -> None:
+    check_power_of_two(name, image_size, 16, 256)
+    check_positive(name, "width", width)
+    if initialization not in INITIALIZATIONS:
+        raise ConfigError(
+            f"{name}: initialization must be one of {', '.join(INITIALIZATIONS)}; "
+            f"got {initialization!r}"
+        )

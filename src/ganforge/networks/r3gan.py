@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.generator import Generator
+from ganforge.networks.labels import with_label_planes
+from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, ResidualBlock, scaled
+from ganforge.networks.resampling import Downsample, Upsample
+from ganforge.networks.shapes import check_positive, check_power_of_two
+
+
+def stage_widths(image_size: int, width: int, full_width: int) -> list[int]:
+    """Returns the channels at 4x4, 8x8, ... up to ``image_size``.
+
+    Up to the resolution ``full_width`` it is the width, then half of it at each doubling. At 256,
+    width 768 and full_width 32: 768, 768, 768, 768, 384, 192, 96.
+    """
+    sides = [4 << stage for stage in range(image_size.bit_length() - 2)]
+    return [max(width * full_width // max(side, full_width), 1) for side in sides]
+
+
+class R3GANGenerator(Generator):
+    """A basis of 4x4 maps weighted by the latent, then stages of residual blocks up to the image.
+
+    Huang et al. 2024, arXiv:2501.05441: no normalization, and no tanh at the end; in evaluation
+    images are cut off at -1 and 1. At 256x256x3 with width 768 it is the paper's, of 23.058 million
+    parameters (23,057,952).
+
+    Args:
+        image_size: 16, 32, 64, 128 or 256.
+        channels: 1 to 4.
+        latent_dim: length of z.
+        width: channels of the stages up to the resolution ``full_width``; then they halve.
+        full_width: the last resolution of full width.
+        blocks: residual blocks of each stage.
+        expansion: how much wider than its stage a block is inside.
+        group_size: channels of each group of the 3x3 convolutions; the cardinality is
+            expansion * width / group_size.
+        embedding_dim: length of the label's embedding, which stands beside the latent.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none or concatenation.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 64,
+        width: int = 768,
+        full_width: int = 32,
+        blocks: int = 2,
+        expansion: int = 2,
+        group_size: int = 16,
+        embedding_dim: int = 64,
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        _check("R3GANGenerator", image_size, width, full_width, blocks, expansion, group_size)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        self.embedding = self._make_embedding(embedding_dim)
+        beside = embedding_dim if self.embedding is not None else 0
+        widths = stage_widths(image_size, width, full_width)
+        depth = blocks * len(widths)
+        layers: list[nn.Module] = [GenerativeBasis(latent_dim + beside, widths[0])]
+        for stage, wide in enumerate(widths):
+            if stage > 0:
+                layers += [*_change(widths[stage - 1], wide), Upsample()]
+            layers += [ResidualBlock(wide, expansion, group_size, depth) for _ in range(blocks)]
+        self.layers = nn.Sequential(*layers)
+        self.to_image = scaled(nn.Conv2d(widths[-1], channels, 1, bias=False))
+
+    def _make_embedding(self, length: int) -> nn.Embedding | None:
+        check_positive("R3GANGenerator", "embedding_dim", length)
+        if self.conditioning == "normalization":
+            raise ConfigError(
+                "R3GANGenerator: conditioning=normalization needs a norm, and there is none. Take "
+                "condition=embedding, or condition=none"
+            )
+        if self.conditioning == "none":
+            return None
+        embedding = nn.Embedding(self.num_classes, length)
+        # As of a linear layer on the label's one-hot code.
+        nn.init.normal_(embedding.weight, 0.0, self.num_classes**-0.5)
+        return embedding
+
+    def inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the latent, with the label's embedding beside it: [B, D]."""
+        if self.embedding is None:
+            return z
+        if labels is None:
+            raise ConfigError("a conditional network needs the labels of its images")
+        return torch.cat([z, self.embedding(labels)], dim=1)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] of latents [B, latent_dim], labels [B].
+
+        They are in [-1, 1] in evaluation mode, and near it in training.
+        """
+        images: Tensor = self.to_image(self.layers(self.inputs(z, labels)))
+        return images if self.training else images.clamp(-1, 1)
+
+
+class R3GANDiscriminator(Discriminator):
+    """Stages of residual blocks down to 4x4, one weight for each place there, a linear layer.
+
+    Huang et al. 2024, arXiv:2501.05441: the generator turned round, without normalization. At
+    256x256x3 with width 768 it is the paper's, of 23.010 million parameters (23,009,568).
+
+    Args:
+        image_size: 16, 32, 64, 128 or 256.
+        channels: 1 to 4.
+        width: channels of the stages up to the resolution ``full_width``; then they halve.
+        full_width: the last resolution of full width.
+        blocks: residual blocks of each stage.
+        expansion: how much wider than its stage a block is inside.
+        group_size: channels of each group of the 3x3 convolutions; the cardinality is
+            expansion * width / group_size.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int = 768,
+        full_width: int = 32,
+        blocks: int = 2,
+        expansion: int = 2,
+        group_size: int = 16,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
+    ) -> None:
+        _check("R3GANDiscriminator", image_size, width, full_width, blocks, expansion, group_size)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
+        widths = stage_widths(image_size, width, full_width)[::-1]
+        depth = blocks * len(widths)
+        planes = num_classes if conditioning == "concatenation" else 0
+        inputs = self.inputs + planes
+        layers: list[nn.Module] = [scaled(nn.Conv2d(inputs, widths[0], 1, bias=False))]
+        for stage, wide in enumerate(widths):
+            if stage > 0:
+                layers += [Downsample(), *_change(widths[stage - 1], wide)]
+            layers += [ResidualBlock(wide, expansion, group_size, depth) for _ in range(blocks)]
+        last = widths[-1]
+        layers.append(scaled(nn.Conv2d(last, last, 4, groups=last, bias=False)))
+        self.layers = nn.Sequential(*layers)
+        projection = conditioning == "projection"
+        self.head = ProjectionHead(last, num_classes, projection, self.auxiliary_sizes)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the features [B, F] of images [B, packing * C, H, W]: F as at 4x4."""
+        if self.conditioning == "concatenation":
+            images = with_label_planes(images, labels, self.num_classes)
+        features: Tensor = self.layers(images)
+        return features.flatten(1)
+
+
+def _change(channels_in: int, channels_out: int) -> list[nn.Module]:
+    """Returns what leads from one stage's width to the next one's: nothing where they agree."""
+    if channels_in == channels_out:
+        return []
+    return [scaled(nn.Conv2d(channels_in, channels_out, 1, bias=False))]
+
+
+def _check(
+    name: str,
+    image_size: int,
+    width: int,
+    full_width: int,
+    blocks: int,
+    expansion: int,
+    group_size: int,
+) -> None:
+    check_power_of_two(name, image_size, 16, 256)
+    check_power_of_two(f"{name}: full_width as an", full_width, 4, 256)
+    sizes = {"width": width, "blocks": blocks, "expansion": expansion, "group_size": group_size}
+    for argument, value in sizes.items():
+        check_positive(name, argument, value)
