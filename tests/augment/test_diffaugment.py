@@ -9,11 +9,7 @@ from ganforge.augment.diffaugment import DiffAugment
 from ganforge.augment.translation import translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
-
-
-def pictures(n: int, channels: int = 3, side: int = 8) -> torch.Tensor:
-    generator = torch.Generator().manual_seed(1)
-    return torch.rand(n, channels, side, side, generator=generator) * 2 - 1
+from tests.augment.pictures import pictures
 
 
 def draws(n: int, seed: int) -> torch.Tensor:
@@ -101,9 +97,9 @@ def test_all_off_is_the_identity():
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_gradients_are_those_of_finite_differences(channels):
-    images = pictures(2, channels, 4).double().requires_grad_()
-    assert torch.autograd.gradcheck(lambda x: DiffAugment()(x, Noise(4, 2)), (images,))
-    assert torch.autograd.gradgradcheck(lambda x: DiffAugment()(x, Noise(4, 2)), (images,))
+    images = pictures(1, channels, 4).double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: DiffAugment()(x, Noise(4, 1)), (images,))
+    assert torch.autograd.gradgradcheck(lambda x: DiffAugment()(x, Noise(4, 1)), (images,))
 
 
 def test_every_rank_takes_its_rows():

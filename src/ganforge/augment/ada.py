@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ganforge.augment.pipeline import AugmentationPipeline
+from ganforge.errors import ConfigError
+
+
+class ADA(AugmentationPipeline):
+    """Adaptive discriminator augmentation: as much of it as keeps D from overfitting, and no more.
+
+    Karras et al. 2020, arXiv:2006.06676. What is measured is r = E[sign D(x)] at reals: above the
+    target the discriminator knows them too well, and p rises; below it p falls. Every few steps p
+    moves by as many images as have been seen, over ``speed``.
+
+    The sign means "judged real" where logits have an origin. Under the Wasserstein and
+    relativistic losses, they have none and may drift, and p with them: fix p (``speed`` null), or
+    take :class:`~ganforge.augment.scheduled.ScheduledAugmentation`, as R3GAN does.
+
+    Args:
+        p: probability at the start.
+        target: the r aimed at.
+        speed: images in which p would rise from 0 to 1; None keeps p as it is.
+        every: steps between two adjustments.
+        blit: mirror, turn by right angles and shift by whole pixels.
+        geometry: scale, turn, stretch and shift.
+        colour: brightness, contrast, luma flip, hue and saturation.
+    """
+
+    real_sign: Tensor
+    tally: Tensor
+
+    def __init__(
+        self,
+        p: float = 0.0,
+        target: float = 0.6,
+        speed: int | None = 500_000,
+        every: int = 4,
+        blit: bool = True,
+        geometry: bool = True,
+        colour: bool = True,
+    ) -> None:
+        super().__init__(p, blit, geometry, colour)
+        if not -1 <= target <= 1:
+            raise ConfigError(f"ADA: target must be from -1 to 1, got {target}")
+        if speed is not None and speed < 1:
+            raise ConfigError(f"ADA: speed must be at least 1 image, or null; got {speed}")
+        if every < 1:
+            raise ConfigError(f"ADA: every must be at least 1, got {every}")
+        self.target = target
+        self.speed = speed
+        self.every = every
+        self.register_buffer("real_sign", torch.zeros(()))
+        # Since the last adjustment: the sum of signs, of how many logits, and images seen.
+        self.register_buffer("tally", torch.zeros(3))
+        self._judged: Tensor | None = None
+
+    def observe(self, real_logits: Tensor) -> None:
+        """Adds up the signs of raw logits [B] of this step."""
+        signs = real_logits.float().sign().sum()
+        judged = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
+        self._judged = judged if self._judged is None else self._judged + judged
+
+    def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
+        """Moves p at every n-th step."""
+        if self._judged is None:
+            return
+        # At each step, so that what a checkpoint keeps is known to all processes.
+        judged, self._judged = mean(self._judged), None
+        self.tally += torch.cat([judged, judged.new_full((1,), images)])
+        interval = self.every * images
+        if images_seen // interval == (images_seen - images) // interval:
+            return
+        self.real_sign.copy_(self.tally[0] / self.tally[1])
+        if self.speed is not None:
+            step = torch.sign(self.real_sign - self.target) * self.tally[2] / self.speed
+            self.set_probability((self.p + step).clamp(0, 1))
+        self.tally.zero_()
+
+    def values(self) -> dict[str, Tensor]:
+        """Returns p, and the mean sign at reals before the last adjustment."""
+        return {"p": self.p, "real_sign": self.real_sign}

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.augment.blitting import blit
+from ganforge.augment.geometric import deform
+from ganforge.augment.homogeneous import compose, is_identity
+from ganforge.augment.recolouring import apply_colours, recolour
+from ganforge.augment.resampling import Resampler
+from ganforge.errors import ConfigError
+from ganforge.streams import Noise
+
+
+class AugmentationPipeline(Augmentation):
+    """Many changes of images, each made with the same probability p and drawn for each image.
+
+    Karras et al. 2020, arXiv:2006.06676, appendix B, the pipeline "bgc". While p stays well below
+    1, a generator that copies the changes is found out, so that they don't leak into what it
+    generates. An image for which nothing was drawn stays as it is, value for value, and at p = 0
+    nothing is drawn at all.
+
+    Args:
+        p: probability of each change.
+        blit: mirror, turn by right angles and shift by whole pixels.
+        geometry: scale, turn, stretch and shift.
+        colour: brightness, contrast, luma flip, hue and saturation. Greys have a luma alone.
+    """
+
+    p: Tensor
+
+    def __init__(
+        self, p: float = 0.0, blit: bool = True, geometry: bool = True, colour: bool = True
+    ) -> None:
+        super().__init__()
+        check_probability(type(self).__name__, "p", p)
+        self.blit = blit
+        self.geometry = geometry
+        self.colour = colour
+        self.resampler = Resampler()
+        self.register_buffer("p", torch.tensor(float(p)))
+        # Whether p is 0, kept beside it: asking the device for it would wait for the device.
+        self._idle: bool | None = None
+
+    def forward(self, images: Tensor, noise: Noise) -> Tensor:
+        """Returns changed images [B, C, H, W], no longer bounded by [-1, 1].
+
+        Computed in full precision. Differentiable with respect to the images, as often as needed.
+        """
+        if self._idle is None:
+            self._idle = bool(self.p == 0)
+        if self._idle:
+            return images
+        # In bfloat16 a position in the image would be known to a pixel or two.
+        with torch.autocast(images.device.type, enabled=False):
+            changed = images.to(torch.promote_types(images.dtype, torch.float32))
+            changed = self._recoloured(self._moved(changed, noise), noise)
+        return changed.to(images.dtype)
+
+    def values(self) -> dict[str, Tensor]:
+        """Returns p."""
+        return {"p": self.p}
+
+    def set_probability(self, p: Tensor | float) -> None:
+        """Changes p, in place."""
+        self.p.fill_(p)
+        self._idle = None if isinstance(p, Tensor) else p == 0
+
+    def _moved(self, images: Tensor, noise: Noise) -> Tensor:
+        """Moves pixels: all movements of an image in one resampling."""
+        if not (self.blit or self.geometry):
+            return images
+        size = (images.shape[2], images.shape[3])
+        movements = [blit(noise, self.p, *size)] if self.blit else []
+        movements += [deform(noise, self.p, *size)] if self.geometry else []
+        origins = compose(*movements)
+        moved = self.resampler(images, origins)
+        return torch.where(is_identity(origins)[:, None, None, None], images, moved)
+
+    def _recoloured(self, images: Tensor, noise: Noise) -> Tensor:
+        if not self.colour:
+            return images
+        return apply_colours(images, recolour(noise, self.p).to(images.dtype))
+
+    def _load_from_state_dict(
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        super()._load_from_state_dict(
+            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
+        )
+        self._idle = None
+
+
+def check_probability(owner: str, name: str, p: float) -> None:
+    """Raises ConfigError where ``p`` is no probability."""
+    if not 0 <= p <= 1:
+        raise ConfigError(f"{owner}: {name} must be from 0 to 1, got {p}")

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Low-pass filters of the biorthogonal 9/7 wavelet (Cohen, Daubechies & Feauveau 1992), right half.
+SYNTHESIS = [1.115087052456994, 0.591271763114247, -0.05754352622849957, -0.09127176311424948]
+ANALYSIS = [
+    0.6029490182363579,
+    0.2668641184428723,
+    -0.07822326652898785,
+    -0.01686411844287495,
+    0.02674875741080976,
+]
+
+
+class Resampler(nn.Module):
+    """Moves the pixels of images to where matrices put them, antialiased, mirrored at the borders.
+
+    Karras et al. 2020, arXiv:2006.06676, appendix B: images are upsampled by 2 with a wavelet's
+    filter, sampled bilinearly, and downsampled with its counterpart. Upsampling and downsampling
+    alone give back the image, so that what is not moved is not blurred.
+
+    The paper takes the orthogonal wavelet sym6, which is not symmetric: it would shift a mirrored
+    image by 0.4 pixels. Here stands the biorthogonal 9/7 wavelet, which is: flips, quarter turns
+    and shifts by whole pixels are exact, and so are the mirrored borders.
+    """
+
+    synthesis: Tensor
+    analysis: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name, half in {"synthesis": SYNTHESIS, "analysis": ANALYSIS}.items():
+            taps = torch.tensor([*half[:0:-1], *half])
+            self.register_buffer(name, taps, persistent=False)
+
+    def forward(self, images: Tensor, origins: Tensor) -> Tensor:
+        """Returns moved images [B, C, H, W].
+
+        Args:
+            images: [B, C, H, W], at least 2 pixels wide and high, float32 or float64.
+            origins: [B, 3, 3], where a position of the result comes from, in pixels from the
+                image's centre, x to the right and y downwards.
+        """
+        batch, channels, height, width = images.shape
+        x = self._positions(images, width)[None, None, :]
+        y = self._positions(images, height)[None, :, None]
+        m = origins.to(images.dtype)[:, :, :, None, None]
+        # Whole and half pixels from the centre, as fine steps from the corner.
+        columns = 2 * (m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]) + (width - 1)
+        rows = 2 * (m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]) + (height - 1)
+        fine = self._upsample(images.reshape(-1, 1, height, width))
+        fine = fine.reshape(batch, channels, *fine.shape[2:])
+        moved = sample_bilinearly(fine, columns, rows)
+        moved = moved.reshape(-1, 1, *moved.shape[2:])
+        return self._downsample(moved).reshape(images.shape)
+
+    def _positions(self, images: Tensor, side: int) -> Tensor:
+        """Returns the fine positions that downsampling looks at, in pixels from the centre."""
+        reach = len(ANALYSIS) - 1
+        count = 2 * side - 1 + 2 * reach
+        steps = torch.arange(count, device=images.device, dtype=images.dtype)
+        return (steps - (side - 1) - reach) / 2
+
+    def _upsample(self, images: Tensor) -> Tensor:
+        """Returns [N, 1, 2H - 1, 2W - 1], with each pixel at an even place."""
+        taps = self.synthesis.to(images.dtype)[None, None]
+        cut = len(SYNTHESIS) + 1  # the padding and the filter's reach
+        padded = torch.cat([images[:, :, 1:2], images, images[:, :, -2:-1]], 2)
+        fine = F.conv_transpose2d(padded, taps[..., None], stride=(2, 1), padding=(cut, 0))
+        padded = torch.cat([fine[:, :, :, 1:2], fine, fine[:, :, :, -2:-1]], 3)
+        return F.conv_transpose2d(padded, taps[..., None, :], stride=(1, 2), padding=(0, cut))
+
+    def _downsample(self, fine: Tensor) -> Tensor:
+        """Returns [N, 1, H, W] of as many fine places and the filter's reach around them."""
+        taps = self.analysis.to(fine.dtype)[None, None]
+        low = F.conv2d(fine, taps[..., None], stride=(2, 1))
+        return F.conv2d(low, taps[..., None, :], stride=(1, 2))
+
+
+def sample_bilinearly(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
+    """Returns [B, C, *] of images [B, C, H, W] at positions [B, *], mirrored beyond the borders.
+
+    As PyTorch's grid_sample, which has no second derivative, none that repeats bit by bit on a
+    GPU, and none at all on some devices.
+    """
+    height, width = images.shape[2:]
+    x, y = mirror(columns, width), mirror(rows, height)
+    left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
+    first = (top.long() * width + left.long()).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    pixels = images.flatten(2)
+    corners = [pixels.gather(2, first + step) for step in (0, 1, width, width + 1)]
+    across, down = (x - left).flatten(1)[:, None], (y - top).flatten(1)[:, None]
+    above = torch.lerp(corners[0], corners[1], across)
+    below = torch.lerp(corners[2], corners[3], across)
+    return torch.lerp(above, below, down).reshape(*images.shape[:2], *columns.shape[1:])
+
+
+def mirror(positions: Tensor, side: int) -> Tensor:
+    """Folds positions into 0 ... side - 1, mirrored at the first and the last pixel's centre."""
+    last = side - 1
+    return last - (positions.remainder(2 * last) - last).abs()

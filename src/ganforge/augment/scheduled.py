@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor
+
+from ganforge.augment.pipeline import AugmentationPipeline, check_probability
+from ganforge.errors import ConfigError
+
+
+class ScheduledAugmentation(AugmentationPipeline):
+    """The pipeline of ADA with a probability that follows a cosine, as in R3GAN.
+
+    Huang et al. 2024, arXiv:2501.05441: p goes from ``initial`` to ``final`` over so many images
+    and stays there. It needs no measure of overfitting, which suits relativistic losses, whose
+    logits have no origin.
+
+    Args:
+        initial: probability at the start.
+        final: probability at the end.
+        images: real images seen until then.
+        blit: mirror, turn by right angles and shift by whole pixels.
+        geometry: scale, turn, stretch and shift.
+        colour: brightness, contrast, luma flip, hue and saturation.
+    """
+
+    def __init__(
+        self,
+        initial: float = 0.0,
+        final: float = 0.55,
+        images: int = 20_000_000,
+        blit: bool = True,
+        geometry: bool = True,
+        colour: bool = True,
+    ) -> None:
+        for name, p in {"initial": initial, "final": final}.items():
+            check_probability("ScheduledAugmentation", name, p)
+        if images < 1:
+            raise ConfigError(f"ScheduledAugmentation: images must be at least 1, got {images}")
+        super().__init__(initial, blit, geometry, colour)
+        self.initial = initial
+        self.final = final
+        self.images = images
+
+    def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
+        """Sets p to where the schedule stands after ``images_seen`` images."""
+        passed = min(images_seen / self.images, 1.0)
+        share = (1 - math.cos(math.pi * passed)) / 2
+        self.set_probability(self.initial + share * (self.final - self.initial))
