@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import (
+    CriticSteps,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    no_schedule,
+)
+from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch
+from ganforge.models.conditioning import refuse_unconditional
+from ganforge.models.gan import refuse
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+from ganforge.streams import Noise
+
+
+class InfoGAN(AuxiliaryGAN):
+    """InfoGAN (Chen et al. 2016, arXiv:1606.03657):  min_{G,Q} max_D V(D, G) - lambda L_I(G, Q).
+
+    Without any label, the generator learns codes that can be read off its images: a categorical
+    one, which is the class asked for, and continuous ones, uniform in [-1, 1), the last entries of
+    the latent. A posterior Q says which codes an image was made of, and
+
+        L_I = E[log Q(c | G(z, c))] + H(c) <= I(c; G(z, c))
+
+    bounds the mutual information from below. Of a continuous code, Q is a Gaussian of variance 1
+    around what it guesses (the authors fix the variance too).
+
+    Q shares all of D but its own linear layer. Layers of the discriminating player belong to its
+    optimizer; therefore both turns minimise -lambda L_I, as in the authors' code: D's turn trains Q
+    on the fakes that it judges, G's turn trains the generator.
+
+    Args:
+        generator: maps latents and codes to images.
+        discriminator: gives a logit, and ``num_classes`` + ``continuous`` auxiliary outputs.
+        loss: what each player minimises besides.
+        generator_optimizer: see GAN, as all down to ``seed``.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        regularizers: penalties and constraints by name.
+        augment: differentiable change of reals and fakes before they are judged.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update.
+        accumulate: parts a batch is worked through in, to save memory.
+        clip_norm: largest norm of a player's gradient.
+        num_classes: values of the categorical code.
+        packing: images that the discriminator judges together: 1.
+        seed: of every random stream in training.
+        continuous: number of continuous codes.
+        categorical_weight: the paper's lambda for the categorical code.
+        continuous_weight: lambda for the continuous codes.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        regularizers: dict[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        num_classes: int = 0,
+        packing: int = 1,
+        seed: int = 0,
+        continuous: int = 2,
+        categorical_weight: float = 1.0,
+        continuous_weight: float = 0.1,
+    ) -> None:
+        super().__init__(
+            generator,
+            discriminator,
+            loss,
+            generator_optimizer,
+            discriminator_optimizer,
+            regularizers,
+            augment,
+            generator_schedule,
+            discriminator_schedule,
+            average,
+            critic_steps,
+            accumulate,
+            clip_norm,
+            num_classes,
+            packing,
+            seed,
+        )
+        check_weights(categorical_weight=categorical_weight, continuous_weight=continuous_weight)
+        self.continuous = continuous
+        self.categorical_weight = categorical_weight
+        self.continuous_weight = continuous_weight
+        self._check_codes()
+
+    def labels(self, batch: Batch, noise: Noise) -> Tensor:
+        """Returns categorical codes, int64 [B], uniform, whatever the data's labels."""
+        return noise.integers(self.num_classes)
+
+    def latents(self, noise: Noise) -> Tensor:
+        """Returns [B, latent_dim]: Gaussian noise, and the continuous codes at its end."""
+        z = super().latents(noise)
+        codes = 2 * noise.uniform(self.continuous) - 1
+        return torch.cat([z[:, : z.shape[1] - self.continuous], codes], dim=1)
+
+    def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
+        """Returns -lambda L_I of this turn's fakes, but for constants."""
+        assert turn.labels is not None
+        fakes = outputs[1 if player == "discriminator" else 0]
+        categorical, continuous = fakes.tensor_split([self.num_classes], dim=1)
+        surprise = F.cross_entropy(categorical, turn.labels)
+        right = (categorical.argmax(1) == turn.labels).float().mean()
+        self.observe(f"{player}/information", math.log(self.num_classes) - surprise)
+        self.observe(f"{player}/code_accuracy", right)
+        codes = turn.latents[:, turn.latents.shape[1] - self.continuous :]
+        unlikely = gaussian_surprise(codes, continuous)
+        if self.continuous:
+            self.observe(f"{player}/continuous_surprise", unlikely)
+        return self.categorical_weight * surprise + self.continuous_weight * unlikely
+
+    def _check_codes(self) -> None:
+        if self.num_classes < 2:
+            raise refuse(
+                "model=infogan",
+                f"the categorical code has {self.num_classes} values",
+                "condition=code, with condition.num_classes=2 or more",
+            )
+        latent_dim = int(getattr(self.generator, "latent_dim", 0))
+        if not 0 <= self.continuous < latent_dim:
+            raise ConfigError(
+                f"model.continuous must be in 0 ... {latent_dim - 1}, below the latent's length; "
+                f"got {self.continuous}"
+            )
+        refuse_unconditional("infogan", self, "generator", "condition=code")
+        sizes = [self.num_classes, self.continuous]
+        self.refuse_outputs("infogan", sizes, "condition=code")
+
+
+def gaussian_surprise(codes: Tensor, guesses: Tensor) -> Tensor:
+    """Returns -E[sum_j log N(c_j; guess_j, 1)] without its constant, a scalar.
+
+    Args:
+        codes: [B, k].
+        guesses: the posterior's means, [B, k].
+    """
+    return (codes - guesses).square().sum(dim=1).mean() / 2

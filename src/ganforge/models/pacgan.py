@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from ganforge.models.gan import GAN, refuse
+
+
+class PacGAN(GAN):
+    """PacGAN (Lin et al. 2018, arXiv:1712.04086).
+
+    The discriminator judges several images together, all real or all generated: a pack from a
+    generator that lost modes is less varied than a real one, which single images do not show.
+    """
+
+    def check(self) -> None:
+        """Refuses packs of one image."""
+        if self.packing < 2:
+            raise refuse(
+                "model=pacgan",
+                f"with model.packing={self.packing} it is the plain game",
+                "model.packing=2 or more, or model=dcgan",
+            )

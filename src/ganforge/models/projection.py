@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from ganforge.models.conditioning import conditioning, refuse_unconditional
+from ganforge.models.gan import GAN, refuse
+
+
+class ProjectionGAN(GAN):
+    """Conditional GAN with projection discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
+
+    The logit of image x of class y is  w . f(x) + b + v_y . f(x), the form that the optimal
+    discriminator's log density ratio takes when p(y|x) is log-linear. In the paper the generator
+    is told the class by the gains and biases of its normalization.
+    """
+
+    needs_labels = True
+
+    def check(self) -> None:
+        """Refuses a discriminator without projection, and a generator without labels."""
+        found = conditioning(self.discriminator)
+        if found != "projection":
+            raise refuse(
+                "model=projection",
+                f"the discriminator's conditioning is {found}, and the game is named after "
+                "its projection",
+                "condition=projection, or model=cgan",
+            )
+        refuse_unconditional("projection", self, "generator", "condition=projection")
