@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -12,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.conf_dir import conf_dir
-from ganforge.config import SCHEMAS, did_you_mean, register_schemas
+from ganforge.config import did_you_mean, register_schemas, root_keys
 from ganforge.experiments.command import Command
 
 
@@ -108,7 +107,7 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
 
 def _root_names(verb: str) -> list[str]:
     groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
-    keys = [f.name for f in fields(SCHEMAS[verb])]
+    keys = root_keys(verb)
     return keys + sorted(groups - set(keys)) if verb == "train" else keys
 
 

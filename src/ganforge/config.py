@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError
 
 from ganforge.annotations import accepts, describe
+from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -63,6 +64,7 @@ class EvaluateSchema:
     batch_size: int = 256
     seed: int = 0
     split: str = "train"
+    labels: str = "balanced"
     out: str | None = None
     features: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
@@ -70,7 +72,7 @@ class EvaluateSchema:
 
 @dataclass
 class SampleSchema:
-    """Root keys of conf/sample.yaml."""
+    """Root keys of conf/sample.yaml, but for ``class``, which Python lets no field be called."""
 
     run: str = "latest"
     log_dir: str = "logs"
@@ -86,12 +88,23 @@ SCHEMAS: dict[str, type] = {
     "evaluate": EvaluateSchema,
     "sample": SampleSchema,
 }
+# Optional whole numbers that have a word of Python's own as their name.
+KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}
 
 
 def register_schemas() -> None:
     """Makes the schemas known to Hydra as ``train_schema`` and so on."""
     for verb, schema in SCHEMAS.items():
-        ConfigStore.instance().store(name=f"{verb}_schema", node=schema)
+        node = OmegaConf.structured(schema)
+        with open_dict(node):
+            for key in KEYWORDS.get(verb, []):
+                node[key] = IntegerNode(None)
+        ConfigStore.instance().store(name=f"{verb}_schema", node=node)
+
+
+def root_keys(verb: str) -> list[str]:
+    """Returns what may stand at the root of a verb's configuration."""
+    return [f.name for f in fields(SCHEMAS[verb])] + KEYWORDS.get(verb, [])
 
 
 def did_you_mean(name: str, legal: list[str]) -> str:
@@ -107,7 +120,7 @@ def check_root(cfg: DictConfig, verb: str) -> None:
     Raises:
         ConfigError: naming every unknown key.
     """
-    legal = [f.name for f in fields(SCHEMAS[verb])]
+    legal = root_keys(verb)
     unknown = [str(key) for key in cfg if key not in legal]
     if unknown:
         lines = [f"  {key}: {did_you_mean(key, legal)}" for key in unknown]
@@ -130,6 +143,44 @@ def check(cfg: DictConfig) -> None:
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
+    if "model" in cfg and "data" in cfg:
+        _check_labels(cfg)
+
+
+def _check_labels(cfg: DictConfig) -> None:
+    """Refuses labels for a game where the data have none, and scores of classes without classes."""
+    data, condition = cfg.data, cfg.condition
+    told = [condition.get(player, "none") for player in ("generator", "discriminator")]
+    needed = _attribute(cfg.model, "needs_labels") or (
+        condition.get("num_classes", 0) == 0 and told != ["none", "none"]
+    )
+    if needed and data.get("num_classes", 0) == 0:
+        name = str(cfg.model.get("_target_", "model")).rpartition(".")[2]
+        raise ConfigError(
+            f"{name} is told the labels of its images, and data={data.get('name')} has none "
+            f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options())}; of your "
+            "own: data=folder data.path=PATH data.num_classes=N, with a folder for each class"
+        )
+    for name, score in cfg.metrics.items():
+        if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
+            raise ConfigError(
+                f"metrics={name} compares with the classes asked for, and this model makes images "
+                "without classes. Leave it out of metrics=[...], or take model=cgan"
+            )
+
+
+def _attribute(node: DictConfig, name: str) -> bool:
+    from hydra.utils import get_object
+
+    return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
+
+
+def _labelled_options() -> list[str]:
+    """Returns the data options that say that they have labels."""
+    files = sorted((conf_dir() / "data").glob("*.yaml"))
+    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
+    classes = {name: node.get("num_classes", 0) for name, node in nodes.items()}
+    return [name for name, number in classes.items() if isinstance(number, int) and number > 0]
 
 
 def _raw(node: DictConfig | ListConfig, key: Any) -> Any:

@@ -26,12 +26,13 @@ class Game(LightningModule):
     """Counts; its images drift from noise to grey and are random in (seed, index) alone."""
 
     seed = 3
+    num_classes = 0
 
     def __init__(self):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.automatic_optimization = False
-        self.points, self.asked, self.draws = [], [], []
+        self.points, self.asked, self.draws, self.labels = [], [], [], []
 
     @property
     def iteration(self):
@@ -41,8 +42,9 @@ class Game(LightningModule):
     def images_seen(self):
         return 64 * self.iteration
 
-    def sample(self, n, seed=0, weights="ema", start=0):
+    def sample(self, n, seed=0, weights="ema", start=0, labels=None):
         self.asked.append((n, start, weights))
+        self.labels.append(labels)
         torch.randn(3)  # what must not be felt in training
         images = [
             torch.rand(1, 4, 4, generator=torch.Generator().manual_seed(start + i + seed % 1000))

@@ -17,14 +17,18 @@ from ganforge.errors import ConfigError
 class Toy(LightningModule):
     """A game whose images depend on the seed, the weights and the step."""
 
+    num_classes = 0
+
     def __init__(self, iteration: int = 0) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
         self.iteration = iteration
         self.asked: list[tuple[int, int, int, str]] = []
+        self.labels: list[torch.Tensor | None] = []
 
-    def sample(self, n, seed=0, weights="ema", start=0):
+    def sample(self, n, seed=0, weights="ema", start=0, labels=None):
         self.asked.append((self.iteration, n, seed, weights))
+        self.labels.append(labels)
         return made(self.iteration, n)
 
     def training_step(self, batch, batch_idx):
@@ -41,6 +45,8 @@ def made(step: int, n: int) -> torch.Tensor:
 
 
 class Data(LightningDataModule):
+    num_classes = 0
+
     def __init__(self, held: int = 100) -> None:
         super().__init__()
         self.held = held

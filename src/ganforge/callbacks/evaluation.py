@@ -9,8 +9,9 @@ from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import RealFeatures, Result, evaluate
+from ganforge.metrics.evaluate import RealFeatures, Result, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
+from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
 from ganforge.streams import mix
@@ -24,8 +25,9 @@ class Scored(Protocol):
     iteration: int
     images_seen: int
     seed: int
+    num_classes: int
 
-    def sample(self, n: int, seed: int, weights: str, start: int) -> Tensor:
+    def sample(self, n: int, seed: int, weights: str, start: int, labels: Tensor | None) -> Tensor:
         """Returns images start ... start + n - 1 of stream ``seed``, [n, C, H, W] in [-1, 1]."""
         ...
 
@@ -50,6 +52,7 @@ class Evaluation(Callback):
         at_end: evaluate after the last step too.
         weights: the generator's moving average "ema" or its "raw" weights.
         monitor: name of the score that decides what is best; None is the first of ``metrics``.
+        labels: the classes that a game with classes is asked for: "balanced" or as in the "data".
 
     Attributes:
         results: latest results by name, with protocol, step, images_seen and weights.
@@ -70,6 +73,7 @@ class Evaluation(Callback):
         at_end: bool = True,
         weights: Literal["ema", "raw"] = "ema",
         monitor: str | None = None,
+        labels: Distribution = "balanced",
     ) -> None:
         _check("every_n_steps", every_n_steps, 0)
         _check("n", n, 2)
@@ -77,6 +81,7 @@ class Evaluation(Callback):
         _check("batch_size", batch_size, 1)
         _check_choice("split", split, ["train", "test"])
         _check_choice("weights", weights, ["ema", "raw"])
+        check_distribution(labels)
         if monitor is not None:
             _check_choice("monitor", monitor, list(metrics))
         self.features = features
@@ -89,11 +94,13 @@ class Evaluation(Callback):
         self.at_end = at_end
         self.weights = weights
         self.monitor = monitor or next(iter(metrics), None)
+        self.labels = labels
         self.results: dict[str, dict[str, str | int | float]] = {}
         self.history: list[dict[str, int | float]] = []
         self.best: dict[str, str | int | float] = {}
         self.seconds_evaluating = 0.0
         self._reals: RealFeatures | None = None
+        self._asked: RequestedLabels | None = None
 
     @property
     def extractor(self) -> FeatureExtractor | None:
@@ -103,7 +110,9 @@ class Evaluation(Callback):
     @property
     def monitored(self) -> str | None:
         """Name of the score that decides what is best, as published; None without scores."""
-        return self.monitor + self._reals.extractor.suffix if self.monitor and self._reals else None
+        if self.monitor is None or self._reals is None:
+            return None
+        return self.metrics[self.monitor].published(self.monitor, self._reals.extractor)
 
     @property
     def higher_is_better(self) -> bool:
@@ -122,12 +131,22 @@ class Evaluation(Callback):
         self.prepare(data, trainer.strategy.root_device)
         if trainer.is_global_zero:
             trainer.strategy.barrier("features")
+        classes = cast(Scored, pl_module).num_classes
+        check_labels(self.metrics, classes)
+        self._asked = RequestedLabels(self.labels, classes, data, self.split)
 
     def prepare(self, data: ImageSource, device: torch.device) -> None:
         """Makes the extractor, so that missing weights are an error before a run has a folder."""
-        if self.metrics and self._reals is None:
-            extractor = self.features.build(data, device)
-            self._reals = RealFeatures(data, extractor) if extractor else None
+        if not self.metrics or self._reals is not None:
+            return
+        extractor = self.features.build(data, device)
+        if extractor is None:
+            return
+        ready = [name for name, one in self.metrics.items() if one.prepare(data, extractor, device)]
+        self.metrics = {name: self.metrics[name] for name in ready}
+        if self.monitor not in ready:
+            self.monitor = next(iter(ready), None)
+        self._reals = RealFeatures(data, extractor) if ready else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes up for an evaluation that an interrupted run had due at the step it resumes at."""
@@ -195,9 +214,11 @@ class Evaluation(Callback):
     ) -> dict[str, Result]:
         game = cast(Scored, pl_module)
         seed = mix(game.seed, STREAM)
+        asked = self._asked or RequestedLabels(self.labels)
 
         def sample(n: int, start: int) -> Tensor:
-            return game.sample(n, seed=seed, weights=self.weights, start=start)
+            classes = asked(n, start)
+            return game.sample(n, seed=seed, weights=self.weights, start=start, labels=classes)
 
         device = pl_module.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
@@ -214,6 +235,7 @@ class Evaluation(Callback):
                 split=self.split,
                 n_real=self.n_real,
                 reals=reals,
+                labels=asked,
             )
         # Different devices may round differently, and every process must choose the same best.
         shared: dict[str, Result] = trainer.strategy.broadcast(results)

@@ -15,8 +15,8 @@ PADDING = 2
 CELL = 64  # pixels that an image's longer side has at least, when it is shown
 
 
-def picture(images: Tensor) -> Image.Image:
-    """Lays images out in a grid, as square as may be, row by row.
+def picture(images: Tensor, columns: int | None = None) -> Image.Image:
+    """Lays images out in a grid, row by row.
 
     Small images are enlarged by a whole factor, so that every pixel stays what it is. Between and
     around the images run two pixels of black (transparent, where there is an alpha channel).
@@ -24,15 +24,34 @@ def picture(images: Tensor) -> Image.Image:
     Args:
         images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1]; C is 1 (grey), 2 (grey and
             alpha), 3 (RGB) or 4 (RGB and alpha).
+        columns: images in a row; None makes the grid as square as may be.
     """
     if images.dim() != 4 or len(images) == 0 or images.shape[1] not in MODES:
         raise ValueError(f"images must be [N, C, H, W] with C in 1 ... 4; got {[*images.shape]}")
     pixels = to_uint8(images.detach()).cpu()
     factor = max(1, math.ceil(CELL / max(pixels.shape[2:])))
     pixels = pixels.repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-    tiled = _tile(pixels, columns=math.ceil(math.sqrt(len(pixels)))).contiguous()
+    tiled = _tile(pixels, columns or math.ceil(math.sqrt(len(pixels)))).contiguous()
     array = tiled.squeeze(2).numpy() if tiled.shape[2] == 1 else tiled.numpy()
     return Image.fromarray(array)
+
+
+def by_class(images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, int]:
+    """Returns images sorted into one row for each class, and the number of columns.
+
+    Short rows are filled up with black (transparent, where there is an alpha channel).
+
+    Args:
+        images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1].
+        labels: [N]; images of a class that is not in 0 ... classes - 1 are left out.
+        classes: rows.
+    """
+    rows = [to_uint8(images)[labels == label] for label in range(classes)]
+    columns = max(1, max(len(row) for row in rows))
+    sorted_images = rows[0].new_zeros(classes, columns, *images.shape[1:])
+    for target, row in zip(sorted_images, rows, strict=True):
+        target[: len(row)] = row
+    return sorted_images.flatten(0, 1), columns
 
 
 def single(image: Tensor) -> Image.Image:

@@ -3,33 +3,46 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
 from ganforge.callbacks.film import film
-from ganforge.callbacks.grid import picture, save
+from ganforge.callbacks.grid import by_class, picture, save
 from ganforge.errors import ConfigError
 from ganforge.loggers.pictures import PictureLogger
 
 Weights = Literal["ema", "raw"]
+ROWS = 16  # classes that are shown, at most
+SEARCHED = 4096  # real images among which some of each class are looked for
 
 
 class Game(Protocol):
     """What this callback asks of the module."""
 
     iteration: int
+    num_classes: int
 
-    def sample(self, n: int, seed: int = 0, weights: Weights = "ema") -> Tensor:
-        """Returns images [n, C, H, W] in [-1, 1] that only depend on the seed and the weights."""
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Weights = "ema",
+        start: int = 0,
+        labels: Tensor | None = None,
+    ) -> Tensor:
+        """Returns images [n, C, H, W] in [-1, 1] of seed, weights and labels [n] alone."""
         ...
 
 
 class RealImages(Protocol):
     """What this callback asks of the data."""
 
+    num_classes: int
+
     def reals(self, n: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
-        """Returns uint8 images [n, C, H, W], always the same."""
+        """Returns uint8 images [n, C, H, W], always the same, and their labels [n]."""
         ...
 
     def size(self, split: str) -> int:
@@ -40,13 +53,15 @@ class RealImages(Protocol):
 class Samples(Callback):
     """Shows what the generator makes of the same latents as training goes on.
 
+    In a game with classes each has a row, the first 16 of them; so have labelled reals.
+
     Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
     the run folder, and hands every grid to the loggers that take pictures. Draws nothing from any
     random stream that training uses.
 
     Args:
         every_n_steps: generator updates between grids; the last step has one in any case.
-        count: images in a grid.
+        count: images in a grid, at most; but one of each class is shown.
         seed: of the latents.
         gif: whether to make the GIF when training ends.
         weights: "ema" for the averaged generator, "raw" for the live one.
@@ -80,7 +95,7 @@ class Samples(Callback):
         step = cast(Game, pl_module).iteration
         if trainer.is_global_zero:
             self._forget_after(trainer, step)
-            self._show_reals(trainer, step)
+            self._show_reals(trainer, cast(Game, pl_module), step)
         # asked of the step and not of the disk, so that all processes answer alike
         if self.include_start and step == 0:
             self._show(trainer, pl_module)
@@ -115,18 +130,37 @@ class Samples(Callback):
     def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
         game = cast(Game, pl_module)
         # on every process: a module may be sharded, and none may run ahead of the others
-        images = game.sample(self.count, seed=self.seed, weights=self.weights)
+        grid = self._grid(game)
         self._last_step = game.iteration
         if trainer.is_global_zero:
             path = _folder(trainer) / f"step_{game.iteration:07d}.png"
-            _publish(trainer, "samples", picture(images), path, game.iteration)
+            _publish(trainer, "samples", grid, path, game.iteration)
 
-    def _show_reals(self, trainer: Trainer, step: int) -> None:
+    def _grid(self, game: Game) -> Image.Image:
+        rows = min(game.num_classes, ROWS)
+        if rows == 0:
+            return picture(game.sample(self.count, seed=self.seed, weights=self.weights))
+        labels = torch.arange(self._columns(rows) * rows) % rows
+        images = game.sample(len(labels), seed=self.seed, weights=self.weights, labels=labels)
+        return picture(*by_class(images.cpu(), labels, rows))
+
+    def _columns(self, rows: int) -> int:
+        return max(1, self.count // rows)
+
+    def _show_reals(self, trainer: Trainer, game: Game, step: int) -> None:
         path = _folder(trainer) / "reals.png"
         data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
         if not path.exists():
-            images, _ = data.reals(min(self.count, data.size("train")))
-            _publish(trainer, "reals", picture(images), path, step)
+            rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
+            _publish(trainer, "reals", self._grid_of_reals(data, rows), path, step)
+
+    def _grid_of_reals(self, data: RealImages, rows: int) -> Image.Image:
+        images, labels = data.reals(min(SEARCHED if rows else self.count, data.size("train")))
+        if rows == 0 or labels is None:
+            return picture(images[: self.count])
+        first = torch.cat([torch.nonzero(labels == c)[: self._columns(rows)] for c in range(rows)])
+        kept = first.flatten()
+        return picture(*by_class(images[kept], labels[kept], rows))
 
     def _forget_after(self, trainer: Trainer, step: int) -> None:
         for path in _grids(trainer):

@@ -17,7 +17,8 @@ from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, load, load_data
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.metrics.evaluate import Result, evaluate
+from ganforge.metrics.evaluate import Result, check_labels, evaluate
+from ganforge.metrics.requested_labels import DISTRIBUTIONS, RequestedLabels
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
@@ -36,16 +37,28 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
+    check_labels(scores, model.num_classes)
     data = load_data(folder)
     extractor = build(cfg.features).build(data, device)
     if extractor is None:
         raise ConfigError("no features fit this data: features=inception features.weights=PATH")
+    scores = {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
+    labels = RequestedLabels(cfg.labels, model.num_classes, data, cfg.split)
 
     def sample(n: int, start: int) -> torch.Tensor:
-        return model.sample(n, seed=cfg.seed, weights=cfg.weights, start=start)
+        asked = labels(n, start)
+        return model.sample(n, cfg.seed, weights=cfg.weights, start=start, labels=asked)
 
     results = evaluate(
-        sample, data, extractor, scores, cfg.n, cfg.seed, cfg.batch_size, split=cfg.split
+        sample,
+        data,
+        extractor,
+        scores,
+        cfg.n,
+        cfg.seed,
+        cfg.batch_size,
+        split=cfg.split,
+        labels=labels,
     )
     where = {"step": model.iteration, "images_seen": model.images_seen, "weights": cfg.weights}
     metrics = {name: result.to_dict() | where for name, result in results.items()}
@@ -66,7 +79,8 @@ def _check_values(cfg: DictConfig) -> None:
     for name, least in (("n", 2), ("batch_size", 1)):
         if cfg[name] < least:
             raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
-    for name, legal in (("split", SPLITS), ("weights", ("ema", "raw"))):
+    choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}
+    for name, legal in choices.items():
         if cfg[name] not in legal:
             raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
 

@@ -49,6 +49,7 @@ class ClassifierFeatures(FeatureExtractor):
 
     name = "classifier"
     suffix = "_classifier"
+    names_labels = True
 
     def __init__(self, trained: Trained, channels: int, num_classes: int) -> None:
         super().__init__()

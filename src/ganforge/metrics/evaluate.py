@@ -9,10 +9,12 @@ from torch import Tensor
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError, DivergenceError
 from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
 
 Sample = Callable[[int, int], Tensor]
+Seen = dict[FeatureExtractor, Features]
 
 
 @dataclass
@@ -57,17 +59,33 @@ class RealFeatures:
     def __init__(self, data: ImageSource, extractor: FeatureExtractor) -> None:
         self.data = data
         self.extractor = extractor
-        self._kept: dict[tuple[str, int, int], Features] = {}
+        self._kept: dict[tuple[FeatureExtractor, str, int, int], Features] = {}
 
-    def get(self, split: str, start: int, stop: int, batch_size: int) -> Features:
-        """Returns the features of images start ... stop - 1 of ``split``."""
-        key = (split, start, stop)
+    def get(
+        self,
+        split: str,
+        start: int,
+        stop: int,
+        batch_size: int,
+        extractor: FeatureExtractor | None = None,
+    ) -> Features:
+        """Returns the features of images start ... stop - 1 of ``split``.
+
+        Args:
+            split: where the images are from.
+            start: place of the first one.
+            stop: place behind the last one.
+            batch_size: images looked at together.
+            extractor: what looks at them, where it isn't the one that all scores share.
+        """
+        look = extractor or self.extractor
+        key = (look, split, start, stop)
         if key not in self._kept:
 
             def images(n: int, first: int) -> Tensor:
                 return self.data.reals(n, split, first)[0]
 
-            seen = _look(images, self.extractor, start, stop, batch_size)
+            seen = _look(images, [look], start, stop, batch_size)[look]
             self._kept[key] = Features(*(values.cpu() for values in seen))
         return self._kept[key]
 
@@ -86,12 +104,13 @@ def evaluate(
     split: str = "train",
     n_real: int | None = None,
     reals: RealFeatures | None = None,
+    labels: RequestedLabels | None = None,
 ) -> dict[str, Result]:
     """Scores ``n`` generated images, each process a share of them.
 
     Args:
         sample: ``sample(count, start)`` returns images start ... start + count - 1 of a fixed
-            sequence, float [count, C, H, W] in [-1, 1].
+            sequence, float [count, C, H, W] in [-1, 1], of the classes that ``labels`` says.
         data: real images.
         extractor: what looks at the images.
         scores: by name; the extractor's suffix is appended to the results' names.
@@ -103,6 +122,7 @@ def evaluate(
         split: where the real images are from.
         n_real: real images; None takes ``n``, or all where there are fewer.
         reals: features of real images that were kept from an earlier call.
+        labels: the classes that images are asked for; None in a game without.
 
     Returns:
         Results by name, equal on all processes.
@@ -114,18 +134,44 @@ def evaluate(
     available = data.size(split)
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
-    fake = _generated(sample, extractor, *_share(n, rank, world), batch_size, world)
+    looks = [extractor] + [one.extractor for one in scores.values() if one.extractor is not None]
+    start, stop = _share(n, rank, world)
+    fakes = _generated(sample, list(dict.fromkeys(looks)), start, stop, batch_size, world)
     reals = reals or RealFeatures(data, extractor)
+    asked = (labels or RequestedLabels())(stop - start, start)
     results = {}
     for name, score in scores.items():
-        values: Tensor = getattr(fake, score.uses)
+        look = score.extractor or extractor
+        values: Tensor = getattr(fakes[look], score.uses)
         score.reset(values.shape[1], n_real, n, values.device)
         if score.needs_real:
-            real = reals.get(split, *_share(n_real, rank, world), batch_size)
+            share = _share(n_real, rank, world)
+            real = reals.get(split, *share, batch_size, score.extractor)
             score.update(getattr(real, score.uses), real=True)
-        score.update(values, real=False)
-        results[name + extractor.suffix] = _result(score, extractor, n_real, n, split, seed)
+        if score.needs_labels:
+            score.compare(values, _asked(name, asked))
+        else:
+            score.update(values, real=False)
+        result = _result(score, look, n_real, n, split, seed)
+        result.details |= labels.protocol() if labels else {}
+        results[score.published(name, extractor)] = result
     return results
+
+
+def check_labels(scores: dict[str, Score], num_classes: int) -> None:
+    """Refuses scores that look at the classes asked for, in a game without classes."""
+    for name, score in scores.items():
+        if score.needs_labels and num_classes == 0:
+            _asked(name, None)
+
+
+def _asked(name: str, labels: Tensor | None) -> Tensor:
+    if labels is None:
+        raise ConfigError(
+            f"metrics={name} compares with the classes asked for, and this model makes images "
+            "without classes. Leave it out of metrics=[...], or take model=cgan"
+        )
+    return labels
 
 
 def _result(
@@ -161,17 +207,23 @@ def _share(n: int, rank: int, world: int) -> tuple[int, int]:
 
 
 def _generated(
-    sample: Sample, extractor: FeatureExtractor, start: int, stop: int, batch_size: int, world: int
-) -> Features:
-    faulty = torch.zeros((), dtype=torch.int64, device=extractor.device)
+    sample: Sample,
+    extractors: list[FeatureExtractor],
+    start: int,
+    stop: int,
+    batch_size: int,
+    world: int,
+) -> Seen:
+    device = extractors[0].device
+    faulty = torch.zeros((), dtype=torch.int64, device=device)
 
     def images(n: int, first: int) -> Tensor:
-        made = sample(n, first).to(extractor.device)
+        made = sample(n, first).to(device)
         finite = made.isfinite().flatten(1).all(1)
         faulty.add_((~finite).sum())
-        return to_uint8(made.float().nan_to_num())
+        return made.float().nan_to_num()
 
-    seen = _look(images, extractor, start, stop, batch_size)
+    seen = _look(images, extractors, start, stop, batch_size)
     # Counted to the end, then over all processes: one that stopped alone would hang the rest.
     if world > 1 and torch.distributed.is_initialized():
         torch.distributed.all_reduce(faulty)
@@ -184,13 +236,19 @@ def _generated(
 
 
 def _look(
-    images: Sample, extractor: FeatureExtractor, start: int, stop: int, batch_size: int
-) -> Features:
-    seen = []
-    with torch.autocast(extractor.device.type, enabled=False):
+    images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
+) -> Seen:
+    """Looks at images start ... stop - 1 through every extractor, having made them once."""
+    seen: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
+    with torch.autocast(extractors[0].device.type, enabled=False):
         for first in range(start, stop, batch_size):
             batch = images(min(batch_size, stop - first), first)
-            seen.append(extractor(batch.to(extractor.device)))
-    return Features(
-        torch.cat([one.features for one in seen]), torch.cat([one.logits for one in seen])
-    )
+            for extractor, parts in seen.items():
+                shown = batch if extractor.takes_floats else to_uint8(batch)
+                parts.append(extractor(shown.to(extractor.device)))
+    return {
+        extractor: Features(
+            torch.cat([one.features for one in parts]), torch.cat([one.logits for one in parts])
+        )
+        for extractor, parts in seen.items()
+    }

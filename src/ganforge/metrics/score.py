@@ -9,6 +9,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
+from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.source import ImageSource
+
 
 class ScoreValue(NamedTuple):
     """A score.
@@ -30,14 +33,34 @@ class Score:
     Attributes:
         uses: which of an extractor's outputs it looks at.
         needs_real: whether generated images are compared with real ones.
+        needs_labels: whether the classes asked for are looked at: images of a game with classes.
         higher_is_better: which way is up.
+        suffixed: whether its published name tells which features it is of.
+        extractor: what it looks through in place of the run's extractor; None for that one.
     """
 
     uses: Literal["features", "logits"] = "features"
     needs_real: bool = True
+    needs_labels: bool = False
     higher_is_better: bool = False
+    suffixed: bool = True
+    extractor: FeatureExtractor | None = None
 
     metric: Metric
+
+    def published(self, name: str, shared: FeatureExtractor) -> str:
+        """Returns the name that results go by, where the run looks through ``shared``."""
+        return name + shared.suffix if self.suffixed else name
+
+    def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
+        """Makes ready before the first evaluation; returns whether it can judge these data.
+
+        Args:
+            data: real images.
+            shared: what the run's scores look through.
+            device: where images are looked at.
+        """
+        return True
 
     def reset(self, width: int, n_real: int, n_fake: int, device: torch.device) -> None:
         """Starts an evaluation of ``n_fake`` images against ``n_real``, over all processes.
@@ -59,6 +82,13 @@ class Score:
         To be called once for each: several calls would be gathered in another order.
         """
         self.metric.update(values.to(self.device).double(), real)
+
+    def compare(self, values: Tensor, labels: Tensor) -> None:
+        """Takes this process's rows [n, width] of all generated images, and the classes asked for.
+
+        In place of :meth:`update`, where ``needs_labels`` is set.
+        """
+        raise NotImplementedError
 
     def compute(self, seed: int) -> ScoreValue:
         """Returns the score, the same on all processes.

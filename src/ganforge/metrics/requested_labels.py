@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.source import ImageSource
+
+Distribution = Literal["balanced", "data"]
+DISTRIBUTIONS = ("balanced", "data")
+BLOCK = 1024
+
+
+class RequestedLabels:
+    """The classes that generated images are asked for when they are scored.
+
+    The class of image i is a function of i alone, so that processes may share the work.
+
+    Args:
+        distribution: "balanced" takes all classes in turn, i modulo their number; "data" takes the
+            label of the i-th real image in the fixed shuffled order, over and over.
+        num_classes: classes of the game, 0 for none.
+        data: whose labels are taken.
+        split: of the data.
+    """
+
+    def __init__(
+        self,
+        distribution: Distribution = "balanced",
+        num_classes: int = 0,
+        data: ImageSource | None = None,
+        split: str = "train",
+    ) -> None:
+        check_distribution(distribution)
+        self.distribution = distribution
+        self.num_classes = num_classes
+        self._kept: Tensor | None = None
+        if distribution == "data" and num_classes > 0:
+            if data is None or data.num_classes != num_classes:
+                found = 0 if data is None else data.num_classes
+                raise ConfigError(
+                    f"labels=data: the data have {found} classes and the model {num_classes}. "
+                    "Take labels=balanced"
+                )
+            self._kept = _labels_of(data, split)
+
+    def __call__(self, n: int, start: int) -> Tensor | None:
+        """Returns the classes of images start ... start + n - 1, int64 [n]; None without any."""
+        if self.num_classes == 0:
+            return None
+        index = torch.arange(start, start + n)
+        return (
+            index % self.num_classes if self._kept is None else self._kept[index % len(self._kept)]
+        )
+
+    def protocol(self) -> dict[str, str | int | float]:
+        """Returns how classes are dealt out, where there are any."""
+        return {"labels": self.distribution} if self.num_classes > 0 else {}
+
+
+def check_distribution(distribution: str) -> None:
+    """Refuses a distribution that is not one of those known."""
+    if distribution not in DISTRIBUTIONS:
+        raise ConfigError(f"labels must be one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
+
+
+def _labels_of(data: ImageSource, split: str) -> Tensor:
+    labels = []
+    for start in range(0, data.size(split), BLOCK):
+        found = data.reals(BLOCK, split, start)[1]
+        if found is None:
+            raise ConfigError(f"labels=data: data {data.name!r} have no labels")
+        labels.append(found)
+    return torch.cat(labels)
