@@ -74,6 +74,11 @@ class AugmentationPipeline(Augmentation):
         if not (self.blit or self.geometry):
             return images
         size = (images.shape[2], images.shape[3])
+        if min(size) < 2:
+            raise ConfigError(
+                f"{type(self).__name__}: there is nothing to move in images of "
+                f"{size[0]} x {size[1]} pixels. Way out: augment=none"
+            )
         movements = [blit(noise, self.p, *size)] if self.blit else []
         movements += [deform(noise, self.p, *size)] if self.geometry else []
         origins = compose(*movements)

@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+from ganforge.streams import Noise
+
+
+class LatentConsistency(Regularizer):
+    """E[(D(G(z)) - D(G(z + e)))^2]: neighbours in the latent space are judged alike.
+
+    The discriminator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The
+    generator's side is :class:`~ganforge.regularizers.latent_diversity.LatentDiversity`.
+
+    Args:
+        weight: the paper's lambda_dis.
+        every: apply at every n-th update of the discriminator, n times as strongly.
+        sigma: standard deviation of the step in the latent space, above 0.
+    """
+
+    def __init__(self, weight: float = 5.0, every: int = 1, sigma: float = 0.03) -> None:
+        super().__init__(weight, every)
+        check_sigma("LatentConsistency", sigma)
+        self.sigma = sigma
+
+    def term(self, turn: Turn) -> Tensor:
+        """Returns the mean squared difference of logits, a scalar."""
+        with torch.no_grad():
+            neighbours = turn.generate(step(turn.latents, turn.noise, self.sigma))
+        return (turn.fake_logits - turn.critic(turn.augment(neighbours))).square().mean()
+
+
+def step(latents: Tensor, noise: Noise, sigma: float) -> Tensor:
+    """Returns z + e for latents z [B, latent_dim], e ~ N(0, sigma^2 I)."""
+    return latents + sigma * noise.normal(*latents.shape[1:]).to(latents)
+
+
+def check_sigma(owner: str, sigma: float) -> None:
+    """Raises ConfigError where ``sigma`` is no step."""
+    if not sigma > 0:
+        raise ConfigError(f"{owner}: sigma must be above 0, got {sigma}")

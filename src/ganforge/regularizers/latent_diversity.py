@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from ganforge.regularizers.latent_consistency import check_sigma, step
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+
+
+class LatentDiversity(Regularizer):
+    """-E[(G(z) - G(z + e))^2]: neighbours in the latent space become different images.
+
+    The generator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The square
+    is averaged over the values of an image, so that ``weight`` holds for any size. The
+    discriminator's side is :class:`~ganforge.regularizers.latent_consistency.LatentConsistency`.
+
+    Args:
+        weight: the paper's lambda_gen.
+        every: apply at every n-th update of the generator, n times as strongly.
+        sigma: standard deviation of the step in the latent space, above 0.
+    """
+
+    player = "generator"
+
+    def __init__(self, weight: float = 0.5, every: int = 1, sigma: float = 0.03) -> None:
+        super().__init__(weight, every)
+        check_sigma("LatentDiversity", sigma)
+        self.sigma = sigma
+
+    def term(self, turn: Turn) -> Tensor:
+        """Returns minus the mean squared difference of images, a scalar at most 0."""
+        neighbours = turn.generate(step(turn.latents, turn.noise, self.sigma))
+        return -(turn.fake_images - neighbours).square().mean()
