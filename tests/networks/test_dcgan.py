@@ -168,3 +168,48 @@ def test_refuses_arguments(kind, wrong):
 def test_refuses_latent_dim():
     with pytest.raises(ConfigError, match="latent_dim must be at least 1"):
         DCGANGenerator(32, 3, latent_dim=0)
+
+
+@pytest.mark.parametrize("size", [16, 32, 128])
+def test_attention(size):
+    """32, or half the image: there each player has one layer, of that resolution's channels."""
+    generator = DCGANGenerator(size, 1, 4, width=4, attention="auto")
+    discriminator = DCGANDiscriminator(size, 1, width=4, attention="auto")
+    side, channels = min(size // 2, 32), 4 * max(1, size // 64)
+    for network in (generator, discriminator):
+        (layer,) = network.attention.values()
+        assert layer.f.in_channels == channels
+        layer.register_forward_hook(lambda _, x, y: seen.append(y.shape[1:]))
+    seen: list[torch.Size] = []
+    discriminator(generator(torch.randn(2, 4)))
+    assert seen == [(channels, side, side)] * 2
+
+
+def test_attention_starts_as_nothing_and_learns():
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(16, 1, width=8, attention=[4, 8])
+    images, plain = torch.randn(4, 1, 16, 16), DCGANDiscriminator(16, 1, width=8)
+    plain.load_state_dict(discriminator.state_dict(), strict=False)
+    assert torch.equal(discriminator(images), plain(images))
+    discriminator(images).square().mean().backward()
+    assert all(layer.gamma.grad.abs() > 0 for layer in discriminator.attention.values())
+
+
+def test_the_minibatchs_deviation_is_shown_to_the_head():
+    torch.manual_seed(0)
+    discriminator = DCGANDiscriminator(16, 1, width=4, norm="none", minibatch_stddev=2)
+    assert discriminator.head.feature_dim == (8 + 1) * 16
+    image = torch.randn(1, 1, 16, 16)
+    features = discriminator.features(torch.cat([image, image])).view(2, 9, 4, 4)
+    torch.testing.assert_close(features[:, 8], torch.full((2, 4, 4), 1e-4))
+    features = discriminator.features(torch.cat([image, -image])).view(2, 9, 4, 4)
+    expected = features[:, :8].std(0, correction=0).mean()
+    torch.testing.assert_close(features[:, 8], expected.expand(2, 4, 4), rtol=1e-4, atol=1e-5)
+
+
+def test_refuses_attention_and_groups():
+    for kind in (DCGANGenerator, DCGANDiscriminator):
+        with pytest.raises(ConfigError, match=r"out of 4, 8, 16; got \[32\]"):
+            kind(32, 3, width=2, attention=[32])
+    with pytest.raises(ConfigError, match="DCGANDiscriminator: minibatch_stddev must be 0"):
+        DCGANDiscriminator(32, 3, width=2, minibatch_stddev=1)

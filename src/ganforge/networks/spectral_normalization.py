@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from ganforge.networks.conditional_normalization import steering_layers
 
@@ -19,3 +20,15 @@ def normalize_spectrum(network: nn.Module) -> None:
             module not in steering
         ):
             spectral_norm(module)
+
+
+def unnormalized_weights(network: nn.Module) -> list[str]:
+    """Returns the names of the layers that :func:`normalize_spectrum` would still change."""
+    steering = steering_layers(network)
+    return [
+        name
+        for name, module in network.named_modules()
+        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding))
+        and module not in steering
+        and not is_parametrized(module, "weight")
+    ]

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from ganforge.models.gan import refuse
+from ganforge.models.sngan import SNGAN, require_spectral_norm
+from ganforge.networks.attention import SelfAttention
+
+
+class SAGAN(SNGAN):
+    """Self-attention GAN (Zhang et al. 2019, arXiv:1805.08318).
+
+    SNGAN's game with self-attention in both players and spectral normalization in the generator
+    too. The discriminator learns quicker than the generator (two time scales), so one critic step
+    is enough.
+    """
+
+    def check(self) -> None:
+        """Refuses players without self-attention, or with weights that are not normalized."""
+        super().check()
+        require_spectral_norm("model=sagan", "generator", self.generator)
+        for player in ("generator", "discriminator"):
+            layers = getattr(self, player).modules()
+            if not any(isinstance(layer, SelfAttention) for layer in layers):
+                raise refuse(
+                    "model=sagan",
+                    f"the {player} has no self-attention",
+                    f"network.{player}.attention=auto, or model=sngan",
+                )

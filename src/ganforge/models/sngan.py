@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ganforge.models.gan import GAN, refuse
+from ganforge.networks.spectral_normalization import unnormalized_weights
+
+
+class SNGAN(GAN):
+    """Spectrally normalized GAN (Miyato et al. 2018, arXiv:1802.05957).
+
+    Every weight of the discriminator is divided by its largest singular value, which bounds how
+    steep the discriminator is. The loss is the hinge; with labels, the players are those of Miyato
+    & Koyama 2018 (arXiv:1802.05637).
+    """
+
+    def check(self) -> None:
+        """Refuses a discriminator that is not bounded by its spectra alone."""
+        model = f"model={type(self).__name__.lower()}"
+        require_spectral_norm(model, "discriminator", self.discriminator)
+        for name, module in self.discriminator.named_modules():
+            if isinstance(module, _BatchNorm):
+                raise refuse(
+                    model,
+                    f"the discriminator has {type(module).__name__} ({name}), which divides by a "
+                    "standard deviation and so undoes the bound of spectral normalization",
+                    "network.discriminator.norm=none",
+                )
+
+
+def require_spectral_norm(model: str, player: str, network: nn.Module) -> None:
+    """Refuses a player with a weight whose spectrum is not normalized."""
+    plain = unnormalized_weights(network)
+    if plain:
+        raise refuse(
+            model,
+            f"the {player} has weights without spectral normalization ({plain[0]}"
+            + (f" and {len(plain) - 1} more)" if plain[1:] else ")"),
+            f"network.{player}.spectral_norm=true, where the network has it",
+        )
