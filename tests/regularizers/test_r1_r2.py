@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -9,6 +11,7 @@ from ganforge.regularizers.r2 import R2
 from ganforge.streams import Noise
 from tests.regularizers.critics import SHAPES, LinearCritic, batch, quadratic
 
+QUARTER = (1 - math.sqrt(0.5)) / 2  # of half a cosine, at a quarter of the way
 both = pytest.mark.parametrize("kind", [R1, R2])
 
 
@@ -38,8 +41,31 @@ def test_lazy_updates(kind):
 
 
 @both
+def test_the_weight_stays_by_default(kind):
+    assert {kind(3.0).weight_at(images) for images in (0, 10**6, 10**9)} == {3.0}
+
+
+@both
+def test_the_weight_follows_half_a_cosine_over_images(kind):
+    """R3GAN's for CIFAR-10: 0.05 to 0.005 over 20 million images."""
+    term = kind(0.05, final_weight=0.005, decay_images=20_000_000)
+    found = [term.weight_at(images) for images in (0, 5 * 10**6, 10**7, 2 * 10**7, 10**9)]
+    assert found == pytest.approx([0.05, 0.05 - 0.045 * QUARTER, 0.0275, 0.005, 0.005])
+
+
+@both
+def test_a_penalty_may_fade_away_or_in(kind):
+    assert kind(2.0, final_weight=0.0, decay_images=4).weight_at(4) == 0
+    assert kind(0.0, final_weight=2.0, decay_images=4).weight_at(2) == pytest.approx(1)
+
+
+@both
 def test_refusals(kind):
     with pytest.raises(ConfigError, match="weight"):
         kind(weight=-1.0)
     with pytest.raises(ConfigError, match="every"):
         kind(every=0)
+    with pytest.raises(ConfigError, match=f"{kind.__name__}: final_weight must be at least 0"):
+        kind(final_weight=-1.0)
+    with pytest.raises(ConfigError, match=f"{kind.__name__}: decay_images must be at least 1"):
+        kind(decay_images=0)

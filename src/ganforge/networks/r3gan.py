@@ -13,6 +13,8 @@ from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, Resi
 from ganforge.networks.resampling import Downsample, Upsample
 from ganforge.networks.shapes import check_positive, check_power_of_two
 
+FULL_WIDTHS = [4, 8, 16, 32, 64, 128, 256]
+
 
 def stage_widths(image_size: int, width: int, full_width: int) -> list[int]:
     """Returns the channels at 4x4, 8x8, ... up to ``image_size``.
@@ -182,7 +184,9 @@ def _check(
     group_size: int,
 ) -> None:
     check_power_of_two(name, image_size, 16, 256)
-    check_power_of_two(f"{name}: full_width as an", full_width, 4, 256)
+    if full_width not in FULL_WIDTHS:
+        legal = ", ".join(map(str, FULL_WIDTHS))
+        raise ConfigError(f"{name}: full_width must be one of {legal}; got {full_width}")
     sizes = {"width": width, "blocks": blocks, "expansion": expansion, "group_size": group_size}
     for argument, value in sizes.items():
         check_positive(name, argument, value)

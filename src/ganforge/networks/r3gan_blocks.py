@@ -71,7 +71,8 @@ class GenerativeBasis(nn.Module):
 
     def __init__(self, input_dim: int, channels: int) -> None:
         super().__init__()
-        self.maps = nn.Parameter(torch.randn(channels, 4, 4))
+        self.maps = nn.Parameter(torch.empty(channels, 4, 4))
+        nn.init.normal_(self.maps)
         self.amounts = scaled(nn.Linear(input_dim, channels, bias=False))
 
     def forward(self, latents: Tensor) -> Tensor:

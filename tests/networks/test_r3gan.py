@@ -1,0 +1,237 @@
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator, stage_widths
+from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, ResidualBlock
+from tests.networks.counting import count
+
+CLASSES = 3
+BESIDE = {"num_classes": CLASSES, "conditioning": "concatenation"}
+PROJECTED = {"num_classes": CLASSES, "conditioning": "projection"}
+
+
+def generator(**options):
+    torch.manual_seed(0)
+    small = {"image_size": 16, "channels": 2, "latent_dim": 5, "width": 8, "embedding_dim": 4}
+    return R3GANGenerator(**small | options)
+
+
+def discriminator(**options):
+    torch.manual_seed(0)
+    return R3GANDiscriminator(**{"image_size": 16, "channels": 2, "width": 8} | options)
+
+
+def blocks(network):
+    return [layer for layer in network.modules() if isinstance(layer, ResidualBlock)]
+
+
+def awaken(network):
+    """Gives the blocks' last convolutions weights, which start at 0."""
+    for block in blocks(network):
+        nn.init.normal_(block.narrow.weight, 0.0, 0.1)
+    return network
+
+
+# ---------------------------------------------------------------------- parameters
+
+
+def test_parameters_of_the_paper():
+    """Table 2, Config E, FFHQ at 256: 23.058 and 23.010 million."""
+    made, judged = count(R3GANGenerator, 256, 3), count(R3GANDiscriminator, 256, 3)
+    assert (made, judged) == (23_057_952, 23_009_568)
+    assert (round(made, -3), round(judged, -3)) == (23_058_000, 23_010_000)
+
+
+def test_parameters_at_cifar_by_hand():
+    """Four stages of two blocks, all of width 768, 1536 within, in 96 groups of 16.
+
+    A block has 2 * 768*1536 + 1536*16*9 weights and 2 * 1536 biases. G besides: a basis of 768*16
+    and (64 + 64)*768, an embedding of 10*64, 3*768 to the image. D: 3*768 from the image, 768*16,
+    768*768 before the embedding's 10*768.
+    """
+    all_blocks = 8 * (2 * 768 * 1536 + 1536 * 16 * 9 + 2 * 1536)
+    made = all_blocks + 768 * 16 + 128 * 768 + 10 * 64 + 3 * 768
+    judged = all_blocks + 3 * 768 + 768 * 16 + 768 * 768 + 10 * 768
+    assert (made, judged) == (20_781_952, 21_280_512)
+    options = {"num_classes": 10}
+    assert count(R3GANGenerator, 32, 3, conditioning="concatenation", **options) == made
+    assert count(R3GANDiscriminator, 32, 3, conditioning="projection", **options) == judged
+
+
+def test_widths_halve_beyond_the_full_ones():
+    assert stage_widths(256, 768, 32) == [768, 768, 768, 768, 384, 192, 96]
+    assert stage_widths(32, 768, 32) == [768] * 4
+    assert stage_widths(64, 1536, 64) == [1536] * 5
+    assert stage_widths(256, 2, 32) == [2, 2, 2, 2, 1, 1, 1]
+
+
+def test_the_published_cardinality():
+    block = ResidualBlock(768, expansion=2, group_size=16, depth=1)
+    assert block.mix.groups == 96
+
+
+# ---------------------------------------------------------------------- shapes, learning
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
+def test_shapes(size):
+    made = generator(image_size=size, width=4, **BESIDE)
+    judge = discriminator(image_size=size, width=4, packing=2)
+    images = made(torch.randn(2, 5), torch.tensor([0, 2]))
+    assert images.shape == (2, 2, size, size)
+    assert judge(torch.cat([images, images], 1)).shape == (2,)
+
+
+@pytest.mark.parametrize(
+    ("for_generator", "for_discriminator"), [({}, {}), (BESIDE, PROJECTED), (BESIDE, BESIDE)]
+)
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_every_weight_learns(for_generator, for_discriminator, layout):
+    """Under bfloat16 autocast, in both memory layouts, the zeros among them first."""
+    made, judge = generator(**for_generator), discriminator(**for_discriminator)
+    players = nn.ModuleList([made, judge]).to(memory_format=layout)
+    for start in (lambda: None, lambda: awaken(players)):
+        start()
+        players.zero_grad()
+        y = torch.tensor([0, 1, 2, 0]) if for_generator else None
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = judge(made(torch.randn(4, 5), y), y)
+        logits.float().square().mean().backward()
+        for name, parameter in players.named_parameters():
+            assert parameter.grad.isfinite().all(), name
+            if "narrow" in name:
+                assert parameter.grad.abs().sum() > 0, name
+    for name, parameter in players.named_parameters():
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_penalties_reach_every_weight():
+    """R1 differentiates D twice; biases that only shift where LeakyReLU bends get no gradient."""
+    judge = awaken(discriminator())
+    images = torch.randn(3, 2, 16, 16, requires_grad=True)
+    (gradient,) = torch.autograd.grad(judge(images).sum(), images, create_graph=True)
+    gradient.square().sum().backward()
+    for name, parameter in judge.named_parameters():
+        if not name.endswith("bias"):
+            assert parameter.grad.abs().sum() > 0, name
+
+
+def test_images_are_judged_alone():
+    judge = awaken(discriminator())
+    images = torch.randn(4, 2, 16, 16)
+    torch.testing.assert_close(judge(images)[:1], judge(images[:1]))
+
+
+def test_layouts_agree():
+    plain = awaken(discriminator())
+    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
+    images = torch.randn(4, 2, 16, 16)
+    logits = last(images.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(plain(images), logits)
+
+
+# ---------------------------------------------------------------------- initialization
+
+
+def test_blocks_start_as_the_identity():
+    features = torch.randn(2, 8, 4, 4)
+    block = ResidualBlock(8, expansion=2, group_size=4, depth=6)
+    assert torch.equal(block(features), features)
+
+
+def test_weights_are_scaled_by_fan_in_and_depth():
+    """sqrt(2 / 1.04) L^(-1/4) / sqrt(fan in): at L = 16 half of He et al."""
+    torch.manual_seed(0)
+    block = ResidualBlock(64, expansion=2, group_size=16, depth=16)
+    gain = math.sqrt(2 / 1.04) / 2
+    assert block.widen.weight.std().item() == pytest.approx(gain / 8, rel=0.05)
+    assert block.mix.weight.std().item() == pytest.approx(gain / 12, rel=0.05)
+    assert block.widen.bias.abs().sum() == block.mix.bias.abs().sum() == 0
+    assert block.narrow.bias is None
+
+
+@pytest.mark.parametrize("depth", [1, 16])
+def test_depth_keeps_the_variance(depth):
+    """L blocks that add sqrt(1 / L) of the input's spread each: of all together that of one.
+
+    Two convolutions of L^(-1/4) make L^(-1/2); the third is given the gain 1 here.
+    """
+    torch.manual_seed(0)
+    block = ResidualBlock(128, 2, 256, depth)
+    nn.init.normal_(block.narrow.weight, 0.0, 1 / 16)
+    features = torch.randn(8, 128, 16, 16)
+    added = (block(features) - features)[..., 2:-2, 2:-2].var().item()
+    once = added * depth
+    # 2 / 1.04 of the first convolution, and LeakyReLU keeps half of that times 1.04, twice.
+    assert once == pytest.approx(1, rel=0.2)
+
+
+def test_the_basis_is_weighted_maps():
+    basis = GenerativeBasis(5, 3)
+    z = torch.randn(2, 5)
+    amounts = z @ basis.amounts.weight.T
+    expected = torch.stack([amounts[i, :, None, None] * basis.maps for i in range(2)])
+    torch.testing.assert_close(basis(z), expected)
+
+
+# ---------------------------------------------------------------------- labels, images, refusals
+
+
+def test_projection_head():
+    """With L = I and embeddings 1, 2, 3 the logit is y + 1 times the sum of features."""
+    head = ProjectionHead(4, CLASSES, projection=True)
+    nn.init.eye_(head.logit.weight)
+    head.embedding.weight.data = torch.arange(1.0, 4.0)[:, None].expand(3, 4).clone()
+    features = torch.randn(3, 4)
+    expected = features.sum(1) * torch.tensor([3.0, 1.0, 2.0])
+    torch.testing.assert_close(head(features, torch.tensor([2, 0, 1])), expected)
+    with pytest.raises(ConfigError, match="needs the labels"):
+        head(features)
+
+
+def test_labels_stand_beside_the_latent():
+    network = generator(**BESIDE)
+    z, y = torch.randn(2, 5), torch.tensor([2, 0])
+    inputs = network.inputs(z, y)
+    assert torch.equal(inputs, torch.cat([z, network.embedding.weight[y]], 1))
+    with pytest.raises(ConfigError, match="needs the labels"):
+        network(z)
+
+
+def test_images_are_cut_off_in_evaluation_alone():
+    network = generator()
+    network.to_image.weight.data *= 10
+    z = torch.randn(8, 5)
+    free = network(z)
+    assert free.abs().max() > 1
+    assert torch.equal(network.eval()(z), free.clamp(-1, 1))
+
+
+def test_there_is_no_norm_to_steer():
+    with pytest.raises(ConfigError, match="condition=embedding"):
+        generator(num_classes=CLASSES, conditioning="normalization")
+
+
+@pytest.mark.parametrize("make", [generator, discriminator])
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"image_size": 48}, "image_size must be one of 16, 32, 64, 128, 256; got 48"),
+        ({"full_width": 33}, "full_width must be one of 4, 8, 16, 32, 64, 128, 256; got 33"),
+        ({"width": 0}, "width must be at least 1"),
+        ({"blocks": 0}, "blocks must be at least 1"),
+        ({"expansion": 0}, "expansion must be at least 1"),
+        ({"group_size": 0}, "group_size must be at least 1"),
+        ({"group_size": 3}, "group_size must divide the 16 channels"),
+    ],
+)
+def test_refuses_arguments(make, wrong, message):
+    with pytest.raises(ConfigError, match=message):
+        make(**wrong)
