@@ -10,6 +10,7 @@ from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.inception import InceptionFactory
 from ganforge.metrics.points import PointFeatures, mixture_of
 from ganforge.metrics.source import ImageSource
+from ganforge.metrics.stacked import StackedFactory, single_of
 
 log = logging.getLogger("ganforge")
 
@@ -17,7 +18,7 @@ log = logging.getLogger("ganforge")
 class AutoFactory:
     """Inception for RGB data where its weights can be had, else a classifier of the labels.
 
-    Points of the plane are looked at as they are.
+    Points of the plane are looked at as they are, stacked digits channel by channel.
     Unlabelled data that is not RGB takes Inception where its weights are on this machine. Where
     neither can be had, runs go on without scores.
 
@@ -32,12 +33,15 @@ class AutoFactory:
     ) -> None:
         self.inception = InceptionFactory(weights)
         self.classifier = ClassifierFactory(cache, max_images)
+        self.stacked = StackedFactory(cache, max_images)
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
         """Returns the extractor that fits ``data``, None where there is none."""
         mixture = mixture_of(data)
         if mixture is not None:
             return PointFeatures(mixture).to(device)
+        if single_of(data) is not None:
+            return self.stacked.build(data, device)
         if self._inception_fits(data):
             return self.inception.build(data, device)
         if data.num_classes > 1:
