@@ -49,3 +49,11 @@ def test_refusals(arguments):
 def test_one_image_has_a_deviation():
     penalty = DRAGAN().penalty(quadratic, torch.ones(1, 1), torch.ones(1, 1), Noise(0, 1))
     assert penalty.item() == 0
+
+
+def test_packs_take_the_draws_of_their_first_images():
+    packs = batch((6, 4, 4), 0, rows=4)
+    deviation = 0.5 * packs.std(correction=0)
+    around = packs + deviation * Noise(5, 8).normal(6, 4, 4)[::2]
+    expected = (around.flatten(1).norm(dim=1) - 1).square().mean()
+    torch.testing.assert_close(DRAGAN().penalty(quadratic, packs, packs, Noise(5, 8)), expected)

@@ -66,6 +66,18 @@ def test_processes_take_their_shares_of_one_draw():
     torch.testing.assert_close(whole, sum(shares) / 2)
 
 
+def test_packs_take_the_draws_of_their_first_images_in_parts_too():
+    real, fake = batch((6, 4, 4), 0, rows=4), batch((6, 4, 4), 1, rows=4)
+    alpha = Noise(5, 8).uniform(1, 1, 1)[::2]
+    between = alpha * real + (1 - alpha) * fake
+    expected = (between.flatten(1).norm(dim=1) - 1).square().mean()
+    penalty = GradientPenalty().penalty
+    torch.testing.assert_close(penalty(quadratic, real, fake, Noise(5, 8)), expected)
+    pieces = zip(real.chunk(2), fake.chunk(2), Noise(5, 8).split(2), strict=True)
+    parts = [penalty(quadratic, *piece) for piece in pieces]
+    torch.testing.assert_close(sum(parts) / 2, expected)
+
+
 @pytest.mark.parametrize("layer", [nn.BatchNorm1d(4), nn.BatchNorm2d(4), nn.SyncBatchNorm(4)])
 def test_refuses_batch_norm_and_says_what_to_do(layer):
     network = nn.Sequential(nn.Linear(2, 4), nn.Sequential(layer))

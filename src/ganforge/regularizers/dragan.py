@@ -42,6 +42,7 @@ class DRAGAN(Regularizer):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns E[(|grad D(x + delta)| - target)^2], a scalar, for data [B, ...] of any shape."""
         deviation = self.scale * real.std(correction=0)
-        delta = noise.normal(*real.shape[1:]).to(real)
+        packing = noise.rows // len(real)  # there is a row for each image, packed or not
+        delta = noise.normal(*real.shape[1:])[::packing].to(real)
         perturbed = torch.addcmul(real, delta, deviation)
         return (norm(input_gradient(critic, perturbed)) - self.target).square().mean()

@@ -34,7 +34,8 @@ class GradientPenalty(Regularizer):
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns E[(|grad D(y)| - target)^2], a scalar, for data [B, ...] of any shape."""
-        alpha = noise.uniform(*(1,) * (real.ndim - 1)).to(real)
+        packing = noise.rows // len(real)  # there is a row for each image, packed or not
+        alpha = noise.uniform(*(1,) * (real.ndim - 1))[::packing].to(real)
         between = torch.lerp(fake, real, alpha)
         return (norm(input_gradient(critic, between)) - self.target).square().mean()
 
