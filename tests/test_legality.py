@@ -1,0 +1,316 @@
+"""What goes with what: model x loss x regularizer x augment, as one table, and each cell of it run.
+
+The default suite plays games that between them hold every legal pair of options, and shows that
+every other pair is refused for its reason. The slow suite plays the full product.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import get_object
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.composition import options
+from ganforge.conf_dir import conf_dir
+from ganforge.config import check
+from ganforge.errors import ConfigError
+from ganforge.experiments.loading import build, build_model
+from ganforge.models.adversarial import AdversarialModule
+from tests.tiny import tiny
+
+# ---------------------------------------------------------------------- the table
+
+# Reasons, as the user reads them.
+BATCH_NORM = r"BatchNorm2d .*holds each image's own gradient.*network=dcgan_layer_norm"
+TWICE = r"weight clipping beside (the|a gradient) penalty bounds the critic twice.*Way out"
+NORMALIZED = r"weights of the discriminator are normalized.*without spectral norm"
+
+# A row for each option: what it refuses beside it, and why. With everything else it is legal. A
+# pair stands in one row or the other. A new option needs a row, if an empty one.
+TABLE: dict[str, dict[str, str]] = {
+    "model=acgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=biggan": {"regularizer=weight_clip": NORMALIZED},
+    "model=cgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=dcgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=dragan": {},
+    "model=gan": {},
+    "model=infogan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=lsgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=pacgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=projection": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=r3gan": {},
+    "model=sagan": {"regularizer=weight_clip": NORMALIZED},
+    "model=sngan": {"regularizer=weight_clip": NORMALIZED},
+    "model=wgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=wgan_gp": {"regularizer=weight_clip": TWICE},
+    "loss=hinge": {},
+    "loss=least_squares": {},
+    "loss=minimax": {},
+    "loss=nonsaturating": {},
+    "loss=relativistic": {},
+    "loss=wasserstein": {},
+    "regularizer=balanced_consistency": {},
+    "regularizer=consistency": {},
+    "regularizer=dragan": {"regularizer=weight_clip": TWICE},
+    "regularizer=feature_matching": {},
+    "regularizer=gradient_penalty": {"regularizer=weight_clip": TWICE},
+    "regularizer=latent_consistency": {},
+    "regularizer=latent_diversity": {},
+    "regularizer=lecam": {},
+    "regularizer=orthogonal": {},
+    "regularizer=path_length": {},
+    "regularizer=r1": {"regularizer=weight_clip": TWICE},  # batch normalization is legal: the
+    "regularizer=r2": {"regularizer=weight_clip": TWICE},  # penalty is then on the batch's logits
+    "regularizer=top_k": {},
+    "regularizer=weight_clip": {},
+    "augment=ada": {},
+    "augment=diffaugment": {},
+    "augment=instance_noise": {},
+    "augment=none": {},
+    "augment=scheduled": {},
+}
+
+# What no pair of these options shows: refused for the network, the labels or a value.
+REFUSED = [
+    ("model=gan network=dcgan_spectral_norm regularizer=[weight_clip]", NORMALIZED),
+    ("model=gan network=dcgan regularizer=[gradient_penalty]", BATCH_NORM),
+    ("model=wgan_gp network=dcgan", BATCH_NORM),
+    ("model=wgan_gp regularizer=[gradient_penalty,weight_clip]", TWICE),
+    ("model=dcgan network=mlp", "has no convolution.*network=dcgan"),
+    ("model=dragan network=dcgan", "batch normalization.*network=dcgan_layer_norm"),
+    ("model=pacgan model.packing=1", "it is the plain game"),
+    ("model=cgan model.packing=2", "a pack has one logit and no single label"),
+    ("model=projection model.packing=2", "a pack has one logit and no single label"),
+    ("model=cgan condition=none", "is not told the label.*condition=concatenation"),
+    ("model=acgan condition=concatenation", "condition=classifier"),
+    ("model=projection condition=concatenation", "is concatenation.*condition=projection"),
+    ("model=projection network=mlp", "no normalization that labels could steer"),
+    ("model=infogan condition.num_classes=1", "the categorical code has 1 values.*condition=code"),
+    ("model=sngan network=dcgan", "without spectral normalization"),
+    ("model=sngan network=dcgan_spectral_norm network.discriminator.norm=batch", "BatchNorm2d"),
+    ("model=sagan network=resnet_spectral_norm", "without spectral normalization"),
+    ("model=dcgan condition=projection data.num_classes=0", "Data with labels: .*digits.*mnist"),
+]
+
+GROUPS = ("model", "regularizer", "loss", "augment")
+EVERY = [f"{group}={option}" for group in GROUPS for option in options(group)]
+SLOTS = ("model", "regularizer", "regularizer", "loss", "augment")  # of one game
+PLAIN = "model=gan"  # takes anything: where a pair names no model
+Pair = frozenset[str]
+
+
+def group_of(option: str) -> str:
+    return option.partition("=")[0]
+
+
+def why_not(first: str, second: str) -> str | None:
+    """Returns the reason for which two options are refused together, None for a legal pair."""
+    rows = TABLE.get(first, {}), TABLE.get(second, {})
+    return rows[0].get(second) or rows[1].get(first)
+
+
+def pairs(chosen: Iterable[str]) -> list[Pair]:
+    return [frozenset(pair) for pair in itertools.combinations(chosen, 2)]
+
+
+def fits(chosen: Iterable[str]) -> bool:
+    return not any(why_not(*pair) for pair in pairs(chosen))
+
+
+PAIRS = [
+    pair
+    for pair in pairs(EVERY)
+    if {*map(group_of, pair)} == {"regularizer"} or len({*map(group_of, pair)}) == 2
+]
+LEGAL = [pair for pair in PAIRS if fits(pair)]
+ILLEGAL = [sorted(pair) for pair in PAIRS if not fits(pair)]
+
+
+def covering() -> Iterator[tuple[str, ...]]:
+    """Yields legal games that hold every legal pair, each as many new ones as it can."""
+    left = dict.fromkeys(LEGAL)
+    while left:
+        chosen = sorted(next(iter(left)), key=EVERY.index)
+        slots = list(SLOTS)
+        for option in chosen:
+            slots.remove(group_of(option))
+        for group in slots:
+            free = [o for o in EVERY if group_of(o) == group and o not in chosen]
+            legal = [option for option in free if fits([*chosen, option])]
+            new = {o: sum(frozenset((o, other)) in left for other in chosen) for o in legal}
+            chosen += [max(new, key=lambda option: new[option])] if new else []
+        for pair in pairs(chosen):
+            left.pop(pair, None)
+        yield tuple(sorted(chosen, key=EVERY.index))
+
+
+COVERING = list(covering())
+
+
+# ---------------------------------------------------------------------- games
+
+BATCH = 4
+# Without these, some parts would do nothing yet in the first two steps.
+AT_ONCE: dict[str, dict[str, Any]] = {
+    "regularizer=top_k": {"every_images": 1, "gamma": 0.5},
+    "augment=ada": {"p": 0.5, "every": 1},
+    "augment=scheduled": {"initial": 0.5},
+}
+
+
+@cache
+def game(model: str) -> dict[str, Any]:
+    """The configuration of a model with tiny networks, without interpolations."""
+    cfg = tiny(model, "model.critic_steps=1")
+    return OmegaConf.to_container(cfg.model, resolve=True)
+
+
+@cache
+def part(option: str) -> dict[str, Any]:
+    """The configuration of a loss, an augmentation, or a regularizer by name."""
+    group, _, name = option.partition("=")
+    node = OmegaConf.to_container(OmegaConf.load(conf_dir() / group / f"{name}.yaml"))
+    changed = node[name] if group == "regularizer" else node
+    assert AT_ONCE.get(option, {}).keys() <= changed.keys()
+    changed |= AT_ONCE.get(option, {})
+    return node
+
+
+def make(chosen: Iterable[str]) -> AdversarialModule:
+    """Builds a game of these options and no others."""
+    parts: dict[str, Any] = {"regularizers": {}}
+    model = PLAIN
+    for option in chosen:
+        match group_of(option):
+            case "model":
+                model = option
+            case "regularizer":
+                parts["regularizers"] |= part(option)
+            case group:
+                parts[group] = part(option)
+    torch.manual_seed(0)
+    return build(game(model) | parts)
+
+
+def play(module: AdversarialModule, steps: int) -> None:
+    """Plays the engine's steps on random images of all classes, without a trainer's cost."""
+    optimizers = [LightningOptimizer(optimizer) for optimizer in module.configure_optimizers()]
+    strategy = SimpleNamespace(
+        reduce=lambda value, reduce_op: value,
+        reduce_boolean_decision=lambda decision: decision,
+        optimizer_step=lambda optimizer, closure, **_: optimizer.step(closure),
+    )
+    for optimizer in optimizers:
+        optimizer._strategy = strategy
+    module.optimizers = lambda: optimizers
+    module.manual_backward = lambda loss: loss.backward()
+    module.trainer = SimpleNamespace(
+        strategy=strategy,
+        world_size=1,
+        global_rank=0,
+        log_every_n_steps=1,
+        loggers=[],
+        callback_metrics={},
+    )
+    generator = torch.Generator().manual_seed(0)
+    shape = (BATCH, module.generator.channels, *[module.generator.image_size] * 2)
+    for step in range(steps):
+        images = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
+        labels = torch.randint(10, (BATCH,), generator=generator)
+        module.training_step({"image": images, "label": labels}, step)
+
+
+def vector(module: torch.nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().flatten() for p in module.parameters()])
+
+
+def assert_plays(chosen: Iterable[str]) -> None:
+    """Takes two steps; both players have then learned something finite."""
+    module = make(chosen).train()
+    players = [module.generator, module.discriminator]
+    before = [vector(player) for player in players]
+    play(module, 2)
+    assert module.iteration == 2
+    for player, weights in zip(players, before, strict=True):
+        assert vector(player).isfinite().all()
+        assert not torch.equal(vector(player), weights)
+
+
+# ---------------------------------------------------------------------- tests
+
+
+def test_every_option_has_a_row():
+    assert sorted(TABLE) == sorted(EVERY), "give new options a row in TABLE, and old ones none"
+    known = {other for row in TABLE.values() for other in row}
+    assert known <= set(EVERY)
+
+
+def test_the_games_hold_every_legal_pair():
+    held = {pair for chosen in COVERING for pair in pairs(chosen)}
+    assert set(LEGAL) <= held
+    assert not any(set(pair) <= set(chosen) for pair in ILLEGAL for chosen in COVERING)
+
+
+@pytest.mark.parametrize("chosen", COVERING, ids=" ".join)
+def test_a_legal_game_takes_two_steps(chosen):
+    assert_plays(chosen)
+
+
+@pytest.mark.parametrize("pair", ILLEGAL, ids=" ".join)
+def test_an_illegal_pair_is_refused_with_the_reason(pair):
+    reason = why_not(*pair)
+    with pytest.raises(ConfigError, match=f"(?s){reason}"):
+        make(pair)
+
+
+def build_checked(cfg: DictConfig) -> None:
+    """As a run does."""
+    check(cfg)
+    build_model(cfg)
+
+
+@pytest.mark.parametrize(("overrides", "reason"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_other_contradictions_are_refused_with_the_reason(overrides, reason):
+    cfg = tiny(*overrides.split())
+    with pytest.raises(ConfigError, match=f"(?s){reason}"):
+        build_checked(cfg)
+
+
+def told_of_labels() -> list[str]:
+    files = {
+        model: OmegaConf.load(conf_dir() / "model" / f"{model}.yaml") for model in options("model")
+    }
+    return [m for m, f in files.items() if get_object(f.model._target_).needs_labels]
+
+
+@pytest.mark.parametrize("model", told_of_labels())
+def test_a_game_of_labels_is_refused_without_and_told_which_data_have_them(model):
+    with pytest.raises(ConfigError, match=r"Data with labels: .*cifar10.*digits.*mnist"):
+        check(tiny(f"model={model}", "data.num_classes=0"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", options("model"))
+def test_the_full_product(model):
+    wrong = []
+    groups = [[o for o in EVERY if group_of(o) == group] for group in GROUPS[1:]]
+    for others in itertools.product(*groups):
+        chosen = (f"model={model}", *others)
+        try:
+            assert_plays(chosen)
+            agreed = fits(chosen)
+        except ConfigError as refusal:
+            agreed = not fits(chosen)
+            chosen = (*chosen, str(refusal))
+        except (AssertionError, RuntimeError) as error:
+            agreed, chosen = False, (*chosen, str(error))
+        wrong += [] if agreed else [chosen]
+    assert not wrong
