@@ -17,8 +17,12 @@ TERMS = ("none", "gradient_penalty", "r1")
 
 def cases() -> dict[str, dict[str, Any]]:
     """What the games differ in, by name."""
+    from ganforge.augment.ada import ADA
     from ganforge.losses.relativistic import RelativisticLoss
+    from ganforge.regularizers.balanced_consistency import BalancedConsistency
     from ganforge.regularizers.gradient_penalty import GradientPenalty
+    from ganforge.regularizers.latent_diversity import LatentDiversity
+    from ganforge.regularizers.lecam import LeCam
     from ganforge.regularizers.r1 import R1
 
     terms = {"none": {}, "gradient_penalty": {"gp": GradientPenalty()}, "r1": {"r1": R1(2.0)}}
@@ -32,6 +36,9 @@ def cases() -> dict[str, dict[str, Any]]:
     found["clipped"] = {**found["1 r1"], "clip_norm": 0.02}
     found["lazy"] = {"critic_steps": 3, "regularizers": {"r1": R1(2.0, every=4)}}
     found["convolutional"] = {"size": 16, "regularizers": terms["gradient_penalty"]}
+    adaptive = {"augment": ADA(0.5, speed=100, every=2), "critic_steps": 3, "accumulate": 2}
+    kept = {"bcr": BalancedConsistency(1.0), "zcr": LatentDiversity(), "lecam": LeCam(decay=0.5)}
+    found["adaptive"] = {**adaptive, "regularizers": kept}
     found["not synchronized"] = {}
     return found
 

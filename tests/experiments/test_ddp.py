@@ -19,7 +19,7 @@ from tests.trainings import ROOT, SMALL, environment, run_of
 
 CASES = [f"{steps} {term}" for steps in CRITIC_STEPS for term in TERMS]
 NO_STATISTICS = ["network.discriminator.norm=none", "network.generator.norm=none"]
-CASES += ["accumulated", "accumulated relativistic", "clipped", "lazy", "convolutional"]
+CASES += ["accumulated", "accumulated relativistic", "clipped", "lazy", "convolutional", "adaptive"]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:

@@ -54,8 +54,8 @@ class ADA(AugmentationPipeline):
         self.speed = speed
         self.every = every
         self.register_buffer("real_sign", torch.zeros(()))
-        # Since the last adjustment: the sum of signs, of how many logits, and images seen.
-        self.register_buffer("tally", torch.zeros(3))
+        # Since the last adjustment: the sum of signs at reals, and how many there were.
+        self.register_buffer("tally", torch.zeros(2))
         self._judged: Tensor | None = None
 
     def observe(self, real_logits: Tensor) -> None:
@@ -70,13 +70,13 @@ class ADA(AugmentationPipeline):
             return
         # At each step, so that what a checkpoint keeps is known to all processes.
         judged, self._judged = mean(self._judged), None
-        self.tally += torch.cat([judged, judged.new_full((1,), images)])
+        self.tally += images * torch.stack([judged[0] / judged[1], torch.ones_like(judged[1])])
         interval = self.every * images
         if images_seen // interval == (images_seen - images) // interval:
             return
         self.real_sign.copy_(self.tally[0] / self.tally[1])
         if self.speed is not None:
-            step = torch.sign(self.real_sign - self.target) * self.tally[2] / self.speed
+            step = torch.sign(self.real_sign - self.target) * self.tally[1] / self.speed
             self.set_probability((self.p + step).clamp(0, 1))
         self.tally.zero_()
 
