@@ -224,3 +224,20 @@ def test_a_trainer_without_data_is_refused():
 def test_bad_values_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         evaluation(**changes)
+
+
+def test_a_game_with_classes_is_asked_for_them_in_turn(tmp_path):
+    game = Game()
+    game.num_classes = 3
+    callback = evaluation(every_n_steps=0, batch_size=16)
+    fit(tmp_path, callback, game=game)
+    asked = torch.cat(game.labels)
+    assert torch.equal(asked, torch.arange(40) % 3)
+    assert {result["labels"] for result in callback.results.values()} == {"balanced"}
+
+
+def test_classes_as_in_unlabelled_data_are_refused(tmp_path):
+    game = Game()
+    game.num_classes = 3
+    with pytest.raises(ConfigError, match="the data have 0 classes and the model 3"):
+        fit(tmp_path, evaluation(labels="data"), game=game)

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from ganforge.callbacks.film import FRAMES, film
-from ganforge.callbacks.grid import picture, save
+from ganforge.callbacks.grid import by_class, picture, save
 
 
 def numbered(count: int, channels: int, size: int) -> torch.Tensor:
@@ -119,3 +119,18 @@ def test_transparent_pixels_are_white_in_a_film(tmp_path):
 def test_no_pictures_make_no_film(tmp_path):
     film([], tmp_path / "film.gif")
     assert not (tmp_path / "film.gif").exists()
+
+
+def test_classes_have_a_row_each():
+    images = numbered(5, 1, 64)
+    sorted_images, columns = by_class(images, torch.tensor([2, 0, 2, 9, 2]), 3)
+    assert columns == 3
+    values = sorted_images[:, 0, 0, 0].view(3, 3)
+    assert values.tolist() == [[41, 0, 0], [0, 0, 0], [1, 81, 161]]
+    assert picture(sorted_images, columns).size == (3 * 66 + 2, 3 * 66 + 2)
+
+
+def test_classes_that_nobody_drew_still_have_a_row():
+    sorted_images, columns = by_class(numbered(1, 3, 8), torch.tensor([7]), 2)
+    assert (len(sorted_images), columns) == (2, 1)
+    assert sorted_images.sum() == 0

@@ -195,3 +195,34 @@ def test_every_process_samples_and_the_first_alone_writes(tmp_path):
 def test_bad_arguments_are_named(arguments):
     with pytest.raises(ConfigError, match=list(arguments)[-1]):
         Samples(**arguments)
+
+
+class Labelled(Data):
+    """Real images of a grey that tells their label, i % 3."""
+
+    num_classes = 3
+
+    def reals(self, n, split="train", start=0):
+        labels = torch.arange(n) % 3
+        return (labels.to(torch.uint8) * 50).view(-1, 1, 1, 1).expand(-1, 1, 8, 8), labels
+
+
+def test_classes_have_a_row_each_and_reals_too(tmp_path):
+    game = Toy()
+    game.num_classes = 3
+    done = fit(tmp_path, Samples(every_n_steps=7, count=7), game=game, data=Labelled())
+    assert [labels.tolist() for labels in game.labels] == [[0, 1, 2, 0, 1, 2]] * 2
+    assert all(n == 6 for _, n, *_ in game.asked)
+    for name in ("reals.png", *grids(0, 7)):
+        with Image.open(tmp_path / "samples" / name) as shown:
+            assert shown.size == (2 * 66 + 2, 3 * 66 + 2)
+    with Image.open(tmp_path / "samples" / "reals.png") as shown:
+        assert [shown.getpixel((10, 10 + 66 * row)) for row in range(3)] == [0, 50, 100]
+    assert done.names[-1] == "training.gif"
+
+
+def test_no_more_than_sixteen_classes_are_shown(tmp_path):
+    game = Toy()
+    game.num_classes = 100
+    fit(tmp_path, Samples(every_n_steps=7, count=10), game=game)
+    assert game.labels[0].tolist() == list(range(16))
