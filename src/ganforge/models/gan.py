@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import itertools
 from typing import Any, cast
 
 import torch
@@ -20,6 +19,7 @@ from ganforge.models.adversarial import (
 from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
 from ganforge.models.packing import pack
+from ganforge.models.parts_fit import check_networks, check_regularizers
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
@@ -93,8 +93,8 @@ class GAN(AdversarialModule):
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
-        self._check_regularizers()
-        self._check_networks()
+        check_regularizers(self._regularizers(), generator, discriminator)
+        check_networks(generator, discriminator, num_classes, packing)
         self.check()
 
     def check(self) -> None:
@@ -260,37 +260,6 @@ class GAN(AdversarialModule):
 
     def _mean(self, value: Tensor) -> Tensor:
         return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
-
-    def _check_regularizers(self) -> None:
-        """Refuses terms that don't suit their player, or each other."""
-        terms = self._regularizers()
-        for term in terms.values():
-            term.check(getattr(self, term.player))
-        for (name, term), (beside, other) in itertools.permutations(terms.items(), 2):
-            for kind, reason in term.conflicts.items():
-                if isinstance(other, kind):
-                    raise ConfigError(
-                        f"regularizer: {name} and {beside} exclude each other: {reason}"
-                    )
-
-    def _check_networks(self) -> None:
-        """Refuses networks that were built for other classes or packs than the game's."""
-        if self.packing < 1:
-            raise ConfigError(f"model.packing must be at least 1, got {self.packing}")
-        if self.packing > 1 and self.num_classes > 0:
-            raise ConfigError("model.packing: a pack has one logit and no single label. Take 1")
-        packing = getattr(self.discriminator, "packing", 1)
-        if packing != self.packing:
-            raise ConfigError(
-                f"model.packing is {self.packing}, and the discriminator is built for {packing}"
-            )
-        for player in ("generator", "discriminator"):
-            classes = getattr(getattr(self, player), "num_classes", 0)
-            if classes != self.num_classes:
-                raise ConfigError(
-                    f"the {player} is built for {classes} classes, and the game has "
-                    f"{self.num_classes}"
-                )
 
     def _regularizers(self) -> dict[str, Regularizer]:
         return cast(dict[str, Regularizer], dict(self.regularizers.items()))
