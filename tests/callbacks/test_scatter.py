@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from PIL import Image
 
+from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.scatter import MARK, SIDE, density, place, scatter, scatter_of, shade
 from ganforge.data.mixture import Mixture
 from ganforge.data.ring8 import Ring8
-from tests.small import images
+from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
+from tests.small import game, images, trainer_for
 
 
 def pair(sigma=0.05):
@@ -62,3 +65,26 @@ def test_points_of_the_plane_are_drawn_and_images_are_not():
         raise AssertionError
 
     assert scatter_of(images(), never) is None
+
+
+def test_a_run_on_points_draws_densities_and_a_film(tmp_path):
+    data = Ring8(size=500, batch_size=8)
+    players = {
+        "generator": MLPGenerator(1, 2, latent_dim=2, hidden=[8]),
+        "discriminator": MLPDiscriminator(1, 2, hidden=[8]),
+    }
+    model = game(**players)
+    trainer = trainer_for(model, data, tmp_path, [Samples(every_n_steps=2)], max_steps=4)
+    trainer.fit(model, data)
+    folder = tmp_path / "samples"
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "reals.png",
+        "step_0000000.png",
+        "step_0000002.png",
+        "step_0000004.png",
+        "training.gif",
+    ]
+    with Image.open(folder / "step_0000004.png") as drawn:
+        assert (drawn.size, drawn.mode) == ((SIDE, SIDE), "RGB")
+    with Image.open(folder / "training.gif") as film:
+        assert film.n_frames == 3

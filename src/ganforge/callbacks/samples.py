@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganforge.callbacks.film import film
 from ganforge.callbacks.grid import by_class, picture, save
+from ganforge.callbacks.scatter import scatter_of
 from ganforge.errors import ConfigError
 from ganforge.loggers.pictures import PictureLogger
 
@@ -53,7 +54,8 @@ class RealImages(Protocol):
 class Samples(Callback):
     """Shows what the generator makes of the same latents as training goes on.
 
-    In a game with classes each has a row, the first 16 of them; so have labelled reals.
+    In a game with classes each has a row, the first 16 of them; so have labelled reals. Points of
+    the plane are drawn as a density in place of a grid.
 
     Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
     the run folder, and hands every grid to the loggers that take pictures. Draws nothing from any
@@ -130,11 +132,19 @@ class Samples(Callback):
     def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
         game = cast(Game, pl_module)
         # on every process: a module may be sharded, and none may run ahead of the others
-        grid = self._grid(game)
+        grid = self._scatter(trainer, game) or self._grid(game)
         self._last_step = game.iteration
         if trainer.is_global_zero:
             path = _folder(trainer) / f"step_{game.iteration:07d}.png"
             _publish(trainer, "samples", grid, path, game.iteration)
+
+    def _scatter(self, trainer: Trainer, game: Game) -> Image.Image | None:
+        """Returns a density where the data are points of the plane; None for images."""
+
+        def points(n: int) -> Tensor:
+            return game.sample(n, seed=self.seed, weights=self.weights)
+
+        return scatter_of(getattr(trainer, "datamodule", None), points)
 
     def _grid(self, game: Game) -> Image.Image:
         rows = min(game.num_classes, ROWS)
@@ -152,7 +162,9 @@ class Samples(Callback):
         data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
         if not path.exists():
             rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
-            _publish(trainer, "reals", self._grid_of_reals(data, rows), path, step)
+            scattered = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
+            grid = scattered or self._grid_of_reals(data, rows)
+            _publish(trainer, "reals", grid, path, step)
 
     def _grid_of_reals(self, data: RealImages, rows: int) -> Image.Image:
         images, labels = data.reals(min(SEARCHED if rows else self.count, data.size("train")))
