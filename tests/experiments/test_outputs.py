@@ -10,7 +10,10 @@ import torch
 from PIL import Image
 
 import ganforge
+from ganforge.callbacks.scatter import scatter
 from ganforge.cli import run
+from ganforge.data.images import to_uint8
+from ganforge.data.ring8 import Ring8
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.training import train
 from tests.tiny import tiny
@@ -21,7 +24,9 @@ def trained(tmp_path_factory):
     """A run of four steps on fake images; returns its log folder."""
     logs = tmp_path_factory.mktemp("outputs") / "logs"
     large_steps = ["optimizer.generator.lr=0.1", "model.average.ramp=null"]
-    cfg = tiny("trainer.max_steps=4", "callbacks.checkpoints.every_n_steps=2", *large_steps)
+    cfg = tiny(
+        "model=dcgan", "trainer.max_steps=4", "callbacks.checkpoints.every_n_steps=2", *large_steps
+    )
     cfg.log_dir = str(logs)
     train(cfg)
     return logs
@@ -101,3 +106,90 @@ def test_checkpoints_are_told_apart(trained):
     folder = RunFolder.find("latest", trained)
     steps = [ganforge.load(folder.path, kind).iteration for kind in ("last", "previous")]
     assert steps == [4, 2]
+
+
+# ---------------------------------------------------------------------- what some models can do
+
+
+def small_run(tmp_path, *overrides):
+    cfg = tiny(*overrides, "trainer.max_steps=1")
+    cfg.log_dir = str(tmp_path / "logs")
+    train(cfg)
+    return tmp_path / "logs"
+
+
+def test_latents_can_be_truncated(tmp_path):
+    logs = small_run(tmp_path, "model=biggan", "condition=none")
+    sample(logs, tmp_path / "all.npz", "n=4")
+    sample(logs, tmp_path / "some.npz", "n=4", "truncation=0.01")
+    model = ganforge.load(logs / "train" / "latest")
+    assert model.truncation is None
+    model.truncation = 0.01
+    for name, expected in (("some", True), ("all", False)):
+        images = np.load(tmp_path / f"{name}.npz")["images"]
+        same = to_uint8(model.sample(4)).permute(0, 2, 3, 1).numpy() == images
+        assert same.all() == expected
+    assert run(["sample", f"log_dir={logs}", "n=2", "truncation=0.5"]) == 0
+    folder = (logs / "train" / "latest" / "samples").resolve()
+    assert (folder / "sample-s0-n2-t0.5.png").exists()
+    assert run(["sample", f"log_dir={logs}", "n=2", "truncation=0"]) == 2
+
+
+def test_other_models_refuse_to_truncate(trained, tmp_path, capsys):
+    assert run(["sample", f"log_dir={trained}", "n=2", "truncation=0.5"]) == 2
+    message = capsys.readouterr().err
+    assert "truncation=0.5: this run's model (DCGAN) draws from all of N(0, I)" in message
+    assert "model=biggan" in message
+
+
+@pytest.fixture(scope="module")
+def pointed(tmp_path_factory):
+    """A run on points of the plane that is told their modes; returns its log folder."""
+    plane = ["model=cgan", "network=mlp_points", "data=ring8", "data.size=100"]
+    sizes = ["data.channels=2", "data.image_size=1", "data.batch_size=8"]
+    cfg = tiny(*plane, *sizes, "trainer.max_steps=1", "metrics=[label_agreement]")
+    cfg.callbacks.evaluation.n = 20
+    logs = tmp_path_factory.mktemp("points") / "logs"
+    cfg.log_dir = str(logs)
+    train(cfg)
+    return logs
+
+
+def test_points_are_written_as_floats(pointed, tmp_path):
+    sample(pointed, tmp_path / "points.npz", "n=10")
+    sample(pointed, tmp_path / "third.npz", "n=10", "class=3")
+    found, third = np.load(tmp_path / "points.npz"), np.load(tmp_path / "third.npz")
+    assert (found["points"].dtype, found["points"].shape) == (np.float32, (10, 2))
+    assert found["labels"].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 0, 1]
+    assert third["labels"].tolist() == [3] * 10
+    expected = ganforge.load(pointed / "train" / "latest").sample(10).flatten(1)
+    np.testing.assert_array_equal(found["points"], expected.numpy())
+    np.testing.assert_array_equal(found["points"][3], third["points"][3])
+
+
+def test_points_are_drawn_as_a_density(pointed, tmp_path):
+    sample(pointed, tmp_path / "points.png", "n=10")
+    points = ganforge.load(pointed / "train" / "latest").sample(10)
+    drawn = np.asarray(Image.open(tmp_path / "points.png"))
+    np.testing.assert_array_equal(drawn, np.asarray(scatter(points, Ring8().mixture)))
+
+
+def test_points_have_no_picture_each(pointed, tmp_path, capsys):
+    for out in ("folder", "points.jpg"):
+        assert run(["sample", f"log_dir={pointed}", f"out={tmp_path / out}"]) == 2
+        assert "points of the plane have no picture each" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_modes_of_points_are_their_labels(pointed):
+    summary = json.loads((pointed / "train" / "latest" / "summary.json").read_text())
+    assert summary["metrics"]["label_agreement"]["features"] == "points"
+
+
+@pytest.mark.parametrize("features", ["classifier", "inception"])
+def test_extractors_of_images_refuse_points(pointed, tmp_path, features, capsys):
+    asked = [f"features={features}", "metrics=[fid]", f"out={tmp_path}"]
+    assert run(["evaluate", f"log_dir={pointed}", "n=20", *asked]) == 2
+    message = capsys.readouterr().err
+    assert f"features={features} looks at images, and data=ring8 has points" in message
+    assert "features=points" in message

@@ -8,9 +8,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.mixture import Mixture
 from ganforge.errors import RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 
 
@@ -45,6 +47,11 @@ def load_data(folder: RunFolder) -> ImageDataModule:
     data.prepare_data()
     data.setup()
     return data
+
+
+def load_mixture(folder: RunFolder) -> Mixture | None:
+    """Returns what a run's points are drawn from; None for a run of images. Reads no data."""
+    return mixture_of(build(read_config(folder).data))
 
 
 def read_config(folder: RunFolder) -> DictConfig:

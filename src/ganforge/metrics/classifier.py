@@ -15,6 +15,7 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
 from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.points import refuse_points
 from ganforge.metrics.source import ImageSource
 
 log = logging.getLogger("ganforge")
@@ -96,8 +97,9 @@ class ClassifierFactory:
         """Returns the classifier of ``data`` on ``device``, trained now if it is not in the cache.
 
         Raises:
-            ConfigError: the images have no labels.
+            ConfigError: the images have no labels, or the data are points.
         """
+        refuse_points(data, "classifier")
         if data.num_classes < 2:
             raise ConfigError(
                 f"features=classifier learns from labels, and data {data.name!r} has "

@@ -16,6 +16,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor, Features, to_rgb
+from ganforge.metrics.points import refuse_points
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 
@@ -94,7 +95,12 @@ class InceptionFactory:
         return self.local() or _download(cached_weights())
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns Inception on ``device``."""
+        """Returns Inception on ``device``.
+
+        Raises:
+            ConfigError: the data are points, or the weights can't be had.
+        """
+        refuse_points(data, "inception")
         return InceptionFeatures(self.fetch()).to(device)
 
 

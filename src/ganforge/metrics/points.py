@@ -22,6 +22,7 @@ class PointFeatures(FeatureExtractor):
     name = "points"
     suffix = "_points"
     takes_floats = True
+    names_labels = True  # the labels of points are their modes
 
     def __init__(self, mixture: Mixture) -> None:
         super().__init__()
@@ -65,3 +66,12 @@ def mixture_of(data: object) -> Mixture | None:
     """Returns what ``data`` draws its points from; None for images."""
     mixture = getattr(data, "mixture", None)
     return mixture if isinstance(mixture, Mixture) else None
+
+
+def refuse_points(data: ImageSource, features: str) -> None:
+    """Raises ConfigError where an extractor of images is to look at points of the plane."""
+    if mixture_of(data) is not None:
+        raise ConfigError(
+            f"features={features} looks at images, and data={data.name} has points of the plane; "
+            "take features=points or features=auto"
+        )
