@@ -50,14 +50,37 @@ def test_a_folder_must_say_how_many_classes_it_has():
 
 
 def test_labels_for_networks_of_a_plain_game_are_refused_too():
-    assert "DCGAN is told the labels" in refusal("condition=projection", "data=celeba")
-    check(compose_config(["condition=projection"]))
+    message = refusal("model=dcgan", "condition=projection", "data=celeba")
+    assert message.startswith("model=dcgan is told the labels")
+    assert message.endswith("Without labels: model=dcgan condition=none")
+    check(compose_config(["model=dcgan", "condition=projection"]))
+
+
+def test_the_default_names_the_way_out_of_unlabelled_data():
+    message = refusal("data=celeba")
+    assert message.startswith("model=projection is told the labels of its images")
+    assert message.endswith("Without labels: model=gan, or model=dcgan for images")
+
+
+def test_labelled_points_are_offered_for_points_alone():
+    message = refusal("model=cgan", "network=mlp_points", "data=ring8", "data.num_classes=0")
+    assert "Data with labels: grid25, ring8. Without labels: " in message
+    assert "ring8" not in refusal("data=celeba")
+
+
+@pytest.mark.parametrize("data", ["ring8", "grid25"])
+def test_points_for_networks_of_images_are_told_what_fits(type_in, tmp_path, data):
+    typed = type_in("train", f"data={data}")
+    assert typed.code == 2
+    assert typed.err.startswith("ganforge: DCGANGenerator: image_size must be one of 16, 32, ")
+    assert typed.err.strip().endswith("model=gan network=mlp_points")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_it_is_refused_before_anything_is_there(type_in, tmp_path):
     typed = type_in("train", "model=cgan", "data=celeba")
     assert typed.code == 2
-    assert typed.err.startswith("ganforge: CGAN is told the labels of its images")
+    assert typed.err.startswith("ganforge: model=cgan is told the labels of its images")
     assert list(tmp_path.iterdir()) == []
 
 

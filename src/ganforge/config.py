@@ -80,6 +80,7 @@ class SampleSchema:
     weights: str = "ema"
     n: int = 64
     seed: int = 0
+    truncation: float | None = None
     out: str | None = None
 
 
@@ -155,12 +156,7 @@ def _check_labels(cfg: DictConfig) -> None:
         condition.get("num_classes", 0) == 0 and told != ["none", "none"]
     )
     if needed and data.get("num_classes", 0) == 0:
-        name = str(cfg.model.get("_target_", "model")).rpartition(".")[2]
-        raise ConfigError(
-            f"{name} is told the labels of its images, and data={data.get('name')} has none "
-            f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options())}; of your "
-            "own: data=folder data.path=PATH data.num_classes=N, with a folder for each class"
-        )
+        raise ConfigError(_unlabelled(cfg))
     for name, score in cfg.metrics.items():
         if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
             raise ConfigError(
@@ -169,17 +165,40 @@ def _check_labels(cfg: DictConfig) -> None:
             )
 
 
+def _unlabelled(cfg: DictConfig) -> str:
+    name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
+    own = "; of your own: data=folder data.path=PATH data.num_classes=N, a folder for each class"
+    points = cfg.data.get("image_size") == 1
+    return (
+        f"{name} is told the labels of its images, and data={cfg.data.get('name')} has none "
+        f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options(points))}"
+        f"{'' if points else own}. Without labels: "
+        f"{'model=gan, or model=dcgan for images' if always else f'{name} condition=none'}"
+    )
+
+
+def _option_of(model: DictConfig) -> str:
+    """Returns what is typed for a game, such as "model=cgan"; its class where no option has it."""
+    target = str(model.get("_target_", "model"))
+    for path in sorted((conf_dir() / "model").glob("*.yaml")):
+        node = cast(DictConfig, OmegaConf.load(path))
+        if OmegaConf.select(node, "model._target_") == target:
+            return f"model={path.stem}"
+    return target.rpartition(".")[2]
+
+
 def _attribute(node: DictConfig, name: str) -> bool:
     from hydra.utils import get_object
 
     return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
 
 
-def _labelled_options() -> list[str]:
-    """Returns the data options that say that they have labels."""
+def _labelled_options(points: bool) -> list[str]:
+    """Returns the data options that say that they have labels, of points or of images."""
     files = sorted((conf_dir() / "data").glob("*.yaml"))
     nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
-    classes = {name: node.get("num_classes", 0) for name, node in nodes.items()}
+    alike = {name: n for name, n in nodes.items() if (n.get("image_size") == 1) == points}
+    classes = {name: node.get("num_classes", 0) for name, node in alike.items()}
     return [name for name, number in classes.items() if isinstance(number, int) and number > 0]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ganforge.errors import ConfigError
+from ganforge.networks.shapes import way_out
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,8 @@ DISCRIMINATORS = {
 def check_size(name: str, image_size: int) -> None:
     """Refuses an image size without a layout."""
     if image_size not in GENERATORS:
-        nearest = min(GENERATORS, key=lambda size: abs(size - image_size))
+        others = "network=dcgan goes up to 256, and network=mlp takes any size"
         raise ConfigError(
             f"{name}: image_size must be one of {', '.join(map(str, GENERATORS))}; got "
-            f"{image_size}. data.image_size={nearest} is the nearest; network=dcgan goes up to "
-            "256, and network=mlp takes any size."
+            f"{image_size}. {way_out(image_size, [*GENERATORS], others)}"
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ganforge.errors import ConfigError
 
 
@@ -15,11 +17,24 @@ def check_power_of_two(name: str, image_size: int, low: int, high: int) -> None:
     """Refuses an image size that doubling from 4x4 does not reach."""
     sizes = [1 << k for k in range(low.bit_length() - 1, high.bit_length())]
     if image_size not in sizes:
-        nearest = min(sizes, key=lambda size: abs(size - image_size))
         raise ConfigError(
             f"{name}: image_size must be one of {', '.join(map(str, sizes))}; got {image_size}. "
-            f"data.image_size={nearest} is the nearest, and network=mlp takes any size."
+            + way_out(image_size, sizes, "network=mlp takes any size")
         )
+
+
+def way_out(image_size: int, sizes: Sequence[int], other: str) -> str:
+    """Returns what to do about an image size that a network does not have.
+
+    Args:
+        image_size: what was asked for; 1 for points of the plane.
+        sizes: those there are.
+        other: another network.
+    """
+    if image_size == 1:
+        return "Points take a fully connected network: model=gan network=mlp_points"
+    nearest = min(sizes, key=lambda size: abs(size - image_size))
+    return f"data.image_size={nearest} is the nearest; {other}"
 
 
 def check_positive(name: str, argument: str, value: int) -> None:
