@@ -15,6 +15,7 @@ class SmallExtractor(FeatureExtractor):
     num_features = 6
     num_logits = 4
     protocol = {"features": "small", "resize": "none"}
+    names_labels = True  # after a fashion; no classifier is trained for label_agreement
 
     def __init__(self, pixels: int) -> None:
         super().__init__()

@@ -78,10 +78,10 @@ KEYS = [
     (["+seed=3"], "An item is already at 'seed'"),
 ]
 OPTIONS = [
-    (["model=gann"], "model=gann: no such option; did you mean 'gan'? legal: dcgan, gan"),
+    (["model=gann"], "model=gann: no such option; did you mean 'gan'? legal: acgan, biggan"),
     (["data=mnits"], "data=mnits: no such option; did you mean 'mnist'?"),
     (["loss=hing"], "did you mean 'hinge'?"),
-    (["regularizer=[nope]"], "regularizer=nope: no such option; legal: dragan, gradient_penalty"),
+    (["regularizer=[nope]"], "regularizer=nope: no such option; legal: balanced_consistency"),
     (["metrics=[fdi]"], "metrics=fdi: no such option; did you mean 'fid'? legal: fid, is, kid"),
     (["logger=tensorbord"], "did you mean 'tensorboard'?"),
     (["trainer=tpu"], "trainer=tpu: no such option", "legal: auto, cpu, ddp, ddp_cpu, gpu"),
@@ -90,7 +90,7 @@ OPTIONS = [
     (["debug=fst"], "did you mean 'fast'? legal: fast, overfit, profile"),
     (["loss=null"], "loss=null: not an option's name; legal: hinge"),
     (["loss=3"], "loss=3: not an option's name; legal: hinge"),
-    (["model="], "model=: no such option; legal: dcgan, gan"),
+    (["model="], "model=: no such option; legal: acgan, biggan"),
     (["seed=1,2"], "Ambiguous value for argument 'seed=1,2'", "--multirun"),
 ]
 TYPES = [
@@ -177,7 +177,7 @@ CONVOLUTIONS = [
     (["model=wgan_gp", "network=dcgan"], "BatchNorm", "Take network=dcgan_layer_norm"),
     (
         ["model=wgan_gp", "regularizer=[gradient_penalty,weight_clip]"],
-        "weight clipping beside the penalty",
+        "weight clipping beside a gradient penalty bounds the critic twice",
     ),
 ]
 

@@ -47,7 +47,7 @@ def said(done) -> str:
 @pytest.mark.parametrize(
     ("command", "code", "answer"),
     [
-        ([*TRAIN, "--help"], 0, "model: dcgan, gan, lsgan, wgan, wgan_gp"),
+        ([*TRAIN, "--help"], 0, "model: acgan, biggan, cgan, dcgan, dragan, gan, "),
         ([*TRAIN, "model=wgan", "--cfg", "job"], 0, "_target_: ganforge.models.wgan.WGAN"),
         ([*TRAIN, "model=wgna"], 2, "model=wgna: no such option; did you mean 'wgan'?"),
         ([*TRAIN, "sed=3"], 2, "sed: no such key; did you mean 'seed'?"),

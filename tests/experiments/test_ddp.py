@@ -18,7 +18,12 @@ from tests.ranks import CRITIC_STEPS, TERMS
 from tests.trainings import ROOT, SMALL, environment, run_of
 
 CASES = [f"{steps} {term}" for steps in CRITIC_STEPS for term in TERMS]
-NO_STATISTICS = ["network.discriminator.norm=none", "network.generator.norm=none"]
+NO_STATISTICS = [
+    "condition=concatenation",
+    "model=cgan",
+    "network.discriminator.norm=none",
+    "network.generator.norm=none",
+]
 CASES += ["accumulated", "accumulated relativistic", "clipped", "lazy", "convolutional", "adaptive"]
 
 

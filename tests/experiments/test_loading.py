@@ -90,7 +90,7 @@ def test_another_architecture_is_refused_by_its_first_difference(run):
 
 def test_a_missing_part_is_named_too(run):
     config = run / "config.yaml"
-    config.write_text(config.read_text().replace("norm: batch", "norm: none"))
+    config.write_text(config.read_text().replace("attention: []", "attention: [8]"))
     with pytest.raises(RunError, match=r"is absent there|absent here"):
         ganforge.load(run)
 

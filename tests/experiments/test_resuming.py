@@ -87,7 +87,7 @@ def test_a_new_rate_counts(run):
 
 @pytest.mark.parametrize(
     "change",
-    ["model=wgan_gp", "data=fake", "loss=hinge", "network=mlp", "regularizer=[r1]", "debug=fast"],
+    ["model=wgan_gp", "data=fake", "loss=minimax", "network=mlp", "regularizer=[r1]", "debug=fast"],
 )
 def test_other_parts_are_refused(run, change):
     group, _, option = change.partition("=")
@@ -99,7 +99,7 @@ def test_other_parts_are_refused(run, change):
 
 
 def test_the_same_parts_are_accepted(run):
-    go(f"resume={run}", "model=dcgan", "data=digits", "regularizer=[]", "trainer.max_steps=5")
+    go(f"resume={run}", "model=projection", "data=digits", "regularizer=[]", "trainer.max_steps=5")
     assert summary(run)["step"] == 5
 
 
