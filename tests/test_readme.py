@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 
-from ganforge.composition import compose_config
-from ganforge.config import check
+from ganforge.composition import compose_config, options
+from ganforge.conf_dir import conf_dir
+from ganforge.config import check, check_root
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build
+from ganforge.experiments.loading import build, build_model
 
+UNLISTED = ("callbacks", "experiment")
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
@@ -53,18 +54,43 @@ def test_its_misspelt_argument_is_refused(own_loss):
         check(cfg)
 
 
-def test_every_command_composes(monkeypatch):
-    commands = re.findall(r"^    uv run train\.py(.*)$", README, flags=re.MULTILINE)
-    assert len(commands) > 8
-    for command in commands:
-        words = command.split("#")[0].replace("'", "").split()
-        overrides = [word for word in words if word != "-m"]
-        first = [re.sub(r"^(\w+)=(\w+),.*$", r"\1=\2", word) for word in overrides]
-        assert OmegaConf.is_config(compose_config(first)), command
+def typed(verb: str) -> list[list[str]]:
+    """Returns the overrides of each command of a verb; the first job's of a sweep."""
+    commands = re.findall(rf"^    uv run {verb}(.*)$", README, flags=re.MULTILINE)
+    words = [command.split("#")[0].replace("'", "").split() for command in commands]
+    return [[first(word) for word in one if word != "-m"] for one in words]
 
 
-def test_every_option_is_listed():
-    conf = Path(__file__).parents[1] / "conf"
-    for group in ("model", "network", "loss", "regularizer", "optimizer", "schedule", "data"):
-        for option in (conf / group).glob("*.yaml"):
-            assert f"`{option.stem}`" in README, f"{group}={option.stem}"
+def first(word: str) -> str:
+    return re.sub(r"^([\w.]+)=(\w+),.*$", r"\1=\2", word)
+
+
+def test_every_training_composes_and_passes_the_check():
+    commands = typed(r"train\.py")
+    assert len(commands) > 20
+    for overrides in commands:
+        check(compose_config(overrides))
+
+
+@pytest.mark.parametrize("verb", ["evaluate", "sample"])
+def test_every_other_command_composes(verb):
+    commands = typed(f"ganforge {verb}")
+    assert commands
+    for overrides in commands:
+        check_root(compose_config(overrides, verb), verb)
+
+
+def test_the_narrowed_families_can_be_built():
+    (sweep,) = re.findall(r"^    uv run train\.py -m (model=sngan.*)$", README, flags=re.MULTILINE)
+    models, *others = sweep.split()
+    for model in models.removeprefix("model=").split(","):
+        build_model(compose_config([f"model={model}", *others]))
+
+
+GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
+
+
+@pytest.mark.parametrize("group", [group for group in GROUPS if group not in UNLISTED])
+def test_every_option_is_listed(group):
+    for option in options(group):
+        assert f"`{option}`" in README, f"{group}={option}"
