@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.fourier_features import FourierFeatures
 from ganforge.networks.generator import Generator
 from ganforge.networks.initialization import initialize_he
 from ganforge.networks.labels import with_label
@@ -26,6 +28,9 @@ class MLPGenerator(Generator):
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
         num_classes: labels; 0 in a game without.
         conditioning: how labels get in: none or concatenation.
+        octaves: doublings of the frequency at which waves over the latents' box are shown to the
+            first layer (Fourier features, arXiv:2006.10739); 0 for the latents alone. Meant for
+            two-dimensional data, whose modes lie apart: the generator then learns to jump.
     """
 
     def __init__(
@@ -37,20 +42,26 @@ class MLPGenerator(Generator):
         negative_slope: float = 0.2,
         num_classes: int = 0,
         conditioning: str = "none",
+        octaves: int = 0,
     ) -> None:
-        _check("MLPGenerator", hidden, negative_slope)
+        _check("MLPGenerator", hidden, negative_slope, octaves)
         super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
         if conditioning == "normalization":
             raise ConfigError(
                 "MLPGenerator has no normalization that labels could steer. Take "
                 "condition=concatenation, or network=dcgan"
             )
-        self.hidden = _hidden_layers([self.input_dim, *hidden], negative_slope, dropout=0.0)
+        self.encode = FourierFeatures(latent_dim, octaves, frequency=0.5)
+        input_dim = self.encode.output_dim + self.input_dim - latent_dim
+        self.hidden = _hidden_layers([input_dim, *hidden], negative_slope, dropout=0.0)
         self.to_image = nn.Linear(hidden[-1], channels * image_size**2)
         initialize_he(self, negative_slope)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
+        if self.encode.octaves > 0:
+            # Uniform in [-1, 1]: waves need a box, and no latent then is far from all others.
+            z = self.encode(torch.erf(z / math.sqrt(2)))
         pixels = torch.tanh(self.to_image(self.hidden(self.inputs(z, labels))))
         return pixels.view(len(z), self.channels, self.image_size, self.image_size)
 
@@ -71,6 +82,9 @@ class MLPDiscriminator(Discriminator):
         conditioning: how labels get in: none, concatenation or projection.
         auxiliary: lengths of further outputs.
         packing: images judged together (PacGAN, arXiv:1712.04086).
+        octaves: doublings of the frequency at which waves over the pixels' range are shown to the
+            first layer (Fourier features, arXiv:2006.10739); 0 for the pixels alone. Meant for
+            two-dimensional data, whose modes are narrow.
     """
 
     def __init__(
@@ -84,20 +98,22 @@ class MLPDiscriminator(Discriminator):
         conditioning: str = "none",
         auxiliary: Sequence[int] = (),
         packing: int = 1,
+        octaves: int = 0,
     ) -> None:
-        _check("MLPDiscriminator", hidden, negative_slope)
+        _check("MLPDiscriminator", hidden, negative_slope, octaves)
         super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         if not 0 <= dropout < 1:
             raise ConfigError(f"MLPDiscriminator: dropout must be in [0, 1), got {dropout}")
         code = num_classes if conditioning == "concatenation" else 0
-        sizes = [self.inputs * image_size**2 + code, *hidden]
+        self.encode = FourierFeatures(self.inputs * image_size**2, octaves)
+        sizes = [self.encode.output_dim + code, *hidden]
         self.hidden = _hidden_layers(sizes, negative_slope, dropout)
         self.head = self.make_head(hidden[-1])
         initialize_he(self, negative_slope)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the last hidden layer [B, F] of images [B, packing * C, H, W]."""
-        pixels = images.flatten(1)
+        pixels = self.encode(images.flatten(1))
         if self.conditioning == "concatenation":
             pixels = with_label(pixels, labels, self.num_classes)
         features: Tensor = self.hidden(pixels)
@@ -113,7 +129,9 @@ def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) 
     return nn.Sequential(*layers)
 
 
-def _check(name: str, hidden: Sequence[int], negative_slope: float) -> None:
+def _check(name: str, hidden: Sequence[int], negative_slope: float, octaves: int) -> None:
+    if octaves < 0:
+        raise ConfigError(f"{name}: octaves must be at least 0, got {octaves}")
     if not hidden or min(hidden) < 1:
         raise ConfigError(f"{name}: hidden must list widths of at least 1, got {list(hidden)}")
     if not 0 <= negative_slope < 1:
