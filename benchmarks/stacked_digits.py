@@ -115,7 +115,7 @@ def train(game: str, seed: int, steps: int) -> Parts:
 def sampler(game: str, parts: Parts, samples: int) -> Sample:
     """Returns what makes the images of a cell; real ones are behind those compared with."""
     if game == REAL:
-        return lambda n, start: parts.data.reals(n, "train", samples + start)[0]
+        return lambda n, start: parts.data.reals(n, "train", samples + start)[0] / 127.5 - 1
     return lambda n, start: parts.model.sample(n, seed=1, start=start)
 
 
