@@ -40,6 +40,13 @@ def test_the_defaults_train_a_conditional_dcgan_on_digits():
     assert cfg.name == "projection-digits"
 
 
+@pytest.mark.parametrize("data", ["ring8", "grid25"])
+def test_the_recipe_of_pacgan_has_the_papers_networks(data):
+    """Those for points in general have Fourier features, which came after the paper."""
+    cfg = compose_config([f"experiment={data}/pacgan"])
+    assert (cfg.network.generator.octaves, cfg.network.discriminator.octaves) == (0, 0)
+
+
 def test_a_model_brings_its_paper():
     cfg = compose_config(["model=wgan_gp"])
     assert target(cfg.model) == "WGANGP"

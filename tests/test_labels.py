@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.cli import run
 from ganforge.composition import compose_config, options
+from ganforge.conf_dir import conf_dir
 from ganforge.config import check
 from ganforge.errors import ConfigError
 from ganforge.metrics.classifier_training import ClassifierNetwork
@@ -28,6 +30,19 @@ def refusal(*overrides):
 
 
 # ---------------------------------------------------------------------- what is refused
+
+
+def test_commands_for_unlabelled_data_name_a_game_without_classes():
+    """The default game is told classes; what conf/ says to type must not be refused for it."""
+    files = sorted(conf_dir().rglob("*.yaml"))
+    text = "\n".join(path.read_text() for path in files)
+    commands = [words.split() for words in re.findall(r"python train\.py ([^#\n]*)", text)]
+    unlabelled = {"data=celeba", "data=folder", "data=lsun", "data=stacked_digits"}
+    unlabelled |= {"data=stacked_mnist", "condition=none"}
+    found = [words for words in commands if unlabelled & {*words}]
+    assert len(found) > 8
+    for words in found:
+        assert any(word.startswith("model=") for word in words), words
 
 
 @pytest.mark.parametrize(

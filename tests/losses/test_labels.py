@@ -80,6 +80,16 @@ def test_without_noise_nothing_is_drawn():
     assert torch.equal(draws.uniform(), Noise(3, 4).uniform())
 
 
+@pytest.mark.parametrize("kind", LABELLED)
+def test_one_flip_for_each_pack(kind):
+    """Draws have a row for each image, of which two make one logit."""
+    real, fake = logits(1, 2), logits(3, 4)
+    packed = FixedNoise([0.1, 0.9, 0.9, 0.9], [0.9, 0.9, 0.1, 0.9])
+    single = FixedNoise([0.1, 0.9], [0.9, 0.1])
+    loss = kind(label_noise=0.25)
+    assert loss.discriminator(real, fake, packed) == loss.discriminator(real, fake, single)
+
+
 def test_share_of_flips():
     labels = noisy_labels(torch.zeros(20_000), 1.0, 0.0, 0.1, Noise(0, 20_000))
     assert labels.mean().item() == pytest.approx(0.9, abs=0.01)

@@ -34,14 +34,15 @@ def noisy_labels(
         label: the right label.
         other: the label of the other class.
         label_noise: probability of a flip, for each sample on its own.
-        noise: random draws of this update; its rows are those of ``logits``.
+        noise: random draws of this update, a row for each image: several for a logit of a pack.
     """
     labels = torch.full_like(logits, label)
     if label_noise == 0:
         return labels
     if noise is None:
         raise ConfigError(f"label_noise={label_noise} needs the random draws of the update: noise")
-    flipped = noise.uniform().to(logits.device) < label_noise
+    packing = noise.rows // len(logits)
+    flipped = noise.uniform()[::packing].to(logits.device) < label_noise
     return labels.masked_fill(flipped, other)
 
 
