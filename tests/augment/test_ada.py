@@ -62,9 +62,10 @@ def test_autocast_changes_nothing():
         assert torch.equal(AugmentationPipeline(1.0)(images, Noise(0, 4)), wanted)
 
 
-def test_points_of_the_plane_are_refused():
+@pytest.mark.parametrize("p", [0.0, 0.5])
+def test_points_of_the_plane_are_refused(p):
     with pytest.raises(ConfigError, match=r"images of 1 x 1 pixels. Way out: augment=none"):
-        AugmentationPipeline(1.0)(torch.zeros(4, 2, 1, 1), Noise(0, 4))
+        AugmentationPipeline(p)(torch.zeros(4, 2, 1, 1), Noise(0, 4))
 
 
 def test_each_part_can_be_left_out():

@@ -50,6 +50,7 @@ class AugmentationPipeline(Augmentation):
 
         Computed in full precision. Differentiable with respect to the images, as often as needed.
         """
+        self._check_size(*images.shape[2:])
         if self._idle is None:
             self._idle = bool(self.p == 0)
         if self._idle:
@@ -69,16 +70,19 @@ class AugmentationPipeline(Augmentation):
         self.p.fill_(p)
         self._idle = None if isinstance(p, Tensor) else p == 0
 
+    def _check_size(self, height: int, width: int) -> None:
+        """Refuses points; at p = 0 too, or a run would end where p begins to rise."""
+        if (self.blit or self.geometry) and min(height, width) < 2:
+            raise ConfigError(
+                f"{type(self).__name__}: there is nothing to move in images of "
+                f"{height} x {width} pixels. Way out: augment=none"
+            )
+
     def _moved(self, images: Tensor, noise: Noise) -> Tensor:
         """Moves pixels: all movements of an image in one resampling."""
         if not (self.blit or self.geometry):
             return images
         size = (images.shape[2], images.shape[3])
-        if min(size) < 2:
-            raise ConfigError(
-                f"{type(self).__name__}: there is nothing to move in images of "
-                f"{size[0]} x {size[1]} pixels. Way out: augment=none"
-            )
         movements = [blit(noise, self.p, *size)] if self.blit else []
         movements += [deform(noise, self.p, *size)] if self.geometry else []
         origins = compose(*movements)
