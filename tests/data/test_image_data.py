@@ -128,6 +128,11 @@ def test_reals_are_slices_of_one_shuffled_order():
     assert len(data.reals(100, "test")[0]) == data.size("test") == 12
 
 
+def test_labels_come_in_the_order_of_the_reals_without_an_image():
+    data = fake(mirror=True)
+    assert torch.equal(data.real_labels(), data.reals(data.size())[1])
+
+
 def test_fingerprints_tell_data_apart():
     plain = fake().fingerprint()
     assert plain == fake(seed=9, batch_size=2, mirror=True).fingerprint()

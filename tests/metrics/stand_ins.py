@@ -31,6 +31,10 @@ class Pictures:
         self.read += len(self.images[rows])
         return self.images[rows], None if self.labels is None else self.labels[rows]
 
+    def real_labels(self, split="train"):
+        first, last = self._bounds(split)
+        return None if self.labels is None else self.labels[first:last]
+
     def fingerprint(self, split):
         return hashlib.sha256(self.reals(10**6, split)[0].numpy().tobytes()).hexdigest()[:16]
 

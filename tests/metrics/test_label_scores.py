@@ -119,9 +119,11 @@ def test_balanced_labels_take_all_classes_in_turn():
 
 def test_labels_of_the_data_come_as_often_as_there():
     labels = torch.tensor([3, 3, 3, 0, 1, 3, 2, 3])
-    asked = RequestedLabels("data", CLASSES, pictures(labels))
+    data = pictures(labels)
+    asked = RequestedLabels("data", CLASSES, data)
     assert asked(8, 0).tolist() == labels.tolist()
     assert asked(5, 6).tolist() == [2, 3, 3, 3, 3]  # over and over
+    assert data.read == 0  # no image, which might have to be decoded
     whole = asked(30, 0)
     assert torch.equal(torch.cat([asked(11, 0), asked(19, 11)]), whole)
 

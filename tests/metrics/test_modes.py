@@ -16,7 +16,7 @@ from ganforge.metrics.kernel import KernelDistance
 from ganforge.metrics.mode_counts import count_modes, mode_divergence
 from ganforge.metrics.modes import HighQuality, ModeDivergence, ModeHistograms, ModesCovered
 from ganforge.metrics.points import PointFactory, PointFeatures
-from tests.metrics.stand_ins import Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
 CPU = torch.device("cpu")
 
@@ -140,3 +140,10 @@ def test_images_have_no_mixture():
 def test_a_radius_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="modes: radius must be above 0, got 0"):
         ModesCovered(radius=0.0)
+
+
+def test_an_extractor_that_names_no_modes_is_refused():
+    pictures = Pictures(noise_images(8))
+    with pytest.raises(ConfigError, match="features=glance names none of data=pictures"):
+        ModesCovered().prepare(pictures, Glance(), CPU)
+    assert ModesCovered().prepare(Ring8(), PointFactory().build(Ring8(), CPU), CPU)

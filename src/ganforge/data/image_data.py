@@ -115,13 +115,25 @@ class ImageDataModule(LightningDataModule):
         Returns:
             uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
         """
+        indices = self._reals_order(split)[start : start + n]
+        source = self._sources[split]
+        return source.read(indices), None if source.labels is None else source.labels[indices]
+
+    def real_labels(self, split: str = "train") -> Tensor | None:
+        """Returns the labels of all images in the order of :meth:`reals`, int64 [N], or None.
+
+        No image is read.
+        """
+        order = self._reals_order(split)
+        labels = self._sources[split].labels
+        return None if labels is None else labels[order]
+
+    def _reals_order(self, split: str) -> Tensor:
         if self.size(split) == 0:
             raise DataError(f"data={self.name} has no {split} images")
-        source = self._sources[split]
         if split not in self._reals_orders:
-            self._reals_orders[split] = _fixed_order(len(source))
-        indices = self._reals_orders[split][start : start + n]
-        return source.read(indices), None if source.labels is None else source.labels[indices]
+            self._reals_orders[split] = _fixed_order(len(self._sources[split]))
+        return self._reals_orders[split]
 
     def fingerprint(self, split: str = "train") -> str:
         """Returns 16 hex digits that tell these images from others: of their number and a sample.

@@ -43,6 +43,8 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     if extractor is None:
         raise ConfigError("no features fit this data: features=inception features.weights=PATH")
     scores = {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
+    if not scores:
+        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
     labels = RequestedLabels(cfg.labels, model.num_classes, data, cfg.split)
 
     def sample(n: int, start: int) -> torch.Tensor:

@@ -32,6 +32,7 @@ class FeatureExtractor(nn.Module):
         num_logits: k.
         protocol: what must be equal for two values to be comparable: weights, resizing.
         names_labels: whether logit k is that of the data's own label k.
+        names_modes: whether logit k is that of the data's mode k.
         takes_floats: whether it looks at float images in [-1, 1] as they are, and not at bytes.
     """
 
@@ -41,6 +42,7 @@ class FeatureExtractor(nn.Module):
     num_logits: int
     protocol: dict[str, str | int | float]
     names_labels: bool = False
+    names_modes: bool = False
     takes_floats: bool = False
 
     @property

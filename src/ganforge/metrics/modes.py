@@ -5,6 +5,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.mode_counts import (
     count_modes,
     high_quality_share,
@@ -12,6 +13,7 @@ from ganforge.metrics.mode_counts import (
     modes_covered,
 )
 from ganforge.metrics.score import Score, ScoreValue
+from ganforge.metrics.source import ImageSource
 
 
 class ModeHistograms(Metric):
@@ -74,6 +76,16 @@ class ModeScore(Score):
         if radius <= 0:
             raise ConfigError(f"{self.number}: radius must be above 0, got {radius}")
         self.radius = radius
+
+    def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
+        """Refuses what names no modes: logits must be those of the data's own labels or centres."""
+        if not (shared.names_labels or shared.names_modes):
+            raise ConfigError(
+                f"metrics={self.number} counts modes, and features={shared.name} names none of "
+                f"data={data.name}. Take features=auto on ring8, grid25 or stacked data, or "
+                "features=classifier"
+            )
+        return True
 
     def update(self, values: Tensor, real: bool) -> None:
         """Takes this process's logits [n, k]; only counts are kept."""

@@ -22,6 +22,7 @@ class PointFeatures(FeatureExtractor):
     name = "points"
     suffix = "_points"
     takes_floats = True
+    names_modes = True
     names_labels = True  # the labels of points are their modes
 
     def __init__(self, mixture: Mixture) -> None:

@@ -10,7 +10,6 @@ from ganforge.metrics.source import ImageSource
 
 Distribution = Literal["balanced", "data"]
 DISTRIBUTIONS = ("balanced", "data")
-BLOCK = 1024
 
 
 class RequestedLabels:
@@ -67,10 +66,7 @@ def check_distribution(distribution: str) -> None:
 
 
 def _labels_of(data: ImageSource, split: str) -> Tensor:
-    labels = []
-    for start in range(0, data.size(split), BLOCK):
-        found = data.reals(BLOCK, split, start)[1]
-        if found is None:
-            raise ConfigError(f"labels=data: data {data.name!r} have no labels")
-        labels.append(found)
-    return torch.cat(labels)
+    labels = data.real_labels(split)
+    if labels is None:
+        raise ConfigError(f"labels=data: data {data.name!r} have no labels")
+    return labels

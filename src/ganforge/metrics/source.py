@@ -28,6 +28,10 @@ class ImageSource(Protocol):
         """Returns images start ... start + n - 1 of a fixed order: uint8 [n, C, H, W], labels."""
         ...
 
+    def real_labels(self, split: str = "train") -> Tensor | None:
+        """Returns the labels of all images in that order, int64 [N], without reading an image."""
+        ...
+
     def fingerprint(self, split: str) -> str:
         """Returns a hash of the images and labels of ``split``."""
         ...

@@ -23,6 +23,7 @@ class StackedFeatures(FeatureExtractor):
 
     name = "stacked"
     suffix = "_stacked"
+    names_modes = True
 
     def __init__(self, classifier: FeatureExtractor) -> None:
         super().__init__()
