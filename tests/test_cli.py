@@ -296,3 +296,13 @@ def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     assert conf_dir() == tmp_path / "conf"
     (package / "conf").mkdir()
     assert conf_dir() == package / "conf"
+
+
+@pytest.mark.parametrize("flag", ["--config-dir {}", "--config-dir={}", "-cd {}"])
+def test_a_wrong_key_is_explained_beside_files_of_ones_own(flag, tmp_path, capsys):
+    (tmp_path / "loss").mkdir()
+    own = "# My loss.\n_target_: ganforge.losses.hinge.HingeLoss\n"
+    (tmp_path / "loss" / "mine.yaml").write_text(own)
+    arguments = flag.format(tmp_path).split()
+    assert cli.run(["train", *arguments, "loss=mine", "trainer.max_step=100"]) == 2
+    assert "did you mean 'max_steps'" in capsys.readouterr().err

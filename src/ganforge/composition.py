@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
+from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -92,9 +94,10 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
     if not parent:
         return f"{key}: no such key; {did_you_mean(name, _root_names(verb))}"
-    chosen = [a for a in arguments if (conf_dir() / a.partition("=")[0]).is_dir()]
+    chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
     try:
-        node = OmegaConf.select(compose_config(chosen, verb), parent)
+        found = compose_config([*_further_folder(arguments), *chosen], verb)
+        node = OmegaConf.select(found, parent)
     except Exception:
         return _without_internals(text)
     if node is None:
@@ -103,6 +106,15 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
         return f"{key}: {parent} has no keys of its own"
     legal = [str(child) for child in node if not str(child).startswith("_")]
     return f"{key}: no such key; {did_you_mean(name, legal)}"
+
+
+def _further_folder(arguments: list[str]) -> list[str]:
+    """Returns the override that finds what ``--config-dir DIR`` (or ``-cd DIR``) adds."""
+    for flag, folder in itertools.pairwise([*arguments, ""]):
+        name, _, value = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            return [f"hydra.searchpath=[file://{Path(value or folder).absolute()}]"]
+    return []
 
 
 def _root_names(verb: str) -> list[str]:
