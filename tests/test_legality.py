@@ -24,6 +24,7 @@ from ganforge.config import check
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.training import build_parts
 from tests.tiny import tiny
 
 # ---------------------------------------------------------------------- the table
@@ -314,3 +315,10 @@ def test_the_full_product(model):
             agreed, chosen = False, (*chosen, str(error))
         wrong += [] if agreed else [chosen]
     assert not wrong
+
+
+def test_packs_that_a_batch_does_not_fill_are_refused_before_a_run():
+    for uneven in (["data.batch_size=5"], ["data.batch_size=6", "model.accumulate=2"]):
+        with pytest.raises(ConfigError, match=r"packing=2 does not divide [35] images"):
+            build_parts(tiny("model=pacgan", *uneven))
+    build_parts(tiny("model=pacgan", "data.batch_size=8", "model.accumulate=2"))

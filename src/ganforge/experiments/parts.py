@@ -14,6 +14,7 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 from ganforge.hardware import Hardware
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.streams import split_rows
 from ganforge.trainer_settings import TrainerSettings
 
 
@@ -41,6 +42,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     data.setup()
     _check_fit(model, data)
     check_divisible(data.batch_size, hardware.devices)
+    _check_packs(model, data.batch_size // hardware.devices)
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
@@ -63,6 +65,17 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
                 f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
                 f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
             )
+
+
+def _check_packs(model: AdversarialModule, rows: int) -> None:
+    """Refuses packs that a process's part of a batch does not fill, before a run has a folder."""
+    packing = int(getattr(model, "packing", 1))
+    parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
+    if uneven := [len(part) for part in parts if len(part) % packing]:
+        raise ConfigError(
+            f"model.packing={packing} does not divide {uneven[0]} images, which one process judges "
+            f"together (data.batch_size over processes, over model.accumulate={model.accumulate})"
+        )
 
 
 def _check_optimizers(model: AdversarialModule) -> None:

@@ -139,23 +139,28 @@ def evaluate(
     fakes = _generated(sample, list(dict.fromkeys(looks)), start, stop, batch_size, world)
     reals = reals or RealFeatures(data, extractor)
     asked = (labels or RequestedLabels())(stop - start, start)
+    share = _share(n_real, rank, world)
     results = {}
     for name, score in scores.items():
         look = score.extractor or extractor
         values: Tensor = getattr(fakes[look], score.uses)
         score.reset(values.shape[1], n_real, n, values.device)
         if score.needs_real:
-            share = _share(n_real, rank, world)
             real = reals.get(split, *share, batch_size, score.extractor)
             score.update(getattr(real, score.uses), real=True)
-        if score.needs_labels:
-            score.compare(values, _asked(name, asked))
-        else:
-            score.update(values, real=False)
+        _compare(name, score, values, asked)
         result = _result(score, look, n_real, n, split, seed)
         result.details |= labels.protocol() if labels else {}
         results[score.published(name, extractor)] = result
     return results
+
+
+def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
+    """Hands generated images to a score, with the classes asked for where it looks at them."""
+    if score.needs_labels:
+        score.compare(values, _asked(name, asked))
+    else:
+        score.update(values, real=False)
 
 
 def check_labels(scores: dict[str, Score], num_classes: int) -> None:
