@@ -38,6 +38,10 @@ def test_accuracies_are_shares():
     assert describe(Status(3, values=values)) == "step 3  images 0  accuracy 93/100 %"
 
 
+def test_the_probability_of_augmentation_is_shown():
+    assert describe(Status(3, values={"augment/p": 0.0832})) == "step 3  images 0  p 0.08"
+
+
 def test_without_values_and_budget_the_line_is_short():
     assert describe(Status(0)) == "step 0  images 0"
 

@@ -31,6 +31,12 @@ MLP = [  # dropout draws from the global stream
     "network.generator.hidden=[8]",
     "network.discriminator.hidden=[8]",
 ]
+ADA = [  # p moves at steps 4 and 8; a checkpoint at 6 holds signs that are not yet counted
+    "model=dcgan",
+    "augment=ada",
+    "augment.p=0.4",
+    "augment.speed=400",
+]
 
 
 def small(*changes: str) -> list[str]:
@@ -50,6 +56,7 @@ WHOLE = {  # what a run is compared with, and its settings
     "bf16-mixed": small(BF16),
     "wgan_gp": small(*WGAN_GP),
     "dropout": small(*MLP),
+    "ada": small(*ADA),
 }
 KILLED = {  # a name of WHOLE, workers, and where it is killed
     "at a checkpoint": ("one critic step", 0, [kill(6)]),
@@ -67,6 +74,7 @@ KILLED = {  # a name of WHOLE, workers, and where it is killed
     "bf16-mixed": ("bf16-mixed", 0, [kill(8)]),
     "wgan_gp": ("wgan_gp", 2, [kill(8)]),
     "dropout": ("dropout", 0, [kill(8)]),
+    "ada": ("ada", 0, [kill(7)]),
 }
 
 
@@ -154,6 +162,16 @@ def test_the_runs_compared_are_what_they_are_meant_to_be(folder, name):
     rows = metrics(run)
     assert [int(row["step"]) for row in rows] == [2, 4, 6, 8, 10, 11]
     assert all(row["images_seen"] for row in rows)
+
+
+def test_the_probability_of_augmentation_is_resumed(folder):
+    runs = [run_of(folder, name) for name in ("killed ada", "whole ada")]
+    states = [checkpoint(run, "last")["state_dict"] for run in runs]
+    assert torch.equal(*[state["augment.p"] for state in states])
+    for run in runs:
+        moved = [float(row["augment/p"]) for row in metrics(run) if row["augment/p"]]
+        # 4 steps of 8 images over 400 are 0.08; D takes nearly all reals for real, so p rises.
+        assert moved == pytest.approx([0.4, 0.48, 0.48, 0.56, 0.56])
 
 
 def test_a_resumed_run_stays_in_its_folder(folder):

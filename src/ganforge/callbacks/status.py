@@ -74,7 +74,10 @@ def position(status: Status) -> str:
 
 
 def details(status: Status) -> list[str]:
-    """Returns the line's parts after the position; D(real), D(fake) are the mean raw logits."""
+    """Returns the line's parts after the position.
+
+    D(real) and D(fake) are the mean raw logits, p is the augmentation's probability.
+    """
     values = status.values
     parts = [f"images {count(status.images_seen)}"]
     parts += _named(values, G="generator/loss", D="discriminator/loss")
@@ -84,6 +87,7 @@ def details(status: Status) -> list[str]:
     rates = [values.get(f"discriminator/{kind}_accuracy") for kind in ("real", "fake")]
     if shares := [f"{100 * rate:.0f}" for rate in rates if rate is not None]:
         parts.append(f"accuracy {'/'.join(shares)} %")
+    parts += _named(values, p="augment/p")
     if (speed := values.get("images_per_second")) is not None:
         parts.append(f"{speed:.0f} images/s")
     if status.remaining is not None:

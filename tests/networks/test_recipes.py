@@ -1,0 +1,37 @@
+"""The recipes at full width compose and build, with the published layouts' parameters."""
+
+from __future__ import annotations
+
+import pytest
+
+from ganforge.composition import compose_config
+from ganforge.config import check
+from ganforge.experiments.loading import build
+from tests.networks.counting import count
+
+ATTENTION = {"generator": 256 * 256 * 5 // 4 + 1, "discriminator": 128 * 128 * 5 // 4 + 1}
+STEERING = 6 * 2 * 256 * (10 - 1)  # six norms: ten rows of gains and biases for one
+PROJECTION = 10 * 128
+# Where the numbers come from: test_resnet, test_biggan and test_r3gan beside this file.
+PARAMETERS = {
+    "cifar10/sngan": (4_276_739, 1_053_825),
+    "cifar10/projection": (4_276_739 + STEERING, 1_053_825 + PROJECTION),
+    "cifar10/sagan": (
+        4_276_739 + STEERING + ATTENTION["generator"],
+        1_053_825 + PROJECTION + ATTENTION["discriminator"],
+    ),
+    "cifar10/biggan": (4_304_387, 4_207_361),
+    "cifar10/biggan_diffaugment": (4_304_387, 4_207_361),
+    "cifar10/r3gan": (20_781_952, 21_280_512),
+    "folder/biggan128": (70_433_988, 87_982_370),
+}
+
+
+@pytest.mark.parametrize("experiment", PARAMETERS)
+def test_a_recipe_has_the_published_parameters(experiment):
+    cfg = compose_config([f"experiment={experiment}"])
+    check(cfg)
+    for player, expected in zip(cfg.network.values(), PARAMETERS[experiment], strict=True):
+        if "spectral_norm" in player:
+            player.spectral_norm = False  # adds nothing, and takes its time
+        assert count(lambda node=player: build(node)) == expected
