@@ -25,20 +25,31 @@ def decode(data: bytes, image_size: int, channels: int, crop: int | None = None)
     Raises:
         Exception: of any kind, by the decoders, on damaged data.
     """
-    with Image.open(io.BytesIO(data)) as opened:
-        upright = ImageOps.exif_transpose(opened)
-        image = _in_mode(upright, MODES[channels])
+    image = in_mode(upright(data), channels)
     side = min(image.size) if crop is None else min(crop, *image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # Cut first: a filter over a box of the whole image would reach beyond it.
     image = image.crop((left, top, left + side, top + side))
     if side != image_size:
         image = image.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    return to_tensor(image)
+
+
+def upright(data: bytes) -> Image.Image:
+    """Returns an encoded image in its own colour mode, turned by its EXIF orientation."""
+    with Image.open(io.BytesIO(data)) as opened:
+        return ImageOps.exif_transpose(opened)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Returns uint8 [C, H, W] of an image of one of the ``MODES``."""
     pixels = torch.from_numpy(np.array(image))
-    return pixels.view(image_size, image_size, channels).permute(2, 0, 1).contiguous()
+    return pixels.view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+def in_mode(image: Image.Image, channels: int) -> Image.Image:
+    """Returns the image with 1 to 4 channels; transparency is laid on white unless they have it."""
+    mode = MODES[channels]
     if image.mode.startswith("I"):  # 16 bits, of which a conversion would clip the upper half
         image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
     if image.has_transparency_data and not mode.endswith("A"):

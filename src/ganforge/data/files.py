@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
@@ -60,15 +61,15 @@ class FileSource(ImageSource):
 
     def subset(self, indices: Tensor) -> FileSource:
         """Returns a source of the files at ``indices``."""
-        return FileSource(
-            self.entries,
-            [self.names[index] for index in indices.tolist()],
-            self.image_size,
-            self.channels,
-            None if self.labels is None else self.labels[indices],
-            self.crop,
-            self.max_unreadable,
-        )
+        part = copy.copy(self)
+        part.names = [self.names[index] for index in indices.tolist()]
+        part.labels = None if self.labels is None else self.labels[indices]
+        part.unreadable = {}
+        return part
+
+    def decode(self, name: str) -> Tensor:
+        """Returns uint8 [C, H, W] of one file, or raises anything where it is damaged."""
+        return decode(self.entries.read(name), self.image_size, self.channels, self.crop)
 
     def decoded(self) -> MemorySource:
         """Returns all readable images as one tensor, decoded by as many threads as processors."""
@@ -102,7 +103,7 @@ class FileSource(ImageSource):
         if name in self.unreadable:
             return None
         try:
-            return decode(self.entries.read(name), self.image_size, self.channels, self.crop)
+            return self.decode(name)
         except Exception as error:  # decoders raise what they like on damaged data
             # Without the address of the buffer that Pillow puts behind it.
             self.unreadable[name] = str(error).split(" <")[0] or type(error).__name__

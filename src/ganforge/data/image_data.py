@@ -1,20 +1,21 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from ganforge.data.files import FileSource
-from ganforge.data.order import Deal, Progress, check_divisible
+from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
 from ganforge.errors import ConfigError, DataError
 
 SPLITS = ("train", "test")
-_REALS = 0x7265616C  # seed of the fixed order in which `reals` are taken
 _DECODED_AT_START = 100_000  # files beyond which a start would wait minutes for decoding
 
 
@@ -86,18 +87,23 @@ class ImageDataModule(LightningDataModule):
 
     def setup(self, stage: str | None = None) -> None:
         """Makes both splits ready and refuses a data set that is unfit for what was asked."""
-        if self._sources:
-            return
-        sources = {split: self._placed(source) for split, source in self.load().items()}
+        if not self._sources:
+            shape = (self.channels, self.image_size, self.image_size)
+            self._sources = self._prepared(self.load(), shape)
+
+    def _prepared(
+        self, loaded: dict[str, ImageSource], shape: tuple[int, int, int]
+    ) -> dict[str, ImageSource]:
+        sources = {split: self._placed(source) for split, source in loaded.items()}
         if "train" not in sources:
             raise DataError(f"data={self.name} has no training images")
         train = sources["train"]
         if self.max_images is not None and self.max_images < len(train):
-            sources["train"] = train = train.subset(_fixed_order(len(train))[: self.max_images])
-        self._check(train)
+            sources["train"] = train = train.subset(fixed_order(len(train))[: self.max_images])
+        self._check(train, shape)
         if isinstance(train, FileSource) and not self._workers_chosen:
             self.workers = min(4, os.cpu_count() or 1)
-        self._sources = sources
+        return sources
 
     def size(self, split: str = "train") -> int:
         """Returns the number of images in ``split``; 0 for a split that the data does not have."""
@@ -132,7 +138,7 @@ class ImageDataModule(LightningDataModule):
         if self.size(split) == 0:
             raise DataError(f"data={self.name} has no {split} images")
         if split not in self._reals_orders:
-            self._reals_orders[split] = _fixed_order(len(self._sources[split]))
+            self._reals_orders[split] = fixed_order(len(self._sources[split]))
         return self._reals_orders[split]
 
     def fingerprint(self, split: str = "train") -> str:
@@ -141,11 +147,7 @@ class ImageDataModule(LightningDataModule):
         It names cached statistics and classifiers, and costs the reading of 64 images.
         """
         images, labels = self.reals(64, split)
-        digest = hashlib.sha256(f"{self.size(split)} {self.num_classes} {images.shape}".encode())
-        digest.update(images.numpy().tobytes())
-        if labels is not None:
-            digest.update(labels.numpy().tobytes())
-        return digest.hexdigest()[:16]
+        return fingerprint_of(images, labels, self.size(split), self.num_classes)
 
     def train_dataloader(self) -> TrainingStream:
         """Returns the endless stream: one item holds the images of one training step.
@@ -155,12 +157,18 @@ class ImageDataModule(LightningDataModule):
         self.setup("fit")
         assert self.trainer is not None
         check_divisible(self.batch_size, self.trainer.world_size)
-        source = self._sources["train"]
-        if self.workers == 0 and isinstance(source, MemorySource):
-            source = source.on(self.trainer.lightning_module.device)
-        batches = Batches(source, self.seed, self.mirror)
+        batches = self._batches(self.trainer.lightning_module.device)
         deal = Deal(self.batch_size, self._progress)
         return TrainingStream(batches, deal, self.workers, torch.cuda.is_available())
+
+    def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
+        return Batches(self._near(self._sources["train"], device), self.seed, self.mirror)
+
+    def _near(self, source: ImageSource, device: torch.device) -> ImageSource:
+        """Moves images in memory to the device, unless workers read them."""
+        if self.workers == 0 and isinstance(source, MemorySource):
+            return source.on(device)
+        return source
 
     def _progress(self) -> Progress:
         trainer = self.trainer
@@ -178,12 +186,11 @@ class ImageDataModule(LightningDataModule):
         """Decodes image files into memory where that was asked for, or pays."""
         if not isinstance(source, FileSource) or self.in_memory is False:
             return source
-        size = len(source) * self.channels * self.image_size**2
+        size = len(source) * math.prod(source.shape)
         fits = size <= self.memory_limit_mb * 2**20 and len(source) <= _DECODED_AT_START
         return source.decoded() if self.in_memory is True or fits else source
 
-    def _check(self, train: ImageSource) -> None:
-        expected = (self.channels, self.image_size, self.image_size)
+    def _check(self, train: ImageSource, expected: tuple[int, int, int]) -> None:
         if train.shape != expected:
             raise DataError(f"data={self.name} gives images {train.shape}, not {expected}")
         if len(train) < 2:
@@ -202,8 +209,13 @@ class ImageDataModule(LightningDataModule):
         self.setup()
 
 
-def _fixed_order(count: int) -> Tensor:
-    return torch.randperm(count, generator=torch.Generator().manual_seed(_REALS))
+def fingerprint_of(images: Tensor, labels: Tensor | None, size: int, num_classes: int) -> str:
+    """Returns 16 hex digits that tell a data set of ``size`` images by a sample of them."""
+    digest = hashlib.sha256(f"{size} {num_classes} {images.shape}".encode())
+    digest.update(images.numpy().tobytes())
+    if labels is not None:
+        digest.update(labels.numpy().tobytes())
+    return digest.hexdigest()[:16]
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -15,6 +15,8 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.streams import mix
 
+_REALS = 0x7265616C  # seed of the fixed order in which `reals` are taken
+
 
 class Order:
     """Which image stands at each position: epoch ``e`` is a permutation seeded by (seed, e).
@@ -47,6 +49,11 @@ class Order:
             generator = torch.Generator().manual_seed(mix(self.seed, epoch))
             self._permutations[epoch] = torch.randperm(self.count, generator=generator)
         return self._permutations[epoch]
+
+
+def fixed_order(count: int) -> Tensor:
+    """Returns int64 [count], a permutation that is the same for every run: that of the reals."""
+    return torch.randperm(count, generator=torch.Generator().manual_seed(_REALS))
 
 
 @dataclass(frozen=True)

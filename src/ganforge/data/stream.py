@@ -35,7 +35,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         indices = self.order.indices(positions)
         images = self.source.read(indices)
         if self.mirror:
-            images = _mirrored(images, self.seed, positions)
+            images = mirrored(images, self.seed, positions)
         batch = {"image": images}
         labels = self.source.labels
         if labels is not None:
@@ -43,7 +43,8 @@ class Batches(Dataset[dict[str, Tensor]]):
         return batch
 
 
-def _mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
+def mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
+    """Returns [B, C, H, W] with the image at each position flipped with probability 1/2."""
     places = torch.arange(positions.start, positions.stop, positions.step)
     flipped = (uniforms(mix(seed, _MIRROR), places) < 0.5).to(images.device, non_blocking=True)
     return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
@@ -61,7 +62,11 @@ class TrainingStream:
     """
 
     def __init__(
-        self, batches: Batches, deal: Deal, workers: int = 0, pin_memory: bool = False
+        self,
+        batches: Dataset[dict[str, Tensor]],
+        deal: Deal,
+        workers: int = 0,
+        pin_memory: bool = False,
     ) -> None:
         self.batches = batches
         self.deal = deal
