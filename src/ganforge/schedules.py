@@ -61,6 +61,22 @@ class LinearDecay:
         return warmup_factor(step, self.warmup) * (1 - progress * (1 - self.final))
 
 
+class LateLinearDecay(LinearDecay):
+    """The rate itself for a share of the run, then a straight line down to ``final``.
+
+    Args:
+        total: generator updates of the run.
+        share: of the run before the decay begins, at least 0 and below 1.
+        final: factor at ``total``, in [0, 1].
+        warmup: generator updates until the full rate.
+    """
+
+    def __init__(self, total: int, share: float = 0.5, final: float = 0.0, warmup: int = 0) -> None:
+        if not 0 <= share < 1:
+            raise ConfigError(f"LateLinearDecay: share must be in [0, 1), got {share}")
+        super().__init__(total, int(share * total), final, warmup)
+
+
 class CosineDecay:
     """Half a cosine from 1 at the end of the warm-up down to ``final`` at ``total``.
 

@@ -54,6 +54,7 @@ class Noise:
         self.rank = rank
         self.world = world
         self._kept = slice(None)
+        self._forks = 0
         self._generator = torch.Generator(self.device).manual_seed(seed)
 
     @property
@@ -74,6 +75,20 @@ class Noise:
         part = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
         part._kept = slice(start, stop)
         return part
+
+    def fork(self) -> Noise:
+        """Returns a stream of its own for the same rows; each call returns another one."""
+        self._forks += 1
+        fork = Noise(
+            mix(self.seed, self._forks), self.batch_rows, self.device, self.rank, self.world
+        )
+        fork._kept = self._kept
+        return fork
+
+    def restarted(self) -> Noise:
+        """Returns the same stream from its first draw on."""
+        rows = range(self.batch_rows)[self._kept]
+        return self._only(rows.start, rows.stop)
 
     def normal(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from N(0, 1)."""

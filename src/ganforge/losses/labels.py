@@ -34,15 +34,17 @@ def noisy_labels(
         label: the right label.
         other: the label of the other class.
         label_noise: probability of a flip, for each sample on its own.
-        noise: random draws of this update, a row for each image: several for a logit of a pack.
+        noise: random draws of this update, a row for each image: several for a logit of a pack, and
+            one for several logits of an image's patches, which are flipped together.
     """
     labels = torch.full_like(logits, label)
     if label_noise == 0:
         return labels
     if noise is None:
         raise ConfigError(f"label_noise={label_noise} needs the random draws of the update: noise")
-    packing = noise.rows // len(logits)
-    flipped = noise.uniform()[::packing].to(logits.device) < label_noise
+    # One logit for each image, for each pack of images, or for each patch of an image.
+    packing, patches = max(noise.rows // len(logits), 1), max(len(logits) // noise.rows, 1)
+    flipped = noise.uniform()[::packing].repeat_interleave(patches).to(logits.device) < label_noise
     return labels.masked_fill(flipped, other)
 
 

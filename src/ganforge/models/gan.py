@@ -20,6 +20,7 @@ from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
 from ganforge.models.packing import pack
 from ganforge.models.parts_fit import check_networks, check_regularizers
+from ganforge.models.terms import constrain, kept_rows, penalties, verdicts
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
@@ -176,12 +177,10 @@ class GAN(AdversarialModule):
 
     def kept(self, fake_logits: Tensor, real_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns the logits that count in the generator's loss."""
-        for term in self._regularizers().values():
-            rows = term.kept(fake_logits, self.images_seen)
-            if rows is not None:
-                fake_logits = fake_logits[rows]
-                real_logits = None if real_logits is None else real_logits[rows]
-        return fake_logits, real_logits
+        rows = kept_rows(self._regularizers(), fake_logits, self.images_seen)
+        if len(rows) == len(fake_logits):
+            return fake_logits, real_logits
+        return fake_logits[rows], None if real_logits is None else real_logits[rows]
 
     def adjust_augmentation(self, reals: list[Batch]) -> None:
         """Lets the augmentation adapt itself to how the reals of this step were judged."""
@@ -220,43 +219,22 @@ class GAN(AdversarialModule):
         )
 
     def penalties(self, player: Player, turn: Turn) -> Tensor:
-        """Returns the weighted sum of the terms due at this update, in float32.
+        """Returns the weighted sum of the terms due at this update, in float32."""
 
-        Outside autocast: in half precision the gradients of a penalty underflow. A lazy term is
-        scaled by its interval, which keeps its mean strength.
-        """
-        total = torch.zeros((), device=turn.fake.device)
-        with torch.autocast(turn.fake.device.type, enabled=False):
-            for name, term in self._regularizers().items():
-                if term.player != player or not term.due(self._updates[player]):
-                    continue
-                penalty = term.term(turn)
-                if penalty is not None:
-                    observe = self.observe if term.every == 1 else self.observe_rarely
-                    observe(f"{player}/{name}", penalty)
-                    weight = term.weight_at(turn.images_seen)
-                    total = total + weight * term.every * penalty
-        return total
+        def observe(name: str, value: Tensor, rarely: bool) -> None:
+            (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
+
+        return penalties(self._regularizers(), player, self._updates[player], turn, observe)
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights, after its update."""
-        for term in self._regularizers().values():
-            if term.player == player:
-                term.constrain(getattr(self, player))
+        constrain(self._regularizers(), player, getattr(self, player))
 
     def observe_logits(self, real: Tensor, fake: Tensor) -> None:
         """Logs the mean logits and the shares of reals and fakes that D gets right."""
-        if not self.observing:
-            return
-        real, fake = real.detach().float(), fake.detach().float()
-        boundary = self.loss.boundary
-        # Where logits have no origin, an image is right when it beats the other side's mean.
-        for_real = fake.mean() if boundary is None else boundary
-        for_fake = real.mean() if boundary is None else boundary
-        self.observe("discriminator/real_logit", real.mean())
-        self.observe("discriminator/fake_logit", fake.mean())
-        self.observe("discriminator/real_accuracy", (real > for_real).float().mean())
-        self.observe("discriminator/fake_accuracy", (fake < for_fake).float().mean())
+        if self.observing:
+            for name, value in verdicts(self.loss, real, fake).items():
+                self.observe(f"discriminator/{name}", value)
 
     def _mean(self, value: Tensor) -> Tensor:
         return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))

@@ -21,6 +21,8 @@ class LatentConsistency(Regularizer):
         sigma: standard deviation of the step in the latent space, above 0.
     """
 
+    of_latents = True
+
     def __init__(self, weight: float = 5.0, every: int = 1, sigma: float = 0.03) -> None:
         super().__init__(weight, every)
         check_sigma("LatentConsistency", sigma)

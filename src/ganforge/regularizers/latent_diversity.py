@@ -21,6 +21,7 @@ class LatentDiversity(Regularizer):
     """
 
     player = "generator"
+    of_latents = True
 
     def __init__(self, weight: float = 0.5, every: int = 1, sigma: float = 0.03) -> None:
         super().__init__(weight, every)

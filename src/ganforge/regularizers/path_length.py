@@ -31,6 +31,7 @@ class PathLength(Regularizer):
     """
 
     player = "generator"
+    of_latents = True
     mean: Tensor
 
     def __init__(

@@ -22,11 +22,13 @@ class Regularizer(nn.Module):
 
     Attributes:
         player: who is regularized, "discriminator" or "generator".
+        of_latents: it is about the latents that images are made of.
         conflicts: kinds that can't stand beside this one, each with the reason and a way out.
     """
 
     player: str = "discriminator"
     conflicts: Mapping[type[Regularizer], str] = {}
+    of_latents: bool = False
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         super().__init__()
