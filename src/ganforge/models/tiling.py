@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+# Maps a crop [C, h, w], and its index among the crops of an image, to [C', h, w].
+CropTranslation = Callable[[Tensor, int], Tensor]
+
+
+def translate_any(
+    image: Tensor,
+    translate: CropTranslation,
+    multiple: int,
+    tile: int | None = None,
+    overlap: int = 0,
+) -> Tensor:
+    """Returns an image of any size translated by a network that takes multiples of a number.
+
+    The image is padded by reflection, evenly around, and the result cut back to its size.
+
+    Args:
+        image: [C, H, W], H and W at least 1.
+        translate: maps [C, h, w] and its index to [C', h, w]; both sides are multiples of
+            ``multiple``.
+        multiple: what the sides must be multiples of.
+        tile: side of the largest square that is translated at once, a multiple of ``multiple``;
+            None for the whole image.
+        overlap: pixels that neighbouring tiles share at least, at most half a tile.
+
+    Returns:
+        [C', H, W].
+    """
+    height, width = image.shape[1:]
+    padded = pad_to_multiple(image, multiple)
+    if tile is None or tile >= max(padded.shape[1:]):
+        made = translate(padded, 0)
+    else:
+        made = _in_tiles(padded, translate, multiple, tile, overlap)
+    top, left = (padded.shape[1] - height) // 2, (padded.shape[2] - width) // 2
+    return made[:, top : top + height, left : left + width]
+
+
+def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+    """Returns [C, H', W']: the next multiples of a number, the image in the middle.
+
+    What is added is the image reflected at its outermost pixels, again and again where the image is
+    smaller than its border; an image one pixel wide is repeated.
+
+    Args:
+        image: [C, H, W].
+        multiple: of which H' and W' are multiples.
+    """
+    for axis in (1, 2):
+        if image.shape[axis] % multiple:
+            image = image.index_select(axis, _reflected(image.shape[axis], multiple))
+    return image
+
+
+def _reflected(size: int, multiple: int) -> Tensor:
+    """Returns which of ``size`` pixels each pixel of the padded axis repeats."""
+    total = -(-size // multiple) * multiple
+    positions = torch.arange(total) - (total - size) // 2
+    last = size - 1
+    return last - (positions % max(2 * last, 1) - last).abs()
+
+
+def _in_tiles(
+    image: Tensor, translate: CropTranslation, multiple: int, tile: int, overlap: int
+) -> Tensor:
+    """Returns [C', H, W] put together on the CPU, so that the device holds one tile at a time."""
+    height, width = image.shape[1:]
+    h, w = min(tile, height), min(tile, width)
+    tops, lefts = starts(height, h, overlap, multiple), starts(width, w, overlap, multiple)
+    rows = zip(tops, blend_weights(tops, h), strict=True)
+    columns = zip(lefts, blend_weights(lefts, w), strict=True)
+    result = torch.zeros(0)
+    for index, ((top, down), (left, across)) in enumerate(itertools.product(rows, columns)):
+        made = translate(image[:, top : top + h, left : left + w], index).float().cpu()
+        if index == 0:
+            result = torch.zeros(len(made), height, width)
+        result[:, top : top + h, left : left + w] += made * (down[:, None] * across)
+    return result
+
+
+def starts(length: int, side: int, overlap: int, multiple: int) -> list[int]:
+    """Returns where tiles begin that cover an axis; the last one ends with it.
+
+    They begin at multiples of ``multiple`` where the tiles are long enough for that: only by such
+    steps does the result of a network with strides move along with its input.
+
+    Args:
+        length: of the axis, a multiple of ``multiple``.
+        side: of each tile, a multiple of ``multiple``, at most ``length``.
+        overlap: pixels that neighbours share at least; below ``side``.
+        multiple: see above.
+    """
+    if side >= length:
+        return [0]
+    stride = (side - overlap) // multiple * multiple or side - overlap
+    return [*range(0, length - side, stride), length - side]
+
+
+def blend_weights(starts: list[int], side: int) -> list[Tensor]:
+    """Returns the weights of each tile along one axis, [side] each; at each pixel they sum to 1.
+
+    In the overlap of two tiles each counts for nothing in its outer quarter, which lacks its
+    surroundings, and the weights pass smoothly from one tile to the other in between.
+
+    Args:
+        starts: where tiles begin, ascending, without gaps.
+        side: length of each tile.
+    """
+    centres = torch.arange(side, dtype=torch.float64) + 0.5
+    shares = [torch.ones_like(centres) for _ in starts]
+    for i, (before, after) in enumerate(itertools.pairwise(starts)):
+        common = before + side - after
+        if common > 0:
+            shares[i] *= _rise((side - centres) / common)
+            shares[i + 1] *= _rise(centres / common)
+    # More than two tiles may meet where the last one was moved back to end with the image.
+    total = torch.zeros(starts[-1] + side, dtype=torch.float64)
+    for start, share in zip(starts, shares, strict=True):
+        total[start : start + side] += share
+    pairs = zip(starts, shares, strict=True)
+    return [(share / total[start : start + side]).float() for start, share in pairs]
+
+
+def _rise(place: Tensor) -> Tensor:
+    """Returns 0 up to 1/4 and 1 from 3/4 on, smooth between, with f(t) + f(1 - t) = 1."""
+    t = ((place - 0.25) * 2).clamp(0, 1)
+    return t * t * (3 - 2 * t)
