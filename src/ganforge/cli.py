@@ -16,12 +16,14 @@ from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
 from ganforge.errors import GanforgeError, InterruptionError
+from ganforge.quoting import quote_paths
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
     "train": ("ganforge.training", "train"),
     "evaluate": ("ganforge.experiments.evaluating", "evaluate_run"),
     "sample": ("ganforge.experiments.sampling", "sample_run"),
+    "translate": ("ganforge.experiments.translating", "translate_run"),
 }
 
 HELP = """\
@@ -33,6 +35,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge train resume=latest                     go on where a run stopped
   ganforge evaluate run=latest n=10000             score a run
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
+  ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
 
 `ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
 `eval "$(ganforge train -sc install=bash)"` completes groups, options and keys with TAB.
@@ -74,7 +77,7 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
     register_schemas()
     # Hydra prints a trimmed traceback of its own unless it is told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *_flags_first(arguments)]
+    sys.argv = [sys.argv[0], *_flags_first(quote_paths(arguments))]
     sweeping = "-m" in arguments or "--multirun" in arguments
 
     failures: list[BaseException] = []

@@ -10,7 +10,7 @@ import inspect
 import re
 import typing
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields
+from dataclasses import fields
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
@@ -20,77 +20,9 @@ from omegaconf.errors import InterpolationKeyError
 from ganforge.annotations import accepts, describe
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError
+from ganforge.schemas import KEYWORDS, SCHEMAS
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
-
-
-@dataclass
-class TrainSchema:
-    """Root keys of conf/train.yaml. What is not here is refused."""
-
-    seed: int = 0
-    name: str = ""
-    tags: list[str] = field(default_factory=list)
-    notes: str = ""
-    log_dir: str = "logs"
-    resume: str | None = None
-    dry_run: bool = False
-    run_dir: str | None = None
-    data: dict[str, Any] = field(default_factory=dict)
-    condition: dict[str, Any] = field(default_factory=dict)
-    network: dict[str, Any] = field(default_factory=dict)
-    loss: dict[str, Any] = field(default_factory=dict)
-    regularizer: dict[str, Any] = field(default_factory=dict)
-    optimizer: dict[str, Any] = field(default_factory=dict)
-    schedule: dict[str, Any] = field(default_factory=dict)
-    augment: dict[str, Any] = field(default_factory=dict)
-    features: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-    trainer: dict[str, Any] = field(default_factory=dict)
-    callbacks: dict[str, Any] = field(default_factory=dict)
-    logger: dict[str, Any] = field(default_factory=dict)
-    model: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class EvaluateSchema:
-    """Root keys of conf/evaluate.yaml."""
-
-    run: str = "latest"
-    log_dir: str = "logs"
-    checkpoint: str = "last"
-    weights: str = "ema"
-    n: int = 10_000
-    batch_size: int = 256
-    seed: int = 0
-    split: str = "train"
-    labels: str = "balanced"
-    out: str | None = None
-    features: dict[str, Any] = field(default_factory=dict)
-    metrics: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class SampleSchema:
-    """Root keys of conf/sample.yaml, but for ``class``, which Python lets no field be called."""
-
-    run: str = "latest"
-    log_dir: str = "logs"
-    checkpoint: str = "last"
-    weights: str = "ema"
-    n: int = 64
-    seed: int = 0
-    truncation: float | None = None
-    out: str | None = None
-
-
-SCHEMAS: dict[str, type] = {
-    "train": TrainSchema,
-    "evaluate": EvaluateSchema,
-    "sample": SampleSchema,
-}
-# Optional whole numbers that have a word of Python's own as their name.
-KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}
 
 
 def register_schemas() -> None:
@@ -145,7 +77,29 @@ def check(cfg: DictConfig) -> None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     if "model" in cfg and "data" in cfg:
+        _check_inputs(cfg)
         _check_labels(cfg)
+
+
+def _check_inputs(cfg: DictConfig) -> None:
+    """Refuses data without inputs, or without pairs, for a game that translates them."""
+    if not _attribute(cfg.model, "needs_inputs"):
+        return
+    pairs = _attribute(cfg.model, "needs_pairs")
+    if not _attribute(cfg.data, "paired" if pairs else "translates"):
+        what = "pairs of images" if pairs else "images to translate"
+        options = _options_with("paired" if pairs else "translates")
+        raise ConfigError(
+            f"{_option_of(cfg.model)} learns from {what}, and data={cfg.data.get('name')} has "
+            f"none. Data that fit: {', '.join(options)}"
+        )
+
+
+def _options_with(attribute: str) -> list[str]:
+    """Returns the data options whose class has an attribute that is true."""
+    files = sorted((conf_dir() / "data").glob("*.yaml"))
+    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
+    return [name for name, node in nodes.items() if _attribute(node, attribute)]
 
 
 def _check_labels(cfg: DictConfig) -> None:

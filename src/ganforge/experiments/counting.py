@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterator
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ganforge.console import console
+
+EVERY_SECONDS = 10.0
+
+_log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def counting(total: int, what: str) -> Iterator[Callable[[], None]]:
+    """Shows how many of ``total`` things are done: a live line on a terminal, else log lines.
+
+    Args:
+        total: how many there are.
+        what: is done to them, such as "translated".
+
+    Yields:
+        A function to call after each of them.
+    """
+    columns = (TextColumn(what), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
+    live = console.is_terminal
+    done, logged = 0, time.monotonic()
+    with Progress(
+        *columns, console=console, auto_refresh=False, transient=True, disable=not live
+    ) as line:
+        task = line.add_task(what, total=total)
+
+        def advance() -> None:
+            nonlocal done, logged
+            done += 1
+            line.advance(task)
+            line.refresh()
+            if not live and time.monotonic() - logged >= EVERY_SECONDS:
+                logged = time.monotonic()
+                _log.info("%s %d/%d", what, done, total)
+
+        yield advance

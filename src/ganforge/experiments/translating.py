@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import errno
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from ganforge.callbacks.grid import save, single
+from ganforge.console import console, setup_logging
+from ganforge.data.decoding import in_mode, to_tensor, upright
+from ganforge.data.entries import Entries
+from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
+from ganforge.experiments.counting import counting
+from ganforge.experiments.image_translator import Game, ImageTranslator
+from ganforge.experiments.loading import load
+from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.translation_files import check_out, open_input, output_names
+
+# What ends a translation, since no other image will fare better.
+FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+
+def translate_run(cfg: DictConfig) -> Path:
+    """Translates images by a run's network: PNGs of the same names and sizes.
+
+    Args:
+        cfg: composed from conf/translate.yaml.
+
+    Returns:
+        The folder that they are in.
+
+    Raises:
+        DataError: when some could not be read, after the others are done; it lists them.
+    """
+    setup_logging()
+    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
+    if cfg.weights not in ("ema", "raw"):
+        raise ConfigError(f"weights must be one of ema, raw; got {cfg.weights!r}")
+    if cfg.input is None:
+        raise ConfigError("translate needs input=PATH: a folder, zip or image")
+    source = Path(cfg.input).expanduser()
+    entries = open_input(source)
+    game = _game(cfg)
+    direction = _direction(cfg.direction, game)
+    out = _out(cfg, folder, source, direction)
+    targets = output_names(entries.names)
+    check_out(out, source, entries.names, targets)
+    translator = ImageTranslator(game, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
+    faults = _translate(translator, entries, out, targets)
+    done = len(targets) - len(faults)
+    found = f"{done} {'image' if done == 1 else 'images'}, {direction}, seed {cfg.seed}: {out}"
+    if done:
+        console.print(found, soft_wrap=True, highlight=False, markup=False)
+    if faults:
+        raise DataError(_report(faults, len(targets)))
+    return out
+
+
+def _game(cfg: DictConfig) -> Game:
+    """Returns the run's model on the device, if it translates at all."""
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
+    if not getattr(model, "directions", ()):
+        raise ConfigError(
+            f"run={cfg.run}: {type(model).__name__} makes images of noise, not of images: use "
+            f"`ganforge sample run={cfg.run}`, or train model=pix2pix or model=cyclegan"
+        )
+    model = model.cuda() if torch.cuda.is_available() else model
+    return cast(Game, cast(Any, model))
+
+
+def _direction(asked: str | None, game: Game) -> str:
+    direction = game.directions[0] if asked is None else asked
+    if direction not in game.directions:
+        legal = ", ".join(game.directions)
+        raise ConfigError(f"direction={direction}: this run's model translates {legal} alone")
+    return direction
+
+
+def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
+    if cfg.out is not None:
+        return Path(cfg.out).expanduser()
+    return folder.path / "translated" / f"{source.resolve().stem}-{direction}"
+
+
+def _translate(
+    translator: ImageTranslator, entries: Entries, out: Path, targets: list[str]
+) -> dict[str, str]:
+    """Writes the translated images; returns why some are not, by name."""
+    faults: dict[str, str] = {}
+    written = 0
+    try:
+        with counting(len(targets), "translated") as advance:
+            for name, target in zip(entries.names, targets, strict=True):
+                fault = _translate_one(translator, entries, name, out / target)
+                if fault is None:
+                    written += 1
+                else:
+                    faults[name] = fault
+                advance()
+    except KeyboardInterrupt as error:
+        raise InterruptionError(
+            f"interrupted: {written} of {len(targets)} images are in {out}, each of them whole"
+        ) from error
+    return faults
+
+
+def _translate_one(
+    translator: ImageTranslator, entries: Entries, name: str, path: Path
+) -> str | None:
+    """Writes one translated image; returns why it could not be."""
+    image = _read(entries, name, translator.channels)
+    if isinstance(image, str):
+        return image
+    try:
+        made = translator(image, name)
+    except torch.OutOfMemoryError:
+        return f"too large for the memory at tile={translator.tile}: give a smaller tile=N"
+    try:
+        save(single(made), path)
+    except OSError as error:
+        if error.errno in FATAL:
+            raise RunError(f"cannot write {path}: {error.strerror}") from error
+        return f"cannot be written to {path}: {error.strerror or error}"
+    return None
+
+
+def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
+    """Returns an image, uint8 [C, H, W], or why it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd headers; what cannot be read raises
+            return to_tensor(in_mode(upright(entries.read(name)), channels))
+    except Exception as error:  # decoders raise what they like on damaged data
+        # Without the address of the buffer that Pillow puts behind it.
+        return str(error).split(" <")[0] or type(error).__name__
+
+
+def _report(faults: dict[str, str], total: int) -> str:
+    head = f"{len(faults)} of {total} images could not be translated:"
+    return "\n".join([head, *(f"  {name}: {reason}" for name, reason in faults.items())])

@@ -1,0 +1,32 @@
+"""Paths on the command line, which Hydra's grammar would take for more than they are."""
+
+from __future__ import annotations
+
+import re
+
+PATHS = {"run", "resume", "log_dir", "input", "out", "data.path"}
+_PLAIN = re.compile(r"[\w/.+$%*@?|:-]([\w/.+$%*@?|: -]*[\w/.+$%*@?|:-])?", re.ASCII)
+_NUMBER = re.compile(r"[-+]?([\d_.]+(e[-+]?\d+)?|inf|nan)|true|false", re.IGNORECASE)
+
+
+def quote_paths(arguments: list[str]) -> list[str]:
+    """Quotes paths that Hydra would not read as they are: ``input=Fotos (2024)``, ``out=a=b``.
+
+    Unquoted values may hold ASCII letters, digits and some signs alone, and 1e3 is a number. In a
+    sweep a comma stands between values, so nothing is changed there; nor is what the user has
+    quoted, escaped or interpolated.
+    """
+    if "-m" in arguments or "--multirun" in arguments:
+        return arguments
+    return [_quoted(argument) for argument in arguments]
+
+
+def _quoted(argument: str) -> str:
+    key, _, value = argument.partition("=")
+    if key.lstrip("+") not in PATHS or not value:
+        return argument
+    meant = value[0] in "'\"" or "\\" in value or "${" in value
+    if meant or (_PLAIN.fullmatch(value) and not _NUMBER.fullmatch(value)):
+        return argument
+    escaped = value.replace("'", "\\'")
+    return f"{key}='{escaped}'"

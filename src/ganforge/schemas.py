@@ -1,0 +1,95 @@
+"""Root keys that the verbs' configurations may have.
+
+Importing this module imports neither torch nor lightning.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class TrainSchema:
+    """Root keys of conf/train.yaml. What is not here is refused."""
+
+    seed: int = 0
+    name: str = ""
+    tags: list[str] = field(default_factory=list)
+    notes: str = ""
+    log_dir: str = "logs"
+    resume: str | None = None
+    dry_run: bool = False
+    run_dir: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    condition: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    loss: dict[str, Any] = field(default_factory=dict)
+    regularizer: dict[str, Any] = field(default_factory=dict)
+    optimizer: dict[str, Any] = field(default_factory=dict)
+    schedule: dict[str, Any] = field(default_factory=dict)
+    augment: dict[str, Any] = field(default_factory=dict)
+    features: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    trainer: dict[str, Any] = field(default_factory=dict)
+    callbacks: dict[str, Any] = field(default_factory=dict)
+    logger: dict[str, Any] = field(default_factory=dict)
+    model: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class EvaluateSchema:
+    """Root keys of conf/evaluate.yaml."""
+
+    run: str = "latest"
+    log_dir: str = "logs"
+    checkpoint: str = "last"
+    weights: str = "ema"
+    n: int = 10_000
+    batch_size: int = 256
+    seed: int = 0
+    split: str = "train"
+    labels: str = "balanced"
+    out: str | None = None
+    features: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class SampleSchema:
+    """Root keys of conf/sample.yaml, but for ``class``, which Python lets no field be called."""
+
+    run: str = "latest"
+    log_dir: str = "logs"
+    checkpoint: str = "last"
+    weights: str = "ema"
+    n: int = 64
+    seed: int = 0
+    truncation: float | None = None
+    out: str | None = None
+
+
+@dataclass
+class TranslateSchema:
+    """Root keys of conf/translate.yaml."""
+
+    run: str = "latest"
+    log_dir: str = "logs"
+    checkpoint: str = "last"
+    weights: str = "ema"
+    input: str | None = None
+    out: str | None = None
+    direction: str | None = None
+    seed: int = 0
+    tile: int | None = None
+    overlap: int | None = None
+
+
+SCHEMAS: dict[str, type] = {
+    "train": TrainSchema,
+    "evaluate": EvaluateSchema,
+    "sample": SampleSchema,
+    "translate": TranslateSchema,
+}
+# Optional whole numbers that have a word of Python's own as their name.
+KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}
