@@ -14,8 +14,13 @@ def untouched(values: Tensor, *numbers: float, generator: torch.Generator | None
     return values
 
 
-def count(kind: type[nn.Module], *sizes: int, **options: Any) -> int:
-    """The number of parameters of ``kind(*sizes, **options)``."""
+def blueprint(kind: type[nn.Module], *sizes: int, **options: Any) -> nn.Module:
+    """``kind(*sizes, **options)`` with shapes, but no values."""
     draws = {"normal_": untouched, "uniform_": untouched}
     with patch.multiple(torch.Tensor, **draws), torch.device("meta"):
-        return sum(parameter.numel() for parameter in kind(*sizes, **options).parameters())
+        return kind(*sizes, **options)
+
+
+def count(kind: type[nn.Module], *sizes: int, **options: Any) -> int:
+    """The number of parameters of ``kind(*sizes, **options)``."""
+    return sum(parameter.numel() for parameter in blueprint(kind, *sizes, **options).parameters())

@@ -1,0 +1,67 @@
+"""The two halves of each player in a game that translates both ways."""
+
+from __future__ import annotations
+
+import math
+
+from torch import nn
+
+from ganforge.errors import ConfigError
+
+
+class BothWays(nn.Module):
+    """Two networks, one for each direction of a translation, as one player.
+
+    Zhu et al. 2017, arXiv:1703.10593: G and F of the cycle.
+
+    Args:
+        forth: translates inputs to targets.
+        back: translates targets to inputs.
+
+    Attributes:
+        multiple: height and width must be multiples of this for either network.
+        stochastic: whether either one's outputs depend on more than the image, after training too.
+    """
+
+    def __init__(self, forth: nn.Module, back: nn.Module) -> None:
+        super().__init__()
+        there, here = _channels("forth", forth), _channels("back", back)
+        if there != here[::-1]:
+            raise ConfigError(
+                "BothWays: back must read what forth makes and make what it reads; "
+                f"forth is {there[0]} -> {there[1]} channels, back {here[0]} -> {here[1]}"
+            )
+        self.forth = forth
+        self.back = back
+        self.multiple = math.lcm(
+            _number("forth", forth, "multiple"), _number("back", back, "multiple")
+        )
+        self.stochastic = any(bool(getattr(n, "stochastic", False)) for n in (forth, back))
+
+
+class BothDomains(nn.Module):
+    """Two discriminators, one for each domain, as one player.
+
+    Args:
+        target: judges targets; the opponent of the network that translates inputs to targets.
+        input: judges inputs; the opponent of the way back.
+    """
+
+    def __init__(self, target: nn.Module, input: nn.Module) -> None:
+        super().__init__()
+        self.target = target
+        self.input = input
+
+
+def _channels(name: str, network: nn.Module) -> tuple[int, int]:
+    return _number(name, network, "in_channels"), _number(name, network, "out_channels")
+
+
+def _number(name: str, network: nn.Module, attribute: str) -> int:
+    value = getattr(network, attribute, None)
+    if not isinstance(value, int):
+        raise ConfigError(
+            f"BothWays: {name} must have a whole number as its attribute {attribute}; "
+            f"{type(network).__name__} has {value!r}"
+        )
+    return value

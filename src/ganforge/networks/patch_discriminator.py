@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import itertools
+
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.initialization import initialize_normal
+from ganforge.networks.shapes import check_positive
+from ganforge.networks.spectral_normalization import normalize_spectrum
+from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
+
+# No layer has more channels than this times the first.
+WIDEST = 8
+
+
+class PatchDiscriminator(nn.Module):
+    """PatchGAN: judges each patch of an image on its own, by convolutions alone.
+
+    Isola et al. 2017, arXiv:1611.07004, section 6.1.2: 4x4 convolutions with LeakyReLU 0.2, no norm
+    in the first one; ``layers`` of stride 2, then two of stride 1. With 3 layers and batch norm on
+    6 channels it is the 70x70 original, of 2,768,705 parameters; with instance norm on 3 channels
+    that of CycleGAN (arXiv:1703.10593), of 2,764,737.
+
+    Args:
+        in_channels: C of the image that is judged.
+        width: channels of the first layer; they double with each layer, up to 8 times.
+        layers: convolutions of stride 2. The patches are 16x16 (1), 34x34 (2), 70x70 (3), 142x142
+            (4), 286x286 (5); 0 for the PixelGAN of 1x1 convolutions.
+        norm: batch, instance or none.
+        spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
+        condition_channels: channels of what an image is judged together with, on the channel axis;
+            0 for the image alone.
+        image_size: side of the training images, refused where it is too small for ``layers``.
+
+    Attributes:
+        in_channels: C of what the network reads: image and condition.
+        receptive_field: side of the patch that one logit sees.
+        smallest: least height and width it judges.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        width: int = 64,
+        layers: int = 3,
+        norm: str = "batch",
+        spectral_norm: bool = False,
+        condition_channels: int = 0,
+        image_size: int | None = None,
+    ) -> None:
+        super().__init__()
+        _check(in_channels, width, layers, norm, condition_channels)
+        self.in_channels = in_channels + condition_channels
+        self.receptive_field = receptive_field(layers)
+        self.smallest = smallest_side(layers)
+        self.layers = layers
+        if image_size is not None:
+            self._check_side(image_size)
+        kernel, strides = kernel_size(layers), patch_strides(layers)
+        widths = [self.in_channels, *patch_widths(layers, width)]
+        blocks: list[nn.Module] = []
+        for index, (a, b) in enumerate(itertools.pairwise(widths)):
+            first = index == 0
+            blocks += [
+                _convolution(a, b, kernel, strides[index], bias=first or has_bias(norm)),
+                *([] if first else normalization(norm, b)),
+                nn.LeakyReLU(0.2, inplace=True),
+            ]
+        self.hidden = nn.Sequential(*blocks)
+        self.to_logits = _convolution(widths[-1], 1, kernel, strides[-1], bias=True)
+        initialize_normal(self)
+        if spectral_norm:
+            normalize_spectrum(self)
+
+    def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns raw logits [B, 1, h, w] of images [B, C, H, W] in [-1, 1], one of each patch.
+
+        Args:
+            images: with what they are judged together with, on the channel axis.
+            labels: not looked at.
+        """
+        logits: Tensor = self.to_logits(self._hidden_map(images))
+        return logits
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns [B, F], the mean over all places of the last hidden layer, of [B, C, H, W]."""
+        return self._hidden_map(images).mean((2, 3))
+
+    def _hidden_map(self, images: Tensor) -> Tensor:
+        self._check_side(min(images.shape[-2:]))
+        hidden: Tensor = self.hidden(images)
+        return hidden
+
+    def _check_side(self, side: int) -> None:
+        if side >= self.smallest:
+            return
+        legal = [str(k) for k in range(self.layers) if smallest_side(k) <= side]
+        raise ConfigError(
+            f"PatchDiscriminator: layers={self.layers} needs images of at least {self.smallest} "
+            f"pixels, got {side}; legal layers: {', '.join(legal) or 'none'}"
+        )
+
+
+def patch_widths(layers: int, width: int) -> list[int]:
+    """Returns the channels after each hidden convolution."""
+    return [width * min(1 << level, WIDEST) for level in range(max(layers, 1) + 1)]
+
+
+def patch_strides(layers: int) -> list[int]:
+    """Returns the strides of all convolutions, the one to the logits included."""
+    return [2] * layers + [1, 1] if layers > 0 else [1, 1, 1]
+
+
+def kernel_size(layers: int) -> int:
+    """Returns the side of every convolution's window."""
+    return 4 if layers > 0 else 1
+
+
+def receptive_field(layers: int) -> int:
+    """Returns the side of the patch that one logit sees: r <- s (r - 1) + k, from 1 backwards."""
+    side = 1
+    for stride in reversed(patch_strides(layers)):
+        side = stride * (side - 1) + kernel_size(layers)
+    return side
+
+
+def smallest_side(layers: int) -> int:
+    """Returns the least side of an image that leaves one logit."""
+    if layers == 0:
+        return 2  # instance norm has nothing to tell about a single place
+    side = 1
+    for stride in reversed(patch_strides(layers)):
+        side = side + 1 if stride == 1 else side * stride
+    return side
+
+
+def _convolution(
+    channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool
+) -> nn.Conv2d:
+    # Zeros at the border: of one pixel for 4x4, which halves an even size exactly; none for 1x1.
+    padding = 1 if kernel > 1 else 0
+    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=bias)
+
+
+def _check(in_channels: int, width: int, layers: int, norm: str, condition_channels: int) -> None:
+    name = "PatchDiscriminator"
+    check_positive(name, "in_channels", in_channels)
+    check_positive(name, "width", width)
+    check_norm(name, norm)
+    if layers < 0:
+        raise ConfigError(f"{name}: layers must be at least 0, got {layers}")
+    if condition_channels < 0:
+        raise ConfigError(
+            f"{name}: condition_channels must be at least 0, got {condition_channels}"
+        )

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import itertools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.initialization import initialize_normal
+from ganforge.networks.lasting_dropout import check_dropout, lasting_dropout
+from ganforge.networks.shapes import check_positive
+from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
+from ganforge.networks.translator import Translator
+
+# Up blocks with dropout, from the innermost on (arXiv:1611.07004, section 6.1.1).
+DROPPED = 3
+
+
+class UNetTranslator(Translator):
+    """The U-Net of Pix2Pix: halve the image to a point and double it again, with skips across.
+
+    Isola et al. 2017, arXiv:1611.07004, section 6.1. At 256x256 RGB it is the original, of
+    54,413,955 parameters. After training it runs as in training: dropout stays on, and batch norm
+    goes by the batch at hand.
+
+    Args:
+        image_size: side of the training images; decides how deep the network may be. Others are
+            translated too, if their sides are multiples of 2^depth.
+        in_channels: C of the images it reads.
+        out_channels: C of the images it makes.
+        width: channels at half the size; they double with each halving.
+        max_width: no layer has more channels, but for those a skip adds.
+        depth: how often the image is halved; None for log2(image_size), 8 at most.
+        norm: batch, instance or none. The first, the innermost and the last convolution have none.
+        dropout: of the innermost up blocks that keep their width, three at most and one at least.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        in_channels: int,
+        out_channels: int,
+        width: int = 64,
+        max_width: int = 512,
+        depth: int | None = None,
+        norm: str = "batch",
+        dropout: float = 0.5,
+    ) -> None:
+        check_positive("UNetTranslator", "width", width)
+        check_positive("UNetTranslator", "max_width", max_width)
+        check_norm("UNetTranslator", norm)
+        check_dropout("UNetTranslator", dropout)
+        depth = unet_depth(image_size, depth)
+        stochastic = norm == "batch" or (dropout > 0 and depth > 1)
+        super().__init__(in_channels, out_channels, 2**depth, stochastic)
+        widths = unet_widths(depth, width, max_width)
+        self.down = nn.ModuleList()
+        for level, (a, b) in enumerate(itertools.pairwise([in_channels, *widths])):
+            normalized = level not in (0, depth - 1)
+            self.down.append(_down_block(a, b, norm, normalized))
+        # On the way up each block reads a skip as well, but for the innermost.
+        read = [2 * channels for channels in widths[:-1]] + widths[-1:]
+        dropped = dropped_blocks(widths)
+        self.up = nn.ModuleList()
+        for level in range(depth - 1, 0, -1):
+            noise = dropout if depth - 1 - level < dropped else 0.0
+            self.up.append(_up_block(read[level], widths[level - 1], norm, noise))
+        self.to_image = nn.ConvTranspose2d(read[0], out_channels, 4, 2, 1)
+        initialize_normal(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns images [B, C', H, W] in [-1, 1] of images [B, C, H, W] in [-1, 1]."""
+        self.check_images(images)
+        features = images
+        skips: list[Tensor] = []
+        for block in self.down:
+            features = block(features)
+            skips.append(features)
+        # A skip has been through a leaky ReLU, and a ReLU of that is the ReLU of what was before.
+        features = F.relu(skips.pop())
+        for block in self.up:
+            features = F.relu(torch.cat([skips.pop(), block(features)], dim=1), inplace=True)
+        return torch.tanh(self.to_image(features))
+
+
+def unet_depth(image_size: int, depth: int | None) -> int:
+    """Returns how often to halve an image, if it can be halved so often.
+
+    Args:
+        image_size: side of the image.
+        depth: what was asked for; None for log2(image_size), rounded down, 8 at most.
+    """
+    if image_size < 2:
+        raise ConfigError(f"UNetTranslator: image_size must be at least 2, got {image_size}")
+    halvings = (image_size & -image_size).bit_length() - 1
+    wanted = min(image_size.bit_length() - 1, 8) if depth is None else depth
+    if 1 <= wanted <= halvings:
+        return wanted
+    asked = f"depth {depth}" if depth is not None else f"depth null (here {wanted})"
+    legal = f"1 to {halvings}" if halvings > 1 else "1" if halvings else "none"
+    way_out = ""
+    if wanted > halvings:
+        step = 2**wanted
+        nearest = max(step, round(image_size / step) * step)
+        way_out = f"; data.image_size={nearest} is the nearest that can be halved {wanted} times"
+    raise ConfigError(
+        f"UNetTranslator: {asked} does not fit image_size {image_size}; "
+        f"legal depths: {legal}{way_out}"
+    )
+
+
+def unet_widths(depth: int, width: int, max_width: int) -> list[int]:
+    """Returns the channels after each halving: doubling, up to ``max_width``."""
+    return [min(width << level, max_width) for level in range(depth)]
+
+
+def dropped_blocks(widths: list[int]) -> int:
+    """Returns how many up blocks have dropout, counted from the innermost.
+
+    Those that keep their width, :data:`DROPPED` at most. One at least, so that a shallow network
+    has noise too.
+    """
+    kept = sum(a == b for a, b in itertools.pairwise(widths))
+    return max(1, min(kept, DROPPED))
+
+
+def _down_block(channels_in: int, channels_out: int, norm: str, normalized: bool) -> nn.Sequential:
+    """Halves the size: [B, C, H, W] -> [B, C', H/2, W/2]."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=has_bias(norm)),
+        *(normalization(norm, channels_out) if normalized else []),
+        nn.LeakyReLU(0.2, inplace=True),
+    )
+
+
+def _up_block(channels_in: int, channels_out: int, norm: str, dropout: float) -> nn.Sequential:
+    """Doubles the size: [B, C, H, W] -> [B, C', 2H, 2W], before the ReLU."""
+    return nn.Sequential(
+        nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1, bias=has_bias(norm)),
+        *normalization(norm, channels_out),
+        *lasting_dropout(dropout),
+    )
