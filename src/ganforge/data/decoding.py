@@ -4,7 +4,7 @@ import io
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from torch import Tensor
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
@@ -39,6 +39,25 @@ def upright(data: bytes) -> Image.Image:
     """Returns an encoded image in its own colour mode, turned by its EXIF orientation."""
     with Image.open(io.BytesIO(data)) as opened:
         return ImageOps.exif_transpose(opened)
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Returns the width and height of an encoded image as :func:`upright` turns it."""
+    with Image.open(io.BytesIO(data)) as opened:
+        width, height = opened.size
+        turned = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+    return (height, width) if turned else (width, height)
+
+
+def stretched(image: Image.Image, image_size: int, channels: int) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of the whole image, whatever its proportions.
+
+    The filter is bicubic and antialiased, as in the preprocessing of Pix2Pix and CycleGAN.
+    """
+    image = in_mode(image, channels)
+    if image.size != (image_size, image_size):
+        image = image.resize((image_size, image_size), Image.Resampling.BICUBIC)
+    return to_tensor(image)
 
 
 def to_tensor(image: Image.Image) -> Tensor:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-_TRAIN = ("train", "training")
-_TEST = ("test", "testing", "val", "valid", "validation")
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
 
 
 def split_names(names: list[str]) -> tuple[dict[str, list[str]], dict[str, int]]:
@@ -22,11 +22,14 @@ def split_names(names: list[str]) -> tuple[dict[str, list[str]], dict[str, int]]
     depth = _shared_depth(names)
     tops = {name.split("/")[depth] for name in names if name.count("/") > depth}
     kinds = {top: top.lower() for top in tops}
-    train = [top for top in tops if kinds[top] in _TRAIN]
+    train = [top for top in tops if kinds[top] in TRAIN_FOLDERS]
     outside = any(name.count("/") <= depth for name in names)
-    if outside or not train or not set(kinds.values()) <= {*_TRAIN, *_TEST}:
+    if outside or not train or not set(kinds.values()) <= {*TRAIN_FOLDERS, *TEST_FOLDERS}:
         return {"train": names}, {"train": depth}
-    test = sorted((top for top in tops if kinds[top] in _TEST), key=lambda t: _TEST.index(kinds[t]))
+    test = sorted(
+        (top for top in tops if kinds[top] in TEST_FOLDERS),
+        key=lambda t: TEST_FOLDERS.index(kinds[t]),
+    )
     chosen = {"train": train[0], **({"test": test[0]} if test else {})}
     splits = {
         split: [name for name in names if name.split("/")[depth] == top]
@@ -46,6 +49,6 @@ def _shared_depth(names: list[str]) -> int:
     while True:
         tops = {name.split("/")[depth] if name.count("/") > depth else None for name in names}
         top = next(iter(tops))
-        if len(tops) > 1 or top is None or top.lower() in _TRAIN:
+        if len(tops) > 1 or top is None or top.lower() in TRAIN_FOLDERS:
             return depth
         depth += 1

@@ -1,0 +1,126 @@
+"""Square windows of images: at random for training, in the middle for comparison."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganforge.data.draws import uniforms
+from ganforge.data.order import Order
+from ganforge.data.source import ImageSource
+from ganforge.data.stream import mirrored
+from ganforge.streams import mix
+
+_TOP, _LEFT = 0x746F70, 0x6C656674  # name the streams of window origins among those of a seed
+
+
+def windows(
+    images: Tensor, tops: Tensor, lefts: Tensor, size: int, which: Tensor | None = None
+) -> Tensor:
+    """Returns [B, C, size, size], windows whose upper left corners are given.
+
+    Args:
+        images: [N, C, H, W], on any device.
+        tops: int64 [B], in 0 ... H - size.
+        lefts: int64 [B], in 0 ... W - size.
+        size: side of the windows.
+        which: int64 [B], the image of each window; None for one window of each image, B = N.
+    """
+    every = images.unfold(2, size, 1).unfold(3, size, 1)  # a view: nothing is copied yet
+    device = images.device
+    rows = torch.arange(len(images)) if which is None else which
+    return every[rows.to(device), :, tops.to(device), lefts.to(device)]
+
+
+def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Tensor:
+    """Returns [B, C, size, size], windows at origins drawn for each position of the order."""
+    height, width = images.shape[-2:]
+    if height == width == size:
+        return images
+    places = torch.arange(positions.start, positions.stop, positions.step)
+    tops = uniforms(mix(seed, _TOP), places) * (height - size + 1)
+    lefts = uniforms(mix(seed, _LEFT), places) * (width - size + 1)
+    return windows(images, tops.long(), lefts.long(), size)
+
+
+class CroppedBatches(Dataset[dict[str, Tensor]]):
+    """Maps positions of the order to windows, cut and flipped by draws that belong to a position.
+
+    What shall have the same draws lies in the channels of one image, and is taken apart at the end.
+
+    Args:
+        source: the images.
+        seed: of their order and draws.
+        size: side of the windows.
+        mirror: flip each sample from left to right with probability 1/2.
+        channels: how many channels go to which entry of the batch, first ones first.
+    """
+
+    def __init__(
+        self, source: ImageSource, seed: int, size: int, mirror: bool, channels: dict[str, int]
+    ) -> None:
+        self.source = source
+        self.seed = seed
+        self.size = size
+        self.mirror = mirror
+        self.channels = channels
+        self.order = Order(len(source), seed)
+
+    def __getitem__(self, positions: range) -> dict[str, Tensor]:
+        """Returns entries of uint8 [B, C, size, size]."""
+        images = self.source.read(self.order.indices(positions))
+        images = random_windows(images, self.seed, positions, self.size)
+        if self.mirror:
+            images = mirrored(images, self.seed, positions)
+        parts = images.split(list(self.channels.values()), dim=1)
+        return {name: part.contiguous() for name, part in zip(self.channels, parts, strict=True)}
+
+
+class MergedBatches(Dataset[dict[str, Tensor]]):
+    """Batches with the entries of several data sets, of which each keeps its own order.
+
+    Args:
+        parts: data sets of batches with entries of different names.
+    """
+
+    def __init__(self, parts: list[CroppedBatches]) -> None:
+        self.parts = parts
+
+    def __getitem__(self, positions: range) -> dict[str, Tensor]:
+        """Returns the entries of all parts at the same positions of their orders."""
+        return {name: images for part in self.parts for name, images in part[positions].items()}
+
+
+class CentralSource(ImageSource):
+    """Some channels of the central squares of images.
+
+    Args:
+        source: the images.
+        first: the first channel.
+        channels: how many there are.
+        size: side of the squares.
+    """
+
+    labels = None
+
+    def __init__(self, source: ImageSource, first: int, channels: int, size: int) -> None:
+        self.source = source
+        self.first = first
+        self.shape = (channels, size, size)
+
+    def __len__(self) -> int:
+        return len(self.source)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, channels, size, size]."""
+        channels, size, _ = self.shape
+        _, height, width = self.source.shape
+        top, left = (height - size) // 2, (width - size) // 2
+        images = self.source.read(indices)[:, self.first : self.first + channels]
+        return images[..., top : top + size, left : left + size].contiguous()
+
+    def subset(self, indices: Tensor) -> CentralSource:
+        """Returns the squares at ``indices``."""
+        channels, size, _ = self.shape
+        return CentralSource(self.source.subset(indices), self.first, channels, size)

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ganforge.data.image_data import fingerprint_of
+from ganforge.data.order import fixed_order
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+
+
+class Domain:
+    """One side of a translation data set, seen as a data set of its own, without labels.
+
+    Args:
+        name: the data set's name.
+        sources: its images by split, all of one shape, square.
+
+    Attributes:
+        channels: C of its images.
+        image_size: H = W of its images.
+        num_classes: 0.
+    """
+
+    num_classes = 0
+
+    def __init__(self, name: str, sources: Mapping[str, ImageSource]) -> None:
+        self.name = name
+        self.sources = sources
+        self.channels, self.image_size, _ = sources["train"].shape
+        self._orders: dict[str, Tensor] = {}
+
+    def size(self, split: str = "train") -> int:
+        """Returns the number of images in ``split``; 0 for a split that the data does not have."""
+        return len(self.sources[split]) if split in self.sources else 0
+
+    def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, None]:
+        """Returns images start ... start + n - 1 of a fixed shuffled order: uint8 [n, C, H, W]."""
+        if self.size(split) == 0:
+            raise DataError(f"data={self.name} has no {split} images")
+        if split not in self._orders:
+            self._orders[split] = fixed_order(self.size(split))
+        return self.sources[split].read(self._orders[split][start : start + n]), None
+
+    def real_labels(self, split: str = "train") -> None:
+        """Returns None: there are no labels."""
+
+    def fingerprint(self, split: str = "train") -> str:
+        """Returns 16 hex digits that tell these images from others."""
+        return fingerprint_of(self.reals(64, split)[0], None, self.size(split), 0)

@@ -1,0 +1,86 @@
+"""Archives from the network: fetched with a progress line, unpacked without trusting them."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tarfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from ganforge.data.entries import is_image
+from ganforge.errors import DataError
+
+_log = logging.getLogger(__name__)
+
+_CHUNK = 2**20
+_STEPS = 10  # progress lines of a download whose size is known
+_STEP_BYTES = 100 * 2**20  # bytes between two lines otherwise
+
+
+def fetch(url: str, path: Path) -> None:
+    """Downloads a file, and says every tenth of it how far it is.
+
+    Raises:
+        DataError: if it ends before what the server announced.
+        OSError: as by urllib.
+    """
+    with urllib.request.urlopen(url) as answer, path.open("wb") as file:
+        total = int(answer.headers.get("Content-Length") or 0)
+        _log.info("downloading %s, %s", url, _megabytes(total) if total else "of unknown size")
+        received = 0
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+            step = max(total // _STEPS, 1) if total else _STEP_BYTES
+            if (received + len(chunk)) // step > received // step:
+                part = f" of {_megabytes(total)}" if total else ""
+                _log.info("%s: %s%s", path.name, _megabytes(received + len(chunk)), part)
+            received += len(chunk)
+    if received < total:
+        raise DataError(f"{url} ended after {received} of {total} bytes")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks the images of a zip or tar, and nothing else, below a folder.
+
+    Raises:
+        DataError: if a member would lie outside, or the archive is damaged.
+    """
+    try:
+        for name, opened in _members(archive):
+            target = _inside(folder, name, archive)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with opened as source, target.open("wb") as file:
+                shutil.copyfileobj(source, file)
+    except (EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+        raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _members(archive: Path) -> Iterator[tuple[str, AbstractContextManager[IO[bytes]]]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for name in filter(is_image, packed.namelist()):
+                yield name, packed.open(name)
+        return
+    with tarfile.open(archive) as tape:
+        for member in tape:
+            # A link is no file of its own: it could lead anywhere.
+            opened = tape.extractfile(member) if member.isfile() else None
+            if opened is not None and is_image(member.name.removeprefix("./")):
+                yield member.name, opened
+
+
+def _inside(folder: Path, name: str, archive: Path) -> Path:
+    path = PurePosixPath(name)
+    target = folder / path
+    if path.is_absolute() or "\\" in name or ".." in path.parts or folder not in target.parents:
+        raise DataError(f"{archive.name} holds {name!r}, which would be unpacked outside: refused")
+    return target
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MB"
