@@ -40,6 +40,13 @@ def test_one_pixel_is_repeated():
     assert (pad_to_multiple(torch.full((2, 1, 1), 7), 4) == 7).all()
 
 
+def test_a_small_image_grows_to_what_a_network_needs():
+    assert pad_to_multiple(image(1, 30), 4, smallest=16).shape == (3, 16, 32)
+    whole = image(1, 30)
+    made = translate_any(whole, lambda crop, index: crop, 4, 16, 4, smallest=16)
+    torch.testing.assert_close(made, whole)
+
+
 def test_what_fits_is_left_alone():
     whole = image(8, 16)
     assert pad_to_multiple(whole, 8) is whole

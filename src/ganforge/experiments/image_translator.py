@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.experiments.memory import bytes_per_pixel, free_bytes, side_that_fits
-from ganforge.models.tiling import translate_any
+from ganforge.experiments.memory import PROBE, bytes_per_pixel, free_bytes, side_that_fits
+from ganforge.models.tiling import padded_side, translate_any
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +65,8 @@ class ImageTranslator:
         network = game.translator(direction, weights)
         self.channels = cast(int, network.in_channels)
         self.multiple = cast(int, network.multiple)
-        _check(tile, overlap, self.multiple)
+        self.smallest = int(getattr(network, "smallest", 1))
+        _check(tile, overlap, self.multiple, self._padded(1))
         self.game = game
         self.direction = direction
         self.weights = weights
@@ -104,7 +105,9 @@ class ImageTranslator:
 
     def _translated(self, image: Tensor, tile: int | None) -> Tensor:
         overlap = 0 if tile is None else tile // 4 if self.overlap is None else self.overlap
-        return translate_any(image, self._crop, self.multiple, tile, overlap)
+        return translate_any(
+            image, self._crop, self.multiple, tile, overlap, smallest=self.smallest
+        )
 
     def _crop(self, crop: Tensor, index: int) -> Tensor:
         batch = to_float(crop[None]).contiguous()
@@ -114,7 +117,7 @@ class ImageTranslator:
     def _side(self, image: Tensor) -> int | None:
         """Returns the side of the tiles that memory asks for, if it does."""
         if self._bytes is None:
-            self._bytes = bytes_per_pixel(self._network, self.channels, self.multiple)
+            self._bytes = bytes_per_pixel(self._network, self.channels, self._padded(PROBE))
         height, width = (self._padded(side) for side in image.shape[1:])
         free = free_bytes(self.game.device)
         side = side_that_fits(height, width, self.multiple, self._bytes, free)
@@ -126,18 +129,18 @@ class ImageTranslator:
         return max(whole // 2 // self.multiple * self.multiple, self._least())
 
     def _least(self) -> int:
-        return self._padded(max(2 * (self.overlap or 0), 1))
+        return self._padded(2 * (self.overlap or 0))
 
     def _padded(self, side: int) -> int:
-        return -(-side // self.multiple) * self.multiple
+        return padded_side(side, self.multiple, self.smallest)
 
 
-def _check(tile: int | None, overlap: int | None, multiple: int) -> None:
-    if tile is not None and (tile < 1 or tile % multiple):
-        low = max(tile // multiple, 1) * multiple
+def _check(tile: int | None, overlap: int | None, multiple: int, smallest: int) -> None:
+    if tile is not None and (tile < smallest or tile % multiple):
+        low = max(tile // multiple * multiple, smallest)
         raise ConfigError(
-            f"tile must be a multiple of {multiple} for this run's network, or null; got {tile}. "
-            f"Take {low} or {low + multiple}"
+            f"tile must be a multiple of {multiple}, at least {smallest}, for this run's network, "
+            f"or null; got {tile}. Take {low} or {low + multiple}"
         )
     if overlap is None:
         return

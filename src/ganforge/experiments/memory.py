@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 SHARE = 0.75  # of the free memory that a translation may take; others use the machine too
-SLACK = 2.0  # on what is measured: convolutions take working memory that no tensor shows
-PROBE = 64  # side of the image that is measured, where the network takes it
+# On what is measured: hooks see no function's result, nor the working memory of convolutions.
+SLACK = 2.0
+PROBE = 64  # side of the image that is measured, at least
 UNKNOWN = 2 * 2**30  # bytes, where a system does not say what is free
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -35,7 +36,7 @@ def side_that_fits(height: int, width: int, multiple: int, pixel: float, free: i
 
 
 @torch.no_grad()
-def bytes_per_pixel(network: nn.Module, channels: int, multiple: int) -> float:
+def bytes_per_pixel(network: nn.Module, channels: int, side: int = PROBE) -> float:
     """Returns the most bytes of tensors that a network holds at once, for each pixel of its input.
 
     Measured on one small image: hooks see the output of every module when it is made, and weak
@@ -44,9 +45,8 @@ def bytes_per_pixel(network: nn.Module, channels: int, multiple: int) -> float:
     Args:
         network: in full precision, on its device; its mode is left as it is.
         channels: of its input.
-        multiple: what its input's sides must be multiples of.
+        side: of the image, one that the network takes.
     """
-    side = -(-PROBE // multiple) * multiple
     weight = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, channels, side, side, device=weight.device)
     held = _Held(image)

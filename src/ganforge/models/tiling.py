@@ -16,6 +16,7 @@ def translate_any(
     multiple: int,
     tile: int | None = None,
     overlap: int = 0,
+    smallest: int = 1,
 ) -> Tensor:
     """Returns an image of any size translated by a network that takes multiples of a number.
 
@@ -29,12 +30,13 @@ def translate_any(
         tile: side of the largest square that is translated at once, a multiple of ``multiple``;
             None for the whole image.
         overlap: pixels that neighbouring tiles share at least, at most half a tile.
+        smallest: what the sides must be at least; no more than ``tile``.
 
     Returns:
         [C', H, W].
     """
     height, width = image.shape[1:]
-    padded = pad_to_multiple(image, multiple)
+    padded = pad_to_multiple(image, multiple, smallest)
     if tile is None or tile >= max(padded.shape[1:]):
         made = translate(padded, 0)
     else:
@@ -43,7 +45,7 @@ def translate_any(
     return made[:, top : top + height, left : left + width]
 
 
-def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
+def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 1) -> Tensor:
     """Returns [C, H', W']: the next multiples of a number, the image in the middle.
 
     What is added is the image reflected at its outermost pixels, again and again where the image is
@@ -52,16 +54,23 @@ def pad_to_multiple(image: Tensor, multiple: int) -> Tensor:
     Args:
         image: [C, H, W].
         multiple: of which H' and W' are multiples.
+        smallest: what H' and W' are at least.
     """
     for axis in (1, 2):
-        if image.shape[axis] % multiple:
-            image = image.index_select(axis, _reflected(image.shape[axis], multiple))
+        size = image.shape[axis]
+        total = padded_side(size, multiple, smallest)
+        if total != size:
+            image = image.index_select(axis, _reflected(size, total))
     return image
 
 
-def _reflected(size: int, multiple: int) -> Tensor:
-    """Returns which of ``size`` pixels each pixel of the padded axis repeats."""
-    total = -(-size // multiple) * multiple
+def padded_side(size: int, multiple: int, smallest: int = 1) -> int:
+    """Returns the next multiple of a number that is at least ``smallest``."""
+    return -(-max(size, smallest) // multiple) * multiple
+
+
+def _reflected(size: int, total: int) -> Tensor:
+    """Returns which of ``size`` pixels each of the ``total`` pixels of a padded axis repeats."""
     positions = torch.arange(total) - (total - size) // 2
     last = size - 1
     return last - (positions % max(2 * last, 1) - last).abs()
