@@ -123,6 +123,7 @@ def _prepare_scores(parts: Parts) -> None:
     """Makes what scores look through, so that missing weights leave no run behind."""
     for callback in parts.callbacks.values():
         if isinstance(callback, Evaluation):
+            callback.check(parts.model, parts.data)
             callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
 
 

@@ -80,7 +80,7 @@ def test_fewer_real_images_than_asked_for_are_all_taken():
 
 def test_shares_of_ranks_are_the_whole_in_order():
     for world in (2, 3, 7):
-        shares = [range(*module._share(203, rank, world)) for rank in range(world)]
+        shares = [range(*module.share_of(203, rank, world)) for rank in range(world)]
         assert [row for share in shares for row in share] == list(range(203))
 
 

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.evaluate import RealFeatures, Result, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
@@ -16,6 +18,7 @@ from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
 from ganforge.streams import mix
 
+Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
 STREAM = 0x5C02E  # keeps the latents of scores apart from all others of the run
 
 
@@ -75,15 +78,15 @@ class Evaluation(Callback):
         monitor: str | None = None,
         labels: Distribution = "balanced",
     ) -> None:
-        _check("every_n_steps", every_n_steps, 0)
-        _check("n", n, 2)
-        _check("n_real", n if n_real is None else n_real, 2)
-        _check("batch_size", batch_size, 1)
-        _check_choice("split", split, ["train", "test"])
-        _check_choice("weights", weights, ["ema", "raw"])
+        at_least("every_n_steps", every_n_steps, 0)
+        at_least("n", n, 2)
+        at_least("n_real", n if n_real is None else n_real, 2)
+        at_least("batch_size", batch_size, 1)
+        one_of("split", split, ["train", "test"])
+        one_of("weights", weights, ["ema", "raw"])
         check_distribution(labels)
         if monitor is not None:
-            _check_choice("monitor", monitor, list(metrics))
+            one_of("monitor", monitor, metrics)
         self.features = features
         self.metrics = metrics
         self.every_n_steps = every_n_steps
@@ -119,21 +122,40 @@ class Evaluation(Callback):
         """Which way the monitored score is up."""
         return self.monitor is not None and self.metrics[self.monitor].higher_is_better
 
+    @property
+    def asked(self) -> bool:
+        """Whether there is any score to compute."""
+        return bool(self.metrics)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to score by, which is known after :meth:`prepare`."""
+        return self._reals is not None
+
+    def check(self, game: object, data: object) -> None:
+        """Refuses scores that can't judge this game on these data, before a run has a folder."""
+        if self.asked and getattr(data, "translates", False):
+            raise ConfigError(
+                "callbacks=default scores images made of noise, and these data hold two domains: "
+                "take callbacks=translation, as model=pix2pix and model=cyclegan do"
+            )
+        check_labels(self.metrics, cast(Scored, game).num_classes)
+
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Makes the extractor: one process trains or downloads, the others read what it left."""
-        if not self.metrics:
+        if not self.asked:
             return
         data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
         if data is None:
             raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
+        self.check(pl_module, data)
         if not trainer.is_global_zero:
             trainer.strategy.barrier("features")
         self.prepare(data, trainer.strategy.root_device)
         if trainer.is_global_zero:
             trainer.strategy.barrier("features")
-        classes = cast(Scored, pl_module).num_classes
-        check_labels(self.metrics, classes)
-        self._asked = RequestedLabels(self.labels, classes, data, self.split)
+        game = cast(Scored, pl_module)
+        self._asked = RequestedLabels(self.labels, game.num_classes, data, self.split)
 
     def prepare(self, data: ImageSource, device: torch.device) -> None:
         """Makes the extractor, so that missing weights are an error before a run has a folder."""
@@ -171,12 +193,10 @@ class Evaluation(Callback):
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluates now, keeps and publishes the results."""
-        if self._reals is None:
+        if not self.ready:
             return
+        results = self.measured(trainer, pl_module, self._score)
         game = cast(Scored, pl_module)
-        started = _now(pl_module.device)
-        results = self._score(trainer, pl_module, self._reals)
-        self.seconds_evaluating += _now(pl_module.device) - started
         self._keep(game, results)
         values: dict[str, float | Tensor] = {}
         for name, result in results.items():
@@ -209,10 +229,21 @@ class Evaluation(Callback):
         if self.every_n_steps and step % self.every_n_steps == 0 and self._evaluated_at() != step:
             self.run(trainer, pl_module)
 
-    def _score(
-        self, trainer: Trainer, pl_module: LightningModule, reals: RealFeatures
+    def measured(
+        self, trainer: Trainer, pl_module: LightningModule, score: Measure
     ) -> dict[str, Result]:
-        game = cast(Scored, pl_module)
+        """Returns what ``score`` finds, timed, and without a trace in any random stream."""
+        device = pl_module.device
+        started = _now(device)
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            results = score(trainer, pl_module)
+        # Different devices may round differently, and every process must choose the same best.
+        shared: dict[str, Result] = trainer.strategy.broadcast(results)
+        self.seconds_evaluating += _now(device) - started
+        return shared
+
+    def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
+        game, reals = cast(Scored, pl_module), cast(RealFeatures, self._reals)
         seed = mix(game.seed, STREAM)
         asked = self._asked or RequestedLabels(self.labels)
 
@@ -220,26 +251,21 @@ class Evaluation(Callback):
             classes = asked(n, start)
             return game.sample(n, seed=seed, weights=self.weights, start=start, labels=classes)
 
-        device = pl_module.device
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            results = evaluate(
-                sample,
-                reals.data,
-                reals.extractor,
-                self.metrics,
-                n=self.n,
-                seed=seed,
-                batch_size=self.batch_size,
-                rank=trainer.global_rank,
-                world=trainer.world_size,
-                split=self.split,
-                n_real=self.n_real,
-                reals=reals,
-                labels=asked,
-            )
-        # Different devices may round differently, and every process must choose the same best.
-        shared: dict[str, Result] = trainer.strategy.broadcast(results)
-        return shared
+        return evaluate(
+            sample,
+            reals.data,
+            reals.extractor,
+            self.metrics,
+            n=self.n,
+            seed=seed,
+            batch_size=self.batch_size,
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+            split=self.split,
+            n_real=self.n_real,
+            reals=reals,
+            labels=asked,
+        )
 
     def _keep(self, game: Scored, results: dict[str, Result]) -> None:
         where: dict[str, int | float] = {"step": game.iteration, "images_seen": game.images_seen}
@@ -247,7 +273,8 @@ class Evaluation(Callback):
             self.results[name] = {**result.to_dict(), **where, "weights": self.weights}
         self.history.append(where | {name: result.value for name, result in results.items()})
         best = self.monitored
-        if best and self._improves(results[best].value):
+        # An untrained generator is no candidate: there is no checkpoint of it.
+        if best and game.iteration > 0 and self._improves(results[best].value):
             self.best = {"name": best, "value": results[best].value, **where}
 
     def _improves(self, value: float) -> bool:
@@ -270,15 +297,3 @@ def _now(device: torch.device) -> float:
     if device.type in ("cuda", "mps"):
         torch.accelerator.synchronize()
     return time.perf_counter()
-
-
-def _check(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"evaluation: {name} must be at least {least}, got {value}")
-
-
-def _check_choice(name: str, value: str, legal: list[str]) -> None:
-    if value not in legal:
-        raise ConfigError(
-            f"evaluation: {name} must be one of {', '.join(legal) or '(no metrics)'}, got {value!r}"
-        )

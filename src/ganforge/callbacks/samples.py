@@ -68,7 +68,12 @@ class Samples(Callback):
         gif: whether to make the GIF when training ends.
         weights: "ema" for the averaged generator, "raw" for the live one.
         include_start: whether there is a grid of the untrained generator.
+
+    Attributes:
+        caption: what loggers write below a grid.
     """
+
+    caption: str = ""
 
     def __init__(
         self,
@@ -97,7 +102,9 @@ class Samples(Callback):
         step = cast(Game, pl_module).iteration
         if trainer.is_global_zero:
             self._forget_after(trainer, step)
-            self._show_reals(trainer, cast(Game, pl_module), step)
+            if not (_folder(trainer) / "reals.png").exists():
+                reals = self.drawn_reals(trainer, pl_module)
+                self._publish(trainer, "reals", reals, "reals.png", step)
         # asked of the step and not of the disk, so that all processes answer alike
         if self.include_start and step == 0:
             self._show(trainer, pl_module)
@@ -130,13 +137,25 @@ class Samples(Callback):
             self._make_film(trainer)
 
     def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        game = cast(Game, pl_module)
+        step = cast(Game, pl_module).iteration
         # on every process: a module may be sharded, and none may run ahead of the others
-        grid = self._scatter(trainer, game) or self._grid(game)
-        self._last_step = game.iteration
+        grid = self.drawn(trainer, pl_module)
+        self._last_step = step
         if trainer.is_global_zero:
-            path = _folder(trainer) / f"step_{game.iteration:07d}.png"
-            _publish(trainer, "samples", grid, path, game.iteration)
+            self._publish(trainer, "samples", grid, f"step_{step:07d}.png", step)
+
+    def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
+        """Returns what the generator makes now."""
+        game = cast(Game, pl_module)
+        return self._scatter(trainer, game) or self._grid(game)
+
+    def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
+        """Returns real images."""
+        game = cast(Game, pl_module)
+        data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
+        rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
+        scattered = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
+        return scattered or self._grid_of_reals(data, rows)
 
     def _scatter(self, trainer: Trainer, game: Game) -> Image.Image | None:
         """Returns a density where the data are points of the plane; None for images."""
@@ -157,15 +176,6 @@ class Samples(Callback):
     def _columns(self, rows: int) -> int:
         return max(1, self.count // rows)
 
-    def _show_reals(self, trainer: Trainer, game: Game, step: int) -> None:
-        path = _folder(trainer) / "reals.png"
-        data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
-        if not path.exists():
-            rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
-            scattered = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
-            grid = scattered or self._grid_of_reals(data, rows)
-            _publish(trainer, "reals", grid, path, step)
-
     def _grid_of_reals(self, data: RealImages, rows: int) -> Image.Image:
         images, labels = data.reals(min(SEARCHED if rows else self.count, data.size("train")))
         if rows == 0 or labels is None:
@@ -183,12 +193,13 @@ class Samples(Callback):
         if self.gif and trainer.is_global_zero:
             film(_grids(trainer), _folder(trainer) / "training.gif")
 
-
-def _publish(trainer: Trainer, name: str, grid: Image.Image, path: Path, step: int) -> None:
-    save(grid, path)
-    for logger in trainer.loggers:
-        if isinstance(logger, PictureLogger):
-            logger.log_picture(name, grid, step)
+    def _publish(
+        self, trainer: Trainer, name: str, grid: Image.Image, file: str, step: int
+    ) -> None:
+        save(grid, _folder(trainer) / file)
+        for logger in trainer.loggers:
+            if isinstance(logger, PictureLogger):
+                logger.log_picture(name, grid, step, caption=self.caption)
 
 
 def _folder(trainer: Trainer) -> Path:

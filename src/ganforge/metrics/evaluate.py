@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 
 from ganforge.data.images import to_uint8
-from ganforge.errors import ConfigError, DivergenceError
+from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.finite import FiniteImages
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
@@ -135,11 +136,11 @@ def evaluate(
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
     looks = [extractor] + [one.extractor for one in scores.values() if one.extractor is not None]
-    start, stop = _share(n, rank, world)
+    start, stop = share_of(n, rank, world)
     fakes = _generated(sample, list(dict.fromkeys(looks)), start, stop, batch_size, world)
     reals = reals or RealFeatures(data, extractor)
     asked = (labels or RequestedLabels())(stop - start, start)
-    share = _share(n_real, rank, world)
+    share = share_of(n_real, rank, world)
     results = {}
     for name, score in scores.items():
         look = score.extractor or extractor
@@ -206,7 +207,8 @@ def _check_counts(
         )
 
 
-def _share(n: int, rank: int, world: int) -> tuple[int, int]:
+def share_of(n: int, rank: int, world: int) -> tuple[int, int]:
+    """Returns the bounds of a process's part of ``n`` images."""
     # Contiguous, so that values gathered in the order of ranks are in the order of one process.
     return n * rank // world, n * (rank + 1) // world
 
@@ -219,24 +221,9 @@ def _generated(
     batch_size: int,
     world: int,
 ) -> Seen:
-    device = extractors[0].device
-    faulty = torch.zeros((), dtype=torch.int64, device=device)
-
-    def images(n: int, first: int) -> Tensor:
-        made = sample(n, first).to(device)
-        finite = made.isfinite().flatten(1).all(1)
-        faulty.add_((~finite).sum())
-        return made.float().nan_to_num()
-
-    seen = _look(images, extractors, start, stop, batch_size)
-    # Counted to the end, then over all processes: one that stopped alone would hang the rest.
-    if world > 1 and torch.distributed.is_initialized():
-        torch.distributed.all_reduce(faulty)
-    if faulty > 0:
-        raise DivergenceError(
-            f"{int(faulty)} generated images hold NaN or infinite values and can't be scored: "
-            "training has diverged; try a lower learning rate or another precision"
-        )
+    finite = FiniteImages(extractors[0].device)
+    seen = _look(lambda n, first: finite(sample(n, first)), extractors, start, stop, batch_size)
+    finite.conclude(world)
     return seen
 
 

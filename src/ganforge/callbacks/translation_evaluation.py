@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import logging
+from typing import Literal, Protocol, cast
+
+import torch
+from lightning import LightningModule, Trainer
+
+from ganforge.callbacks.checks import one_of
+from ganforge.callbacks.evaluation import STREAM, Evaluation
+from ganforge.errors import ConfigError
+from ganforge.metrics.direction import Direction, TranslationSource, directions_of
+from ganforge.metrics.evaluate import Result
+from ganforge.metrics.features import FeatureExtractor, FeatureFactory
+from ganforge.metrics.held_out import HeldOut, Share, split_of
+from ganforge.metrics.labelled_domains import for_features
+from ganforge.metrics.pair_score import PairScore
+from ganforge.metrics.score import Score
+from ganforge.metrics.source import ImageSource
+from ganforge.metrics.translation_judge import Translates, TranslationJudge
+from ganforge.metrics.translation_metrics import check_metrics, feature_scores, pair_scores
+from ganforge.streams import mix
+
+log = logging.getLogger("ganforge")
+
+
+class Translator(Translates, Protocol):
+    """What the callback knows of a game."""
+
+    iteration: int
+    seed: int
+
+
+class TranslationEvaluation(Evaluation):
+    """Scores translations of held-out images every few steps, without touching training.
+
+    Scores of features (``fid``, ``kid``) compare translations with the domain they are translated
+    to, pair scores (``l1``, ``psnr``, ``ssim``) with the image that belongs to each input,
+    ``cycle_l1`` what comes back with what went. In a game of two ways names say which:
+    ``fid_AtoB``, ``l1_BtoA``, ``cycle_l1_A``. Pairs also have baselines, measured once:
+    ``l1_input_baseline`` and ``l1_constant_baseline`` are what the inputs themselves and the
+    training targets' mean colour reach.
+
+    Args:
+        features: makes the extractor when a run starts; where the data have no labels, domains
+            count as such.
+        metrics: scores by name; empty for none.
+        every_n_steps: steps between evaluations, 0 for none in between.
+        n: inputs that are translated in each direction, at most.
+        n_real: real images of scores of features; None takes ``n``, or all where there are fewer.
+        batch_size: images translated and looked at together.
+        split: where the images are from, "test" or "train"; "train" where there is no other.
+        at_start: evaluate before the first step too.
+        at_end: evaluate after the last step too.
+        weights: the generator's moving average "ema" or its "raw" weights.
+        monitor: name of the score that decides what is best, in the first direction; None is the
+            first of ``metrics``.
+    """
+
+    def __init__(
+        self,
+        features: FeatureFactory,
+        metrics: dict[str, Score | PairScore],
+        every_n_steps: int = 1000,
+        n: int = 2000,
+        n_real: int | None = None,
+        batch_size: int = 16,
+        split: str = "test",
+        at_start: bool = True,
+        at_end: bool = True,
+        weights: Literal["ema", "raw"] = "ema",
+        monitor: str | None = None,
+    ) -> None:
+        super().__init__(
+            features,
+            feature_scores(metrics),
+            every_n_steps=every_n_steps,
+            n=n,
+            n_real=n_real,
+            batch_size=batch_size,
+            split=split,
+            at_end=at_end,
+            weights=weights,
+        )
+        if monitor is not None:
+            one_of("monitor", monitor, metrics)
+        self.at_start = at_start
+        self.pairs = pair_scores(metrics)
+        self.monitor = monitor or next(iter(metrics), None)
+        self._order = list(metrics)
+        self._judge: TranslationJudge | None = None
+        self._first: Direction | None = None
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is any score to compute."""
+        return bool(self.metrics or self.pairs)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to score by, which is known after :meth:`prepare`."""
+        return self._judge is not None
+
+    @property
+    def extractor(self) -> FeatureExtractor | None:
+        """What looks at the images; None before set-up and where no score needs it."""
+        return self._judge.extractor if self._judge else None
+
+    @property
+    def monitored(self) -> str | None:
+        """Name of the score that decides what is best, as published; None without scores."""
+        if self.monitor is None or self._judge is None or self._first is None:
+            return None
+        return self._judge.published(self.monitor, self._first)
+
+    @property
+    def higher_is_better(self) -> bool:
+        """Which way the monitored score is up."""
+        chosen = {**self.metrics, **self.pairs}.get(self.monitor or "")
+        return chosen is not None and chosen.higher_is_better
+
+    def check(self, game: object, data: object) -> None:
+        """Refuses scores that can't judge these data or this game, before a run has a folder."""
+        names = getattr(game, "directions", None)
+        if not self.asked:
+            return
+        if names is None or not getattr(data, "translates", False):
+            raise ConfigError(
+                "callbacks=translation scores translations between two domains, and this model or "
+                "its data have none: take callbacks=default, or model=pix2pix or model=cyclegan "
+                "on paired or unpaired data"
+            )
+        source = cast(TranslationSource, data)
+        check_metrics({**self.metrics, **self.pairs}, source, names)
+        self._first = directions_of(source, names)[0]
+
+    def prepare(self, data: ImageSource, device: torch.device) -> None:
+        """Makes what looks at the images, so that missing weights are an error before a run."""
+        if not self.asked or self._judge is not None:
+            return
+        domains = cast(TranslationSource, data)
+        extractor = self._extractor_for(domains, device)
+        for pair in self.pairs.values():
+            pair.prepare(device)
+        if extractor is None:
+            self.metrics = {}
+        if self.monitor not in {**self.metrics, **self.pairs}:
+            self.monitor = next((n for n in self._order if n in self.pairs), None)
+        if not self.asked:
+            return
+        split = split_of(domains, self.split)
+        if split != self.split:
+            log.warning(
+                "data=%s has no %s images: scores are of the %s images",
+                data.name,
+                self.split,
+                split,
+            )
+        held = HeldOut(self.n, self.batch_size, split)
+        self._judge = TranslationJudge(
+            domains, extractor, self.metrics, self.pairs, held, self.n_real
+        )
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluates the untrained game, or makes up for what an interrupted run had due."""
+        game = cast(Translator, pl_module)
+        if self.at_start and game.iteration == 0 and self._evaluated_at() is None:
+            self.run(trainer, pl_module)
+        super().on_train_start(trainer, pl_module)
+
+    def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Evaluates now, keeps and publishes the results; baselines at the first time."""
+        if self.pairs and self.ready and not any("_baseline" in name for name in self.results):
+            found = self.measured(trainer, pl_module, self._baselines)
+            self.results |= {name: result.to_dict() for name, result in found.items()}
+            for name, result in found.items():
+                log.info("%s: %.4g", name, result.value)
+        super().run(trainer, pl_module)
+
+    def _extractor_for(
+        self, data: TranslationSource, device: torch.device
+    ) -> FeatureExtractor | None:
+        if not self.metrics:
+            return None
+        shown = for_features(data)
+        extractor = self.features.build(shown, device)
+        if extractor is not None:
+            ready = [n for n, one in self.metrics.items() if one.prepare(shown, extractor, device)]
+            self.metrics = {name: self.metrics[name] for name in ready}
+        return extractor
+
+    def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
+        game = cast(Translator, pl_module)
+        seed = mix(game.seed, STREAM)
+        return self._judging().judge(game, self.weights, seed, _share(trainer, pl_module))
+
+    def _baselines(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
+        names = cast(Translator, pl_module).directions
+        return self._judging().baselines(names, _share(trainer, pl_module))
+
+    def _judging(self) -> TranslationJudge:
+        assert self._judge is not None
+        return self._judge
+
+
+def _share(trainer: Trainer, pl_module: LightningModule) -> Share:
+    return Share(pl_module.device, trainer.global_rank, trainer.world_size)
