@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from lightning.pytorch import Callback
@@ -14,8 +14,12 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 from ganforge.hardware import Hardware
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.translation import TranslationGame
 from ganforge.streams import split_rows
 from ganforge.trainer_settings import TrainerSettings
+
+if TYPE_CHECKING:
+    from ganforge.data.translation_data import TranslationData
 
 
 @dataclass
@@ -57,6 +61,9 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 
 def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
+    if isinstance(model, TranslationGame):
+        _check_translation(model, cast("TranslationData", data))
+        return
     for player in ("generator", "discriminator"):
         network = getattr(model, player)
         shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
@@ -64,6 +71,25 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
             raise ConfigError(
                 f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
                 f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
+            )
+
+
+def _check_translation(model: TranslationGame, data: TranslationData) -> None:
+    """Refuses translators of other channels, or of sizes that they can't halve so often."""
+    both = [data.input_channels, data.channels]
+    for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):
+        network: Any = model.translator(direction, "raw")
+        made = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
+        if None not in made and made != ways:
+            raise ConfigError(
+                f"network.generator translates {made[0]} channels into {made[1]}, and "
+                f"data={data.name} has {ways[0]} and {ways[1]} in direction {direction}"
+            )
+        multiple = int(getattr(network, "multiple", 1))
+        if data.image_size % multiple:
+            raise ConfigError(
+                f"network.generator takes sides that are multiples of {multiple}, and "
+                f"data.image_size is {data.image_size}"
             )
 
 

@@ -389,10 +389,11 @@ class AdversarialModule(LightningModule):
         return {"images_per_second": rate, "seconds": now}
 
     def _critic_batches(self, batch: Batch) -> list[Batch]:
-        images = to_float(batch["image"])
-        if images.ndim == 4:
-            images = images.contiguous(memory_format=self.memory_format)
-        return split(batch | {"image": images}, self.critic_steps_at(self.iteration))
+        images = {name: to_float(batch[name]) for name in ("image", "input") if name in batch}
+        for name, pixels in images.items():
+            if pixels.ndim == 4:
+                images[name] = pixels.contiguous(memory_format=self.memory_format)
+        return split(batch | images, self.critic_steps_at(self.iteration))
 
     def _noise(self, player: Player, rows: int) -> Noise:
         # Counted within the run, not within the step, so that no two updates share their draws.

@@ -1,0 +1,405 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Literal, cast
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import (
+    AdversarialModule,
+    CriticSteps,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    no_schedule,
+)
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch
+from ganforge.models.parts_fit import check_regularizers
+from ganforge.models.terms import Terms, constrain, kept_rows, penalties, verdicts
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+from ganforge.streams import Noise, mix, seed_layers
+
+TRANSLATING = 4  # names the random stream of translations among those of a seed
+OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
+
+
+class TranslationGame(AdversarialModule):
+    """What games from image to image share: inputs x, targets y, and a judge for each domain.
+
+    A batch holds inputs ``input`` [B, C_in, H, W] and targets ``image`` [B, C_out, H, W]. A judge
+    gives a logit to each patch. Losses count every patch; regularizers and augmentations see one
+    logit for each image, the mean of its patches.
+
+    The generators' update comes first, and the judges are then shown the images it was made on, as
+    in Zhu et al. 2017: every image is generated once. Further critic steps come before it.
+
+    Each judge has regularizers and an augmentation of its own, since those may have a state.
+
+    Attributes:
+        needs_inputs: this is a game from image to image.
+        needs_pairs: an input and a target of a batch must belong together.
+        directions: which domains are translated, the first from input to target.
+
+    Args:
+        generator: all networks of the generating player.
+        discriminator: all judges.
+        loss: what each player minimises, given the logits.
+        generator_optimizer: makes the generator's optimizer from its parameters.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        regularizers: penalties and constraints by name.
+        augment: differentiable change of reals and fakes before they are judged.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update.
+        accumulate: parts a batch is worked through in, to save memory.
+        clip_norm: largest norm of a player's gradient.
+        adversarial_weight: factor of the generator's adversarial loss.
+        discriminator_weight: factor of the discriminator's.
+        direction: which domain is the input, "AtoB" or "BtoA".
+        seed: of every random stream in training.
+    """
+
+    needs_inputs: bool = True
+    needs_pairs: bool = False
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        regularizers: dict[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        adversarial_weight: float = 1.0,
+        discriminator_weight: float = 1.0,
+        direction: str = "AtoB",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            generator=generator,
+            discriminator=discriminator,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            generator_schedule=generator_schedule,
+            discriminator_schedule=discriminator_schedule,
+            average=average,
+            critic_steps=critic_steps,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            seed=seed,
+        )
+        if direction not in OPPOSITE:
+            raise ConfigError(f"model.direction must be one of AtoB, BtoA, got {direction!r}")
+        for name, weight in (
+            ("adversarial", adversarial_weight),
+            ("discriminator", discriminator_weight),
+        ):
+            if weight <= 0:
+                raise ConfigError(f"model.{name}_weight must be above 0, got {weight}")
+        self.loss = loss
+        self.adversarial_weight = adversarial_weight
+        self.discriminator_weight = discriminator_weight
+        self.directions: tuple[str, ...] = (direction,)
+        terms = {name: term for name, term in (regularizers or {}).items() if term is not None}
+        _check_terms(terms)
+        augment = augment if augment is not None else Augmentation()
+        judges = self.judges()
+        for domain, judge in judges.items():
+            check_regularizers(terms, self.makers()[domain], judge)
+        self.regularizers = nn.ModuleDict(
+            {domain: nn.ModuleDict(copy.deepcopy(terms)) for domain in judges}
+        )
+        self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in judges})
+        self._made: list[Batch] = []
+
+    # ------------------------------------------------------------------ what a game overrides
+
+    def judges(self) -> dict[str, nn.Module]:
+        """Returns the discriminator of each domain that images are made in."""
+        raise NotImplementedError
+
+    def makers(self) -> dict[str, nn.Module]:
+        """Returns the generator into each of these domains."""
+        raise NotImplementedError
+
+    def fakes(self, batch: Batch) -> Batch:
+        """Returns generated images by the names that the discriminator's loss knows them by."""
+        raise NotImplementedError
+
+    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+        """Returns what the generators minimise; hands what they made to :meth:`keep`."""
+        raise NotImplementedError
+
+    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+        """Returns what the judges minimise on a batch with :meth:`fakes`."""
+        raise NotImplementedError
+
+    def shown(self, fakes: Batch) -> Batch:
+        """Returns the fakes that the judges are shown, [B, C, H, W] each."""
+        return fakes
+
+    def halves(self, domain: str) -> list[int]:
+        """Returns the channels of the images that a judge sees side by side."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ the algorithm
+
+    def play(self, reals: list[Batch]) -> None:
+        """Plays one step: further critic steps, the generators, the judges on what was made."""
+        for real in reals[:-1]:
+            with torch.no_grad():
+                fakes = self.fakes(real)
+            self._judge(real | self.shown(fakes))
+        self._made.clear()
+        self.update("generator", self.generator_loss, reals[-1])
+        self.constrain("generator")
+        made = {name: torch.cat([part[name] for part in self._made]) for name in self._made[0]}
+        self._judge(reals[-1] | self.shown(made))
+        self._adjust_augmentation(reals)
+
+    def keep(self, fakes: Batch) -> None:
+        """Keeps generated images for the discriminator's turn."""
+        self._made.append({name: images.detach().float() for name, images in fakes.items()})
+
+    def deceive(
+        self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
+    ) -> Tensor:
+        """Returns the adversarial part of the generators' loss in one domain, with its terms.
+
+        Args:
+            domain: a key of :meth:`judges`.
+            real: images [B, C, H, W] as the judge sees them, augmentation aside.
+            fake: generated ones.
+            batch: what the update is about.
+            noise: random draws of this update.
+        """
+        terms = self._terms(domain)
+        judged = self.judged(domain, fake, noise)
+        patches = self.critic(domain, judged)
+        shown, real_patches = real, None
+        if self.loss.paired:
+            shown = self.judged(domain, real, noise)
+            real_patches = self.critic(domain, shown)
+        rows = kept_rows(terms, _means(patches), self.images_seen)
+        kept = None if real_patches is None else real_patches[rows].flatten()
+        adversarial = self.loss.generator(patches[rows].flatten(), kept)
+        self.observe(f"generator/{self._prefix(domain)}adversarial", adversarial)
+        logits = (None if real_patches is None else _means(real_patches), _means(patches))
+        turn = self._turn(domain, (real, fake), (shown, judged), logits, batch, noise)
+        return self.adversarial_weight * adversarial + self._penalties("generator", domain, turn)
+
+    def tell_apart(
+        self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
+    ) -> Tensor:
+        """Returns what the judge of one domain minimises, its terms included.
+
+        Args:
+            domain: a key of :meth:`judges`.
+            real: images [B, C, H, W] as the judge sees them, augmentation aside.
+            fake: generated ones, detached.
+            batch: what the update is about.
+            noise: random draws of this update.
+        """
+        judged = (self.judged(domain, real, noise), self.judged(domain, fake, noise))
+        patches = (self.critic(domain, judged[0]), self.critic(domain, judged[1]))
+        logits = (_means(patches[0]), _means(patches[1]))
+        cast(Augmentation, self.augment[domain]).observe(logits[0].detach())
+        if self.observing:
+            for name, value in verdicts(self.loss, patches[0], patches[1]).items():
+                self.observe(f"discriminator/{self._prefix(domain)}{name}", value)
+        loss = self.loss.discriminator(patches[0].flatten(), patches[1].flatten(), noise)
+        turn = self._turn(domain, (real, fake), judged, logits, batch, noise)
+        return self.discriminator_weight * loss + self._penalties("discriminator", domain, turn)
+
+    def judged(self, domain: str, images: Tensor, noise: Noise) -> Tensor:
+        """Returns images [B, C, H, W] as a judge gets them: augmented.
+
+        Images that are judged side by side are changed by the same draws, each on its own: an
+        input stays the input of its target, and no colour of one runs into the other.
+        """
+        augment = cast(Augmentation, self.augment[domain])
+        if type(augment) is Augmentation:
+            return images
+        draws = noise.fork()
+        halves = torch.split(images, self.halves(domain), 1)
+        return torch.cat([augment(half, draws.restarted()) for half in halves], 1)
+
+    def critic(self, domain: str, images: Tensor) -> Tensor:
+        """Returns the raw logits of all patches, [B, 1, h, w] in float32."""
+        return cast(Tensor, self.judges()[domain](images)).float()
+
+    def constrain(self, player: Player) -> None:
+        """Applies the constraints on a player's weights, after its update."""
+        networks = self.makers() if player == "generator" else self.judges()
+        for domain, network in networks.items():
+            constrain(self._terms(domain), player, network)
+
+    # ------------------------------------------------------------------ images
+
+    def translator(
+        self, direction: str | None = None, weights: Literal["ema", "raw"] = "ema"
+    ) -> nn.Module:
+        """Returns the network that translates in ``direction``; None for from input to target.
+
+        Args:
+            direction: one of ``directions``.
+            weights: "ema" for the average where there is one, "raw" for the live weights.
+        """
+        if weights not in ("ema", "raw"):
+            raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
+        direction = direction or self.directions[0]
+        if direction not in self.directions:
+            raise ConfigError(
+                f"direction must be one of {', '.join(self.directions)} for this run, got "
+                f"{direction!r}"
+            )
+        averaged = weights == "ema" and self.average is not None
+        generator = (
+            cast(ExponentialMovingAverage, self.average).module if averaged else self.generator
+        )
+        return self.way(generator, self.directions.index(direction))
+
+    def way(self, generator: nn.Module, index: int) -> nn.Module:
+        """Returns the network of ``generator`` that goes in direction number ``index``."""
+        return generator
+
+    @torch.no_grad()
+    def translate(
+        self,
+        inputs: Tensor,
+        direction: str | None = None,
+        weights: Literal["ema", "raw"] = "ema",
+        seed: int = 0,
+        start: int = 0,
+    ) -> Tensor:
+        """Translates images in full precision.
+
+        Image ``i`` is a function of (seed, start + i) and of input i alone: a network that draws,
+        or looks at its batch, gets one image at a time.
+
+        Args:
+            inputs: [n, C_in, H, W] in [-1, 1]; H and W multiples of the network's ``multiple``.
+            direction: one of ``directions``; None for from input to target.
+            weights: "ema" for the average where there is one, "raw" for the live weights.
+            seed: of the draws of networks that draw (dropout).
+            start: index of the first image.
+
+        Returns:
+            [n, C_out, H, W] in [-1, 1] on the module's device.
+        """
+        network = self.translator(direction, weights)
+        alone = bool(getattr(network, "stochastic", False))
+        was_training = network.training
+        network.eval()
+        inputs = inputs.to(self.device)
+        with torch.autocast(self.device.type, enabled=False), _fork_rng(self.device):
+            outputs = []
+            for i, block in enumerate(torch.split(inputs, 1 if alone else max(len(inputs), 1))):
+                seed_layers(mix(seed, TRANSLATING, start + i), self.device)
+                outputs.append(network(block))
+        network.train(was_training)
+        return torch.cat(outputs)
+
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
+        """Raises ConfigError: these games make images of images, not of latents."""
+        raise ConfigError(
+            f"{type(self).__name__} makes images of images: use `ganforge translate run=RUN "
+            "input=DIR out=DIR`"
+        )
+
+    # ------------------------------------------------------------------ the books
+
+    def _judge(self, batch: Batch) -> None:
+        self.update("discriminator", self.discriminator_loss, batch)
+        self.constrain("discriminator")
+
+    def _terms(self, domain: str) -> Terms:
+        return cast(Terms, dict(cast(nn.ModuleDict, self.regularizers[domain]).items()))
+
+    def _prefix(self, domain: str) -> str:
+        return f"{domain}_" if len(self.judges()) > 1 else ""
+
+    def _penalties(self, player: Player, domain: str, turn: Turn) -> Tensor:
+        def observe(name: str, value: Tensor, rarely: bool) -> None:
+            keep = self.observe_rarely if rarely else self.observe
+            keep(f"{player}/{self._prefix(domain)}{name}", value)
+
+        return penalties(self._terms(domain), player, self._updates[player], turn, observe)
+
+    def _adjust_augmentation(self, reals: list[Batch]) -> None:
+        images = sum(len(real["image"]) for real in reals) * self._world
+        for domain, augment in self.augment.items():
+            augment = cast(Augmentation, augment)
+            augment.adjust(images, self.images_seen + images, self._mean)
+            for name, value in augment.values().items():
+                self.observe(f"augment/{self._prefix(domain)}{name}", value)
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    def _turn(
+        self,
+        domain: str,
+        images: tuple[Tensor, Tensor],
+        judged: tuple[Tensor, Tensor],
+        logits: tuple[Tensor | None, Tensor],
+        batch: Batch,
+        noise: Noise,
+    ) -> Turn:
+        judge = self.judges()[domain]
+        return Turn(
+            critic=lambda shown: _means(self.critic(domain, shown)),
+            features=cast(Callable[[Tensor], Tensor], getattr(judge, "features", None)),
+            generate=_generate_nothing,
+            augment=lambda shown: self.judged(domain, shown, noise),
+            generator=self.makers()[domain],
+            discriminator=judge,
+            real=judged[0].float(),
+            fake=judged[1].float(),
+            real_images=images[0].float(),
+            fake_images=images[1].float(),
+            latents=batch["input"],
+            labels=None,
+            real_logits=logits[0],
+            fake_logits=logits[1],
+            noise=noise,
+            images_seen=self.images_seen,
+        )
+
+
+def _means(patches: Tensor) -> Tensor:
+    """Returns an image's logit [B], the mean of its patches' [B, 1, h, w]."""
+    return patches.flatten(1).mean(1)
+
+
+def _generate_nothing(latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    raise NotImplementedError("terms about latents are refused in games from image to image")
+
+
+def _check_terms(terms: dict[str, Regularizer]) -> None:
+    for name, term in terms.items():
+        if term.of_latents:
+            raise ConfigError(
+                f"regularizer={name} is about the latents that images are made of, and games from "
+                "image to image have none. Leave it out"
+            )
+
+
+def _fork_rng(device: torch.device) -> AbstractContextManager[None]:
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

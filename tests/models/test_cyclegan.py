@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from ganforge.augment.ada import ADA
+from ganforge.errors import ConfigError
+from ganforge.networks.both_ways import BothDomains, BothWays
+from ganforge.networks.unet import UNetTranslator
+from ganforge.regularizers.lecam import LeCam
+from ganforge.streams import Noise
+from tests import small
+from tests.translations import BATCH, GREY, RGB, SIZE, TinyDomains, TinyPairs, cyclegan
+
+
+class Shift(nn.Module):
+    """Adds a constant: G(x) = x + c."""
+
+    in_channels = out_channels = GREY
+    multiple, stochastic = 1, False
+
+    def __init__(self, shift: float) -> None:
+        super().__init__()
+        self.shift = nn.Parameter(torch.tensor(shift))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images + self.shift
+
+
+class Undecided(nn.Module):
+    """Gives every patch the logit 0."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return images.new_zeros(len(images), 1, 2, 2) + 0 * images.mean()
+
+
+def grey_game(forth: float, back: float, tmp_path, **changes):
+    """G(x) = x + forth and F(y) = y + back between undecided judges."""
+    model = cyclegan(
+        generator=BothWays(Shift(forth), Shift(back)),
+        discriminator=BothDomains(Undecided(), Undecided()),
+        discriminator_optimizer=lambda _: torch.optim.SGD([torch.zeros(1)], lr=0.1),
+        **{"identity_weight": 0.5} | changes,
+    )
+    trainer = small.trainer_for(model, TinyDomains(channels=GREY), tmp_path, max_steps=1)
+    model.trainer = trainer
+    return model
+
+
+def batch() -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(5)
+    shape = (BATCH, GREY, SIZE, SIZE)
+    return {name: torch.rand(shape, generator=generator) - 0.5 for name in ("input", "image")}
+
+
+# ---------------------------------------------------------------------- the objective
+
+
+def test_the_objective_has_its_closed_form(tmp_path):
+    model = grey_game(0.3, -0.1, tmp_path)
+    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    # adversarial: (0 - 1)^2 in each domain; cycle: |x + .3 - .1 - x| both ways, lambda 10;
+    # identity: |y + .3 - y| and |x - .1 - x|, each 0.5 lambda
+    torch.testing.assert_close(loss, torch.tensor(2 * 1 + 2 * 10 * 0.2 + 5 * 0.3 + 5 * 0.1))
+
+
+def test_each_cycle_has_a_weight_of_its_own(tmp_path):
+    changes = {"input_cycle_weight": 3.0, "target_cycle_weight": 7.0, "adversarial_weight": 1.0}
+    model = grey_game(0.3, -0.1, tmp_path, **changes)
+    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    identity = 3.5 * 0.3 + 1.5 * 0.1  # G is held to targets, F to inputs
+    torch.testing.assert_close(loss, torch.tensor(2 * 0.5 + (3 + 7) * 0.2 + identity))
+
+
+def test_inverse_translators_have_no_cycle_loss(tmp_path):
+    model = grey_game(0.4, -0.4, tmp_path, identity_weight=0.0)
+    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    torch.testing.assert_close(loss, torch.tensor(2.0))
+
+
+def test_judges_regress_one_and_zero(tmp_path):
+    model = grey_game(0.3, -0.1, tmp_path)
+    one = batch() | {"fake_target": batch()["image"], "fake_input": batch()["input"]}
+    # 1/2 (0 - 1)^2 + 1/2 (0 - 0)^2 in each domain: the paper's, halved
+    torch.testing.assert_close(model.discriminator_loss(one, Noise(0, BATCH)), torch.tensor(1.0))
+
+
+def test_an_identity_of_other_channels_is_refused():
+    with pytest.raises(ConfigError, match="a target of 3 channels is no input of 1"):
+        cyclegan(identity_weight=0.5)
+
+
+def test_one_network_for_a_player_is_refused():
+    with pytest.raises(ConfigError, match="needs two networks for each player, forth and back"):
+        cyclegan(generator=UNetTranslator(SIZE, GREY, RGB, 4))
+
+
+# ---------------------------------------------------------------------- one step
+
+
+def test_every_image_is_generated_once_and_pooled(tmp_path):
+    model, calls = cyclegan(), []
+    for name in ("forth", "back"):
+        network = getattr(model.generator, name)
+        network.register_forward_hook(lambda _, given, out, name=name: calls.append(name))
+    small.fit(model, tmp_path, data=TinyDomains(), max_steps=1)
+    # there and back again, in both directions
+    assert sorted(calls) == ["back"] * 2 + ["forth"] * 2
+    assert [len(pool.images) for pool in model.pools.values()] == [BATCH, BATCH]
+    assert model.pools["target"].images[0].shape == (RGB, SIZE, SIZE)
+    assert model.pools["input"].images[0].shape == (GREY, SIZE, SIZE)
+
+
+def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
+    model, shown = cyclegan(pool_size=4), []
+    tell_apart = model.tell_apart
+
+    def watched(domain, real, fake, *rest):
+        if domain == "target":
+            shown.append(fake.clone())
+        return tell_apart(domain, real, fake, *rest)
+
+    model.tell_apart = watched
+    small.fit(model, tmp_path, data=TinyDomains(), max_steps=4)
+    before = torch.cat(shown[:1]).flatten(1)
+    later = torch.cat(shown[1:]).flatten(1)
+    assert any(torch.equal(a, b) for a in before for b in later)
+
+
+def test_each_judge_has_terms_and_an_augmentation_of_its_own(tmp_path):
+    terms = {"lecam": LeCam(decay=0.5)}
+    model = cyclegan(regularizers=terms, augment=ADA(0.5, speed=100, every=2))
+    points = small.Points()
+    small.fit(model, tmp_path, data=TinyDomains(), max_steps=4, logger=points)
+    anchors = [model.regularizers[domain]["lecam"].anchors for domain in ("target", "input")]
+    assert not torch.equal(*anchors)
+    assert model.augment["target"].p is not model.augment["input"].p
+    names = set(points.points[-1][1])
+    assert {"augment/target_p", "augment/input_p", "discriminator/target_lecam"} <= names
+    assert {"generator/input_cycle", "generator/target_adversarial"} <= names
+
+
+def test_a_resumed_game_ends_bit_equal_pools_included(tmp_path):
+    whole, begun, resumed = (cyclegan() for _ in range(3))
+    small.fit(whole, tmp_path / "whole", data=TinyDomains(), max_steps=6)
+    trainer = small.fit(begun, tmp_path / "begun", data=TinyDomains(), max_steps=3)
+    trainer.save_checkpoint(tmp_path / "begun.ckpt")
+    resume = tmp_path / "begun.ckpt"
+    small.fit(resumed, tmp_path / "resumed", data=TinyDomains(), max_steps=6, resume=resume)
+    small.assert_equal(small.weights(resumed), small.weights(whole))
+    for name, pool in whole.pools.items():
+        assert torch.equal(pool.state(), resumed.pools[name].state())
+
+
+# ---------------------------------------------------------------------- translating
+
+
+def test_it_translates_both_ways_and_back():
+    model = cyclegan(direction="BtoA").eval()
+    x = torch.rand(2, GREY, SIZE, SIZE)
+    assert model.directions == ("BtoA", "AtoB")
+    there = model.translate(x)
+    assert torch.equal(there, model.generator.forth(x))
+    assert torch.equal(model.cycle(x), model.translate(there, "AtoB"))
+    y = torch.rand(2, RGB, SIZE, SIZE)
+    assert torch.equal(model.cycle(y, "AtoB"), model.translate(model.translate(y, "AtoB")))
+
+
+def test_pairs_serve_it_too(tmp_path):
+    small.fit(cyclegan(), tmp_path, data=TinyPairs(), max_steps=1)
