@@ -317,7 +317,7 @@ def run(type_in, tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("verb", ["train", "evaluate", "sample"])
+@pytest.mark.parametrize("verb", ["train", "evaluate", "sample", "translate"])
 @pytest.mark.parametrize(
     ("where", "message"),
     [

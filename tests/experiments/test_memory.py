@@ -8,7 +8,14 @@ import torch
 from torch import nn
 
 from ganforge.experiments import memory
-from ganforge.experiments.memory import SHARE, SLACK, bytes_per_pixel, free_bytes, side_that_fits
+from ganforge.experiments.memory import (
+    SHARE,
+    SLACK,
+    bytes_per_pixel,
+    free_bytes,
+    is_out_of_memory,
+    side_that_fits,
+)
 
 CPU = torch.device("cpu")
 
@@ -63,6 +70,14 @@ def test_a_network_is_left_as_it_was():
 def test_the_largest_square_that_fits(size, multiple, pixels, side):
     free = math.ceil(pixels * 12 * SLACK / SHARE)
     assert side_that_fits(*size, multiple, 12.0, free) == side
+
+
+def test_memory_that_is_used_up_is_told_from_other_faults():
+    with pytest.raises(RuntimeError) as error:
+        torch.empty(2**60, dtype=torch.uint8)
+    assert is_out_of_memory(error.value)
+    assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
+    assert not is_out_of_memory(RuntimeError("mat1 and mat2 shapes cannot be multiplied"))
 
 
 def test_free_memory_of_this_machine():

@@ -221,13 +221,22 @@ def test_tiles_shrink_until_they_fit(game, translate, tmp_path):
     np.testing.assert_array_equal(found, 255 - noise(30, 100).astype(int))
 
 
+def test_other_faults_of_a_network_are_no_fault_of_an_image(game, translate, tmp_path):
+    save(tmp_path / "a.png", flat(RED))
+    game[0].network.in_channels = 1
+    game[0].network.forward = lambda images: torch.zeros(2) @ torch.zeros(3)
+    typed = translate("input=a.png", "out=x")
+    assert typed.code == 1
+    assert "RuntimeError" in typed.err
+
+
 def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
     save(tmp_path / "photos" / "large.png", Image.fromarray(noise(30, 100)))
     save(tmp_path / "photos" / "small.png", Image.fromarray(noise(9, 9)))
     game[0].limit = 16
     typed = translate("input=photos", "out=x", "tile=32")
     assert typed.code == 1
-    assert "large.png: too large for the memory at tile=32: give a smaller tile=N" in typed.err
+    assert "large.png: too large for the free memory, even in tiles of 32 pixels" in typed.err
     assert written(tmp_path / "x") == ["small.png"]
 
 

@@ -8,7 +8,13 @@ from torch import Tensor, nn
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.experiments.memory import PROBE, bytes_per_pixel, free_bytes, side_that_fits
+from ganforge.experiments.memory import (
+    PROBE,
+    bytes_per_pixel,
+    free_bytes,
+    is_out_of_memory,
+    side_that_fits,
+)
 from ganforge.models.tiling import padded_side, translate_any
 
 _log = logging.getLogger(__name__)
@@ -87,7 +93,7 @@ class ImageTranslator:
             float32 [C', H, W] in [-1, 1] on the CPU.
 
         Raises:
-            torch.OutOfMemoryError: even the smallest tile is too large, or the one asked for.
+            MemoryError: even the smallest tile is too large, or the one asked for.
         """
         tile = self._side(image) if self.tile is None else self.tile
         while True:
@@ -95,13 +101,18 @@ class ImageTranslator:
                 _log.info("%s: in tiles of %d for want of memory (tile=N sets them)", name, tile)
             try:
                 return self._translated(image, tile)
-            except torch.OutOfMemoryError:
+            except (RuntimeError, MemoryError) as error:
                 smaller = self._smaller(image, tile)
-                if self.tile is not None or smaller == tile:
+                if not is_out_of_memory(error):
                     raise
-                tile = smaller
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
+                if self.tile is not None or smaller == tile:
+                    raise MemoryError(
+                        f"too large for the free memory, even in tiles of {tile} pixels"
+                    ) from error
+            # Here the failed attempt's tensors are gone with its error.
+            tile = smaller
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
 
     def _translated(self, image: Tensor, tile: int | None) -> Tensor:
         overlap = 0 if tile is None else tile // 4 if self.overlap is None else self.overlap

@@ -89,6 +89,13 @@ def free_bytes(device: torch.device) -> int:
     return max(min(_free_in_system(), _free_in_group()), 0)
 
 
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory is used up; the CPU and MPS have a message alone for it."""
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
+        return True
+    return "allocate memory" in str(error) or "out of memory" in str(error)
+
+
 def _free_in_system() -> int:
     """Returns what the system can hand out, file caches included where it says so."""
     try:

@@ -117,8 +117,8 @@ def _translate_one(
         return image
     try:
         made = translator(image, name)
-    except torch.OutOfMemoryError:
-        return f"too large for the memory at tile={translator.tile}: give a smaller tile=N"
+    except MemoryError as error:
+        return str(error)
     try:
         save(single(made), path)
     except OSError as error:
