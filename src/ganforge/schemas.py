@@ -46,9 +46,9 @@ class EvaluateSchema:
     checkpoint: str = "last"
     weights: str = "ema"
     n: int = 10_000
-    batch_size: int = 256
+    batch_size: int | None = None
     seed: int = 0
-    split: str = "train"
+    split: str | None = None
     labels: str = "balanced"
     out: str | None = None
     features: dict[str, Any] = field(default_factory=dict)

@@ -70,7 +70,7 @@ class Samples(Callback):
         include_start: whether there is a grid of the untrained generator.
 
     Attributes:
-        caption: what loggers write below a grid.
+        caption: what loggers write below a grid of samples.
     """
 
     caption: str = ""
@@ -199,7 +199,8 @@ class Samples(Callback):
         save(grid, _folder(trainer) / file)
         for logger in trainer.loggers:
             if isinstance(logger, PictureLogger):
-                logger.log_picture(name, grid, step, caption=self.caption)
+                caption = self.caption if name == "samples" else ""
+                logger.log_picture(name, grid, step, caption=caption)
 
 
 def _folder(trainer: Trainer) -> Path:

@@ -174,7 +174,8 @@ class TranslationEvaluation(Evaluation):
             found = self.measured(trainer, pl_module, self._baselines)
             self.results |= {name: result.to_dict() for name, result in found.items()}
             for name, result in found.items():
-                log.info("%s: %.4g", name, result.value)
+                shown = (name, result.value, result.split, result.n_fake)
+                log.info("%s: %.4f (split %s, %d images)", *shown)
         super().run(trainer, pl_module)
 
     def _extractor_for(

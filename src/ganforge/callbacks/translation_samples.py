@@ -57,7 +57,7 @@ class TranslationSamples(Samples):
         return side_by_side(*(blocks if len(blocks) > 1 else halved(blocks[0])))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns held-out images of both domains: inputs, and their targets where there are any."""
+        """Returns held-out images of both domains: inputs, and their targets if they have any."""
         data = _data(trainer)
         split = split_of(data, "test")
         columns = [data.domain(role).reals(self.count, split)[0] for role in ("input", "target")]

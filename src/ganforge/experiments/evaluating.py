@@ -15,10 +15,11 @@ from ganforge.config import check
 from ganforge.console import console, setup_logging
 from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build, load, load_data
+from ganforge.experiments.judging import judge_samples, judge_translations
+from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.metrics.evaluate import Result, check_labels, evaluate
-from ganforge.metrics.requested_labels import DISTRIBUTIONS, RequestedLabels
+from ganforge.metrics.evaluate import Result
+from ganforge.metrics.requested_labels import DISTRIBUTIONS
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
@@ -34,34 +35,10 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     check(cfg)
     _check_values(cfg)
     folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
-    scores = {name: build(node) for name, node in cfg.metrics.items()}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
-    check_labels(scores, model.num_classes)
-    data = load_data(folder)
-    extractor = build(cfg.features).build(data, device)
-    if extractor is None:
-        raise ConfigError("no features fit this data: features=inception features.weights=PATH")
-    scores = {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
-    if not scores:
-        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
-    labels = RequestedLabels(cfg.labels, model.num_classes, data, cfg.split)
-
-    def sample(n: int, start: int) -> torch.Tensor:
-        asked = labels(n, start)
-        return model.sample(n, cfg.seed, weights=cfg.weights, start=start, labels=asked)
-
-    results = evaluate(
-        sample,
-        data,
-        extractor,
-        scores,
-        cfg.n,
-        cfg.seed,
-        cfg.batch_size,
-        split=cfg.split,
-        labels=labels,
-    )
+    judge = judge_translations if getattr(model, "directions", ()) else judge_samples
+    results = judge(cfg, folder, model, device)
     where = {"step": model.iteration, "images_seen": model.images_seen, "weights": cfg.weights}
     metrics = {name: result.to_dict() | where for name, result in results.items()}
     out = (folder.path if cfg.out is None else Path(cfg.out)) / "evaluation.json"
@@ -79,11 +56,11 @@ def _check_values(cfg: DictConfig) -> None:
             "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"
         )
     for name, least in (("n", 2), ("batch_size", 1)):
-        if cfg[name] < least:
+        if cfg[name] is not None and cfg[name] < least:
             raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
     choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}
     for name, legal in choices.items():
-        if cfg[name] not in legal:
+        if cfg[name] is not None and cfg[name] not in legal:
             raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
 
 

@@ -31,6 +31,7 @@ def sample_run(cfg: DictConfig) -> Path:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
     folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
+    _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)
     _truncate(model, cfg.truncation)
     mixture = load_mixture(folder)
@@ -46,6 +47,14 @@ def sample_run(cfg: DictConfig) -> Path:
     what += "" if cfg["class"] is None else f" of class {cfg['class']}"
     console.print(f"{cfg.n} {what}, seed {cfg.seed}: {out}", soft_wrap=True, highlight=False)
     return out
+
+
+def _refuse_translations(run: str, model: AdversarialModule) -> None:
+    if getattr(model, "directions", ()):
+        raise ConfigError(
+            f"run={run}: {type(model).__name__} makes images of images, not of noise: use "
+            f"`ganforge translate run={run} input=DIR out=DIR`"
+        )
 
 
 def _name(cfg: DictConfig) -> str:
