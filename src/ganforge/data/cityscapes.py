@@ -103,9 +103,8 @@ class Cityscapes(TranslationData):
         }
         missing = [name for name in partners.values() if not (root / name).is_file()]
         if missing:
-            raise DataError(
-                f"{root}: {len(missing)} photographs have no labels:\n{listed(missing)}"
-            )
+            fault = f"{len(missing)} of {len(partners)} photographs have no labels"
+            raise DataError(f"{root}: {fault}:\n{listed(missing)}")
         splits = {
             split: [name for name in partners if name.startswith(f"{_PHOTOS}/{part}/")]
             for split, part in _PARTS.items()

@@ -7,8 +7,8 @@ import shutil
 import tarfile
 import urllib.request
 import zipfile
-from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -53,25 +53,31 @@ def unpack(archive: Path, folder: Path) -> None:
     try:
         for name, opened in _members(archive):
             target = _inside(folder, name, archive)
+            if not is_image(name):
+                continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            with opened as source, target.open("wb") as file:
+            with opened() as source, target.open("wb") as file:
                 shutil.copyfileobj(source, file)
     except (EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
 
 
-def _members(archive: Path) -> Iterator[tuple[str, AbstractContextManager[IO[bytes]]]]:
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as packed:
-            for name in filter(is_image, packed.namelist()):
-                yield name, packed.open(name)
+            for name in packed.namelist():
+                yield name, partial(packed.open, name)
         return
     with tarfile.open(archive) as tape:
         for member in tape:
-            # A link is no file of its own: it could lead anywhere.
-            opened = tape.extractfile(member) if member.isfile() else None
-            if opened is not None and is_image(member.name.removeprefix("./")):
-                yield member.name, opened
+            if member.isfile():  # a link could lead anywhere
+                yield member.name, partial(_opened, tape, member)
+
+
+def _opened(tape: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    opened = tape.extractfile(member)
+    assert opened is not None
+    return opened
 
 
 def _inside(folder: Path, name: str, archive: Path) -> Path:
