@@ -78,7 +78,6 @@ def test_pairs_are_downloaded_once_and_unpacked(server, tmp_path):
     assert asked == [PIX2PIX.format("facades")]
     found = sorted(path.name for path in (tmp_path / "cache" / "facades").iterdir())
     assert found == ["facades"]  # the archive is gone
-    assert data.inputs(1)[0, 2].float().mean() < data.reals(1)[0][0, 2].float().mean() + 5
 
 
 def test_maps_hold_out_their_validation_part(server):
@@ -155,7 +154,7 @@ def test_an_archive_without_images_is_no_data_set(server, tmp_path):
 
 def test_a_root_without_the_data_set_is_never_downloaded_into(server, tmp_path):
     _, asked = server
-    with pytest.raises(DataError, match="holds nothing; expected: maps/ or maps.tar.gz"):
+    with pytest.raises(DataError, match=r"holds nothing; expected: maps/ or maps\.tar\.gz"):
         Pix2PixArchive(str(tmp_path), "maps").prepare_data()
     assert asked == []
 

@@ -182,7 +182,7 @@ def test_a_path_that_is_not_there_is_named(tmp_path):
 
 
 def test_image_size_must_fit_into_load_size():
-    with pytest.raises(ConfigError, match="load_size must be .* image_size=32"):
+    with pytest.raises(ConfigError, match=r"load_size must be .* image_size=32"):
         unpaired("x", image_size=32)
 
 
