@@ -80,6 +80,18 @@ def test_pairs_are_downloaded_once_and_unpacked(server, tmp_path):
     assert found == ["facades"]  # the archive is gone
 
 
+def test_what_lies_in_the_cache_already_stays(server, tmp_path):
+    pages, _ = server
+    pages[PIX2PIX.format("maps")] = tar(pairs("maps", {"train": 4, "val": 3}))
+    note = tmp_path / "cache" / "maps" / "maps.txt"
+    note.parent.mkdir(parents=True)
+    note.write_text("mine")
+    (note.parent / "maps").mkdir()  # empty, as after a move that was killed
+    data = Pix2PixArchive(name="maps", **SIZES)
+    data.prepare_data()
+    assert (data.size("train"), note.read_text()) == (4, "mine")
+
+
 def test_maps_hold_out_their_validation_part(server):
     pages, _ = server
     pages[PIX2PIX.format("maps")] = tar(pairs("maps", {"train": 4, "val": 3}))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -41,9 +42,9 @@ def upright(data: bytes) -> Image.Image:
         return ImageOps.exif_transpose(opened)
 
 
-def upright_size(data: bytes) -> tuple[int, int]:
+def upright_size(file: BinaryIO) -> tuple[int, int]:
     """Returns the width and height of an encoded image as :func:`upright` turns it."""
-    with Image.open(io.BytesIO(data)) as opened:
+    with file, Image.open(file) as opened:
         width, height = opened.size
         turned = opened.getexif().get(ExifTags.Base.Orientation, 1) >= 5
     return (height, width) if turned else (width, height)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import tarfile
 import zipfile
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from ganforge.errors import DataError
 
@@ -28,6 +30,10 @@ class Entries:
         """Returns the encoded image ``name``."""
         raise NotImplementedError
 
+    def open(self, name: str) -> BinaryIO:
+        """Returns the encoded image ``name`` as a file, of which perhaps only the start is read."""
+        return io.BytesIO(self.read(name))
+
 
 class FolderEntries(Entries):
     """Images anywhere under a folder.
@@ -47,6 +53,10 @@ class FolderEntries(Entries):
     def read(self, name: str) -> bytes:
         """Returns the bytes of a file."""
         return (self.folder / name).read_bytes()
+
+    def open(self, name: str) -> BinaryIO:
+        """Returns an open file."""
+        return (self.folder / name).open("rb")
 
 
 class ZipEntries(Entries):

@@ -70,7 +70,7 @@ class Origin:
         )
 
     def _download_into(self, folder: Path) -> None:
-        """Downloads beside the final place and moves file by file: no half file is ever found."""
+        """Downloads beside the final place, then moves: no half file or folder is ever found."""
         assert self.download is not None
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
@@ -79,13 +79,20 @@ class Origin:
                 self.download(partial)
             if not self.present(partial):
                 raise DataError("the download left no complete data set")
-            for path in sorted(partial.rglob("*")):
-                if path.is_file():
-                    target = folder / path.relative_to(partial)
-                    target.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(path, target)
+            folder.mkdir(exist_ok=True)
+            for path in partial.iterdir():
+                _move(path, folder / path.name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Moves a file or folder at once, or into the folder that is there already."""
+    if not (source.is_dir() and target.is_dir()):
+        os.replace(source, target)
+        return
+    for path in source.iterdir():
+        _move(path, target / path.name)
 
 
 def _holds(folder: Path) -> str:

@@ -61,8 +61,8 @@ class PairSource(FileSource):
     def fault(self, name: str) -> str | None:
         """Returns what makes a pair unfit though it is readable; only headers are read."""
         try:
-            width, height = upright_size(self.entries.read(name))
-            other = self.partners and upright_size(self.entries.read(self.partners[name]))
+            width, height = upright_size(self.entries.open(name))
+            other = self.partners and upright_size(self.entries.open(self.partners[name]))
         except Exception:  # unreadable files are told of when they are decoded
             return None
         if not other and width % 2:
