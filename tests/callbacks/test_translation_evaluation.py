@@ -163,6 +163,10 @@ def test_data_without_held_out_images_are_scored_on_what_there_is(tmp_path):
     callback = evaluation({"l1": L1()})
     fit(tmp_path, callback, Data(flat([0] * 4), flat([0] * 4)))
     assert callback.results["l1"]["split"] == "train"
+    few = {"l1": evaluation({"l1": L1()}), "fid_glance": evaluation({"fid": FrechetDistance()})}
+    for name, callback in few.items():
+        fit(tmp_path, callback, noise(paired=True, test=1))
+        assert callback.results[name]["split"] == ("test" if name == "l1" else "train")
 
 
 @pytest.mark.parametrize(

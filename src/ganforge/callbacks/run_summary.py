@@ -80,7 +80,7 @@ class RunSummary(Callback):
             },
             "versions": versions(),
         }
-        text = json.dumps(_plain(summary), indent=2)
+        text = json.dumps(plain(summary), indent=2)
         atomic.write(Path(trainer.default_root_dir) / "summary.json", text.encode())
 
 
@@ -99,10 +99,10 @@ def _last_checkpoint(run: Path) -> str | None:
     return str(last.relative_to(run)) if last.exists() else None
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """JSON knows no NaN or infinity: they become null."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -148,10 +148,11 @@ class TranslationEvaluation(Evaluation):
             self.monitor = next((n for n in self._order if n in self.pairs), None)
         if not self.asked:
             return
-        split = split_of(domains, self.split)
+        # One image alone has no distribution that features could be compared by.
+        split = split_of(domains, self.split, least=2 if self.metrics else 1)
         if split != self.split:
             log.warning(
-                "data=%s has no %s images: scores are of the %s images",
+                "data=%s has too few %s images: scores are of the %s images",
                 data.name,
                 self.split,
                 split,

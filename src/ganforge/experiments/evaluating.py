@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from ganforge import atomic
-from ganforge.callbacks.run_summary import versions
+from ganforge.callbacks.run_summary import plain, versions
 from ganforge.config import check
 from ganforge.console import console, setup_logging
 from ganforge.data.image_data import SPLITS
@@ -43,7 +43,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     metrics = {name: result.to_dict() | where for name, result in results.items()}
     out = (folder.path if cfg.out is None else Path(cfg.out)) / "evaluation.json"
     report = {"run": str(folder.path), "seed": cfg.seed, "metrics": metrics, "versions": versions()}
-    atomic.write(out, json.dumps(report, indent=2).encode())
+    atomic.write(out, json.dumps(plain(report), indent=2).encode())
     console.print(_table(results, cfg.weights, model.iteration))
     console.print(f"written to {out}", soft_wrap=True, highlight=False)
     return metrics

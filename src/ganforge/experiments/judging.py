@@ -85,7 +85,7 @@ def judge_translations(
     pairs = pair_scores(metrics)
     for pair in pairs.values():
         pair.prepare(device)
-    split = split_of(data, cfg.split or "test")
+    split = split_of(data, cfg.split or "test", least=2 if scores else 1)
     held = HeldOut(cfg.n, cfg.batch_size or TOGETHER["translations"], split)
     judge, share = TranslationJudge(data, extractor, scores, pairs, held), Share(device)
     results = judge.judge(game, cfg.weights, cfg.seed, share)

@@ -71,7 +71,7 @@ class HeldOut:
         finite.conclude(share.world)
 
 
-def split_of(data: TranslationSource, split: str) -> str:
-    """Returns ``split`` where both domains have images of it, else "train"."""
+def split_of(data: TranslationSource, split: str, least: int = 1) -> str:
+    """Returns ``split`` where both domains have ``least`` images of it, else "train"."""
     domains = (data.domain("input"), data.domain("target"))
-    return split if all(domain.size(split) for domain in domains) else "train"
+    return split if all(domain.size(split) >= least for domain in domains) else "train"
