@@ -75,8 +75,11 @@ class _Held:
         if not isinstance(output, Tensor) or id(output) in self._bytes:
             return
         self._bytes[id(output)] = output.nbytes
-        weakref.finalize(output, self._bytes.pop, id(output), None)
+        weakref.finalize(output, self._forget, id(output))
         self.peak = max(self.peak, self._input + sum(self._bytes.values()))
+
+    def _forget(self, key: int) -> None:
+        del self._bytes[key]
 
 
 def free_bytes(device: torch.device) -> int:
@@ -86,7 +89,8 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + cached
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    return max(min(_free_in_system(), _free_in_group()), 0)
+    system, group = _free_in_system(), _free_in_group()
+    return max(system if group is None else min(system, group), 0)
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -109,13 +113,13 @@ def _free_in_system() -> int:
         return UNKNOWN
 
 
-def _free_in_group() -> int | float:
-    """Returns what the limit of a container leaves (control groups v2); infinity without one."""
+def _free_in_group() -> int | None:
+    """Returns what the limit of a container leaves (control groups v2); None without one."""
     try:
         limit = int((_CGROUP / "memory.max").read_text())  # "max" without a limit
         used = int((_CGROUP / "memory.current").read_text())
         lines = (_CGROUP / "memory.stat").read_text().splitlines()
         files = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
     except (OSError, ValueError, StopIteration):
-        return math.inf
+        return None
     return limit - used + files
