@@ -102,7 +102,7 @@ class CentralSource(ImageSource):
         size: side of the squares.
     """
 
-    labels = None
+    labels: Tensor | None = None
 
     def __init__(self, source: ImageSource, first: int, channels: int, size: int) -> None:
         self.source = source

@@ -62,7 +62,7 @@ class PairSource(FileSource):
         """Returns what makes a pair unfit though it is readable; only headers are read."""
         try:
             width, height = upright_size(self.entries.open(name))
-            other = self.partners and upright_size(self.entries.open(self.partners[name]))
+            other = self._partner_size(name)
         except Exception:  # unreadable files are told of when they are decoded
             return None
         if not other and width % 2:
@@ -70,6 +70,9 @@ class PairSource(FileSource):
         if other and other != (width, height):
             return f"{name}: {width}x{height}, but {self.partners[name]}: {other[0]}x{other[1]}"
         return None
+
+    def _partner_size(self, name: str) -> tuple[int, int] | None:
+        return upright_size(self.entries.open(self.partners[name])) if self.partners else None
 
     def _halves(self, name: str) -> tuple[Image.Image, Image.Image]:
         image = upright(self.entries.read(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -24,7 +25,7 @@ class WindowSource(ImageSource):
         size: side of the windows.
     """
 
-    labels = None
+    labels: Tensor | None = None
 
     def __init__(self, photos: Tensor, origins: Tensor, size: int) -> None:
         self.photos = photos
@@ -112,7 +113,7 @@ def check_photos(scale: float, holdout: float, *channels: int) -> None:
         raise ConfigError(f"channels and input_channels must be 1 or 3 of photos, got {channels}")
 
 
-def _scaled(pixels: np.ndarray, scale: float) -> Tensor:
+def _scaled(pixels: NDArray[np.uint8], scale: float) -> Tensor:
     image = Image.fromarray(pixels)
     size = (round(image.width * scale), round(image.height * scale))
     scaled = np.array(image.resize(size, Image.Resampling.BICUBIC) if scale != 1 else image)

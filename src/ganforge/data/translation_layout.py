@@ -87,9 +87,9 @@ def by_split(found: list[Place], share: float) -> dict[str, list[Place]]:
         share: of a set without test folder, what is held out.
     """
     kinds = {place.split for place in found}
-    if None in kinds or not kinds & {*TRAIN_FOLDERS}:
-        train, test = found, []
-    else:
+    train: list[Place] = found
+    test: list[Place] = []
+    if None not in kinds and kinds & {*TRAIN_FOLDERS}:
         train = [place for place in found if place.split in TRAIN_FOLDERS]
         chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
         test = [place for place in found if place.split == chosen] if chosen else []
