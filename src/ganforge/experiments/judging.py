@@ -78,7 +78,8 @@ def judge_translations(
     game = cast(Translates, cast(Any, model))
     data = cast(TranslationSource, load_data(folder))
     check_metrics(metrics, data, game.directions)
-    scores, extractor = feature_scores(metrics), None
+    scores = feature_scores(metrics)
+    extractor: FeatureExtractor | None = None
     if scores:
         extractor = _extractor(cfg, for_features(data), device)
         scores = _ready(scores, for_features(data), extractor, device)

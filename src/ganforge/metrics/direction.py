@@ -60,7 +60,7 @@ def directions_of(data: TranslationSource, names: Sequence[str]) -> list[Directi
     """
     source, target = data.domain("input"), data.domain("target")
     ends = [(source, target), (target, source)]
-    backs = [*names[1:2], names[0]] if len(names) > 1 else [None]
+    backs: list[str | None] = [*names[1:2], names[0]] if len(names) > 1 else [None]
     return [
         Direction(name, *end, data.paired, back)
         for name, end, back in zip(names, ends, backs, strict=False)
