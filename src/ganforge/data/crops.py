@@ -73,7 +73,7 @@ class CroppedBatches(Dataset[dict[str, Tensor]]):
         images = random_windows(images, self.seed, positions, self.size)
         if self.mirror:
             images = mirrored(images, self.seed, positions)
-        parts = images.split(list(self.channels.values()), dim=1)
+        parts = torch.split(images, list(self.channels.values()), dim=1)
         return {name: part.contiguous() for name, part in zip(self.channels, parts, strict=True)}
 
 
