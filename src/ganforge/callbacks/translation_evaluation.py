@@ -116,7 +116,8 @@ class TranslationEvaluation(Evaluation):
     @property
     def higher_is_better(self) -> bool:
         """Which way the monitored score is up."""
-        chosen = {**self.metrics, **self.pairs}.get(self.monitor or "")
+        every: dict[str, Score | PairScore] = {**self.metrics, **self.pairs}
+        chosen = every.get(self.monitor or "")
         return chosen is not None and chosen.higher_is_better
 
     def check(self, game: object, data: object) -> None:

@@ -86,7 +86,7 @@ def fetch(network: Network) -> Path:
         ConfigError: they can't be had.
     """
     url = URLS[network]
-    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    path: Path = Path(torch.hub.get_dir()) / "checkpoints" / str(url).rpartition("/")[2]
     if path.is_file():
         return path
     # A firewall that drops packets would otherwise hold the start of a run up for minutes.
