@@ -82,7 +82,10 @@ OPTIONS = [
     (["data=mnits"], "data=mnits: no such option; did you mean 'mnist'?"),
     (["loss=hing"], "did you mean 'hinge'?"),
     (["regularizer=[nope]"], "regularizer=nope: no such option; legal: balanced_consistency"),
-    (["metrics=[fdi]"], "metrics=fdi: no such option; did you mean 'fid'? legal: fid, is, kid"),
+    (
+        ["metrics=[fdi]"],
+        "metrics=fdi: no such option; did you mean 'fid'? legal: cycle_l1, fid, is, kid",
+    ),
     (["logger=tensorbord"], "did you mean 'tensorboard'?"),
     (["trainer=tpu"], "trainer=tpu: no such option", "legal: auto, cpu, ddp, ddp_cpu, gpu"),
     (["experiment=mnist/dgcan"], "did you mean 'mnist/dcgan'?"),

@@ -24,6 +24,7 @@ from ganforge.config import check
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.translation import TranslationGame
 from ganforge.training import build_parts
 from tests.tiny import tiny
 
@@ -33,6 +34,8 @@ from tests.tiny import tiny
 BATCH_NORM = r"BatchNorm2d .*holds each image's own gradient.*network=dcgan_layer_norm"
 TWICE = r"weight clipping beside (the|a gradient) penalty bounds the critic twice.*Way out"
 NORMALIZED = r"weights of the discriminator are normalized.*without spectral norm"
+LATENTS = "games from image to image have none. Leave it out"
+OF_LATENTS = [f"regularizer={n}" for n in ("latent_consistency", "latent_diversity", "path_length")]
 
 # A row for each option: what it refuses beside it, and why. With everything else it is legal. A
 # pair stands in one row or the other. A new option needs a row, if an empty one.
@@ -40,12 +43,15 @@ TABLE: dict[str, dict[str, str]] = {
     "model=acgan": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=biggan": {"regularizer=weight_clip": NORMALIZED},
     "model=cgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=cyclegan": dict.fromkeys(OF_LATENTS, LATENTS),
     "model=dcgan": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=dragan": {},
     "model=gan": {},
     "model=infogan": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=lsgan": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=pacgan": {"regularizer=gradient_penalty": BATCH_NORM},
+    "model=pix2pix": {"regularizer=gradient_penalty": BATCH_NORM}
+    | dict.fromkeys(OF_LATENTS, LATENTS),
     "model=projection": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=r3gan": {},
     "model=sagan": {"regularizer=weight_clip": NORMALIZED},
@@ -98,6 +104,12 @@ REFUSED = [
     ("model=sngan network=dcgan", "without spectral normalization"),
     ("model=sngan network=dcgan_spectral_norm network.discriminator.norm=batch", "BatchNorm2d"),
     ("model=sagan network=resnet_spectral_norm", "without spectral normalization"),
+    ("model=pix2pix data=digits", "learns from pairs of images.*Data that fit: .*photos_paired"),
+    ("model=pix2pix data=photos_unpaired", "learns from pairs of images.*photos_paired"),
+    ("model=cyclegan data=digits", "images to translate.*photos_paired.*photos_unpaired"),
+    ("model=cyclegan condition=projection", "is told no classes. Take condition=none"),
+    ("model=cyclegan network=pix2pix", "needs two networks for each player, forth and back"),
+    ("model=cyclegan data.input_channels=1", "model.identity_weight=0"),
     ("model=dcgan condition=projection data.num_classes=0", "Data with labels: .*digits.*mnist"),
 ]
 
@@ -222,11 +234,14 @@ def play(module: AdversarialModule, steps: int) -> None:
         callback_metrics={},
     )
     generator = torch.Generator().manual_seed(0)
-    shape = (BATCH, module.generator.channels, *[module.generator.image_size] * 2)
+    translates = isinstance(module, TranslationGame)
+    size = 32 if translates else module.generator.image_size
+    shape = (BATCH, 3 if translates else module.generator.channels, size, size)
     for step in range(steps):
         images = torch.randint(256, shape, generator=generator, dtype=torch.uint8)
         labels = torch.randint(10, (BATCH,), generator=generator)
-        module.training_step({"image": images, "label": labels}, step)
+        inputs = {"input": images.flip(0, 3)} if translates else {}
+        module.training_step({"image": images, "label": labels} | inputs, step)
 
 
 def vector(module: torch.nn.Module) -> torch.Tensor:

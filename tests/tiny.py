@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import torch
-from omegaconf import DictConfig
+from hydra.utils import get_object
+from omegaconf import DictConfig, OmegaConf
 
-from ganforge.composition import compose_config
+from ganforge.composition import compose_config, options
+from ganforge.conf_dir import conf_dir
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.training import Parts, build_parts, make_trainer
 
@@ -19,22 +23,62 @@ DATA = [
     "data.image_size=16",
     "data.channels=1",
 ]
+TRANSLATED = [
+    "data=photos_paired",
+    "data.scale=0.25",
+    "data.image_size=32",
+    "data.input_channels=3",
+    "data.batch_size=4",
+    "data.max_images=24",
+]
 TRAINER = ["trainer=cpu", "trainer.precision=32-true", "trainer.log_every_n_steps=1"]
 QUIET = ["metrics=[]", "~callbacks.samples", "~callbacks.progress", "logger=csv"]
 
 
 def tiny(*overrides: str) -> DictConfig:
     """Composes a configuration of tiny networks on a few fake images."""
-    return shrunk(compose_config([*DATA, *TRAINER, *QUIET, *overrides]))
+    data = TRANSLATED if translates(overrides) else DATA
+    if data is TRANSLATED and any(o.startswith("data=") for o in overrides):
+        data = ["data.image_size=32", "data.batch_size=4"]
+    return shrunk(compose_config([*data, *TRAINER, *QUIET, *overrides]))
 
 
 def shrunk(cfg: DictConfig) -> DictConfig:
     """Narrows the networks of a configuration, whatever their kind."""
     for player in cfg.network.values():
-        for key, value in {"width": 2, "max_width": 4, "hidden": [8]}.items():
-            if key in player:
-                player[key] = value
+        _narrow(player)
     return cfg
+
+
+def translates(overrides: Iterable[str]) -> bool:
+    """Whether a model among overrides makes images of images."""
+    return bool({f"model={name}" for name in translation_models()} & set(overrides))
+
+
+@cache
+def translation_models() -> list[str]:
+    """Returns the models that make images of images."""
+    return [name for name in options("model") if _needs_inputs(name)]
+
+
+@cache
+def noise_models() -> list[str]:
+    """Returns the models that make images of latents."""
+    return [name for name in options("model") if name not in translation_models()]
+
+
+def _needs_inputs(name: str) -> bool:
+    target = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml").model._target_
+    return bool(getattr(get_object(target), "needs_inputs", False))
+
+
+def _narrow(part: DictConfig) -> None:
+    for key, value in {"width": 2, "max_width": 4, "hidden": [8], "blocks": 1}.items():
+        if key in part and not OmegaConf.is_interpolation(part, key):
+            part[key] = value
+    for name in ("forth", "target"):  # what the other half of such a player follows
+        if name in part:
+            _narrow(part[name])
 
 
 def take_steps(cfg: DictConfig, steps: int, root: Path) -> Parts:

@@ -66,7 +66,11 @@ def check(cfg: DictConfig) -> None:
     Raises:
         ConfigError: with all faults in one message.
     """
+    if "model" in cfg and "data" in cfg:
+        _check_inputs(cfg)  # first: without inputs, much else would be found at fault
     used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
+    if "model" in cfg and _attribute(cfg.model, "needs_inputs"):
+        used |= {f"condition.{key}" for key in cfg.condition}  # refused below, if not "none"
     faults = [
         fault
         for group in cfg
@@ -77,14 +81,18 @@ def check(cfg: DictConfig) -> None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     if "model" in cfg and "data" in cfg:
-        _check_inputs(cfg)
         _check_labels(cfg)
 
 
 def _check_inputs(cfg: DictConfig) -> None:
     """Refuses data without inputs, or without pairs, for a game that translates them."""
     if not _attribute(cfg.model, "needs_inputs"):
+        _check_scores(cfg)
         return
+    if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
+        raise ConfigError(
+            f"{_option_of(cfg.model)} translates images and is told no classes. Take condition=none"
+        )
     pairs = _attribute(cfg.model, "needs_pairs")
     if not _attribute(cfg.data, "paired" if pairs else "translates"):
         what = "pairs of images" if pairs else "images to translate"
@@ -93,6 +101,16 @@ def _check_inputs(cfg: DictConfig) -> None:
             f"{_option_of(cfg.model)} learns from {what}, and data={cfg.data.get('name')} has "
             f"none. Data that fit: {', '.join(options)}"
         )
+
+
+def _check_scores(cfg: DictConfig) -> None:
+    """Refuses scores of translations for a game that translates nothing."""
+    for name, score in cfg.metrics.items():
+        if score and _attribute(score, "needs_inputs"):
+            raise ConfigError(
+                f"metrics={name} judges translations, and {_option_of(cfg.model)} makes images of "
+                "latents. Leave it out of metrics=[...], or take model=pix2pix"
+            )
 
 
 def _options_with(attribute: str) -> list[str]:
@@ -144,7 +162,10 @@ def _option_of(model: DictConfig) -> str:
 def _attribute(node: DictConfig, name: str) -> bool:
     from hydra.utils import get_object
 
-    return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
+    try:
+        return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
+    except Exception:  # a target that cannot be loaded is a fault of its own
+        return False
 
 
 def _labelled_options(points: bool) -> list[str]:

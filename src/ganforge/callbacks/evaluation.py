@@ -134,10 +134,10 @@ class Evaluation(Callback):
 
     def check(self, game: object, data: object) -> None:
         """Refuses scores that can't judge this game on these data, before a run has a folder."""
-        if self.asked and getattr(data, "translates", False):
+        if self.asked and getattr(game, "needs_inputs", False):
             raise ConfigError(
-                "callbacks=default scores images made of noise, and these data hold two domains: "
-                "take callbacks=translation, as model=pix2pix and model=cyclegan do"
+                "callbacks=default scores images made of noise, and this game makes images of "
+                "images: take callbacks=translation, as model=pix2pix and model=cyclegan do"
             )
         check_labels(self.metrics, cast(Scored, game).num_classes)
 

@@ -17,10 +17,12 @@ class PairScore:
     Attributes:
         higher_is_better: which way is up.
         cyclic: whether images are judged that went there and back, against themselves.
+        needs_inputs: it judges games that make images of images.
     """
 
     higher_is_better: bool = False
     cyclic: bool = False
+    needs_inputs: bool = True
 
     metric: Metric
 

@@ -48,6 +48,9 @@ class AdversarialModule(LightningModule):
     A game overrides :meth:`play` and says what its players minimise.
 
     Attributes:
+        needs_labels: its data must have labels.
+        needs_inputs: it makes images of images.
+        needs_pairs: of images that belong to those it should make.
         num_classes: classes that the generator can be asked for; 0 for none.
         iteration: finished steps.
         images_seen: real images that the discriminator has seen, over all processes.
@@ -67,6 +70,9 @@ class AdversarialModule(LightningModule):
         seed: of every random stream in training.
     """
 
+    needs_labels: bool = False
+    needs_inputs: bool = False
+    needs_pairs: bool = False
     num_classes: int = 0
 
     def __init__(

@@ -53,8 +53,6 @@ class GAN(AdversarialModule):
         seed: of every random stream in training.
     """
 
-    needs_labels: bool = False
-
     def __init__(
         self,
         generator: nn.Module,

@@ -1,0 +1,118 @@
+"""What the engine costs in translation: a step of Pix2Pix and of CycleGAN, and one by hand.
+
+    uv run python benchmarks/translation_speed.py
+
+128x128 RGB, the published widths (U-Net and six residual blocks at this size), batches of 1 and 4,
+Adam, float32 on the CPU. The hand-written loops
+(handwritten_translation.py) take copies of the same networks and one fixed batch; the engine runs
+as in training: Trainer, data module, crops, augmentation group, metrics.csv, progress (no
+evaluation and no grids, which are no part of a step). Both run in turn, so that both see the same
+machine. Prints the table and writes translation_speed.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import platform
+import statistics
+import tempfile
+from pathlib import Path
+
+import torch
+from engine_overhead import Turns
+from handwritten_translation import HandwrittenCycleGAN, HandwrittenPix2Pix
+
+from ganforge.callbacks.interruption import Interruption
+from ganforge.callbacks.run_summary import RunSummary
+from ganforge.composition import compose_config
+from ganforge.console import setup_logging
+from ganforge.data.images import to_float
+from ganforge.experiments.loading import build
+from ganforge.training import build_parts, make_trainer
+
+HERE = Path(__file__).parent
+LOOPS = {"pix2pix": HandwrittenPix2Pix, "cyclegan": HandwrittenCycleGAN}
+DATA = {"pix2pix": "photos_paired", "cyclegan": "photos_unpaired"}
+
+
+def measure(model: str, batch: int, size: int, rounds: int, steps: int) -> Turns:
+    """Returns the seconds a step of the engine, and of the loop, in turn."""
+    with tempfile.TemporaryDirectory() as folder:
+        cfg = compose_config(
+            [
+                f"model={model}",
+                f"data={DATA[model]}",
+                "data.input_channels=3",
+                "data.scale=1.0",
+                f"data.image_size={size}",
+                f"data.batch_size={batch}",
+                "trainer=cpu",
+                "trainer.precision=32-true",
+                "trainer.fused=false",
+                "trainer.max_steps=100000",
+                "logger=csv",
+                "metrics=[]",
+                "~callbacks.samples",
+                "~callbacks.checkpoints",
+                f"run_dir={folder}",
+            ]
+        )
+        parts = build_parts(cfg)
+        x, y = (to_float(images) for images in pair(parts.data, batch))
+        networks = (copy.deepcopy(parts.model.generator), copy.deepcopy(parts.model.discriminator))
+        turns = Turns(LOOPS[model](*networks, x, y), rounds, steps, warmup=1)
+        loggers = [build(node) for node in cfg.logger.values()]
+        callbacks = [*parts.callbacks.values(), RunSummary({}), Interruption(), turns]
+        trainer = make_trainer(parts, loggers, callbacks, Path(folder))
+        trainer.fit(parts.model, parts.data)
+    return turns
+
+
+def pair(data, batch: int):  # type: ignore[no-untyped-def]
+    """Returns inputs and targets, uint8."""
+    return data.inputs(batch, "train"), data.reals(batch, "train")[0]
+
+
+def main() -> None:
+    """Measures, prints and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=2, help="steps in each round")
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--batches", type=int, nargs="*", default=[1, 4])
+    arguments = parser.parse_args()
+    setup_logging(quiet=True)
+    lines = [
+        "| model, batch | hand-written, images/s | ganforge, images/s | cost of a step, ganforge "
+        "over hand-written: median (range) |",
+        "|---|---:|---:|---:|",
+    ]
+    for model in LOOPS:
+        for batch in arguments.batches:
+            turns = measure(model, batch, arguments.size, arguments.rounds, arguments.steps)
+            lines.append(row(f"{model}, {batch}", batch, turns))
+            print(lines[-1], flush=True)
+    lines += [
+        "",
+        f"{arguments.size}x{arguments.size} RGB, published widths, float32; medians over "
+        f"{arguments.rounds} rounds of {arguments.steps} steps in turn. `uv run python "
+        f"benchmarks/translation_speed.py` on {platform.machine()}, {torch.get_num_threads()} "
+        f"threads, torch {torch.__version__}.",
+    ]
+    print("\n".join(lines))
+    (HERE / "translation_speed.md").write_text("\n".join(lines) + "\n")
+
+
+def row(name: str, batch: int, turns: Turns) -> str:
+    """Returns a line of the table."""
+    ratios = [a / b for a, b in zip(turns.engine, turns.by_hand, strict=True)]
+    engine, by_hand = statistics.median(turns.engine), statistics.median(turns.by_hand)
+    return (
+        f"| {name} | {batch / by_hand:.2f} | {batch / engine:.2f} | "
+        f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}) |"
+    )
+
+
+if __name__ == "__main__":
+    main()
