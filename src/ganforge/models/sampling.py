@@ -51,6 +51,12 @@ def sample_blocks(
     return torch.cat(images).contiguous()
 
 
+def image_noise(seed: int, index: int, device: torch.device) -> Noise:
+    """Returns the random draws of the one image ``index`` of stream ``seed``."""
+    block, row = divmod(index, SAMPLE_BLOCK)
+    return Noise(mix(seed, _SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
+
+
 def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
     """Refuses labels that are not in 0 ... num_classes - 1, or not one for each image."""
     if labels is None:
