@@ -19,10 +19,10 @@ def filter_kernel(taps: Sequence[float] = (1.0, 3.0, 3.0, 1.0)) -> Tensor:
     The default is bilinear interpolation (Zhang 2019, arXiv:1904.11486; Karras et al. 2020,
     arXiv:1912.04958).
     """
-    kernel = torch.tensor(taps, dtype=torch.float32)
-    if kernel.ndim != 1 or len(kernel) < 1 or float(kernel.sum()) == 0:
+    total = sum(taps)
+    if total == 0:
         raise ConfigError(f"filter_kernel: taps must be numbers whose sum is not 0, got {taps}")
-    return kernel / kernel.sum()
+    return torch.tensor(taps, dtype=torch.float32) / total
 
 
 def upfirdn2d(

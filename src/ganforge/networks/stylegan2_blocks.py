@@ -1,0 +1,281 @@
+"""What StyleGAN2's networks are made of (Karras et al. 2020, arXiv:1912.04958)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.networks.bias_act import GAIN, bias_act
+from ganforge.networks.equalized import EqualizedLinear
+from ganforge.networks.modulated_convolution import modulated_convolution
+from ganforge.networks.noise_input import NoiseInput
+from ganforge.networks.upfirdn2d import downsample2d, filter2d, filter_kernel, upsample2d
+
+
+class Modulated(nn.Module):
+    """A convolution whose weights the style scales, and a bias. Subclasses end it.
+
+    The factors are an affine function of the style, of bias 1, in full precision: half precision
+    would round what steers everything.
+
+    Args:
+        in_channels: C_in.
+        out_channels: C_out.
+        kernel_size: side of the weights.
+        w_dim: length of styles.
+        grouped: make weights for each image; see
+            :func:`~ganforge.networks.modulated_convolution.modulated_convolution`.
+        clamp: largest absolute value of the outputs; None for none.
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        w_dim: int,
+        grouped: bool = False,
+        clamp: float | None = 256.0,
+    ) -> None:
+        super().__init__()
+        self.grouped = grouped
+        self.clamp = clamp
+        self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
+        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("kernel", filter_kernel(), persistent=False)
+
+    def convolve(self, features: Tensor, w: Tensor, demodulate: bool, up: bool) -> Tensor:
+        """Returns [B, C_out, H, W], or of twice the size, of features [B, C_in, H, W]."""
+        with torch.autocast(w.device.type, enabled=False):
+            styles = self.affine(w.to(self.affine.weight.dtype))
+            weight = self.weight * self.scale
+        kernel = self.kernel if up else None
+        return modulated_convolution(features, weight, styles, demodulate, kernel, self.grouped)
+
+
+class StyledConvolution(Modulated):
+    """Modulated and demodulated 3x3 convolution, one map of noise, bias, leaky ReLU.
+
+    Args:
+        in_channels: C_in.
+        out_channels: C_out.
+        w_dim: length of styles.
+        side: of the outputs.
+        layer: index of the layer, whose constant noise is another one for each.
+        up: double the size.
+        grouped: make weights for each image.
+        clamp: largest absolute value of the outputs; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        w_dim: int,
+        side: int,
+        layer: int,
+        up: bool = False,
+        grouped: bool = False,
+        clamp: float | None = 256.0,
+    ) -> None:
+        super().__init__(in_channels, out_channels, 3, w_dim, grouped, clamp)
+        self.up = up
+        self.noise = NoiseInput(1, side, layer)  # one strength for all channels
+
+    def forward(self, features: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Returns [B, C_out, side, side].
+
+        Args:
+            features: [B, C_in, H, W].
+            w: styles [B, w_dim].
+            noise: maps [B or 1, 1, side, side]; None for the constant one.
+        """
+        convolved = self.convolve(features, w, demodulate=True, up=self.up)
+        return bias_act(self.noise(convolved, noise), self.bias, clamp=self.clamp)
+
+
+class ToImage(Modulated):
+    """Modulated 1x1 convolution to the image's channels, without demodulation."""
+
+    def forward(self, features: Tensor, w: Tensor) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C_in, H, W] and styles [B, w_dim]."""
+        made = self.convolve(features, w, demodulate=False, up=False)
+        return bias_act(made, self.bias, slope=1.0, gain=1.0, clamp=self.clamp)
+
+
+class SynthesisStage(nn.Module):
+    """One resolution of the skip generator: convolutions, and what they add to the image.
+
+    Args:
+        in_channels: C_in of the stage below; of no meaning at 4x4, which begins with a constant.
+        out_channels: C_out.
+        channels: of images.
+        w_dim: length of styles.
+        side: of the outputs.
+        half: run in half precision where autocast asks for it; else in full precision.
+        grouped: make weights for each image.
+        clamp: largest absolute value of what layers return; None for none.
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        channels: int,
+        w_dim: int,
+        side: int,
+        half: bool = True,
+        grouped: bool = False,
+        clamp: float | None = 256.0,
+    ) -> None:
+        super().__init__()
+        self.half_precision = half
+        stage = side.bit_length() - 3  # 0 at 4x4
+        inputs = [in_channels, out_channels] if stage > 0 else [out_channels]
+        first = max(2 * stage - 1, 0)  # index of its first layer
+        ups = [stage > 0, False]
+        self.layers = nn.ModuleList(
+            StyledConvolution(inner, out_channels, w_dim, side, first + i, ups[i], grouped, clamp)
+            for i, inner in enumerate(inputs)
+        )
+        self.to_image = ToImage(out_channels, channels, 1, w_dim, grouped, clamp)
+        self.register_buffer("kernel", filter_kernel(), persistent=False)
+
+    def forward(
+        self, features: Tensor, image: Tensor | None, ws: Tensor, noise: Sequence[Tensor | None]
+    ) -> tuple[Tensor, Tensor]:
+        """Returns features [B, C_out, side, side] and the image [B, C, side, side] so far, float32.
+
+        Args:
+            features: of the stage below, [B, C_in, side / 2, side / 2].
+            image: of the stage below; None at 4x4.
+            ws: styles of the stage's layers, its image's the last: [B, layers + 1, w_dim].
+            noise: maps for each of its layers; None for a constant one.
+        """
+        with precision(features.device.type, self.half_precision):
+            for index, (layer, drawn) in enumerate(zip(self.layers, noise, strict=True)):
+                features = layer(features, ws[:, index], drawn)
+            added = self.to_image(features, ws[:, -1]).to(self.to_image.weight.dtype)
+        # The sum over all resolutions is kept in full precision.
+        with precision(features.device.type, half=False):
+            return features, added if image is None else added + upsample2d(image, self.kernel)
+
+
+class FilteredConvolution(nn.Module):
+    """Convolution with equalized learning rate, bias and leaky ReLU, to half the size if asked.
+
+    Images are smoothed by [1, 3, 3, 1] before each second pixel is taken.
+
+    Args:
+        in_channels: C_in.
+        out_channels: C_out.
+        kernel_size: side of the weights.
+        down: halve the size.
+        linear: without bias and leaky ReLU.
+        gain: factor of the outputs.
+        clamp: largest absolute value of the outputs before that factor; None for none.
+    """
+
+    kernel: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        down: bool = False,
+        linear: bool = False,
+        gain: float = 1.0,
+        clamp: float | None = 256.0,
+    ) -> None:
+        super().__init__()
+        self.down = down
+        self.slope, self.gain = (1.0, gain) if linear else (0.2, gain * GAIN)
+        self.clamp = None if clamp is None else clamp * gain
+        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        self.bias = None if linear else nn.Parameter(torch.zeros(out_channels))
+        self.register_buffer("kernel", filter_kernel(), persistent=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C_out, H, W] of features [B, C_in, H, W], or half as high and wide."""
+        convolved = self._convolved(features, self.weight * self.scale)
+        return bias_act(convolved, self.bias, self.slope, self.gain, self.clamp)
+
+    def _convolved(self, features: Tensor, weight: Tensor) -> Tensor:
+        reach = weight.shape[-1] // 2
+        if not self.down:
+            return F.conv2d(features, weight, padding=reach)
+        if reach == 0:  # what is not taken need not be smoothed
+            return F.conv2d(downsample2d(features, self.kernel), weight)
+        taps = len(self.kernel)
+        around = (reach + (taps - 1) // 2, reach + (taps - 2) // 2) * 2
+        return F.conv2d(filter2d(features, self.kernel, around), weight, stride=2)
+
+
+class JudgingStage(nn.Module):
+    """One resolution of the discriminator: two 3x3 convolutions down to half the size.
+
+    Args:
+        in_channels: C_in.
+        out_channels: C_out.
+        residual: add a 1x1 convolution of the input, and keep the variance by sqrt(1/2) on both
+            sides (section 4.1); else the chain of Karras et al. 2018.
+        half: run in half precision where autocast asks for it; else in full precision.
+        clamp: largest absolute value of what layers return; None for none.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        residual: bool = True,
+        half: bool = True,
+        clamp: float | None = 256.0,
+    ) -> None:
+        super().__init__()
+        self.half_precision = half
+        gain = math.sqrt(0.5) if residual else 1.0
+        self.first = FilteredConvolution(in_channels, in_channels, 3, clamp=clamp)
+        self.second = FilteredConvolution(
+            in_channels, out_channels, 3, down=True, gain=gain, clamp=clamp
+        )
+        self.skip = (
+            FilteredConvolution(
+                in_channels, out_channels, 1, down=True, linear=True, gain=gain, clamp=None
+            )
+            if residual
+            else None
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C_out, H/2, W/2] of features [B, C_in, H, W]."""
+        with precision(features.device.type, self.half_precision):
+            if not self.half_precision:
+                features = features.to(self.first.weight.dtype)
+            judged: Tensor = self.second(self.first(features))
+            return judged if self.skip is None else self.skip(features) + judged
+
+
+def precision(device_type: str, half: bool) -> contextlib.AbstractContextManager[object]:
+    """Returns a context in which autocast is as it is, or off."""
+    return contextlib.nullcontext() if half else torch.autocast(device_type, enabled=False)
+
+
+def in_half_precision(side: int, image_size: int, stages: int) -> bool:
+    """Whether a stage is among the largest ``stages``, which half precision is good enough for.
+
+    4x4 never is (Karras et al. 2020, arXiv:2006.06676, appendix D).
+    """
+    return side > 4 and side << stages > image_size
