@@ -104,7 +104,7 @@ class Mapping(nn.Module):
                 ones; None truncates all.
         """
         ws = w if w.ndim == 3 else w[:, None].expand(-1, self.num_ws, -1)
-        if truncation is None:
+        if truncation is None or truncation == 1:
             return ws
         typical = torch.lerp(self.w_mean.to(ws), ws, truncation)
         layers = torch.arange(self.num_ws, device=ws.device)
