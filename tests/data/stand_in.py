@@ -29,6 +29,7 @@ def attach(
         images_seen=images_seen,
         iteration=iteration,
         critic_steps_at=critic_steps_at,
+        batch_size_at=lambda seen, batch_size: batch_size,
         device=torch.device("cpu"),
     )
     data.trainer = SimpleNamespace(lightning_module=module, world_size=world, global_rank=rank)

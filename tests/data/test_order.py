@@ -11,8 +11,10 @@ def steps(deal, count):
     return [list(positions) for positions in islice(deal, count)]
 
 
-def deal(batch_size, seen=0, iteration=0, critic_steps=lambda at: 1, rank=0, world=1):
-    return Deal(batch_size, lambda: Progress(seen, iteration, critic_steps, rank, world))
+def deal(batch_size, seen=0, iteration=0, critic_steps=lambda at: 1, rank=0, world=1, grown=None):
+    growing = {} if grown is None else {"batch_size_at": grown}
+    progress = Progress(seen, iteration, critic_steps, rank, world, **growing)
+    return Deal(batch_size, lambda: progress)
 
 
 def test_each_epoch_is_a_permutation_and_another_one():
@@ -57,6 +59,41 @@ def test_a_start_in_the_middle_goes_on_where_the_other_run_would():
     whole = steps(deal(4, critic_steps=critic_steps), 6)
     seen = sum(map(len, whole[:2]))
     assert steps(deal(4, seen, 2, critic_steps), 4) == whole[2:]
+
+
+def shrinking(images_seen, batch_size):
+    """Batches of 8 for 20 images, then of 4, then as set for the data."""
+    return 8 if images_seen < 20 else 4 if images_seen < 30 else batch_size
+
+
+def test_batch_sizes_that_change_with_the_images_seen():
+    """Each is that of the step's start: 24 are past 20, and 32 past 30."""
+    dealt = steps(deal(2, grown=shrinking), 7)
+    assert [len(step) for step in dealt] == [8, 8, 8, 4, 4, 2, 2]
+    assert [k for step in dealt for k in step] == list(range(36))
+
+
+def test_a_start_among_changing_batch_sizes_goes_on_where_the_other_run_would():
+    critic_steps = [2, 1, 1, 1, 1, 1].__getitem__
+    whole = steps(deal(2, critic_steps=critic_steps, grown=shrinking), 6)
+    for done in range(1, 6):
+        seen = sum(map(len, whole[:done]))
+        resumed = deal(2, seen, done, critic_steps, grown=shrinking)
+        assert steps(resumed, 6 - done) == whole[done:]
+
+
+def test_ranks_share_batches_of_changing_sizes():
+    alone = steps(deal(2, grown=shrinking), 7)
+    ranks = [steps(deal(2, rank=rank, world=2, grown=shrinking), 7) for rank in (0, 1)]
+    for step, (even, odd) in enumerate(zip(*ranks, strict=True)):
+        assert [k for pair in zip(even, odd, strict=True) for k in pair] == alone[step]
+
+
+def test_a_later_batch_that_ranks_cannot_share_is_refused():
+    dealt = iter(deal(6, grown=lambda seen, batch_size: 6 if seen < 6 else 5, world=3))
+    assert next(dealt) == range(0, 6, 3)
+    with pytest.raises(ConfigError, match="batch_size=5 counts"):
+        next(dealt)
 
 
 def test_the_start_is_read_when_iteration_begins():

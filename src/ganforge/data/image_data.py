@@ -180,6 +180,7 @@ class ImageDataModule(LightningDataModule):
             critic_steps_at=module.critic_steps_at,  # type: ignore[arg-type]
             rank=trainer.global_rank,
             world=trainer.world_size,
+            batch_size_at=module.batch_size_at,  # type: ignore[arg-type]
         )
 
     def _placed(self, source: ImageSource) -> ImageSource:

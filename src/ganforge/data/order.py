@@ -66,6 +66,8 @@ class Progress:
         critic_steps_at: critic updates of a given iteration.
         rank: index of this process.
         world: number of processes.
+        batch_size_at: images of one critic update, over all processes, after so many images seen;
+            its second argument is what was set for the data.
     """
 
     images_seen: int
@@ -73,6 +75,7 @@ class Progress:
     critic_steps_at: Callable[[int], int]
     rank: int = 0
     world: int = 1
+    batch_size_at: Callable[[int, int], int] = lambda images_seen, batch_size: batch_size
 
 
 class Deal:
@@ -83,7 +86,7 @@ class Deal:
     its shares of the critic's batches one after the other.
 
     Args:
-        batch_size: the global batch B.
+        batch_size: the global batch B, of a game that takes the same at every step.
         progress: asked when an iteration begins, because a checkpoint may be loaded before that.
     """
 
@@ -94,10 +97,11 @@ class Deal:
     def __iter__(self) -> Iterator[range]:
         """Yields the positions of each training step, from where the run stands now."""
         at = self.progress()
-        check_divisible(self.batch_size, at.world)
         start, iteration = at.images_seen, at.iteration
         while True:
-            stop = start + self.batch_size * at.critic_steps_at(iteration)
+            batch_size = at.batch_size_at(start, self.batch_size)
+            check_divisible(batch_size, at.world)
+            stop = start + batch_size * at.critic_steps_at(iteration)
             yield range(start + at.rank, stop, at.world)
             start, iteration = stop, iteration + 1
 

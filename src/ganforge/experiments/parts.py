@@ -15,6 +15,7 @@ from ganforge.experiments.loading import build, build_model
 from ganforge.hardware import Hardware
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationGame
+from ganforge.networks.minibatch_stddev import MinibatchStddev
 from ganforge.streams import split_rows
 from ganforge.trainer_settings import TrainerSettings
 
@@ -45,8 +46,9 @@ def build_parts(cfg: DictConfig) -> Parts:
     data.prepare_data()
     data.setup()
     _check_fit(model, data)
-    check_divisible(data.batch_size, hardware.devices)
-    _check_packs(model, data.batch_size // hardware.devices)
+    for batch_size in _batch_sizes(model, data):
+        check_divisible(batch_size, hardware.devices)
+        _check_packs(model, batch_size // hardware.devices)
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
@@ -93,8 +95,17 @@ def _check_translation(model: TranslationGame, data: TranslationData) -> None:
             )
 
 
+def _batch_sizes(model: AdversarialModule, data: ImageDataModule) -> list[int]:
+    """Returns every batch size that a run comes to: several where it grows."""
+    growth = getattr(model, "growth", None)
+    return [data.batch_size] if growth is None else growth.all_batch_sizes(data.batch_size)
+
+
 def _check_packs(model: AdversarialModule, rows: int) -> None:
-    """Refuses packs that a process's part of a batch does not fill, before a run has a folder."""
+    """Refuses packs, and groups of them, that a process's part of a batch does not fill.
+
+    Before a run has a folder, and long before it comes to such a batch.
+    """
     packing = int(getattr(model, "packing", 1))
     parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
     if uneven := [len(part) for part in parts if len(part) % packing]:
@@ -102,6 +113,10 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
             f"model.packing={packing} does not divide {uneven[0]} images, which one process judges "
             f"together (data.batch_size over processes, over model.accumulate={model.accumulate})"
         )
+    for layer in model.discriminator.modules():
+        if isinstance(layer, MinibatchStddev):
+            for part in parts:
+                layer(torch.zeros(len(part) // packing, 1, 1, 1))  # refuses uneven groups
 
 
 def _check_optimizers(model: AdversarialModule) -> None:

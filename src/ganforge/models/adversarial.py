@@ -142,6 +142,10 @@ class AdversarialModule(LightningModule):
             return self.critic_steps(iteration)
         return self.critic_steps
 
+    def batch_size_at(self, images_seen: int, batch_size: int) -> int:
+        """Images of the next critic update, over all processes; mostly what is set for the data."""
+        return batch_size
+
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
 

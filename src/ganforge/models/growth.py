@@ -85,15 +85,15 @@ class Growth:
         """Returns what the learning rates are multiplied by."""
         return float(_entry(self.learning_rate_factors, self.size_at(images_seen), 1.0))
 
-    def batch_sizes_of_all(self, otherwise: int) -> list[int]:
+    def all_batch_sizes(self, otherwise: int) -> list[int]:
         """Returns the images of one critic update at each size from the first to the full one."""
-        sides = [1 << k for k in range(_log2(self.start_size), _log2(self.image_size) + 1)]
+        sides = [4 << k for k in range(stage_of(self.start_size), stage_of(self.image_size) + 1)]
         return [int(_entry(self.batch_sizes, side, otherwise)) for side in sides]
 
 
 def stage_of(size: int) -> int:
     """Returns the level of images of a side: 0 for 4."""
-    return _log2(size) - 2
+    return size.bit_length() - 3
 
 
 def size_of(level: float) -> int:
@@ -124,10 +124,6 @@ def _check_size(argument: str, size: int, largest: int) -> None:
     if size not in (legal := [4 << k for k in range(stage_of(largest) + 1)]):
         known = ", ".join(map(str, legal))
         raise ConfigError(f"Growth: {argument} must be one of {known}; got {size}")
-
-
-def _log2(size: int) -> int:
-    return size.bit_length() - 1
 
 
 def _entry(entries: Sequence[float], size: int, otherwise: float) -> float:
