@@ -51,9 +51,8 @@ class EqualizedLinear(nn.Module):
         self.out_features = out_features
         self.multiplier = learning_rate_multiplier
         self.scale = learning_rate_multiplier * gain / math.sqrt(in_features)
-        self.weight = nn.Parameter(
-            torch.randn(out_features, in_features) / learning_rate_multiplier
-        )
+        self.weight = nn.Parameter(torch.empty(out_features, in_features))
+        nn.init.normal_(self.weight, 0.0, 1 / learning_rate_multiplier)
         start = torch.full((out_features,), bias_init / learning_rate_multiplier)
         self.bias = nn.Parameter(start) if bias else None
 
@@ -98,7 +97,9 @@ class EqualizedConv2d(nn.Module):
         self.out_channels = out_channels
         self.padding = kernel_size // 2 if padding is None else padding
         self.scale = gain / math.sqrt(in_channels * kernel_size**2)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
+        shape = (out_channels, in_channels, kernel_size, kernel_size)
+        self.weight = nn.Parameter(torch.empty(shape))
+        nn.init.normal_(self.weight)
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
 
     def forward(self, features: Tensor) -> Tensor:

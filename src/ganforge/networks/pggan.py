@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.discriminator import Discriminator
+from ganforge.networks.equalized import EqualizedConv2d
+from ganforge.networks.generator import Generator
+from ganforge.networks.growing import GrowthLevel, double, halve
+from ganforge.networks.labels import with_label_planes
+from ganforge.networks.minibatch_stddev import check_group_size
+from ganforge.networks.pggan_blocks import (
+    DoublingBlock,
+    EqualizedHead,
+    FirstBlock,
+    HalvingBlock,
+    LastBlock,
+    activated,
+    convolution,
+)
+from ganforge.networks.pixel_norm import pixel_norm
+from ganforge.networks.r3gan import stage_widths
+from ganforge.networks.shapes import check_positive, check_power_of_two
+
+
+class PGGANGenerator(Generator):
+    """A generator that makes images of 4x4 at first and doubles their size as it grows.
+
+    Karras et al. 2018, arXiv:1710.10196, table 2: latents on a hypersphere, equalized learning
+    rates, pixel normalization; every size has a 1x1 convolution to images of its own, and no tanh
+    at the end: in evaluation images are cut off at -1 and 1. At 1024x1024x3 with width 512 it is
+    the paper's, of 23.1 million parameters.
+
+    Args:
+        image_size: of the full images: 8, 16, ... 1024.
+        channels: 1 to 4.
+        latent_dim: length of z.
+        width: channels of the stages up to the resolution ``full_width``; then they halve.
+        full_width: the last resolution of full width.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none or concatenation.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 512,
+        width: int = 512,
+        full_width: int = 32,
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        _check("PGGANGenerator", image_size, width, full_width)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        if conditioning == "normalization":
+            raise ConfigError(
+                "PGGANGenerator: conditioning=normalization needs a norm with gains and biases, "
+                "and pixel normalization has none. Take condition=embedding, or condition=none"
+            )
+        widths = stage_widths(image_size, width, full_width)
+        self.level = GrowthLevel(len(widths) - 1)
+        self.first = FirstBlock(self.input_dim, widths[0])
+        self.blocks = nn.ModuleList(map(DoublingBlock, widths[:-1], widths[1:]))
+        self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
+
+    def grow(self, level: float) -> None:
+        """Makes images of a level from now on: 0 is 4x4, and 2.3 16x16 with 0.3 of 32x32."""
+        self.level.set(level)
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, S, S] of latents [B, latent_dim], labels [B].
+
+        S is the side at the present level. Images are in [-1, 1] in evaluation mode, and near it
+        in training.
+        """
+        stage = self.level.stage
+        features = below = self.first(self.inputs(pixel_norm(z), labels))
+        for block in list(self.blocks)[:stage]:
+            below, features = features, block(features)
+        images: Tensor = self.to_image[stage](features)
+        if self.level.fading:
+            images = self.level.fade(double(self.to_image[stage - 1](below)), images)
+        return images if self.training else images.clamp(-1, 1)
+
+
+class PGGANDiscriminator(Discriminator):
+    """The generator's mirror image, which grows with it, and tells how much a minibatch varies.
+
+    Karras et al. 2018, arXiv:1710.10196, table 2. At 1024x1024x3 with width 512 it is the paper's,
+    of 23.1 million parameters.
+
+    Args:
+        image_size: of the full images: 8, 16, ... 1024.
+        channels: 1 to 4.
+        width: channels of the stages up to the resolution ``full_width``; then they halve.
+        full_width: the last resolution of full width.
+        minibatch_stddev: images whose standard deviation is shown, at 4x4; 0 for none.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int = 512,
+        full_width: int = 32,
+        minibatch_stddev: int = 4,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
+    ) -> None:
+        _check("PGGANDiscriminator", image_size, width, full_width)
+        check_group_size("PGGANDiscriminator", minibatch_stddev)
+        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
+        widths = stage_widths(image_size, width, full_width)
+        planes = num_classes if conditioning == "concatenation" else 0
+        self.level = GrowthLevel(len(widths) - 1)
+        self.from_image = nn.ModuleList(
+            convolution(self.inputs + planes, wide, kernel_size=1) for wide in widths
+        )
+        self.blocks = nn.ModuleList(map(HalvingBlock, widths[1:], widths[:-1]))
+        self.last = LastBlock(widths[0], minibatch_stddev)
+        projection = conditioning == "projection"
+        self.head = EqualizedHead(widths[0], num_classes, projection, self.auxiliary_sizes)
+
+    def grow(self, level: float) -> None:
+        """Judges images of a level from now on: 0 is 4x4, and 2.3 16x16 with 0.3 of 32x32."""
+        self.level.set(level)
+
+    def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns the features [B, F] of images [B, packing * C, S, S] of the present level."""
+        if self.conditioning == "concatenation":
+            images = with_label_planes(images, labels, self.num_classes)
+        features = self._seen(images)
+        for block in reversed(list(self.blocks)[: max(self.level.stage - 1, 0)]):
+            features = block(features)
+        seen: Tensor = self.last(features)
+        return seen
+
+    def _seen(self, images: Tensor) -> Tensor:
+        """Returns the features one stage below that of the images, or at 4x4."""
+        stage = self.level.stage
+        features: Tensor = activated(self.from_image[stage](images))
+        if stage == 0:
+            return features
+        features = self.blocks[stage - 1](features)
+        if self.level.fading:
+            below = activated(self.from_image[stage - 1](halve(images)))
+            features = self.level.fade(below, features)
+        return features
+
+
+def _check(name: str, image_size: int, width: int, full_width: int) -> None:
+    check_power_of_two(name, image_size, 8, 1024)
+    check_positive(name, "width", width)
+    if full_width not in (legal := [4 << k for k in range(9)]):
+        known = ", ".join(map(str, legal))
+        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")

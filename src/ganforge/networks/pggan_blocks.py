@@ -1,0 +1,144 @@
+"""What the networks of PGGAN are made of (Karras et al. 2018, arXiv:1710.10196, table 2)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
+from ganforge.networks.growing import double, halve
+from ganforge.networks.head import Head
+from ganforge.networks.minibatch_stddev import MinibatchStddev
+from ganforge.networks.pixel_norm import pixel_norm
+
+SLOPE = 0.2
+
+
+def convolution(channels_in: int, channels_out: int, kernel_size: int = 3) -> EqualizedConv2d:
+    """Returns a convolution before LeakyReLU, which keeps the size of its images."""
+    return EqualizedConv2d(channels_in, channels_out, kernel_size, gain=HE_GAIN)
+
+
+def activated(features: Tensor) -> Tensor:
+    """Returns LeakyReLU of features."""
+    return F.leaky_relu(features, SLOPE)
+
+
+def normalized(features: Tensor) -> Tensor:
+    """Returns LeakyReLU of features [B, C, H, W], of mean square 1 at each place."""
+    return pixel_norm(activated(features))
+
+
+class FirstBlock(nn.Module):
+    """Latents to 4x4: a 4x4 convolution of the 1x1 image that a latent is, then a 3x3 one.
+
+    Args:
+        input_dim: length of the latent, and of what stands beside it.
+        channels: C.
+    """
+
+    def __init__(self, input_dim: int, channels: int) -> None:
+        super().__init__()
+        self.spread = EqualizedConv2d(input_dim, channels, 4, gain=HE_GAIN, padding=3)
+        self.convolution = convolution(channels, channels)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        """Returns [B, C, 4, 4] of latents [B, D]."""
+        features = normalized(self.spread(latents[:, :, None, None]))
+        return normalized(self.convolution(features))
+
+
+class DoublingBlock(nn.Module):
+    """Twice the size, then two 3x3 convolutions, normalized at each place.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = convolution(channels_in, channels_out)
+        self.second = convolution(channels_out, channels_out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', 2H, 2W] of features [B, C, H, W]."""
+        return normalized(self.second(normalized(self.first(double(features)))))
+
+
+class HalvingBlock(nn.Module):
+    """Two 3x3 convolutions, then half the size.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first = convolution(channels_in, channels_in)
+        self.second = convolution(channels_in, channels_out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', H/2, W/2] of features [B, C, H, W]."""
+        return halve(activated(self.second(activated(self.first(features)))))
+
+
+class LastBlock(nn.Module):
+    """4x4 to a vector: the spread over the minibatch, a 3x3 convolution, one of the whole image.
+
+    Args:
+        channels: C.
+        minibatch_stddev: images that are compared with each other; 0 for none.
+    """
+
+    def __init__(self, channels: int, minibatch_stddev: int) -> None:
+        super().__init__()
+        self.spread = MinibatchStddev(minibatch_stddev) if minibatch_stddev else nn.Identity()
+        self.convolution = convolution(channels + bool(minibatch_stddev), channels)
+        self.gather = EqualizedConv2d(channels, channels, 4, gain=HE_GAIN, padding=0)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C] of features [B, C, 4, 4]."""
+        mixed = activated(self.convolution(self.spread(features)))
+        return activated(self.gather(mixed)).flatten(1)
+
+
+class EqualizedHead(Head):
+    """A head whose layers have an equalized learning rate.
+
+    Args:
+        feature_dim: F.
+        num_classes: labels that a projection tells apart; 0 without one.
+        projection: add the inner product with the label's embedding, over sqrt(F).
+        auxiliary: lengths of further outputs, all linear in the features.
+    """
+
+    def __init__(
+        self,
+        feature_dim: int,
+        num_classes: int = 0,
+        projection: bool = False,
+        auxiliary: Sequence[int] = (),
+    ) -> None:
+        super().__init__(feature_dim, num_classes, projection, auxiliary)
+        # They take the places of layers that are called in the same way.
+        self.logit = EqualizedLinear(feature_dim, 1)  # type: ignore[assignment]
+        if self.auxiliary is not None:
+            further = EqualizedLinear(feature_dim, self.auxiliary_dim)
+            self.auxiliary = further  # type: ignore[assignment]
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns raw logits [B] of features [B, F]; ``labels`` [B] int64 for a projection."""
+        logits: Tensor = self.logit(features).squeeze(1)
+        if self.embedding is None:
+            return logits
+        if labels is None:
+            raise ConfigError("a projection discriminator needs the labels of its images")
+        similar = torch.sum(self.embedding(labels) * features, dim=1)
+        return logits + similar / math.sqrt(self.feature_dim)
