@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch.nn.functional as F
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import (
+    CriticSteps,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    no_schedule,
+)
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch
+from ganforge.models.gan import GAN, refuse
+from ganforge.models.growth import Growth, reals_at
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.streams import Noise
+
+
+class PGGAN(GAN):
+    """PGGAN (Karras et al. 2018, arXiv:1710.10196): both players grow from 4x4 to the full size.
+
+    How far they have grown, the batch size and the learning rate are functions of the real images
+    seen, so that a run that was killed in the middle of a fade goes on there. Data are of the full
+    size; while it learns the game makes and judges smaller images. Samples are always of the full
+    size, pixels repeated. The optimizers keep their state when a stage is added.
+
+    Args:
+        generator: maps latents [B, latent_dim] to images [B, C, S, S] of the level that its method
+            ``grow`` was told.
+        discriminator: maps such images to raw logits [B].
+        loss: what each player minimises.
+        generator_optimizer: see GAN, as all down to ``seed``.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        growth: when the players grow, and what batches and learning rates they take then.
+        regularizers: penalties and constraints by name.
+        augment: differentiable change of reals and fakes before they are judged.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update.
+        accumulate: parts a batch is worked through in, to save memory.
+        clip_norm: largest norm of a player's gradient.
+        num_classes: classes of the data that both players are told; 0 for a game without.
+        packing: images that the discriminator judges together.
+        seed: of every random stream in training.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        growth: Growth,
+        regularizers: dict[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        num_classes: int = 0,
+        packing: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(
+            generator=generator,
+            discriminator=discriminator,
+            loss=loss,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            regularizers=regularizers,
+            augment=augment,
+            generator_schedule=generator_schedule,
+            discriminator_schedule=discriminator_schedule,
+            average=average,
+            critic_steps=critic_steps,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            num_classes=num_classes,
+            packing=packing,
+            seed=seed,
+        )
+        self.growth = growth
+        for player in ("generator", "discriminator"):
+            _check_size(player, getattr(self, player), growth.image_size)
+        self.grow()
+
+    def check(self) -> None:
+        """Refuses players that can not grow."""
+        for player in ("generator", "discriminator"):
+            if not hasattr(getattr(self, player), "grow"):
+                raise refuse(
+                    "model=pggan",
+                    f"the {player} does not grow",
+                    "network=pggan; or model=wgan_gp, which is the same game without growth",
+                )
+
+    def play(self, reals: list[Batch]) -> None:
+        """Plays a step with images of the present level."""
+        level = self.grow()
+        self.observe("growth/level", level)
+        shown = [real | {"image": reals_at(real["image"], level)} for real in reals]
+        super().play(shown)
+
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
+        """Returns G(z) for z ~ N(0, I), [rows, C, H, W] of full size, in [-1, 1]."""
+        self.grow()
+        images = super().generate(generator, noise, labels)
+        return F.interpolate(images, size=self.growth.image_size, mode="nearest")
+
+    def grow(self) -> float:
+        """Brings all networks to the level of the images seen, and returns it."""
+        level = self.growth.level_at(self.images_seen)
+        for network in (self.generator, self.discriminator):
+            cast(Any, network).grow(level)
+        if self.average is not None:
+            cast(Any, self.average.module).grow(level)
+        return level
+
+    def batch_size_at(self, images_seen: int, batch_size: int) -> int:
+        """Images of the next critic update, over all processes."""
+        return self.growth.batch_size_at(images_seen, batch_size)
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores where the run stood, and how far it had grown."""
+        super().on_load_checkpoint(checkpoint)
+        self.grow()
+
+    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
+        super()._set_learning_rate(player, optimizer)
+        for group in optimizer.param_groups:
+            group["lr"] *= self.growth.learning_rate_factor_at(self.images_seen)
+        self.observe(f"{player}/learning_rate", float(optimizer.param_groups[0]["lr"]))
+
+
+def _check_size(player: str, network: nn.Module, image_size: int) -> None:
+    made = getattr(network, "image_size", image_size)
+    if made != image_size:
+        raise ConfigError(
+            f"model.growth.image_size is {image_size}, and the {player} is made for {made}"
+        )

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from torch import Tensor
+
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+
+
+class Drift(Regularizer):
+    """E[D(x)^2] at real images: keeps a critic's logits, of which differences alone count, near 0.
+
+    Karras et al. 2018, arXiv:1710.10196, appendix A.1.
+
+    Args:
+        weight: the paper's epsilon_drift.
+        every: apply at every n-th update of the discriminator, n times as strongly.
+    """
+
+    def __init__(self, weight: float = 0.001, every: int = 1) -> None:
+        super().__init__(weight, every)
+
+    def term(self, turn: Turn) -> Tensor | None:
+        """Returns E[D(x)^2], a scalar."""
+        return None if turn.real_logits is None else turn.real_logits.square().mean()
