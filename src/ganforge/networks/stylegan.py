@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.equalized import EqualizedConv2d
+from ganforge.networks.generator import Generator
+from ganforge.networks.growing import GrowthLevel, double
+from ganforge.networks.mapping import Mapping
+from ganforge.networks.pggan import PGGANDiscriminator
+from ganforge.networks.r3gan import stage_widths
+from ganforge.networks.shapes import check_positive, check_power_of_two
+from ganforge.networks.stylegan_blocks import SmoothHalvingBlock, SynthesisStage
+
+
+class StyleGANGenerator(Generator):
+    """A mapping network, and a learned constant whose features are styled layer by layer.
+
+    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the widths below it is the paper's, of
+    26.2 million parameters (section 2; 26,219,627). It makes images of the present level of growth;
+    two layers of each size take a style each. Its output has no tanh; in evaluation it is cut off
+    at -1 and 1.
+
+    Called plainly it adds the constant maps of noise, so that it is a function of z.
+
+    Args:
+        image_size: 8, 16, ... 1024, of the full images.
+        channels: 1 to 4.
+        latent_dim: length of z.
+        w_dim: length of w.
+        mapping_layers: of the mapping network.
+        learning_rate_multiplier: how fast the mapping network learns, among the other layers.
+        w_mean_decay: share of the old mean of w that stays at each update.
+        width: channels at 4x4 and as far as ``full_width``; then they halve at each doubling.
+        full_width: the last resolution of full width.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, or concatenation: their embedding beside z.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        latent_dim: int = 512,
+        w_dim: int = 512,
+        mapping_layers: int = 8,
+        learning_rate_multiplier: float = 0.01,
+        w_mean_decay: float = 0.995,
+        width: int = 512,
+        full_width: int = 32,
+        num_classes: int = 0,
+        conditioning: str = "none",
+    ) -> None:
+        _check("StyleGANGenerator", image_size, width, full_width)
+        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        if conditioning == "normalization":
+            raise ConfigError(
+                "StyleGANGenerator: conditioning=normalization: the gains and shifts are those of "
+                "the styles, and labels join z. Take condition=embedding, or condition=none"
+            )
+        widths = stage_widths(image_size, width, full_width)
+        self.mapping = Mapping(
+            latent_dim,
+            w_dim,
+            num_ws=2 * len(widths),
+            layers=mapping_layers,
+            num_classes=num_classes if conditioning == "concatenation" else 0,
+            learning_rate_multiplier=learning_rate_multiplier,
+            w_mean_decay=w_mean_decay,
+        )
+        self.level = GrowthLevel(len(widths) - 1)
+        self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
+        self.stages = nn.ModuleList(
+            SynthesisStage(widths[max(stage - 1, 0)], wide, stage, w_dim)
+            for stage, wide in enumerate(widths)
+        )
+        self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
+
+    def grow(self, level: float) -> None:
+        """Makes images of a level from now on: 0 is 4x4, 2.3 is 16x16 and 0.3 of 32x32."""
+        self.level.set(level)
+
+    @property
+    def noise_sides(self) -> list[int]:
+        """Sides of the maps of noise, and with it the number of layers, at the present level."""
+        return [4 << layer // 2 for layer in range(2 * self.level.stage + 2)]
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise.
+
+        They are in [-1, 1] in evaluation mode, and near it in training.
+        """
+        return self.synthesize(self.mapping.broadcast(self.mapping(z, labels)))
+
+    def synthesize(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Returns images [B, C, H, W] of styles for each layer.
+
+        Args:
+            ws: [B, num_ws, w_dim]; those of layers that have not grown yet are left alone.
+            noise: a map [B or 1, 1, side, side] for each of ``noise_sides``; None takes the
+                constant ones.
+        """
+        features = below = self.constant.expand(len(ws), -1, -1, -1)
+        for stage in range(self.level.stage + 1):
+            below = features
+            layers = slice(2 * stage, 2 * stage + 2)
+            maps = (None, None) if noise is None else tuple(noise[layers])
+            features = self.stages[stage](features, ws[:, layers], maps)
+        last = self.level.stage
+        images: Tensor = self.to_image[last](features)
+        if self.level.fading:
+            images = self.level.fade(double(self.to_image[last - 1](below)), images)
+        return images if self.training else images.clamp(-1, 1)
+
+
+class StyleGANDiscriminator(PGGANDiscriminator):
+    """That of PGGAN, which smooths before it halves: bilinear sampling (section 2, config B).
+
+    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the widths below it has the 23.1
+    million parameters of arXiv:1710.10196.
+
+    Args:
+        image_size: 8, 16, ... 1024, of the full images.
+        channels: 1 to 4.
+        width: channels of the stages up to the resolution ``full_width``; then they halve.
+        full_width: the last resolution of full width.
+        minibatch_stddev: images whose standard deviation is shown, at 4x4; 0 for none.
+        num_classes: labels; 0 in a game without.
+        conditioning: how labels get in: none, concatenation or projection.
+        auxiliary: lengths of further outputs.
+        packing: images judged together (PacGAN, arXiv:1712.04086).
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        width: int = 512,
+        full_width: int = 32,
+        minibatch_stddev: int = 4,
+        num_classes: int = 0,
+        conditioning: str = "none",
+        auxiliary: Sequence[int] = (),
+        packing: int = 1,
+    ) -> None:
+        _check("StyleGANDiscriminator", image_size, width, full_width)
+        super().__init__(
+            image_size=image_size,
+            channels=channels,
+            width=width,
+            full_width=full_width,
+            minibatch_stddev=minibatch_stddev,
+            num_classes=num_classes,
+            conditioning=conditioning,
+            auxiliary=auxiliary,
+            packing=packing,
+        )
+        widths = stage_widths(image_size, width, full_width)
+        self.blocks = nn.ModuleList(map(SmoothHalvingBlock, widths[1:], widths[:-1]))
+
+
+def _check(name: str, image_size: int, width: int, full_width: int) -> None:
+    check_power_of_two(name, image_size, 8, 1024)
+    check_positive(name, "width", width)
+    if full_width not in (legal := [4 << stage for stage in range(9)]):
+        known = ", ".join(map(str, legal))
+        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")

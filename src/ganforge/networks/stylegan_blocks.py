@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.networks.adain import AdaIN
+from ganforge.networks.equalized import HE_GAIN, EqualizedConv2d
+from ganforge.networks.noise_input import NoiseInput
+from ganforge.networks.pggan_blocks import HalvingBlock, activated
+from ganforge.networks.resampling import Downsample, Upsample
+
+
+class StyledLayer(nn.Module):
+    """What follows each convolution: noise, bias, leaky ReLU, AdaIN. Two of them make a stage.
+
+    Karras et al. 2019, arXiv:1812.04948, figure 1b.
+
+    Args:
+        before: brings the features, without a bias: a convolution, or nothing.
+        channels: C of what it brings.
+        side: H and W of it.
+        w_dim: length of the style.
+        layer: index of the layer in the network.
+    """
+
+    def __init__(self, before: nn.Module, channels: int, side: int, w_dim: int, layer: int) -> None:
+        super().__init__()
+        self.before = before
+        self.noise = NoiseInput(channels, side, layer)
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.style = AdaIN(channels, w_dim)
+
+    def forward(self, features: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Returns [B, C, side, side] of features, styles [B, w_dim] and maps of noise."""
+        features = self.noise(self.before(features), noise)
+        features = activated(features + self.bias.view(1, -1, 1, 1).to(features))
+        styled: Tensor = self.style(features, w)
+        return styled
+
+
+class SynthesisStage(nn.Module):
+    """Twice the size: bilinear upsampling and two styled convolutions of 3x3.
+
+    The first stage is 4x4, with one convolution upon the learned constant.
+
+    Args:
+        channels_in: C of the stage below, or of the constant.
+        channels: C of this one.
+        stage: 0 for 4x4, 1 for 8x8, ...
+        w_dim: length of a style.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stage: int, w_dim: int) -> None:
+        super().__init__()
+        side = 4 << stage
+        first: nn.Module = nn.Identity()
+        if stage > 0:
+            first = nn.Sequential(Upsample(), _convolution(channels_in, channels))
+        self.first = StyledLayer(first, channels, side, w_dim, 2 * stage)
+        second = _convolution(channels, channels)
+        self.second = StyledLayer(second, channels, side, w_dim, 2 * stage + 1)
+
+    def forward(
+        self, features: Tensor, ws: Tensor, noise: tuple[Tensor | None, Tensor | None]
+    ) -> Tensor:
+        """Returns [B, C, side, side] of features, styles ws [B, 2, w_dim] and two maps of noise."""
+        features = self.first(features, ws[:, 0], noise[0])
+        styled: Tensor = self.second(features, ws[:, 1], noise[1])
+        return styled
+
+
+class SmoothHalvingBlock(HalvingBlock):
+    """PGGAN's two convolutions of the discriminator, then smoothing, half the size, leaky ReLU.
+
+    Karras et al. 2019, arXiv:1812.04948, section 2: [1, 2, 1] before the mean over 2x2.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out)
+        self.halve = Downsample()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', H/2, W/2] of features [B, C, H, W]."""
+        return activated(self.halve(self.second(activated(self.first(features)))))
+
+
+def _convolution(channels_in: int, channels: int) -> EqualizedConv2d:
+    return EqualizedConv2d(channels_in, channels, 3, bias=False, gain=HE_GAIN)
