@@ -65,7 +65,7 @@ class StyleGAN2Generator(Generator):
         w_dim: int = 512,
         mapping_layers: int = 8,
         learning_rate_multiplier: float = 0.01,
-        w_mean_decay: float = 0.998,
+        w_mean_decay: float = 0.995,
         width: int = 512,
         full_width: int = 64,
         grouped: bool = False,

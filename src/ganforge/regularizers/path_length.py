@@ -15,7 +15,9 @@ class PathLength(Regularizer):
     """E[(|J^T y| - a)^2], y ~ N(0, I) / sqrt(HW): equal steps in z make equal changes of images.
 
     Karras et al. 2020, arXiv:1912.04958, section 3.2. J is the Jacobian of the generator at the
-    latents of the batch, and a the running mean of the lengths |J^T y|, 0 at the start. The
+    latents of the batch, and a the running mean of the lengths |J^T y|, 0 at the start. In a game
+    of styles it is that of the synthesis network at the styles, which is what the paper means; with
+    one for each of L layers, |J^T y|^2 is the mean over layers, as the authors have it. The
     lengths of an update are compared with the mean of those before it, and join it when the update
     is done, over all its parts and processes: a is the same on all processes, however the batch was
     dealt out.
@@ -54,14 +56,22 @@ class PathLength(Regularizer):
         return (lengths - self.mean).square().mean()
 
     def slopes(self, turn: Turn) -> Tensor:
-        """Returns J^T y, [B / shrink, latent_dim], itself differentiable."""
+        """Returns J^T y, itself differentiable: [B / shrink, latent_dim].
+
+        In a game of styles, [B / shrink, L, D], over sqrt(L).
+        """
         labels = None if turn.labels is None else turn.labels[:: self.shrink]
-        z = turn.latents[:: self.shrink].detach().float().requires_grad_(True)
-        images = turn.generate(z, labels)
+        z = turn.latents[:: self.shrink].detach().float()
+        if turn.styled is None or turn.synthesize is None:
+            start = z.requires_grad_(True)
+            images = turn.generate(start, labels)
+        else:  # what maps latents to styles learns from it, too
+            start = turn.styled(z, labels)
+            images = turn.synthesize(start)
         places = math.prod(images.shape[2:])
         y = turn.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(places)
-        (slopes,) = torch.autograd.grad((images * y).sum(), z, create_graph=True)
-        return slopes
+        (slopes,) = torch.autograd.grad((images * y).sum(), start, create_graph=True)
+        return slopes / math.sqrt(math.prod(slopes.shape[1:-1]))
 
     @torch.no_grad()
     def constrain(self, player: nn.Module) -> None:

@@ -12,7 +12,7 @@ Critic = Callable[[Tensor], Tensor]
 
 
 class Generate(Protocol):
-    """Maps latents to images [B, C, H, W]."""
+    """Maps latents to images [B, C, H, W], or to styles."""
 
     def __call__(self, latents: Tensor, labels: Tensor | None = ...) -> Tensor:
         """Labels default to those of the batch; some of its latents need some of its labels."""
@@ -43,6 +43,9 @@ class Turn:
         fake_logits: [B] float32.
         noise: random draws of this update.
         images_seen: real images that the discriminator has seen before this step.
+        styled: where images are made of styles that are made of latents, maps latents to styles
+            [B, layers, D], at the labels of this batch or at others.
+        synthesize: maps these to images [B, C, H, W].
     """
 
     critic: Critic
@@ -61,3 +64,5 @@ class Turn:
     fake_logits: Tensor
     noise: Noise
     images_seen: int
+    styled: Generate | None = None
+    synthesize: Critic | None = None

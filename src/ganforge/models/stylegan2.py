@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import (
+    CriticSteps,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    no_schedule,
+)
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.batches import Batch
+from ganforge.models.gan import refuse
+from ganforge.models.late_turn import LateTurn
+from ganforge.models.lazy import corrected, lazy_updates, uncounted
+from ganforge.models.style_based import StyleBased
+from ganforge.models.style_mixing import crossovers, mixed
+from ganforge.models.terms import penalties
+from ganforge.networks.noise_input import noise_maps
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+from ganforge.streams import Noise, mix
+
+_LAZY = 4  # names the random stream of updates for penalties alone
+
+
+class StyleGAN2(StyleBased):
+    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): styles scale weights, and W is even.
+
+    Terms of the loss that are due at each n-th update alone (``every``) get an update to themselves
+    there, after that for the loss. Adam's constants make up for it (appendix B): with one more
+    update after every k, and c = k / (k + 1), the learning rate is c times as large and each beta
+    is taken to the power of c. Path lengths are those of the synthesis network, at the styles.
+
+    With ``augment=ada`` it is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676).
+
+    Args:
+        generator: maps latents [B, latent_dim] to styles, and these to images [B, C, H, W].
+        discriminator: maps images to raw logits [B].
+        loss: what each player minimises.
+        generator_optimizer: see GAN, as all down to ``seed``.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        regularizers: penalties and constraints by name.
+        augment: differentiable change of reals and fakes before they are judged.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update.
+        accumulate: parts a batch is worked through in, to save memory.
+        clip_norm: largest norm of a player's gradient.
+        num_classes: classes of the data that both players are told; 0 for a game without.
+        packing: images that the discriminator judges together.
+        seed: of every random stream in training.
+        style_mixing: share of the images that are made of two latents while it learns.
+        truncation: psi of samples, in [-1, 1]: w' = mean + psi (w - mean). None for all of W. May
+            be changed at any time: ``model.truncation = 0.7``.
+        truncation_cutoff: layers that are truncated, from the coarsest on; None for all.
+        noise: of samples: "random"; "const", the same for all; or "none".
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        loss: AdversarialLoss,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        regularizers: dict[str, Regularizer] | None = None,
+        augment: Augmentation | None = None,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        num_classes: int = 0,
+        packing: int = 1,
+        seed: int = 0,
+        style_mixing: float = 0.9,
+        truncation: float | None = None,
+        truncation_cutoff: int | None = None,
+        noise: str = "random",
+    ) -> None:
+        super().__init__(
+            generator=generator,
+            discriminator=discriminator,
+            loss=loss,
+            generator_optimizer=generator_optimizer,
+            discriminator_optimizer=discriminator_optimizer,
+            regularizers=regularizers,
+            augment=augment,
+            generator_schedule=generator_schedule,
+            discriminator_schedule=discriminator_schedule,
+            average=average,
+            critic_steps=critic_steps,
+            accumulate=accumulate,
+            clip_norm=clip_norm,
+            num_classes=num_classes,
+            packing=packing,
+            seed=seed,
+        )
+        self.set_styles(style_mixing, truncation, truncation_cutoff, noise)
+        self._regularizing = False  # whether the present update is for lazy terms alone
+
+    def check(self) -> None:
+        """Refuses a generator without styles."""
+        if not hasattr(self.generator, "synthesize"):
+            raise refuse(
+                "model=stylegan2",
+                "the generator makes no styles",
+                "network=stylegan2; or model=gan, which takes any network",
+            )
+
+    # ------------------------------------------------------------------ the algorithm
+
+    def play(self, reals: list[Batch]) -> None:
+        """One iteration: each player's loss, then its penalties where they are due."""
+        for real in reals:
+            self.update("discriminator", self.discriminator_loss, real)
+            self.regularize("discriminator", real)
+            self.constrain("discriminator")
+        self.update("generator", self.generator_loss, reals[-1])
+        self.regularize("generator", reals[-1])
+        self.constrain("generator")
+        self.adjust_augmentation(reals)
+
+    def regularize(self, player: Player, batch: Batch) -> None:
+        """Updates a player for the lazy terms that are due at the update just made; or does not."""
+        made = self._updates[player] - 1
+        if not any(term.due(made) for term in self._terms(player, lazy=True).values()):
+            return
+        self._updates[player] = made  # it is part of the same update
+        self._regularizing = True
+        try:
+            with uncounted(self._optimizer(player)):
+                self.update(player, lambda part, noise: self.lazy_loss(player, part, noise), batch)
+        finally:
+            self._regularizing = False
+
+    def lazy_loss(self, player: Player, batch: Batch, noise: Noise) -> Tensor:
+        """Returns the weighted sum of a player's lazy terms, a scalar."""
+        self._draws = noise.fork()
+        loss = self.penalties(player, self.late_turn(player, batch, noise))
+        if loss.requires_grad:
+            return loss
+        # A term may have nothing to say at first, and an update needs a gradient.
+        return loss + 0 * next(cast(nn.Module, getattr(self, player)).parameters()).sum()
+
+    def penalties(self, player: Player, turn: Turn) -> Tensor:
+        """Returns the weighted sum of the terms due, in float32: of lazy ones, or of the others."""
+
+        def observe(name: str, value: Tensor, rarely: bool) -> None:
+            (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
+
+        terms = self._terms(player, lazy=self._regularizing)
+        return penalties(terms, player, self._updates[player], turn, observe)
+
+    def late_turn(self, player: Player, batch: Batch, noise: Noise) -> Turn:
+        """Returns the turn of an update without a loss: images and logits when they are asked for.
+
+        In the discriminator's turn what is generated is detached from the generator.
+        """
+        labels, z, real = self.labels(batch, noise), self.latents(noise), batch["image"]
+        compares = player == "discriminator" or self.loss.paired
+        shown = self.judged(real, noise) if compares else real
+
+        def fakes() -> Tensor:
+            with torch.set_grad_enabled(player == "generator"):
+                return self.images(self.generator, z, labels).float()
+
+        blank = shown.new_zeros(0)
+        turn = self.turn((real, blank), (shown, blank), (None, blank), z, labels, noise)
+        late = LateTurn(
+            turn,
+            {
+                "fake_images": fakes,
+                "fake": lambda: self.judged(late.fake_images, noise),
+                "real_logits": lambda: self.critic(shown, labels) if compares else None,
+                "fake_logits": lambda: self.critic(late.fake, labels),
+            },
+        )
+        return late
+
+    def turn(
+        self,
+        images: tuple[Tensor, Tensor],
+        judged: tuple[Tensor, Tensor],
+        logits: tuple[Tensor | None, Tensor],
+        z: Tensor,
+        labels: Tensor | None,
+        noise: Noise,
+    ) -> Turn:
+        """Returns what the terms of a player's loss may look at, the way over styles included."""
+        turn = super().turn(images, judged, logits, z, labels, noise)
+        return dataclasses.replace(
+            turn,
+            styled=lambda latents, classes=labels: self.learned_styles(latents, classes),
+            synthesize=self.synthesized,
+        )
+
+    # ------------------------------------------------------------------ styles
+
+    def learned_styles(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the styles [B, num_ws, w_dim] of latents as they are learned from: some mixed."""
+        network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
+        return self.mixed_styles(network, network.mapping(z, labels), labels, draws)
+
+    def synthesized(self, ws: Tensor) -> Tensor:
+        """Returns images [B, C, H, W] of styles ws, with the noise of this update."""
+        network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
+        maps = noise_maps(draws.fork(), network.noise_sides, "random") or []
+        return cast(Tensor, network.synthesize(ws, [drawn[: len(ws)] for drawn in maps]))
+
+    def mixed_styles(self, network: Any, w: Tensor, labels: Tensor | None, draws: Noise) -> Tensor:
+        """Returns a style for each layer, [B, num_ws, w_dim], of w [B, w_dim] and of others.
+
+        The layer of the image at full size takes a style of its own.
+        """
+        ws = network.mapping.broadcast(w)
+        if self.style_mixing == 0:
+            return cast(Tensor, ws)
+        z = draws.normal(network.latent_dim)[: len(w)]
+        crossover = crossovers(draws, ws.shape[1], self.style_mixing)[: len(w)]
+        return mixed(ws, network.mapping.broadcast(network.mapping(z, labels)), crossover)
+
+    # ------------------------------------------------------------------ the books
+
+    def observe(self, name: str, value: Tensor | float) -> None:
+        """Keeps a scalar of this step for the log: of the updates for the loss alone."""
+        if not self._regularizing:
+            super().observe(name, value)
+
+    def _terms(self, player: Player, lazy: bool) -> dict[str, Regularizer]:
+        terms = self._regularizers().items()
+        return {n: t for n, t in terms if t.player == player and (t.every > 1) == lazy}
+
+    def _noise(self, player: Player, rows: int) -> Noise:
+        noise = super()._noise(player, rows)
+        if not self._regularizing:
+            return noise
+        return Noise(mix(noise.seed, _LAZY), rows, noise.device, noise.rank, noise.world)
+
+    def _make_optimizer(self, player: Player) -> Optimizer:
+        intervals = [term.every for term in self._terms(player, lazy=True).values()]
+        period = math.lcm(*intervals)
+        return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))

@@ -1,0 +1,313 @@
+from __future__ import annotations
+
+import math
+from functools import partial
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.models.stylegan2 import StyleGAN2
+from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from ganforge.regularizers.latent_diversity import LatentDiversity
+from ganforge.regularizers.lecam import LeCam
+from ganforge.regularizers.path_length import PathLength
+from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.turn import Turn
+from ganforge.streams import Noise
+from tests import small
+
+ADAM = partial(torch.optim.Adam, lr=0.002, betas=(0.0, 0.99))
+
+
+def players(**options):
+    torch.manual_seed(0)
+    sizes = {"width": 4, "full_width": 8, "mapping_layers": 2}
+    return {
+        "generator": StyleGAN2Generator(16, 1, latent_dim=4, w_dim=5, **sizes, **options),
+        "discriminator": StyleGAN2Discriminator(16, 1, **sizes),
+    }
+
+
+def game(**changes) -> StyleGAN2:
+    model = small.game(
+        StyleGAN2,
+        **players() | {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM} | changes,
+    )
+    for stage in model.generator.stages:
+        for layer in stage.layers:
+            nn.init.constant_(layer.noise.scale, 0.3)
+    return model
+
+
+def lazy(**changes) -> StyleGAN2:
+    """R1 at every third update, path lengths at every second."""
+    terms = {"r1": R1(weight=1.0, every=3), "path_length": PathLength(every=2)}
+    return game(regularizers=terms, **changes)
+
+
+def prepared(model: StyleGAN2, noise: Noise) -> Turn:
+    """The generator's turn of an update of its own."""
+    model._draws = noise.fork()
+    batch = {"image": torch.zeros(noise.rows, 1, 16, 16)}
+    return model.late_turn("generator", batch, noise)
+
+
+# ---------------------------------------------------------------------- path lengths
+
+
+class LinearStyles(nn.Module):
+    """G(ws) = sum_l A_l w_l of 3 layers, whose Jacobian is A everywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        matrix = torch.randn(3, 2 * 16, 4, generator=torch.Generator().manual_seed(0))
+        self.matrix = nn.Parameter(matrix)
+
+    def synthesize(self, ws: Tensor) -> Tensor:
+        return torch.einsum("lpd,bld->bp", self.matrix, ws).view(-1, 2, 4, 4)
+
+
+def linear_turn(network: LinearStyles, noise: Noise) -> Turn:
+    z = noise.normal(4)
+    image = torch.zeros(len(z), 2, 4, 4)
+    return Turn(
+        critic=lambda images: images.flatten(1).sum(1),
+        features=lambda images: images,
+        generate=lambda latents, labels=None: image,
+        augment=lambda images: images,
+        generator=network,
+        discriminator=network,
+        real=image,
+        fake=image,
+        real_images=image,
+        fake_images=image,
+        latents=z,
+        labels=None,
+        real_logits=None,
+        fake_logits=image,
+        noise=noise,
+        images_seen=0,
+        styled=lambda z, labels=None: z[:, None].expand(-1, 3, -1).clone().requires_grad_(True),
+        synthesize=network.synthesize,
+    )
+
+
+def closed_form(network: LinearStyles, noise: Noise) -> Tensor:
+    """sqrt(mean_l |A_l^T y|^2), y ~ N(0, I) / sqrt(HW)."""
+    noise.normal(4)
+    y = noise.normal(2, 4, 4).flatten(1) / 4
+    per_layer = torch.einsum("lpd,bp->bld", network.matrix, y).square().sum(2)
+    return per_layer.mean(1).sqrt()
+
+
+def test_path_lengths_of_a_linear_generator():
+    network, regularizer = LinearStyles(), PathLength()
+    regularizer.mean.fill_(1.5)
+    penalty = regularizer.term(linear_turn(network, Noise(1, 6)))
+    expected = (closed_form(network, Noise(1, 6)) - 1.5).square().mean()
+    torch.testing.assert_close(penalty, expected)
+    slopes = [torch.autograd.grad(value, network.matrix)[0] for value in (penalty, expected)]
+    torch.testing.assert_close(*slopes)
+
+
+def test_the_running_mean_of_lengths_converges():
+    """To E sqrt(mean_l |A_l^T y|^2), from 0 on; here told from many draws at once."""
+    network, regularizer = LinearStyles(), PathLength(decay=0.05)
+    expected = closed_form(network, Noise(99, 20_000)).mean().item()
+    means = []
+    for seed in range(300):
+        regularizer.term(linear_turn(network, Noise(seed, 32)))
+        regularizer.constrain(network)
+        means.append(regularizer.mean.item())
+    assert means[0] == pytest.approx(0.05 * expected, rel=0.3)
+    assert means[-1] == pytest.approx(expected, rel=0.05)
+
+
+def test_path_lengths_are_those_at_the_styles():
+    """|J^T y| by finite differences of the synthesis network, at mixed styles and this noise."""
+    model = lazy(style_mixing=0.5)
+    for stage in model.generator.stages:
+        stage.double()
+    model.generator.constant.data = model.generator.constant.data.double()
+    turn = prepared(model, Noise(3, 4))
+    slopes = PathLength().slopes(turn)
+    assert slopes.shape == (4, 6, 5)
+    ws = turn.styled(turn.latents.float()).detach().double()
+    turn = prepared(model, Noise(3, 4))  # the same draws again, y among them
+    y = turn.noise.normal(1, 16, 16).double() / 16
+    step = torch.zeros_like(ws)
+    for layer, place in [(0, 0), (2, 3), (5, 4)]:
+        step.zero_()[:, layer, place] = 1e-5
+        ahead, behind = (model.synthesized(ws + sign * step) for sign in (1, -1))
+        numeric = ((ahead - behind) * y).sum((1, 2, 3)) / 2e-5 / math.sqrt(6)
+        torch.testing.assert_close(slopes[:, layer, place].double(), numeric, atol=1e-5, rtol=1e-3)
+
+
+def test_the_mapping_network_learns_from_path_lengths():
+    model = lazy()
+    PathLength().term(prepared(model, Noise(3, 4))).backward()
+    assert all(p.grad.abs().sum() > 0 for p in model.generator.mapping.layers[0].parameters())
+
+
+# ---------------------------------------------------------------------- lazy regularization
+
+
+class Spy(Regularizer):
+    """Keeps at which updates it was due, and whether its turn brought logits."""
+
+    def __init__(self, player: str, every: int, looks: bool = False) -> None:
+        super().__init__(1.0, every)
+        self.player, self.looks = player, looks
+        self.seen: list[tuple[int, bool]] = []
+
+    def term(self, turn: Turn) -> Tensor | None:
+        if self.looks:
+            assert turn.fake_logits.shape == (8,)
+            assert turn.fake_images.shape == turn.real_images.shape
+        self.seen.append((turn.images_seen // 8, "fake_logits" in vars(turn)))
+        return None
+
+
+@pytest.mark.parametrize("player", ["discriminator", "generator"])
+def test_lazy_terms_have_updates_of_their_own(player, tmp_path):
+    terms = {"often": Spy(player, 1), "rarely": Spy(player, 3), "looking": Spy(player, 4, True)}
+    model = game(regularizers=terms)
+    steps = []
+    factory = model._factories[player]
+    model._factories[player] = lambda parameters: counting(factory(parameters), steps)
+    trainer = small.fit(model, tmp_path, small.images(16), max_steps=6)
+    assert terms["often"].seen == [(step, True) for step in range(6)]
+    # Nothing is judged for a term that does not ask.
+    assert terms["rarely"].seen == [(0, False), (3, False)]
+    assert terms["looking"].seen == [(0, True), (4, True)]
+    assert len(steps) == 6 + 3  # after the updates 0, 3 and 4
+    assert trainer.global_step == model.iteration == 6
+    assert model._updates == {"generator": 6, "discriminator": 6}
+
+
+def counting(optimizer, steps):
+    optimizer.register_step_pre_hook(lambda *_: steps.append(1))
+    return optimizer
+
+
+def test_both_optimizers_are_corrected():
+    """By 3 / 4 for R1 at every third update, by 2 / 3 for path lengths at every second."""
+    made, judge = lazy().configure_optimizers()
+    for optimizer, share in ((made, 2 / 3), (judge, 3 / 4)):
+        assert optimizer.defaults["lr"] == pytest.approx(0.002 * share)
+        assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99**share))
+    plain = game(regularizers={"r1": R1(every=1)}).configure_optimizers()[1]
+    assert (plain.defaults["lr"], plain.defaults["betas"]) == (0.002, (0.0, 0.99))
+
+
+def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
+    """By SGD of rate 1, in closed form: the weights move by the gradient of k gamma R1."""
+    model = game(
+        regularizers={"r1": R1(weight=0.5, every=3)},
+        discriminator_optimizer=small.SGD,
+    )
+    moved = {}
+
+    def watched(player, batch):
+        before = {n: p.detach().clone() for n, p in model.discriminator.named_parameters()}
+        images = batch["image"].clone().requires_grad_(True)
+        (slope,) = torch.autograd.grad(model.discriminator(images).sum(), images, create_graph=True)
+        loss = 3 * 0.5 * slope.square().sum((1, 2, 3)).mean() / 2
+        model.discriminator.zero_grad()
+        loss.backward()
+        expected = {n: p.grad for n, p in model.discriminator.named_parameters()}
+        StyleGAN2.regularize(model, player, batch)
+        if player == "discriminator" and not moved:
+            for name, parameter in model.discriminator.named_parameters():
+                step = torch.zeros_like(parameter) if expected[name] is None else expected[name]
+                moved[name] = (before[name] - parameter.detach(), 0.75 * step)
+
+    model.regularize = watched
+    small.fit(model, tmp_path, small.images(16), max_steps=1)
+    assert moved
+    for name, (ours, expected) in moved.items():
+        torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-3, msg=name)
+
+
+def test_all_sorts_of_terms_may_be_lazy(tmp_path):
+    """Those that look at images and logits with a gradient, and one that is silent at first."""
+    terms = {
+        "diversity": LatentDiversity(every=2),
+        "lecam": LeCam(every=2),
+        "r1": R1(every=2),
+        "path_length": PathLength(every=2, shrink=2),
+    }
+    model = game(regularizers=terms, accumulate=2)
+    small.fit(model, tmp_path, small.images(16), max_steps=3)
+    assert all(p.isfinite().all() for p in model.parameters())
+    assert terms["path_length"].mean > 0
+
+
+def test_the_log_shows_the_loss_and_not_the_penalty(tmp_path):
+    points = small.Points()
+    small.fit(lazy(), tmp_path, small.images(16), max_steps=6, logger=points)
+    for name in ("discriminator/loss", "generator/loss", "discriminator/r1"):
+        assert len(points.column(name)) == 6, name
+    penalties = points.column("discriminator/r1")
+    assert penalties[0] == penalties[2] != penalties[3]  # at the updates 0 and 3
+
+
+# ---------------------------------------------------------------------- runs
+
+
+def test_a_resumed_run_is_the_same(tmp_path):
+    """Bit by bit, with both lazy terms and mixing, from the middle of an interval."""
+    whole, broken, resumed = (lazy() for _ in range(3))
+    small.fit(whole, tmp_path, small.images(16), max_steps=7)
+    trainer = small.fit(broken, tmp_path, small.images(16), max_steps=4)
+    trainer.save_checkpoint(tmp_path / "middle.ckpt")
+    small.fit(resumed, tmp_path, small.images(16), resume=tmp_path / "middle.ckpt", max_steps=7)
+    small.assert_equal(small.weights(whole), small.weights(resumed))
+
+
+def test_parts_of_a_batch_make_the_same_update(tmp_path):
+    """Up to rounding, when groups of the minibatch's spread stay together."""
+    whole, parted = (lazy(accumulate=parts, generator_optimizer=small.SGD,
+                          discriminator_optimizer=small.SGD) for parts in (1, 2))  # fmt: skip
+    for model in (whole, parted):
+        for optimizer in model._factories:
+            model._factories[optimizer] = partial(torch.optim.SGD, lr=1e-3)
+        small.fit(model, tmp_path, small.images(16), max_steps=2)
+    small.assert_close(small.weights(whole), small.weights(parted), atol=2e-5)
+
+
+def test_the_last_layer_takes_the_first_style_where_nothing_is_mixed():
+    model = game(style_mixing=0.0)
+    for probability in (0.0, 1e-9):
+        model.style_mixing = probability
+        model._draws = Noise(0, 3)
+        z = torch.randn(3, 4)
+        expected = model.generator.mapping(z)[:, None].expand(-1, 6, -1)
+        torch.testing.assert_close(model.learned_styles(z, None), expected)
+    model.style_mixing = 1.0
+    other = model.learned_styles(z, None)
+    assert torch.equal(other[:, 0], expected[:, 0])
+    assert not torch.isclose(other[:, 5], expected[:, 5]).all()
+
+
+def test_the_mean_of_w_is_tracked(tmp_path):
+    model = lazy()
+    small.fit(model, tmp_path, small.images(16), max_steps=1)
+    assert model.generator.mapping.w_mean.abs().sum() > 0
+
+
+def test_samples_are_truncated_and_belong_to_their_indices():
+    model = game(truncation=0.5)
+    images = model.sample(6, seed=5)
+    assert torch.equal(model.sample(3, seed=5, start=3), images[3:])
+    model.truncation, model.noise = 0.0, "const"
+    typical = model.sample(3)
+    torch.testing.assert_close(typical[0], typical[2])
+
+
+def test_a_generator_without_styles_is_refused():
+    with pytest.raises(ConfigError, match=r"the generator makes no styles.*network=stylegan2"):
+        small.game(StyleGAN2)
