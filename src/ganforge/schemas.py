@@ -66,6 +66,8 @@ class SampleSchema:
     n: int = 64
     seed: int = 0
     truncation: float | None = None
+    noise: str | None = None
+    style_mix: bool = False
     out: str | None = None
 
 

@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from omegaconf import DictConfig
 
+from ganforge.callbacks.grid import picture, save
 from ganforge.callbacks.samples import ROWS
 from ganforge.console import console
 from ganforge.data.images import to_uint8
@@ -13,13 +14,22 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import load, load_mixture
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.sample_files import check_out, write_images, write_points
+from ganforge.experiments.style_samples import (
+    check_style_mix,
+    choose_noise,
+    destinations,
+    style_mix,
+)
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.style_based import StyleBased
 
 BLOCK = 256
 
 
 def sample_run(cfg: DictConfig) -> Path:
     """Draws images from a run: a PNG grid, an array, or single PNGs. Points: a density or an array.
+
+    With ``style_mix`` the grid of a style-based game's sources and destinations.
 
     Args:
         cfg: composed from conf/sample.yaml.
@@ -34,9 +44,12 @@ def sample_run(cfg: DictConfig) -> Path:
     _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)
     _truncate(model, cfg.truncation)
+    choose_noise(model, cfg.noise)
     mixture = load_mixture(folder)
     out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else Path(cfg.out)
     check_out(out, points=mixture is not None)
+    if cfg.style_mix:
+        return _mix_styles(model, cfg, out)
     drawn = _draw(model, cfg, labels, as_bytes=mixture is None)
     if mixture is None:
         in_rows = 0 < model.num_classes <= ROWS and cfg["class"] is None
@@ -46,6 +59,23 @@ def sample_run(cfg: DictConfig) -> Path:
     what = "images" if mixture is None else "points"
     what += "" if cfg["class"] is None else f" of class {cfg['class']}"
     console.print(f"{cfg.n} {what}, seed {cfg.seed}: {out}", soft_wrap=True, highlight=False)
+    return out
+
+
+def _mix_styles(model: AdversarialModule, cfg: DictConfig, out: Path) -> Path:
+    """Writes the grid of sources and destinations."""
+    styled = check_style_mix(model, cfg.n, out)
+    if torch.cuda.is_available():
+        styled = styled.cuda()
+    sources = cfg.n // destinations(styled)
+    images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, cfg["class"])
+    save(picture(images, columns), out)
+    console.print(
+        f"styles of {sources} sources, along the top, given to {destinations(styled)} "
+        f"destinations, seed {cfg.seed}: {out}",
+        soft_wrap=True,
+        highlight=False,
+    )
     return out
 
 
@@ -61,7 +91,9 @@ def _name(cfg: DictConfig) -> str:
     """Returns a file's name that says what was asked for."""
     asked = "" if cfg["class"] is None else f"-c{cfg['class']}"
     asked += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
-    return f"sample-s{cfg.seed}-n{cfg.n}{asked}"
+    asked += "" if cfg.noise is None else f"-{cfg.noise}"
+    kind = "styles" if cfg.style_mix else "sample"
+    return f"{kind}-s{cfg.seed}-n{cfg.n}{asked}"
 
 
 def _draw(
@@ -81,15 +113,18 @@ def _draw(
 
 
 def _truncate(model: AdversarialModule, truncation: float | None) -> None:
-    """Bounds the latents that samples are drawn from; None leaves them as the run has them."""
+    """Bounds what samples are made of, latents or styles; None leaves it as the run has it."""
     if truncation is None:
         return
     if not hasattr(model, "truncation"):
         raise ConfigError(
             f"truncation={truncation:g}: this run's model ({type(model).__name__}) draws from all "
-            "of N(0, I). Leave truncation out, or train a model that bounds it: model=biggan"
+            "of N(0, I). Leave truncation out, or train a model that bounds it: model=biggan, or "
+            "model=stylegan"
         )
-    if not truncation > 0:
+    if isinstance(model, StyleBased):
+        model.check_truncation("truncation", truncation)
+    elif not truncation > 0:
         raise ConfigError(f"truncation must be above 0 or null, got {truncation:g}")
     cast(Any, model).truncation = truncation
 
