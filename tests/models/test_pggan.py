@@ -9,38 +9,13 @@ import torch.nn.functional as F
 
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
-from ganforge.losses.wasserstein import WassersteinLoss
+from ganforge.experiments.parts import _check_batches
 from ganforge.models.growth import Growth, reals_at
-from ganforge.models.pggan import PGGAN
-from ganforge.networks.pggan import PGGANDiscriminator, PGGANGenerator
-from ganforge.regularizers.drift import Drift
-from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.streams import Noise
 from tests import small
+from tests.growing import GROWTH, game, players
 
 BATCH = small.BATCH
-# In batches: 2 at 4x4, 2 until 8x8, 2 there, 2 until 16x16. Steps 3 and 7, from 0, are half a fade.
-GROWTH = Growth(16, stable_images=2 * BATCH, fade_images=2 * BATCH)
-ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.99))
-
-
-def players(**options):
-    torch.manual_seed(0)
-    return {
-        "generator": PGGANGenerator(16, 1, latent_dim=small.LATENT, width=4, **options),
-        "discriminator": PGGANDiscriminator(16, 1, width=4, **options),
-    }
-
-
-def game(growth=GROWTH, **changes):
-    parts = {
-        "loss": WassersteinLoss(),
-        "regularizers": {"gradient_penalty": GradientPenalty(), "drift": Drift()},
-        "generator_optimizer": ADAM,
-        "discriminator_optimizer": ADAM,
-        "growth": growth,
-    }
-    return small.game(PGGAN, **{**players(), **parts, **changes})
 
 
 def fit(model, root, **settings):
@@ -228,3 +203,17 @@ def test_refuses_players_that_do_not_grow():
 def test_refuses_a_growth_to_another_size():
     with pytest.raises(ConfigError, match="image_size is 32, and the generator is made for 16"):
         game(Growth(32))
+
+
+def test_batches_that_a_run_will_come_to_are_checked_at_its_start():
+    """Two processes cannot share the 5 of 8x8, nor groups of 4 the 6 of 16x16."""
+    data, packed = small.images(16), players(packing=2, minibatch_stddev=0)
+    for sizes, changes, devices, message in [
+        ([8, 5], {}, 2, r"batch_size=5 counts.* take 4 or 6 in model\.growth\.batch_sizes"),
+        ([8, 8, 6], {}, 1, "minibatch_stddev=4 does not divide a batch of 6"),
+        ([8, 3], {"packing": 2, **packed}, 1, r"model\.packing=2 does not divide 3"),
+    ]:
+        model = game(Growth(16, batch_sizes=sizes), **changes)
+        with pytest.raises(ConfigError, match=message):
+            _check_batches(model, data, devices)
+    _check_batches(game(Growth(16, batch_sizes=[8, 4])), data, 2)

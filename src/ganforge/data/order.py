@@ -106,12 +106,20 @@ class Deal:
             start, iteration = stop, iteration + 1
 
 
-def check_divisible(batch_size: int, world: int) -> None:
-    """Raises ConfigError when a batch cannot be split evenly among the processes."""
+def check_divisible(
+    batch_size: int, world: int, remedy: str = "set data.batch_size={near}"
+) -> None:
+    """Raises ConfigError when a batch cannot be split evenly among the processes.
+
+    Args:
+        batch_size: images of one critic update, over all processes.
+        world: number of processes.
+        remedy: what to do, with a place for the sizes that would do.
+    """
     if batch_size % world:
         below = batch_size // world * world
         near = f"{below} or {below + world}" if below else str(world)
         raise ConfigError(
             f"batch_size={batch_size} counts the images of all {world} processes and must be a "
-            f"multiple of {world}: set data.batch_size={near}"
+            f"multiple of {world}: {remedy.format(near=near)}"
         )

@@ -46,9 +46,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     data.prepare_data()
     data.setup()
     _check_fit(model, data)
-    for batch_size in _batch_sizes(model, data):
-        check_divisible(batch_size, hardware.devices)
-        _check_packs(model, batch_size // hardware.devices)
+    _check_batches(model, data, hardware.devices)
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
@@ -95,10 +93,19 @@ def _check_translation(model: TranslationGame, data: TranslationData) -> None:
             )
 
 
-def _batch_sizes(model: AdversarialModule, data: ImageDataModule) -> list[int]:
-    """Returns every batch size that a run comes to: several where it grows."""
+def _check_batches(model: AdversarialModule, data: ImageDataModule, devices: int) -> None:
+    """Refuses batches that the processes cannot share, or that don't fill packs and groups.
+
+    Of a game that grows, all those which it will come to.
+    """
+    sizes, remedy = [data.batch_size], "set data.batch_size={near}"
     growth = getattr(model, "growth", None)
-    return [data.batch_size] if growth is None else growth.all_batch_sizes(data.batch_size)
+    if growth is not None:
+        sizes = growth.all_batch_sizes(data.batch_size)
+        remedy = "take {near} in model.growth.batch_sizes" if growth.batch_sizes else remedy
+    for size in sizes:
+        check_divisible(size, devices, remedy)
+        _check_packs(model, size // devices)
 
 
 def _check_packs(model: AdversarialModule, rows: int) -> None:
