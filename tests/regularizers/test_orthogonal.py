@@ -6,6 +6,7 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganforge.networks.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.spectral_normalization import normalize_spectrum
 from ganforge.regularizers.orthogonal import Orthogonal, filters, overlap
 from ganforge.streams import Noise
@@ -55,6 +56,17 @@ def test_groups_are_layers_of_their_own(kind):
     for part, weight in zip(parts, layer.weight.chunk(2), strict=True):
         part.weight.data = weight.detach()
     torch.testing.assert_close(term(layer), term(parts[0]) + term(parts[1]))
+
+
+@pytest.mark.parametrize(
+    "layer", [EqualizedLinear(6, 4, learning_rate_multiplier=0.1), EqualizedConv2d(6, 4, 3)]
+)
+def test_equalized_layers_by_the_weights_that_are_used(layer):
+    fan_in = layer.weight[0].numel()
+    stored = 0.1 if isinstance(layer, EqualizedLinear) else 1.0
+    used = layer.weight.flatten(1) * stored / fan_in**0.5
+    torch.testing.assert_close(filters(layer)[0], used)
+    torch.testing.assert_close(term(layer), overlap(used))
 
 
 def test_is_the_sum_over_layers_and_leaves_out_embeddings():

@@ -3,6 +3,7 @@ from __future__ import annotations
 from torch import nn
 
 from ganforge.models.gan import GAN, refuse
+from ganforge.networks.equalized import EqualizedConv2d
 
 
 class DCGAN(GAN):
@@ -13,7 +14,7 @@ class DCGAN(GAN):
 
     def check(self) -> None:
         """Refuses a player without convolutions."""
-        kinds = (nn.Conv2d, nn.ConvTranspose2d)
+        kinds = (nn.Conv2d, nn.ConvTranspose2d, EqualizedConv2d)
         for player in (self.generator, self.discriminator):
             if not any(isinstance(layer, kinds) for layer in player.modules()):
                 raise refuse(

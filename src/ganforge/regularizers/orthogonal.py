@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganforge.errors import ConfigError
+from ganforge.networks.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Turn
 
@@ -14,7 +15,8 @@ PLAYERS = ("generator", "discriminator")
 
 # Embeddings are left out, as by the authors: rows of theirs are labels, not filters that work side
 # by side on one input.
-_FILTERING = (nn.Linear, nn.modules.conv._ConvNd)
+_EQUALIZED = (EqualizedLinear, EqualizedConv2d)
+_FILTERING = (nn.Linear, nn.modules.conv._ConvNd, *_EQUALIZED)
 
 
 class Orthogonal(Regularizer):
@@ -23,7 +25,8 @@ class Orthogonal(Regularizer):
     The relaxed form of Brock et al. 2019, arXiv:1809.11096, eq. 3: only what is off the diagonal
     counts, so that the filters' norms are free. A row of W is one filter, that is all weights of
     one output. It is about the weights as they are optimized: of a spectrally normalized layer,
-    those before the division.
+    those before the division; but of one with an equalized learning rate those that are used, as
+    the products of stored ones grow with their number.
 
     Args:
         weight: the paper's beta.
@@ -70,6 +73,8 @@ def overlap(rows: Tensor) -> Tensor:
 
 
 def _trained_weight(layer: nn.Module) -> Tensor:
+    if isinstance(layer, _EQUALIZED):
+        return layer.weight * layer.scale
     # The normalized weight would take one more power iteration whenever it is read.
     if parametrize.is_parametrized(layer, "weight"):
         return cast(Tensor, cast(nn.ModuleDict, layer.parametrizations)["weight"].original)
