@@ -41,6 +41,7 @@ def cases() -> dict[str, dict[str, Any]]:
     found["adaptive"] = {**adaptive, "regularizers": kept}
     found["pix2pix"] = {"regularizers": terms["r1"], "critic_steps": 2}
     found["cyclegan"] = {"pool_size": 5}  # full in the second step
+    found["pggan"] = {}
     found["not synchronized"] = {}
     return found
 
@@ -50,7 +51,8 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     import torch
 
     from ganforge.models.gan import GAN
-    from tests import small, translations
+    from ganforge.models.growth import Growth
+    from tests import growing, small, translations
 
     class Raw(GAN):
         def manual_backward(self, loss, *arguments, **keywords):
@@ -64,6 +66,10 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     data: Any = small.images(size)
     if name == "pix2pix":
         model, data = translations.pix2pix(**changes), translations.TinyPairs()
+    elif name == "pggan":  # steps at 4x4, half a fade and 8x8; batches of 8, then of 4
+        growth = Growth(16, stable_images=4, fade_images=8, batch_sizes=[8, 4])
+        changes |= growing.players(minibatch_stddev=0)
+        model, data = growing.game(growth, **changes), small.images(16)
     elif name == "cyclegan":
         model, data = translations.cyclegan(**changes), translations.TinyDomains()
     else:
