@@ -102,7 +102,7 @@ def test_an_image_is_the_sum_of_its_stages():
 def test_weights_have_unit_norm_and_features_unit_variance():
     network = generator(width=64, full_width=16)
     layer, w = network.stages[2].layers[1], torch.randn(4, 6)
-    styles, weight = layer.affine(w), layer.weight * layer.scale
+    styles, weight = layer.affine(w), layer.filters.weight * layer.filters.scale
     weights = modulated_weights(weight, styles, demodulation(weight, styles))
     norms = weights.flatten(2).norm(dim=2)
     torch.testing.assert_close(norms, torch.ones_like(norms))
@@ -138,7 +138,7 @@ def test_noise_has_no_part_in_images_at_the_start():
 def test_images_are_cut_off_in_evaluation_alone():
     network = generator()
     for stage in network.stages:
-        stage.to_image.weight.data *= 10
+        stage.to_image.filters.weight.data *= 10
     z = torch.randn(8, 5)
     free = network(z)
     assert free.abs().max() > 1
@@ -164,7 +164,7 @@ def test_halving_smooths_and_takes_each_second_pixel(side):
     layer = FilteredConvolution(2, 3, side, down=True, linear=True, clamp=None)
     images, reach = torch.randn(1, 2, 8, 8), side // 2
     smooth = filter2d(images, filter_kernel(), (1 + reach, 1 + reach) * 2)
-    whole = F.conv2d(smooth, layer.weight / math.sqrt(2 * side**2))
+    whole = F.conv2d(smooth, layer.filters.weight / math.sqrt(2 * side**2))
     torch.testing.assert_close(layer(images), whole[..., ::2, ::2])
 
 

@@ -23,7 +23,6 @@ from ganforge.models.gan import refuse
 from ganforge.models.late_turn import LateTurn
 from ganforge.models.lazy import corrected, lazy_updates, uncounted
 from ganforge.models.style_based import StyleBased
-from ganforge.models.style_mixing import crossovers, mixed
 from ganforge.models.terms import penalties
 from ganforge.networks.noise_input import noise_maps
 from ganforge.regularizers.regularizer import Regularizer
@@ -219,18 +218,6 @@ class StyleGAN2(StyleBased):
         network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
         maps = noise_maps(draws.fork(), network.noise_sides, "random") or []
         return cast(Tensor, network.synthesize(ws, [drawn[: len(ws)] for drawn in maps]))
-
-    def mixed_styles(self, network: Any, w: Tensor, labels: Tensor | None, draws: Noise) -> Tensor:
-        """Returns a style for each layer, [B, num_ws, w_dim], of w [B, w_dim] and of others.
-
-        The layer of the image at full size takes a style of its own.
-        """
-        ws = network.mapping.broadcast(w)
-        if self.style_mixing == 0:
-            return cast(Tensor, ws)
-        z = draws.normal(network.latent_dim)[: len(w)]
-        crossover = crossovers(draws, ws.shape[1], self.style_mixing)[: len(w)]
-        return mixed(ws, network.mapping.broadcast(network.mapping(z, labels)), crossover)
 
     # ------------------------------------------------------------------ the books
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.networks.bias_act import GAIN, bias_act
-from ganforge.networks.equalized import EqualizedLinear
+from ganforge.networks.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.modulated_convolution import modulated_convolution
 from ganforge.networks.noise_input import NoiseInput
 from ganforge.networks.upfirdn2d import downsample2d, filter2d, filter_kernel, upsample2d
@@ -48,16 +48,14 @@ class Modulated(nn.Module):
         self.grouped = grouped
         self.clamp = clamp
         self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
-        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = nn.Parameter(torch.zeros(out_channels))
+        self.filters = EqualizedConv2d(in_channels, out_channels, kernel_size)
         self.register_buffer("kernel", filter_kernel(), persistent=False)
 
     def convolve(self, features: Tensor, w: Tensor, demodulate: bool, up: bool) -> Tensor:
         """Returns [B, C_out, H, W], or of twice the size, of features [B, C_in, H, W]."""
         with torch.autocast(w.device.type, enabled=False):
             styles = self.affine(w.to(self.affine.weight.dtype))
-            weight = self.weight * self.scale
+            weight = self.filters.weight * self.filters.scale
         kernel = self.kernel if up else None
         return modulated_convolution(features, weight, styles, demodulate, kernel, self.grouped)
 
@@ -100,7 +98,7 @@ class StyledConvolution(Modulated):
             noise: maps [B or 1, 1, side, side]; None for the constant one.
         """
         convolved = self.convolve(features, w, demodulate=True, up=self.up)
-        return bias_act(self.noise(convolved, noise), self.bias, clamp=self.clamp)
+        return bias_act(self.noise(convolved, noise), self.filters.bias, clamp=self.clamp)
 
 
 class ToImage(Modulated):
@@ -109,7 +107,7 @@ class ToImage(Modulated):
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
         """Returns [B, C, H, W] of features [B, C_in, H, W] and styles [B, w_dim]."""
         made = self.convolve(features, w, demodulate=False, up=False)
-        return bias_act(made, self.bias, slope=1.0, gain=1.0, clamp=self.clamp)
+        return bias_act(made, self.filters.bias, slope=1.0, gain=1.0, clamp=self.clamp)
 
 
 class SynthesisStage(nn.Module):
@@ -166,7 +164,7 @@ class SynthesisStage(nn.Module):
         with precision(features.device.type, self.half_precision):
             for index, (layer, drawn) in enumerate(zip(self.layers, noise, strict=True)):
                 features = layer(features, ws[:, index], drawn)
-            added = self.to_image(features, ws[:, -1]).to(self.to_image.weight.dtype)
+            added = self.to_image(features, ws[:, -1]).to(self.to_image.filters.weight.dtype)
         # The sum over all resolutions is kept in full precision.
         with precision(features.device.type, half=False):
             return features, added if image is None else added + upsample2d(image, self.kernel)
@@ -203,15 +201,13 @@ class FilteredConvolution(nn.Module):
         self.down = down
         self.slope, self.gain = (1.0, gain) if linear else (0.2, gain * GAIN)
         self.clamp = None if clamp is None else clamp * gain
-        self.scale = 1 / math.sqrt(in_channels * kernel_size**2)
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel_size, kernel_size))
-        self.bias = None if linear else nn.Parameter(torch.zeros(out_channels))
+        self.filters = EqualizedConv2d(in_channels, out_channels, kernel_size, bias=not linear)
         self.register_buffer("kernel", filter_kernel(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [B, C_out, H, W] of features [B, C_in, H, W], or half as high and wide."""
-        convolved = self._convolved(features, self.weight * self.scale)
-        return bias_act(convolved, self.bias, self.slope, self.gain, self.clamp)
+        convolved = self._convolved(features, self.filters.weight * self.filters.scale)
+        return bias_act(convolved, self.filters.bias, self.slope, self.gain, self.clamp)
 
     def _convolved(self, features: Tensor, weight: Tensor) -> Tensor:
         reach = weight.shape[-1] // 2
@@ -263,7 +259,7 @@ class JudgingStage(nn.Module):
         """Returns [B, C_out, H/2, W/2] of features [B, C_in, H, W]."""
         with precision(features.device.type, self.half_precision):
             if not self.half_precision:
-                features = features.to(self.first.weight.dtype)
+                features = features.to(self.first.filters.weight.dtype)
             judged: Tensor = self.second(self.first(features))
             return judged if self.skip is None else self.skip(features) + judged
 
