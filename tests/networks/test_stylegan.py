@@ -172,3 +172,39 @@ def test_the_discriminator_judges_each_level():
 def test_nonsense_is_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         generator(**changes)
+
+
+def test_half_precision_changes_little():
+    network = generator(width=8)
+    ws = styles(network)
+    judge = StyleGANDiscriminator(16, 1, width=8, full_width=8)
+    images = network.synthesize(ws)
+    logits = judge(images)
+    with torch.autocast("cpu", torch.bfloat16):
+        rough = network.synthesize(ws)
+        rough_logits = judge(images)
+    torch.testing.assert_close(rough.float(), images, atol=0.2, rtol=0.1)
+    torch.testing.assert_close(rough_logits.float(), logits, atol=0.2, rtol=0.1)
+
+
+def test_memory_formats_agree():
+    network, judge = generator(), StyleGANDiscriminator(16, 1, width=4, full_width=8)
+    ws = styles(network)
+    images = network.synthesize(ws)
+    logits = judge(images)
+    for player in (network, judge):
+        player.to(memory_format=torch.channels_last)
+    torch.testing.assert_close(network.synthesize(ws), images)
+    torch.testing.assert_close(judge(images.contiguous(memory_format=torch.channels_last)), logits)
+
+
+def test_it_compiles_once_for_a_whole_fade():
+    """Without a break, and not anew for each alpha."""
+    network = generator().train()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    z = torch.randn(2, 6)
+    network.grow(1.25)
+    torch.testing.assert_close(compiled(z), network(z))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        network.grow(1.75)
+        torch.testing.assert_close(compiled(z), network(z))
