@@ -38,6 +38,13 @@ ADA = [  # p moves at steps 4 and 8; a checkpoint at 6 holds signs that are not 
     "augment.speed=400",
 ]
 
+PGGAN = [  # 4x4 up to 16 images, then a fade of 40, and batches of 4: a checkpoint at 6 lies in it
+    "model=pggan",
+    "model.growth.stable_images=16",
+    "model.growth.fade_images=40",
+    "model.growth.batch_sizes=[8,4]",
+]
+
 
 def small(*changes: str) -> list[str]:
     networks = [] if "model=gan" not in changes else ["width"]
@@ -57,6 +64,7 @@ WHOLE = {  # what a run is compared with, and its settings
     "wgan_gp": small(*WGAN_GP),
     "dropout": small(*MLP),
     "ada": small(*ADA),
+    "pggan": small(*PGGAN),
 }
 KILLED = {  # a name of WHOLE, workers, and where it is killed
     "at a checkpoint": ("one critic step", 0, [kill(6)]),
@@ -75,6 +83,8 @@ KILLED = {  # a name of WHOLE, workers, and where it is killed
     "wgan_gp": ("wgan_gp", 2, [kill(8)]),
     "dropout": ("dropout", 0, [kill(8)]),
     "ada": ("ada", 0, [kill(7)]),
+    "pggan": ("pggan", 0, [kill(8)]),
+    "pggan with workers": ("pggan", 2, [kill(8)]),
 }
 
 
@@ -153,7 +163,8 @@ def test_the_runs_compared_are_what_they_are_meant_to_be(folder, name):
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     critic_steps = {"five critic steps": 5, "wgan_gp": 2}.get(name, 1)
     assert state["progress"]["iteration"] == state["global_step"] == 11
-    assert state["progress"]["images_seen"] == 11 * 8 * critic_steps
+    images = 3 * 8 + 8 * 4 if name == "pggan" else 11 * 8 * critic_steps
+    assert state["progress"]["images_seen"] == images
     assert ("MixedPrecision" in state) == (name == "16-mixed")
     summary = json.loads((run / "summary.json").read_text())
     assert [point["step"] for point in summary["history"]] == [4, 8, 11]
@@ -172,6 +183,14 @@ def test_the_probability_of_augmentation_is_resumed(folder):
         moved = [float(row["augment/p"]) for row in metrics(run) if row["augment/p"]]
         # 4 steps of 8 images over 400 are 0.08; D takes nearly all reals for real, so p rises.
         assert moved == pytest.approx([0.4, 0.48, 0.48, 0.56, 0.56])
+
+
+def test_growth_is_resumed_in_the_middle_of_a_fade(folder):
+    """24 images after 3 steps, 8 of them in the fade of 40; then 4 at each step."""
+    for name in ("killed pggan", "killed pggan with workers", "whole pggan"):
+        rows = metrics(run_of(folder, name))
+        levels = [float(row["growth/level"]) for row in rows if row["growth/level"]]
+        assert levels == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
 
 
 def test_a_resumed_run_stays_in_its_folder(folder):

@@ -54,6 +54,15 @@ def test_parameters_of_the_paper():
     assert (made, judged) == (23_079_115, 23_087_249)
 
 
+def test_parameters_at_cifar_by_hand():
+    """Four stages of width 512: convolutions of 3x3, a latent of 512, RGB."""
+    wide = 9 * 512 * 512 + 512
+    made = (16 * 512 * 512 + 512) + 7 * wide + 4 * (512 * 3 + 3)
+    judged = 4 * (3 * 512 + 512) + 6 * wide + (9 * 513 * 512 + 512) + (16 * 512 * 512 + 512) + 513
+    assert count(PGGANGenerator, 32, 3) == made == 20_719_628
+    assert count(PGGANDiscriminator, 32, 3) == judged == 20_726_785
+
+
 def test_parameters_by_hand():
     """Widths 8, 8, 4 at 4x4, 8x8, 16x16; a latent of 5, grey images."""
     made = (5 * 16 * 8 + 8) + (9 * 64 + 8)  # 4x4

@@ -12,7 +12,7 @@ from tests.networks.counting import count
 ATTENTION = {"generator": 256 * 256 * 5 // 4 + 1, "discriminator": 128 * 128 * 5 // 4 + 1}
 STEERING = 6 * 2 * 256 * (10 - 1)  # six norms: ten rows of gains and biases for one
 PROJECTION = 10 * 128
-# Where the numbers come from: test_resnet, test_biggan and test_r3gan beside this file.
+# Where the numbers come from: test_resnet, test_biggan, test_r3gan, test_pggan beside this file.
 PARAMETERS = {
     "cifar10/sngan": (4_276_739, 1_053_825),
     "cifar10/projection": (4_276_739 + STEERING, 1_053_825 + PROJECTION),
@@ -23,6 +23,8 @@ PARAMETERS = {
     "cifar10/biggan": (4_304_387, 4_207_361),
     "cifar10/biggan_diffaugment": (4_304_387, 4_207_361),
     "cifar10/r3gan": (20_781_952, 21_280_512),
+    "cifar10/pggan": (20_719_628, 20_726_785),
+    "celeba/pggan": (22_933_394, 22_941_313),
     "folder/biggan128": (70_433_988, 87_982_370),
 }
 
