@@ -268,13 +268,19 @@ def test_a_resumed_run_is_the_same(tmp_path):
     small.assert_equal(small.weights(whole), small.weights(resumed))
 
 
+@pytest.mark.parametrize("grouped", [False, True])
+def test_half_precision_trains(grouped, tmp_path):
+    model = lazy(**players(grouped=grouped))
+    small.fit(model, tmp_path, small.images(16), max_steps=3, precision="bf16-mixed")
+    assert all(p.isfinite().all() for p in model.parameters())
+
+
 def test_parts_of_a_batch_make_the_same_update(tmp_path):
     """Up to rounding, when groups of the minibatch's spread stay together."""
-    whole, parted = (lazy(accumulate=parts, generator_optimizer=small.SGD,
-                          discriminator_optimizer=small.SGD) for parts in (1, 2))  # fmt: skip
+    slow = partial(torch.optim.SGD, lr=1e-3)
+    optimizers = {"generator_optimizer": slow, "discriminator_optimizer": slow}
+    whole, parted = (lazy(accumulate=parts, **optimizers) for parts in (1, 2))
     for model in (whole, parted):
-        for optimizer in model._factories:
-            model._factories[optimizer] = partial(torch.optim.SGD, lr=1e-3)
         small.fit(model, tmp_path, small.images(16), max_steps=2)
     small.assert_close(small.weights(whole), small.weights(parted), atol=2e-5)
 
