@@ -245,6 +245,17 @@ def test_layouts_agree():
     torch.testing.assert_close(judge(shown), last(shown.to(memory_format=torch.channels_last)))
 
 
+@pytest.mark.parametrize("make", [generator, discriminator])
+def test_a_compiled_network_is_compiled_once_for_a_whole_fade(make):
+    """In one graph, and not anew for each alpha."""
+    network = make()
+    inputs = latents().float() if make is generator else images(16).float()
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    torch.testing.assert_close(at(compiled, 1.25)(inputs), network(inputs))
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        torch.testing.assert_close(at(compiled, 1.75)(inputs), network(inputs))
+
+
 # ---------------------------------------------------------------------- labels, images, refusals
 
 
