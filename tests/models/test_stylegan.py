@@ -142,6 +142,13 @@ def test_neighbouring_latents_differ_by_nothing_else(tmp_path):
     assert not torch.allclose(model.images(model.generator, z, None), images)
 
 
+def test_between_updates_images_have_the_constant_noise(tmp_path):
+    model = game()
+    fit(model, tmp_path)
+    z = torch.randn(2 * small.BATCH, LATENT)
+    assert torch.equal(model.images(model.generator, z, None), model.generator(z))
+
+
 def test_terms_that_look_at_latents_compose(tmp_path):
     terms = {"pl": PathLength(shrink=2), "zcr": LatentConsistency()}
     model = game(regularizers=terms)

@@ -111,6 +111,7 @@ class StyleBased(GAN):
     def constrain(self, player: Player) -> None:
         """Lets the styles of an update of the generator join the mean, once it is done."""
         super().constrain(player)
+        self._draws = None
         if player == "generator" and self._tracked:
             cast(Mapping, self.generator.mapping).track(torch.cat(self._tracked))
             self._tracked = []
