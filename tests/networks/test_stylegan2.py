@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ganforge.composition import compose_config
 from ganforge.errors import ConfigError
+from ganforge.experiments.loading import build
 from ganforge.networks.mapped_projection import LabelMapping, MappedProjection
 from ganforge.networks.modulated_convolution import demodulation, modulated_weights
 from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
@@ -65,6 +67,22 @@ def test_parameters_at_cifar():
     judged = {"num_classes": 10, "conditioning": "projection", "residual": False}
     assert count(StyleGAN2Generator, 32, 3, **made) == 20_215_315
     assert count(StyleGAN2Discriminator, 32, 3, **judged) == 23_089_664
+
+
+@pytest.mark.parametrize(
+    ("experiment", "made", "judged"),
+    [
+        ("cifar10/stylegan2_ada", 20_215_315, 23_089_664),
+        ("folder/stylegan2_ada_paper256", 24_767_458, 24_001_089),
+        # Two mapping layers in place of eight.
+        ("folder/stylegan2_ada_auto", 24_767_458 - 6 * (512 * 512 + 512), 24_001_089),
+    ],
+)
+def test_the_recipes_have_them(experiment, made, judged):
+    cfg = compose_config([f"experiment={experiment}"])
+    for player, expected in (("generator", made), ("discriminator", judged)):
+        node = cfg.network[player]
+        assert count(lambda node=node: build(node)) == expected
 
 
 # ---------------------------------------------------------------------- the generator

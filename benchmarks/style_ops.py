@@ -1,0 +1,203 @@
+"""StyleGAN2's operations beside a naive implementation of the same: forward and double backward.
+
+    uv run python benchmarks/style_ops.py
+    uv run python benchmarks/style_ops.py --device cuda --compile
+
+Naive is what the equations say: zeros are put between pixels, the two-dimensional filter visits
+each place, each image is convolved with weights of its own in turn. A round is a forward pass, the
+gradient of the output's sum of squares at the input, and the gradient of that one's at all inputs,
+as in path-length regularization and R1. Rounds are interleaved, so that all meet the same machine.
+Both ways give the same numbers, which is checked first. Prints the table and writes style_ops.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.networks.modulated_convolution import EPSILON, modulated_convolution
+from ganforge.networks.upfirdn2d import downsample2d, filter_kernel, upsample2d
+
+HERE = Path(__file__).parent
+Operation = Callable[..., Tensor]
+
+
+def spread(images: Tensor) -> Tensor:
+    """Returns [B, C, 2H, 2W]: zeros between pixels."""
+    batch, channels, height, width = images.shape
+    zeros = images.new_zeros(batch, channels, height, 2, width, 2)
+    zeros[:, :, :, 0, :, 0] = images
+    return zeros.view(batch, channels, 2 * height, 2 * width)
+
+
+def filtered(images: Tensor, kernel: Tensor, pad: tuple[int, ...], gain: float) -> Tensor:
+    """Filters with the outer product of the taps, at each place."""
+    square = (gain * torch.outer(kernel, kernel)).expand(images.shape[1], 1, -1, -1)
+    return F.conv2d(F.pad(images, pad), square, groups=images.shape[1])
+
+
+def naive_up(images: Tensor, kernel: Tensor) -> Tensor:
+    """Returns [B, C, 2H, 2W]."""
+    return filtered(spread(images), kernel, (2, 1, 2, 1), 4.0)
+
+
+def naive_down(images: Tensor, kernel: Tensor) -> Tensor:
+    """Returns [B, C, H/2, W/2]."""
+    return filtered(images, kernel, (1, 1, 1, 1), 1.0)[:, :, ::2, ::2]
+
+
+def naive_modulated(
+    features: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor | None = None
+) -> Tensor:
+    """Convolves one image after the other."""
+    if kernel is not None:
+        features = spread(features)
+    rows = []
+    for image, style in zip(features, styles, strict=True):
+        own = weight * style[:, None, None]
+        own = own * (own.square().sum((1, 2, 3), keepdim=True) + EPSILON).rsqrt()
+        rows.append(F.conv2d(image[None], own, padding=1))
+    made = torch.cat(rows)
+    return made if kernel is None else filtered(made, kernel, (2, 1, 2, 1), 4.0)
+
+
+def cases(
+    batch: int, channels: int, side: int, device: str
+) -> dict[str, tuple[list[Tensor], Operation, dict[str, Operation]]]:
+    """Returns for each operation its inputs, the naive one and ours."""
+    torch.manual_seed(0)
+    draw = partial(torch.randn, device=device)
+    kernel = filter_kernel().to(device)
+    images = [draw(batch, channels, side, side)]
+    weights = draw(channels, channels, 3, 3) / (channels * 9) ** 0.5
+    modulated = [*images, weights, draw(batch, channels) + 1]
+
+    def ours(upsampling: Tensor | None) -> dict[str, Operation]:
+        ways = {"scaled": False, "grouped": True}
+        return {
+            name: partial(modulated_convolution, upsampling=upsampling, grouped=grouped)
+            for name, grouped in ways.items()
+        }
+
+    up, down = ({"": partial(way, kernel=kernel)} for way in (upsample2d, downsample2d))
+    return {
+        "upsample": (images, partial(naive_up, kernel=kernel), up),
+        "downsample": (images, partial(naive_down, kernel=kernel), down),
+        "modulated convolution": (modulated, naive_modulated, ours(None)),
+        "the same, up": (modulated, partial(naive_modulated, kernel=kernel), ours(kernel)),
+    }
+
+
+def twice(operation: Operation, inputs: list[Tensor]) -> list[Tensor]:
+    """Returns the output, and the gradients of its gradient's square at all inputs."""
+    leaves = [tensor.detach().requires_grad_(True) for tensor in inputs]
+    made = operation(*leaves)
+    slopes = torch.autograd.grad(made.square().sum(), leaves, create_graph=True)
+    energy = torch.stack([slope.square().sum() for slope in slopes]).sum()
+    return [made.detach(), *torch.autograd.grad(energy, leaves)]
+
+
+def seconds(operation: Operation, inputs: list[Tensor]) -> float:
+    """Returns how long one round takes."""
+    wait = torch.cuda.synchronize if inputs[0].is_cuda else lambda: None
+    wait()
+    start = time.perf_counter()
+    twice(operation, inputs)
+    wait()
+    return time.perf_counter() - start
+
+
+def check(name: str, naive: Operation, ours: Operation, inputs: list[Tensor]) -> None:
+    """Raises AssertionError where the two disagree."""
+    for expected, found in zip(twice(naive, inputs), twice(ours, inputs), strict=True):
+        scale = float(expected.abs().max())
+        torch.testing.assert_close(found / scale, expected / scale, atol=1e-3, rtol=1e-3, msg=name)
+
+
+def measure(inputs: list[Tensor], operations: list[Operation], rounds: int) -> list[list[float]]:
+    """Returns the seconds of each operation in each round."""
+    for operation in operations:  # the first one allocates, and compiles
+        seconds(operation, inputs)
+    times = [[seconds(operation, inputs) for operation in operations] for _ in range(rounds)]
+    return [list(column) for column in zip(*times, strict=True)]
+
+
+def row(name: str, naive: list[float], ours: list[float]) -> str:
+    """Returns a line of the table."""
+    ratios = [a / b for a, b in zip(naive, ours, strict=True)]
+    medians = [f"{1000 * statistics.median(times):.2f}" for times in (naive, ours)]
+    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return f"| {name} | {' | '.join(medians)} | {spread} |"
+
+
+def main() -> None:
+    """Measures, prints and writes the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--channels", type=int, default=64)
+    parser.add_argument("--side", type=int, default=32)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--compile", action="store_true", help="ours also compiled, forward alone")
+    given = parser.parse_args()
+    lines = [
+        "| operation | naive, ms | ganforge, ms | times as fast: median (range) |",
+        "|---|---:|---:|---:|",
+    ]
+    shape = (given.batch, given.channels, given.side, given.device)
+    for name, (inputs, naive, ways) in cases(*shape).items():
+        for way, ours in ways.items():
+            check(name, naive, ours, inputs)
+            times = measure(inputs, [naive, ours], given.rounds)
+            lines.append(row(f"{name}, {way}" if way else name, *times))
+            print(lines[-1], flush=True)
+            if given.compile:
+                lines.append(forward_row(f"{name} {way}", naive, ours, inputs, given.rounds))
+                print(lines[-1], flush=True)
+    where = torch.cuda.get_device_name() if given.device == "cuda" else platform.machine()
+    lines += [
+        "",
+        f"Forward and double backward of {list(shape[:2])} feature maps of side {given.side}, "
+        f"float32, {given.rounds} rounds in turn. `uv run python benchmarks/style_ops.py` on "
+        f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
+    ]
+    print(lines[-1])
+    suffix = "" if given.device == "cpu" else f"_{given.device}"
+    (HERE / f"style_ops{suffix}.md").write_text("\n".join(lines) + "\n")
+
+
+def forward_row(
+    name: str, naive: Operation, ours: Operation, inputs: list[Tensor], rounds: int
+) -> str:
+    """Returns a line for the forward pass of the compiled operation.
+
+    What torch.compile makes of a function has no second derivative (as of PyTorch 2.15).
+    """
+    compiled = torch.compile(ours)
+    wait = torch.cuda.synchronize if inputs[0].is_cuda else lambda: None
+
+    def forward(operation: Operation) -> float:
+        wait()
+        start = time.perf_counter()
+        with torch.no_grad():
+            operation(*inputs)
+        wait()
+        return time.perf_counter() - start
+
+    for operation in (naive, compiled):
+        forward(operation)
+    times = [[forward(operation) for operation in (naive, compiled)] for _ in range(rounds)]
+    return row(f"{name}, forward alone, compiled", *map(list, zip(*times, strict=True)))
+
+
+if __name__ == "__main__":
+    main()
