@@ -92,3 +92,11 @@ def test_a_pool_keeps_what_it_was_given_whatever_becomes_of_it():
 def test_a_negative_size_is_refused():
     with pytest.raises(ConfigError, match="pool_size must be at least 0, got -1"):
         ImagePool(-1)
+
+
+def test_a_smaller_pool_takes_what_fits_of_a_larger_one():
+    larger, smaller, none = ImagePool(4), ImagePool(2), ImagePool(0)
+    query(larger, 0, 4)
+    for pool in (smaller, none):
+        pool.restore(larger.state(), torch.device("cpu"))
+    assert (kept(smaller), kept(none)) == ([0, 1], [])

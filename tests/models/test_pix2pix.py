@@ -11,7 +11,9 @@ from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.networks.both_ways import BothWays
 from ganforge.networks.patch_discriminator import PatchDiscriminator
+from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.feature_matching import FeatureMatching
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
@@ -113,6 +115,14 @@ def test_further_critic_steps_come_before_on_images_of_their_own(tmp_path):
     assert model.images_seen == 3 * BATCH
 
 
+def test_all_fakes_are_judged_in_full_precision(tmp_path):
+    model, kinds = pix2pix(critic_steps=2), []
+    shown = model.shown
+    model.shown = lambda fakes: shown(kinds.append(fakes["fake"].dtype) or fakes)
+    in_training(model, tmp_path, precision="bf16-mixed")
+    assert kinds == [torch.float32] * 2
+
+
 def test_parts_of_a_batch_make_the_same_update(tmp_path):
     whole, parts = pix2pix(), pix2pix(accumulate=3)
     for name, model in (("whole", whole), ("parts", parts)):
@@ -183,6 +193,13 @@ def test_parts_of_the_project_compose(tmp_path, changes):
 def test_terms_about_latents_are_refused():
     with pytest.raises(ConfigError, match="regularizer=zcr is about the latents"):
         pix2pix(regularizers={"zcr": LatentDiversity()})
+
+
+def test_two_networks_or_one_from_latents_are_refused():
+    both = BothWays(UNetTranslator(SIZE, GREY, RGB, 4), UNetTranslator(SIZE, RGB, GREY, 4))
+    for generator in (both, small.players()["generator"]):
+        with pytest.raises(ConfigError, match="needs one network from inputs to outputs"):
+            pix2pix(generator=generator)
 
 
 def test_a_judge_of_other_channels_is_refused():

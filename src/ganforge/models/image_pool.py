@@ -45,8 +45,8 @@ class ImagePool:
         return torch.stack(self.images).cpu() if self.images else None
 
     def restore(self, state: Tensor | None, device: torch.device) -> None:
-        """Takes back what :meth:`state` returned."""
-        self.images = [] if state is None else list(state.to(device))
+        """Takes back what :meth:`state` returned; of a larger pool, as many as fit."""
+        self.images = [] if state is None else list(state[: self.size].to(device))
 
     def _exchange(self, image: Tensor, exchanged: bool, place: int) -> Tensor:
         if len(self.images) < self.size:

@@ -67,6 +67,11 @@ class Pix2Pix(TranslationGame):
         direction: str = "AtoB",
         seed: int = 0,
     ) -> None:
+        if not all(hasattr(generator, name) for name in ("in_channels", "out_channels")):
+            raise ConfigError(
+                "model=pix2pix needs one network from inputs to outputs, and "
+                f"{type(generator).__name__} is none. Take network=pix2pix"
+            )
         super().__init__(
             generator=generator,
             discriminator=discriminator,

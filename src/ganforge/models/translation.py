@@ -142,7 +142,7 @@ class TranslationGame(JudgedByPatches):
         for real in reals[:-1]:
             with torch.no_grad():
                 fakes = self.fakes(real)
-            self._judge(real | self.shown(fakes))
+            self._judge(real | self.shown(_apart(fakes)))
         self._made.clear()
         self.update("generator", self.generator_loss, reals[-1])
         self.constrain("generator")
@@ -152,7 +152,7 @@ class TranslationGame(JudgedByPatches):
 
     def keep(self, fakes: Batch) -> None:
         """Keeps generated images for the discriminator's turn."""
-        self._made.append({name: images.detach().float() for name, images in fakes.items()})
+        self._made.append(_apart(fakes))
 
     # ------------------------------------------------------------------ images
 
@@ -232,6 +232,11 @@ class TranslationGame(JudgedByPatches):
     def _judge(self, batch: Batch) -> None:
         self.update("discriminator", self.discriminator_loss, batch)
         self.constrain("discriminator")
+
+
+def _apart(fakes: Batch) -> Batch:
+    """Returns generated images without their graph, in float32 whatever they were made in."""
+    return {name: images.detach().float() for name, images in fakes.items()}
 
 
 def _check_terms(terms: dict[str, Regularizer]) -> None:
