@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.run_summary import RunSummary
+from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
@@ -122,8 +123,9 @@ def fit(
 def _prepare_scores(parts: Parts) -> None:
     """Makes what scores look through, so that missing weights leave no run behind."""
     for callback in parts.callbacks.values():
-        if isinstance(callback, Evaluation):
+        if isinstance(callback, (Evaluation, Samples)):
             callback.check(parts.model, parts.data)
+        if isinstance(callback, Evaluation):
             callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
 
 

@@ -4,10 +4,14 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.translation_samples import TranslationSamples, halved, side_by_side
+from ganforge.errors import ConfigError
+from tests import small
 from tests.callbacks.test_samples import Album, grids, names
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.translation_stand_ins import flat
+from tests.translations import TinyPairs, pix2pix
 
 TWO = ("AtoB", "BtoA")
 
@@ -98,3 +102,14 @@ def test_training_images_stand_in_where_none_are_held_out(tmp_path):
     few = Data(flat([10, 10]), flat([20, 20]))
     fit(tmp_path, TranslationSamples(4, count=8), few)
     assert cell(shown(tmp_path, "step_0000000.png"), 0, 0) == 10
+
+
+def test_a_game_is_refused_that_the_callbacks_cannot_show():
+    translating, plain = pix2pix(), small.game()
+    Samples(1).check(plain, small.images())
+    TranslationSamples(1).check(translating, TinyPairs())
+    with pytest.raises(ConfigError, match="shows images made of noise"):
+        Samples(1).check(translating, TinyPairs())
+    for game, images in ((plain, TinyPairs()), (translating, small.images())):
+        with pytest.raises(ConfigError, match="shows translations between two domains"):
+            TranslationSamples(1).check(game, images)

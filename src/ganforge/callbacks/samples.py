@@ -97,6 +97,14 @@ class Samples(Callback):
         self.include_start = include_start
         self._last_step = -1
 
+    def check(self, game: object, data: object) -> None:
+        """Refuses a game that it cannot show, before a run has a folder."""
+        if getattr(game, "needs_inputs", False):
+            raise ConfigError(
+                "callbacks=default shows images made of noise, and this game makes images of "
+                "images: take callbacks=translation, as model=pix2pix and model=cyclegan do"
+            )
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Shows the reals and the untrained generator, or picks up where a resumed run stands."""
         step = cast(Game, pl_module).iteration

@@ -10,6 +10,7 @@ from torch import Tensor
 from ganforge.callbacks.grid import picture
 from ganforge.callbacks.samples import Samples, Weights
 from ganforge.data.images import to_float, to_uint8
+from ganforge.errors import ConfigError
 from ganforge.metrics.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.held_out import split_of
 from ganforge.metrics.translation_judge import Translates
@@ -48,6 +49,15 @@ class TranslationSamples(Samples):
         include_start: bool = True,
     ) -> None:
         super().__init__(every_n_steps, count, seed, gif, weights, include_start)
+
+    def check(self, game: object, data: object) -> None:
+        """Refuses games and data that translate nothing, before a run has a folder."""
+        if not getattr(game, "directions", ()) or not getattr(data, "translates", False):
+            raise ConfigError(
+                "callbacks=translation shows translations between two domains, and this model or "
+                "its data have none: take callbacks=default, or model=pix2pix or model=cyclegan "
+                "on paired or unpaired data"
+            )
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns held-out images, their translations, and targets or what comes back."""
