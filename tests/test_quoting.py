@@ -54,3 +54,8 @@ def test_a_sweep_goes_over_paths():
     for flag in ("-m", "--multirun"):
         assert quote_paths([flag, "run=a,b"]) == [flag, "run=a,b"]
     assert quote_paths(["run=a,b"]) == ["run='a,b'"]
+
+
+@pytest.mark.parametrize("key", ["data.path", "data.path_a", "data.path_b", "data.root"])
+def test_data_may_lie_anywhere(key):
+    assert quote_paths([f"{key}=Fotos (2024)"]) == [f"{key}='Fotos (2024)'"]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-PATHS = {"run", "resume", "log_dir", "input", "out", "data.path"}
+PATHS = {"run", "resume", "log_dir", "input", "out"}
+PATHS |= {"data.path", "data.path_a", "data.path_b", "data.root"}
 _PLAIN = re.compile(r"[\w/.+$%*@?|:-]([\w/.+$%*@?|: -]*[\w/.+$%*@?|:-])?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?([\d_.]+(e[-+]?\d+)?|inf|nan)|true|false", re.IGNORECASE)
 
