@@ -138,6 +138,23 @@ def test_a_share_is_held_out_of_the_domain_without_test_folder(root):
     assert (data.size(), data.size("test"), data.input_size("test")) == (6, 2, 2)
 
 
+def test_what_lies_in_a_test_folder_is_not_trained_on(tmp_path):
+    for letter, mark in (("A", 0), ("B", 100)):
+        domain(tmp_path / letter, 4, mark)
+        domain(tmp_path / f"test{letter}", 2, mark + 50)
+        domain(tmp_path / f"val{letter}", 2, mark + 60)
+    data = unpaired(tmp_path)
+    assert sorted(marks(data.reals(9)[0])) == [100, 101, 102, 103]
+    assert sorted(marks(data.inputs(9, "test"))) == [50, 51]
+
+
+def test_a_test_folder_alone_is_all_there_is(tmp_path):
+    for letter in "AB":
+        domain(tmp_path / f"test{letter}", 4)
+    data = unpaired(tmp_path, holdout=0.25)
+    assert (data.size(), data.size("test")) == (3, 1)
+
+
 def test_max_images_counts_each_domain(root):
     data = unpaired(root, max_images=4)
     assert (data.input_size(), data.size()) == (4, 4)

@@ -28,7 +28,7 @@ class TranslationData(ImageDataModule):
 
     A subclass with ``paired`` returns from :meth:`load` pairs as single images, the channels of the
     input before those of the target. One without returns the targets, and the inputs from
-    :meth:`load_inputs`. Training images have the side ``load_size``, test images ``image_size``.
+    :meth:`load_inputs`. Their test images may have the side ``image_size`` already.
 
     Args:
         name: what runs and tables call the data set.

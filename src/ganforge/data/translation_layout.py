@@ -79,20 +79,20 @@ def _shared_depth(names: list[str]) -> int:
 def by_split(found: list[Place], share: float) -> dict[str, list[Place]]:
     """Sorts images into ``train`` and ``test``.
 
-    A test folder goes before a validation folder, which is then left out. Without either, a share
-    of the training images is held out, at even distances, always the same ones.
+    A test folder goes before a validation folder, which is then left out. What lies outside them is
+    trained on, in a training folder or not. Without either, or without anything outside, a share of
+    the images is held out, at even distances, always the same ones.
 
     Args:
         found: images, in order.
         share: of a set without test folder, what is held out.
     """
     kinds = {place.split for place in found}
-    train: list[Place] = found
-    test: list[Place] = []
-    if None not in kinds and kinds & {*TRAIN_FOLDERS}:
-        train = [place for place in found if place.split in TRAIN_FOLDERS]
-        chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
-        test = [place for place in found if place.split == chosen] if chosen else []
+    train = [place for place in found if place.split not in TEST_FOLDERS]
+    chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
+    test = [place for place in found if place.split == chosen] if chosen else []
+    if not train:
+        train, test = found, []
     count = max(round(share * len(train)), 1) if share and len(train) > 2 else 0
     if not test and count:
         kept, held_out = holdout(torch.zeros(len(train), dtype=torch.int64), count)
