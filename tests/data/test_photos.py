@@ -47,41 +47,38 @@ def test_edges_mirror_with_the_image():
 # ---------------------------------------------------------------------- paired
 
 
-def test_training_windows_are_cut_from_both_sides_and_test_windows_from_the_strip_between():
+def test_training_windows_are_cut_from_the_upper_part_and_test_windows_from_the_lower():
     """At full scale every window can be found again, pixel by pixel."""
     data = PairedPhotos(scale=1.0)
-    side = round(640 * (1 - 0.3) / 2)
-    # Parts of china, then of flower: where each begins and ends.
-    strips = {"train": [(0, side), (640 - side, 640)] * 2, "test": [(side, 640 - side)] * 2}
+    border = round(427 * (1 - 0.38))
+    heights = {"train": (0, border), "test": (border, 427)}
     whole = photos()
-    for split, found in strips.items():
+    for split, (top, bottom) in heights.items():
         data.setup()
         source = data._sources[split].source
         picked = torch.randint(len(source), (20,), generator=torch.Generator().manual_seed(0))
         images = source.read(picked)[:, 1:]
-        for image, (part, row, column) in zip(images, source.origins[picked], strict=True):
-            begin, end = found[part]
-            left, photo = int(column) + begin, whole[int(part) * 2 // len(source.photos)]
-            assert left + 64 <= end
-            assert torch.equal(image, photo[:, row : row + 64, left : left + 64])
-    origins = data._sources["train"].source.origins
-    assert origins[:, 0].bincount().tolist() == [(427 - 63) * (side - 63)] * 4
+        for image, (photo, row, column) in zip(images, source.origins[picked], strict=True):
+            row = int(row) + top
+            assert row + 64 <= bottom
+            assert torch.equal(image, whole[photo][:, row : row + 64, column : column + 64])
+    assert data._sources["train"].source.origins[:, 0].bincount().tolist() == [202 * 577] * 2
 
 
 def test_parts_share_no_pixel_after_scaling_either(monkeypatch):
-    before = photo_parts("china", 0.5, 0.3, 64)
+    before = photo_parts("china", 0.5, 0.38, 64)
     import sklearn.datasets
 
     original = sklearn.datasets.load_sample_image
-    side = round(640 * (1 - 0.3) / 2)
+    border = round(427 * (1 - 0.38))
 
     def painted(name):
         pixels = original(name).copy()
-        pixels[:, side : 640 - side] = 0
+        pixels[border:] = 0
         return pixels
 
     monkeypatch.setattr(sklearn.datasets, "load_sample_image", painted)
-    after = photo_parts("china", 0.5, 0.3, 64)
+    after = photo_parts("china", 0.5, 0.38, 64)
     assert torch.equal(before["train"], after["train"])
     assert after["test"].max() == 0
 
@@ -105,8 +102,8 @@ def test_grid_counts_and_orders_windows():
 def test_inputs_belong_to_their_photographs(task):
     data = PairedPhotos(task)
     assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
-    assert data.size("train") == 2 * 2 * (214 - 63) * (112 - 63)
-    assert data.size("test") == data.input_size("test") == 2 * 38 * 9
+    assert data.size("train") == 2 * (132 - 63) * (320 - 63)
+    assert data.size("test") == data.input_size("test") == 2 * 5 * 65
     for split in ("train", "test"):
         left, right = data.inputs(6, split), data.reals(6, split)[0]
         assert left.shape == (6, 1, 64, 64)
@@ -143,9 +140,9 @@ def test_photos_can_be_turned_into_drawings():
 def test_the_domains_are_the_two_photographs():
     data = UnpairedPhotos()
     assert not data.paired
-    assert data.size("train") == data.input_size("train") == 2 * (214 - 63) * (112 - 63)
+    assert data.size("train") == data.input_size("train") == (132 - 63) * (320 - 63)
     assert data.size("test") == data.input_size("test") == 5 * 65
-    temple, flower = (photo_parts(name, 0.5, 0.3, 64) for name in ("china", "flower"))
+    temple, flower = (photo_parts(name, 0.5, 0.38, 64) for name in ("china", "flower"))
     assert torch.equal(data._domains["input"].sources["train"].source.photos, temple["train"])
     assert torch.equal(data._domains["target"].sources["test"].source.photos, flower["test"])
     swapped = UnpairedPhotos(direction="BtoA")
@@ -185,7 +182,7 @@ def test_bad_arguments_are_refused(changes, message):
 
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(
-        ConfigError, match=r"image_size=128 does not fit into the train part.*214x112"
+        ConfigError, match=r"image_size=128 does not fit into the test part.*81x320"
     ):
         PairedPhotos(image_size=128).setup()
     data = PairedPhotos(image_size=128, scale=1.0)

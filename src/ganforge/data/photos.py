@@ -73,28 +73,26 @@ def window_sources(parts: dict[str, Tensor], size: int) -> dict[str, ImageSource
 
 
 def photo_parts(name: str, scale: float, holdout: float, size: int) -> dict[str, Tensor]:
-    """Returns both sides of a photograph to train on, and the strip between them, held out.
+    """Returns the upper part of a photograph to train on, and the lower part, held out.
 
-    What is in the strip has its like on both sides: translating it is a matter of having learnt,
-    not of guessing. The photograph is cut before it is scaled, so that no pixel of one part knows
-    of the other.
+    Both have their share of the temple and of the blossoms, which left and right would not. The
+    photograph is cut before it is scaled, so that no pixel of one part knows of the other.
 
     Args:
         name: "china" or "flower", 427x640.
         scale: of the sides, above 0 and at most 1.
-        holdout: share of the width that is held out.
+        holdout: share of the height that is held out.
         size: side of the windows that must fit into both parts.
 
     Returns:
-        ``train``, the left and the right, uint8 [2, 3, H, W], and ``test``, uint8 [1, 3, H, W'].
+        ``train`` and ``test``, uint8 [1, 3, H, W].
     """
     from sklearn.datasets import load_sample_image
 
     pixels = np.array(load_sample_image(f"{name}.jpg"))
-    side = round(pixels.shape[1] * (1 - holdout) / 2)
-    left, strip, right = np.split(pixels, [side, pixels.shape[1] - side], axis=1)
-    sides = torch.cat([_scaled(left, scale), _scaled(right, scale)])
-    scaled = {"train": sides, "test": _scaled(strip, scale)}
+    border = round(len(pixels) * (1 - holdout))
+    parts = {"train": pixels[:border], "test": pixels[border:]}
+    scaled = {split: _scaled(part, scale) for split, part in parts.items()}
     for split, part in scaled.items():
         if size > min(part.shape[-2:]):
             height, width = part.shape[-2:]
