@@ -3,7 +3,7 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from ganforge.data.edges import edges
-from ganforge.data.photos import grid, photo_parts
+from ganforge.data.photos import GAP, grid, photo, strip
 from ganforge.data.photos_paired import PairedPhotos
 from ganforge.data.photos_unpaired import UnpairedPhotos
 from ganforge.errors import ConfigError
@@ -47,40 +47,46 @@ def test_edges_mirror_with_the_image():
 # ---------------------------------------------------------------------- paired
 
 
-def test_training_windows_are_cut_from_the_upper_part_and_test_windows_from_the_lower():
+def test_training_windows_lie_beside_the_strip_and_test_windows_in_it():
     """At full scale every window can be found again, pixel by pixel."""
     data = PairedPhotos(scale=1.0)
-    border = round(427 * (1 - 0.38))
-    heights = {"train": (0, border), "test": (border, 427)}
+    data.setup()
+    begin, end = strip(640, 0.27)
+    assert (begin, end) == (288, 461)
     whole = photos()
-    for split, (top, bottom) in heights.items():
-        data.setup()
+    for split in ("train", "test"):
         source = data._sources[split].source
         picked = torch.randint(len(source), (20,), generator=torch.Generator().manual_seed(0))
         images = source.read(picked)[:, 1:]
-        for image, (photo, row, column) in zip(images, source.origins[picked], strict=True):
-            row = int(row) + top
-            assert row + 64 <= bottom
-            assert torch.equal(image, whole[photo][:, row : row + 64, column : column + 64])
-    assert data._sources["train"].source.origins[:, 0].bincount().tolist() == [202 * 577] * 2
+        for image, (which, row, column) in zip(images, source.origins[picked], strict=True):
+            assert torch.equal(image, whole[which][:, row : row + 64, column : column + 64])
+        lefts = source.origins[:, 2]
+        inside = (begin <= lefts) & (lefts + 64 <= end)
+        beside = (lefts + 64 + GAP <= begin) | (end + GAP <= lefts)
+        assert inside.all() if split == "test" else beside.all()
+    origins = data._sources["train"].source.origins
+    columns = (288 - 8 - 63) + (640 - 461 - 8 - 63)
+    assert origins[:, 0].bincount().tolist() == [(427 - 63) * columns] * 2
 
 
-def test_parts_share_no_pixel_after_scaling_either(monkeypatch):
-    before = photo_parts("china", 0.5, 0.38, 64)
+def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monkeypatch):
+    before = PairedPhotos(max_images=300)
+    before.setup()
     import sklearn.datasets
 
     original = sklearn.datasets.load_sample_image
-    border = round(427 * (1 - 0.38))
 
     def painted(name):
         pixels = original(name).copy()
-        pixels[border:] = 0
+        pixels[:, slice(*strip(640, 0.27))] = 0
         return pixels
 
     monkeypatch.setattr(sklearn.datasets, "load_sample_image", painted)
-    after = photo_parts("china", 0.5, 0.38, 64)
-    assert torch.equal(before["train"], after["train"])
-    assert after["test"].max() == 0
+    after = PairedPhotos(max_images=300)
+    for read in ("inputs", "reals"):
+        ours, theirs = getattr(before, read)(300), getattr(after, read)(300)
+        assert torch.equal(*(one if read == "inputs" else one[0] for one in (ours, theirs)))
+    assert after.reals(300, "test")[0][..., 4:-4].max() == 0
 
 
 def test_an_epoch_shows_every_window_once():
@@ -94,16 +100,17 @@ def test_an_epoch_shows_every_window_once():
 
 def test_grid_counts_and_orders_windows():
     photo = torch.zeros(2, 3, 10, 12)
-    assert len(grid(photo, 8, 1)) == 2 * 3 * 5
-    assert grid(photo, 8, 2).tolist()[:4] == [[0, 0, 0], [0, 0, 2], [0, 0, 4], [0, 2, 0]]
+    found = grid(photo, range(0, 3, 2), [0, 2, 4])
+    assert found.tolist()[:4] == [[0, 0, 0], [0, 0, 2], [0, 0, 4], [0, 2, 0]]
+    assert len(found) == 2 * 2 * 3
 
 
 @pytest.mark.parametrize("task", ["edges", "grey"])
 def test_inputs_belong_to_their_photographs(task):
     data = PairedPhotos(task)
     assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
-    assert data.size("train") == 2 * (132 - 63) * (320 - 63)
-    assert data.size("test") == data.input_size("test") == 2 * 5 * 65
+    assert data.size("train") == 2 * 151 * (73 + 19)
+    assert data.size("test") == data.input_size("test") == 2 * 38 * 6
     for split in ("train", "test"):
         left, right = data.inputs(6, split), data.reals(6, split)[0]
         assert left.shape == (6, 1, 64, 64)
@@ -140,11 +147,11 @@ def test_photos_can_be_turned_into_drawings():
 def test_the_domains_are_the_two_photographs():
     data = UnpairedPhotos()
     assert not data.paired
-    assert data.size("train") == data.input_size("train") == (132 - 63) * (320 - 63)
-    assert data.size("test") == data.input_size("test") == 5 * 65
-    temple, flower = (photo_parts(name, 0.5, 0.38, 64) for name in ("china", "flower"))
-    assert torch.equal(data._domains["input"].sources["train"].source.photos, temple["train"])
-    assert torch.equal(data._domains["target"].sources["test"].source.photos, flower["test"])
+    assert data.size("train") == data.input_size("train") == 151 * (73 + 19)
+    assert data.size("test") == data.input_size("test") == 38 * 6
+    temple, flower = (photo(name, 0.5) for name in ("china", "flower"))
+    assert torch.equal(data._domains["input"].sources["train"].source.photos, temple)
+    assert torch.equal(data._domains["target"].sources["test"].source.photos, flower)
     swapped = UnpairedPhotos(direction="BtoA")
     assert torch.equal(swapped.inputs(4), data.reals(4)[0])
 
@@ -170,7 +177,7 @@ def test_a_position_alone_decides(make):
     ("changes", "message"),
     [
         ({"scale": 0}, "scale must be above 0 and at most 1, got 0"),
-        ({"holdout": 0}, "holdout must be above 0 and below 1"),
+        ({"holdout": 0}, "holdout must be above 0 and at most 0.8"),
         ({"channels": 4}, "channels and input_channels must be 1 or 3"),
         ({"task": "depth"}, "task must be one of edges, grey, got 'depth'"),
     ],
@@ -182,7 +189,7 @@ def test_bad_arguments_are_refused(changes, message):
 
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(
-        ConfigError, match=r"image_size=128 does not fit into the test part.*81x320"
+        ConfigError, match=r"image_size=128 does not fit into the test part.*214x320 of which 86"
     ):
         PairedPhotos(image_size=128).setup()
     data = PairedPhotos(image_size=128, scale=1.0)

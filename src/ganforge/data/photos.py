@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -14,6 +16,8 @@ from ganforge.errors import ConfigError
 
 NAMES = ("china", "flower")
 STEPS = 16  # a held-out window begins every 16th of its side
+MIDDLE = 0.585  # of the held-out strip, as a share of the width
+GAP = 8  # columns beside the strip that no window shows
 
 
 class WindowSource(ImageSource):
@@ -46,69 +50,70 @@ class WindowSource(ImageSource):
         return WindowSource(self.photos, self.origins[indices], self.size)
 
 
-def grid(photos: Tensor, size: int, step: int) -> Tensor:
-    """Returns int64 [N, 3]: photograph, top and left of windows at every ``step`` pixels."""
-    count, _, height, width = photos.shape
-    return torch.cartesian_prod(
-        torch.arange(count),
-        torch.arange(0, height - size + 1, step),
-        torch.arange(0, width - size + 1, step),
-    )
+def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:
+    """Returns all windows beside the held-out strip, and those within it at a fixed grid.
 
-
-def window_sources(parts: dict[str, Tensor], size: int) -> dict[str, ImageSource]:
-    """Returns all windows of the training part, and those of the test part at a fixed grid.
-
-    An epoch thus shows every window of the training part once, in an order that the seed decides.
+    The strip lies where one half of the temple and of the blossom is: what is in it has its like on
+    its left, so that translating it is a matter of having learnt, not of guessing. Some columns on
+    both sides belong to neither part: filters reach over a border. An epoch shows every window
+    of the training part once, in an order that the seed decides.
 
     Args:
-        parts: ``train`` and ``test``, uint8 [P, C, H, W].
+        photos: uint8 [P, C, H, W].
+        holdout: share of the width that is held out.
         size: side of the windows.
+
+    Returns:
+        The sources ``train`` and ``test``.
     """
-    steps = {"train": 1, "test": max(size // STEPS, 1)}
+    height, width = photos.shape[-2:]
+    begin, end = strip(width, holdout)
+    beside = [*range(begin - GAP - size + 1), *range(end + GAP, width - size + 1)]
+    step = max(size // STEPS, 1)
+    lefts = {"train": beside, "test": [*range(begin, end - size + 1, step)]}
+    tops = {"train": range(height - size + 1), "test": range(0, height - size + 1, step)}
+    for split, found in lefts.items():
+        if not found or not tops[split]:
+            raise ConfigError(
+                f"image_size={size} does not fit into the {split} part of the photographs, "
+                f"{height}x{width} of which {end - begin} columns are held out"
+            )
     return {
-        split: WindowSource(photos, grid(photos, size, steps[split]), size)
-        for split, photos in parts.items()
+        split: WindowSource(photos, grid(photos, tops[split], lefts[split]), size)
+        for split in lefts
     }
 
 
-def photo_parts(name: str, scale: float, holdout: float, size: int) -> dict[str, Tensor]:
-    """Returns the upper part of a photograph to train on, and the lower part, held out.
+def strip(width: int, holdout: float) -> tuple[int, int]:
+    """Returns the first column of the held-out strip, and the first behind it."""
+    return round(width * (MIDDLE - holdout / 2)), round(width * (MIDDLE + holdout / 2))
 
-    Both have their share of the temple and of the blossoms, which left and right would not. The
-    photograph is cut before it is scaled, so that no pixel of one part knows of the other.
+
+def grid(photos: Tensor, tops: Iterable[int], lefts: Iterable[int]) -> Tensor:
+    """Returns int64 [N, 3]: photograph, top and left of windows at all these places."""
+    return torch.cartesian_prod(
+        torch.arange(len(photos)), torch.tensor([*tops]), torch.tensor([*lefts])
+    )
+
+
+def photo(name: str, scale: float) -> Tensor:
+    """Returns a photograph, uint8 [1, 3, H, W].
 
     Args:
         name: "china" or "flower", 427x640.
         scale: of the sides, above 0 and at most 1.
-        holdout: share of the height that is held out.
-        size: side of the windows that must fit into both parts.
-
-    Returns:
-        ``train`` and ``test``, uint8 [1, 3, H, W].
     """
     from sklearn.datasets import load_sample_image
 
-    pixels = np.array(load_sample_image(f"{name}.jpg"))
-    border = round(len(pixels) * (1 - holdout))
-    parts = {"train": pixels[:border], "test": pixels[border:]}
-    scaled = {split: _scaled(part, scale) for split, part in parts.items()}
-    for split, part in scaled.items():
-        if size > min(part.shape[-2:]):
-            height, width = part.shape[-2:]
-            raise ConfigError(
-                f"image_size={size} does not fit into the {split} part of the photographs, "
-                f"{height}x{width} with scale={scale} and holdout={holdout}"
-            )
-    return scaled
+    return _scaled(np.array(load_sample_image(f"{name}.jpg")), scale)
 
 
 def check_photos(scale: float, holdout: float, *channels: int) -> None:
     """Raises ConfigError for arguments that no photograph can be made with."""
     if not 0 < scale <= 1:
         raise ConfigError(f"scale must be above 0 and at most 1, got {scale}")
-    if not 0 < holdout < 1:
-        raise ConfigError(f"holdout must be above 0 and below 1, got {holdout}")
+    if not 0 < holdout <= 0.8:
+        raise ConfigError(f"holdout must be above 0 and at most 0.8, got {holdout}")
     if set(channels) - {1, 3}:
         raise ConfigError(f"channels and input_channels must be 1 or 3 of photos, got {channels}")
 

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ganforge.data.edges import edges
 from ganforge.data.images import with_channels
-from ganforge.data.photos import NAMES, check_photos, photo_parts, window_sources
+from ganforge.data.photos import NAMES, check_photos, photo, window_sources
 from ganforge.data.source import ImageSource
 from ganforge.data.translation_data import TranslationData
 from ganforge.errors import ConfigError
@@ -16,8 +16,8 @@ TASKS = ("edges", "grey")
 class PairedPhotos(TranslationData):
     """Windows of two photographs: A their edges or greys, B the photographs; nothing to download.
 
-    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. The lower part
-    of each is held out. An epoch shows every window of the rest once.
+    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. A strip of
+    each is held out. An epoch shows every window of the rest once.
 
     Args:
         task: "edges" for drawings of dark lines on white, "grey" for colours to be added.
@@ -28,7 +28,7 @@ class PairedPhotos(TranslationData):
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         scale: of the photographs' sides: what a window shows grows as it falls.
-        holdout: share of the photographs' height, from below, that is held out.
+        holdout: share of the photographs' width, a strip, that is held out.
         batch_size: pairs of one critic update, over all processes.
         workers: loader processes; 0 is the quickest.
         seed: the run's seed, which decides the order and the flips.
@@ -48,7 +48,7 @@ class PairedPhotos(TranslationData):
         num_classes: int = 0,
         direction: str = "AtoB",
         scale: float = 0.5,
-        holdout: float = 0.38,
+        holdout: float = 0.27,
         batch_size: int = 1,
         workers: int = 0,
         seed: int = 0,
@@ -78,11 +78,8 @@ class PairedPhotos(TranslationData):
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        found = [photo_parts(name, self.scale, self.holdout, self.image_size) for name in NAMES]
-        parts = {
-            split: self._pairs(torch.cat([photo[split] for photo in found])) for split in found[0]
-        }
-        return window_sources(parts, self.image_size)
+        photos = torch.cat([photo(name, self.scale) for name in NAMES])
+        return window_sources(self._pairs(photos), self.holdout, self.image_size)
 
     def _pairs(self, photos: Tensor) -> Tensor:
         """Made of whole photographs: a window's edges have no border of its own."""
