@@ -107,7 +107,7 @@ def test_grid_counts_and_orders_windows():
 
 @pytest.mark.parametrize("task", ["edges", "grey"])
 def test_inputs_belong_to_their_photographs(task):
-    data = PairedPhotos(task)
+    data = PairedPhotos(task=task)
     assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
     assert data.size("train") == 2 * 151 * (73 + 19)
     assert data.size("test") == data.input_size("test") == 2 * 38 * 6
@@ -122,13 +122,21 @@ def test_inputs_belong_to_their_photographs(task):
             assert (left - (right * weights).sum(1, keepdim=True)).abs().max() <= 0.51
 
 
+def test_one_photograph_may_be_chosen():
+    data = PairedPhotos(["flower"])
+    assert data.size("train") == 151 * (73 + 19)
+    assert torch.equal(
+        data._domains["target"].sources["test"].source.photos[:, 1:], photo("flower", 0.5)
+    )
+
+
 def test_a_pair_has_one_window_and_flip():
-    data = PairedPhotos("grey", batch_size=64)
+    data = PairedPhotos(task="grey", batch_size=64)
     attach(data)
     (batch,) = first(data, 1)
     luma = (batch["image"] * torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, True)
     assert (batch["input"] - luma).abs().max() <= 0.51
-    plain = PairedPhotos("grey", batch_size=64, mirror=False)
+    plain = PairedPhotos(task="grey", batch_size=64, mirror=False)
     attach(plain)
     flipped = (first(plain, 1)[0]["image"] != batch["image"]).flatten(1).any(1)
     assert 20 < flipped.sum() < 44
@@ -179,6 +187,7 @@ def test_a_position_alone_decides(make):
         ({"scale": 0}, "scale must be above 0 and at most 1, got 0"),
         ({"holdout": 0}, "holdout must be above 0 and at most 0.8"),
         ({"channels": 4}, "channels and input_channels must be 1 or 3"),
+        ({"photos": ["temple"]}, "photos must be a list of china, flower, got .*temple"),
         ({"task": "depth"}, "task must be one of edges, grey, got 'depth'"),
     ],
 )

@@ -20,6 +20,8 @@ class PairedPhotos(TranslationData):
     each is held out. An epoch shows every window of the rest once.
 
     Args:
+        photos: which of them: china, flower or both. Where lines are few, those of the one say
+            nothing of the other's colours.
         task: "edges" for drawings of dark lines on white, "grey" for colours to be added.
         name: what runs and tables call the data set.
         image_size: side of the windows.
@@ -40,6 +42,7 @@ class PairedPhotos(TranslationData):
 
     def __init__(
         self,
+        photos: list[str] | None = None,
         task: str = "edges",
         name: str = "photos_paired",
         image_size: int = 64,
@@ -72,13 +75,16 @@ class PairedPhotos(TranslationData):
         check_photos(scale, holdout, input_channels, channels)
         if task not in TASKS:
             raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
+        self.photos = list(NAMES) if photos is None else photos
+        if not self.photos or set(self.photos) - set(NAMES):
+            raise ConfigError(f"photos must be a list of {', '.join(NAMES)}, got {photos}")
         self.task = task
         self.scale = scale
         self.holdout = holdout
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        photos = torch.cat([photo(name, self.scale) for name in NAMES])
+        photos = torch.cat([photo(name, self.scale) for name in self.photos])
         return window_sources(self._pairs(photos), self.holdout, self.image_size)
 
     def _pairs(self, photos: Tensor) -> Tensor:
