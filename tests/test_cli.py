@@ -47,7 +47,7 @@ def said(done) -> str:
 @pytest.mark.parametrize(
     ("command", "code", "answer"),
     [
-        ([*TRAIN, "--help"], 0, "model: acgan, biggan, cgan, dcgan, dragan, gan, "),
+        ([*TRAIN, "--help"], 0, "model: acgan, biggan, cgan, cyclegan, dcgan, dragan, gan, "),
         ([*TRAIN, "model=wgan", "--cfg", "job"], 0, "_target_: ganforge.models.wgan.WGAN"),
         ([*TRAIN, "model=wgna"], 2, "model=wgna: no such option; did you mean 'wgan'?"),
         ([*TRAIN, "sed=3"], 2, "sed: no such key; did you mean 'seed'?"),
@@ -98,7 +98,7 @@ def test_tab_completion_in_bash(tmp_path):
     done = subprocess.run(
         ["bash", "-c", script], env=os.environ | {"PATH": path}, capture_output=True, text=True
     )
-    assert done.stdout.split() == ["data=fake", "data=fashion_mnist"], done.stderr
+    assert done.stdout.split() == ["data=facades", "data=fake", "data=fashion_mnist"], done.stderr
 
 
 # ---------------------------------------------------------------------- verbs
