@@ -74,7 +74,10 @@ class RunFolder:
         if where == "latest":
             link = log_dir / "train" / "latest"
             if not link.exists():
-                raise RunError(f"no run yet under {log_dir / 'train'}: there is no latest one")
+                raise RunError(
+                    f"no run yet under {log_dir / 'train'}: there is no latest one. Runs that lie "
+                    "elsewhere are found with log_dir=DIR"
+                )
             return cls(link.resolve())
         path = Path(where).expanduser()
         if not path.exists():
