@@ -176,7 +176,7 @@ class GAN(AdversarialModule):
     def kept(self, fake_logits: Tensor, real_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """Returns the logits that count in the generator's loss."""
         rows = kept_rows(self._regularizers(), fake_logits, self.images_seen)
-        if len(rows) == len(fake_logits):
+        if rows is None:
             return fake_logits, real_logits
         return fake_logits[rows], None if real_logits is None else real_logits[rows]
 

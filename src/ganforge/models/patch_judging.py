@@ -67,8 +67,11 @@ class JudgedByPatches(AdversarialModule):
             shown = self.judged(domain, real, noise)
             real_patches = self.critic(domain, shown)
         rows = kept_rows(terms, _means(patches), self.images_seen)
-        kept = None if real_patches is None else real_patches[rows].flatten()
-        adversarial = self.loss.generator(patches[rows].flatten(), kept)
+        fakes, reals = patches, real_patches
+        if rows is not None:
+            fakes, reals = patches[rows], None if real_patches is None else real_patches[rows]
+        kept = None if reals is None else reals.flatten()
+        adversarial = self.loss.generator(fakes.flatten(), kept)
         self.observe(f"generator/{self._prefix(domain)}adversarial", adversarial)
         logits = (None if real_patches is None else _means(real_patches), _means(patches))
         turn = self._turn(domain, (real, fake), (shown, judged), logits, batch, noise)

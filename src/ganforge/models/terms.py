@@ -15,18 +15,19 @@ Terms = Mapping[str, Regularizer]
 Observe = Callable[[str, Tensor, bool], None]  # name, value, whether it is computed rarely
 
 
-def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor:
-    """Returns which images count in the generator's loss, int64 of at most B.
+def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor | None:
+    """Returns which images count in the generator's loss, int64 of at most B; None for all.
 
     Args:
         terms: regularizers by name; each chooses among what those before it left.
         fake_logits: [B] raw logits.
         images_seen: real images that the discriminator has seen before this step.
     """
-    rows = torch.arange(len(fake_logits), device=fake_logits.device)
+    rows: Tensor | None = None
     for term in terms.values():
-        chosen = term.kept(fake_logits[rows], images_seen)
-        rows = rows if chosen is None else rows[chosen]
+        chosen = term.kept(fake_logits if rows is None else fake_logits[rows], images_seen)
+        if chosen is not None:
+            rows = chosen if rows is None else rows[chosen]
     return rows
 
 
