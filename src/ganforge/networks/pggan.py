@@ -22,7 +22,7 @@ from ganforge.networks.pggan_blocks import (
 )
 from ganforge.networks.pixel_norm import pixel_norm
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_positive, check_power_of_two
+from ganforge.networks.shapes import check_stages
 
 
 class PGGANGenerator(Generator):
@@ -53,7 +53,7 @@ class PGGANGenerator(Generator):
         num_classes: int = 0,
         conditioning: str = "none",
     ) -> None:
-        _check("PGGANGenerator", image_size, width, full_width)
+        check_stages("PGGANGenerator", image_size, width, full_width)
         super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
         if conditioning == "normalization":
             raise ConfigError(
@@ -116,7 +116,7 @@ class PGGANDiscriminator(Discriminator):
         auxiliary: Sequence[int] = (),
         packing: int = 1,
     ) -> None:
-        _check("PGGANDiscriminator", image_size, width, full_width)
+        check_stages("PGGANDiscriminator", image_size, width, full_width)
         check_group_size("PGGANDiscriminator", minibatch_stddev)
         super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         widths = stage_widths(image_size, width, full_width)
@@ -155,11 +155,3 @@ class PGGANDiscriminator(Discriminator):
             below = activated(self.from_image[stage - 1](halve(images)))
             features = self.level.fade(below, features)
         return features
-
-
-def _check(name: str, image_size: int, width: int, full_width: int) -> None:
-    check_power_of_two(name, image_size, 8, 1024)
-    check_positive(name, "width", width)
-    if full_width not in (legal := [4 << k for k in range(9)]):
-        known = ", ".join(map(str, legal))
-        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")

@@ -11,9 +11,7 @@ from ganforge.networks.generator import Generator
 from ganforge.networks.labels import with_label_planes
 from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, ResidualBlock, scaled
 from ganforge.networks.resampling import Downsample, Upsample
-from ganforge.networks.shapes import check_positive, check_power_of_two
-
-FULL_WIDTHS = [4, 8, 16, 32, 64, 128, 256]
+from ganforge.networks.shapes import check_full_width, check_positive, check_power_of_two
 
 
 def stage_widths(image_size: int, width: int, full_width: int) -> list[int]:
@@ -184,9 +182,7 @@ def _check(
     group_size: int,
 ) -> None:
     check_power_of_two(name, image_size, 16, 256)
-    if full_width not in FULL_WIDTHS:
-        legal = ", ".join(map(str, FULL_WIDTHS))
-        raise ConfigError(f"{name}: full_width must be one of {legal}; got {full_width}")
+    check_full_width(name, full_width, 256)
     sizes = {"width": width, "blocks": blocks, "expansion": expansion, "group_size": group_size}
     for argument, value in sizes.items():
         check_positive(name, argument, value)

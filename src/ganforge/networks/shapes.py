@@ -23,6 +23,21 @@ def check_power_of_two(name: str, image_size: int, low: int, high: int) -> None:
         )
 
 
+def check_stages(name: str, image_size: int, width: int, full_width: int) -> None:
+    """Refuses sizes of a network that doubles 4x4 up to 1024x1024, narrowing above a resolution."""
+    check_power_of_two(name, image_size, 8, 1024)
+    check_positive(name, "width", width)
+    check_full_width(name, full_width, 1024)
+
+
+def check_full_width(name: str, full_width: int, high: int) -> None:
+    """Refuses a last resolution of full width that isn't one of 4, 8, ... ``high``."""
+    legal = [1 << k for k in range(2, high.bit_length())]
+    if full_width not in legal:
+        known = ", ".join(map(str, legal))
+        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")
+
+
 def way_out(image_size: int, sizes: Sequence[int], other: str) -> str:
     """Returns what to do about an image size that a network does not have.
 

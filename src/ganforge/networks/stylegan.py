@@ -12,7 +12,7 @@ from ganforge.networks.growing import GrowthLevel, double
 from ganforge.networks.mapping import Mapping
 from ganforge.networks.pggan import PGGANDiscriminator
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_positive, check_power_of_two
+from ganforge.networks.shapes import check_stages
 from ganforge.networks.stylegan_blocks import SmoothHalvingBlock, SynthesisStage
 
 
@@ -54,7 +54,7 @@ class StyleGANGenerator(Generator):
         num_classes: int = 0,
         conditioning: str = "none",
     ) -> None:
-        _check("StyleGANGenerator", image_size, width, full_width)
+        check_stages("StyleGANGenerator", image_size, width, full_width)
         super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
         if conditioning == "normalization":
             raise ConfigError(
@@ -146,7 +146,7 @@ class StyleGANDiscriminator(PGGANDiscriminator):
         auxiliary: Sequence[int] = (),
         packing: int = 1,
     ) -> None:
-        _check("StyleGANDiscriminator", image_size, width, full_width)
+        check_stages("StyleGANDiscriminator", image_size, width, full_width)
         super().__init__(
             image_size=image_size,
             channels=channels,
@@ -160,11 +160,3 @@ class StyleGANDiscriminator(PGGANDiscriminator):
         )
         widths = stage_widths(image_size, width, full_width)
         self.blocks = nn.ModuleList(map(SmoothHalvingBlock, widths[1:], widths[:-1]))
-
-
-def _check(name: str, image_size: int, width: int, full_width: int) -> None:
-    check_power_of_two(name, image_size, 8, 1024)
-    check_positive(name, "width", width)
-    if full_width not in (legal := [4 << stage for stage in range(9)]):
-        known = ", ".join(map(str, legal))
-        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")

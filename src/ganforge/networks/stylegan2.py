@@ -17,7 +17,7 @@ from ganforge.networks.mapped_projection import MappedProjection
 from ganforge.networks.mapping import Mapping
 from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_positive, check_power_of_two
+from ganforge.networks.shapes import check_stages
 from ganforge.networks.stylegan2_blocks import (
     FilteredConvolution,
     JudgingStage,
@@ -228,11 +228,7 @@ def _check(
     half_stages: int,
     clamp: float | None,
 ) -> None:
-    check_power_of_two(name, image_size, 8, 1024)
-    check_positive(name, "width", width)
-    if full_width not in (legal := [4 << stage for stage in range(9)]):
-        known = ", ".join(map(str, legal))
-        raise ConfigError(f"{name}: full_width must be one of {known}; got {full_width}")
+    check_stages(name, image_size, width, full_width)
     if half_stages < 0:
         raise ConfigError(f"{name}: half_stages must be at least 0, got {half_stages}")
     if clamp is not None and not clamp > 0:
