@@ -3,7 +3,7 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from ganforge.data.edges import edges
-from ganforge.data.photos import GAP, grid, photo, strip
+from ganforge.data.photos import GAP, first_held_out, grid, photo
 from ganforge.data.photos_paired import PairedPhotos
 from ganforge.data.photos_unpaired import UnpairedPhotos
 from ganforge.errors import ConfigError
@@ -47,12 +47,12 @@ def test_edges_mirror_with_the_image():
 # ---------------------------------------------------------------------- paired
 
 
-def test_training_windows_lie_beside_the_strip_and_test_windows_in_it():
+def test_training_windows_lie_above_the_held_out_rows_and_test_windows_in_them():
     """At full scale every window can be found again, pixel by pixel."""
     data = PairedPhotos(scale=1.0)
     data.setup()
-    begin, end = strip(640, 0.27)
-    assert (begin, end) == (288, 461)
+    begin = first_held_out(427, 0.4)
+    assert begin == 256
     whole = photos()
     for split in ("train", "test"):
         source = data._sources[split].source
@@ -60,13 +60,11 @@ def test_training_windows_lie_beside_the_strip_and_test_windows_in_it():
         images = source.read(picked)[:, 1:]
         for image, (which, row, column) in zip(images, source.origins[picked], strict=True):
             assert torch.equal(image, whole[which][:, row : row + 64, column : column + 64])
-        lefts = source.origins[:, 2]
-        inside = (begin <= lefts) & (lefts + 64 <= end)
-        beside = (lefts + 64 + GAP <= begin) | (end + GAP <= lefts)
-        assert inside.all() if split == "test" else beside.all()
+        tops = source.origins[:, 1]
+        below, above = begin <= tops, tops + 64 + GAP <= begin
+        assert below.all() if split == "test" else above.all()
     origins = data._sources["train"].source.origins
-    columns = (288 - 8 - 63) + (640 - 461 - 8 - 63)
-    assert origins[:, 0].bincount().tolist() == [(427 - 63) * columns] * 2
+    assert origins[:, 0].bincount().tolist() == [(256 - 8 - 63) * (640 - 63)] * 2
 
 
 def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monkeypatch):
@@ -78,7 +76,7 @@ def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monk
 
     def painted(name):
         pixels = original(name).copy()
-        pixels[:, slice(*strip(640, 0.27))] = 0
+        pixels[first_held_out(427, 0.4) :] = 0
         return pixels
 
     monkeypatch.setattr(sklearn.datasets, "load_sample_image", painted)
@@ -86,7 +84,7 @@ def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monk
     for read in ("inputs", "reals"):
         ours, theirs = getattr(before, read)(300), getattr(after, read)(300)
         assert torch.equal(*(one if read == "inputs" else one[0] for one in (ours, theirs)))
-    assert after.reals(300, "test")[0][..., 4:-4].max() == 0
+    assert after.reals(300, "test")[0][..., 4:, :].max() == 0
 
 
 def test_an_epoch_shows_every_window_once():
@@ -109,8 +107,8 @@ def test_grid_counts_and_orders_windows():
 def test_inputs_belong_to_their_photographs(task):
     data = PairedPhotos(task=task)
     assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
-    assert data.size("train") == 2 * 151 * (73 + 19)
-    assert data.size("test") == data.input_size("test") == 2 * 38 * 6
+    assert data.size("train") == 2 * 57 * 257
+    assert data.size("test") == data.input_size("test") == 2 * 6 * 65
     for split in ("train", "test"):
         left, right = data.inputs(6, split), data.reals(6, split)[0]
         assert left.shape == (6, 1, 64, 64)
@@ -124,7 +122,7 @@ def test_inputs_belong_to_their_photographs(task):
 
 def test_one_photograph_may_be_chosen():
     data = PairedPhotos(["flower"])
-    assert data.size("train") == 151 * (73 + 19)
+    assert data.size("train") == 57 * 257
     assert torch.equal(
         data._domains["target"].sources["test"].source.photos[:, 1:], photo("flower", 0.5)
     )
@@ -155,8 +153,8 @@ def test_photos_can_be_turned_into_drawings():
 def test_the_domains_are_the_two_photographs():
     data = UnpairedPhotos()
     assert not data.paired
-    assert data.size("train") == data.input_size("train") == 151 * (73 + 19)
-    assert data.size("test") == data.input_size("test") == 38 * 6
+    assert data.size("train") == data.input_size("train") == 57 * 257
+    assert data.size("test") == data.input_size("test") == 6 * 65
     temple, flower = (photo(name, 0.5) for name in ("china", "flower"))
     assert torch.equal(data._domains["input"].sources["train"].source.photos, temple)
     assert torch.equal(data._domains["target"].sources["test"].source.photos, flower)
@@ -198,7 +196,7 @@ def test_bad_arguments_are_refused(changes, message):
 
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(
-        ConfigError, match=r"image_size=128 does not fit into the test part.*214x320 of which 86"
+        ConfigError, match=r"image_size=128 does not fit into the train part.*214x320 of which 86"
     ):
         PairedPhotos(image_size=128).setup()
     data = PairedPhotos(image_size=128, scale=1.0)

@@ -16,8 +16,7 @@ from ganforge.errors import ConfigError
 
 NAMES = ("china", "flower")
 STEPS = 16  # a held-out window begins every 16th of its side
-MIDDLE = 0.585  # of the held-out strip, as a share of the width
-GAP = 8  # columns beside the strip that no window shows
+GAP = 8  # rows above the held-out ones that no window shows
 
 
 class WindowSource(ImageSource):
@@ -51,42 +50,44 @@ class WindowSource(ImageSource):
 
 
 def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:
-    """Returns all windows beside the held-out strip, and those within it at a fixed grid.
+    """Returns all windows above the held-out rows, and those within them at a fixed grid.
 
-    The strip lies where one half of the temple and of the blossom is: what is in it has its like on
-    its left, so that translating it is a matter of having learnt, not of guessing. Some columns on
-    both sides belong to neither part: filters reach over a border. An epoch shows every window
-    of the training part once, in an order that the seed decides.
+    The rows at the bottom show the lower halves of the temple and of the blossom beside their
+    surroundings: what is in them has its like above, so that translating it is a matter of having
+    learnt, not of guessing. Some rows belong to neither part: filters reach over a border. An
+    epoch shows every window of the training part once, in an order that the seed decides.
 
     Args:
         photos: uint8 [P, C, H, W].
-        holdout: share of the width that is held out.
+        holdout: share of the height that is held out.
         size: side of the windows.
 
     Returns:
         The sources ``train`` and ``test``.
     """
     height, width = photos.shape[-2:]
-    begin, end = strip(width, holdout)
-    beside = [*range(begin - GAP - size + 1), *range(end + GAP, width - size + 1)]
+    begin = first_held_out(height, holdout)
     step = max(size // STEPS, 1)
-    lefts = {"train": beside, "test": [*range(begin, end - size + 1, step)]}
-    tops = {"train": range(height - size + 1), "test": range(0, height - size + 1, step)}
-    for split, found in lefts.items():
-        if not found or not tops[split]:
+    tops = {
+        "train": range(begin - GAP - size + 1),
+        "test": range(begin, height - size + 1, step),
+    }
+    lefts = {"train": range(width - size + 1), "test": range(0, width - size + 1, step)}
+    for split in tops:
+        if not tops[split] or not lefts[split]:
             raise ConfigError(
                 f"image_size={size} does not fit into the {split} part of the photographs, "
-                f"{height}x{width} of which {end - begin} columns are held out"
+                f"{height}x{width} of which {height - begin} rows are held out"
             )
     return {
         split: WindowSource(photos, grid(photos, tops[split], lefts[split]), size)
-        for split in lefts
+        for split in tops
     }
 
 
-def strip(width: int, holdout: float) -> tuple[int, int]:
-    """Returns the first column of the held-out strip, and the first behind it."""
-    return round(width * (MIDDLE - holdout / 2)), round(width * (MIDDLE + holdout / 2))
+def first_held_out(height: int, holdout: float) -> int:
+    """Returns the first of the rows that are held out; they reach to the bottom."""
+    return round(height * (1 - holdout))
 
 
 def grid(photos: Tensor, tops: Iterable[int], lefts: Iterable[int]) -> Tensor:
