@@ -32,7 +32,11 @@ class SmallFactory:
     """Stands in for features=auto, whose arguments it takes."""
 
     def __init__(
-        self, weights: str | None = None, cache: str | None = None, max_images: int = 0
+        self,
+        weights: str | None = None,
+        cache: str | None = None,
+        max_images: int = 0,
+        resize: str = "legacy",
     ) -> None: ...
 
     def build(self, data, device):

@@ -3,7 +3,7 @@ import torch
 from sklearn.datasets import load_sample_images
 
 from ganforge.data.edges import edges
-from ganforge.data.photos import GAP, first_held_out, grid, photo
+from ganforge.data.photos import GAP, columns, grid, photo
 from ganforge.data.photos_paired import PairedPhotos
 from ganforge.data.photos_unpaired import UnpairedPhotos
 from ganforge.errors import ConfigError
@@ -47,12 +47,13 @@ def test_edges_mirror_with_the_image():
 # ---------------------------------------------------------------------- paired
 
 
-def test_training_windows_lie_above_the_held_out_rows_and_test_windows_in_them():
+def test_training_windows_lie_beside_the_held_out_columns_and_test_windows_in_them():
     """At full scale every window can be found again, pixel by pixel."""
     data = PairedPhotos(scale=1.0)
     data.setup()
-    begin = first_held_out(427, 0.4)
-    assert begin == 256
+    parts = columns(640, 0.425)
+    assert parts["train"] == [range(176), range(328, 496)]
+    assert parts["test"] == [range(184, 320), range(504, 640)]
     whole = photos()
     for split in ("train", "test"):
         source = data._sources[split].source
@@ -60,11 +61,16 @@ def test_training_windows_lie_above_the_held_out_rows_and_test_windows_in_them()
         images = source.read(picked)[:, 1:]
         for image, (which, row, column) in zip(images, source.origins[picked], strict=True):
             assert torch.equal(image, whole[which][:, row : row + 64, column : column + 64])
-        tops = source.origins[:, 1]
-        below, above = begin <= tops, tops + 64 + GAP <= begin
-        assert below.all() if split == "test" else above.all()
+        lefts = source.origins[:, 2]
+        inside = [(part.start <= lefts) & (lefts + 64 <= part.stop) for part in parts[split]]
+        assert (inside[0] ^ inside[1]).all()
+        assert all(one.any() for one in inside)
+    for beside, held_out in zip(parts["train"], parts["test"], strict=True):
+        assert beside.stop + GAP == held_out.start
+    assert parts["test"][0].stop + GAP == parts["train"][1].start
     origins = data._sources["train"].source.origins
-    assert origins[:, 0].bincount().tolist() == [(256 - 8 - 63) * (640 - 63)] * 2
+    lefts = (176 - 63) + (496 - 328 - 63)
+    assert origins[:, 0].bincount().tolist() == [(427 - 63) * lefts] * 2
 
 
 def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monkeypatch):
@@ -76,7 +82,8 @@ def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monk
 
     def painted(name):
         pixels = original(name).copy()
-        pixels[first_held_out(427, 0.4) :] = 0
+        for part in columns(640, 0.425)["test"]:
+            pixels[:, part.start : part.stop] = 0
         return pixels
 
     monkeypatch.setattr(sklearn.datasets, "load_sample_image", painted)
@@ -84,7 +91,7 @@ def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monk
     for read in ("inputs", "reals"):
         ours, theirs = getattr(before, read)(300), getattr(after, read)(300)
         assert torch.equal(*(one if read == "inputs" else one[0] for one in (ours, theirs)))
-    assert after.reals(300, "test")[0][..., 4:, :].max() == 0
+    assert after.reals(300, "test")[0][..., 4:-4].max() == 0
 
 
 def test_an_epoch_shows_every_window_once():
@@ -107,8 +114,8 @@ def test_grid_counts_and_orders_windows():
 def test_inputs_belong_to_their_photographs(task):
     data = PairedPhotos(task=task)
     assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
-    assert data.size("train") == 2 * 57 * 257
-    assert data.size("test") == data.input_size("test") == 2 * 6 * 65
+    assert data.size("train") == 2 * 151 * (21 + 13)
+    assert data.size("test") == data.input_size("test") == 2 * 38 * 4
     for split in ("train", "test"):
         left, right = data.inputs(6, split), data.reals(6, split)[0]
         assert left.shape == (6, 1, 64, 64)
@@ -122,7 +129,7 @@ def test_inputs_belong_to_their_photographs(task):
 
 def test_one_photograph_may_be_chosen():
     data = PairedPhotos(["flower"])
-    assert data.size("train") == 57 * 257
+    assert data.size("train") == 151 * (21 + 13)
     assert torch.equal(
         data._domains["target"].sources["test"].source.photos[:, 1:], photo("flower", 0.5)
     )
@@ -153,8 +160,8 @@ def test_photos_can_be_turned_into_drawings():
 def test_the_domains_are_the_two_photographs():
     data = UnpairedPhotos()
     assert not data.paired
-    assert data.size("train") == data.input_size("train") == 57 * 257
-    assert data.size("test") == data.input_size("test") == 6 * 65
+    assert data.size("train") == data.input_size("train") == 151 * (21 + 13)
+    assert data.size("test") == data.input_size("test") == 38 * 4
     temple, flower = (photo(name, 0.5) for name in ("china", "flower"))
     assert torch.equal(data._domains["input"].sources["train"].source.photos, temple)
     assert torch.equal(data._domains["target"].sources["test"].source.photos, flower)
@@ -196,7 +203,8 @@ def test_bad_arguments_are_refused(changes, message):
 
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(
-        ConfigError, match=r"image_size=128 does not fit into the train part.*214x320 of which 86"
+        ConfigError,
+        match=r"image_size=128 does not fit into the train part.*214 rows and 84 and 76 columns",
     ):
         PairedPhotos(image_size=128).setup()
     data = PairedPhotos(image_size=128, scale=1.0)

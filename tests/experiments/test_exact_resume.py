@@ -44,6 +44,36 @@ PGGAN = [  # 4x4 up to 16 images, then a fade of 40, and batches of 4: a checkpo
     "model.growth.fade_images=40",
     "model.growth.batch_sizes=[8,4]",
 ]
+TRANSLATION = [
+    "data.image_size=16",
+    "data.scale=0.25",
+    "data.batch_size=2",
+    "data.max_images=9",
+    *(o for o in SMALL if o.split("=")[0].startswith(("trainer", "logger", "~"))),
+    "metrics=[%s]",
+    "callbacks.evaluation.every_n_steps=4",
+    "callbacks.evaluation.n=4",
+    "callbacks.checkpoints.every_n_steps=3",
+    "callbacks.samples.every_n_steps=5",
+    "callbacks.samples.count=2",
+    "model=%s",
+]
+TRANSLATIONS = {
+    "pix2pix": [
+        *[o.replace("%s", "l1" if "metrics" in o else "pix2pix") for o in TRANSLATION],
+        "network.generator.width=4",  # with dropout, before and after the kill
+        "network.discriminator.width=4",
+        "network.discriminator.layers=1",
+    ],
+    "cyclegan": [  # pools of 3 are full at the kill, and have given old images back
+        *[o.replace("%s", "cycle_l1" if "metrics" in o else "cyclegan") for o in TRANSLATION],
+        "network.generator.forth.width=4",
+        "network.generator.forth.blocks=1",
+        "network.discriminator.target.width=4",
+        "network.discriminator.target.layers=1",
+        "model.pool_size=3",
+    ],
+}
 
 
 def small(*changes: str) -> list[str]:
@@ -65,6 +95,7 @@ WHOLE = {  # what a run is compared with, and its settings
     "dropout": small(*MLP),
     "ada": small(*ADA),
     "pggan": small(*PGGAN),
+    **TRANSLATIONS,
 }
 KILLED = {  # a name of WHOLE, workers, and where it is killed
     "at a checkpoint": ("one critic step", 0, [kill(6)]),
@@ -85,6 +116,8 @@ KILLED = {  # a name of WHOLE, workers, and where it is killed
     "ada": ("ada", 0, [kill(7)]),
     "pggan": ("pggan", 0, [kill(8)]),
     "pggan with workers": ("pggan", 2, [kill(8)]),
+    "pix2pix": ("pix2pix", 0, [kill(8)]),
+    "cyclegan": ("cyclegan", 2, [kill(8)]),
 }
 
 
@@ -163,15 +196,17 @@ def test_the_runs_compared_are_what_they_are_meant_to_be(folder, name):
     state = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
     critic_steps = {"five critic steps": 5, "wgan_gp": 2}.get(name, 1)
     assert state["progress"]["iteration"] == state["global_step"] == 11
-    images = 3 * 8 + 8 * 4 if name == "pggan" else 11 * 8 * critic_steps
-    assert state["progress"]["images_seen"] == images
+    images = {"pggan": 3 * 8 + 8 * 4, "pix2pix": 22, "cyclegan": 22}
+    assert state["progress"]["images_seen"] == images.get(name, 11 * 8 * critic_steps)
     assert ("MixedPrecision" in state) == (name == "16-mixed")
     summary = json.loads((run / "summary.json").read_text())
-    assert [point["step"] for point in summary["history"]] == [4, 8, 11]
-    values = [point["fid_small"] for point in summary["history"]]
-    assert len(set(values)) == 3
+    first = [0] if name in TRANSLATIONS else []  # they are scored before training too
+    assert [point["step"] for point in summary["history"]] == [*first, 4, 8, 11]
+    score = {"pix2pix": "l1", "cyclegan": "cycle_l1_A"}.get(name, "fid_small")
+    values = [point[score] for point in summary["history"]]
+    assert len(set(values)) == len(first) + 3
     rows = metrics(run)
-    assert [int(row["step"]) for row in rows] == [2, 4, 6, 8, 10, 11]
+    assert [int(row["step"]) for row in rows] == [*first, 2, 4, 6, 8, 10, 11]
     assert all(row["images_seen"] for row in rows)
 
 
@@ -191,6 +226,12 @@ def test_growth_is_resumed_in_the_middle_of_a_fade(folder):
         rows = metrics(run_of(folder, name))
         levels = [float(row["growth/level"]) for row in rows if row["growth/level"]]
         assert levels == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
+
+
+def test_the_pools_of_generated_images_are_resumed(folder):
+    for name in ("killed cyclegan", "whole cyclegan"):
+        pools = checkpoint(run_of(folder, name), "last")["pools"]
+        assert {len(pool) for pool in pools.values()} == {3}
 
 
 def test_a_resumed_run_stays_in_its_folder(folder):

@@ -16,7 +16,7 @@ from ganforge.errors import ConfigError
 
 NAMES = ("china", "flower")
 STEPS = 16  # a held-out window begins every 16th of its side
-GAP = 8  # rows above the held-out ones that no window shows
+GAP = 8  # columns beside held-out ones that no window shows
 
 
 class WindowSource(ImageSource):
@@ -50,44 +50,45 @@ class WindowSource(ImageSource):
 
 
 def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:
-    """Returns all windows above the held-out rows, and those within them at a fixed grid.
+    """Returns all windows of the training columns, and held-out ones at a fixed grid.
 
-    The rows at the bottom show the lower halves of the temple and of the blossom beside their
-    surroundings: what is in them has its like above, so that translating it is a matter of having
-    learnt, not of guessing. Some rows belong to neither part: filters reach over a border. An
-    epoch shows every window of the training part once, in an order that the seed decides.
+    In each half of the width the columns on the right are held out: one side of the temple and of
+    the blossom, and some of what is around them. What is in them has its like in the others, so
+    that translating it is a matter of having learnt, not of guessing. Some columns belong to
+    neither part: filters reach over a border. An epoch shows every window of the training part
+    once, in an order that the seed decides.
 
     Args:
         photos: uint8 [P, C, H, W].
-        holdout: share of the height that is held out.
+        holdout: share of each half of the width that is held out.
         size: side of the windows.
 
     Returns:
         The sources ``train`` and ``test``.
     """
     height, width = photos.shape[-2:]
-    begin = first_held_out(height, holdout)
-    step = max(size // STEPS, 1)
-    tops = {
-        "train": range(begin - GAP - size + 1),
-        "test": range(begin, height - size + 1, step),
-    }
-    lefts = {"train": range(width - size + 1), "test": range(0, width - size + 1, step)}
-    for split in tops:
-        if not tops[split] or not lefts[split]:
+    sources: dict[str, ImageSource] = {}
+    for split, step in (("train", 1), ("test", max(size // STEPS, 1))):
+        parts = columns(width, holdout)[split]
+        lefts = [left for part in parts for left in range(part.start, part.stop - size + 1, step)]
+        tops = range(0, height - size + 1, step)
+        if not tops or not lefts:
             raise ConfigError(
                 f"image_size={size} does not fit into the {split} part of the photographs, "
-                f"{height}x{width} of which {height - begin} rows are held out"
+                f"{height} rows and {' and '.join(str(len(part)) for part in parts)} columns"
             )
+        sources[split] = WindowSource(photos, grid(photos, tops, lefts), size)
+    return sources
+
+
+def columns(width: int, holdout: float) -> dict[str, list[range]]:
+    """Returns the columns of the parts ``train`` and ``test``, each in one range of each half."""
+    half = width // 2
+    begin = round(half * (1 - holdout))
     return {
-        split: WindowSource(photos, grid(photos, tops[split], lefts[split]), size)
-        for split in tops
+        "train": [range(begin - GAP), range(half + GAP, half + begin - GAP)],
+        "test": [range(begin, half), range(half + begin, 2 * half)],
     }
-
-
-def first_held_out(height: int, holdout: float) -> int:
-    """Returns the first of the rows that are held out; they reach to the bottom."""
-    return round(height * (1 - holdout))
 
 
 def grid(photos: Tensor, tops: Iterable[int], lefts: Iterable[int]) -> Tensor:

@@ -16,8 +16,8 @@ TASKS = ("edges", "grey")
 class PairedPhotos(TranslationData):
     """Windows of two photographs: A their edges or greys, B the photographs; nothing to download.
 
-    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. The lower
-    rows of each are held out. An epoch shows every window of the rest once.
+    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. Some
+    columns of each are held out. An epoch shows every window of the rest once.
 
     Args:
         photos: which of them: china, flower or both. Where lines are few, those of the one say
@@ -30,7 +30,7 @@ class PairedPhotos(TranslationData):
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         scale: of the photographs' sides: what a window shows grows as it falls.
-        holdout: share of the photographs' height, at the bottom, that is held out.
+        holdout: share of each half of the width, at its right, that is held out.
         batch_size: pairs of one critic update, over all processes.
         workers: loader processes; 0 is the quickest.
         seed: the run's seed, which decides the order and the flips.
@@ -51,7 +51,7 @@ class PairedPhotos(TranslationData):
         num_classes: int = 0,
         direction: str = "AtoB",
         scale: float = 0.5,
-        holdout: float = 0.4,
+        holdout: float = 0.425,
         batch_size: int = 1,
         workers: int = 0,
         seed: int = 0,

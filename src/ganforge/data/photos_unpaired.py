@@ -9,7 +9,7 @@ from ganforge.data.translation_data import TranslationData
 class UnpairedPhotos(TranslationData):
     """Windows of two photographs: A of a temple, B of a flower; nothing to download.
 
-    They come with scikit-learn: 427x640 RGB. The lower rows of each are held out. An epoch shows
+    They come with scikit-learn: 427x640 RGB. Some columns of each are held out. An epoch shows
     every window of the rest once.
 
     Args:
@@ -20,7 +20,7 @@ class UnpairedPhotos(TranslationData):
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         scale: of the photographs' sides: what a window shows grows as it falls.
-        holdout: share of the photographs' height, at the bottom, that is held out.
+        holdout: share of each half of the width, at its right, that is held out.
         batch_size: images of one critic update, over all processes.
         workers: loader processes; 0 is the quickest.
         seed: the run's seed, which decides the order and the flips.
@@ -37,7 +37,7 @@ class UnpairedPhotos(TranslationData):
         num_classes: int = 0,
         direction: str = "AtoB",
         scale: float = 0.5,
-        holdout: float = 0.4,
+        holdout: float = 0.425,
         batch_size: int = 1,
         workers: int = 0,
         seed: int = 0,

@@ -9,6 +9,7 @@ from ganforge.metrics.classifier import ClassifierFactory
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.inception import InceptionFactory
 from ganforge.metrics.points import PointFeatures, mixture_of
+from ganforge.metrics.resizing import Resize
 from ganforge.metrics.source import ImageSource
 from ganforge.metrics.stacked import StackedFactory, single_of
 
@@ -26,12 +27,17 @@ class AutoFactory:
         weights: file of Inception's weights; None takes PyTorch's hub cache, then the download.
         cache: folder of trained classifiers, see :class:`ClassifierFactory`.
         max_images: images that a classifier learns from, at most.
+        resize: of Inception, see :class:`InceptionFactory`.
     """
 
     def __init__(
-        self, weights: str | None = None, cache: str | None = None, max_images: int = 60_000
+        self,
+        weights: str | None = None,
+        cache: str | None = None,
+        max_images: int = 60_000,
+        resize: Resize = "legacy",
     ) -> None:
-        self.inception = InceptionFactory(weights)
+        self.inception = InceptionFactory(weights, resize)
         self.classifier = ClassifierFactory(cache, max_images)
         self.stacked = StackedFactory(cache, max_images)
 

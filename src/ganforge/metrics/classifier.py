@@ -17,6 +17,7 @@ from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
 from ganforge.metrics.source import ImageSource
+from ganforge.metrics.weights_hash import weights_hash
 
 log = logging.getLogger("ganforge")
 
@@ -62,7 +63,7 @@ class ClassifierFeatures(FeatureExtractor):
         self.num_logits = num_classes
         self.protocol = {
             "features": f"classifier-v{VERSION}",
-            "features_weights": _hash(trained.state),
+            "features_weights": weights_hash(trained.state),
             "resize": f"bilinear-antialias-{SIDE}",
         }
         if not math.isnan(trained.accuracy):
@@ -141,13 +142,6 @@ def _judge(accuracy: float) -> str:
     if math.isnan(accuracy):
         return "accuracy unknown (no test split)"
     return f"{accuracy:.2%} of test images right"
-
-
-def _hash(state: dict[str, Tensor]) -> str:
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        digest.update(state[name].detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:8]
 
 
 def _load(path: Path) -> Trained | None:

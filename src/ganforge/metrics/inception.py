@@ -17,6 +17,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor, Features, to_rgb
 from ganforge.metrics.points import refuse_points
+from ganforge.metrics.resizing import Resize, check_resize, resize_name, resized
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 
@@ -29,11 +30,13 @@ CONNECT_SECONDS = 20.0
 class InceptionFeatures(FeatureExtractor):
     """Inception-v3 as every published FID uses it: the weights of 2015, converted from TensorFlow.
 
-    Pooled features [B, 2048] and bias-free logits [B, 1008], resized to 299x299 as TensorFlow 1
-    did. Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498.
+    Pooled features [B, 2048] and bias-free logits [B, 1008] of images resized to 299x299.
+    Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498.
 
     Args:
         weights: file of the weights.
+        resize: "legacy" resizes as TensorFlow 1 did, "clean" as clean-fid does
+            (arXiv:2104.11222).
     """
 
     name = "inception"
@@ -41,9 +44,10 @@ class InceptionFeatures(FeatureExtractor):
     num_features = 2048
     num_logits = 1008
 
-    def __init__(self, weights: Path) -> None:
+    def __init__(self, weights: Path, resize: Resize = "legacy") -> None:
         super().__init__()
         _check(weights)
+        self.resize = resize
         # Its initial weights, soon replaced, must not cost training random numbers.
         with own_random_numbers(0):
             self.network = FeatureExtractorInceptionV3(
@@ -54,13 +58,21 @@ class InceptionFeatures(FeatureExtractor):
         self.protocol = {
             "features": "inception-v3-compat",
             "features_weights": hashlib.sha256(weights.read_bytes()).hexdigest()[:8],
-            "resize": "bilinear-tensorflow1-299",
+            "resize": resize_name(resize, 299),
         }
 
     def forward(self, images: Tensor) -> Features:
-        """Returns the features of uint8 images [B, C, H, W], C of 1, 3 or 4."""
-        features, logits = self.network(to_rgb(images))
-        return Features(features.float(), logits.float())
+        """Returns the features of images [B, C, H, W] in 0 ... 255, C of 1, 3 or 4."""
+        shown = resized(to_rgb(images), self.network.INPUT_IMAGE_SIZE, self.resize)
+        return self._look((shown - 128) / 128)
+
+    def _look(self, hidden: Tensor) -> Features:
+        # Not the network's own forward, which resizes bytes in one way only.
+        *layers, last = self.network.children()
+        for layer in layers:
+            hidden = layer(hidden)
+        features = hidden.flatten(1)
+        return Features(features, features @ last.weight.T)
 
 
 class InceptionFactory:
@@ -68,10 +80,14 @@ class InceptionFactory:
 
     Args:
         weights: file of the weights; None takes PyTorch's hub cache, then the download.
+        resize: "legacy" resizes as TensorFlow 1 did, as in every FID published before 2021;
+            "clean" as clean-fid does.
     """
 
-    def __init__(self, weights: str | None = None) -> None:
+    def __init__(self, weights: str | None = None, resize: Resize = "legacy") -> None:
+        check_resize(resize, ("legacy", "clean"))
         self.weights = weights
+        self.resize = resize
 
     def local(self) -> Path | None:
         """Returns the file of the weights where it is on this machine.
@@ -101,7 +117,7 @@ class InceptionFactory:
             ConfigError: the data are points, or the weights can't be had.
         """
         refuse_points(data, "inception")
-        return InceptionFeatures(self.fetch()).to(device)
+        return InceptionFeatures(self.fetch(), self.resize).to(device)
 
 
 def cached_weights() -> Path:
