@@ -204,7 +204,7 @@ def test_bad_arguments_are_refused(changes, message):
 def test_windows_that_do_not_fit_are_refused():
     with pytest.raises(
         ConfigError,
-        match=r"image_size=128 does not fit into the train part.*214 rows and 84 and 76 columns",
+        match=r"128 does not fit into the train part.*214 rows and 84 and 76 columns",
     ):
         PairedPhotos(image_size=128).setup()
     data = PairedPhotos(image_size=128, scale=1.0)

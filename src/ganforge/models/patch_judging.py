@@ -26,7 +26,8 @@ class JudgedByPatches(AdversarialModule):
         regularizers: for each domain, penalties and constraints by name.
         augment: for each domain, a differentiable change of images before they are judged.
         adversarial_weight: factor of the generator's adversarial losses.
-        discriminator_weight: factor of the discriminators' losses.
+        discriminator_weight: factor of the discriminators' losses; penalties have weights of
+            their own.
     """
 
     loss: AdversarialLoss

@@ -22,6 +22,7 @@ class Pix2Pix(TranslationGame):
 
     G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G). The judge sees the input beside the output,
     and the noise is the generator's dropout. While D is optimized its objective is divided by 2.
+    G is updated first and D then judges the same outputs, so that each is generated once.
 
     Args:
         generator: maps inputs to outputs; has ``in_channels`` and ``out_channels``.
