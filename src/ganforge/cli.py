@@ -24,6 +24,8 @@ VERBS = {
     "evaluate": ("ganforge.experiments.evaluating", "evaluate_run"),
     "sample": ("ganforge.experiments.sampling", "sample_run"),
     "translate": ("ganforge.experiments.translating", "translate_run"),
+    "compare": ("ganforge.experiments.comparing", "compare_runs"),
+    "cache": ("ganforge.experiments.caching", "manage_cache"),
 }
 
 HELP = """\
@@ -36,6 +38,8 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge evaluate run=latest n=10000             score a run
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
   ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
+  ganforge compare runs=logs/multirun/DATE/TIME    a table over seeds, and what differs
+  ganforge cache                                   what is kept on disk; clear=all removes it
 
 `ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
 `eval "$(ganforge train -sc install=bash)"` completes groups, options and keys with TAB.

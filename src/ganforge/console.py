@@ -5,8 +5,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from ganforge.callbacks.run_summary import count_parameters
-
 if TYPE_CHECKING:
     from ganforge.data.image_data import ImageDataModule
     from ganforge.experiments.resuming import Resumed
@@ -40,6 +38,8 @@ def print_header(
     resumed: Resumed | None,
 ) -> None:
     """Prints what is about to run, its folder first."""
+    from ganforge.callbacks.run_summary import count_parameters  # torch: not every verb needs it
+
     size = f"{data.channels} x {data.image_size} x {data.image_size}"
     lines = {
         "run folder": str(folder.path),

@@ -6,6 +6,7 @@ import re
 
 PATHS = {"run", "resume", "log_dir", "input", "out"}
 PATHS |= {"data.path", "data.path_a", "data.path_b", "data.root"}
+LISTS = {"runs", "by"}  # of verbs that do not sweep: a comma there is one of the value
 _PLAIN = re.compile(r"[\w/.+$%*@?|:-]([\w/.+$%*@?|: -]*[\w/.+$%*@?|:-])?", re.ASCII)
 _NUMBER = re.compile(r"[-+]?([\d_.]+(e[-+]?\d+)?|inf|nan)|true|false", re.IGNORECASE)
 
@@ -24,9 +25,10 @@ def quote_paths(arguments: list[str]) -> list[str]:
 
 def _quoted(argument: str) -> str:
     key, _, value = argument.partition("=")
-    if key.lstrip("+") not in PATHS or not value:
+    if key.lstrip("+") not in PATHS | LISTS or not value:
         return argument
-    meant = value[0] in "'\"" or "\\" in value or "${" in value
+    listed = key in LISTS and value[0] == "["
+    meant = listed or value[0] in "'\"" or "\\" in value or "${" in value
     if meant or (_PLAIN.fullmatch(value) and not _NUMBER.fullmatch(value)):
         return argument
     escaped = value.replace("'", "\\'")

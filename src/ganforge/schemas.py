@@ -87,11 +87,32 @@ class TranslateSchema:
     overlap: int | None = None
 
 
+@dataclass
+class CompareSchema:
+    """Root keys of conf/compare.yaml."""
+
+    runs: Any = None
+    log_dir: str = "logs"
+    by: Any = None
+    value: str = "final"
+    level: float = 0.05
+    out: str | None = None
+
+
+@dataclass
+class CacheSchema:
+    """Root keys of conf/cache.yaml."""
+
+    clear: str | None = None
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
     "sample": SampleSchema,
     "translate": TranslateSchema,
+    "compare": CompareSchema,
+    "cache": CacheSchema,
 }
 # Optional whole numbers that have a word of Python's own as their name.
 KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}

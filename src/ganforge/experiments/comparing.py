@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, ListConfig
+
+from ganforge.config import check
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.comparison_columns import columns_of
+from ganforge.experiments.comparison_directions import higher_is_better
+from ganforge.experiments.comparison_files import write
+from ganforge.experiments.comparison_groups import group_runs
+from ganforge.experiments.comparison_report import Comparison
+from ganforge.experiments.comparison_runs import PastRun, find_runs
+
+log = logging.getLogger("ganforge")
+
+VALUES = ("final", "best")
+
+
+def compare_runs(cfg: DictConfig) -> Comparison:
+    """Groups runs that differ only in seed, prints their scores and writes comparison.*.
+
+    Run folders are all that is read: no model is built, nothing is measured again. Values of
+    different protocol or data get columns of their own, and no difference is claimed from one seed.
+
+    Args:
+        cfg: composed from conf/compare.yaml.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: a value that is not legal.
+        RunError: where there is no run.
+    """
+    setup_logging()
+    check(cfg)
+    _check_values(cfg)
+    folders = find_runs(_listed(cfg.runs if cfg.runs is not None else cfg.log_dir, paths=True))
+    groups = group_runs(list(_read(folders)), _listed(cfg.by))
+    comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
+    out = Path(cfg.out).expanduser() if cfg.out is not None else _common(folders)
+    written = write(comparison, out)
+    for table in comparison.summary():
+        console.print(table.rich(), highlight=False)
+    for path in written:
+        console.print(f"written to {path}", soft_wrap=True, highlight=False, markup=False)
+    return comparison
+
+
+def _read(folders: list[Path]) -> Iterator[PastRun]:
+    for folder in folders:
+        try:
+            yield PastRun.read(folder)
+        except RunError as error:  # one torn file must not hide hundreds of runs
+            log.warning("left out: %s", error)
+
+
+def _check_values(cfg: DictConfig) -> None:
+    if cfg.value not in VALUES:
+        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
+    if not 0 < cfg.level < 1:
+        raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
+
+
+def _listed(value: Any, paths: bool = False) -> list[str]:
+    """Returns a list of what was typed as ``[a,b]``, ``a,b`` or ``a``; null is an empty one.
+
+    Args:
+        value: of the configuration.
+        paths: jobs of a sweep have commas in their names, so a path that is there is no list.
+    """
+    if value is None:
+        return []
+    if isinstance(value, (list, ListConfig)):
+        return [str(item) for item in value]
+    if paths and Path(str(value)).expanduser().exists():
+        return [str(value)]
+    return [item.strip() for item in str(value).split(",") if item.strip()]
+
+
+def _common(folders: list[Path]) -> Path:
+    """Returns the folder that holds all runs."""
+    return Path(os.path.commonpath([folder.parent for folder in folders]))

@@ -1,0 +1,150 @@
+"""Reading many run folders quickly: plain text and JSON, nothing is built and torch stays away."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped, unused-ignore]
+
+from ganforge.errors import RunError
+
+# libyaml's parser is ten times as quick, and PyYAML may have been built without it.
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+COMPOSED = "composed.yaml"
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """What a run folder tells.
+
+    Attributes:
+        path: the folder.
+        settings: the configuration by dotted key, interpolations as they are written, so that what
+            follows from another key (``${seed}``) is no setting of its own.
+        choices: the options it was composed of, by group.
+        summary: summary.json; empty where it is missing or damaged.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    choices: dict[str, str]
+    summary: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> PastRun:
+        """Reads a folder that :func:`find_runs` has found.
+
+        Raises:
+            RunError: when its configuration can't be read.
+        """
+        settings = _settings(path / COMPOSED)
+        return cls(path, settings, _json(path / "choices.json"), _summary(path))
+
+    @property
+    def status(self) -> str:
+        """completed, running, interrupted or failed; unknown without a summary."""
+        return str(self.summary.get("status", "unknown"))
+
+    @property
+    def seed(self) -> Any:
+        """The run's seed."""
+        return self.settings.get("seed", self.summary.get("seed"))
+
+    @cached_property
+    def age(self) -> tuple[float, str]:
+        """Orders runs by when they were last written to."""
+        summary = self.path / "summary.json"
+        return (summary.stat().st_mtime if summary.is_file() else 0.0, str(self.path))
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The configuration by dotted key without interpolations: read where one is asked for."""
+        path = self.path / "config.yaml"
+        return _settings(path) if path.is_file() else self.settings
+
+    def setting(self, key: str) -> Any:
+        """Returns an option's name (``loss``) or a value (``optimizer.generator.lr``), or None."""
+        if key in self.choices:
+            return self.choices[key]
+        value = self.settings.get(key)
+        if isinstance(value, str) and "${" in value:
+            value = self.resolved.get(key)
+        if value is None and (target := self.settings.get(f"{key}._target_")) is not None:
+            return str(target).rpartition(".")[2]
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Returns a number of the summary, None where there is none."""
+        value = self.summary.get(name)
+        return float(value) if isinstance(value, (int, float)) else None
+
+
+def find_runs(patterns: list[str]) -> list[Path]:
+    """Returns run folders: those named, those that match, and all that lie anywhere beneath.
+
+    Args:
+        patterns: run folders, folders of runs such as ``logs/multirun/2026-11-22/13-07-13``, or
+            patterns such as ``logs/train/*/*-dcgan-*``.
+
+    Raises:
+        RunError: where a pattern leads to no run.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        runs = [run for place in _matching(pattern) for run in _runs_in(place)]
+        if not runs:
+            raise RunError(f"runs={pattern}: no run folder there or beneath (one with {COMPOSED})")
+        found |= dict.fromkeys(sorted(run.resolve() for run in runs))
+    return list(found)
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of nested mappings by dotted key; an empty mapping is a value."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _matching(pattern: str) -> list[Path]:
+    plain = Path(pattern).expanduser()
+    # Jobs of a sweep may be called "0-metrics=[fid]", which is no pattern.
+    if plain.exists():
+        return [plain]
+    return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
+
+
+def _runs_in(place: Path) -> Iterator[Path]:
+    for folder, below, files in os.walk(place):  # links (latest) are not followed
+        if COMPOSED in files:
+            below.clear()  # a run holds no runs, but thousands of files
+            yield Path(folder)
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    try:
+        found = yaml.load(path.read_bytes(), LOADER)
+    except (OSError, yaml.YAMLError) as error:
+        raise RunError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
+    return dict(flatten(found)) if isinstance(found, dict) else {}
+
+
+def _summary(path: Path) -> dict[str, Any]:
+    summary = _json(path / "summary.json")
+    return summary if isinstance(summary.get("metrics", {}), dict) else {}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,81 @@
+"""Tables that are the same in Markdown and on the terminal."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from ganforge.experiments.comparison_statistics import Spread
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a title.
+
+    Attributes:
+        title: heading.
+        columns: their names.
+        rows: cells, as many as there are columns.
+        notes: sentences that belong to it.
+    """
+
+    title: str
+    columns: list[str]
+    rows: list[list[str]]
+    notes: list[str] = field(default_factory=list)
+
+    def markdown(self) -> str:
+        """Returns a heading, the notes and a table as GitHub renders it."""
+        lines = [f"## {_escaped(self.title)}", ""]
+        for note in self.notes:
+            lines += [_escaped(note), ""]
+        if self.rows:
+            lines += [_line(self.columns), _line(["---"] * len(self.columns))]
+            lines += [_line([_escaped(cell) for cell in row]) for row in self.rows]
+        return "\n".join(lines).rstrip() + "\n"
+
+    def rich(self) -> Group:
+        """Returns the same for the terminal."""
+        notes = [Text(note) for note in self.notes]
+        if not self.rows:
+            return Group(Text(self.title), *notes)
+        table = RichTable(title=Text(self.title), title_justify="left")
+        for column in self.columns:
+            table.add_column(Text(column), overflow="fold")
+        for row in self.rows:
+            table.add_row(*(Text(cell) for cell in row))  # brackets in it are no markup
+        return Group(table, *notes)
+
+
+def cell(spread: Spread, digits: int = 4) -> str:
+    """Returns ``12.34 ± 0.56``; without the second part of one seed, and "-" of none."""
+    if not spread.n:
+        return "-"
+    mean = plain(spread.mean, digits)
+    return mean if spread.std is None else f"{mean} ± {plain(spread.std, 2)}"
+
+
+def plain(value: float, digits: int = 4) -> str:
+    """Returns a number with that many digits, without an exponent where it is a thousand or more.
+
+    Args:
+        value: any number.
+        digits: significant ones.
+    """
+    if math.isfinite(value) and abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    return f"{value:.{digits}g}"
+
+
+def _line(cells: list[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(text: str) -> str:
+    for sign in "\\|*<`":
+        text = text.replace(sign, f"\\{sign}")
+    return text.replace("\n", " ")
