@@ -25,8 +25,9 @@ from PIL import Image, ImageDraw
 from ganforge.callbacks.grid import picture
 from ganforge.composition import compose_config
 from ganforge.experiments.parts import Parts
-from ganforge.metrics.evaluate import Sample, evaluate
+from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.modes import ModeDivergence, ModesCovered
+from ganforge.metrics.real_features import Sample
 from ganforge.metrics.stacked import StackedFactory
 from ganforge.training import build_parts, make_trainer
 

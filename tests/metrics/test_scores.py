@@ -13,7 +13,7 @@ from ganforge.metrics.kernel import KernelDistance
 
 def score(metric, fake, real=None, seed=0):
     n_real = 0 if real is None else len(real)
-    metric.reset(fake.shape[1], n_real, len(fake), torch.device("cpu"))
+    metric.reset(fake.shape[1], n_real, len(fake), torch.device("cpu"), seed)
     if real is not None:
         metric.update(real, real=True)
     metric.update(fake, real=False)
@@ -133,8 +133,8 @@ def test_inception_score_equals_torch_fidelity():
 
 def test_inception_score_records_the_parts_it_took():
     metric = InceptionScore(splits=10)
-    score(metric, gaussian(11, 4, 1))
-    assert metric.protocol() == {"splits": 6}  # of two images each, one alone
+    score(metric, gaussian(7, 4, 1))
+    assert metric.protocol() == {"splits": 7}  # none is empty
     score(metric, gaussian(100, 4, 1))
     assert metric.protocol() == {"splits": 10}
 

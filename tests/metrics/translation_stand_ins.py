@@ -61,7 +61,8 @@ class Wobble(Shift):
             torch.rand(inputs.shape[1:], generator=torch.Generator().manual_seed(start + i))
             for i in range(len(inputs))
         ]
-        return super().translate(inputs, direction, weights, seed, start) + torch.stack(rows) / 9
+        moved = super().translate(inputs, direction, weights, seed, start)
+        return (moved + torch.stack(rows) / 9).clamp(-1, 1)
 
 
 def flat(values, channels=1, size=16):

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import RealFeatures, Result, check_labels, evaluate
+from ganforge.metrics.evaluate import Result, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
+from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource

@@ -7,9 +7,10 @@ from torch import Tensor
 
 from ganforge.data.images import to_float, with_channels
 from ganforge.metrics.direction import Direction
-from ganforge.metrics.evaluate import Result, Sample
+from ganforge.metrics.evaluate import Result
 from ganforge.metrics.held_out import HeldOut, Share
 from ganforge.metrics.pair_score import PairScore
+from ganforge.metrics.real_features import Sample
 from ganforge.metrics.source import ImageSource
 
 COLOURS = 1000  # training images that the mean colour is taken of, at most

@@ -1,21 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from dataclasses import asdict, dataclass, field
 
 import torch
 from torch import Tensor
 
-from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
-from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.finite import FiniteImages
+from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
-
-Sample = Callable[[int, int], Tensor]
-Seen = dict[FeatureExtractor, Features]
 
 
 @dataclass
@@ -47,48 +44,6 @@ class Result:
         flat = asdict(self)
         details = flat.pop("details")
         return {name: value for name, value in (flat | details).items() if value is not None}
-
-
-class RealFeatures:
-    """Features of a data set's real images, computed once and kept in the CPU's memory.
-
-    Args:
-        data: where the images come from.
-        extractor: what looks at them.
-    """
-
-    def __init__(self, data: ImageSource, extractor: FeatureExtractor) -> None:
-        self.data = data
-        self.extractor = extractor
-        self._kept: dict[tuple[FeatureExtractor, str, int, int], Features] = {}
-
-    def get(
-        self,
-        split: str,
-        start: int,
-        stop: int,
-        batch_size: int,
-        extractor: FeatureExtractor | None = None,
-    ) -> Features:
-        """Returns the features of images start ... stop - 1 of ``split``.
-
-        Args:
-            split: where the images are from.
-            start: place of the first one.
-            stop: place behind the last one.
-            batch_size: images looked at together.
-            extractor: what looks at them, where it isn't the one that all scores share.
-        """
-        look = extractor or self.extractor
-        key = (look, split, start, stop)
-        if key not in self._kept:
-
-            def images(n: int, first: int) -> Tensor:
-                return self.data.reals(n, split, first)[0]
-
-            seen = _look(images, [look], start, stop, batch_size)[look]
-            self._kept[key] = Features(*(values.cpu() for values in seen))
-        return self._kept[key]
 
 
 @torch.no_grad()
@@ -135,25 +90,70 @@ def evaluate(
     available = data.size(split)
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
-    looks = [extractor] + [one.extractor for one in scores.values() if one.extractor is not None]
     start, stop = share_of(n, rank, world)
-    fakes = _generated(sample, list(dict.fromkeys(looks)), start, stop, batch_size, world)
+    taking = _start(scores, extractor, n_real, n, seed, start)
+    asked = labels or RequestedLabels()
+    _show_fakes(taking, sample, extractor, asked, start, stop, batch_size, world)
     reals = reals or RealFeatures(data, extractor)
-    asked = (labels or RequestedLabels())(stop - start, start)
-    share = share_of(n_real, rank, world)
+    bounds = share_of(n_real, rank, world)
+    # Those that keep what they see come first: the others can sum up what was kept.
+    for score in sorted(taking.values(), key=lambda one: one.streams):
+        if score.needs_real:
+            share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
+            score.learn(share)
     results = {}
     for name, score in scores.items():
-        look = score.extractor or extractor
-        values: Tensor = getattr(fakes[look], score.uses)
-        score.reset(values.shape[1], n_real, n, values.device)
-        if score.needs_real:
-            real = reals.get(split, *share, batch_size, score.extractor)
-            score.update(getattr(real, score.uses), real=True)
-        _compare(name, score, values, asked)
-        result = _result(score, look, n_real, n, split, seed)
+        result = _result(score, score.extractor or extractor, n_real, n, split, seed)
         result.details |= labels.protocol() if labels else {}
         results[score.published(name, extractor)] = result
+    for score in scores.values():
+        score.release()
     return results
+
+
+def _start(
+    scores: dict[str, Score],
+    shared: FeatureExtractor,
+    n_real: int,
+    n: int,
+    seed: int,
+    first: int,
+) -> dict[str, Score]:
+    """Resets the scores; returns those that take images, one of each family."""
+    leaders: dict[Hashable, tuple[str, Score]] = {}
+    for name, score in scores.items():
+        extractor = score.extractor or shared
+        features = score.uses == "features"
+        width = extractor.num_features if features else extractor.num_logits
+        score.reset(width, n_real, n, extractor.device, seed, first)
+        _, leader = leaders.setdefault(score.family(), (name, score))
+        if leader is not score:
+            leader.welcome(score)
+    return dict(leaders.values())
+
+
+def _show_fakes(
+    scores: dict[str, Score],
+    sample: Sample,
+    shared: FeatureExtractor,
+    labels: RequestedLabels,
+    start: int,
+    stop: int,
+    batch_size: int,
+    world: int,
+) -> None:
+    """Has this process's generated images made, looked at and taken by scores, block by block."""
+    looks = [shared] + [one.extractor for one in scores.values() if one.extractor is not None]
+    finite = FiniteImages(shared.device, bounded=not any(one.takes_floats for one in looks))
+
+    def images(n: int, first: int) -> Tensor:
+        return finite(sample(n, first))
+
+    for first, seen in look(images, list(dict.fromkeys(looks)), start, stop, batch_size):
+        for name, score in scores.items():
+            values: Tensor = getattr(seen[score.extractor or shared], score.uses)
+            _compare(name, score, values, labels(len(values), first))
+    finite.conclude(world)
 
 
 def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
@@ -211,36 +211,3 @@ def share_of(n: int, rank: int, world: int) -> tuple[int, int]:
     """Returns the bounds of a process's part of ``n`` images."""
     # Contiguous, so that values gathered in the order of ranks are in the order of one process.
     return n * rank // world, n * (rank + 1) // world
-
-
-def _generated(
-    sample: Sample,
-    extractors: list[FeatureExtractor],
-    start: int,
-    stop: int,
-    batch_size: int,
-    world: int,
-) -> Seen:
-    finite = FiniteImages(extractors[0].device)
-    seen = _look(lambda n, first: finite(sample(n, first)), extractors, start, stop, batch_size)
-    finite.conclude(world)
-    return seen
-
-
-def _look(
-    images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
-) -> Seen:
-    """Looks at images start ... stop - 1 through every extractor, having made them once."""
-    seen: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
-    with torch.autocast(extractors[0].device.type, enabled=False):
-        for first in range(start, stop, batch_size):
-            batch = images(min(batch_size, stop - first), first)
-            for extractor, parts in seen.items():
-                shown = batch if extractor.takes_floats else to_uint8(batch)
-                parts.append(extractor(shown.to(extractor.device)))
-    return {
-        extractor: Features(
-            torch.cat([one.features for one in parts]), torch.cat([one.logits for one in parts])
-        )
-        for extractor, parts in seen.items()
-    }

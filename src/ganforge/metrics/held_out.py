@@ -7,8 +7,9 @@ from torch import Tensor
 
 from ganforge.data.images import to_float
 from ganforge.metrics.direction import Direction, TranslationSource
-from ganforge.metrics.evaluate import Sample, share_of
+from ganforge.metrics.evaluate import share_of
 from ganforge.metrics.finite import FiniteImages
+from ganforge.metrics.real_features import Sample
 
 
 @dataclass(frozen=True)

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import Metric
 
 from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.real_features import RealShare
 from ganforge.metrics.source import ImageSource
 
 
@@ -37,6 +37,7 @@ class Score:
         higher_is_better: which way is up.
         suffixed: whether its published name tells which features it is of.
         extractor: what it looks through in place of the run's extractor; None for that one.
+        streams: whether moments of the real images are enough, so that they need not be kept.
     """
 
     uses: Literal["features", "logits"] = "features"
@@ -45,6 +46,7 @@ class Score:
     higher_is_better: bool = False
     suffixed: bool = True
     extractor: FeatureExtractor | None = None
+    streams: bool = False
 
     metric: Metric
 
@@ -62,7 +64,19 @@ class Score:
         """
         return True
 
-    def reset(self, width: int, n_real: int, n_fake: int, device: torch.device) -> None:
+    def family(self) -> Hashable:
+        """Returns what is equal for scores that compute everything together, by default itself."""
+        return id(self)
+
+    def reset(
+        self,
+        width: int,
+        n_real: int,
+        n_fake: int,
+        device: torch.device,
+        seed: int = 0,
+        first: int = 0,
+    ) -> None:
         """Starts an evaluation of ``n_fake`` images against ``n_real``, over all processes.
 
         Args:
@@ -70,21 +84,34 @@ class Score:
             n_real: number of real images.
             n_fake: number of generated images.
             device: where it is computed; the CPU in place of Metal, which has no float64.
+            seed: decides what is drawn while images come.
+            first: place of this process's first generated image among all.
         """
         self.device = torch.device("cpu") if device.type == "mps" else device
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Metric `.*` will save all extracted")
-            self.metric = self._build(width, n_real, n_fake).to(self.device)
+        self.seed, self.first = seed, first
+        self.metric = self._build(width, n_real, n_fake).to(self.device)
+
+    def welcome(self, other: Score) -> None:
+        """Computes for another score of the same family too, which takes no images then."""
+        other.metric = self.metric
+
+    def release(self) -> None:
+        """Frees the memory of an evaluation that is over."""
+        self.__dict__.pop("metric", None)
+
+    def learn(self, share: RealShare) -> None:
+        """Takes this process's real images, once, after the generated ones."""
+        self.update(share.rows(self.uses), real=True)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's rows [n, width] of all real or of all generated images.
+        """Takes this process's next rows [n, width] of real or of generated images, in order.
 
-        To be called once for each: several calls would be gathered in another order.
+        Generated images come in blocks, so that a score that only sums up takes no room.
         """
         self.metric.update(values.to(self.device).double(), real)
 
     def compare(self, values: Tensor, labels: Tensor) -> None:
-        """Takes this process's rows [n, width] of all generated images, and the classes asked for.
+        """Takes this process's next rows [n, width] of generated images, and the classes asked for.
 
         In place of :meth:`update`, where ``needs_labels`` is set.
         """
@@ -106,17 +133,9 @@ class Score:
         raise NotImplementedError
 
 
-class PassThrough(nn.Identity):
-    """Stands where torchmetrics wants an extractor, because the values are features already."""
-
-    def __init__(self, num_features: int) -> None:
-        super().__init__()
-        self.num_features = num_features
-
-
 @contextmanager
 def own_random_numbers(seed: int) -> Iterator[None]:
-    """Seeds the CPU's global generator for a while; torchmetrics draws its subsets from it."""
+    """Seeds the CPU's global generator for a while."""
     with torch.random.fork_rng(devices=[]):
         # torch.manual_seed would seed every other device too, and not take it back.
         torch.default_generator.manual_seed(seed)

@@ -9,10 +9,11 @@ from torch import Tensor
 
 from ganforge.metrics.baselines import baselines
 from ganforge.metrics.direction import Direction, TranslationSource, directions_of
-from ganforge.metrics.evaluate import RealFeatures, Result, Sample, evaluate
+from ganforge.metrics.evaluate import Result, evaluate
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.held_out import HeldOut, Share
 from ganforge.metrics.pair_score import PairScore
+from ganforge.metrics.real_features import RealFeatures, Sample
 from ganforge.metrics.score import Score
 
 Weights = Literal["ema", "raw"]

@@ -1,0 +1,159 @@
+"""What outlives a run: statistics of real images and trained classifiers, in the user's cache."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import pickle
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ganforge import atomic
+
+log = logging.getLogger("ganforge")
+
+Key = Mapping[str, str | int | float]
+
+KINDS = ("classifiers", "statistics")
+VERSION = 1  # part of every key of statistics: raise it when what they mean changes
+MOST_BYTES_EACH = 2**30
+MOST_BYTES = 8 * 2**30
+
+
+class Entry(NamedTuple):
+    """A file of the cache.
+
+    Attributes:
+        path: the file.
+        kind: "classifiers" or "statistics".
+        size: in bytes.
+        age: seconds since it was last written or, for statistics, read.
+    """
+
+    path: Path
+    kind: str
+    size: int
+    age: float
+
+
+def root() -> Path:
+    """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
+    return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
+
+
+def entries(kind: str | None = None) -> list[Entry]:
+    """Returns the files of the cache, the youngest first; of one kind, or of all."""
+    found = []
+    for name in KINDS if kind is None else (kind,):
+        for path in (root() / name).glob("*.pt"):
+            try:
+                status = path.stat()
+            except OSError:  # another process was quicker to clear it
+                continue
+            found.append(Entry(path, name, status.st_size, time.time() - status.st_mtime))
+    return sorted(found, key=lambda entry: entry.age)
+
+
+def clear(kind: str | None = None) -> list[Entry]:
+    """Removes the files of one kind, or of all, and returns them."""
+    removed = entries(kind)
+    for entry in removed:
+        entry.path.unlink(missing_ok=True)
+    for name in KINDS if kind is None else (kind,):
+        atomic.clean(root() / name)
+    return removed
+
+
+class StatisticsCache:
+    """Tensors on disk under a key, for all runs of this user.
+
+    Files are whole or not there, whoever writes at the same time. One that is damaged is made anew.
+    Where nothing can be written, runs go on without.
+
+    Args:
+        folder: where they are kept; None is ``statistics`` in the cache's folder.
+        most_bytes: size of all together; those that were not read for longest make room.
+        most_bytes_each: size above which tensors are not kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path | None = None,
+        most_bytes: int = MOST_BYTES,
+        most_bytes_each: int = MOST_BYTES_EACH,
+    ) -> None:
+        self.folder = folder or root() / "statistics"
+        self.most_bytes = most_bytes
+        self.most_bytes_each = most_bytes_each
+
+    def path(self, key: Key) -> Path:
+        """Returns the file of a key, which has at least the entries "data" and "kind"."""
+        digest = hashlib.sha256(_text(key).encode()).hexdigest()[:16]
+        return self.folder / f"{key['data']}-{key['kind']}-{digest}.pt"
+
+    def load(self, key: Key) -> dict[str, Tensor] | None:
+        """Returns the tensors of a key on the CPU, None where there are none."""
+        path = self.path(key)
+        try:
+            kept = torch.load(path, map_location="cpu", weights_only=True)
+            tensors: dict[str, Tensor] = kept["tensors"]
+            if kept["key"] != _text(key) or kept["checksum"] != _checksum(tensors):
+                raise ValueError("its contents are not what was written")
+            os.utime(path)
+        except FileNotFoundError:
+            return None
+        except OSError as fault:
+            log.warning("%s can't be read: %s", path, fault)
+            return None
+        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, AttributeError,
+                pickle.UnpicklingError) as fault:  # fmt: skip
+            log.warning("%s is damaged and will be made anew: %s", path, fault)
+            return None
+        return tensors
+
+    def save(self, key: Key, tensors: Mapping[str, Tensor]) -> None:
+        """Keeps tensors under a key, unless they are too large."""
+        kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        if sum(value.nbytes for value in kept.values()) > self.most_bytes_each:
+            return
+        contents = {"key": _text(key), "checksum": _checksum(kept), "tensors": kept}
+        try:
+            with atomic.writing(self.path(key)) as file:
+                torch.save(contents, file)
+            self._make_room()
+        except OSError as fault:
+            log.warning("statistics of real images can't be kept: %s", fault)
+
+    def _make_room(self) -> None:
+        ages = sorted(self.folder.glob("*.pt"), key=lambda path: _modified(path), reverse=True)
+        total = 0
+        for path in ages:
+            total += path.stat().st_size if path.exists() else 0
+            if total > self.most_bytes:
+                path.unlink(missing_ok=True)
+
+
+def _text(key: Key) -> str:
+    return json.dumps({"version": VERSION, **key}, sort_keys=True)
+
+
+def _checksum(tensors: Mapping[str, Tensor]) -> int:
+    total = 0
+    for name in sorted(tensors):
+        total = zlib.crc32(tensors[name].numpy().tobytes(), total)
+    return total
+
+
+def _modified(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ganforge.data.images import to_uint8
+from ganforge.metrics.cache import Key, StatisticsCache
+from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.moments import Moments, merge, moments_of
+from ganforge.metrics.source import ImageSource
+
+Sample = Callable[[int, int], Tensor]
+Seen = dict[FeatureExtractor, Features]
+Uses = Literal["features", "logits"]
+Place = tuple[FeatureExtractor, Uses, str, int, int]
+
+OUTPUTS: tuple[Uses, ...] = ("features", "logits")
+
+# Images whose features are handed on together. A multiple of usual batch sizes; sums of blocks are
+# the same whatever the batch size.
+BLOCK = 4096
+
+
+class RealFeatures:
+    """Features of a data set's real images, or their moments, computed once.
+
+    Features are kept in the CPU's memory, float32 [n, d]; moments take d^2 numbers whatever n.
+
+    Args:
+        data: where the images come from.
+        extractor: what looks at them.
+        cache: keeps them for other runs too; None for no file.
+    """
+
+    def __init__(
+        self, data: ImageSource, extractor: FeatureExtractor, cache: StatisticsCache | None = None
+    ) -> None:
+        self.data = data
+        self.extractor = extractor
+        self.cache = cache
+        self._rows: dict[Place, Tensor] = {}
+        self._moments: dict[Place, Moments] = {}
+        self._fingerprints: dict[str, str] = {}
+
+    def rows(self, share: RealShare, uses: Uses) -> Tensor:
+        """Returns what an extractor sees in a share of the images, [n, d] on the CPU."""
+        place = _place(share, uses)
+        if place not in self._rows:
+            kept = self.cache.load(self._key(share, uses)) if self.cache else None
+            if kept is None:
+                self._look(share)
+                if self.cache:
+                    self.cache.save(self._key(share, uses), {"rows": self._rows[place]})
+            else:
+                self._rows[place] = kept["rows"]
+        return self._rows[place]
+
+    def moments(self, share: RealShare, uses: Uses) -> Moments:
+        """Returns the moments of what an extractor sees in a share of the images, on the CPU."""
+        place = _place(share, uses)
+        if place not in self._moments:
+            key = self._key(share, f"{uses}_moments") if self.cache else {}
+            kept = self.cache.load(key) if self.cache else None
+            if kept is None:
+                self._moments[place] = self._summed_up(share, uses)
+                if self.cache:
+                    self.cache.save(key, self._moments[place]._asdict())
+            else:
+                self._moments[place] = Moments(**kept)
+        return self._moments[place]
+
+    def _summed_up(self, share: RealShare, uses: Uses) -> Moments:
+        place = _place(share, uses)
+        if place in self._rows:
+            blocks: Iterator[Tensor] = iter(torch.split(self._rows[place], BLOCK))
+        else:
+            blocks = (getattr(seen, uses) for seen in self._blocks(share))
+        device = share.extractor.device
+        if device.type == "mps":  # has no float64
+            device = torch.device("cpu")
+        total = moments_of(next(blocks).to(device))
+        for block in blocks:
+            total = merge(total, moments_of(block.to(device)))
+        return total.to(torch.device("cpu"))
+
+    def _look(self, share: RealShare) -> None:
+        parts = [Features(*(one.cpu() for one in seen)) for seen in self._blocks(share)]
+        for uses in OUTPUTS:
+            self._rows[_place(share, uses)] = torch.cat([getattr(part, uses) for part in parts])
+
+    def _blocks(self, share: RealShare) -> Iterator[Features]:
+        def images(n: int, first: int) -> Tensor:
+            return self.data.reals(n, share.split, first)[0]
+
+        looked = look(images, [share.extractor], share.start, share.stop, share.batch_size)
+        return (seen[share.extractor] for _, seen in looked)
+
+    def _key(self, share: RealShare, kind: str) -> Key:
+        if share.split not in self._fingerprints:
+            self._fingerprints[share.split] = self.data.fingerprint(share.split)
+        key: dict[str, str | int | float] = {
+            "data": self.data.name,
+            "kind": kind,
+            "fingerprint": self._fingerprints[share.split],
+            "split": share.split,
+            "start": share.start,
+            "stop": share.stop,
+            # Devices round differently.
+            "device": share.extractor.device.type,
+        }
+        return key | {
+            f"extractor.{name}": value for name, value in share.extractor.protocol.items()
+        }
+
+
+@dataclass(frozen=True)
+class RealShare:
+    """A process's part of the real images of an evaluation.
+
+    Attributes:
+        reals: where they are looked at, once.
+        extractor: what looks at them.
+        split: where they are from.
+        start: place of the first one.
+        stop: place behind the last one.
+        batch_size: images looked at together.
+    """
+
+    reals: RealFeatures
+    extractor: FeatureExtractor
+    split: str
+    start: int
+    stop: int
+    batch_size: int
+
+    def rows(self, uses: Uses) -> Tensor:
+        """Returns the extractor's output for every image, [n, d] on the CPU."""
+        return self.reals.rows(self, uses)
+
+    def moments(self, uses: Uses) -> Moments:
+        """Returns the moments of those rows, on the CPU, without keeping them."""
+        return self.reals.moments(self, uses)
+
+    def labels(self) -> Tensor:
+        """Returns the images' labels, int64 [n]."""
+        labels = self.reals.data.real_labels(self.split)
+        assert labels is not None, "scores of classes are refused before on data without labels"
+        return labels[self.start : self.stop]
+
+
+def _place(share: RealShare, uses: Uses) -> Place:
+    return share.extractor, uses, share.split, share.start, share.stop
+
+
+def look(
+    images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
+) -> Iterator[tuple[int, Seen]]:
+    """Looks at images through every extractor, having made them once.
+
+    Args:
+        images: ``images(n, first)`` returns images first ... first + n - 1.
+        extractors: what looks at them.
+        start: place of the first one.
+        stop: place behind the last one.
+        batch_size: images looked at together.
+
+    Yields:
+        The place of a block's first image, and what is seen in the ``BLOCK`` images from there.
+    """
+    for first in range(start, stop, BLOCK):
+        yield first, _look(images, extractors, first, min(first + BLOCK, stop), batch_size)
+
+
+def _look(
+    images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
+) -> Seen:
+    seen: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
+    with torch.autocast(extractors[0].device.type, enabled=False):
+        for first in range(start, stop, batch_size):
+            batch = images(min(batch_size, stop - first), first)
+            for extractor, parts in seen.items():
+                shown = batch if extractor.takes_floats else to_uint8(batch)
+                parts.append(extractor(shown.to(extractor.device)))
+    return {
+        extractor: Features(
+            torch.cat([one.features for one in parts]), torch.cat([one.logits for one in parts])
+        )
+        for extractor, parts in seen.items()
+    }

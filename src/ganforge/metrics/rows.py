@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from ganforge.errors import ConfigError
+
+
+class RealAndFake(Metric):
+    """Keeps the rows of real and of generated images, in the precision in which they come.
+
+    Rows of several processes are put together in the order of ranks.
+    """
+
+    full_state_update = False
+    real: list[Tensor]
+    fake: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__(compute_with_cache=False)  # it would hold every row twice
+        self.add_state("real", [], dist_reduce_fx="cat")
+        self.add_state("fake", [], dist_reduce_fx="cat")
+
+    def update(self, rows: Tensor, real: bool) -> None:
+        """Takes rows [n, d] of real or of generated images."""
+        (self.real if real else self.fake).append(rows)
+
+    def rows(self) -> tuple[Tensor, Tensor]:
+        """Returns all rows: real [n, d] and generated [m, d].
+
+        Raises:
+            ConfigError: fewer than two on a side.
+        """
+        real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
+        for name, rows in (("real", real), ("generated", fake)):
+            if len(rows) < 2:
+                raise ConfigError(f"a distance needs 2 {name} images at least, got {len(rows)}")
+        return real, fake
+
+    def compute(self) -> Any:
+        """Returns the rows, or what a subclass makes of them."""
+        return self.rows()
+
+
+def chunk_rows(columns: int, numbers: int = 2**22) -> int:
+    """Returns how many rows of ``columns`` float64 numbers make a chunk of about 32 MiB."""
+    return max(numbers // max(columns, 1), 1)
+
+
+def generator(seed: int) -> torch.Generator:
+    """Returns a generator on the CPU: subsets are the same on every device."""
+    return torch.Generator().manual_seed(seed)
