@@ -33,8 +33,15 @@ class Typed:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where classifiers are kept, in place of the user's own cache."""
+    """Where classifiers and statistics are kept, in place of the user's own cache."""
     return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_other_cache(cache: Path) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANFORGE_CACHE", str(cache))
+        yield
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
+from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.evaluate import Result, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
@@ -169,7 +170,7 @@ class Evaluation(Callback):
         self.metrics = {name: self.metrics[name] for name in ready}
         if self.monitor not in ready:
             self.monitor = next(iter(ready), None)
-        self._reals = RealFeatures(data, extractor) if ready else None
+        self._reals = RealFeatures(data, extractor, StatisticsCache()) if ready else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Makes up for an evaluation that an interrupted run had due at the step it resumes at."""

@@ -9,11 +9,13 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
 from ganforge.experiments.loading import build, load_data, read_config
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.direction import TranslationSource
 from ganforge.metrics.evaluate import Result, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.held_out import HeldOut, Share, split_of
 from ganforge.metrics.labelled_domains import for_features
+from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
@@ -56,7 +58,16 @@ def judge_samples(
 
     size = cfg.batch_size or TOGETHER["samples"]
     return evaluate(
-        sample, data, extractor, scores, cfg.n, cfg.seed, size, split=split, labels=labels
+        sample,
+        data,
+        extractor,
+        scores,
+        cfg.n,
+        cfg.seed,
+        size,
+        split=split,
+        reals=RealFeatures(data, extractor, StatisticsCache()),
+        labels=labels,
     )
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganforge.metrics.baselines import baselines
+from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.evaluate import Result, evaluate
 from ganforge.metrics.features import FeatureExtractor
@@ -144,7 +145,8 @@ class TranslationJudge:
     ) -> dict[str, Result]:
         assert self.extractor is not None
         if direction.name not in self._reals:
-            self._reals[direction.name] = RealFeatures(direction.target, self.extractor)
+            reals = RealFeatures(direction.target, self.extractor, StatisticsCache())
+            self._reals[direction.name] = reals
         results = evaluate(
             images,
             direction.target,
