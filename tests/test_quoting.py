@@ -59,3 +59,19 @@ def test_a_sweep_goes_over_paths():
 @pytest.mark.parametrize("key", ["data.path", "data.path_a", "data.path_b", "data.root"])
 def test_data_may_lie_anywhere(key):
     assert quote_paths([f"{key}=Fotos (2024)"]) == [f"{key}='Fotos (2024)'"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("by=model,loss", "model,loss"),
+        ("by=model", "model"),
+        ("runs=[a,b]", ["a", "b"]),
+        ("runs=0-loss=hinge,seed=1", "0-loss=hinge,seed=1"),
+        ("runs=logs/train/*/*-dcgan-*", "logs/train/*/*-dcgan-*"),
+        ("runs=logs/*-s[12]", "logs/*-s[12]"),
+    ],
+)
+def test_lists_of_runs_and_keys(typed, meant):
+    (argument,) = quote_paths([typed])
+    assert read(argument) == meant

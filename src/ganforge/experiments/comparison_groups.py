@@ -63,7 +63,9 @@ def experiment(run: PastRun) -> dict[str, Any]:
         if key.startswith("callbacks.") and str(value).startswith(WATCHERS)
     }
     aside = tuple(f"{key}." for key in ASIDE) + tuple(watchers)
-    return {key: value for key, value in run.settings.items() if not f"{key}.".startswith(aside)}
+    # A callback that was taken out is null here and empty there.
+    told = {key: value for key, value in run.settings.items() if value not in (None, {})}
+    return {key: value for key, value in told.items() if not f"{key}.".startswith(aside)}
 
 
 def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:

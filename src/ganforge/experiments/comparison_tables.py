@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, field
 
 from rich.console import Group
@@ -34,8 +35,8 @@ class Table:
         for note in self.notes:
             lines += [_escaped(note), ""]
         if self.rows:
-            lines += [_line(self.columns), _line(["---"] * len(self.columns))]
-            lines += [_line([_escaped(cell) for cell in row]) for row in self.rows]
+            lines += [_line(self.columns), f"|{' --- |' * len(self.columns)}"]
+            lines += [_line(row) for row in self.rows]
         return "\n".join(lines).rstrip() + "\n"
 
     def rich(self) -> Group:
@@ -52,15 +53,22 @@ class Table:
 
 
 def cell(spread: Spread, digits: int = 4) -> str:
-    """Returns ``12.34 ± 0.56``; without the second part of one seed, and "-" of none."""
+    """Returns ``12.34 ± 0.56``, to two digits of the spread; the mean alone of one seed.
+
+    Args:
+        spread: mean and standard deviation; "-" of no value.
+        digits: significant ones of a mean without spread.
+    """
     if not spread.n:
         return "-"
-    mean = plain(spread.mean, digits)
-    return mean if spread.std is None else f"{mean} ± {plain(spread.std, 2)}"
+    if not spread.std:
+        return plain(spread.mean, digits) + ("" if spread.std is None else " ± 0")
+    decimals = min(max(1 - math.floor(math.log10(spread.std)), 0), 9)
+    return f"{spread.mean:,.{decimals}f} ± {spread.std:,.{decimals}f}"
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """Returns a number with that many digits, without an exponent where it is a thousand or more.
+    """Returns a number with that many digits, and large ones whole.
 
     Args:
         value: any number.
@@ -72,10 +80,10 @@ def plain(value: float, digits: int = 4) -> str:
 
 
 def _line(cells: list[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    return f"| {' | '.join(map(_escaped, cells))} |"
 
 
 def _escaped(text: str) -> str:
-    for sign in "\\|*<`":
-        text = text.replace(sign, f"\\{sign}")
-    return text.replace("\n", " ")
+    # An underline within a word marks nothing, and reads better without a backslash.
+    marks = r"[\\|*<`\[]|(?<![^\W_])_|_(?![^\W_])"
+    return re.sub(marks, lambda mark: f"\\{mark[0]}", text).replace("\n", " ")

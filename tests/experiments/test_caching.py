@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from ganforge.experiments.caching import age_as_text, bytes_as_text, entries
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch, type_in):
+    folder = tmp_path / "kept"
+    for name, size in (
+        ("classifiers/digits-1.pt", 1500),
+        ("statistics/digits-2.pt", 10),
+        ("statistics/deeper/cifar10-3.pt", 20),
+        ("data/mnist/images.gz", 40),
+    ):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"0" * size)
+    monkeypatch.setenv("GANFORGE_CACHE", str(folder))
+    return folder
+
+
+def names(folder):
+    return {entry.path.name for entry in entries(folder)}
+
+
+def test_what_is_kept_is_listed(kept, type_in):
+    typed = type_in("cache")
+    assert typed.code == 0
+    for word in ("classifiers", "digits-1.pt", "1.5 kB", "digits-2.pt", "cifar10-3.pt", "0 s"):
+        assert word in typed.out
+    assert "images.gz" not in typed.out  # downloads are the user's
+    assert f"1.5 kB in {kept}" in typed.out
+
+
+@pytest.mark.parametrize(
+    ("kind", "left"),
+    [
+        ("classifiers", {"digits-2.pt", "cifar10-3.pt"}),
+        ("statistics", {"digits-1.pt"}),
+        ("all", set()),
+    ],
+)
+def test_a_kind_is_cleared(kept, type_in, kind, left):
+    assert type_in("cache", f"clear={kind}").code == 0
+    assert names(kept) == left
+    assert (kept / "data" / "mnist" / "images.gz").is_file()
+
+
+def test_what_another_process_is_writing_is_left_to_it(kept, type_in):
+    fresh, stale = kept / "statistics" / "a.tmp.7", kept / "classifiers" / "xyz.tmp"
+    for path in (fresh, stale):
+        path.write_bytes(b"0")
+    os.utime(stale, (time.time() - 7200,) * 2)
+    typed = type_in("cache", "clear=all")
+    assert names(kept) == {"a.tmp.7"}
+    assert "removed 4 files" in typed.out
+
+
+def test_an_empty_cache(tmp_path, monkeypatch, type_in):
+    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "none"))
+    assert "nothing is kept in" in type_in("cache").out
+    assert "removed 0 files" in type_in("cache", "clear=statistics").out
+
+
+def test_another_kind_is_refused(kept, type_in):
+    typed = type_in("cache", "clear=classifier")
+    assert typed.code == 2
+    assert "clear=classifier: did you mean 'classifiers'? legal: all, classifiers" in typed.err
+    assert type_in("cache", "clear=data").code == 2
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (950, "950 B"), (1234, "1.2 kB"), (34.5e6, "34.5 MB")]
+)
+def test_sizes(size, text):
+    assert bytes_as_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(40, "40 s"), (700, "12 min"), (20_000, "6 h"), (300_000, "3 days")]
+)
+def test_ages(seconds, text):
+    assert age_as_text(seconds) == text
