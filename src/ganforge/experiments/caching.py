@@ -1,40 +1,15 @@
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
 from omegaconf import DictConfig
 from rich.table import Table
+from rich.text import Text
 
 from ganforge.config import check, did_you_mean
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
+from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries, root
 
-KINDS = ("classifiers", "statistics")
-# Downloads lie there by default. What took an hour to fetch is not removed with what takes minutes.
-DOWNLOADS = "data"
-IN_PROGRESS = 3600.0  # seconds for which a half-written file is taken for another process's work
 UNITS = ("B", "kB", "MB", "GB", "TB")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of the cache.
-
-    Attributes:
-        kind: the folder that it is in: classifiers, statistics.
-        path: the file.
-        size: in bytes.
-        age: seconds since it was written.
-    """
-
-    kind: str
-    path: Path
-    size: int
-    age: float
 
 
 def manage_cache(cfg: DictConfig) -> list[Entry]:
@@ -52,44 +27,20 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
     """
     setup_logging()
     check(cfg)
-    root = cache_folder()
-    found = list(entries(root))
     kind: str | None = cfg["clear"]  # cfg.clear is what empties a mapping
     if kind is None:
-        _show(found, root)
+        found = entries()
+        _show(found)
         return found
-    kinds = sorted({*KINDS, *(entry.kind for entry in found)})
-    if kind not in ("all", *kinds):
-        raise ConfigError(f"clear={kind}: {did_you_mean(kind, ['all', *kinds])}")
-    chosen = [entry for entry in found if kind in ("all", entry.kind)]
-    removed = [entry for entry in chosen if _remove(entry)]
-    freed = bytes_as_text(sum(entry.size for entry in removed))
+    if kind not in ("all", *KINDS):
+        raise ConfigError(f"clear={kind}: {did_you_mean(kind, ['all', *KINDS])}")
+    try:
+        removed = clear(None if kind == "all" else kind)
+    except OSError as error:
+        raise RunError(f"cannot clear {root()} ({error.strerror or error})") from error
     files = "1 file" if len(removed) == 1 else f"{len(removed)} files"
-    console.print(f"removed {files}, {freed}, from {root}", soft_wrap=True, highlight=False)
+    _say(f"removed {files}, {_total(removed)}, from {root()}")
     return removed
-
-
-def cache_folder() -> Path:
-    """Returns the folder of everything that is kept between runs."""
-    # The same place as in metrics.classifier, which would bring torch along.
-    return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
-
-
-def entries(root: Path) -> Iterator[Entry]:
-    """Yields the files of every kind, the newest first."""
-    now = time.time()
-    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
-        if folder.name == DOWNLOADS:
-            continue
-        found = []
-        for path in folder.rglob("*"):
-            try:
-                about = path.stat()
-            except FileNotFoundError:  # another process has just renamed or removed it
-                continue
-            if path.is_file():
-                found.append(Entry(folder.name, path, about.st_size, now - about.st_mtime))
-        yield from sorted(found, key=lambda entry: entry.age)
 
 
 def bytes_as_text(size: float) -> str:
@@ -108,24 +59,21 @@ def age_as_text(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _remove(entry: Entry) -> bool:
-    if ".tmp" in entry.path.name and entry.age < IN_PROGRESS:
-        return False
-    try:
-        entry.path.unlink(missing_ok=True)
-    except OSError as error:
-        raise RunError(f"cannot remove {entry.path} ({error.strerror or error})") from error
-    return True
-
-
-def _show(found: list[Entry], root: Path) -> None:
+def _show(found: list[Entry]) -> None:
     if not found:
-        console.print(f"nothing is kept in {root}", soft_wrap=True, highlight=False)
+        _say(f"nothing is kept in {root()}")
         return
     table = Table("kind", "name", "size", "age")
     for entry in found:
-        name = str(entry.path.relative_to(root / entry.kind))
+        name = Text(entry.path.name)
         table.add_row(entry.kind, name, bytes_as_text(entry.size), age_as_text(entry.age))
-    console.print(table, highlight=False)
-    total = bytes_as_text(sum(entry.size for entry in found))
-    console.print(f"{total} in {root}; clear=all removes it", soft_wrap=True, highlight=False)
+    console.print(table)
+    _say(f"{_total(found)} in {root()}; clear=all removes it")
+
+
+def _total(found: list[Entry]) -> str:
+    return bytes_as_text(sum(entry.size for entry in found))
+
+
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

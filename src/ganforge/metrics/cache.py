@@ -1,4 +1,4 @@
-"""What outlives a run: statistics of real images and trained classifiers, in the user's cache."""
+"""Statistics of real images that outlive a run, in the user's cache."""
 
 from __future__ import annotations
 
@@ -7,69 +7,23 @@ import json
 import logging
 import os
 import pickle
-import time
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from ganforge import atomic
+from ganforge.metrics.cache_folder import root
 
 log = logging.getLogger("ganforge")
 
 Key = Mapping[str, str | int | float]
 
-KINDS = ("classifiers", "statistics")
 VERSION = 1  # part of every key of statistics: raise it when what they mean changes
 MOST_BYTES_EACH = 2**30
 MOST_BYTES = 8 * 2**30
-
-
-class Entry(NamedTuple):
-    """A file of the cache.
-
-    Attributes:
-        path: the file.
-        kind: "classifiers" or "statistics".
-        size: in bytes.
-        age: seconds since it was last written or, for statistics, read.
-    """
-
-    path: Path
-    kind: str
-    size: int
-    age: float
-
-
-def root() -> Path:
-    """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
-    return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
-
-
-def entries(kind: str | None = None) -> list[Entry]:
-    """Returns the files of the cache, the youngest first; of one kind, or of all."""
-    found = []
-    for name in KINDS if kind is None else (kind,):
-        for path in (root() / name).glob("*.pt"):
-            try:
-                status = path.stat()
-            except OSError:  # another process was quicker to clear it
-                continue
-            found.append(Entry(path, name, status.st_size, time.time() - status.st_mtime))
-    return sorted(found, key=lambda entry: entry.age)
-
-
-def clear(kind: str | None = None) -> list[Entry]:
-    """Removes the files of one kind, or of all, and returns them."""
-    removed = entries(kind)
-    for entry in removed:
-        entry.path.unlink(missing_ok=True)
-    for name in KINDS if kind is None else (kind,):
-        atomic.clean(root() / name)
-    return removed
 
 
 class StatisticsCache:

@@ -1,0 +1,56 @@
+"""Where what outlives a run is kept, and what lies there. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from ganforge import atomic
+
+KINDS = ("classifiers", "statistics")
+
+
+class Entry(NamedTuple):
+    """A file of the cache.
+
+    Attributes:
+        path: the file.
+        kind: "classifiers" or "statistics".
+        size: in bytes.
+        age: seconds since it was last written or, for statistics, read.
+    """
+
+    path: Path
+    kind: str
+    size: int
+    age: float
+
+
+def root() -> Path:
+    """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
+    return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
+
+
+def entries(kind: str | None = None) -> list[Entry]:
+    """Returns the files of one kind, or of all kinds in turn, the youngest first."""
+    found = []
+    for name in KINDS if kind is None else (kind,):
+        for path in (root() / name).glob("*.pt"):
+            try:
+                status = path.stat()
+            except OSError:  # another process was quicker to clear it
+                continue
+            found.append(Entry(path, name, status.st_size, time.time() - status.st_mtime))
+    return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.age))
+
+
+def clear(kind: str | None = None) -> list[Entry]:
+    """Removes the files of one kind, or of all, and returns them."""
+    removed = entries(kind)
+    for entry in removed:
+        entry.path.unlink(missing_ok=True)
+    for name in KINDS if kind is None else (kind,):
+        atomic.clean(root() / name)
+    return removed
