@@ -46,9 +46,11 @@ def test_results_carry_name_and_protocol():
         "resize": "none",
         "subsets": 5,
         "subset_size": 50,
+        "higher_is_better": False,
     }
     assert "std" not in results["fid_glance"].to_dict()
     assert results["is_glance"].n_real == 0
+    assert results["is_glance"].higher_is_better
 
 
 def test_a_score_is_that_of_the_same_features_given_by_hand():

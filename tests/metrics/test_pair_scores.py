@@ -132,6 +132,7 @@ def test_one_direction_by_hand():
         "resize": "none",
         "range": "0 to 1",
         "direction": "AtoB",
+        "higher_is_better": False,
     }
 
 

@@ -28,6 +28,7 @@ class Result:
         split: where the real images are from.
         resize: what was done to images of another size.
         details: settings of the score and of the extractor.
+        higher_is_better: which way is up; None where that is not said.
     """
 
     value: float
@@ -38,6 +39,7 @@ class Result:
     split: str
     resize: str
     details: dict[str, str | int | float] = field(default_factory=dict)
+    higher_is_better: bool | None = None
 
     def to_dict(self) -> dict[str, str | int | float]:
         """Returns everything in one flat dict of plain values, without what is None."""
@@ -188,7 +190,8 @@ def _result(
     features, resize = str(details.pop("features")), str(details.pop("resize"))
     details |= score.protocol()
     n_real = n_real if score.needs_real else 0
-    return Result(value, std, features, n_real, n, split, resize, details)
+    up = score.higher_is_better
+    return Result(value, std, features, n_real, n, split, resize, details, up)
 
 
 def _check_counts(

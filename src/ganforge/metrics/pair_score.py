@@ -81,7 +81,8 @@ class PairScore:
             split: where they are from.
         """
         details = self.protocol() | {"direction": direction.name}
-        return Result(self.compute(), None, "none", n, n, split, "none", details)
+        up = self.higher_is_better
+        return Result(self.compute(), None, "none", n, n, split, "none", details, up)
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the settings that decide whether two values are comparable."""
