@@ -12,12 +12,14 @@ from torch import Tensor
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import Result, check_labels, evaluate
+from ganforge.metrics.evaluate import Result, check_enough, check_labels, evaluate
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
+from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.latent_paths import LatentPaths
 from ganforge.streams import mix
 
 Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
@@ -83,6 +85,7 @@ class Evaluation(Callback):
         at_least("every_n_steps", every_n_steps, 0)
         at_least("n", n, 2)
         at_least("n_real", n if n_real is None else n_real, 2)
+        check_enough(metrics, n, n if n_real is None else n_real)
         at_least("batch_size", batch_size, 1)
         one_of("split", split, ["train", "test"])
         one_of("weights", weights, ["ema", "raw"])
@@ -200,11 +203,8 @@ class Evaluation(Callback):
         results = self.measured(trainer, pl_module, self._score)
         game = cast(Scored, pl_module)
         self._keep(game, results)
-        values: dict[str, float | Tensor] = {}
-        for name, result in results.items():
-            values[name] = result.value
-            if result.std is not None:
-                values[f"{name}_std"] = result.std
+        values: dict[str, float | Tensor] = {name: one.value for name, one in results.items()}
+        values |= {f"{name}_std": r.std for name, r in results.items() if r.std is not None}
         game.publish(values)
 
     def state_dict(self) -> dict[str, Any]:
@@ -267,6 +267,7 @@ class Evaluation(Callback):
             n_real=self.n_real,
             reals=reals,
             labels=asked,
+            paths=LatentPaths(cast(AdversarialModule, game), seed, self.weights),
         )
 
     def _keep(self, game: Scored, results: dict[str, Result]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.finite import FiniteImages
+from ganforge.metrics.path_length import PathLength, Paths, refuse_images
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
@@ -63,6 +64,7 @@ def evaluate(
     n_real: int | None = None,
     reals: RealFeatures | None = None,
     labels: RequestedLabels | None = None,
+    paths: Paths | None = None,
 ) -> dict[str, Result]:
     """Scores ``n`` generated images, each process a share of them.
 
@@ -81,6 +83,7 @@ def evaluate(
         n_real: real images; None takes ``n``, or all where there are fewer.
         reals: features of real images that were kept from an earlier call.
         labels: the classes that images are asked for; None in a game without.
+        paths: what makes images on paths through a latent space; None where there is none.
 
     Returns:
         Results by name, equal on all processes.
@@ -92,10 +95,12 @@ def evaluate(
     available = data.size(split)
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
+    check_enough(scores, n, n_real)
     start, stop = share_of(n, rank, world)
     taking = _start(scores, extractor, n_real, n, seed, start)
     asked = labels or RequestedLabels()
     _show_fakes(taking, sample, extractor, asked, start, stop, batch_size, world)
+    _show_paths(taking, paths, rank, world)
     reals = reals or RealFeatures(data, extractor)
     bounds = share_of(n_real, rank, world)
     # Those that keep what they see come first: the others can sum up what was kept.
@@ -158,6 +163,15 @@ def _show_fakes(
     finite.conclude(world)
 
 
+def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world: int) -> None:
+    """Has this process's share of paths through the latent space made, and measured by scores."""
+    for name, score in scores.items():
+        if isinstance(score, PathLength):
+            if paths is None:
+                raise refuse_images(name)
+            score.travel(paths, rank, world)
+
+
 def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
     """Hands generated images to a score, with the classes asked for where it looks at them."""
     if score.needs_labels:
@@ -208,6 +222,17 @@ def _check_counts(
             f"evaluation: scores need at least {max(2, world)} real images, split {split!r} gives "
             f"{n_real} of {available}"
         )
+
+
+def check_enough(scores: dict[str, Score], n: int, n_real: int) -> None:
+    """Refuses fewer images than a score needs, such as fewer than neighbours."""
+    for name, score in scores.items():
+        if n < score.least or (score.needs_real and n_real < score.least):
+            raise ConfigError(
+                f"metrics={name} needs at least {score.least} real and {score.least} generated "
+                f"images, got {n_real} and {n}; raise their numbers, or leave it out of "
+                "metrics=[...]"
+            )
 
 
 def share_of(n: int, rank: int, world: int) -> tuple[int, int]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
@@ -160,11 +160,7 @@ def root_trace(first: Spread, second: Spread) -> Tensor:
 
     With S = F^T F, the eigenvalues of S S' that are not 0 are those of F S' F^T.
     """
-    if first.factor is None or (
-        second.factor is not None and len(second.factor) < len(first.factor)
-    ):
-        first, second = second, first
-    factor = factor_of(first)
+    factor, second = _factored(first, second)
     if second.factor is not None:
         mixed = factor @ second.factor.T
         inner = mixed @ mixed.T
@@ -176,17 +172,37 @@ def root_trace(first: Spread, second: Spread) -> Tensor:
     return trace
 
 
-def factor_of(spread: Spread) -> Tensor:
-    """Returns F [r, d] with F^T F = S."""
-    if spread.factor is not None:
-        return spread.factor
-    assert spread.covariance is not None
-    lower: Tensor
-    lower, failed = torch.linalg.cholesky_ex(spread.covariance)
-    if not failed:
-        return lower.T
-    # Singular, as where a feature never varies: the eigenvectors that span it.
-    values, vectors = torch.linalg.eigh(spread.covariance)
+def _factored(first: Spread, second: Spread) -> tuple[Tensor, Spread]:
+    """Returns F of that of two Gaussians for which it is cheaper, and the other Gaussian."""
+    known = [one for one in (first, second) if one.factor is not None]
+    if known:
+        # The sizes are numbers of rows, of which the fewer make the smaller matrix.
+        one = min(known, key=lambda spread: len(cast(Tensor, spread.factor)))
+        return cast(Tensor, one.factor), second if one is first else first
+    for one, other in ((first, second), (second, first)):
+        factor = triangular_factor(cast(Tensor, one.covariance))
+        if factor is not None:
+            return factor, other
+    return eigenvector_factor(cast(Tensor, first.covariance)), second
+
+
+def triangular_factor(covariance: Tensor) -> Tensor | None:
+    """Returns F [r, d] with F^T F = S by Cholesky's method; None where S is singular.
+
+    Features that never vary, as dead units do, are left out, and don't make it singular.
+    """
+    alive = covariance.diagonal() > 0
+    lower, failed = torch.linalg.cholesky_ex(covariance[alive][:, alive])
+    if failed:
+        return None
+    factor = covariance.new_zeros(len(lower), len(covariance))
+    factor[:, alive] = lower.T
+    return factor
+
+
+def eigenvector_factor(covariance: Tensor) -> Tensor:
+    """Returns F [r, d] with F^T F = S for a singular S: the eigenvectors that span it. Slower."""
+    values, vectors = torch.linalg.eigh(covariance)
     real = values > ROUNDING * values[-1:]
     factor: Tensor = vectors[:, real] * values[real].sqrt()
     return factor.T

@@ -3,7 +3,6 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import cast
 
-import torch
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -26,31 +25,11 @@ class NeighborScore(Score):
         if neighbors < 1:
             raise ConfigError(f"{self.number}: neighbors must be at least 1, got {neighbors}")
         self.neighbors = neighbors
+        self.least = neighbors + 1
 
     def family(self) -> Hashable:
         """Returns what these scores have in common: the same distances."""
         return (Neighborhoods, self.uses, self.extractor)
-
-    def reset(
-        self,
-        width: int,
-        n_real: int,
-        n_fake: int,
-        device: torch.device,
-        seed: int = 0,
-        first: int = 0,
-    ) -> None:
-        """Starts an evaluation.
-
-        Raises:
-            ConfigError: fewer images than neighbours.
-        """
-        if min(n_real, n_fake) <= self.neighbors:
-            raise ConfigError(
-                f"{self.number}: neighbors={self.neighbors} needs at least {self.neighbors + 1} "
-                f"real and generated images, got {n_real} and {n_fake}"
-            )
-        super().reset(width, n_real, n_fake, device, seed, first)
 
     def welcome(self, other: Score) -> None:
         """Computes for another of these scores too, with its number of neighbours."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
@@ -11,6 +12,8 @@ from torchmetrics import Metric
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.real_features import RealShare
 from ganforge.metrics.source import ImageSource
+
+log = logging.getLogger("ganforge")
 
 
 class ScoreValue(NamedTuple):
@@ -37,6 +40,7 @@ class Score:
         higher_is_better: which way is up.
         suffixed: whether its published name tells which features it is of.
         extractor: what it looks through in place of the run's extractor; None for that one.
+        least: real images and generated images that it needs, of each.
         streams: whether moments of the real images are enough, so that they need not be kept.
     """
 
@@ -46,6 +50,7 @@ class Score:
     higher_is_better: bool = False
     suffixed: bool = True
     extractor: FeatureExtractor | None = None
+    least: int = 2
     streams: bool = False
 
     metric: Metric
@@ -62,6 +67,10 @@ class Score:
             shared: what the run's scores look through.
             device: where images are looked at.
         """
+        if self.uses == "logits" and shared.num_logits == 0:
+            name = type(self).__name__
+            log.warning("NO %s in this run: features=%s names no classes", name, shared.name)
+            return False
         return True
 
     def family(self) -> Hashable:
