@@ -107,17 +107,12 @@ class PathLength(Score):
 
     def distances(self, near: Tensor, far: Tensor) -> Tensor:
         """Returns how far apart images are, [n], of float images [n, C, H, W] in [-1, 1]."""
-        shown = [images.clamp(-1, 1) for images in (near, far)]
+        shown = [images.clamp(-1, 1).add(1).div(2) for images in (near, far)]
         if self.perceptual:
             self.lpips.reset(near.device)
-            return self.lpips.each(
-                *(images.add(1).div(2).to(self.lpips.device) for images in shown)
-            )
+            return self.lpips.each(*(images.to(self.lpips.device) for images in shown))
         # Not as bytes, whose steps are larger than those of the path.
-        seen = [
-            self.look(images.add(1).mul(127.5)).features.to(self.device).double()
-            for images in shown
-        ]
+        seen = [self.look(255 * images).features.to(self.device).double() for images in shown]
         gaps: Tensor = (seen[0] - seen[1]).square().sum(1)
         return gaps
 

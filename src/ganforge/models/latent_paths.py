@@ -124,4 +124,5 @@ def slerp(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
     aside = there - here * angle.cos()
     aside = aside / aside.norm(dim=1, keepdim=True).clamp(min=1e-12)
     turned = here * (place * angle).cos() + aside * (place * angle).sin()
-    return turned * torch.lerp(lengths[0], lengths[1], place)
+    between: Tensor = turned * (lengths[0] + place * (lengths[1] - lengths[0]))
+    return between
