@@ -152,6 +152,7 @@ def test_hundreds_of_runs_without_anything_heavy(tmp_path):
         seeds(tmp_path / str(rate), (20.0 + rate, 21.0 + rate, 22.0 + rate), settings=given)
     code = f"""
 import sys
+sys.modules["matplotlib.figure"] = None  # other tests draw
 from ganforge import cli
 code = cli.run(["compare", "runs={tmp_path}"])
 print([name for name in ("torch", "lightning", "wandb") if name in sys.modules])

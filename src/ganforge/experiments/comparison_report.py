@@ -48,10 +48,8 @@ class Comparison:
         """
         parts = ["# Comparison\n", PREFACE, self._overview().markdown()]
         for column in self.columns:
-            parts += [
-                table.markdown() for table in (self._scores(column), *self._differences(column))
-            ]
-        parts += [table.markdown() for table in (cost_table(self.groups), *self._omitted())]
+            parts += _rendered(self._scores(column), *self._differences(column))
+        parts += _rendered(cost_table(self.groups), *self._omitted())
         if figure is not None:
             parts.append(f"## Curves\n\n![Scores over the real images seen]({figure})\n")
         return "\n".join(parts)
