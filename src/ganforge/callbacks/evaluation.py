@@ -18,7 +18,6 @@ from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
-from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.latent_paths import LatentPaths
 from ganforge.streams import mix
 
@@ -201,11 +200,10 @@ class Evaluation(Callback):
         if not self.ready:
             return
         results = self.measured(trainer, pl_module, self._score)
-        game = cast(Scored, pl_module)
-        self._keep(game, results)
+        self._keep(cast(Scored, pl_module), results)
         values: dict[str, float | Tensor] = {name: one.value for name, one in results.items()}
         values |= {f"{name}_std": r.std for name, r in results.items() if r.std is not None}
-        game.publish(values)
+        cast(Scored, pl_module).publish(values)
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what has been measured, as plain values."""
@@ -267,7 +265,7 @@ class Evaluation(Callback):
             n_real=self.n_real,
             reals=reals,
             labels=asked,
-            paths=LatentPaths(cast(AdversarialModule, game), seed, self.weights),
+            paths=LatentPaths(cast(Any, game), seed, self.weights),
         )
 
     def _keep(self, game: Scored, results: dict[str, Result]) -> None:

@@ -22,6 +22,7 @@ from ganforge.metrics.source import ImageSource
 from ganforge.metrics.translation_judge import Translates, TranslationJudge
 from ganforge.metrics.translation_metrics import check_metrics, feature_scores, pair_scores
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.latent_paths import LatentPaths
 
 TOGETHER = {"samples": 256, "translations": 16}  # images looked at in one go
 
@@ -68,6 +69,7 @@ def judge_samples(
         split=split,
         reals=RealFeatures(data, extractor, StatisticsCache()),
         labels=labels,
+        paths=LatentPaths(model, cfg.seed, cfg.weights),
     )
 
 

@@ -57,12 +57,15 @@ class ClassifierNetwork(nn.Module):
 
 
 def shrink(images: Tensor) -> Tensor:
-    """Resizes uint8 images [B, C, H, W] to uint8 [B, C, 32, 32], bilinearly, antialiased."""
+    """Resizes images [B, C, H, W] in 0 ... 255 to 32x32, bilinearly, antialiased.
+
+    Bytes are rounded to bytes, float images stay as exact as they are.
+    """
     if images.shape[-2:] == (SIDE, SIDE):
         return images
     size = (SIDE, SIDE)
-    small = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
-    return small.round().clamp(0, 255).to(torch.uint8)
+    small = F.interpolate(images.float(), size=size, mode="bilinear", antialias=True).clamp(0, 255)
+    return small if images.is_floating_point() else small.round().to(torch.uint8)
 
 
 def train(data: ImageSource, max_images: int) -> tuple[dict[str, Tensor], float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.finite import FiniteImages
-from ganforge.metrics.path_length import PathLength, Paths, refuse_images
+from ganforge.metrics.path_score import Paths, PathScore, refuse_images
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
@@ -166,7 +166,7 @@ def _show_fakes(
 def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world: int) -> None:
     """Has this process's share of paths through the latent space made, and measured by scores."""
     for name, score in scores.items():
-        if isinstance(score, PathLength):
+        if isinstance(score, PathScore):
             if paths is None:
                 raise refuse_images(name)
             score.travel(paths, rank, world)

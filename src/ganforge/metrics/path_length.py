@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,30 +10,15 @@ from torchmetrics.utilities import dim_zero_cat
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.lpips import LEAST_SIDE, LPIPS, Network
+from ganforge.metrics.path_score import Paths, PathScore
 from ganforge.metrics.pixels import refuse_points_for
-from ganforge.metrics.score import Score, ScoreValue
+from ganforge.metrics.score import ScoreValue
 from ganforge.metrics.source import ImageSource
 
 log = logging.getLogger("ganforge")
 
 
-class Paths(Protocol):
-    """Pairs of neighbouring images on paths through a latent space, block by block.
-
-    Attributes:
-        size: pairs of a block.
-        space: the latent space, "z" or "w".
-    """
-
-    size: int
-    space: str
-
-    def __call__(self, block: int, epsilon: float) -> tuple[Tensor, Tensor]:
-        """Returns a block's images at t and t + epsilon, [size, C, H, W] in [-1, 1] each."""
-        ...
-
-
-class PathLength(Score):
+class PathLength(PathScore):
     """How fast images change along a path through the latent space: mean of d(t, t + e) / e^2.
 
     The perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1), on full paths:
@@ -52,7 +36,6 @@ class PathLength(Score):
         network: what LPIPS looks through, "alex" or "vgg".
     """
 
-    needs_real = False
     suffixed = False
 
     def __init__(self, paths: int = 2048, epsilon: float = 1e-4, network: Network = "vgg") -> None:
@@ -100,6 +83,8 @@ class PathLength(Score):
         """
         blocks = -(-self.paths // paths.size)
         self.taken, self.space = blocks * paths.size, paths.space
+        # A process without a block has nothing to add, but takes part.
+        self.metric.update(torch.zeros(0, dtype=torch.float64, device=self.device))
         # Whole blocks: rounding, which epsilon makes large, is the same on any number of processes.
         for block in range(blocks * rank // world, blocks * (rank + 1) // world):
             gaps = self.distances(*paths(block, self.epsilon))
@@ -115,9 +100,6 @@ class PathLength(Score):
         seen = [self.look(255 * images).features.to(self.device).double() for images in shown]
         gaps: Tensor = (seen[0] - seen[1]).square().sum(1)
         return gaps
-
-    def update(self, values: Tensor, real: bool) -> None:
-        """Takes nothing of images that are on no path."""
 
     def compute(self, seed: int = 0) -> ScoreValue:
         """Returns the mean without outliers; nothing in it is random."""
@@ -135,14 +117,6 @@ class PathLength(Score):
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
         return Lengths()
-
-
-def refuse_images(name: str) -> ConfigError:
-    """Returns the error of path lengths that are asked for of images without a latent space."""
-    return ConfigError(
-        f"metrics={name} goes through the latent space of a game, and these images come from none. "
-        "Leave it out of metrics=[...]"
-    )
 
 
 class Lengths(Metric):

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ganforge.errors import ConfigError
 from ganforge.metrics.direction import TranslationSource, directions_of
 from ganforge.metrics.pair_score import PairScore
+from ganforge.metrics.path_score import PathScore, refuse_images
 from ganforge.metrics.score import Score
 
 Metrics = Mapping[str, Score | PairScore]
@@ -32,6 +33,8 @@ def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str
         ConfigError: naming the score and a way out.
     """
     for name, score in feature_scores(metrics).items():
+        if isinstance(score, PathScore):
+            raise refuse_images(name)
         if score.needs_labels:
             raise ConfigError(
                 f"metrics={name} compares with the classes asked for, and translations have none. "
