@@ -191,7 +191,8 @@ def triangular_factor(covariance: Tensor) -> Tensor | None:
 
     Features that never vary, as dead units do, are left out, and don't make it singular.
     """
-    alive = covariance.diagonal() > 0
+    variances = covariance.diagonal()
+    alive = variances > ROUNDING * variances.max()
     lower, failed = torch.linalg.cholesky_ex(covariance[alive][:, alive])
     if failed:
         return None

@@ -1,0 +1,180 @@
+import logging
+import os
+import time
+
+import pytest
+import torch
+
+from ganforge.data.images import to_float
+from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.frechet import FrechetDistance
+from ganforge.metrics.kernel import KernelDistance
+from ganforge.metrics.moments import moments_of
+from ganforge.metrics.real_features import RealFeatures, RealShare
+from tests.forking import fork, wait
+from tests.metrics.stand_ins import Glance, Pictures, noise_images
+
+KEY = {"data": "digits", "kind": "features", "fingerprint": "ab12", "split": "train", "stop": 40}
+FAKES = noise_images(90, seed=1)
+
+
+def tensors(seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return {"rows": torch.randn(40, 6, generator=generator), "mean": torch.rand(()).double()}
+
+
+def equal(first, second):
+    return first.keys() == second.keys() and all(
+        torch.equal(first[name], second[name]) for name in first
+    )
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    cache, kept = StatisticsCache(tmp_path), tensors()
+    assert cache.load(KEY) is None
+    cache.save(KEY, kept)
+    assert equal(cache.load(KEY), kept)
+    assert [path.name[:16] for path in tmp_path.iterdir()] == ["digits-features-"]
+
+
+@pytest.mark.parametrize(
+    "change", [{"fingerprint": "x"}, {"split": "test"}, {"stop": 41}, {"a": 1}]
+)
+def test_anything_else_has_a_key_of_its_own(tmp_path, change):
+    cache = StatisticsCache(tmp_path)
+    cache.save(KEY, tensors())
+    assert cache.load(KEY | change) is None
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-700])
+
+
+def flipped(path):
+    data = bytearray(path.read_bytes())
+    place = data.find(tensors()["rows"].numpy().tobytes()[:16])
+    assert place > 0
+    data[place] ^= 1
+    path.write_bytes(data)
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def another(path):
+    torch.save([1, 2], path)
+
+
+def of_another_key(path):
+    other = StatisticsCache(path.parent)
+    other.save(KEY | {"split": "test"}, tensors())
+    os.replace(other.path(KEY | {"split": "test"}), path)
+
+
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied, another, of_another_key])
+def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, caplog, damage):
+    cache = StatisticsCache(tmp_path)
+    cache.save(KEY, tensors())
+    damage(cache.path(KEY))
+    with caplog.at_level(logging.WARNING, "ganforge"):
+        assert cache.load(KEY) is None
+    assert "is damaged and will be made anew" in caplog.text
+    cache.save(KEY, tensors())
+    assert equal(cache.load(KEY), {**tensors(), "mean": cache.load(KEY)["mean"]})
+
+
+def test_processes_that_write_and_read_at_once_see_whole_files(tmp_path):
+    cache, kept = StatisticsCache(tmp_path), tensors()
+
+    def work():
+        for _ in range(15):
+            cache.save(KEY, kept)
+            assert equal(cache.load(KEY), kept)
+
+    assert [wait(pid) for pid in [fork(work) for _ in range(3)]] == [0, 0, 0]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_large_tensors_are_not_kept_and_old_files_make_room(tmp_path):
+    StatisticsCache(tmp_path, most_bytes_each=100).save(KEY, tensors())
+    assert list(tmp_path.iterdir()) == []
+    roomy = StatisticsCache(tmp_path)
+    for stop in range(4):
+        roomy.save(KEY | {"stop": stop}, tensors())
+        os.utime(roomy.path(KEY | {"stop": stop}), (time.time() - 100 + stop,) * 2)
+    roomy.load(KEY | {"stop": 0})  # what is read is young again
+    size = roomy.path(KEY | {"stop": 0}).stat().st_size
+    StatisticsCache(tmp_path, most_bytes=3 * size).save(KEY, tensors())
+    left = [stop for stop in range(4) if roomy.path(KEY | {"stop": stop}).exists()]
+    assert left == [0, 3]
+    assert roomy.load(KEY) is not None
+
+
+def test_a_folder_that_can_not_be_written_is_no_error(tmp_path, caplog):
+    (tmp_path / "file").write_text("")
+    cache = StatisticsCache(tmp_path / "file" / "statistics")
+    cache.save(KEY, tensors())
+    assert "can't be kept" in caplog.text
+    assert cache.load(KEY) is None
+
+
+def judged(data, cache, scores, extractor=None, n_real=None):
+    look = extractor or Glance()
+    reals = RealFeatures(data, look, cache)
+
+    def sample(n, start):
+        return to_float(FAKES[start : start + n])
+
+    results = evaluate(sample, data, look, scores, 90, 0, 32, n_real=n_real, reals=reals)
+    return {name: (one.value, one.std) for name, one in results.items()}
+
+
+def both():
+    return {"fid": FrechetDistance(), "kid": KernelDistance(4, 30)}
+
+
+@pytest.mark.parametrize("scores", [both, lambda: {"fid": FrechetDistance()}])
+def test_another_run_reads_no_real_image_but_those_that_tell_the_data(tmp_path, scores):
+    cache = StatisticsCache(tmp_path)
+    first = judged(Pictures(noise_images(120)), cache, scores())
+    data = Pictures(noise_images(120))
+    assert judged(data, cache, scores()) == first
+    fingerprint = 120  # of these pictures, which are all looked at
+    assert data.read == fingerprint
+    assert first == judged(Pictures(noise_images(120)), None, scores())
+
+
+def test_other_data_numbers_and_weights_are_looked_at_anew(tmp_path):
+    cache = StatisticsCache(tmp_path)
+
+    class Another(Glance):
+        def __init__(self):
+            super().__init__()
+            self.protocol = self.protocol | {"features_weights": "1"}
+
+    def read(images, **more):
+        data = Pictures(images)
+        judged(data, cache, both(), **more)
+        return data.read - len(images)
+
+    images = noise_images(120)
+    assert read(images) == 90
+    assert read(images) == 0
+    assert read(images, n_real=80) == 80
+    assert read(images, extractor=Another()) == 90
+    images[7] = 0
+    assert read(images) == 90
+
+
+def test_moments_alone_are_kept_where_rows_are_not_asked_for(tmp_path):
+    data, cache, look = Pictures(noise_images(120)), StatisticsCache(tmp_path), Glance()
+    judged(data, cache, {"fid": FrechetDistance()}, look)
+    (path,) = tmp_path.iterdir()
+    assert "features_moments" in path.name
+    reals = RealFeatures(data, look, cache)
+    found = reals.moments(RealShare(reals, look, "train", 0, 90, 32), "features")
+    expected = moments_of(look(data.images[:90]).features)
+    for one, other in zip(found, expected, strict=True):
+        assert torch.allclose(one, other, rtol=1e-12)
