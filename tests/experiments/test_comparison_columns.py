@@ -167,12 +167,16 @@ def test_seeds_that_never_vary_make_no_test(tmp_path):
 # ---------------------------------------------------------------------- curves
 
 
-def test_curves_are_means_of_the_seeds_that_go_on(tmp_path):
+def test_curves_are_means_where_all_seeds_were_measured(tmp_path):
     past_run(tmp_path / "a", 1, ((0, 9.0), (64, 4.0), (128, 2.0), (192, 1.0)))
-    past_run(tmp_path / "b", 2, ((0, 7.0), (64, 6.0), (100, 5.0), (128, 4.0)))
+    past_run(tmp_path / "b", 2, ((0, 7.0), (64, 6.0), (100, 5.0), (128, None)))
     (group,), (column,) = read(tmp_path)
-    points = curve(column, group)
-    assert [point.images for point in points] == [0, 64, 128, 192]
-    assert [point.mean for point in points] == [8.0, 5.0, 3.0, 1.0]
-    assert points[0].std == pytest.approx(math.sqrt(2.0))
-    assert points[-1].std == 0.0
+    assert curve(column, group) == [(0, 8.0, math.sqrt(2.0)), (64, 5.0, math.sqrt(2.0))]
+
+
+def test_curves_of_seeds_that_share_no_place_have_no_mean(tmp_path):
+    past_run(tmp_path / "a", 1, ((64, 4.0),))
+    past_run(tmp_path / "b", 2, ((100, 5.0),))
+    (group,), (column,) = read(tmp_path)
+    assert curve(column, group) == []
+    assert [one.curve for one in column.of(group)] == [{64: 4.0}, {100: 5.0}]

@@ -46,45 +46,45 @@ def draw(comparison: Comparison, path: Path) -> Path | None:
         return None
     count = len(comparison.columns)
     figure = Figure(figsize=(6.4, 3.6 * count), layout="constrained")
-    for axes, column in zip(
-        figure.subplots(count, squeeze=False)[:, 0], comparison.columns, strict=True
-    ):
-        _panel(axes, column, column.ranked(comparison.groups, comparison.value))
+    panels = figure.subplots(count, squeeze=False)[:, 0]
+    for axes, column in zip(panels, comparison.columns, strict=True):
+        _panel(axes, column, comparison.ordered())
     with atomic.writing(path) as file:
         figure.savefig(file, format="png", dpi=120)
     return path
 
 
 def curve(column: Column, group: Group) -> list[Point]:
-    """Returns the mean over seeds wherever all seeds were measured that were still being trained.
+    """Returns the mean over seeds wherever all of them were measured.
 
-    A seed that stopped early (a budget of seconds) ends its part of the curve, and a place where
-    some of the others were not measured is left out: a mean of other seeds would look like a jump.
+    Elsewhere it would be one of other seeds, and a seed that stops early would look like a jump.
     """
-    seeds = [one.curve for one in column.of(group) if one.curve]
-    points = []
-    for images in sorted({place for one in seeds for place in one}):
-        going = [one for one in seeds if max(one) >= images]
-        values = [one[images] for one in going if images in one]
-        if len(values) == len(going):
-            mean = spread(values)
-            points.append(Point(images, mean.mean, mean.std or 0.0))
-    return points
+    seeds = [one.curve for one in column.of(group)]
+    shared = sorted(set.intersection(*(set(one) for one in seeds))) if seeds else []
+    means = [(images, spread([one[images] for one in seeds])) for images in shared]
+    return [Point(images, mean.mean, mean.std or 0.0) for images, mean in means]
 
 
 def _panel(axes: Axes, column: Column, groups: list[Group]) -> None:
-    for group in groups[:MOST_GROUPS]:
-        if points := curve(column, group):
-            images, mean, std = zip(*points, strict=True)
-            (line,) = axes.plot(
-                images, mean, marker=".", label=f"{group.label} ({len(column.of(group))})"
-            )
-            low = [m - s for m, s in zip(mean, std, strict=True)]
-            high = [m + s for m, s in zip(mean, std, strict=True)]
-            axes.fill_between(images, low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    for place, group in enumerate(groups[:MOST_GROUPS]):
+        if seeds := column.of(group):
+            # By place, so that a group has the same colour in all panels.
+            _draw(axes, column, group, f"C{place}", f"{group.label} ({len(seeds)})")
     more = len(groups) - MOST_GROUPS
     axes.set_title(column.title + (f", the first {MOST_GROUPS} groups" if more > 0 else ""))
     axes.set_xlabel("real images seen")
     axes.set_ylabel(column.name)
-    if groups:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(title="group (seeds)", fontsize="small")
+
+
+def _draw(axes: Axes, column: Column, group: Group, color: str, label: str) -> None:
+    for seed in column.of(group):
+        images, values = list(seed.curve), list(seed.curve.values())
+        axes.plot(images, values, color=color, linewidth=0.6, alpha=0.5)
+    points = curve(column, group)
+    images = [point.images for point in points]
+    axes.plot(images, [point.mean for point in points], color=color, marker=".", label=label)
+    low = [point.mean - point.std for point in points]
+    high = [point.mean + point.std for point in points]
+    axes.fill_between(images, low, high, color=color, alpha=0.2, linewidth=0)

@@ -54,16 +54,19 @@ class Comparison:
             parts.append(f"## Curves\n\n![Scores over the real images seen]({figure})\n")
         return "\n".join(parts)
 
+    def ordered(self) -> list[Group]:
+        """Returns the groups, those first that are best in the first column."""
+        best = self.columns[0].ranked(self.groups, self.value) if self.columns else []
+        return best + [group for group in self.groups if group not in best]
+
     def _overview(self) -> Table:
-        groups = self.columns[0].ranked(self.groups, self.value) if self.columns else []
-        groups += [group for group in self.groups if group not in groups]
         rows = [
             [g.label, str(g.seeds), *(cell(c.spread(g, self.value)) for c in self.columns)]
-            for g in groups
+            for g in self.ordered()
         ]
         names = ["group", "seeds", *(column.title for column in self.columns)]
         runs = sum(len(group.runs) for group in self.groups)
-        title = f"{runs} completed runs in {len(groups)} groups: {self.value} scores"
+        title = f"{runs} completed runs in {len(self.groups)} groups: {self.value} scores"
         return Table(title, names, rows, self._split())
 
     def _split(self) -> list[str]:
