@@ -4,12 +4,15 @@ import pytest
 import torch
 from scipy import stats
 
+from ganforge.callbacks.evaluation import Evaluation
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
 from ganforge.metrics.copying import data_copying, share_below_median
 from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.memorization import DataCopying, Memorization
 from ganforge.metrics.nearest import nearest_distances
+from ganforge.metrics.score import ranked
 from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
@@ -173,3 +176,15 @@ def test_data_without_a_test_split_is_not_judged(caplog):
 def test_bad_values_are_refused(name):
     with pytest.raises(ConfigError, match=f"data_copying: {name} must be at least 2, got 1"):
         DataCopying(**{name: 1})
+
+
+def test_what_has_no_better_value_is_no_reason_to_keep_a_checkpoint():
+    metrics = {"memorization": Memorization(), "data_copying": DataCopying()}
+    assert ranked(metrics) == []
+    fid = FrechetDistance()
+    assert ranked(metrics | {"fid": fid}) == ["fid"]
+    assert Evaluation(None, metrics | {"fid": fid}).monitor == "fid"
+    assert Evaluation(None, metrics).monitor is None
+    with pytest.raises(ConfigError, match="monitor must be one of fid, got 'memorization'"):
+        Evaluation(None, metrics | {"fid": fid}, monitor="memorization")
+    assert "higher_is_better" not in judged(FRESH)["memorization_glance"].to_dict()

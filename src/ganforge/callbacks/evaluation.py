@@ -12,11 +12,11 @@ from torch import Tensor
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import Result, check_enough, check_labels, evaluate
+from ganforge.metrics.evaluate import Result, check_enough, check_labels, evaluate, points_of
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
-from ganforge.metrics.score import Score
+from ganforge.metrics.score import Score, ranked
 from ganforge.metrics.source import ImageSource
 from ganforge.models.latent_paths import LatentPaths
 from ganforge.streams import mix
@@ -57,7 +57,8 @@ class Evaluation(Callback):
         split: where the real images are from, "train" or "test".
         at_end: evaluate after the last step too.
         weights: the generator's moving average "ema" or its "raw" weights.
-        monitor: name of the score that decides what is best; None is the first of ``metrics``.
+        monitor: name of the score that decides what is best; None is the first of which a value is
+            better than another.
         labels: the classes that a game with classes is asked for: "balanced" or as in the "data".
 
     Attributes:
@@ -90,7 +91,7 @@ class Evaluation(Callback):
         one_of("weights", weights, ["ema", "raw"])
         check_distribution(labels)
         if monitor is not None:
-            one_of("monitor", monitor, metrics)
+            one_of("monitor", monitor, ranked(metrics))
         self.features = features
         self.metrics = metrics
         self.every_n_steps = every_n_steps
@@ -100,7 +101,7 @@ class Evaluation(Callback):
         self.split = split
         self.at_end = at_end
         self.weights = weights
-        self.monitor = monitor or next(iter(metrics), None)
+        self.monitor = monitor or next(iter(ranked(metrics)), None)
         self.labels = labels
         self.results: dict[str, dict[str, str | int | float]] = {}
         self.history: list[dict[str, int | float]] = []
@@ -124,7 +125,7 @@ class Evaluation(Callback):
     @property
     def higher_is_better(self) -> bool:
         """Which way the monitored score is up."""
-        return self.monitor is not None and self.metrics[self.monitor].higher_is_better
+        return self.monitor is not None and bool(self.metrics[self.monitor].higher_is_better)
 
     @property
     def asked(self) -> bool:
@@ -171,7 +172,7 @@ class Evaluation(Callback):
         ready = [name for name, one in self.metrics.items() if one.prepare(data, extractor, device)]
         self.metrics = {name: self.metrics[name] for name in ready}
         if self.monitor not in ready:
-            self.monitor = next(iter(ready), None)
+            self.monitor = next(iter(ranked(self.metrics)), None)
         self._reals = RealFeatures(data, extractor, StatisticsCache()) if ready else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -201,9 +202,7 @@ class Evaluation(Callback):
             return
         results = self.measured(trainer, pl_module, self._score)
         self._keep(cast(Scored, pl_module), results)
-        values: dict[str, float | Tensor] = {name: one.value for name, one in results.items()}
-        values |= {f"{name}_std": r.std for name, r in results.items() if r.std is not None}
-        cast(Scored, pl_module).publish(values)
+        cast(Scored, pl_module).publish(points_of(results))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what has been measured, as plain values."""

@@ -118,7 +118,7 @@ class TranslationEvaluation(Evaluation):
         """Which way the monitored score is up."""
         every: dict[str, Score | PairScore] = {**self.metrics, **self.pairs}
         chosen = every.get(self.monitor or "")
-        return chosen is not None and chosen.higher_is_better
+        return chosen is not None and bool(chosen.higher_is_better)
 
     def check(self, game: object, data: object) -> None:
         """Refuses scores that can't judge these data or this game, before a run has a folder."""

@@ -49,6 +49,16 @@ class Result:
         return {name: value for name, value in (flat | details).items() if value is not None}
 
 
+def points_of(results: dict[str, Result]) -> dict[str, float | Tensor]:
+    """Returns what loggers are told: each value, and behind it its deviation as ``..._std``."""
+    points: dict[str, float | Tensor] = {}
+    for name, result in results.items():
+        points[name] = result.value
+        if result.std is not None:
+            points[f"{name}_std"] = result.std
+    return points
+
+
 @torch.no_grad()
 def evaluate(
     sample: Sample,

@@ -32,6 +32,7 @@ class CopyingScore(Score):
         max_held_out: images of the test split, at most.
     """
 
+    higher_is_better = None
     number: str
     metric: DistancesToTraining
 
@@ -93,7 +94,6 @@ class DataCopying(CopyingScore):
     """
 
     number = "data_copying"
-    higher_is_better = True
 
 
 class DistancesToTraining(Metric):

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Literal, NamedTuple
 
@@ -37,7 +37,7 @@ class Score:
         uses: which of an extractor's outputs it looks at.
         needs_real: whether generated images are compared with real ones.
         needs_labels: whether the classes asked for are looked at: images of a game with classes.
-        higher_is_better: which way is up.
+        higher_is_better: which way is up; None where the best value lies between others.
         suffixed: whether its published name tells which features it is of.
         extractor: what it looks through in place of the run's extractor; None for that one.
         least: real images and generated images that it needs, of each.
@@ -47,7 +47,7 @@ class Score:
     uses: Literal["features", "logits"] = "features"
     needs_real: bool = True
     needs_labels: bool = False
-    higher_is_better: bool = False
+    higher_is_better: bool | None = False
     suffixed: bool = True
     extractor: FeatureExtractor | None = None
     least: int = 2
@@ -140,6 +140,11 @@ class Score:
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
         raise NotImplementedError
+
+
+def ranked(scores: Mapping[str, Score]) -> list[str]:
+    """Returns the names of scores of which one value is better than another, in their order."""
+    return [name for name, score in scores.items() if score.higher_is_better is not None]
 
 
 @contextmanager
