@@ -84,7 +84,7 @@ OPTIONS = [
     (["regularizer=[nope]"], "regularizer=nope: no such option; legal: balanced_consistency"),
     (
         ["metrics=[fdi]"],
-        "metrics=fdi: no such option; did you mean 'fid'? legal: cycle_l1, fid, is, kid",
+        "metrics=fdi: no such option; did you mean 'fid'? legal: classification_accuracy",
     ),
     (["logger=tensorbord"], "did you mean 'tensorboard'?"),
     (["trainer=tpu"], "trainer=tpu: no such option", "legal: auto, cpu, ddp, ddp_cpu, gpu"),
