@@ -53,7 +53,7 @@ def test_shared_kernel_values_and_chunks_change_nothing(monkeypatch):
         for ours, theirs in zip(*chosen, strict=True)
     ]
     assert torch.allclose(together, torch.cat(alone), rtol=1e-10)
-    monkeypatch.setattr(kernel, "chunk_rows", lambda columns: 7)
+    monkeypatch.setattr(kernel, "TILE", 7)
     assert torch.allclose(together, kernel_distances(real, fake, *chosen), rtol=1e-10)
 
 

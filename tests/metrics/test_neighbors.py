@@ -94,7 +94,7 @@ def test_order_and_chunks_change_nothing(monkeypatch):
     for _ in range(3):
         ours, theirs = (torch.randperm(n, generator=generator) for n in (len(real), len(fake)))
         assert four(real[ours], fake[theirs], 4) == expected
-    monkeypatch.setattr(module, "chunk_rows", lambda columns: 7)
+    monkeypatch.setattr(module, "TILE", 7)
     assert four(real, fake, 4) == expected
 
 

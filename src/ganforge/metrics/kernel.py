@@ -5,8 +5,11 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.rows import RealAndFake, chunk_rows, generator
+from ganforge.metrics.rows import TILE, RealAndFake, generator
 from ganforge.metrics.score import Score, ScoreValue
+
+# What a kernel value costs beyond its product, in columns.
+ELEMENTWISE = 64
 
 
 class KernelDistance(Score):
@@ -82,7 +85,8 @@ def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: T
         fake_rows: rows of each generated subset, likewise, and as many.
     """
     subsets, size = real_rows.shape
-    if subsets * size**2 < max(len(real), len(fake)) ** 2:
+    width = real.shape[1] + ELEMENTWISE
+    if subsets * size**2 * width < max(len(real), len(fake)) ** 2 * (width + subsets):
         pairs = zip(real_rows, fake_rows, strict=True)
         return torch.cat([_one(real[ours], fake[theirs]) for ours, theirs in pairs])
     # Subsets overlap: every kernel value is computed once, and counted in those it is part of.
@@ -114,24 +118,25 @@ def _members(rows: Tensor, values: Tensor) -> Tensor:
 def _pair_sums(values: Tensor, members: Tensor) -> Tensor:
     """Returns the kernel's sum over the pairs of distinct rows of each subset, [s]."""
     total = members.new_zeros(members.shape[1])
-    step = chunk_rows(len(values))
-    for start in range(0, len(values), step):
-        stop = min(start + step, len(values))
-        # Symmetric: columns behind this chunk count twice, and none before it is looked at.
-        counted = members[start:] * 2
-        counted[: stop - start] = members[start:stop]
-        kernel = _kernel(values[start:stop], values[start:])
+    tiles = list(zip(torch.split(values, TILE), torch.split(members, TILE), strict=True))
+    for place, (rows, ours) in enumerate(tiles):
+        kernel = _kernel(rows, rows)
         kernel.diagonal().zero_()
-        total += (members[start:stop] * (kernel @ counted)).sum(0)
+        total += (ours * (kernel @ ours)).sum(0)
+        # Symmetric: tiles behind this one count twice, and none before it is looked at.
+        for columns, theirs in tiles[place + 1 :]:
+            total += 2 * (ours * (_kernel(rows, columns) @ theirs)).sum(0)
     return total
 
 
 def _mixed_sums(first: Tensor, second: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:
     """Returns the kernel's sum over the pairs of a row of each side, for each subset, [s]."""
     total = ours.new_zeros(ours.shape[1])
-    step = chunk_rows(len(second))
-    for rows, members in zip(torch.split(first, step), torch.split(ours, step), strict=True):
-        total += (members * (_kernel(rows, second) @ theirs)).sum(0)
+    for rows, members in zip(torch.split(first, TILE), torch.split(ours, TILE), strict=True):
+        for columns, others in zip(
+            torch.split(second, TILE), torch.split(theirs, TILE), strict=True
+        ):
+            total += (members * (_kernel(rows, columns) @ others)).sum(0)
     return total
 
 

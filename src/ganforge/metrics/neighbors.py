@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge.metrics.rows import RealAndFake, chunk_rows
+from ganforge.metrics.rows import TILE, RealAndFake
 
 
 class Neighborhoods(RealAndFake):
@@ -53,9 +53,8 @@ def precision_recall_density_coverage(
     points, made = Points(real.double() - middle), Points(fake.double() - middle)
     ours, theirs = radii(points, neighbors), radii(made, neighbors)
     tallies = [Tally(k, r, f) for k, r, f in zip(neighbors, ours, theirs, strict=True)]
-    step = chunk_rows(len(real))
-    for start in range(0, len(fake), step):
-        chunk = slice(start, min(start + step, len(fake)))
+    for start in range(0, len(fake), TILE):
+        chunk = slice(start, min(start + TILE, len(fake)))
         distances = made.to_points(chunk, points)
         nearest = distances.amin(0)
         for tally in tallies:
@@ -73,6 +72,7 @@ class Points:
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
         self.squares = rows.square().sum(1)
+        self.noise = 1e-14 * float(self.squares.max())
 
     def to_points(self, chunk: slice, others: Points) -> Tensor:
         """Returns squared distances of some of these points to all others, float32 [c, m].
@@ -80,19 +80,21 @@ class Points:
         In float64 until the end. The float32 takes the last, noisy digits away: distances that are
         equal compare as equal, wherever in a matrix they are computed.
         """
-        products = torch.addmm(others.squares, self.rows[chunk], others.rows.T, alpha=-2)
-        products += self.squares[chunk, None]
-        noise = 1e-14 * float(torch.maximum(self.squares.max(), others.squares.max()))
-        return F.threshold(products, noise, 0.0).float()
+        rows, squares = self.rows[chunk], self.squares[chunk, None]
+        distances = rows.new_empty((len(rows), len(others.rows)), dtype=torch.float32)
+        for start in range(0, len(others.rows), TILE):
+            columns = slice(start, start + TILE)
+            products = torch.addmm(others.squares[columns], rows, others.rows[columns].T, alpha=-2)
+            distances[:, columns] = products.add_(squares)
+        return F.threshold_(distances, max(self.noise, others.noise), 0.0)
 
 
 def radii(points: Points, neighbors: list[int]) -> list[Tensor]:
     """Returns for each k the squared distance of each point to its k-th nearest other, [n] each."""
     n = len(points.rows)
-    step = chunk_rows(n)
     nearest = []
-    for start in range(0, n, step):
-        chunk = slice(start, min(start + step, n))
+    for start in range(0, n, TILE):
+        chunk = slice(start, min(start + TILE, n))
         distances = points.to_points(chunk, points)
         distances[:, chunk].fill_diagonal_(torch.inf)
         nearest.append(distances.topk(max(neighbors), largest=False).values)
@@ -124,9 +126,10 @@ class Tally:
             nearest: the smallest of each column, [n].
             chunk: places of the generated points.
         """
-        self.precise += int((distances <= self.real).any(1).sum())
-        self.dense += int((distances < self.real).sum())
-        self.recalled |= (distances <= self.fake[chunk, None]).any(0)
+        # Not (a <= b).any(), which takes three times as long; no rounding changes a sign.
+        self.precise += int(((distances - self.real).amin(1) <= 0).sum())
+        self.recalled |= (distances - self.fake[chunk, None]).amin(0) <= 0
+        self.dense += int((distances < self.real).count_nonzero())
         self.covered |= nearest < self.real
 
     def numbers(self) -> dict[str, float]:
