@@ -86,7 +86,7 @@ class Points:
             columns = slice(start, start + TILE)
             products = torch.addmm(others.squares[columns], rows, others.rows[columns].T, alpha=-2)
             distances[:, columns] = products.add_(squares)
-        return F.threshold_(distances, max(self.noise, others.noise), 0.0)
+        return F.threshold(distances, max(self.noise, others.noise), 0.0, inplace=True)
 
 
 def radii(points: Points, neighbors: list[int]) -> list[Tensor]:
