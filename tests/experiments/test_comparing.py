@@ -122,6 +122,20 @@ def test_runs_without_scores_are_compared_by_cost(type_in, tmp_path):
     assert not (tmp_path / "comparison.png").exists()
 
 
+def test_a_score_of_which_no_value_is_best(sweep, type_in, tmp_path):
+    seeds(tmp_path / "x", (1.0, 1.2), higher=None, name="memorization")
+    seeds(tmp_path / "y", (1.0, 1.2), higher=None, name="memorization", **HINGE)
+    assert type_in("compare", f"runs={tmp_path / 'x'}", "value=best").code == 0
+    both = [f"runs=[{tmp_path / 'x'},{tmp_path / 'y'}]", f"out={tmp_path}"]
+    assert type_in("compare", *both, "value=best").code == 0
+    report = (tmp_path / "comparison.md").read_text()
+    row, _ = parsed(report)["memorization: no way is up"]
+    assert (row["seeds"], row["final"], row["best"]) == ("2", "1.10 ± 0.14", "-")
+    assert "No difference to loss=minimax; loss=hinge is claimed: no best value." in report
+    assert type_in("compare", *both).code == 0  # last values can be compared
+    assert "within the spread" in (tmp_path / "comparison.md").read_text()
+
+
 def test_without_matplotlib_the_rest_is_written(sweep, type_in, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     typed = type_in("compare", f"runs={sweep}")

@@ -46,7 +46,8 @@ class Column:
         name: as published, such as ``fid_classifier``.
         title: the name, and what its protocol has that others of the name have not.
         protocol: what makes two values comparable, the real images included.
-        higher_is_better: which way is up; None where that is not known.
+        higher_is_better: which way is up; None where neither is, or where that is not
+            known.
         values: of each run, by the group's label; groups without any are not in it.
     """
 
@@ -75,10 +76,10 @@ class Column:
         return self.values.get(group.label, [])
 
     def ranked(self, groups: list[Group], value: Value) -> list[Group]:
-        """Returns the groups that have values, the best mean first where the way up is known."""
-        found = [group for group in groups if self.spread(group, value).n]
+        """Returns the groups that have values, the best mean first where one way is up."""
         if self.higher_is_better is None:
-            return found
+            return [group for group in groups if self.of(group)]
+        found = [group for group in groups if self.spread(group, value).n]
         sign = -1 if self.higher_is_better else 1
         return sorted(found, key=lambda group: sign * self.spread(group, value).mean)
 

@@ -61,4 +61,5 @@ def why_not(column: Column, group: Group, value: Value) -> str:
     """Returns why no difference to a group may be claimed; empty where one may."""
     if group.pooled:
         return "other settings than the seed are pooled"
-    return "" if column.spread(group, value).n > 1 else "one seed"
+    seeds = column.spread(group, value).n
+    return "" if seeds > 1 else "one seed" if seeds else f"no {value} value"

@@ -90,7 +90,7 @@ class Comparison:
             ]
             for group in column.ranked(self.groups, self.value)
         ]
-        ways = {True: "higher is better", False: "lower is better", None: "way up not known"}
+        ways = {True: "higher is better", False: "lower is better", None: "no way is up"}
         names = ["group", "seeds", "final", "best", "images to best"]
         title = f"{column.title}: {ways[column.higher_is_better]}"
         return Table(title, names, rows, [_protocol(column), *_lost(column, self.groups)])
