@@ -1,4 +1,4 @@
-"""The recipes that fit into minutes on two cores, as a user types them, and what they must reach."""
+"""Recipes that fit into minutes on two cores, as a user types them, and what they must reach."""
 
 from __future__ import annotations
 

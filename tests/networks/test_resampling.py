@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ganforge.networks.resampling import Downsample, Upsample, bilinear_kernel
+from ganforge.networks.resampling import Downsample, Upsample
 
 
 def images(*shape, seed=0):
@@ -22,7 +22,10 @@ def down(features):
 def test_the_filter():
     """[1, 2, 1] * [1, 1] = [1, 3, 3, 1] in both directions."""
     row = torch.tensor([1.0, 3.0, 3.0, 1.0]) / 8
-    torch.testing.assert_close(bilinear_kernel()[0, 0], row[:, None] * row)
+    point = torch.zeros(1, 1, 4, 4)
+    point[0, 0, 1, 2] = 1
+    torch.testing.assert_close(up(point)[0, 0, 1:5, 3:7], 4 * row[:, None] * row)
+    assert up(point).sum() == 4
 
 
 def test_up_is_bilinear_interpolation_within_the_border():

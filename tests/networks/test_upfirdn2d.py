@@ -122,3 +122,18 @@ def test_one_graph():
 def test_refuses_taps(taps):
     with pytest.raises(ConfigError, match="taps must be numbers whose sum is not 0"):
         filter_kernel(taps)
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("up", "down"), [(2, 1), (1, 2)])
+def test_half_precision_on_the_cpu_rounds_results_only(half, up, down):
+    x = images(2, 3, 6, 6).to(half).requires_grad_()
+    exact = x.detach().float().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        ours = upfirdn2d(x, filter_kernel(), up, down, (2, 1, 2, 1))
+        theirs = upfirdn2d(exact, filter_kernel(), up, down, (2, 1, 2, 1))
+    assert (ours.dtype, theirs.dtype) == (half, torch.float32)
+    assert torch.equal(ours, theirs.to(half))
+    ours.float().square().sum().backward()
+    theirs.to(half).float().square().sum().backward()
+    assert torch.equal(x.grad, exact.grad.to(half))
