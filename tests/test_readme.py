@@ -72,7 +72,7 @@ def test_every_training_composes_and_passes_the_check():
         check(compose_config(overrides))
 
 
-@pytest.mark.parametrize("verb", ["evaluate", "sample", "translate"])
+@pytest.mark.parametrize("verb", ["evaluate", "sample", "translate", "compare", "cache"])
 def test_every_other_command_composes(verb):
     commands = typed(f"ganforge {verb}")
     assert commands
