@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganforge.data.draws import uniforms
+from ganforge.data.fingerprint import hash_of
 from ganforge.data.order import Order
 from ganforge.data.source import ImageSource
 from ganforge.data.stream import mirrored
@@ -124,3 +125,7 @@ class CentralSource(ImageSource):
         """Returns the squares at ``indices``."""
         channels, size, _ = self.shape
         return CentralSource(self.source.subset(indices), self.first, channels, size)
+
+    def contents(self) -> str:
+        """Returns a hash of the images, and of what is shown of them."""
+        return hash_of(self.source.contents(), f"{self.first} {self.shape}")

@@ -6,6 +6,7 @@ import io
 import os
 import tarfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -34,6 +35,10 @@ class Entries:
         """Returns the encoded image ``name`` as a file, of which perhaps only the start is read."""
         return io.BytesIO(self.read(name))
 
+    def stamp(self, name: str) -> str:
+        """Returns what changes when the image ``name`` does, and is quick to be had."""
+        raise NotImplementedError
+
 
 class FolderEntries(Entries):
     """Images anywhere under a folder.
@@ -58,6 +63,14 @@ class FolderEntries(Entries):
         """Returns an open file."""
         return (self.folder / name).open("rb")
 
+    def stamp(self, name: str) -> str:
+        """Returns size and time of the last change; "missing" where a file can't be asked."""
+        try:
+            status = (self.folder / name).stat()
+        except OSError:
+            return "missing"
+        return f"{status.st_size} {status.st_mtime_ns}"
+
 
 class ZipEntries(Entries):
     """Images in a zip, read without unpacking it.
@@ -74,6 +87,11 @@ class ZipEntries(Entries):
     def read(self, name: str) -> bytes:
         """Returns the unpacked bytes of a member."""
         return self._archive().read(name)
+
+    def stamp(self, name: str) -> str:
+        """Returns size and checksum, as the archive says them."""
+        member = self._archive().getinfo(name)
+        return f"{member.file_size} {member.CRC}"
 
     def _archive(self) -> zipfile.ZipFile:
         # One handle for each process: forked loader workers would share a file offset.
@@ -109,6 +127,10 @@ class TarEntries(Entries):
     def read(self, name: str) -> bytes:
         """Returns the bytes of a member."""
         return self._data[name]
+
+    def stamp(self, name: str) -> str:
+        """Returns size and checksum."""
+        return f"{len(self._data[name])} {zlib.crc32(self._data[name])}"
 
 
 def is_image(name: str) -> bool:

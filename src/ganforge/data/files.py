@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ganforge.data.decoding import decode
 from ganforge.data.entries import Entries
+from ganforge.data.fingerprint import hash_of
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import DataError
 
@@ -66,6 +67,15 @@ class FileSource(ImageSource):
         part.labels = None if self.labels is None else self.labels[indices]
         part.unreadable = {}
         return part
+
+    def contents(self) -> str:
+        """Returns a hash of the files' names and stamps, which are not their bytes in a folder."""
+        stamps = [f"{name} {self.entries.stamp(name)}" for name in self.files()]
+        return hash_of("\n".join(stamps), self.labels)
+
+    def files(self) -> list[str]:
+        """Returns the names of all files that are read."""
+        return self.names
 
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file, or raises anything where it is damaged."""

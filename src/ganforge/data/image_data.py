@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import hashlib
 import math
 import os
 
@@ -10,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganforge.data.files import FileSource
+from ganforge.data.fingerprint import SAMPLE, hash_of
 from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
@@ -80,6 +80,7 @@ class ImageDataModule(LightningDataModule):
         self._workers_chosen = workers is not None
         self._sources: dict[str, ImageSource] = {}
         self._reals_orders: dict[str, Tensor] = {}
+        self._fingerprints: dict[str, str] = {}
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the sources ``train`` and, where there are held-out images, ``test``."""
@@ -142,12 +143,16 @@ class ImageDataModule(LightningDataModule):
         return self._reals_orders[split]
 
     def fingerprint(self, split: str = "train") -> str:
-        """Returns 16 hex digits that tell these images from others: of their number and a sample.
+        """Returns 16 hex digits that tell these images and labels from others.
 
-        It names cached statistics and classifiers, and costs the reading of 64 images.
+        It names cached statistics and classifiers. Of images in memory every byte counts; of files
+        their names, sizes and times or checksums, and a sample of what is decoded from them.
         """
-        images, labels = self.reals(64, split)
-        return fingerprint_of(images, labels, self.size(split), self.num_classes)
+        if split not in self._fingerprints:
+            sample = self.reals(SAMPLE, split)[0]
+            contents = self._sources[split].contents()
+            self._fingerprints[split] = hash_of(str(self.num_classes), contents, sample)
+        return self._fingerprints[split]
 
     def train_dataloader(self) -> TrainingStream:
         """Returns the endless stream: one item holds the images of one training step.
@@ -208,15 +213,6 @@ class ImageDataModule(LightningDataModule):
         if split not in SPLITS:
             raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
         self.setup()
-
-
-def fingerprint_of(images: Tensor, labels: Tensor | None, size: int, num_classes: int) -> str:
-    """Returns 16 hex digits that tell a data set of ``size`` images by a sample of them."""
-    digest = hashlib.sha256(f"{size} {num_classes} {images.shape}".encode())
-    digest.update(images.numpy().tobytes())
-    if labels is not None:
-        digest.update(labels.numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def _at_least(name: str, value: int, least: int) -> None:

@@ -114,11 +114,17 @@ class LmdbEntries(Entries):
         with _database(path).begin() as transaction:
             keys = transaction.cursor().iternext(keys=True, values=False)
             self.names = [bytes(key).decode("latin1") for key in keys]
+        status = (path / "data.mdb").stat()
+        self._stamp = f"{status.st_size} {status.st_mtime_ns}"
 
     def read(self, name: str) -> bytes:
         """Returns the value of a key."""
         with _database(self.path).begin() as transaction:
             return bytes(transaction.get(name.encode("latin1")))
+
+    def stamp(self, name: str) -> str:
+        """Returns size and time of the last change of the whole database."""
+        return self._stamp
 
 
 _databases: dict[Path, tuple[int, Any]] = {}

@@ -50,6 +50,10 @@ class PairSource(FileSource):
         self.each = channels
         self.swapped = swapped
 
+    def files(self) -> list[str]:
+        """Returns the names of all files that are read, partners included."""
+        return [*self.names, *(self.partners[name] for name in self.names if self.partners)]
+
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [input + target channels, image_size, image_size] of one pair."""
         sides = [

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.data.crops import windows
+from ganforge.data.fingerprint import hash_of
 from ganforge.data.source import ImageSource
 from ganforge.errors import ConfigError
 
@@ -47,6 +48,10 @@ class WindowSource(ImageSource):
     def subset(self, indices: Tensor) -> WindowSource:
         """Returns the windows at ``indices``; the photographs are shared."""
         return WindowSource(self.photos, self.origins[indices], self.size)
+
+    def contents(self) -> str:
+        """Returns a hash of the photographs, and of where windows are."""
+        return hash_of(self.photos, self.origins, str(self.size))
 
 
 def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganforge.data.fingerprint import hash_of
+
 
 class ImageSource:
     """Images of one split, read by index.
@@ -27,6 +29,10 @@ class ImageSource:
 
     def subset(self, indices: Tensor) -> ImageSource:
         """Returns the images at int64 ``indices``, in that order, as a source of their own."""
+        raise NotImplementedError
+
+    def contents(self) -> str:
+        """Returns a hash of all that images and labels are made from; no image is decoded."""
         raise NotImplementedError
 
 
@@ -57,6 +63,10 @@ class MemorySource(ImageSource):
         """Returns a copy of the images at ``indices``."""
         labels = None if self.labels is None else self.labels[indices]
         return MemorySource(self.read(indices), labels)
+
+    def contents(self) -> str:
+        """Returns a hash of every byte."""
+        return hash_of(self.images, self.labels)
 
     def on(self, device: torch.device) -> MemorySource:
         """Returns the images on ``device`` where they take at most a quarter of its free memory.

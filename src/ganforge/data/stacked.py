@@ -3,6 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ganforge.data.fingerprint import hash_of
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
@@ -41,6 +42,10 @@ class StackedSource(ImageSource):
     def subset(self, indices: Tensor) -> StackedSource:
         """Returns the images at ``indices``; the digits are shared."""
         return StackedSource(self.digits, self.table[indices], self.labelled)
+
+    def contents(self) -> str:
+        """Returns a hash of the digits, and of which ones meet."""
+        return hash_of(self.digits.contents(), self.table)
 
 
 class StackedData(ImageDataModule):

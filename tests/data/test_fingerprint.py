@@ -1,0 +1,109 @@
+"""An edit of any image is seen, also of one that is not in the sample that is decoded."""
+
+import os
+import tarfile
+import zipfile
+
+import pytest
+import torch
+
+from ganforge.data.fake import FakeImages
+from ganforge.data.fingerprint import SAMPLE, hash_of
+from ganforge.data.folder import ImageFolder
+from ganforge.data.order import fixed_order
+from ganforge.data.paired import PairedImages
+from ganforge.data.photos_paired import PairedPhotos
+from ganforge.data.stacked_digits import StackedDigits
+from tests.data.atlas import atlas
+from tests.data.drawings import flat, save
+
+COUNT = SAMPLE + 26
+UNSEEN = int(fixed_order(COUNT)[-1])  # place of an image that no sample shows
+
+
+def paint(root, edited=None):
+    for i in range(COUNT):
+        path = root / "images" / f"{i:03}.png"
+        save(path, flat((i, 10, 20 + (i == edited)), (8, 8)))
+        os.utime(path, ns=(10**18, 10**18 + (i == edited)))
+    return root / "images"
+
+
+def folder(path, in_memory):
+    data = ImageFolder(str(path), image_size=8, batch_size=4, holdout=0, in_memory=in_memory)
+    return data.fingerprint()
+
+
+def unpacked(root, path):
+    return root
+
+
+def zipped(root, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for image in sorted(root.iterdir()):
+            archive.write(image, image.name)
+    return path
+
+
+def tarred(root, path):
+    with tarfile.open(path, "w") as archive:
+        archive.add(root, "images")
+    return path
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("pack", [unpacked, zipped, tarred])
+def test_an_image_that_is_not_in_the_sample_counts_too(tmp_path, pack, in_memory):
+    roots = [paint(tmp_path / str(k), edited) for k, edited in enumerate([None, UNSEEN, None])]
+    prints = [folder(pack(root, root.parent / "pack"), in_memory) for root in roots]
+    assert prints[0] == prints[2] != prints[1]
+
+
+def test_every_byte_and_label_in_memory_counts():
+    def data():
+        made = FakeImages(size=COUNT, image_size=4, num_classes=5)
+        made.setup()
+        return made, made._sources["train"]
+
+    plain, _ = data()
+    dotted, source = data()
+    source.images[UNSEEN, 0, 3, 3] ^= 1
+    renamed, source = data()
+    source.labels[UNSEEN] = (source.labels[UNSEEN] + 1) % 5
+    assert len({one.fingerprint() for one in (plain, dotted, renamed)}) == 3
+    assert plain.fingerprint() == data()[0].fingerprint()
+
+
+def test_both_images_of_a_pair_count(tmp_path):
+    def fingerprint():
+        data = PairedImages(
+            str(tmp_path), image_size=8, load_size=8, batch_size=1, in_memory=False, holdout=0
+        )
+        return data.fingerprint(), data.domain("input").fingerprint()
+
+    for i in range(COUNT):
+        save(tmp_path / "A" / f"{i:03}.png", atlas(1))
+        save(tmp_path / "B" / f"{i:03}.png", atlas(2))
+    before = fingerprint()
+    os.utime(tmp_path / "B" / f"{UNSEEN:03}.png", ns=(1, 1))
+    after = fingerprint()
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+
+
+def test_what_is_put_together_when_it_is_read_is_told_by_its_parts():
+    def stacked(**changes):
+        return StackedDigits(**{"size": 100, "image_size": 8, **changes}).fingerprint()
+
+    assert stacked() == stacked(seed=4) != stacked(size=101)
+    assert len({stacked(), StackedDigits(size=100, image_size=8).fingerprint("test")}) == 2
+    prints = [PairedPhotos(holdout=share).fingerprint() for share in (0.425, 0.425, 0.43)]
+    assert prints[0] == prints[1] != prints[2]
+
+
+def test_hashes_tell_values_types_and_borders_apart():
+    ones = torch.ones(2, 3)
+    alike = [(ones,), (ones.double(),), (ones.T,), (ones.flatten(),), (ones, ones), ("ab", "c")]
+    alike += [("a", "bc"), ("a", None, "bc"), (torch.zeros(0),), ()]
+    assert len({hash_of(*parts) for parts in alike}) == len(alike)
+    assert hash_of(ones.T) == hash_of(ones.T.contiguous())
