@@ -485,6 +485,16 @@ def test_a_dry_run_writes_nothing(type_in, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_dry_run_without_its_data_is_made_on_random_images(type_in, tmp_path):
+    network = ["network.generator.width=4", "network.discriminator.width=4", "trainer=cpu"]
+    root = ["data=cifar10", f"data.root={tmp_path}"]
+    typed = type_in("train", "dry_run=true", "model=dcgan", *root, *network)
+    assert typed.code == 0, typed.err
+    assert f"random images: data=cifar10: {tmp_path} holds nothing" in typed.err.replace("\n", " ")
+    assert "discriminator/loss" in typed.out
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_dry_run_of_a_wrong_configuration_is_refused(type_in, tmp_path):
     assert_clear(type_in(*train("dry_run=true", "data.batch_size=99")), 1, "batch_size=99")
     assert list(tmp_path.iterdir()) == []

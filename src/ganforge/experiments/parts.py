@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import copy
+import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback
 from omegaconf import DictConfig
 
+from ganforge.data.fake import FakeImages
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.order import check_divisible
-from ganforge.errors import ConfigError
+from ganforge.data.translation_data import TranslationData
+from ganforge.errors import ConfigError, DataError
 from ganforge.experiments.loading import build, build_model
 from ganforge.hardware import Hardware
 from ganforge.models.adversarial import AdversarialModule
@@ -19,8 +22,7 @@ from ganforge.networks.minibatch_stddev import MinibatchStddev
 from ganforge.streams import split_rows
 from ganforge.trainer_settings import TrainerSettings
 
-if TYPE_CHECKING:
-    from ganforge.data.translation_data import TranslationData
+log = logging.getLogger("ganforge")
 
 
 @dataclass
@@ -41,6 +43,8 @@ def build_parts(cfg: DictConfig) -> Parts:
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
     data = cast(ImageDataModule, build(cfg.data))
+    if cfg.dry_run:
+        data = _at_hand(data)
     model = build_model(cfg)
     callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
     data.prepare_data()
@@ -50,6 +54,25 @@ def build_parts(cfg: DictConfig) -> Parts:
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
+
+
+def _at_hand(data: ImageDataModule) -> ImageDataModule:
+    """Returns the data, or random images of their shape where they can't be had on this machine."""
+    try:
+        data.prepare_data()
+    except DataError as fault:
+        if isinstance(data, TranslationData):
+            raise
+        log.warning("one step is made, on random images: %s", fault)
+        data = FakeImages(
+            size=8 * data.batch_size,
+            name=data.name,
+            image_size=data.image_size,
+            channels=data.channels,
+            num_classes=data.num_classes,
+            batch_size=data.batch_size,
+        )
+    return data
 
 
 def prepare(model: AdversarialModule, hardware: Hardware) -> None:
@@ -62,7 +85,7 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
     if isinstance(model, TranslationGame):
-        _check_translation(model, cast("TranslationData", data))
+        _check_translation(model, cast(TranslationData, data))
         return
     for player in ("generator", "discriminator"):
         network = getattr(model, player)
