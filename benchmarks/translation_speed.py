@@ -34,6 +34,7 @@ from ganforge.training import build_parts, make_trainer
 HERE = Path(__file__).parent
 LOOPS = {"pix2pix": HandwrittenPix2Pix, "cyclegan": HandwrittenCycleGAN}
 DATA = {"pix2pix": "photos_paired", "cyclegan": "photos_unpaired"}
+STEPS = {"pix2pix": 6, "cyclegan": 1}  # in each round
 
 
 def measure(model: str, batch: int, size: int, rounds: int, steps: int) -> Turns:
@@ -77,8 +78,7 @@ def pair(data, batch: int):  # type: ignore[no-untyped-def]
 def main() -> None:
     """Measures, prints and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=2, help="steps in each round")
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--batches", type=int, nargs="*", default=[1, 4])
     arguments = parser.parse_args()
@@ -90,13 +90,14 @@ def main() -> None:
     ]
     for model in LOOPS:
         for batch in arguments.batches:
-            turns = measure(model, batch, arguments.size, arguments.rounds, arguments.steps)
+            turns = measure(model, batch, arguments.size, arguments.rounds, STEPS[model])
             lines.append(row(f"{model}, {batch}", batch, turns))
             print(lines[-1], flush=True)
     lines += [
         "",
         f"{arguments.size}x{arguments.size} RGB, published widths, float32; medians over "
-        f"{arguments.rounds} rounds of {arguments.steps} steps in turn. `uv run python "
+        f"{arguments.rounds} rounds of {STEPS['pix2pix']} steps (cyclegan: {STEPS['cyclegan']}) "
+        "in turn. `uv run python "
         f"benchmarks/translation_speed.py` on {platform.machine()}, {torch.get_num_threads()} "
         f"threads, torch {torch.__version__}.",
     ]

@@ -57,7 +57,7 @@ def upfirdn2d(
         [B, C, (H up + top + bottom - K) // down + 1, (W up + left + right - K) // down + 1].
     """
     # PyTorch computes depthwise convolutions of half precision on the CPU without vector
-    # instructions: tens of times as slowly as in float32 (benchmarks/style_ops.py).
+    # instructions, tens of times as slowly as in float32.
     if images.device.type == "cpu" and images.dtype in (torch.bfloat16, torch.float16):
         return upfirdn2d(images.float(), kernel, up, down, padding, gain).to(images.dtype)
     channels, taps = images.shape[1], len(kernel)
