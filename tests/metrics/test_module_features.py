@@ -1,8 +1,11 @@
 import pytest
 import torch
+from torch import nn
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.module_factory import ModuleFactory
+from ganforge.metrics.real_features import RealFeatures, RealShare
 from tests.metrics.small_networks import Labels, Maps, Means
 from tests.metrics.stand_ins import Pictures, noise_images
 
@@ -93,6 +96,34 @@ def test_a_network_may_be_given_itself():
     extractor = ModuleFactory(Means(), size=8).build(COLOUR, CPU)
     assert extractor.suffix == "_means"
     assert ModuleFactory(Maps(), size=8, name="mine").build(COLOUR, CPU).suffix == "_mine"
+
+
+def test_namesakes_share_no_statistics(tmp_path):
+    """Not even without weights: an edited network is another one."""
+
+    def networks():
+        class Mine(nn.Module):
+            def forward(self, images):
+                return images.mean((2, 3))
+
+        yield Mine()
+
+        class Mine(nn.Module):
+            def forward(self, images):
+                return images.amax((2, 3))
+
+        yield Mine()
+
+    cache = StatisticsCache(tmp_path)
+    for network in networks():
+        look = ModuleFactory(network, size=8).build(COLOUR, CPU)
+        reals = RealFeatures(COLOUR, look, cache)
+        rows = RealShare(reals, look, "train", 0, 4, 4).rows("features")
+        assert torch.equal(rows, look(COLOUR.images).features)
+    codes = {build(network).code for network in ("Means", "Maps", "Maps")}
+    assert len(codes) == 2
+    shown = [build("Means", GREY, mean=[0.5], std=[0.5], rgb=rgb) for rgb in (True, False)]
+    assert shown[0].protocol != shown[1].protocol
 
 
 def test_files_that_do_not_fit_are_refused(tmp_path):

@@ -34,6 +34,8 @@ class FeatureExtractor(nn.Module):
         names_labels: whether logit k is that of the data's own label k.
         names_modes: whether logit k is that of the data's mode k.
         takes_floats: whether it looks at float images in [-1, 1] as they are, and not at bytes.
+        code: tells code of somebody else's from other code; statistics of real images are kept
+            for the same code alone.
     """
 
     name: str
@@ -44,6 +46,7 @@ class FeatureExtractor(nn.Module):
     names_labels: bool = False
     names_modes: bool = False
     takes_floats: bool = False
+    code: str = ""
 
     @property
     def device(self) -> torch.device:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.code_hash import code_hash
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.preprocessing import Preprocessing
 from ganforge.metrics.source import ImageSource
@@ -50,6 +51,7 @@ class ModuleFeatures(FeatureExtractor):
             "features_weights": weights_hash(network.state_dict()),
             **preprocessing.protocol(),
         }
+        self.code = code_hash(network)
         self.requires_grad_(False)
         self.eval()
 

@@ -61,5 +61,6 @@ class Preprocessing(nn.Module):
         numbers = [*self.mean.flatten().tolist(), *self.std.flatten().tolist()]
         return {
             "resize": resize_name(self.resize, self.size),
+            "shown_as": "rgb" if self.rgb else "is",
             "normalization": " ".join(f"{number:.4g}" for number in numbers),
         }

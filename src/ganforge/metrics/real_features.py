@@ -111,6 +111,7 @@ class RealFeatures:
             "stop": share.stop,
             # Devices round differently.
             "device": share.extractor.device.type,
+            "code": share.extractor.code,
         }
         return key | {
             f"extractor.{name}": value for name, value in share.extractor.protocol.items()
