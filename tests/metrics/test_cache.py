@@ -120,6 +120,17 @@ def test_a_folder_that_can_not_be_written_is_no_error(tmp_path, caplog):
     assert cache.load(KEY) is None
 
 
+def test_a_cache_of_somebody_else_is_read(tmp_path, monkeypatch):
+    cache, kept = StatisticsCache(tmp_path), tensors()
+    cache.save(KEY, kept)
+
+    def refuse(path):
+        raise PermissionError(path)
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert equal(cache.load(KEY), kept)
+
+
 def judged(data, cache, scores, extractor=None, n_real=None):
     look = extractor or Glance()
     reals = RealFeatures(data, look, cache)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.metrics.cache_folder import root
+from ganforge.metrics.cache_folder import files, root
 
 log = logging.getLogger("ganforge")
 
@@ -61,7 +62,8 @@ class StatisticsCache:
             tensors: dict[str, Tensor] = kept["tensors"]
             if kept["key"] != _text(key) or kept["checksum"] != _checksum(tensors):
                 raise ValueError("its contents are not what was written")
-            os.utime(path)
+            with contextlib.suppress(OSError):  # a cache of somebody else's is read as well
+                os.utime(path)
         except FileNotFoundError:
             return None
         except OSError as fault:
@@ -87,12 +89,11 @@ class StatisticsCache:
             log.warning("statistics of real images can't be kept: %s", fault)
 
     def _make_room(self) -> None:
-        ages = sorted(self.folder.glob("*.pt"), key=lambda path: _modified(path), reverse=True)
         total = 0
-        for path in ages:
-            total += path.stat().st_size if path.exists() else 0
+        for entry in files(self.folder, "statistics"):
+            total += entry.size
             if total > self.most_bytes:
-                path.unlink(missing_ok=True)
+                entry.path.unlink(missing_ok=True)
 
 
 def _text(key: Key) -> str:
@@ -102,12 +103,5 @@ def _text(key: Key) -> str:
 def _checksum(tensors: Mapping[str, Tensor]) -> int:
     total = 0
     for name in sorted(tensors):
-        total = zlib.crc32(tensors[name].numpy().tobytes(), total)
+        total = zlib.crc32(tensors[name].contiguous().numpy().data, total)
     return total
-
-
-def _modified(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0

@@ -35,15 +35,20 @@ def root() -> Path:
 
 def entries(kind: str | None = None) -> list[Entry]:
     """Returns the files of one kind, or of all kinds in turn, the youngest first."""
+    kinds = KINDS if kind is None else (kind,)
+    return [entry for name in kinds for entry in files(root() / name, name)]
+
+
+def files(folder: Path, kind: str) -> list[Entry]:
+    """Returns the files of one kind that lie in ``folder``, the youngest first."""
     found = []
-    for name in KINDS if kind is None else (kind,):
-        for path in (root() / name).glob("*.pt"):
-            try:
-                status = path.stat()
-            except OSError:  # another process was quicker to clear it
-                continue
-            found.append(Entry(path, name, status.st_size, time.time() - status.st_mtime))
-    return sorted(found, key=lambda entry: (KINDS.index(entry.kind), entry.age))
+    for path in folder.glob("*.pt"):
+        try:
+            status = path.stat()
+        except OSError:  # another process was quicker to clear it
+            continue
+        found.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
+    return sorted(found, key=lambda entry: entry.age)
 
 
 def clear(kind: str | None = None) -> list[Entry]:
