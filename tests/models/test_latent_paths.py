@@ -3,8 +3,8 @@ import torch
 
 from ganforge.composition import compose_config
 from ganforge.experiments.loading import build_model
-from ganforge.models.latent_paths import Given, LatentPaths, slerp
-from ganforge.streams import Noise
+from ganforge.models.latent_paths import _ENDS, Given, LatentPaths, slerp
+from ganforge.streams import Noise, mix
 from tests.small import game
 from tests.tiny import tiny
 
@@ -67,6 +67,19 @@ def test_latents_of_every_game_are_walked_through(name):
     assert paths.space == "z"
     assert near.shape[1:] == model.sample(1).shape[1:]
     assert 0 < (near - far).abs().mean() < 0.1
+
+
+def test_what_else_is_drawn_is_the_same_for_both_and_no_copy_of_the_latents_draws(monkeypatch):
+    model, drawn = game(), []
+
+    def generate(player, noise, labels):
+        drawn.append(noise.uniform(3))
+        return torch.zeros(64, 1, 8, 8)
+
+    monkeypatch.setattr(model, "generate", generate)
+    LatentPaths(model, seed=1)(0, 0.1)
+    assert torch.equal(*drawn)
+    assert not torch.equal(drawn[0], Noise(mix(1, _ENDS, 0), 64).uniform(3))
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])

@@ -73,9 +73,10 @@ class LatentPaths:
         noise = Noise(mix(self.seed, _ENDS, block), self.size, game.device)
         length = int(cast(Any, game.generator).latent_dim)
         first, second = noise.normal(length), noise.normal(length)
+        others = noise.fork()  # what else is drawn must not follow from the latents
         with evaluated(player, game.device):
             near, far = (
-                game.generate(player, Given(noise, slerp(first, second, at)), self._labels(block))
+                game.generate(player, Given(others, slerp(first, second, at)), self._labels(block))
                 for at in (places, places + epsilon)
             )
         return near.float(), far.float()
