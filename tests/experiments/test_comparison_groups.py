@@ -115,6 +115,14 @@ def test_labels_are_as_short_as_can_be(tmp_path):
     assert labels(grouped(tmp_path)) == told
 
 
+def test_what_only_measures_labels_no_experiment(tmp_path):
+    past_run(tmp_path / "a", choices={"features": "classifier", "metrics": "[fid]"})
+    faster = {"optimizer.generator.lr": 0.1}
+    past_run(tmp_path / "b", settings=faster, choices={"features": "auto", "metrics": "[kid]"})
+    told = ["optimizer.generator.lr=0.001", "optimizer.generator.lr=0.1"]
+    assert labels(grouped(tmp_path)) == told
+
+
 def test_labels_are_different_even_if_they_look_alike(tmp_path):
     past_run(tmp_path / "a", seed=0)
     past_run(tmp_path / "b", seed=0, settings={"data.seed": "${ seed}"})

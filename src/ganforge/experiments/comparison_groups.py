@@ -114,7 +114,7 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
 
 def _telling(runs: list[PastRun]) -> list[str]:
     """Returns few settings that together differ wherever the experiments do."""
-    choices = {key for run in runs for key in run.choices if key not in ("logger", "callbacks")}
+    choices = {key for run in runs for key in run.choices if key not in (*ASIDE, "callbacks")}
     ordered = [key for key in FIRST if key in choices] + sorted(choices - {*FIRST})
     experiments = [experiment(run) for run in runs]
     single = sorted({key for found in experiments for key in found})
