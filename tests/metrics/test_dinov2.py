@@ -96,3 +96,8 @@ def test_without_timm_the_extra_is_named(monkeypatch):
 def test_sizes_that_patches_do_not_fill_are_refused(size):
     with pytest.raises(ConfigError, match=f"multiple of 14, got {size}"):
         DINOv2Factory(size=size)
+
+
+def test_networks_that_are_no_dinov2_do_not_get_its_name():
+    with pytest.raises(ConfigError, match=r"DINOv2.*got 'resnet50'.*features=module"):
+        DINOv2Factory(model="resnet50")

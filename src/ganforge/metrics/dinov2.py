@@ -45,6 +45,11 @@ class DINOv2Factory:
         size: int = 224,
         resize: Resize = "clean",
     ) -> None:
+        if "dinov2" not in model:
+            raise ConfigError(
+                f"features.model must be one of timm's DINOv2, such as vit_small_patch14_dinov2."
+                f"lvd142m, whose scores are named after it; got {model!r}. Others: features=module"
+            )
         check_resize(resize, ("clean", "legacy"))
         if size < PATCH or size % PATCH:
             raise ConfigError(f"features.size must be a multiple of {PATCH}, got {size}")
