@@ -42,6 +42,7 @@ def cases() -> dict[str, dict[str, Any]]:
     found["pix2pix"] = {"regularizers": terms["r1"], "critic_steps": 2}
     found["cyclegan"] = {"pool_size": 5}  # full in the second step
     found["pggan"] = {}
+    found["stylegan2"] = {}  # with W's mean, lazy R1 and path lengths
     found["not synchronized"] = {}
     return found
 
@@ -52,7 +53,7 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
 
     from ganforge.models.gan import GAN
     from ganforge.models.growth import Growth
-    from tests import growing, small, translations
+    from tests import growing, small, styled, translations
 
     class Raw(GAN):
         def manual_backward(self, loss, *arguments, **keywords):
@@ -70,6 +71,9 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
         growth = Growth(16, stable_images=4, fade_images=8, batch_sizes=[8, 4])
         changes |= growing.players(minibatch_stddev=0)
         model, data = growing.game(growth, **changes), small.images(16)
+    elif name == "stylegan2":
+        players = styled.players(minibatch_stddev=0)
+        model, data = styled.lazy(**players, **changes), small.images(16)
     elif name == "cyclegan":
         model, data = translations.cyclegan(**changes), translations.TinyDomains()
     else:

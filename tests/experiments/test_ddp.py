@@ -25,7 +25,7 @@ NO_STATISTICS = [
     "network.generator.norm=none",
 ]
 CASES += ["accumulated", "accumulated relativistic", "clipped", "lazy", "convolutional", "adaptive"]
-CASES += ["pix2pix", "cyclegan", "pggan"]
+CASES += ["pix2pix", "cyclegan", "pggan", "stylegan2"]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:

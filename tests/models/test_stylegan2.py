@@ -9,7 +9,6 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.models.stylegan2 import StyleGAN2
-from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.path_length import PathLength
@@ -18,34 +17,7 @@ from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 from tests import small
-
-ADAM = partial(torch.optim.Adam, lr=0.002, betas=(0.0, 0.99))
-
-
-def players(**options):
-    torch.manual_seed(0)
-    sizes = {"width": 4, "full_width": 8, "mapping_layers": 2}
-    return {
-        "generator": StyleGAN2Generator(16, 1, latent_dim=4, w_dim=5, **sizes, **options),
-        "discriminator": StyleGAN2Discriminator(16, 1, **sizes),
-    }
-
-
-def game(**changes) -> StyleGAN2:
-    model = small.game(
-        StyleGAN2,
-        **players() | {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM} | changes,
-    )
-    for stage in model.generator.stages:
-        for layer in stage.layers:
-            nn.init.constant_(layer.noise.scale, 0.3)
-    return model
-
-
-def lazy(**changes) -> StyleGAN2:
-    """R1 at every third update, path lengths at every second."""
-    terms = {"r1": R1(weight=1.0, every=3), "path_length": PathLength(every=2)}
-    return game(regularizers=terms, **changes)
+from tests.styled import game, lazy, players
 
 
 def prepared(model: StyleGAN2, noise: Noise) -> Turn:
