@@ -26,7 +26,12 @@ def decode(data: bytes, image_size: int, channels: int, crop: int | None = None)
     Raises:
         Exception: of any kind, by the decoders, on damaged data.
     """
-    image = in_mode(upright(data), channels)
+    return squared(upright(data), image_size, channels, crop)
+
+
+def squared(image: Image.Image, image_size: int, channels: int, crop: int | None = None) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of the central square; see :func:`decode`."""
+    image = in_mode(image, channels)
     side = min(image.size) if crop is None else min(crop, *image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     # Cut first: a filter over a box of the whole image would reach beyond it.
