@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.finite import FiniteImages
 from ganforge.metrics.path_score import Paths, PathScore, refuse_images
@@ -30,6 +31,9 @@ class Result:
         resize: what was done to images of another size.
         details: settings of the score and of the extractor.
         higher_is_better: which way is up; None where that is not said.
+        low: lower end of the 95 % interval; None where none was asked for.
+        high: upper end of the interval.
+        bootstrap: resamples that the interval is of.
     """
 
     value: float
@@ -41,6 +45,9 @@ class Result:
     resize: str
     details: dict[str, str | int | float] = field(default_factory=dict)
     higher_is_better: bool | None = None
+    low: float | None = None
+    high: float | None = None
+    bootstrap: int | None = None
 
     def to_dict(self) -> dict[str, str | int | float]:
         """Returns everything in one flat dict of plain values, without what is None."""
@@ -75,6 +82,7 @@ def evaluate(
     reals: RealFeatures | None = None,
     labels: RequestedLabels | None = None,
     paths: Paths | None = None,
+    keep: FakeRows | None = None,
 ) -> dict[str, Result]:
     """Scores ``n`` generated images, each process a share of them.
 
@@ -94,6 +102,7 @@ def evaluate(
         reals: features of real images that were kept from an earlier call.
         labels: the classes that images are asked for; None in a game without.
         paths: what makes images on paths through a latent space; None where there is none.
+        keep: takes what is seen in the generated images, where one process makes them all.
 
     Returns:
         Results by name, equal on all processes.
@@ -106,18 +115,13 @@ def evaluate(
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
     check_enough(scores, n, n_real)
-    start, stop = share_of(n, rank, world)
-    taking = _start(scores, extractor, n_real, n, seed, start)
+    first, stop = share_of(n, rank, world)
+    taking = start(scores, extractor, n_real, n, seed, first)
     asked = labels or RequestedLabels()
-    _show_fakes(taking, sample, extractor, asked, start, stop, batch_size, world)
+    _show_fakes(taking, sample, extractor, asked, first, stop, batch_size, world, keep)
     _show_paths(taking, paths, rank, world)
     reals = reals or RealFeatures(data, extractor)
-    bounds = share_of(n_real, rank, world)
-    # Those that keep what they see come first: the others can sum up what was kept.
-    for score in sorted(taking.values(), key=lambda one: one.streams):
-        if score.needs_real:
-            share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
-            score.learn(share)
+    learn(taking, reals, split, share_of(n_real, rank, world), batch_size)
     results = {}
     for name, score in scores.items():
         result = _result(score, score.extractor or extractor, n_real, n, split, seed)
@@ -128,7 +132,7 @@ def evaluate(
     return results
 
 
-def _start(
+def start(
     scores: dict[str, Score],
     shared: FeatureExtractor,
     n_real: int,
@@ -149,6 +153,21 @@ def _start(
     return dict(leaders.values())
 
 
+def learn(
+    scores: dict[str, Score],
+    reals: RealFeatures,
+    split: str,
+    bounds: tuple[int, int],
+    batch_size: int,
+) -> None:
+    """Has scores that :func:`start` returned take the real images within ``bounds``."""
+    # Those that keep what they see come first: the others can sum up what was kept.
+    for score in sorted(scores.values(), key=lambda one: one.streams):
+        if score.needs_real:
+            share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
+            score.learn(share)
+
+
 def _show_fakes(
     scores: dict[str, Score],
     sample: Sample,
@@ -158,6 +177,7 @@ def _show_fakes(
     stop: int,
     batch_size: int,
     world: int,
+    keep: FakeRows | None,
 ) -> None:
     """Has this process's generated images made, looked at and taken by scores, block by block."""
     looks = [shared] + [one.extractor for one in scores.values() if one.extractor is not None]
@@ -169,7 +189,11 @@ def _show_fakes(
     for first, seen in look(images, list(dict.fromkeys(looks)), start, stop, batch_size):
         for name, score in scores.items():
             values: Tensor = getattr(seen[score.extractor or shared], score.uses)
-            _compare(name, score, values, labels(len(values), first))
+            asked = labels(len(values), first)
+            _compare(name, score, values, asked)
+            if keep is not None:
+                keep.keep(score.extractor or shared, score.uses, values, first)
+                keep.ask(asked, first)
     finite.conclude(world)
 
 

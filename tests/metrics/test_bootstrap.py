@@ -1,0 +1,83 @@
+"""Intervals by resampling: closed forms, and what is resampled."""
+
+import math
+
+import pytest
+import torch
+
+from ganforge.data.images import to_float
+from ganforge.errors import ConfigError
+from ganforge.metrics import fake_rows
+from ganforge.metrics.bootstrap import add_intervals, draws, interval
+from ganforge.metrics.evaluate import RealFeatures, evaluate
+from ganforge.metrics.fake_rows import FakeRows
+from ganforge.metrics.frechet import FrechetDistance
+from ganforge.metrics.inception_score import InceptionScore
+from ganforge.metrics.prdc import Precision
+from tests.metrics.stand_ins import Glance, Pictures, noise_images
+
+FAKES = noise_images(200, seed=1) // 2
+
+
+def sample(n, start):
+    return to_float(FAKES[start : start + n])
+
+
+def run(resamples=40, seed=0):
+    scores = {"fid": FrechetDistance(), "is": InceptionScore(1), "precision": Precision()}
+    reals = RealFeatures(Pictures(noise_images(240)), Glance())
+    kept = FakeRows(200)
+    results = evaluate(
+        sample, reals.data, reals.extractor, scores, 200, seed, 50, reals=reals, keep=kept
+    )
+    before = {name: result.value for name, result in results.items()}
+    add_intervals(results, kept, reals, scores, resamples, seed, 50, "train", 200)
+    assert before == {name: result.value for name, result in results.items()}
+    return results
+
+
+def test_every_value_lies_within_its_interval():
+    results = run()
+    assert list(results) == ["fid_glance", "is_glance", "precision_glance"]
+    for name, result in results.items():
+        assert result.low <= result.value <= result.high, name
+        assert result.bootstrap == 40
+        assert {"low", "high", "bootstrap"} <= result.to_dict().keys()
+    assert results["fid_glance"].low < results["fid_glance"].high
+
+
+def test_the_seed_decides_the_interval():
+    ends = [(r.low, r.high) for r in run().values()]
+    assert ends == [(r.low, r.high) for r in run().values()]
+    assert ends != [(r.low, r.high) for r in run(seed=1).values()]
+
+
+def test_the_interval_of_a_mean_is_that_of_its_standard_error():
+    values = torch.randn(400, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    means = torch.stack([values[rows].mean() for rows in draws(400, None, 2000, 0)])
+    low, high = interval(float(values.mean()), means)
+    error = float(values.std(correction=0)) / math.sqrt(400)
+    assert high - low == pytest.approx(2 * 1.96 * error, rel=0.06)
+    assert (low + high) / 2 == pytest.approx(float(values.mean()), abs=0.1 * error)
+
+
+def test_resamples_shifted_as_one_leave_the_interval_where_it_is():
+    spread = torch.linspace(-1, 1, 41, dtype=torch.float64)
+    assert interval(5.0, spread + 100) == pytest.approx((5 - 0.95, 5 + 0.95))
+
+
+def test_images_are_replaced_within_their_class():
+    labels = torch.tensor([0, 1] * 20 + [2])
+    drawn = list(draws(41, labels, 5, 0))
+    assert all(torch.equal(labels[rows], labels) for rows in drawn)
+    assert any(len(rows.unique()) < 41 for rows in drawn)
+    assert torch.equal(drawn[1], list(draws(41, labels, 2, 0))[1])
+
+
+def test_memory_is_bounded(monkeypatch):
+    monkeypatch.setattr(fake_rows, "MOST_BYTES", 200 * 4 * 6)
+    rows, extractor = torch.zeros(50, 6), Glance()
+    kept = FakeRows(200)
+    kept.keep(extractor, "features", rows, 0)
+    with pytest.raises(ConfigError, match="lower n, or leave bootstrap out"):
+        kept.keep(extractor, "logits", rows, 0)
