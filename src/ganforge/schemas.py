@@ -45,12 +45,19 @@ class EvaluateSchema:
     log_dir: str = "logs"
     checkpoint: str = "last"
     weights: str = "ema"
-    n: int = 10_000
+    truncation: float | None = None
+    fake: str | None = None
+    real: str | None = None
+    image_size: int | None = None
+    n: int | None = None
+    n_real: int | None = None
+    bootstrap: int = 0
     batch_size: int | None = None
     seed: int = 0
     split: str | None = None
     labels: str = "balanced"
     out: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 

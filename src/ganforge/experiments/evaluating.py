@@ -14,16 +14,22 @@ from ganforge.callbacks.run_summary import plain, versions
 from ganforge.config import check
 from ganforge.console import console, setup_logging
 from ganforge.data.image_data import SPLITS
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.evaluating_images import asks_for_images, judge_images
 from ganforge.experiments.judging import judge_samples, judge_translations
 from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
 
+PROTOCOL = ("features", "n_real", "n_fake", "split", "resize")
+
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
-    """Scores a run, prints the table with its protocol, and writes evaluation.json.
+    """Scores a run, or images made elsewhere; prints the table, and writes evaluation.json.
+
+    The file is written into ``out``: by default the run's folder, or the current one for images.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
@@ -34,18 +40,43 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     setup_logging()
     check(cfg)
     _check_values(cfg)
-    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if asks_for_images(cfg):
+        results = judge_images(cfg, device)
+        subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
+        return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
+    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
     results = judge(cfg, folder, model, device)
-    where = {"step": model.iteration, "images_seen": model.images_seen, "weights": cfg.weights}
+    where: dict[str, str | int | float] = {
+        "step": model.iteration,
+        "images_seen": model.images_seen,
+        "weights": cfg.weights,
+    }
+    title = f"step {model.iteration}, weights {cfg.weights}"
+    return _report(cfg, results, {"run": str(folder.path)}, where, title, folder.path)
+
+
+def _report(
+    cfg: DictConfig,
+    results: dict[str, Result],
+    subject: dict[str, str],
+    where: dict[str, Any],
+    title: str,
+    out: Path,
+) -> dict[str, dict[str, Any]]:
+    """Writes evaluation.json, into ``out`` where none is asked for, and prints the table."""
     metrics = {name: result.to_dict() | where for name, result in results.items()}
-    out = (folder.path if cfg.out is None else Path(cfg.out)) / "evaluation.json"
-    report = {"run": str(folder.path), "seed": cfg.seed, "metrics": metrics, "versions": versions()}
-    atomic.write(out, json.dumps(plain(report), indent=2).encode())
-    console.print(_table(results, cfg.weights, model.iteration))
-    console.print(f"written to {out}", soft_wrap=True, highlight=False)
+    report = subject | {"seed": cfg.seed, "metrics": metrics, "versions": versions()}
+    path = (out if cfg.out is None else Path(cfg.out)) / "evaluation.json"
+    try:
+        atomic.write(path, json.dumps(plain(report), indent=2).encode())
+    except OSError as error:
+        console.print(_table(results, title))  # what took long to compute is not lost
+        raise RunError(f"{path} can't be written ({error.strerror or error})") from error
+    console.print(_table(results, title))
+    console.print(f"written to {path}", soft_wrap=True, highlight=False)
     return metrics
 
 
@@ -55,21 +86,32 @@ def _check_values(cfg: DictConfig) -> None:
         raise ConfigError(
             "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"
         )
-    for name, least in (("n", 2), ("batch_size", 1)):
+    for name, least in (("n", 2), ("n_real", 2), ("batch_size", 1), ("image_size", 1)):
         if cfg[name] is not None and cfg[name] < least:
             raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
+    if cfg.bootstrap and cfg.bootstrap < LEAST:
+        raise ConfigError(f"bootstrap must be 0 (off) or at least {LEAST}, got {cfg.bootstrap}")
     choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}
     for name, legal in choices.items():
         if cfg[name] is not None and cfg[name] not in legal:
             raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
 
 
-def _table(results: dict[str, Result], weights: str, step: int) -> Table:
-    table = Table("score", "value", "features", "n_real", "n_fake", "split", "resize", "weights")
-    table.title = f"step {step}"
+def _table(results: dict[str, Result], title: str) -> Table:
+    """Returns a row for each score. Narrow terminals fold the protocol, and lose nothing."""
+    intervals = any(result.bootstrap for result in results.values())
+    table = Table(title=title)
+    table.add_column("score", overflow="fold", no_wrap=True)
+    for name in ["value", *(["95 % interval"] if intervals else []), *PROTOCOL]:
+        table.add_column(name, overflow="fold")
     for name, result in results.items():
         spread = f" +- {result.std:.3g}" if result.std is not None else ""
-        plain = asdict(result)
-        protocol = [str(plain[key]) for key in ("features", "n_real", "n_fake", "split", "resize")]
-        table.add_row(name, f"{result.value:.4g}{spread}", *protocol, weights)
+        values = [f"{result.value:.4g}{spread}"]
+        if intervals:
+            values.append(_interval(result))
+        table.add_row(name, *values, *(str(asdict(result)[key]) for key in PROTOCOL))
     return table
+
+
+def _interval(result: Result) -> str:
+    return "" if result.low is None else f"{result.low:.4g} ... {result.high:.4g}"

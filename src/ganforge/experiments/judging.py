@@ -9,13 +9,17 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
 from ganforge.experiments.loading import build, load_data, read_config
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.sampling import truncate
+from ganforge.metrics.bootstrap import add_intervals
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.direction import TranslationSource
 from ganforge.metrics.evaluate import Result, check_labels, evaluate
+from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.held_out import HeldOut, Share, split_of
 from ganforge.metrics.labelled_domains import for_features
-from ganforge.metrics.real_features import RealFeatures
+from ganforge.metrics.path_score import Paths
+from ganforge.metrics.real_features import RealFeatures, Sample
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.score import Score
 from ganforge.metrics.source import ImageSource
@@ -24,6 +28,7 @@ from ganforge.metrics.translation_metrics import check_metrics, feature_scores, 
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.latent_paths import LatentPaths
 
+DEFAULT_N = 10_000
 TOGETHER = {"samples": 256, "translations": 16}  # images looked at in one go
 
 
@@ -45,32 +50,71 @@ def judge_samples(
             f"({type(model).__name__}) makes images of noise. Leave it out of metrics=[...]"
         )
     check_labels(scores, model.num_classes)
+    truncate(model, cfg.truncation)
     data = load_data(folder)
-    extractor = _extractor(cfg, data, device)
-    scores = _ready(scores, data, extractor, device)
-    if not scores:
-        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
-    split = cfg.split or "train"
+    extractor = make_extractor(cfg, data, device)
+    scores = ready(cfg, scores, data, extractor, device)
+    split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
 
     def sample(n: int, start: int) -> torch.Tensor:
         asked = labels(n, start)
         return model.sample(n, cfg.seed, weights=cfg.weights, start=start, labels=asked)
 
-    size = cfg.batch_size or TOGETHER["samples"]
-    return evaluate(
+    paths = LatentPaths(model, cfg.seed, cfg.weights)
+    reals = RealFeatures(data, extractor, StatisticsCache())
+    results = judge(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
+    if cfg.truncation is not None:
+        for result in results.values():
+            result.details["truncation"] = cfg.truncation
+    return results
+
+
+def judge(
+    cfg: DictConfig,
+    sample: Sample,
+    reals: RealFeatures,
+    scores: dict[str, Score],
+    n: int,
+    n_real: int,
+    split: str,
+    labels: RequestedLabels | None = None,
+    paths: Paths | None = None,
+) -> dict[str, Result]:
+    """Returns scores of images of any origin, with intervals where they are asked for.
+
+    Args:
+        cfg: composed from conf/evaluate.yaml.
+        sample: see :func:`ganforge.metrics.evaluate.evaluate`, and so for what is not said here.
+        reals: features of the real images.
+        scores: by name.
+        n: generated images.
+        n_real: real images; fewer are taken where there are fewer.
+        split: where they are from.
+        labels: the classes asked for.
+        paths: through the latent space.
+    """
+    n_real = min(n_real, reals.data.size(split))
+    size, seed = cfg.batch_size or TOGETHER["samples"], cfg.seed
+    keep = FakeRows(n) if cfg.bootstrap else None
+    results = evaluate(
         sample,
-        data,
-        extractor,
+        reals.data,
+        reals.extractor,
         scores,
-        cfg.n,
-        cfg.seed,
+        n,
+        seed,
         size,
         split=split,
-        reals=RealFeatures(data, extractor, StatisticsCache()),
+        n_real=n_real,
+        reals=reals,
         labels=labels,
-        paths=LatentPaths(model, cfg.seed, cfg.weights),
+        paths=paths,
+        keep=keep,
     )
+    if keep is not None:
+        add_intervals(results, keep, reals, scores, cfg.bootstrap, seed, size, split, n_real)
+    return results
 
 
 def judge_translations(
@@ -86,6 +130,7 @@ def judge_translations(
         model: on ``device``.
         device: where images are translated and looked at.
     """
+    _refuse_for_translations(cfg)
     nodes = cfg.metrics if "metrics" in Command.of(cfg).groups else read_config(folder).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, model))
@@ -94,29 +139,61 @@ def judge_translations(
     scores = feature_scores(metrics)
     extractor: FeatureExtractor | None = None
     if scores:
-        extractor = _extractor(cfg, for_features(data), device)
-        scores = _ready(scores, for_features(data), extractor, device)
+        extractor = make_extractor(cfg, for_features(data), device)
+        scores = _fitting(scores, for_features(data), extractor, device)
     pairs = pair_scores(metrics)
     for pair in pairs.values():
         pair.prepare(device)
     split = split_of(data, cfg.split or "test", least=2 if scores else 1)
-    held = HeldOut(cfg.n, cfg.batch_size or TOGETHER["translations"], split)
+    held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or TOGETHER["translations"], split)
     judge, share = TranslationJudge(data, extractor, scores, pairs, held), Share(device)
     results = judge.judge(game, cfg.weights, cfg.seed, share)
     return results | judge.baselines(game.directions, share)
 
 
-def _extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
+def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
+    """Returns what the images are looked at through.
+
+    Raises:
+        ConfigError: nothing fits the data.
+    """
     extractor: FeatureExtractor | None = build(cfg.features).build(data, device)
     if extractor is None:
         raise ConfigError("no features fit this data: features=inception features.weights=PATH")
     return extractor
 
 
-def _ready(
+def ready(
+    cfg: DictConfig,
+    scores: dict[str, Score],
+    data: ImageSource,
+    extractor: FeatureExtractor,
+    device: torch.device,
+) -> dict[str, Score]:
+    """Returns the scores that can judge these data; the others have said why they can't.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    fit = _fitting(scores, data, extractor, device)
+    if not fit:
+        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
+    return fit
+
+
+def _fitting(
     scores: dict[str, Score],
     data: ImageSource,
     extractor: FeatureExtractor,
     device: torch.device,
 ) -> dict[str, Score]:
     return {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
+
+
+def _refuse_for_translations(cfg: DictConfig) -> None:
+    for name in ("truncation", "n_real", "bootstrap"):
+        if cfg[name]:
+            raise ConfigError(
+                f"{name}={cfg[name]}: is for images made of noise, and this run's model translates "
+                f"images. Leave {name} out"
+            )

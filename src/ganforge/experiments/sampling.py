@@ -43,7 +43,7 @@ def sample_run(cfg: DictConfig) -> Path:
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
     _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)
-    _truncate(model, cfg.truncation)
+    truncate(model, cfg.truncation)
     choose_noise(model, cfg.noise)
     mixture = load_mixture(folder)
     out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else Path(cfg.out)
@@ -112,7 +112,7 @@ def _draw(
     return torch.cat(blocks)
 
 
-def _truncate(model: AdversarialModule, truncation: float | None) -> None:
+def truncate(model: AdversarialModule, truncation: float | None) -> None:
     """Bounds what samples are made of, latents or styles; None leaves it as the run has it."""
     if truncation is None:
         return
