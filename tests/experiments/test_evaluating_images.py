@@ -7,8 +7,12 @@ import pytest
 import torch
 
 from ganforge.cli import run
+from ganforge.experiments.loading import load_data
+from ganforge.experiments.run_folder import RunFolder
 from ganforge.metrics.frechet import frechet_distance
+from ganforge.training import train
 from tests.metrics.small_networks import Means
+from tests.tiny import tiny
 
 FEATURES = [
     "features=module",
@@ -85,3 +89,24 @@ def test_half_of_it_and_what_is_not_there_are_refused(capsys):
     assert "real=... is missing" in capsys.readouterr().err
     assert evaluate("fake=a.npz", "real=nowhere") == 1
     assert "real=nowhere: nowhere does not exist" in capsys.readouterr().err
+
+
+def test_a_run_is_scored_as_the_images_that_it_draws(tmp_path, capsys):
+    cfg = tiny("model=biggan", "condition=none", "trainer.max_steps=1", "data.channels=3")
+    cfg.log_dir = "logs"
+    train(cfg)
+    asked = ["metrics=[fid]", "truncation=0.5", "n=30"]
+    assert evaluate(*asked, "n_real=20", "bootstrap=20", "weights=raw", "out=run") == 0
+    assert run(["sample", "n=30", "truncation=0.5", "weights=raw", "out=drawn.npz"]) == 0
+    reals = load_data(RunFolder.find("latest", tmp_path / "logs")).reals(20)[0]
+    np.savez_compressed("reals.npz", images=reals.permute(0, 2, 3, 1).numpy())
+    assert evaluate("fake=drawn.npz", "real=reals.npz", "metrics=[fid]", "out=images") == 0
+    one, other = (
+        json.loads((tmp_path / out / "evaluation.json").read_text())["metrics"]["fid_means"]
+        for out in ("run", "images")
+    )
+    assert one["value"] == pytest.approx(other["value"], rel=1e-6)
+    assert (one["truncation"], one["weights"], one["n_real"]) == (0.5, "raw", 20)
+    assert one["low"] <= one["value"] <= one["high"]
+    assert evaluate(*asked, "truncation=0") == 2
+    assert "truncation must be above 0" in capsys.readouterr().err
