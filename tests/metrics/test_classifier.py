@@ -29,22 +29,22 @@ def two_shades(n=60, channels=3, size=20, test=20):
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
+def classifiers(tmp_path_factory):
     return tmp_path_factory.mktemp("classifiers")
 
 
 @pytest.fixture(scope="module")
-def built(cache):
+def built(classifiers):
     before = torch.get_rng_state(), torch.get_num_threads()
-    extractor = ClassifierFactory(cache=str(cache)).build(digits(), CPU)
+    extractor = ClassifierFactory(cache=str(classifiers)).build(digits(), CPU)
     assert torch.equal(before[0], torch.get_rng_state())
     assert before[1] == torch.get_num_threads()
     return extractor
 
 
-def test_reading_a_classifier_draws_no_random_numbers(built, cache):
+def test_reading_a_classifier_draws_no_random_numbers(built, classifiers):
     before = torch.get_rng_state()
-    ClassifierFactory(cache=str(cache)).build(digits(), CPU)
+    ClassifierFactory(cache=str(classifiers)).build(digits(), CPU)
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -59,16 +59,17 @@ def test_digits_are_named_rightly(built):
     assert not seen.features.requires_grad
 
 
-def test_a_second_build_reads_what_the_first_kept(built, cache, monkeypatch):
+def test_a_second_build_reads_what_the_first_kept(built, classifiers, monkeypatch):
     def train(*_):
         raise AssertionError("trained again")
 
     monkeypatch.setattr("ganforge.metrics.classifier.train", train)
-    again = ClassifierFactory(cache=str(cache)).build(digits(), CPU)
+    again = ClassifierFactory(cache=str(classifiers)).build(digits(), CPU)
     images, _ = digits().reals(20)
     assert torch.equal(again(images).features, built(images).features)
     assert again.protocol == built.protocol
-    assert [path.suffix for path in cache.iterdir() if path.name.startswith("digits")] == [".pt"]
+    kept = [path for path in classifiers.iterdir() if path.name.startswith("digits")]
+    assert [path.suffix for path in kept] == [".pt"]
 
 
 def test_training_is_a_function_of_the_data_alone(monkeypatch):
