@@ -13,7 +13,9 @@ from ganforge.metrics.evaluate import RealFeatures, evaluate
 from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.inception_score import InceptionScore
+from ganforge.metrics.intra_class import IntraClassFrechet
 from ganforge.metrics.prdc import Precision
+from ganforge.metrics.requested_labels import RequestedLabels
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
 FAKES = noise_images(200, seed=1) // 2
@@ -72,6 +74,20 @@ def test_images_are_replaced_within_their_class():
     assert all(torch.equal(labels[rows], labels) for rows in drawn)
     assert any(len(rows.unique()) < 41 for rows in drawn)
     assert torch.equal(drawn[1], list(draws(41, labels, 2, 0))[1])
+
+
+def test_scores_of_classes_are_resampled_class_by_class():
+    labels = torch.arange(240) % 3
+    data = Pictures(noise_images(240), labels, num_classes=3)
+    reals, scores = RealFeatures(data, Glance()), {"intra_fid": IntraClassFrechet()}
+    kept, asked = FakeRows(9), RequestedLabels("balanced", 3, data)
+    results = evaluate(
+        sample, data, reals.extractor, scores, 9, 0, 4, n_real=240, labels=asked, keep=kept
+    )
+    assert torch.equal(kept.labels, asked(9, 0))
+    add_intervals(results, kept, reals, scores, 20, 0, 50, "train", 240)
+    found = results["intra_fid_glance"]
+    assert found.low < found.value < found.high
 
 
 def test_memory_is_bounded(monkeypatch):

@@ -16,6 +16,7 @@ from ganforge.console import console, setup_logging
 from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.evaluating_images import asks_for_images, judge_images
+from ganforge.experiments.evaluation_logging import log_to_wandb
 from ganforge.experiments.judging import judge_samples, judge_translations
 from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
@@ -30,6 +31,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     """Scores a run, or images made elsewhere; prints the table, and writes evaluation.json.
 
     The file is written into ``out``: by default the run's folder, or the current one for images.
+    Results of a run that is in Weights & Biases are logged there too.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
@@ -55,7 +57,9 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         "weights": cfg.weights,
     }
     title = f"step {model.iteration}, weights {cfg.weights}"
-    return _report(cfg, results, {"run": str(folder.path)}, where, title, folder.path)
+    metrics = _report(cfg, results, {"run": str(folder.path)}, where, title, folder.path)
+    log_to_wandb(folder, results, model.iteration, model.images_seen)
+    return metrics
 
 
 def _report(

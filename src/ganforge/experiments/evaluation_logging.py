@@ -1,0 +1,46 @@
+from __future__ import annotations
+
+import logging
+
+from omegaconf import OmegaConf
+
+from ganforge.experiments.loading import build, read_config
+from ganforge.experiments.run_folder import RunFolder
+from ganforge.loggers.wandb import finish
+from ganforge.metrics.evaluate import Result, points_of
+
+log = logging.getLogger("ganforge")
+
+
+def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, images: int) -> None:
+    """Adds results to the run's own entry in Weights & Biases, as ``evaluate/...``.
+
+    Beside what training logged and not among it: the protocol is another one. A run that was
+    recorded offline gets another part of the same id, for ``wandb sync``. Runs that never were in
+    Weights & Biases are left alone, and a failure ends nothing.
+
+    Args:
+        folder: of the run.
+        results: by published name.
+        step: generator updates of the weights that were judged.
+        images: images that they have seen.
+    """
+    node = OmegaConf.select(read_config(folder), "logger.wandb")
+    if node is None or not (folder.path / "wandb" / "run_id").is_file():
+        return
+    try:
+        # The folder may have moved since.
+        experiment = build({**node, "folder": str(folder.path)}).experiment
+        experiment.log(_points(results) | {"step": step, "images_seen": images})
+    except Exception as error:  # no wandb, no server, no room, another's folder ...
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        log.warning("W&B DID NOT TAKE THESE RESULTS: %s", reason)
+    finish()
+
+
+def _points(results: dict[str, Result]) -> dict[str, object]:
+    points: dict[str, object] = dict(points_of(results))
+    for name, result in results.items():
+        if result.bootstrap:
+            points |= {f"{name}_low": result.low, f"{name}_high": result.high}
+    return {f"evaluate/{name}": value for name, value in points.items()}
