@@ -14,6 +14,7 @@ def dry_run(model: AdversarialModule, data: ImageDataModule, trainer: Trainer) -
     """Prints the networks' sizes and one step's losses; writes nothing."""
     for player in ("generator", "discriminator"):
         console.print(sizes(player, getattr(model, player)))
+    console.print(f"one step of {data.batch_size} images:")
     trainer.fit_loop.epoch_loop.max_steps = 1
     trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
     trainer.fit(model, data)
