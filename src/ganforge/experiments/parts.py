@@ -43,11 +43,9 @@ def build_parts(cfg: DictConfig) -> Parts:
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
     data = cast(ImageDataModule, build(cfg.data))
-    if cfg.dry_run:
-        data = _at_hand(data)
     model = build_model(cfg)
     callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
-    data.prepare_data()
+    data = _prepared(data, or_random=cfg.dry_run)
     data.setup()
     _check_fit(model, data)
     _check_batches(model, data, hardware.devices)
@@ -56,12 +54,16 @@ def build_parts(cfg: DictConfig) -> Parts:
     return Parts(settings, hardware, data, model, callbacks)
 
 
-def _at_hand(data: ImageDataModule) -> ImageDataModule:
-    """Returns the data, or random images of their shape where they can't be had on this machine."""
+def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
+    """Returns the data, on this machine by now; or random images of their shape if they can't be.
+
+    Raises:
+        DataError: they can't be had, and are not to be, or can't be, replaced.
+    """
     try:
         data.prepare_data()
     except DataError as fault:
-        if isinstance(data, TranslationData):
+        if not or_random or isinstance(data, TranslationData):
             raise
         log.warning("one step is made, on random images: %s", fault)
         data = FakeImages(

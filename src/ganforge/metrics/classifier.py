@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.cache_folder import root
 from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
@@ -112,8 +113,7 @@ class ClassifierFactory:
 
     def path(self, data: ImageSource) -> Path:
         """Returns the file in which the classifier of ``data`` is kept."""
-        root = Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
-        folder = Path(self.cache).expanduser() if self.cache else root / "classifiers"
+        folder = Path(self.cache).expanduser() if self.cache else root() / "classifiers"
         splits = "/".join(
             data.fingerprint(split) for split in ("train", "test") if data.size(split)
         )
