@@ -142,7 +142,9 @@ def scored(run: PastRun, name: str, higher: bool | None) -> Scored:
     """Returns a run's last and best value of a score."""
     value = run.summary["metrics"][name].get("value")
     final = math.nan if value is None else float(value)
-    points = [p for p in run.summary.get("history", []) if p.get(name) is not None]
+    needed = ("step", "images_seen", name)
+    history = run.summary.get("history", [])
+    points = [p for p in history if all(p.get(key) is not None for key in needed)]
     curve = {int(p["images_seen"]): float(p[name]) for p in points}
     # A generator that has not learned is no candidate, as for checkpoints.
     trained = {int(p["images_seen"]): float(p[name]) for p in points if p["step"] > 0}
