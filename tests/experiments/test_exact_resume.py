@@ -44,29 +44,31 @@ PGGAN = [  # 4x4 up to 16 images, then a fade of 40, and batches of 4: a checkpo
     "model.growth.fade_images=40",
     "model.growth.batch_sizes=[8,4]",
 ]
-TRANSLATION = [
+TRANSLATION = [  # SMALL for games from image to image
     "data.image_size=16",
     "data.scale=0.25",
     "data.batch_size=2",
     "data.max_images=9",
     *(o for o in SMALL if o.split("=")[0].startswith(("trainer", "logger", "~"))),
-    "metrics=[%s]",
     "callbacks.evaluation.every_n_steps=4",
     "callbacks.evaluation.n=4",
     "callbacks.checkpoints.every_n_steps=3",
     "callbacks.samples.every_n_steps=5",
     "callbacks.samples.count=2",
-    "model=%s",
 ]
 TRANSLATIONS = {
     "pix2pix": [
-        *[o.replace("%s", "l1" if "metrics" in o else "pix2pix") for o in TRANSLATION],
+        "model=pix2pix",
+        "metrics=[l1]",
+        *TRANSLATION,
         "network.generator.width=4",  # with dropout, before and after the kill
         "network.discriminator.width=4",
         "network.discriminator.layers=1",
     ],
     "cyclegan": [  # pools of 3 are full at the kill, and have given old images back
-        *[o.replace("%s", "cycle_l1" if "metrics" in o else "cyclegan") for o in TRANSLATION],
+        "model=cyclegan",
+        "metrics=[cycle_l1]",
+        *TRANSLATION,
         "network.generator.forth.width=4",
         "network.generator.forth.blocks=1",
         "network.discriminator.target.width=4",
