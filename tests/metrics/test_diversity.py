@@ -46,37 +46,64 @@ def judged(score, images, n=None, batch_size=7, data=None):
     return result
 
 
-def test_image_i_is_held_against_its_partner_in_the_other_half():
+def test_the_number_is_that_of_the_drawn_pairs():
     images = torch.tensor([0, 10, 20, 30, 1, 13, 26, 40]).to(torch.uint8)
     images = images.view(8, 1, 1, 1).expand(8, 1, 4, 4)
+    whole = ImagePairs(4, 8, seed=0)
+    whole.update(images.flatten(1))
+    gaps = [abs(float(a[0]) - float(b[0])) for a, b in zip(*whole.compute(), strict=True)]
     result = judged(MeanGap(), images)
-    assert result.value == pytest.approx((1 + 3 + 6 + 10) / 4)
+    assert result.value == pytest.approx(sum(gaps) / 4)
     assert result.details["pairs"] == 4
-    assert judged(MeanGap(pairs=2), images).value == pytest.approx(2)
-    assert judged(MeanGap(), images[:3]).value == pytest.approx(10)  # one pair of three images
+    assert result.details["pairing"] == "random"
+    assert judged(MeanGap(pairs=2), images).details["pairs"] == 2
+    assert judged(MeanGap(), images[:3]).details["pairs"] == 1
+
+
+def test_pairs_share_no_image_and_follow_from_the_seed():
+    def pairs(seed):
+        metric = ImagePairs(5, 11, seed)
+        metric.update(torch.arange(11)[:, None])
+        return torch.cat(metric.compute()).flatten().tolist()
+
+    assert len(set(pairs(0))) == 10
+    assert pairs(0) == pairs(0)
+    assert len({tuple(pairs(seed)) for seed in range(8)}) == 8
+
+
+@pytest.mark.parametrize("n", [2000, 2002, 2010])
+def test_the_order_of_classes_is_of_no_account(n):
+    # Ten classes in turn: n / 2 apart, images are all of one class, or none are.
+    images = (torch.arange(n) % 10).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 2)
+    gap = judged(MeanGap(), images, batch_size=500).value
+    # The mean of |i - j| over two of ten classes is 3.3, and its standard deviation 2.37.
+    assert gap == pytest.approx(3.3, abs=4 * 2.37 / 500**0.5)
 
 
 def test_neither_batches_nor_processes_change_the_pairs():
     rows = torch.arange(23)[:, None]
-    whole = ImagePairs(4, 11)
+    whole = ImagePairs(4, 23, seed=1)
     whole.update(rows)
     kept = torch.cat(whole.compute())
-    assert kept.flatten().tolist() == [0, 1, 2, 3, 11, 12, 13, 14]
     parts = []
     for start, stop in ((0, 7), (7, 15), (15, 23)):  # shares of three processes
-        share = ImagePairs(4, 11, first=start)
+        share = ImagePairs(4, 23, seed=1, first=start)
         for batch in rows[start:stop].split(3):
             share.update(batch)
         parts += share.rows
-    assert torch.equal(torch.cat(parts), kept)
+    assert torch.equal(torch.cat(parts).flatten(), whole.drawn.sort().values)
+    assert torch.equal(kept.flatten(), whole.drawn)  # row i holds i
 
 
 def test_similarity_is_that_of_torchmetrics():
     images = smooth(40, 180)
     assert scales_of(180) == 5
     score = MultiscaleSimilarity()
+    pairs = ImagePairs(20, 40, seed=0)
+    pairs.update(images.flatten(1))
+    first, second = (rows.view(20, 1, 180, 180).float() / 255 for rows in pairs.compute())
     expected = multiscale_structural_similarity_index_measure(
-        images[:20].float() / 255, images[20:].float() / 255, data_range=1.0, normalize="relu"
+        first, second, data_range=1.0, normalize="relu"
     )
     result = judged(score, images)
     assert result.value == pytest.approx(float(expected), rel=1e-5)
@@ -103,9 +130,9 @@ def test_of_small_images_there_are_fewer_scales():
 def test_duplicates_are_less_diverse():
     varied = smooth(40, 32)
     found = []
-    for copies in (0, 5, 10, 20):
+    for copies in (1, 25, 40):
         images = varied.clone()
-        images[:copies] = images[20 : 20 + copies]
+        images[:copies] = images[0]
         found.append(judged(MultiscaleSimilarity(), images).value)
     assert found == sorted(found)
     assert found[0] < 0.6

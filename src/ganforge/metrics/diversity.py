@@ -19,7 +19,7 @@ CHUNK = 50  # pairs looked at together
 class Diversity(Score):
     """The mean of a similarity or distance over pairs of generated images.
 
-    Image i of the first half is held against image i of the second, whatever their classes. Real
+    Pairs are drawn at random from all images, whatever their classes, and share no image. Real
     images are not looked at: what a value means, the same of real images tells. Blind to quality:
     noise is diverse.
 
@@ -52,7 +52,7 @@ class Diversity(Score):
         self.metric.update(values.to(self.device))
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the mean over pairs; nothing in it is random."""
+        """Returns the mean over the pairs, which were drawn when the evaluation began."""
         halves = [torch.split(self.pixels.images(rows), CHUNK) for rows in self.metric.compute()]
         values = [self.each(*pair).double() for pair in zip(*halves, strict=True)]
         return ScoreValue(float(torch.cat(values).mean()), None)
@@ -62,9 +62,9 @@ class Diversity(Score):
         raise NotImplementedError
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the number of pairs."""
-        return {"pairs": self._used}
+        """Returns the number of pairs, and how they were made."""
+        return {"pairs": self._used, "pairing": "random"}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
         self._used = min(self.pairs, n_fake // 2)
-        return ImagePairs(self._used, n_fake // 2, self.first)
+        return ImagePairs(self._used, n_fake, self.seed, self.first)

@@ -53,5 +53,5 @@ class PerceptualDiversity(Diversity):
         return self.lpips.each(first.float() / 255, second.float() / 255)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the number of pairs and the network."""
+        """Returns the pairs and the network."""
         return super().protocol() | {"network": self.lpips.network}

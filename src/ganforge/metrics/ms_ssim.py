@@ -54,7 +54,7 @@ class MultiscaleSimilarity(Diversity):
         return torch.as_tensor(similarity).reshape(-1)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the number of pairs and of scales."""
+        """Returns the pairs and the number of scales."""
         return super().protocol() | {"scales": self.scales}
 
 
