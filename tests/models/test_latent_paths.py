@@ -1,9 +1,12 @@
+import math
+
 import pytest
 import torch
 
 from ganforge.composition import compose_config
 from ganforge.experiments.loading import build_model
-from ganforge.models.latent_paths import _ENDS, Given, LatentPaths, slerp
+from ganforge.models.latent_paths import _ENDS, _PLACES, Given, LatentPaths, slerp
+from ganforge.models.truncation import truncated_latents
 from ganforge.streams import Noise, mix
 from tests.small import game
 from tests.tiny import tiny
@@ -92,6 +95,27 @@ def test_style_based_games_are_walked_through_in_straight_lines_of_w(name):
     near, far = paths(0, 1e-2)
     assert torch.equal(near, start[0])
     assert 0 < (near - far).abs().mean() < 0.1
+
+
+def test_of_truncated_samples_the_ends_are_truncated_and_the_path_does_not_jump(monkeypatch):
+    model, seen = build_model(tiny("model=biggan")), []
+    model.truncation = 0.5
+
+    def images(generator, z, labels):
+        seen.append(z)
+        return torch.zeros(len(z), 1, 8, 8)
+
+    monkeypatch.setattr(model, "images", images)
+    LatentPaths(model, seed=1)(0, 1e-3)
+    near, far = seen
+    noise = Noise(mix(1, _ENDS, 0), 64)
+    ends = [truncated_latents(noise, near.shape[1], 0.5) for _ in range(2)]
+    places = Noise(mix(1, _PLACES, 0), 64).uniform(1)
+    assert torch.equal(near, slerp(*ends, places))
+    # An arc is at most half a turn long, and lengths change by less than the longer one's.
+    longest = torch.stack(ends).norm(dim=2).amax(0)
+    assert ((far - near).norm(dim=1) < 1e-3 * (math.pi + 1) * longest).all()
+    assert model.truncation == 0.5
 
 
 def test_an_overridden_truncation_reaches_the_path():

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, Literal, cast
 
 import torch
@@ -8,6 +10,7 @@ from torch import Tensor, nn
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.sampling import SAMPLE_BLOCK
 from ganforge.models.style_based import StyleBased, evaluated
+from ganforge.models.truncation import truncated_latents
 from ganforge.streams import Noise, mix
 
 _ENDS, _PLACES = 5, 6  # name the streams of second latents, and of places between two
@@ -16,9 +19,10 @@ _ENDS, _PLACES = 5, 6  # name the streams of second latents, and of places betwe
 class LatentPaths:
     """Pairs of images that are neighbours on random paths through a game's latent space.
 
-    Paths of style-based games are straight lines in W, those of others great circles in Z. Both
-    images of a pair are of the same class and have the same noise maps. A block is a function of
-    its number and the seed alone.
+    Paths of style-based games are straight lines in W, those of others great circles in Z. Where
+    samples are truncated, so are a path's ends; what lies between follows from them. Both images of
+    a pair are of the same class and have the same noise maps. A block is a function of its number
+    and the seed alone.
 
     Args:
         game: what makes the images.
@@ -72,9 +76,9 @@ class LatentPaths:
         player = cast(nn.Module, game.average) if averaged else game.generator
         noise = Noise(mix(self.seed, _ENDS, block), self.size, game.device)
         length = int(cast(Any, game.generator).latent_dim)
-        first, second = noise.normal(length), noise.normal(length)
-        others = noise.fork()  # what else is drawn must not follow from the latents
-        with evaluated(player, game.device):
+        with evaluated(player, game.device), untruncated(game) as threshold:
+            first, second = (_end(noise, length, threshold) for _ in range(2))
+            others = noise.fork()  # what else is drawn must not follow from the latents
             near, far = (
                 game.generate(player, Given(others, slerp(first, second, at)), self._labels(block))
                 for at in (places, places + epsilon)
@@ -86,6 +90,31 @@ class LatentPaths:
             return None
         index = torch.arange(block * self.size, (block + 1) * self.size, device=self.game.device)
         return index % self.game.num_classes
+
+
+@contextlib.contextmanager
+def untruncated(game: AdversarialModule) -> Iterator[float | None]:
+    """Has a game take all latents as they are for a while; yields the threshold of its samples.
+
+    Values beyond the threshold are drawn anew. At each place of a path that would be at others, and
+    images would jump.
+    """
+    bounded = cast(Any, game)
+    threshold: float | None = getattr(bounded, "truncation", None)
+    if threshold is None:
+        yield None
+        return
+    bounded.truncation = None
+    try:
+        yield threshold
+    finally:
+        bounded.truncation = threshold
+
+
+def _end(noise: Noise, length: int, threshold: float | None) -> Tensor:
+    return (
+        noise.normal(length) if threshold is None else truncated_latents(noise, length, threshold)
+    )
 
 
 class Given(Noise):
