@@ -9,8 +9,9 @@ from ganforge.experiments.comparison_differences import differences, why_not
 from ganforge.experiments.comparison_directions import higher_is_better
 from ganforge.experiments.comparison_figure import curve
 from ganforge.experiments.comparison_groups import group_runs
+from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun, find_runs
-from tests.experiments.past_runs import past_run, seeds
+from tests.experiments.past_runs import parsed, past_run, seeds, touch
 
 
 def read(folder, by=()):
@@ -68,6 +69,23 @@ def test_the_way_up_of_runs_that_do_not_say(tmp_path, published, expected):
     (group,), (column,) = read(tmp_path)
     assert column.higher_is_better is expected
     assert column.spread(group, "best").n == (expected is not None)
+
+
+@pytest.mark.parametrize("lacking", ["images_seen", "step", "fid_classifier"])
+def test_points_without_images_seen_step_or_value_are_no_points(tmp_path, lacking):
+    """Other writers, and older versions, left points that say less: the others count."""
+    points = [{"step": n, "images_seen": 64 * n, "fid_classifier": 10.0 - n} for n in (1, 2, 3)]
+    for place, gone in enumerate((None, "null")):
+        history = [dict(point) for point in points]
+        if gone is None:
+            del history[2][lacking]
+        else:
+            history[2][lacking] = None
+        past_run(tmp_path / str(place), place, history=history)
+    (group,), (column,) = read(tmp_path)
+    for one in column.of(group):
+        assert one.curve == {64: 9.0, 128: 8.0}
+        assert (one.best, one.images_to_best, one.final) == (8.0, 128, 10.0)
 
 
 # ---------------------------------------------------------------------- protocols never mix
@@ -154,6 +172,37 @@ def test_nothing_is_claimed_of_what_is_pooled(tmp_path):
     groups, (column,) = read(tmp_path, ["loss"])
     assert not differences(column, groups, "final")
     assert "pooled" in why_not(column, groups[1], "final") + why_not(column, groups[0], "final")
+
+
+def test_tests_count_seeds_and_no_seed_twice(tmp_path):
+    """Two seeds of which each was run again, with other features or another evaluation."""
+    for place, (final, settings) in enumerate(
+        [
+            (20.0, {"features": {"weights": "there.pth"}}),
+            (21.0, {"callbacks.evaluation.every_n_steps": 7}),
+            (22.0, {}),
+        ]
+    ):
+        runs = seeds(tmp_path / f"a{place}", (final, final + 2), settings=settings)
+        for run in runs:
+            touch(run, 1000.0 + place)
+    seeds(tmp_path / "b", (10.0, 11.0), **HINGE)
+    groups, (column,) = read(tmp_path)
+    (found,) = differences(column, groups, "final")
+    assert found.seeds == (2, 2)
+    assert found.test.difference == pytest.approx(10.5 - 23.0)  # of the newest
+    assert found.test.degrees <= 2
+
+
+def test_of_pooled_runs_seeds_are_counted_once(tmp_path):
+    seeds(tmp_path / "a", (20.0, 21.0))
+    seeds(tmp_path / "b", (10.0, 11.0), settings={"optimizer.generator.lr": 1})
+    groups, (column,) = read(tmp_path, ["loss"])
+    assert column.spread(groups[0], "final").n == 4
+    assert column.seeds(groups[0]) == groups[0].seeds == 2
+    tables = parsed(Comparison(groups, [column], "final", 0.05).markdown(None))
+    (row,) = tables["fid_classifier: lower is better"]
+    assert row["seeds"] == "2"
 
 
 def test_seeds_that_never_vary_make_no_test(tmp_path):

@@ -146,6 +146,20 @@ def test_the_newest_completed_run_of_a_seed_counts(tmp_path):
     }
 
 
+def test_a_seed_measured_by_other_scores_is_no_second_seed(tmp_path):
+    older = past_run(tmp_path / "a", 1, settings={"metrics": {"fid": {"_target_": "F"}}})
+    newer = past_run(tmp_path / "b", 1, settings={"metrics": {"kid": {}}}, name="kid_classifier")
+    past_run(tmp_path / "c", 2)
+    for place, run in enumerate((older, newer)):
+        touch(run, 1000.0 + place)
+    (group,) = grouped(tmp_path)
+    assert group.seeds == len(group.runs) == 2
+    assert newer in [run.path for run in group.runs]
+    (omitted,) = group.omitted
+    assert omitted.run.path == older
+    assert omitted.reason == "seed 1 again: a newer run counts, which has no fid_classifier"
+
+
 # ---------------------------------------------------------------------- by=
 
 

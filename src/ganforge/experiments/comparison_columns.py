@@ -30,12 +30,14 @@ class Scored(NamedTuple):
         best: of all evaluations of a trained generator; None where the way up is not known.
         images_to_best: images seen then.
         curve: the finite values of all evaluations, by images seen.
+        seed: the run's.
     """
 
     final: float
     best: float | None
     images_to_best: int | None
     curve: dict[int, float]
+    seed: Any
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ class Column:
         if value == "best":
             return spread([v.best for v in self.of(group) if v.best is not None])
         return spread([v.final for v in self.of(group) if math.isfinite(v.final)])
+
+    def seeds(self, group: Group) -> int:
+        """Returns of how many different seeds a group's last values are, where finite."""
+        return len({repr(v.seed) for v in self.of(group) if math.isfinite(v.final)})
 
     def images_to_best(self, group: Group) -> Spread:
         """Returns the images that a group's seeds had seen when they were best."""
@@ -149,9 +155,9 @@ def scored(run: PastRun, name: str, higher: bool | None) -> Scored:
     # A generator that has not learned is no candidate, as for checkpoints.
     trained = {int(p["images_seen"]): float(p[name]) for p in points if p["step"] > 0}
     if higher is None or not trained:
-        return Scored(final, None, None, curve)
+        return Scored(final, None, None, curve, run.seed)
     images = (max if higher else min)(trained, key=lambda place: trained[place])
-    return Scored(final, trained[images], images, curve)
+    return Scored(final, trained[images], images, curve, run.seed)
 
 
 def _measured(groups: list[Group]) -> list[Measured]:

@@ -26,7 +26,8 @@ class Omitted:
 
     Attributes:
         run: the run.
-        reason: its status, or that a newer run of the same seed counts.
+        reason: its status, or that a newer run of the same seed counts: one seed is one value, how
+            often and by whatever scores it was measured.
     """
 
     run: PastRun
@@ -140,14 +141,18 @@ def _group(label: str, members: list[PastRun]) -> Group:
         if run.status == "completed":
             newest[same(run)] = run
     counted = [run for run in members if newest.get(same(run)) is run]
-    omitted = [Omitted(r, _reason(r)) for r in members if newest.get(same(r)) is not r]
+    counts = [(run, newest.get(same(run))) for run in members]
+    omitted = [Omitted(run, _reason(run, newer)) for run, newer in counts if newer is not run]
     pooled = _differing([experiments[run.path] for run in counted])
     return Group(label, counted, omitted, pooled)
 
 
-def _reason(run: PastRun) -> str:
-    done = run.status == "completed"
-    return f"seed {run.seed} again: a newer run counts" if done else run.status
+def _reason(run: PastRun, newest: PastRun | None) -> str:
+    if run.status != "completed" or newest is None:
+        return run.status
+    lost = run.summary.get("metrics", {}).keys() - newest.summary.get("metrics", {}).keys()
+    scores = f", which has no {', '.join(sorted(lost))}" if lost else ""
+    return f"seed {run.seed} again: a newer run counts{scores}"
 
 
 def _differing(experiments: list[dict[str, Any]]) -> list[str]:

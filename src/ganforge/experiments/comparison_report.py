@@ -83,7 +83,7 @@ class Comparison:
         rows = [
             [
                 group.label,
-                str(column.spread(group, "final").n),
+                str(column.seeds(group)),
                 cell(column.spread(group, "final")),
                 cell(column.spread(group, "best")),
                 cell(column.images_to_best(group), 6),
