@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from ganforge import atomic
+from ganforge.errors import RunError
+from ganforge.experiments.run_folder import RunFolder
+
+FILE = "sweep.json"
+Status = Literal["pending", "running", "completed", "failed", "interrupted", "skipped"]
+Kind = Literal["grid", "search"]
+
+
+@dataclass
+class Job:
+    """A run of a sweep.
+
+    Attributes:
+        number: counted from 0.
+        overrides: what tells it from the other jobs, such as ``["loss=hinge", "seed=1"]``.
+        folder: name of its run folder, in the sweep's folder.
+        status: what the sweep knows; a run folder's own summary knows better.
+        error: the first line of what ended it; None where nothing did.
+    """
+
+    number: int
+    overrides: list[str]
+    folder: str
+    status: Status = "pending"
+    error: str | None = None
+
+    def __str__(self) -> str:
+        return f"job {self.number} ({' '.join(self.overrides) or 'as typed'})"
+
+
+@dataclass
+class SweepRecord:
+    """What a sweep is and how far it came: sweep.json in its folder.
+
+    Attributes:
+        path: the sweep's folder.
+        kind: "grid" or "search".
+        command: the command line that began it.
+        overrides: as typed, but for how it was started (resume=...).
+        started: when it began, in ISO 8601.
+        status: running, completed, failed (with a failed job) or interrupted.
+        jobs: by number. A search adds to them as it goes.
+    """
+
+    path: Path
+    kind: Kind
+    command: str
+    overrides: list[str]
+    started: str
+    status: str = "running"
+    jobs: list[Job] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, path: Path) -> SweepRecord:
+        """Reads the record of a sweep's folder.
+
+        Raises:
+            RunError: where there is none, or a damaged one.
+        """
+        file = path / FILE
+        try:
+            found = json.loads(file.read_text())
+            jobs = [Job(**job) for job in found.pop("jobs")]
+            return cls(path, jobs=jobs, **found)
+        except FileNotFoundError:
+            raise RunError(f"{path}: not a sweep's folder, for it has no {FILE}") from None
+        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+            raise RunError(f"{file}: cannot be read ({error})") from error
+
+    def write(self) -> None:
+        """Replaces sweep.json, whole at any moment."""
+        known = asdict(self)
+        del known["path"]
+        atomic.write(self.path / FILE, json.dumps(known, indent=2).encode())
+
+    def run(self, job: Job) -> RunFolder:
+        """Returns a job's run folder, which need not be there yet."""
+        return RunFolder(self.path / job.folder)
+
+    def summary(self, job: Job) -> dict[str, Any]:
+        """Returns a job's summary.json, empty where there is none."""
+        return self.run(job).read_summary()
+
+    def status_of(self, job: Job) -> str:
+        """Returns a job's status: what its summary says, or, without one, what is known here.
+
+        A job whose process was killed is still "running" by its summary.
+        """
+        return str(self.summary(job).get("status", job.status))
+
+    def unfinished(self) -> list[Job]:
+        """Returns the jobs that are not completed: killed, interrupted, failed or never started."""
+        return [job for job in self.jobs if self.status_of(job) != "completed"]
+
+
+def find_sweeps(log_dir: Path) -> list[SweepRecord]:
+    """Returns the sweeps under ``logs/multirun/<date>/<time>/``, the newest first."""
+    found = []
+    for file in sorted((log_dir / "multirun").glob(f"*/*/{FILE}"), reverse=True):
+        try:
+            found.append(SweepRecord.read(file.parent.resolve()))
+        except RunError:  # a torn record must not hide the other sweeps
+            continue
+    return found
+
+
+def sweep_of(run: Path) -> Path | None:
+    """Returns the folder of the sweep that a run is a job of; None for a run on its own."""
+    return run.parent if (run.parent / FILE).is_file() else None
+
+
+def job_folder(number: int, overrides: list[str]) -> str:
+    """Returns the name of a job's run folder, such as ``0-loss=hinge,seed=1``."""
+    told = ",".join(overrides).replace("/", "_")
+    return f"{number}-{told}"[:120].rstrip("-")
