@@ -36,7 +36,7 @@ def random_inception(path):
         patch.setattr(f"{MODULE}.load_state_dict_from_url", lambda *_, **__: {})
         state = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"]).state_dict()
     generator = torch.Generator().manual_seed(0)
-    for name, value in state.items():
+    for value in state.values():
         if value.ndim == 4:  # He et al. 2015, arXiv:1502.01852
             value.normal_(0, math.sqrt(2 / value[0].numel()), generator=generator)
     state["fc.weight"].normal_(0, 5, generator=generator)
