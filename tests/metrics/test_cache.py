@@ -7,6 +7,8 @@ import torch
 
 from ganforge.data.images import to_float
 from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.cache_folder import files
+from ganforge.metrics.classifier import ClassifierFactory
 from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.kernel import KernelDistance
@@ -45,6 +47,20 @@ def test_anything_else_has_a_key_of_its_own(tmp_path, change):
     cache = StatisticsCache(tmp_path)
     cache.save(KEY, tensors())
     assert cache.load(KEY | change) is None
+
+
+@pytest.mark.parametrize("name", ["photos/of cats", "../up", "..", "a" * 300, "ä*[x]"])
+def test_any_name_of_data_is_kept_in_the_folder_and_listed(tmp_path, name):
+    cache = StatisticsCache(tmp_path / "statistics")
+    cache.save(KEY | {"data": name}, tensors())
+    (entry,) = files(tmp_path / "statistics", "statistics")
+    assert entry.path == cache.path(KEY | {"data": name})
+    assert entry.path.parent == tmp_path / "statistics"
+    assert cache.load(KEY | {"data": name}) is not None
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [entry.path]
+    factory, data = ClassifierFactory(str(tmp_path)), Pictures(noise_images(3), torch.arange(3))
+    data.name = name
+    assert factory.path(data).parent == tmp_path
 
 
 def truncated(path):

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.metrics.cache_folder import files, root
+from ganforge.metrics.cache_folder import file_name, files, root
 
 log = logging.getLogger("ganforge")
 
@@ -52,7 +52,7 @@ class StatisticsCache:
     def path(self, key: Key) -> Path:
         """Returns the file of a key, which has at least the entries "data" and "kind"."""
         digest = hashlib.sha256(_text(key).encode()).hexdigest()[:16]
-        return self.folder / f"{key['data']}-{key['kind']}-{digest}.pt"
+        return self.folder / file_name(str(key["data"]), str(key["kind"]), digest)
 
     def load(self, key: Key) -> dict[str, Tensor] | None:
         """Returns the tensors of a key on the CPU, None where there are none."""

@@ -6,10 +6,12 @@ import os
 import time
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from ganforge import atomic
 
 KINDS = ("classifiers", "statistics")
+LONGEST = 80  # characters of a data set's name in a file's name, of which systems take 255
 
 
 class Entry(NamedTuple):
@@ -31,6 +33,16 @@ class Entry(NamedTuple):
 def root() -> Path:
     """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
     return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
+
+
+def file_name(data: str, *rest: str) -> str:
+    """Returns a file's name that begins with a data set's, whatever characters that has.
+
+    Args:
+        data: the data set's name. "/" would lead to another folder, where nothing is listed.
+        rest: further parts, which tell apart what ``data`` does not.
+    """
+    return "-".join([quote(data, safe="")[:LONGEST], *rest]) + ".pt"
 
 
 def entries(kind: str | None = None) -> list[Entry]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.cache_folder import root
+from ganforge.metrics.cache_folder import file_name, root
 from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
@@ -118,7 +118,7 @@ class ClassifierFactory:
             data.fingerprint(split) for split in ("train", "test") if data.size(split)
         )
         key = f"{VERSION}/{data.channels}/{data.num_classes}/{self.max_images}/{splits}"
-        return folder / f"{data.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.pt"
+        return folder / file_name(data.name, hashlib.sha256(key.encode()).hexdigest()[:16])
 
     def _load_or_train(self, data: ImageSource) -> Trained:
         path = self.path(data)
