@@ -23,8 +23,9 @@ from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import peers, refuse_foreign_launcher
-from ganforge.experiments.resuming import find_resumed, start_of
+from ganforge.experiments.resuming import Resumed, find_resumed, start_of
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.run_lock import locked
 from ganforge.experiments.trainer import make_trainer, quiet
 
 
@@ -48,6 +49,15 @@ def train(cfg: DictConfig) -> float | None:
     if resumed is not None:
         cfg = resumed.cfg
     check(cfg)
+    with contextlib.ExitStack() as lock:
+        if resumed is not None and not cfg.dry_run:
+            lock.enter_context(locked(resumed.folder.path))
+        return _train(cfg, command, resumed, lock)
+
+
+def _train(
+    cfg: DictConfig, command: Command, resumed: Resumed | None, lock: contextlib.ExitStack
+) -> float | None:
     parts = build_parts(cfg)
     if cfg.dry_run:
         alone = replace(parts, hardware=replace(parts.hardware, devices=1))
@@ -58,13 +68,8 @@ def train(cfg: DictConfig) -> float | None:
         start = start_of(resumed, parts.model, parts.settings)
         resumed = replace(resumed, checkpoint=start)
     _prepare_scores(parts)
-    name = str(cfg.name)
-    folder = (
-        resumed.folder
-        if resumed is not None
-        else RunFolder.new(Path(cfg.log_dir), name, cfg.seed, command.job)
-    )
-    cfg.run_dir, cfg.name, cfg.resume = str(folder.path), name, None
+    folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
+    cfg.run_dir, cfg.name, cfg.resume = str(folder.path), str(cfg.name), None
     try:
         _write_config(cfg, folder, command, new=resumed is None)
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
@@ -78,6 +83,12 @@ def train(cfg: DictConfig) -> float | None:
     finally:
         if folder.path.exists():
             console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
+
+
+def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:
+    folder = RunFolder.new(Path(cfg.log_dir), str(cfg.name), cfg.seed, command.job)
+    lock.enter_context(locked(folder.path))
+    return folder
 
 
 def join(path: Path, checkpoint: Path | None) -> None:

@@ -13,6 +13,7 @@ from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.run_lock import is_locked
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.trainer_settings import TrainerSettings
 
@@ -79,7 +80,7 @@ def _newest_unfinished(cfg: DictConfig, log_dir: Path) -> RunFolder | None:
     wanted = fingerprint(cfg)
     folders = sorted((log_dir / "train").glob("*/*/composed.yaml"), reverse=True)
     for folder in (RunFolder(path.parent.resolve()) for path in folders):
-        if folder.read_summary().get("status") == "completed":
+        if folder.read_summary().get("status") == "completed" or is_locked(folder.path):
             continue
         if not any(
             (folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")

@@ -1,0 +1,199 @@
+"""One run at a time in a run folder."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import logging
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import RunError
+
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # Windows has none: what the file says decides there
+    import fcntl
+
+LOCK = ".lock"
+HEARTBEAT = 10.0  # seconds between signs of life
+PATIENCE = 35.0  # seconds without one after which a holder on another host counts as gone
+STALE = 3600.0  # seconds after which nobody waits for one: clocks of hosts differ by less
+GLANCE = 1.0  # seconds for which a look from elsewhere may make a free lock seem taken
+UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+
+log = logging.getLogger("ganforge")
+_held: set[int] = set()
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds a run folder: no other run starts in it, and nobody removes it.
+
+    The lock goes with the process, however that ends. Where hosts share files but not locks, the
+    time of the file, renewed every few seconds, tells of a holder on another host.
+
+    Raises:
+        RunError: another process holds the folder.
+    """
+    path = folder / LOCK
+    descriptor = _acquire(path)
+    _held.add(descriptor)
+    finished = threading.Event()
+    threading.Thread(target=_beat, args=(path, finished), daemon=True).start()
+    try:
+        yield
+    finally:
+        finished.set()
+        if descriptor in _held:  # a forked child has no part in it
+            _held.discard(descriptor)
+            # While it is locked: whoever waits for this very file finds its name gone.
+            with contextlib.suppress(OSError):
+                path.unlink()
+            os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a living process works in a run folder."""
+    return holder(folder) is not None
+
+
+def holder(folder: Path) -> str | None:
+    """Returns who works in a run folder, such as "process 123 on node7"; None for nobody."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        host, pid = _read(descriptor)
+        free = _try(descriptor, shared=True)
+        if free is False:
+            return _named(host, pid)
+        if host == socket.gethostname():
+            return _named(host, pid) if free is None and _is_process(pid) else None
+        return _named(host, pid) if host and _age(descriptor) < PATIENCE else None
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(path: Path) -> int:
+    """Opens and locks the file; returns its descriptor."""
+    deadline = time.monotonic() + GLANCE
+    while True:
+        descriptor = _open(path)
+        taken = _try(descriptor, shared=False)
+        host, pid = _read(descriptor)
+        if taken is not False and _is_still(path, descriptor):
+            break
+        os.close(descriptor)
+        if time.monotonic() > deadline:
+            raise _refusal(path, host, pid)
+        time.sleep(0.02)
+    if _lives_elsewhere(path, host) or (taken is None and host and _lives_here(host, pid)):
+        os.close(descriptor)
+        raise _refusal(path, host, pid)
+    os.ftruncate(descriptor, 0)
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    os.write(descriptor, f"{socket.gethostname()} {os.getpid()}\n".encode())
+    return descriptor
+
+
+def _open(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _try(descriptor: int, shared: bool) -> bool | None:
+    """Locks a file if that is possible at once; None where its file system knows no locks."""
+    if fcntl is None:
+        return None
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except OSError as error:
+        return None if error.errno in UNSUPPORTED else False
+    return True
+
+
+def _is_still(path: Path, descriptor: int) -> bool:
+    """Whether the file locked is the one of that name: its holder removes it when done."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def _lives_elsewhere(path: Path, host: str) -> bool:
+    """Whether a holder on another host renews the file's time; waits to see it."""
+    if not host or host == socket.gethostname() or time.time() - path.stat().st_mtime > STALE:
+        return False
+    log.warning("%s: was held on %s; waiting %.0f s to see if it is", path, host, PATIENCE)
+    first, deadline = path.stat().st_mtime_ns, time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        time.sleep(min(1.0, PATIENCE / 10))
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_mtime_ns != first:
+                return True
+    return False
+
+
+def _lives_here(host: str, pid: int) -> bool:
+    return host == socket.gethostname() and pid != os.getpid() and _is_process(pid)
+
+
+def _is_process(pid: int) -> bool:
+    if os.name == "nt":  # signal 0 is no question there but an interrupt
+        return True
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _beat(path: Path, finished: threading.Event) -> None:
+    while not finished.wait(HEARTBEAT):
+        with contextlib.suppress(OSError):  # a disk that is away for a while is no reason to end
+            os.utime(path)
+
+
+def _read(descriptor: int) -> tuple[str, int]:
+    """Returns host and process of a lock file; "" and 0 of one that is not written yet."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    host, _, pid = os.read(descriptor, 1000).decode(errors="replace").strip().rpartition(" ")
+    return (host, int(pid)) if host and pid.isdigit() else ("", 0)
+
+
+def _age(descriptor: int) -> float:
+    return time.time() - os.fstat(descriptor).st_mtime
+
+
+def _named(host: str, pid: int) -> str:
+    return f"process {pid} on {host}" if host else "another process"
+
+
+def _refusal(path: Path, host: str, pid: int) -> RunError:
+    return RunError(
+        f"{path.parent}: {_named(host, pid)} is training in this folder; a run has one at a time. "
+        "Wait for it or stop it, or start a new run (without resume=)"
+    )
+
+
+def _forget() -> None:
+    """Lets go of copies in a forked child: a worker that outlives its run would keep it locked."""
+    for descriptor in _held:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)
