@@ -1,3 +1,8 @@
+from __future__ import annotations
+
+import signal
+
+
 class GanforgeError(Exception):
     """A fault the user can mend. The command line prints its message alone, without a traceback.
 
@@ -27,6 +32,22 @@ class DivergenceError(GanforgeError):
 
 
 class InterruptionError(GanforgeError):
-    """The run was told to stop; its checkpoint is written."""
+    """The run was told to stop; its checkpoint is written.
+
+    The process ends with 128 plus the signal's number, as shells report a signal: 130 after Ctrl-C,
+    143 after SIGTERM, 138 after SIGUSR1 (on Linux), by which SLURM says that the time is up.
+
+    Args:
+        message: what the user is told.
+        number: the signal.
+    """
 
     exit_code = 130
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + number
+
+    def __reduce__(self) -> tuple[type[InterruptionError], tuple[str, int]]:
+        """Keeps the signal in a copy, such as one that another process sends."""
+        return type(self), (str(self), self.exit_code - 128)
