@@ -47,14 +47,20 @@ def sync_folder(folder: Path) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Removes what processes that are gone left half-written in ``folder``.
+    """Removes what processes that are gone left half-written in ``folder``."""
+    for path in abandoned(folder):
+        path.unlink(missing_ok=True)
+
+
+def abandoned(folder: Path) -> Iterator[Path]:
+    """Yields what processes that are gone left half-written in ``folder``.
 
     A file of this very process number counts too: containers hand the same number out again.
     """
     for path in folder.glob("*.tmp.*"):
         suffix = path.name.rpartition(".")[2]
         if suffix.isdigit() and not _is_another_living(int(suffix)):
-            path.unlink(missing_ok=True)
+            yield path
 
 
 def _is_another_living(pid: int) -> bool:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -61,6 +62,23 @@ def test_what_another_process_is_writing_is_left_to_it(kept, type_in):
     typed = type_in("cache", "clear=all")
     assert "removed 3 files" in typed.out
     assert list(statistics.iterdir()) == [fresh]
+
+
+def test_what_a_killed_process_left_is_listed_and_cleared_after_an_hour(kept, type_in):
+    classifiers = kept / "classifiers"
+    killed, writing = classifiers / "tmpk1ll3d.tmp", classifiers / "tmpwr1t1ng.tmp"
+    dead, living = classifiers / "b.pt.tmp.999999999", classifiers / f"c.pt.tmp.{os.getppid()}"
+    for path in (killed, writing, dead, living):
+        path.write_bytes(b"0" * 7)
+    for path, seconds in ((killed, 3700), (writing, 3500), (dead, 3700), (living, 3700)):
+        os.utime(path, (time.time() - seconds,) * 2)
+    listed = type_in("cache").out
+    assert killed.name in listed
+    assert dead.name in listed
+    assert writing.name not in listed
+    assert living.name not in listed
+    assert "removed 3 files, 1.5 kB" in type_in("cache", "clear=classifiers").out
+    assert set(classifiers.iterdir()) == {writing, living}
 
 
 def test_nothing_heavy_is_imported(kept):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from ganforge import atomic
 
 KINDS = ("classifiers", "statistics")
+HALF_WRITTEN = 3600  # seconds after which nobody is writing a file any more
 LONGEST = 80  # characters of a data set's name in a file's name, of which systems take 255
 
 
@@ -46,21 +48,28 @@ def file_name(data: str, *rest: str) -> str:
 
 
 def entries(kind: str | None = None) -> list[Entry]:
-    """Returns the files of one kind, or of all kinds in turn, the youngest first."""
-    kinds = KINDS if kind is None else (kind,)
-    return [entry for name in kinds for entry in files(root() / name, name)]
+    """Returns the files of one kind, or of all kinds in turn, the youngest first.
+
+    With them what killed processes left half-written an hour ago or earlier.
+    """
+    found = []
+    for name in KINDS if kind is None else (kind,):
+        folder = root() / name
+        found += sorted(
+            [*files(folder, name), *leftovers(folder, name)], key=lambda entry: entry.age
+        )
+    return found
 
 
 def files(folder: Path, kind: str) -> list[Entry]:
     """Returns the files of one kind that lie in ``folder``, the youngest first."""
-    found = []
-    for path in folder.glob("*.pt"):
-        try:
-            status = path.stat()
-        except OSError:  # another process was quicker to clear it
-            continue
-        found.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
-    return sorted(found, key=lambda entry: entry.age)
+    return sorted(_entries(folder.glob("*.pt"), kind), key=lambda entry: entry.age)
+
+
+def leftovers(folder: Path, kind: str) -> list[Entry]:
+    """Returns files in ``folder`` that were never finished, and that nobody is writing any more."""
+    found = _entries([*folder.glob("*.tmp"), *atomic.abandoned(folder)], kind)
+    return [entry for entry in found if entry.age > HALF_WRITTEN]
 
 
 def clear(kind: str | None = None) -> list[Entry]:
@@ -71,3 +80,14 @@ def clear(kind: str | None = None) -> list[Entry]:
     for name in KINDS if kind is None else (kind,):
         atomic.clean(root() / name)
     return removed
+
+
+def _entries(paths: Iterable[Path], kind: str) -> list[Entry]:
+    found = []
+    for path in paths:
+        try:
+            status = path.stat()
+        except OSError:  # another process was quicker to clear it
+            continue
+        found.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
+    return found
