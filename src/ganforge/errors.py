@@ -31,6 +31,10 @@ class DivergenceError(GanforgeError):
     """A loss that is no longer finite."""
 
 
+class PrunedError(GanforgeError):
+    """A trial of a search that is given up before its end."""
+
+
 class InterruptionError(GanforgeError):
     """The run was told to stop; its checkpoint is written.
 
@@ -51,3 +55,19 @@ class InterruptionError(GanforgeError):
     def __reduce__(self) -> tuple[type[InterruptionError], tuple[str, int]]:
         """Keeps the signal in a copy, such as one that another process sends."""
         return type(self), (str(self), self.exit_code - 128)
+
+
+class FollowedError(GanforgeError):
+    """A further process of a run ends as the first one does, which has said why.
+
+    Args:
+        exit_code: what the first process ends with.
+    """
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("")
+        self.exit_code = exit_code
+
+    def __reduce__(self) -> tuple[type[FollowedError], tuple[int]]:
+        """Keeps the code in a copy, such as one that another process sends."""
+        return type(self), (self.exit_code,)
