@@ -26,7 +26,7 @@ class ClassificationAccuracy(Score):
     a classifier trained on real images, the accuracy on generated ones) does not. Tested on up to
     10,000 images of the test split. Training is a function of the images alone, and takes seconds:
     more for evaluations at the end than for those on the way. Higher with more images: compare
-    values of the same ``n_fake``.
+    values of the same ``n_fake``. Cannot see: weak noise and blur, copies of training images.
     """
 
     needs_real = False

@@ -22,8 +22,8 @@ class FrechetDistance(Score):
 
     |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Called FID with Inception features.
     Heusel et al. 2017, arXiv:1706.08500. Biased upwards, the more so the fewer the images: only
-    values of the same ``n_real`` and ``n_fake`` are comparable. Sees means and covariances alone:
-    images that are copies of training images have a distance of about 0.
+    values of the same ``n_real`` and ``n_fake`` are comparable. Sees means and covariances alone.
+    Cannot see: copies of training images, which look better than new images.
     """
 
     def learn(self, share: RealShare) -> None:

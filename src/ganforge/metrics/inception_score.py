@@ -12,8 +12,9 @@ from ganforge.metrics.score import Score, ScoreValue
 class InceptionScore(Score):
     """exp E KL(p(y|x) || p(y)): from 1 to k, high where images are distinct and varied.
 
-    Salimans et al. 2016, arXiv:1606.03498. Never looks at real images, and is blind to variety
-    within a class: one image of each class, over and over, has the highest value.
+    Salimans et al. 2016, arXiv:1606.03498. Never looks at real images; one image of each class,
+    over and over, has the highest value. Cannot see: duplicates within a class, copies of training
+    images.
 
     Args:
         splits: parts of the images, in random order, over which mean and standard deviation are

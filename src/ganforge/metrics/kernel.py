@@ -17,7 +17,7 @@ class KernelDistance(Score):
 
     Called KID with Inception features. Binkowski et al. 2018, arXiv:1801.01401. Unbiased: it can
     be below 0, and values of few images are comparable with those of many. Sees moments up to the
-    third: copies of training images have a distance of about 0.
+    third. Cannot see: copies of training images, which look better than new images.
 
     Args:
         subsets: number of random subsets over which mean and standard deviation are taken.

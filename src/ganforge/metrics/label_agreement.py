@@ -11,9 +11,9 @@ from ganforge.metrics.score import ScoreValue
 class LabelAgreement(LabelScore):
     """Share of the generated images in which a classifier sees the class asked for, in [0, 1].
 
-    The classification accuracy of Odena et al. 2017 (arXiv:1610.09585, section 5). Blind to
-    quality and variety within a class; it can't be above what the classifier itself is worth, told
-    beside it as ``features_accuracy``.
+    The classification accuracy of Odena et al. 2017 (arXiv:1610.09585, section 5). It can't be
+    above what the classifier itself is worth, told beside it as ``features_accuracy``. Cannot see:
+    weak noise and blur, duplicates, copies of training images.
 
     Args:
         cache: folder of trained classifiers; None is that of features=classifier.

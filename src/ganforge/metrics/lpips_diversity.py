@@ -19,6 +19,7 @@ class PerceptualDiversity(Diversity):
 
     Higher is more diverse. Zhang et al. 2018, arXiv:1801.03924; as a measure of diversity Zhu et
     al. 2017, arXiv:1711.11586. Left out, with a warning, where its network's weights can't be had.
+    Cannot see: what the real images are like, copies of training images.
 
     Args:
         pairs: pairs of images, at most.

@@ -80,7 +80,7 @@ class Memorization(CopyingScore):
     About 0.5 where the model makes new images as real as held-out ones, 1 where it copies; below
     0.5 images are unlike any real ones, which a distance tells better. Sees what FID can't: copies
     have a FID of about 0. Blind to copies of a mirrored, shifted or recoloured image as far as the
-    extractor is not.
+    extractor is not. Cannot see: duplicates, and noise and blur, which make images look new.
     """
 
     number = "memorization"
@@ -90,7 +90,9 @@ class DataCopying(CopyingScore):
     """The data-copying statistic C_T, about N(0, 1) without copies; below -3 there are some.
 
     Meehan et al. 2020, arXiv:2004.05675, in one cell: without the paper's partition of the space,
-    it may miss a region of copies beside one of poor images. Grows with the numbers of images.
+    it may miss a region of copies beside one of poor images, and dropped classes may look like
+    copies, where those that are left are the denser ones. Grows with the numbers of images. Cannot
+    see: duplicates, and noise and blur, which make images look new.
     """
 
     number = "data_copying"

@@ -62,6 +62,8 @@ class ModeHistograms(Metric):
 class ModeScore(Score):
     """One of the numbers that :class:`ModeHistograms` gives.
 
+    Cannot see: variety within a mode, copies of training images.
+
     Args:
         radius: standard deviations from the nearest mode within which a sample is of high quality.
             3 in VEEGAN (arXiv:1705.07761) and PacGAN (arXiv:1712.04086). Extractors without a

@@ -21,7 +21,8 @@ class MultiscaleSimilarity(Diversity):
     Lower is more diverse. Wang et al. 2003, "Multiscale structural similarity for image quality
     assessment"; as a measure of diversity Odena et al. 2017, arXiv:1610.09585. Images whose halves
     are too small for the 11 x 11 window at all five scales are judged at fewer, the weights adding
-    up to 1: see the protocol.
+    up to 1: see the protocol. Cannot see: noise, which looks diverse, a few dropped classes or
+    duplicates, copies of training images.
 
     Args:
         pairs: pairs of images, at most.

@@ -15,6 +15,7 @@ class NormalizedMutualInformation(LabelScore):
     2 I(c; y) / (H(c) + H(y)), the normalization by the arithmetic mean. It doesn't matter which
     value of the code became which class: 1 where each determines the other, 0 where they are
     independent. Measures what InfoGAN (Chen et al. 2016, arXiv:1606.03657) learns without labels.
+    Cannot see: weak noise and blur, duplicates, copies of training images.
 
     Args:
         cache: folder of trained classifiers; None is that of features=classifier.

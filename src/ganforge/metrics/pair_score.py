@@ -12,7 +12,8 @@ from ganforge.metrics.evaluate import Result
 class PairScore:
     """A number that judges translated images one by one, each against the image it should be.
 
-    The mean over images of a number of each, in float64 and in pixel values of [0, 1].
+    The mean over images of a number of each, in float64 and in pixel values of [0, 1]. Cannot see:
+    variety over draws, and that another image might fit the input as well.
 
     Attributes:
         higher_is_better: which way is up.

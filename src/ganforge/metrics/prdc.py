@@ -57,8 +57,8 @@ class NeighborScore(Score):
 class Precision(NeighborScore):
     """Share of generated images that are within the real ones' manifold: quality, 0 to 1.
 
-    Kynkaanniemi et al. 2019, arXiv:1904.06991. One real outlier makes a ball that forgives much,
-    and variety is not looked at: copies of one real image have precision 1.
+    Kynkaanniemi et al. 2019, arXiv:1904.06991. One real outlier makes a ball that forgives much.
+    Cannot see: dropped classes, duplicates, copies of training images, which raise it to 1.
     """
 
     number = "precision"
@@ -70,7 +70,8 @@ class Precision(NeighborScore):
 class Recall(NeighborScore):
     """Share of real images that are within the generated ones' manifold: variety, 0 to 1.
 
-    Kynkaanniemi et al. 2019, arXiv:1904.06991. Generated outliers raise it.
+    Kynkaanniemi et al. 2019, arXiv:1904.06991. Generated outliers raise it. Cannot see: copies of
+    training images, which raise it to 1.
     """
 
     number = "recall"
@@ -83,6 +84,7 @@ class Density(NeighborScore):
     """How many real balls a generated image is in, over k: quality, about 1 for equal sets.
 
     Naeem et al. 2020, arXiv:2002.09797. It can be above 1, where generated images crowd at modes.
+    Cannot see: dropped classes, duplicates, copies of training images.
     """
 
     number = "density"
@@ -95,7 +97,7 @@ class Coverage(NeighborScore):
     """Share of real balls that hold a generated image: variety, 0 to 1.
 
     Naeem et al. 2020, arXiv:2002.09797. Of equal sets it is about 1 - 2^-k where there are as many
-    images of both; it can't see whether they are copies.
+    images of both. Cannot see: copies of training images.
     """
 
     number = "coverage"
