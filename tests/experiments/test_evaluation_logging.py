@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 
 from ganforge.experiments.evaluation_logging import log_to_wandb
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.loggers.wandb import WandbLogger
+from ganforge.loggers.wandb_run import WandbRun
 from ganforge.metrics.evaluate import Result
 from tests.loggers.wandb_file import history, of_type
 
@@ -56,10 +56,10 @@ def test_runs_without_it_are_left_alone(tmp_path):
 
 
 def test_a_failure_is_one_line(tmp_path, monkeypatch, caplog):
-    def refuse(logger):
+    def refuse(start, arguments):
         raise OSError("no room\nat all")
 
-    monkeypatch.setattr(WandbLogger, "_start", refuse)
+    monkeypatch.setattr(WandbRun, "start", refuse)
     folder = run_folder(tmp_path, wandb=NODE | {"folder": ""})
     with caplog.at_level(logging.WARNING):
         log_to_wandb(folder, RESULTS, 4, 256)

@@ -9,7 +9,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import OmegaConf
 
 CONF = Path(__file__).parents[2] / "conf"
-ROOT = {"run_dir": "", "name": "dcgan-digits-s1", "tags": ["a", "b"]}
+ROOT = {"run_dir": "", "name": "dcgan-digits-s1", "tags": ["a", "b"], "notes": ""}
 
 
 @pytest.mark.parametrize(

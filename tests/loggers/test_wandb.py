@@ -60,9 +60,12 @@ def test_without_credentials_it_is_offline_and_one_line_says_how_to_send_it(
         logger = WandbLogger(str(tmp_path))
         logger.log_metrics({"a": 1.0, "images_seen": 64.0}, step=1)
         close()
-    (run,) = runs(tmp_path)
+    assert len(runs(tmp_path)) == 1
     (line,) = own_lines(caplog)
-    assert line == (f"W&B is offline (no credentials). To send the run later: wandb sync {run}")
+    assert (
+        line
+        == f"W&B is offline (no credentials). To send the run later: ganforge sync runs={tmp_path}"
+    )
     assert capfd.readouterr() == ("", "")
 
 

@@ -28,6 +28,11 @@ class Checkpoints(Callback):
         self._saved: tuple[int, int] | None = None
         self._best_step: int | None = None
 
+    @property
+    def last_step(self) -> int | None:
+        """The step that last.ckpt holds; None before this process has written it."""
+        return self._saved[0] if self._saved else None
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Removes what a killed process left half-written."""
         if trainer.is_global_zero and _folder(trainer).is_dir():

@@ -12,7 +12,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
 from ganforge.callbacks.evaluation import evaluations
-from ganforge.errors import InterruptionError
+from ganforge.errors import InterruptionError, PrunedError
+from ganforge.loggers.facts import SummaryLogger
 from ganforge.models.adversarial import AdversarialModule
 
 PACKAGES = ("ganforge", "torch", "torchvision", "lightning", "torchmetrics", "torch-fidelity")
@@ -49,12 +50,17 @@ class RunSummary(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Says why the run is over."""
-        stopped = isinstance(exception, (InterruptionError, KeyboardInterrupt))
-        self.write(trainer, pl_module, "interrupted" if stopped else "failed", str(exception))
+        """Says why the run is over; of one that never began, what was written before stays."""
+        if self._history < 0:
+            return
+        self.write(trainer, pl_module, _status(exception), exception)
 
     def write(
-        self, trainer: Trainer, pl_module: LightningModule, status: str, error: str = ""
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        status: str,
+        error: BaseException | None = None,
     ) -> None:
         """Replaces summary.json by what is known now."""
         scored = evaluations(trainer)
@@ -65,7 +71,7 @@ class RunSummary(Callback):
         seconds = module.stopwatch.seconds
         summary = self.facts | {
             "status": status,
-            **({"error": error} if error else {}),
+            **({"error": str(error), "error_kind": type(error).__name__} if error else {}),
             "step": module.iteration,
             "images_seen": module.images_seen,
             "seconds": seconds,
@@ -82,6 +88,16 @@ class RunSummary(Callback):
         }
         text = json.dumps(plain(summary), indent=2)
         atomic.write(Path(trainer.default_root_dir) / "summary.json", text.encode())
+        for logger in trainer.loggers:
+            if isinstance(logger, SummaryLogger):
+                logger.log_summary(summary)
+
+
+def _status(exception: BaseException) -> str:
+    if isinstance(exception, PrunedError):
+        return "pruned"
+    stopped = isinstance(exception, (InterruptionError, KeyboardInterrupt))
+    return "interrupted" if stopped else "failed"
 
 
 def count_parameters(network: torch.nn.Module) -> int:

@@ -6,6 +6,7 @@ from omegaconf import OmegaConf
 
 from ganforge.experiments.loading import build, read_config
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.sweep_folder import group_of
 from ganforge.loggers.wandb import finish
 from ganforge.metrics.evaluate import Result, points_of
 
@@ -16,7 +17,7 @@ def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, image
     """Adds results to the run's own entry in Weights & Biases, as ``evaluate/...``.
 
     Beside what training logged and not among it: the protocol is another one. A run that was
-    recorded offline gets another part of the same id, for ``wandb sync``. Runs that never were in
+    recorded offline gets another part of the same id, for ``ganforge sync``. Runs that never were in
     Weights & Biases are left alone, and a failure ends nothing.
 
     Args:
@@ -30,7 +31,8 @@ def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, image
         return
     try:
         # The folder may have moved since.
-        experiment = build({**node, "folder": str(folder.path)}).experiment
+        own = {"folder": str(folder.path), "group": node.get("group") or group_of(folder.path)}
+        experiment = build({**node, **own}).experiment
         experiment.log(_points(results) | {"step": step, "images_seen": images})
     except Exception as error:  # no wandb, no server, no room, another's folder ...
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -2,30 +2,21 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import string
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger as LightningWandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from ganforge import atomic
 from ganforge.errors import ConfigError, RunError
-from ganforge.loggers import wandb_access
-
-Mode = Literal["auto", "online", "offline"]
-OnUnreachable = Literal["offline", "fail"]
-
-# What a run's summary keeps of a score: its best value beside its last.
-BEST = {"min": ("fid", "fid_*", "kid", "kid_*"), "max": ("is", "is_*")}
-FINISH_SECONDS = 60.0
-ID_CHARACTERS = string.ascii_lowercase + string.digits
+from ganforge.loggers.facts import RunFacts
+from ganforge.loggers.redaction import redacted
+from ganforge.loggers.wandb_run import Mode, OnUnreachable, WandbRun, first_line
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +33,7 @@ class WandbLogger(LightningWandbLogger):
         project: where runs are gathered.
         entity: team or user; None for the account's default.
         name: what the run is called; None lets the server choose.
-        group: what belongs together, such as the seeds of a recipe.
+        group: what belongs together, such as the seeds of a recipe; None for a sweep's own name.
         job_type: kind of run, such as train or evaluate.
         tags: to filter runs by.
         notes: a longer description.
@@ -50,6 +41,10 @@ class WandbLogger(LightningWandbLogger):
         on_unreachable: "offline" to go on offline where no server answers or lets us in, "fail" to
             raise RunError.
         timeout: seconds to wait for the server at the start.
+        checkpoints: whether to keep checkpoints as artifacts, ``best`` and ``latest``, when
+            training ends.
+        tables: whether pictures also go to a table, one row each.
+        alerts: whether to tell of collapse, divergence, failure and the end.
     """
 
     def __init__(
@@ -65,6 +60,9 @@ class WandbLogger(LightningWandbLogger):
         mode: Mode = "auto",
         on_unreachable: OnUnreachable = "offline",
         timeout: float = 20.0,
+        checkpoints: bool = False,
+        tables: bool = False,
+        alerts: bool = False,
     ) -> None:
         _check("mode", mode, get_args(Mode))
         _check("on_unreachable", on_unreachable, get_args(OnUnreachable))
@@ -78,12 +76,15 @@ class WandbLogger(LightningWandbLogger):
             group=group,
             job_type=job_type,
             tags=list(tags or []),
-            notes=notes,
+            notes=notes or None,
         )
         self.folder = Path(folder)
-        self.mode = mode
-        self.on_unreachable = on_unreachable
-        self.timeout = timeout
+        self.checkpoints = checkpoints
+        self.tables = tables
+        self.alerts = alerts
+        self._start = WandbRun(self.folder, mode, on_unreachable, timeout)
+        self._tables: dict[str, Any] = {}
+        self._images_seen = 0.0
         self._silenced = False
 
     @property
@@ -91,14 +92,30 @@ class WandbLogger(LightningWandbLogger):
     def experiment(self) -> Any:
         """The ``wandb.Run``, started when first asked for."""
         if self._experiment is None:
-            (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
-            self._experiment = self._start()
-            self._define_axes()
+            self._experiment = self._start.start(self._wandb_init)
         return self._experiment
+
+    @rank_zero_only
+    def log_facts(self, facts: RunFacts) -> None:
+        """Keeps facts: values in the configuration, files beside the points. See FactLogger."""
+        self._wandb_init["group"] = self._wandb_init.get("group") or facts.group
+        self._start.commit, self._start.remote = facts.commit, facts.remote
+
+        def send() -> None:
+            self.experiment.config.update(redacted(facts.values), allow_val_change=True)
+            self._save(facts.files)
+
+        self._tell(send)
+
+    @rank_zero_only
+    def go_on_from(self, step: int, images_seen: int) -> None:
+        """Places what is logged before the next point: training goes on from a checkpoint."""
+        self._images_seen = float(images_seen)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Logs a point; ``step`` becomes a value of its own, which panels may take as x-axis."""
+        self._images_seen = float(metrics.get("images_seen", self._images_seen))
         point = dict(metrics) if step is None else {**metrics, "step": step}
         self._tell(lambda: self.experiment.log(point))
 
@@ -110,7 +127,10 @@ class WandbLogger(LightningWandbLogger):
             import wandb
 
             image = wandb.Image(picture, caption=caption or None, file_type="png")
-            self.experiment.log({name: image, "step": step})
+            point = {name: image, "step": step, "images_seen": self._images_seen}
+            if self.tables:
+                point[f"{name}_table"] = self._with_row(name, image, step)
+            self.experiment.log(point)
 
         self._tell(send)
 
@@ -118,10 +138,69 @@ class WandbLogger(LightningWandbLogger):
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
         """Logs the run's configuration, given as plain containers."""
         parent = super().log_hyperparams
-        self._tell(lambda: parent(params))
+        values = vars(params) if isinstance(params, Namespace) else params
+
+        def send() -> None:
+            # What `wandb agent` was told is the sweep's own; it refuses another value.
+            told = set(self.experiment.config.keys()) if "WANDB_SWEEP_ID" in os.environ else set()
+            parent({name: redacted(v) for name, v in values.items() if name not in told})
+
+        self._tell(send)
+
+    @rank_zero_only
+    def log_summary(self, summary: dict[str, Any]) -> None:
+        """Keeps the status and the best scores; see SummaryLogger."""
+        values: dict[str, Any] = {n: summary[n] for n in ("status", "error") if n in summary}
+        for name, best in summary.get("best", {}).items():
+            values |= {f"best/{name}": best["value"], "best/step": best["step"]}
+            values["best/images_seen"] = best["images_seen"]
+        for player, number in summary.get("parameters", {}).items():
+            values[f"{player}/parameters"] = number
+        self._tell(lambda: self.experiment.summary.update(values))
+
+    @rank_zero_only
+    def log_checkpoint(self, path: Path, aliases: list[str], facts: dict[str, Any]) -> None:
+        """Keeps a checkpoint as an artifact of type "model"; see CheckpointLogger."""
+
+        def send() -> None:
+            import wandb
+
+            run = self.experiment
+            artifact = wandb.Artifact(f"checkpoint-{run.id}", type="model", metadata=facts)
+            artifact.add_file(str(path), name=path.name)
+            run.log_artifact(artifact, aliases=aliases)
+
+        self._tell(send)
+
+    @rank_zero_only
+    def alert(self, title: str, text: str, level: str) -> None:
+        """Has the account's owner told, by mail or chat, as they chose; see AlertLogger."""
+        self._tell(lambda: self.experiment.alert(title=title, text=text, level=level))
 
     def finalize(self, status: str) -> None:
         """Leaves the run open: a fit may be followed by an evaluation. See :func:`finish`."""
+
+    def _with_row(self, name: str, image: Any, step: int) -> Any:
+        import wandb
+
+        table = self._tables.get(name)
+        if table is None:
+            columns: list[str | int] = ["step", "images_seen", name]
+            table = self._tables[name] = wandb.Table(columns=columns, log_mode="INCREMENTAL")
+        table.add_data(step, self._images_seen, image)
+        return table
+
+    def _save(self, files: list[Path]) -> None:
+        """Puts copies among the run's files, in their folder ``run``."""
+        run = self.experiment
+        if run.disabled:
+            return
+        folder = Path(run.dir) / "run"
+        folder.mkdir(exist_ok=True)
+        for path in files:
+            copy = folder / path.name
+            copy.write_text(redacted(path.read_text()))
+            run.save(str(copy), base_path=run.dir, policy="now")
 
     def _tell(self, send: Callable[[], object]) -> None:
         """Calls ``send``, which must not end a training that goes well."""
@@ -139,75 +218,6 @@ class WandbLogger(LightningWandbLogger):
                 error,
             )
 
-    def _start(self) -> Any:
-        mode, reason = self._settle_mode()
-        if mode == "online":
-            try:
-                return self._init("online")
-            except Exception as error:  # CommError, UsageError, AuthenticationError, OSError ...
-                mode, reason = "offline", _first_line(error)
-                self._fail_or_warn(reason)
-        run = self._init(mode)
-        if mode != "disabled":
-            folder = Path(run.dir).parent
-            log.info("W&B is offline (%s). To send the run later: wandb sync %s", reason, folder)
-        return run
-
-    def _settle_mode(self) -> tuple[str, str]:
-        """Returns "online", "offline" or "disabled", and why it is not online."""
-        wished = wandb_access.configured_mode() if self.mode == "auto" else self.mode
-        if wished in ("offline", "disabled"):
-            return wished, f"mode {wished}"
-        if not wandb_access.has_credentials():
-            if self.mode == "online":
-                self._fail_or_warn("no credentials; run `wandb login` or set WANDB_API_KEY")
-            return "offline", "no credentials"
-        if problem := wandb_access.unreachable(self.timeout):
-            self._fail_or_warn(problem)
-            return "offline", problem
-        return "online", ""
-
-    def _fail_or_warn(self, reason: str) -> None:
-        if self.on_unreachable == "fail":
-            raise RunError(f"W&B cannot go online: {reason} (logger.wandb.on_unreachable is fail)")
-        log.warning("W&B CANNOT GO ONLINE: %s. This run is recorded offline.", reason)
-
-    def _init(self, mode: str) -> Any:
-        import wandb
-
-        settings: dict[str, Any] = {
-            "init_timeout": self.timeout,
-            "login_timeout": self.timeout,
-            "silent": mode != "online",
-        }
-        if "finish_timeout" in wandb.Settings.model_fields:
-            settings["finish_timeout"] = FINISH_SECONDS
-        arguments = {name: v for name, v in self._wandb_init.items() if name != "anonymous"}
-        arguments |= {"id": self._run_id(), "mode": mode, "reinit": "finish_previous"}
-        return wandb.init(**arguments, settings=wandb.Settings(**settings))
-
-    def _run_id(self) -> str:
-        path = self.folder / "wandb" / "run_id"
-        if path.exists() and (known := path.read_text().strip()):
-            return known
-        new = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
-        if not new:  # `wandb agent` names its runs itself
-            new = "".join(secrets.choice(ID_CHARACTERS) for _ in range(8))
-        atomic.write(path, new.encode())
-        return new
-
-    def _define_axes(self) -> None:
-        run = self._experiment
-        assert run is not None
-        for axis in ("step", "images_seen"):
-            run.define_metric(axis)
-        run.define_metric("*", step_metric="images_seen", step_sync=True)
-        for best, names in BEST.items():
-            for name in names:
-                # a definition of its own replaces the one of "*": the x-axis is named again
-                summary = f"{best},last"
-                run.define_metric(name, step_metric="images_seen", step_sync=True, summary=summary)
-
 
 def finish(failed: bool = False) -> None:
     """Closes the open W&B run, if any, so that the next job of a multirun starts its own."""
@@ -217,13 +227,9 @@ def finish(failed: bool = False) -> None:
     try:
         wandb.finish(exit_code=int(failed))
     except Exception as error:  # the job's own result or error must be what is seen
-        log.warning("W&B could not close its run: %s", _first_line(error))
+        log.warning("W&B could not close its run: %s", first_line(error))
 
 
 def _check(name: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {value!r}")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,130 @@
+"""Where a run comes from: what was typed, with which code, and on which machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from ganforge import atomic
+from ganforge.callbacks.run_summary import versions
+from ganforge.errors import RunError
+from ganforge.experiments.code_version import CodeVersion
+from ganforge.experiments.command import Command, read_choices
+from ganforge.experiments.sweep_folder import group_of
+from ganforge.hardware import Hardware
+from ganforge.loggers.facts import RunFacts
+
+NAME = "provenance.json"
+DIFF = "code.diff"
+
+
+def record(
+    folder: Path, command: Command, hardware: Hardware, checkpoint: Path | None = None
+) -> None:
+    """Adds this process to ``<run folder>/provenance.json``, which holds one entry for each.
+
+    What differs from the commit lies in ``code.diff``, of the first process, and ``code-2.diff``
+    ... of later ones whose code is another one.
+
+    Args:
+        folder: of the run.
+        command: that was typed.
+        hardware: that is computed on.
+        checkpoint: where a resumed run goes on from.
+
+    Raises:
+        RunError: when the disk takes no more.
+    """
+    code = CodeVersion.read()
+    sessions = read(folder)
+    try:
+        diff = _write_diff(folder, code)
+        sessions.append(_session(command, hardware, checkpoint, code, diff))
+        atomic.write(folder / NAME, json.dumps(sessions, indent=2).encode())
+    except OSError as error:
+        raise RunError(f"cannot write {folder / NAME}: {error.strerror or error}") from error
+
+
+def facts_of(folder: Path, job: str | None = None) -> RunFacts:
+    """Returns what loggers want to know of a run whose present process is recorded.
+
+    Args:
+        folder: of the run.
+        job: the folder that Hydra's sweeper gave it; None outside of a sweep.
+    """
+    sessions = read(folder)
+    first = sessions[0] if sessions else {}
+    resumed = {"resumed": sessions[1:]} if len(sessions) > 1 else {}
+    code = (sessions[-1].get("code") if sessions else None) or {}
+    names = ["config.yaml", "composed.yaml", NAME]
+    files = [*(folder / name for name in names), *sorted(folder.glob("code*.diff"))]
+    return RunFacts(
+        group=group_of(folder, job),
+        values={"choices": read_choices(folder), "provenance": first | resumed},
+        files=[path for path in files if path.is_file()],
+        commit=code.get("commit"),
+        remote=code.get("remote"),
+    )
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Returns one entry for each process that trained the run; [] where none is known."""
+    try:
+        found = json.loads((folder / NAME).read_text())
+    except (OSError, ValueError):
+        return []
+    return found if isinstance(found, list) else []
+
+
+def environment(hardware: Hardware) -> dict[str, Any]:
+    """Returns what a repetition needs to know of the machine."""
+    found: dict[str, Any] = {
+        "device": str(hardware),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "versions": versions(),
+    }
+    if hardware.accelerator == "cuda":
+        count = torch.cuda.device_count()
+        found["gpus"] = [torch.cuda.get_device_name(number) for number in range(count)]
+        found["cuda"] = torch.version.cuda
+        with contextlib.suppress(RuntimeError):
+            found["cudnn"] = cast(Any, torch.backends.cudnn).version()
+    return found
+
+
+def _session(
+    command: Command,
+    hardware: Hardware,
+    checkpoint: Path | None,
+    code: CodeVersion | None,
+    diff: str | None,
+) -> dict[str, Any]:
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "checkpoint": checkpoint.name if checkpoint is not None else None,
+        "command": command.line,
+        "overrides": command.typed,
+        "code": {"commit": code.commit, "remote": code.remote, "diff": diff} if code else None,
+        "environment": environment(hardware),
+    }
+
+
+def _write_diff(folder: Path, code: CodeVersion | None) -> str | None:
+    """Writes what differs from the commit, unless an earlier process wrote the same."""
+    if code is None or not code.diff:
+        return None
+    known = sorted(folder.glob("code*.diff"))
+    for path in known:
+        if path.read_text() == code.diff:
+            return path.name
+    name = f"code-{len(known) + 1}.diff" if known else DIFF
+    atomic.write(folder / name, code.diff.encode())
+    return name
