@@ -1,13 +1,16 @@
+from types import SimpleNamespace
+
 import pytest
 import torch
 
+from ganforge.callbacks.evaluation import Evaluation
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
 from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.frechet import FrechetDistance, distance_of_spreads, spread_of_rows
 from ganforge.metrics.intra_class import IntraClassFrechet
 from ganforge.metrics.requested_labels import RequestedLabels
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Glances, Pictures, noise_images
 
 CPU = torch.device("cpu")
 CLASSES = 3
@@ -61,3 +64,26 @@ def test_data_without_classes_are_refused():
 def test_a_class_of_one_image_is_refused():
     with pytest.raises(ConfigError, match="class 2 has 1 real and 1 generated images"):
         judged(labelled()[0], n=5)
+
+
+def test_too_few_images_of_a_class_are_refused_before_any_is_made_or_read():
+    data = Pictures(*labelled(), num_classes=CLASSES)
+
+    def sample(count, start):
+        raise AssertionError("no image is asked for")
+
+    asked, scores = RequestedLabels("balanced", CLASSES), {"intra_fid": IntraClassFrechet()}
+    with pytest.raises(ConfigError, match="class 2 has 40 real and 1 generated images"):
+        evaluate(sample, data, Glance(), scores, 5, 0, 32, n_real=120, labels=asked)
+    with pytest.raises(ConfigError, match="class 1 has 1 real and 40 generated images"):
+        evaluate(sample, data, Glance(), scores, 120, 0, 32, n_real=4, labels=asked)
+    assert data.read == 0
+
+
+def test_a_run_is_refused_before_it_starts():
+    callback = Evaluation(Glances(), {"intra_fid": IntraClassFrechet()}, n=4, n_real=120)
+    data, game = Pictures(*labelled(), num_classes=CLASSES), SimpleNamespace(num_classes=CLASSES)
+    with pytest.raises(ConfigError, match="class 1 has 40 real and 1 generated images"):
+        callback.check(game, data)
+    assert callback.features.built == 0
+    Evaluation(Glances(), {"intra_fid": IntraClassFrechet()}, n=6, n_real=9).check(game, data)

@@ -8,7 +8,8 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import check_labels, evaluate
+from ganforge.metrics.class_checks import check_labels
+from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.label_agreement import LabelAgreement

@@ -12,7 +12,8 @@ from torch import Tensor
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import Result, check_enough, check_labels, evaluate, points_of
+from ganforge.metrics.class_checks import check_classes
+from ganforge.metrics.evaluate import Result, check_enough, evaluate, points_of
 from ganforge.metrics.features import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
@@ -85,7 +86,7 @@ class Evaluation(Callback):
         at_least("every_n_steps", every_n_steps, 0)
         at_least("n", n, 2)
         at_least("n_real", n if n_real is None else n_real, 2)
-        check_enough(metrics, n, n if n_real is None else n_real)
+        check_enough(metrics, n, n_real or n)
         at_least("batch_size", batch_size, 1)
         one_of("split", split, ["train", "test"])
         one_of("weights", weights, ["ema", "raw"])
@@ -95,8 +96,7 @@ class Evaluation(Callback):
         self.features = features
         self.metrics = metrics
         self.every_n_steps = every_n_steps
-        self.n = n
-        self.n_real = n_real
+        self.n, self.n_real = n, n_real
         self.batch_size = batch_size
         self.split = split
         self.at_end = at_end
@@ -137,14 +137,17 @@ class Evaluation(Callback):
         """Whether there is something to score by, which is known after :meth:`prepare`."""
         return self._reals is not None
 
-    def check(self, game: object, data: object) -> None:
+    def check(self, game: object, data: ImageSource) -> None:
         """Refuses scores that can't judge this game on these data, before a run has a folder."""
         if self.asked and getattr(game, "needs_inputs", False):
             raise ConfigError(
                 "callbacks=default scores images made of noise, and this game makes images of "
                 "images: take callbacks=translation, as model=pix2pix and model=cyclegan do"
             )
-        check_labels(self.metrics, cast(Scored, game).num_classes)
+        if self.asked:
+            classes, n_real = cast(Scored, game).num_classes, self.n_real or self.n
+            self._asked = RequestedLabels(self.labels, classes, data, self.split)
+            check_classes(self.metrics, data, self._asked, self.n, n_real, self.split)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Makes the extractor: one process trains or downloads, the others read what it left."""
@@ -159,8 +162,6 @@ class Evaluation(Callback):
         self.prepare(data, trainer.strategy.root_device)
         if trainer.is_global_zero:
             trainer.strategy.barrier("features")
-        game = cast(Scored, pl_module)
-        self._asked = RequestedLabels(self.labels, game.num_classes, data, self.split)
 
     def prepare(self, data: ImageSource, device: torch.device) -> None:
         """Makes the extractor, so that missing weights are an error before a run has a folder."""

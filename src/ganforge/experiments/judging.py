@@ -12,8 +12,9 @@ from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.sampling import truncate
 from ganforge.metrics.bootstrap import add_intervals
 from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.class_checks import check_classes, check_labels
 from ganforge.metrics.direction import TranslationSource
-from ganforge.metrics.evaluate import Result, check_labels, evaluate
+from ganforge.metrics.evaluate import Result, evaluate
 from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.held_out import HeldOut, Share, split_of
@@ -52,10 +53,11 @@ def judge_samples(
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
     data = load_data(folder)
-    extractor = make_extractor(cfg, data, device)
-    scores = ready(cfg, scores, data, extractor, device)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
+    check_classes(scores, data, labels, n, cfg.n_real or n, split)
+    extractor = make_extractor(cfg, data, device)
+    scores = ready(cfg, scores, data, extractor, device)
 
     def sample(n: int, start: int) -> torch.Tensor:
         asked = labels(n, start)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.class_checks import check_classes, known
 from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.finite import FiniteImages
@@ -115,9 +116,10 @@ def evaluate(
     n_real = min(n_real or n, available)
     _check_counts(n, n_real, available, split, batch_size, world)
     check_enough(scores, n, n_real)
+    asked = labels or RequestedLabels()
+    check_classes(scores, data, asked, n, n_real, split)
     first, stop = share_of(n, rank, world)
     taking = start(scores, extractor, n_real, n, seed, first)
-    asked = labels or RequestedLabels()
     _show_fakes(taking, sample, extractor, asked, first, stop, batch_size, world, keep)
     _show_paths(taking, paths, rank, world)
     reals = reals or RealFeatures(data, extractor)
@@ -209,25 +211,9 @@ def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world:
 def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
     """Hands generated images to a score, with the classes asked for where it looks at them."""
     if score.needs_labels:
-        score.compare(values, _asked(name, asked))
+        score.compare(values, known(name, asked))
     else:
         score.update(values, real=False)
-
-
-def check_labels(scores: dict[str, Score], num_classes: int) -> None:
-    """Refuses scores that look at the classes asked for, in a game without classes."""
-    for name, score in scores.items():
-        if score.needs_labels and num_classes == 0:
-            _asked(name, None)
-
-
-def _asked(name: str, labels: Tensor | None) -> Tensor:
-    if labels is None:
-        raise ConfigError(
-            f"metrics={name} compares with the classes asked for, and this model makes images "
-            "without classes. Leave it out of metrics=[...], or take model=cgan"
-        )
-    return labels
 
 
 def _result(

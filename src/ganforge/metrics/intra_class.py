@@ -32,6 +32,11 @@ class IntraClassFrechet(Score):
             )
         return True
 
+    def check_classes(self, real: Tensor, asked: Tensor) -> None:
+        """Refuses classes of fewer than two images on a side."""
+        for label in torch.unique(torch.cat([real, asked])).tolist():
+            _refuse_few(label, int((real == label).sum()), int((asked == label).sum()))
+
     def learn(self, share: RealShare) -> None:
         """Takes this process's real images, with their labels."""
         self.metric.update(share.rows(self.uses).to(self.device), share.labels(), real=True)
@@ -88,9 +93,14 @@ class ClassDistances(Metric):
 
 def _distance(label: int, real: tuple[Tensor, Tensor], fake: tuple[Tensor, Tensor]) -> Tensor:
     ours, theirs = (rows[labels == label] for rows, labels in (real, fake))
-    if min(len(ours), len(theirs)) < 2:
-        raise ConfigError(
-            f"intra_fid: class {label} has {len(ours)} real and {len(theirs)} generated images, "
-            "and each needs 2; raise the numbers of images, or leave it out of metrics=[...]"
-        )
+    _refuse_few(label, len(ours), len(theirs))
     return distance_of_spreads(spread_of_rows(ours), spread_of_rows(theirs))
+
+
+def _refuse_few(label: int, real: int, fake: int) -> None:
+    if min(real, fake) < 2:
+        raise ConfigError(
+            f"metrics=intra_fid: class {label} has {real} real and {fake} generated images, and "
+            "each needs 2; raise the numbers of images (n and n_real), or leave it out of "
+            "metrics=[...]"
+        )

@@ -73,6 +73,16 @@ class Score:
             return False
         return True
 
+    def check_classes(self, real: Tensor, asked: Tensor) -> None:
+        """Refuses fewer images of a class than it needs, before any image is made or looked at.
+
+        Of scores of real images that have ``needs_labels``.
+
+        Args:
+            real: labels of the real images, int64 [n_real].
+            asked: the classes that generated images will be asked for, int64 [n].
+        """
+
     def family(self) -> Hashable:
         """Returns what is equal for scores that compute everything together, by default itself."""
         return id(self)
