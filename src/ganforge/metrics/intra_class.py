@@ -18,7 +18,8 @@ class IntraClassFrechet(Score):
 
     Called intra FID with Inception features. Miyato & Koyama 2018, arXiv:1802.05637. Sees what FID
     can't: images of the wrong class, and collapse within a class. The bias of few images is that
-    of the images of a class, and so are its values larger than FID's.
+    of the images of a class, and so are its values larger than FID's. Cannot see: copies of
+    training images, which look better than new images.
     """
 
     needs_labels = True
