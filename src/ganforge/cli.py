@@ -25,6 +25,7 @@ VERBS = {
     "sample": ("ganforge.experiments.sampling", "sample_run"),
     "translate": ("ganforge.experiments.translating", "translate_run"),
     "compare": ("ganforge.experiments.comparing", "compare_runs"),
+    "report": ("ganforge.report.reporting", "report"),
     "cache": ("ganforge.experiments.caching", "manage_cache"),
 }
 
@@ -39,6 +40,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
   ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
   ganforge compare runs=logs/multirun/DATE/TIME    a table over seeds, and what differs
+  ganforge report run=latest                       a page of curves and samples; sweep=DIR
   ganforge cache                                   what is kept on disk; clear=all removes it
 
 `ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.

@@ -107,6 +107,19 @@ class CompareSchema:
 
 
 @dataclass
+class ReportSchema:
+    """Root keys of conf/report.yaml."""
+
+    run: str | None = None
+    sweep: Any = None
+    log_dir: str = "logs"
+    by: Any = None
+    score: str | None = None
+    max_mb: float = 10.0
+    out: str | None = None
+
+
+@dataclass
 class CacheSchema:
     """Root keys of conf/cache.yaml."""
 
@@ -119,6 +132,7 @@ SCHEMAS: dict[str, type] = {
     "sample": SampleSchema,
     "translate": TranslateSchema,
     "compare": CompareSchema,
+    "report": ReportSchema,
     "cache": CacheSchema,
 }
 # Optional whole numbers that have a word of Python's own as their name.

@@ -102,7 +102,7 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
         runs: one of each group.
         by: what to label them with; empty for what is needed.
     """
-    keys = by or _telling(runs) or ["model", "data"]
+    keys = by or telling(runs) or ["model", "data"]
     settings = [[(key, run.setting(key)) for key in keys] for run in runs]
     plain = [
         ", ".join(f"{key}={value}" for key, value in found if value is not None) or "runs"
@@ -113,7 +113,7 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
     return [f"{one} ({n})" if n > 1 else one for one, n in zip(plain, twins, strict=True)]
 
 
-def _telling(runs: list[PastRun]) -> list[str]:
+def telling(runs: list[PastRun]) -> list[str]:
     """Returns few settings that together differ wherever the experiments do."""
     choices = {key for run in runs for key in run.choices if key not in (*ASIDE, "callbacks")}
     ordered = [key for key in FIRST if key in choices] + sorted(choices - {*FIRST})

@@ -1,0 +1,100 @@
+"""Everything a run has logged: metrics.csv as curves over the images seen."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+
+AXES = ("step", "images_seen", "seconds")
+Points = list[tuple[float, float]]
+MOST_POINTS = 300  # of a curve on a page; what is left out lies between those of its neighbours
+
+
+@dataclass(frozen=True)
+class Curve:
+    """What was logged under one name.
+
+    Attributes:
+        name: such as ``generator/loss``.
+        points: images seen and value, the finite ones, in the order of the images.
+        lost: how many values were not finite.
+    """
+
+    name: str
+    points: Points = field(default_factory=list)
+    lost: int = 0
+
+
+@dataclass(frozen=True)
+class History:
+    """What a run has logged.
+
+    Attributes:
+        curves: by name, in the order in which they appeared.
+        images: images seen, by step.
+        torn: rows that could not be read.
+    """
+
+    curves: dict[str, Curve] = field(default_factory=dict)
+    images: dict[int, int] = field(default_factory=dict)
+    torn: int = 0
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """Reads a metrics.csv; a run without one has logged nothing.
+
+        Rows that a kill has torn are counted and passed over.
+        """
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return cls()
+        rows = list(csv.DictReader(text.replace("\0", "").splitlines()))
+        whole = [row for row in rows if _is_whole(row)]
+        names = [name for name in (whole[0] if whole else {}) if name not in AXES]
+        images = {int(row["step"]): int(row["images_seen"]) for row in whole}
+        return cls({name: _curve(name, whole) for name in names}, images, len(rows) - len(whole))
+
+
+def thinned(points: Points, most: int = MOST_POINTS) -> Points:
+    """Returns few points of a curve: the first, the last, and the extremes of equal stretches.
+
+    A spike of one step stays to be seen, which the mean of its neighbours would hide.
+
+    Args:
+        points: in the order of the first coordinate.
+        most: how many, at least 4.
+    """
+    if len(points) <= most:
+        return points
+    stretches = most // 2 - 1
+    inner = points[1:-1]
+    kept = []
+    for place in range(stretches):
+        start, end = (len(inner) * k // stretches for k in (place, place + 1))
+        stretch = inner[start:end]
+        low = min(range(len(stretch)), key=lambda i: stretch[i][1])
+        high = max(range(len(stretch)), key=lambda i: stretch[i][1])
+        kept += [stretch[i] for i in sorted({low, high})]
+    return [points[0], *kept, points[-1]]
+
+
+def _is_whole(row: dict[str, str]) -> bool:
+    counts = (row.get("step"), row.get("images_seen"))
+    return None not in row and all(count is not None and count.isdigit() for count in counts)
+
+
+def _curve(name: str, rows: list[dict[str, str]]) -> Curve:
+    found = [(int(row["images_seen"]), _number(row.get(name))) for row in rows]
+    logged = [(images, value) for images, value in found if value is not None]
+    points = sorted((float(images), v) for images, v in logged if math.isfinite(v))
+    return Curve(name, points, len(logged) - len(points))
+
+
+def _number(cell: str | None) -> float | None:
+    try:
+        return float(cell) if cell else None
+    except ValueError:  # words that somebody's own callback has logged
+        return None

@@ -1,0 +1,70 @@
+"""The page itself: one file with its style, its script and its pictures, and no request."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from importlib.resources import files
+from string import Template
+
+from ganforge.report.markup import Markup, element, escape, join
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a page.
+
+    Attributes:
+        anchor: its address within the page.
+        title: heading, and name in the page's contents.
+        body: what it holds.
+    """
+
+    anchor: str
+    title: str
+    body: Markup
+
+    def markup(self) -> Markup:
+        """Returns the section under its heading."""
+        heading = element("h2", {"id": f"{self.anchor}-title"}, self.title)
+        told = {"id": self.anchor, "aria-labelledby": f"{self.anchor}-title"}
+        return element("section", told, heading, self.body)
+
+
+def page(title: str, lead: Markup, sections: list[Section], footer: str) -> str:
+    """Returns the whole page.
+
+    Its policy forbids every request and every script but its own, so that a browser refuses even
+    what a fault of ours let in.
+
+    Args:
+        title: heading.
+        lead: what stands below it.
+        sections: in their order.
+        footer: last line.
+    """
+    style, script = (_template(f"page.{kind}") for kind in ("css", "js"))
+    links = [
+        element("li", None, element("a", {"href": f"#{one.anchor}"}, one.title)) for one in sections
+    ]
+    own = f"style-src {_hash(style)}; script-src {_hash(script)}"
+    policy = f"default-src 'none'; img-src data:; {own}; base-uri 'none'; form-action 'none'"
+    return Template(_template("page.html")).substitute(
+        policy=policy,
+        title=escape(title),
+        lead=lead,
+        contents=element("ul", None, *links),
+        sections=join(*(one.markup() for one in sections)),
+        footer=escape(footer),
+        style=style,
+        script=script,
+    )
+
+
+def _template(name: str) -> str:
+    return files("ganforge.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

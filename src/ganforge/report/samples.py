@@ -1,0 +1,151 @@
+"""What the generator made as training went on, beside real images."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ganforge.report.history import History
+from ganforge.report.markup import Markup, Named, element, join
+from ganforge.report.pictures import QUALITY, Picture, encoded, fitting
+
+MOST_GRIDS = 60
+LONGEST = 1024  # pixels of a grid's longer side
+REAL_SHARE = 0.25  # of the room, at most, for real images
+
+
+@dataclass(frozen=True)
+class Slides:
+    """Grids of samples, for a slider.
+
+    Attributes:
+        pictures: those shown, in the order of their steps.
+        reals: real images; None where the run kept none.
+        kept: how many the run has kept.
+    """
+
+    pictures: list[Picture]
+    reals: Picture | None
+    kept: int
+
+    @classmethod
+    def read(cls, run: Path, room: int) -> Slides:
+        """Reads the pictures of a run folder into at most ``room`` bytes of a page."""
+        paths = grids(run)
+        real = fitting([run / "samples" / "reals.png"], int(room * REAL_SHARE), 1, LONGEST)
+        left = room - sum(len(one.uri) for one in real)
+        return cls(fitting(paths, left, MOST_GRIDS, LONGEST), real[0] if real else None, len(paths))
+
+
+def grids(run: Path) -> list[Path]:
+    """Returns the grids of samples that a run has kept, by step."""
+    return sorted(
+        (path for path in (run / "samples").glob("step_*.png") if step_of(path) >= 0), key=step_of
+    )
+
+
+def step_of(path: Path) -> int:
+    """Returns the step of a grid's file; -1 of other files."""
+    number = path.stem.removeprefix("step_")
+    return int(number) if number.isdecimal() and number.isascii() else -1
+
+
+def last_grid(run: Path, longest: int) -> Picture | None:
+    """Returns the last grid of a run that can be read; None where there is none."""
+    for path in reversed(grids(run)):
+        if (picture := encoded(path, longest)) is not None:
+            return picture
+    return None
+
+
+def slider(slides: Slides, history: History, evaluations: list[dict[str, Any]]) -> Markup:
+    """Returns the grids with a slider over their steps, and the real images beside them.
+
+    Args:
+        slides: the pictures.
+        history: tells how many images had been seen.
+        evaluations: scores, each with its step.
+    """
+    if not slides.pictures:
+        why = "could be read or fits into the page" if slides.kept else "was kept"
+        return join(
+            element("p", {"class": "note"}, f"No grid of samples {why}."), _reals(slides.reals)
+        )
+    scores = {int(point["step"]): point for point in evaluations if _has_step(point)}
+    captions = [_caption(step_of(one.source), history, scores) for one in slides.pictures]
+    frames = [
+        _frame(one, caption, place == len(captions) - 1)
+        for place, (one, caption) in enumerate(zip(slides.pictures, captions, strict=True))
+    ]
+    told = element("figcaption", {"id": "grid-told", "aria-live": "polite"}, captions[-1])
+    grid = element("figure", {"class": "frames"}, element("h3", None, "Generated"), *frames, told)
+    pair = element("div", {"class": "pair"}, grid, _reals(slides.reals))
+    return join(_control(captions), pair, element("p", {"class": "note"}, _bounds(slides)))
+
+
+def _control(captions: list[str]) -> Markup:
+    last = len(captions) - 1
+    told: Named = {
+        "type": "range",
+        "id": "grid-slider",
+        "min": 0,
+        "max": last,
+        "value": last,
+        "step": 1,
+        "aria-valuetext": captions[-1],
+        "disabled": last == 0,
+    }
+    label = element("label", {"for": "grid-slider"}, "Training so far")
+    play = element("button", {"type": "button", "id": "grid-play"}, "Play")
+    return element("p", {"class": "slide needs-script"}, label, element("input", told), play)
+
+
+def _frame(picture: Picture, caption: str, shown: bool) -> Markup:
+    told: Named = {
+        "src": picture.uri,
+        "width": picture.width,
+        "height": picture.height,
+        "alt": f"Grid of generated images at {caption}",
+        "data-caption": caption,
+        "hidden": not shown,
+    }
+    return element("img", told)
+
+
+def _reals(picture: Picture | None) -> Markup:
+    if picture is None:
+        return element("p", {"class": "note"}, "The run kept no picture of real images.")
+    size = {"width": picture.width, "height": picture.height}
+    image = element("img", {"src": picture.uri, "alt": "Grid of real images", **size})
+    title = element("h3", None, "Real")
+    return element("figure", {"class": "frames"}, title, image, element("figcaption", None, "data"))
+
+
+def _caption(step: int, history: History, scores: Mapping[int, Mapping[str, Any]]) -> str:
+    parts = [f"step {step:,}"]
+    found = scores.get(step, {})
+    images = history.images.get(step, found.get("images_seen"))
+    if isinstance(images, (int, float)):
+        parts.append(f"{images:,.0f} images seen")
+    parts += [
+        f"{name} {value:.4g}"
+        for name, value in found.items()
+        if name not in ("step", "images_seen") and isinstance(value, (int, float))
+    ]
+    return " · ".join(parts)
+
+
+def _bounds(slides: Slides) -> str:
+    count = f"{len(slides.pictures)} of the {slides.kept} grids that the run has kept"
+    if len(slides.pictures) < slides.kept:
+        count += ", evenly apart, so that the page stays small"
+    return (
+        f"{count}; at most {LONGEST} pixels wide or high, and WebP of quality {QUALITY} where "
+        "that is smaller. All show the same latents. The files in the run folder are exact."
+    )
+
+
+def _has_step(point: Mapping[str, Any]) -> bool:
+    return isinstance(point.get("step"), (int, float))

@@ -1,0 +1,99 @@
+"""Where values lie on an axis, and which of them are named there: pure functions."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MOST_TICKS = 6
+LOG_SPAN = 20.0  # least ratio of two values for which a logarithmic axis shows more
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An axis.
+
+    Attributes:
+        low: least value.
+        high: largest one, above ``low``.
+        log: whether equal ratios are equal lengths.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    @classmethod
+    def over(cls, values: Sequence[float], log: bool = False, margin: float = 0.04) -> Scale:
+        """Returns an axis that holds all values.
+
+        Args:
+            values: finite ones; positive for a logarithmic axis.
+            log: whether equal ratios are equal lengths.
+            margin: what stays free at either end, as a share of the length.
+        """
+        low, high = (min(values), max(values)) if values else (0.0, 1.0)
+        if log:
+            start, end = math.log(low), math.log(high)
+            free = (end - start) * margin or 0.5
+            return cls(math.exp(start - free), math.exp(end + free), True)
+        # Apart, for the difference of the largest numbers is no number.
+        free = high * margin - low * margin or abs(low) * 0.1 or 1.0
+        return cls(low - free, high + free)
+
+    def place(self, value: float) -> float:
+        """Returns where a value lies, from 0 at ``low`` to 1 at ``high``."""
+        if self.log:
+            return math.log(value / self.low) / math.log(self.high / self.low)
+        half = self.high / 2 - self.low / 2
+        return (value / 2 - self.low / 2) / half
+
+    def ticks(self) -> list[float]:
+        """Returns round values to be named on the axis."""
+        if self.log:
+            return log_ticks(self.low, self.high)
+        return ticks(self.low, self.high)
+
+
+def fits_log(values: Sequence[float]) -> bool:
+    """Tells whether values are positive and far enough apart for a logarithmic axis."""
+    return bool(values) and min(values) > 0 and max(values) / min(values) >= LOG_SPAN
+
+
+def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+    """Returns multiples of 1, 2 or 5 times a power of ten between two values, a few of them."""
+    rough = high / most - low / most
+    if not 0 < rough < math.inf:
+        return [low]
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next((f * power for f in (1, 2, 5) if f * power >= rough * 0.999), 10 * power)
+    if not 0 < step < math.inf:
+        return [low, high]
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+
+
+def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+    """Returns powers of ten between two positive values; less round ones where these are few."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    every = max(1, math.ceil((last - first) / most))
+    for factors in ((1,), (1, 3), (1, 2, 5)):
+        found = [
+            float(f"{factor}e{power}")
+            for power in range(first, last + 1)
+            if power % every == 0
+            for factor in factors
+        ]
+        inside = [value for value in found if low <= value <= high]
+        if len(inside) >= 3:
+            return inside
+    return inside or ticks(low, high)
+
+
+def short(value: float) -> str:
+    """Returns a number as it fits beside a tick: ``1.2M``, ``500k``, ``0.02``, ``1e-05``."""
+    for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if limit <= abs(value) < 1e12:
+            return f"{value / limit:.6g}{letter}"
+    return f"{value:.6g}"

@@ -1,0 +1,33 @@
+"""Where a run stands, as its folder tells it."""
+
+from __future__ import annotations
+
+from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.run_lock import is_locked
+from ganforge.report.markup import Markup, element
+
+MEANING = {
+    "completed": "all steps are done",
+    "running": "a process is training in the folder",
+    "interrupted": "told to stop; it can be resumed",
+    "failed": "ended by an error",
+    "killed": "ended without a word; it can be resumed from its last checkpoint",
+    "pending": "not begun",
+    "skipped": "not run",
+    "unreadable": "the folder's configuration is damaged",
+    "unknown": "the folder has no summary that can be read",
+}
+
+
+def state_of(run: PastRun) -> str:
+    """Returns a run's status; one that says it is running, and is not, was killed."""
+    if run.status == "running" and not is_locked(run.path):
+        return "killed"
+    return run.status
+
+
+def badge(state: str) -> Markup:
+    """Returns a status in its colour, and what it means."""
+    known = state if state in MEANING else "unknown"
+    told = {"class": f"status {known}", "title": MEANING[known]}
+    return element("span", told, state)

@@ -1,0 +1,224 @@
+"""The page of a sweep: what its jobs have reached, and what they differ in."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from ganforge.experiments.comparison_columns import Column
+from ganforge.experiments.comparison_figure import curve
+from ganforge.experiments.comparison_report import Comparison
+from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.comparison_tables import plain
+from ganforge.report.chart import COLOURS, Chart, Series
+from ganforge.report.configuration import configuration
+from ganforge.report.jobs import Sweep, SweptJob
+from ganforge.report.markup import Markup, Named, element, join
+from ganforge.report.page import Section, page
+from ganforge.report.parallel import MOST_AXES, MOST_LINES, Line, legend, parallel
+from ganforge.report.ranking import Ranking
+from ganforge.report.run_charts import drawn
+from ganforge.report.samples import LONGEST, last_grid, step_of
+from ganforge.report.states import badge
+from ganforge.report.tables import facts, grid, sortable
+
+MOST_SHOWN = 12  # jobs whose last grid is shown
+
+
+def sweep_page(
+    folder: Path, sweep: Sweep, comparison: Comparison, ranking: Ranking | None, limit: int
+) -> str:
+    """Returns the page of a sweep, whatever its jobs have come to.
+
+    Args:
+        folder: what holds them all.
+        sweep: its jobs.
+        comparison: of the completed ones.
+        ranking: of all that have a score; None where none has.
+        limit: bytes of the page: what is left of them beside all else is for pictures.
+    """
+    sections = [
+        Section("summary", "Summary", _facts(folder, sweep, ranking)),
+        Section("comparison", "Comparison", join(*map(sortable, comparison.summary()))),
+        *_curves(comparison),
+        *_coordinates(sweep.jobs, ranking),
+        Section("jobs", "Jobs", _jobs(sweep.jobs, ranking)),
+        *_shared(sweep.runs),
+        Section("environment", "Environment", _environment(sweep.runs)),
+    ]
+    title = f"{len(sweep.jobs)} runs of {folder.parent.name}/{folder.name}"
+    footer = f"Made by ganforge report of {folder}."
+    lead = element("p", None, *_counts(sweep.jobs))
+    room = limit - len(page(title, lead, sections, footer).encode())
+    sections[2:2] = _samples(sweep.jobs, ranking, room)
+    return page(title, lead, sections, footer)
+
+
+def _counts(jobs: list[SweptJob]) -> list[Markup]:
+    counts = Counter(job.status for job in jobs)
+    return [join(badge(status), f" {count}  ") for status, count in counts.items()]
+
+
+def _facts(folder: Path, sweep: Sweep, ranking: Ranking | None) -> Markup:
+    record = sweep.record
+    pairs: list[tuple[str, object]] = [("folder", element("code", None, folder))]
+    if record is not None:
+        pairs += [("kind", record.kind), ("status", record.status), ("started", record.started)]
+        pairs.append(("command", element("code", None, record.command)))
+    if ranking is not None and (ordered := ranking.ordered(sweep.jobs)):
+        best = ordered[0]
+        way = "higher" if ranking.higher else "lower"
+        pairs.append(("ranked by", f"best {ranking.name} of each job ({way} is better)"))
+        pairs.append(("best job", f"{best.label}: {plain(ranking.values[_path(best)])}"))
+        told = ", ".join(f"{key}={value}" for key, value in ranking.protocol.items())
+        pairs.append(("protocol", told))
+        if ranking.others:
+            pairs.append(("not ranked", f"{ranking.others} jobs measured by another protocol"))
+    return facts(pairs)
+
+
+def _curves(comparison: Comparison) -> list[Section]:
+    charts = []
+    for column in comparison.columns:
+        series = _series(comparison, column)
+        if any(one.points for one in series):
+            notes = ["Mean over the seeds; the band is one standard deviation either way."]
+            if len(comparison.groups) > COLOURS:
+                notes.append(f"The first {COLOURS} of {len(comparison.groups)} groups.")
+            charts.append(Chart(column.title, series, y=column.name, notes=notes))
+    return [Section("curves", "Curves", drawn(charts))] if charts else []
+
+
+def _series(comparison: Comparison, column: Column) -> list[Series]:
+    series = []
+    for place, group in enumerate(comparison.ordered()[:COLOURS]):
+        points = curve(column, group)
+        if points:  # a group keeps its colour in all charts
+            means = [(float(point.images), point.mean) for point in points]
+            label = f"{group.label} ({len(column.of(group))} seeds)"
+            series.append(Series(label, means, [point.std for point in points], place))
+    return series
+
+
+def _coordinates(jobs: list[SweptJob], ranking: Ranking | None) -> list[Section]:
+    if ranking is None or not any(job.settings for job in jobs):
+        return []
+    scored = ranking.ordered(jobs)[::-1]
+    scoreless = [job for job in jobs if ranking.of(job) is None and job.settings]
+    lines = [
+        Line(f"{job.label} ({job.status})", job.settings, ranking.of(job))
+        for job in [*scoreless, *scored]
+        if job.settings
+    ]
+    picture = parallel(lines, f"best {ranking.name}", ranking.higher)
+    keys = len({key for line in lines for key in line.settings})
+    notes = []
+    if keys > MOST_AXES:
+        notes.append(f"The first {MOST_AXES} of {keys} settings that differ.")
+    if len(lines) > MOST_LINES:
+        notes.append(f"The best {MOST_LINES} of {len(lines)} jobs.")
+    told = [element("p", {"class": "note"}, note) for note in notes]
+    return [Section("settings", "Settings and scores", join(legend(), picture, *told))]
+
+
+def _samples(jobs: list[SweptJob], ranking: Ranking | None, room: int) -> list[Section]:
+    """Shows the last grid of the best jobs, as many as there is room for."""
+    ordered = ranking.ordered(jobs) if ranking else [job for job in jobs if job.run is not None]
+    figures: list[Markup] = []
+    for job in ordered[:MOST_SHOWN]:
+        shown = _grid(job, ranking)
+        if shown is None:
+            continue
+        room -= len(shown.encode())
+        if room < 0:
+            break
+        figures.append(shown)
+    if not figures:
+        return []
+    which = "best jobs" if ranking else "first jobs"
+    note = f"The last grid of the {len(figures)} {which}; `ganforge report run=` shows all of one."
+    body = join(
+        element("p", {"class": "note"}, note), element("div", {"class": "gallery"}, *figures)
+    )
+    return [Section("samples", "Samples", body)]
+
+
+def _grid(job: SweptJob, ranking: Ranking | None) -> Markup | None:
+    picture = last_grid(job.run.path, LONGEST // 2) if job.run is not None else None
+    if picture is None:
+        return None
+    step = f"step {step_of(picture.source):,}"
+    value = ranking.of(job) if ranking else None
+    reached = f"; best {ranking.name} {plain(value)}" if ranking and value is not None else ""
+    told: Named = {"src": picture.uri, "width": picture.width, "height": picture.height}
+    image = element("img", {**told, "alt": f"Grid of generated images of {job.label} at {step}"})
+    caption = element("figcaption", None, f"{job.label}, {step}{reached}")
+    return element("figure", {"class": "frames"}, image, caption)
+
+
+def _jobs(jobs: list[SweptJob], ranking: Ranking | None) -> Markup:
+    keys = list(dict.fromkeys(key for job in jobs for key in job.settings))
+    best = [f"best {ranking.name}"] if ranking else []
+    names = ["job", *keys, "status", *best, "step", "images seen", "seconds", "error", "folder"]
+    rows = [_row(job, keys, ranking) for job in jobs]
+    return grid(names, rows, "All jobs")
+
+
+def _row(job: SweptJob, keys: list[str], ranking: Ranking | None) -> list[object]:
+    summary = job.run.summary if job.run is not None else {}
+    value = ranking.of(job) if ranking else None
+    best = [] if ranking is None else ["-" if value is None else plain(value)]
+    numbers = [summary.get(name) for name in ("step", "images_seen", "seconds")]
+    return [
+        job.number,
+        *(job.settings.get(key, "-") for key in keys),
+        badge(job.status),
+        *best,
+        *(f"{n:,.0f}" if isinstance(n, (int, float)) else "-" for n in numbers),
+        element("span", {"class": "error"}, job.error) if job.error else "-",
+        job.name,
+    ]
+
+
+def _shared(runs: list[PastRun]) -> list[Section]:
+    """Returns the settings in which no two runs differ."""
+    if not runs:
+        return []
+    counts = Counter(item for run in runs for item in _items(run))
+    shared = {
+        key: value
+        for key, value in runs[0].settings.items()
+        if counts[key, json.dumps(value, default=str)] == len(runs)
+    }
+    choices = {
+        key: value
+        for key, value in runs[0].choices.items()
+        if all(run.choices.get(key) == value for run in runs)
+    }
+    note = element("p", {"class": "note"}, "What all jobs share.")
+    return [Section("configuration", "Configuration", join(note, configuration(shared, choices)))]
+
+
+def _items(run: PastRun) -> list[tuple[str, str]]:
+    return [(key, json.dumps(value, default=str)) for key, value in run.settings.items()]
+
+
+def _environment(runs: list[PastRun]) -> Markup:
+    counts: Counter[tuple[str, str]] = Counter()
+    for run in runs:
+        versions: Any = run.summary.get("versions")
+        told = {"device": run.summary.get("device")}
+        told |= versions if isinstance(versions, dict) else {}
+        counts.update((name, str(value)) for name, value in told.items() if value is not None)
+    if not counts:
+        return element("p", {"class": "note"}, "No run tells anything of its environment.")
+    return facts(
+        (name, value if count == len(runs) else f"{value} ({count} of {len(runs)} runs)")
+        for (name, value), count in counts.items()
+    )
+
+
+def _path(job: SweptJob) -> str:
+    return str(job.run.path) if job.run is not None else ""

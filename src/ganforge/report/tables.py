@@ -1,0 +1,52 @@
+"""Tables of a page; those of a comparison look like they do on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ganforge.experiments.comparison_tables import Table
+from ganforge.report.markup import Markup, Named, element, join
+
+FOLDED = 40  # rows above which a table scrolls by itself
+
+
+def sortable(table: Table) -> Markup:
+    """Returns a comparison's table under its title; its columns can be sorted by."""
+    notes = [element("p", {"class": "note"}, note) for note in table.notes]
+    body = grid(table.columns, table.rows, table.title) if table.rows else None
+    return join(element("h3", None, table.title), *notes, body)
+
+
+def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> Markup:
+    """Returns rows under headings that sort them.
+
+    Args:
+        columns: headings.
+        rows: cells, text or markup, as many as there are columns.
+        caption: what the table is, for those who do not see where it stands.
+    """
+    heads = [
+        element("th", {"scope": "col"}, element("button", {"type": "button"}, name))
+        for name in columns
+    ]
+    lines = [element("tr", None, *(element("td", None, cell) for cell in row)) for row in rows]
+    table = element(
+        "table",
+        {"class": "sortable"},
+        element("caption", {"class": "unseen"}, caption),
+        element("thead", None, element("tr", None, *heads)),
+        element("tbody", None, *lines),
+    )
+    kind = "scroll tall" if len(lines) > FOLDED else "scroll"
+    told: Named = {"class": kind, "tabindex": 0, "role": "region", "aria-label": caption}
+    return element("div", told, table)
+
+
+def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
+    """Returns names and values; those without a value are left out."""
+    told = [
+        join(element("dt", None, name), element("dd", None, value))
+        for name, value in pairs
+        if value not in (None, "")
+    ]
+    return element("dl", {"class": "facts"}, *told)
