@@ -253,7 +253,7 @@ def test_an_interruption_saves_and_can_be_resumed(tmp_path, monkeypatch):
         real(self, trainer, pl_module, *rest)
 
     monkeypatch.setattr(Interruption, "on_train_batch_end", signalled)
-    with pytest.raises(InterruptionError, match=r"interrupted at step 4; go on with resume="):
+    with pytest.raises(InterruptionError, match=r"interrupted at step 4 by SIGINT; go on with res"):
         go(*longer, f"log_dir={interrupted / 'run'}")
     monkeypatch.undo()
     run = run_of(interrupted, "run")

@@ -1,35 +1,70 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from ganforge import atomic
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import InterruptionError
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Ctrl-C, the end of a job, and what schedulers send some time before that (none on Windows).
+SIGNALS = tuple(
+    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+)
+# Seconds in which a signal is the same one once more: wrappers such as `timeout` send it to a
+# process and to its group.
+ECHO = 1.0
 
 
 class Interruption(Callback):
-    """Ctrl-C and SIGTERM end a run after its step, with a checkpoint; a second one ends it at once.
+    """SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end a run after its step, with a checkpoint.
+
+    The process ends with 128 plus the signal's number: 130, 143 or, on Linux, 138. A second signal
+    ends it at once; the checkpoints written before stay. Before the first step, and where training
+    is over, there is nothing to wait for.
 
     Stands last among the callbacks, so that the step is finished for all of them.
     """
 
     def __init__(self) -> None:
-        self.received: int | None = None
-        self._former: dict[int, Any] = {}
+        self.received: signal.Signals | None = None
+        self._received_at = 0.0
+        self._stage = "before"  # then "training", then "over"
+        self._speaks = True
+        self._pid = os.getpid()
+        self._checkpoints: Path | None = None
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[None]:
+        """Takes the signals of this process, and gives them back; only a main thread can."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        former = {number: signal.getsignal(number) for number in SIGNALS}
+        self._listen()
+        try:
+            yield
+        finally:
+            for number, handler in former.items():
+                signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Listens; only a main thread can."""
-        if threading.current_thread() is not threading.main_thread():
-            return
-        with contextlib.suppress(ValueError):
-            self._former = {number: signal.signal(number, self._receive) for number in SIGNALS}
+        """From here on a step may be under way, and Lightning has put handlers of its own."""
+        self._speaks = trainer.is_global_zero
+        self._checkpoints = Path(trainer.default_root_dir) / "checkpoints"
+        self._stage = "training"
+        if threading.current_thread() is threading.main_thread():
+            self._listen()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -37,22 +72,65 @@ class Interruption(Callback):
         """Saves and leaves, on all processes when one was told to."""
         if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             return
+        number = self._shared(trainer)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Checkpoints):
                 callback.save(trainer, pl_module)
         raise InterruptionError(
-            f"interrupted at step {trainer.global_step}; "
-            f"go on with resume={trainer.default_root_dir}"
+            f"interrupted at step {trainer.global_step} by {number.name}; "
+            f"go on with resume={trainer.default_root_dir}",
+            number,
         )
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Gives the signals back."""
-        for number, handler in self._former.items():
-            signal.signal(number, handler)
-        self._former = {}
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Says that all is saved."""
+        self._stage = "over"
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Says that no step follows."""
+        self._stage = "over"
+
+    def _listen(self) -> None:
+        for number in SIGNALS:
+            signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.received is not None:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        self.received = number
+        if os.getpid() != self._pid:
+            return  # a worker that was just forked
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self._received_at = signal.Signals(number), now
+            self._answer()
+        elif number != self.received or now - self._received_at > ECHO:
+            self._exit_at_once(number)
+
+    def _answer(self) -> None:
+        """Reacts to the first signal."""
+        name, number = self.received.name, self.received.value  # type: ignore[union-attr]
+        if self._stage == "before":
+            raise InterruptionError(f"interrupted by {name} before the first step", number)
+        if self._stage == "over":
+            self._exit_at_once(number)
+        self._say(
+            f"{name} received: the run ends after this step, with a checkpoint; "
+            "a second signal ends it at once"
+        )
+
+    def _exit_at_once(self, number: int) -> None:
+        if self._checkpoints is not None and self._checkpoints.is_dir():
+            atomic.clean(self._checkpoints)  # what this process is writing now
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
+
+    def _say(self, line: str) -> None:
+        # Not through Python's streams: the signal may have come while they were written to.
+        if self._speaks:
+            os.write(2, f"\nganforge: {line}\n".encode())
+
+    def _shared(self, trainer: Trainer) -> signal.Signals:
+        """Returns the signal that any of the processes received."""
+        device = trainer.strategy.root_device
+        ours = torch.tensor(self.received or 0, device=device)
+        return signal.Signals(int(trainer.strategy.reduce(ours, reduce_op="max")))

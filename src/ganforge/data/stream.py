@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader, Dataset
 from ganforge.data.draws import uniforms
 from ganforge.data.order import Deal, Order
 from ganforge.data.source import ImageSource
+from ganforge.data.worker_signals import leave_signals_to_parent
 from ganforge.errors import DataError
 from ganforge.streams import mix
 
@@ -93,6 +94,7 @@ class TrainingStream:
             sampler=self.deal,
             num_workers=self.workers,
             pin_memory=self.pin_memory,
+            worker_init_fn=leave_signals_to_parent,
             # Of its own: the loader would draw its workers' seed from the global generator.
             generator=torch.Generator(),
         )
