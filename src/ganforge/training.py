@@ -115,7 +115,8 @@ def fit(
     callbacks = [*parts.callbacks.values()]
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
-    callbacks += [RunSummary(facts), Interruption()]
+    interruption = Interruption()
+    callbacks += [RunSummary(facts), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
     for logger in loggers:
         logger.log_hyperparams(cast(Any, OmegaConf.to_container(cfg, resolve=True)))
@@ -123,7 +124,7 @@ def fit(
         _truncate(loggers, checkpoint)
     failed = True
     try:
-        with quiet():
+        with quiet(), interruption.listening():
             trainer.fit(parts.model, parts.data, ckpt_path=checkpoint)
         failed = False
     finally:
