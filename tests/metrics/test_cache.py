@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from ganforge.data.images import to_float
+from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.cache_folder import files
 from ganforge.metrics.classifier import ClassifierFactory
@@ -193,6 +194,36 @@ def test_other_data_numbers_and_weights_are_looked_at_anew(tmp_path):
     assert read(images, extractor=Another()) == 90
     images[7] = 0
     assert read(images) == 90
+
+
+def test_another_precision_is_looked_at_anew_and_another_batch_size_is_not(tmp_path, monkeypatch):
+    cache, look = StatisticsCache(tmp_path), Glance()
+
+    def read(batch_size=32):
+        data = Pictures(noise_images(120))
+        reals = RealFeatures(data, look, cache)
+        reals.rows(RealShare(reals, look, "train", 0, 90, batch_size), "features")
+        return data.read - 120
+
+    assert [read(), read(), read(batch_size=7)] == [90, 0, 0]
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", lambda: "high")
+    assert [read(), read()] == [90, 0]
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32)
+    assert [read(), read()] == [90, 0]
+
+
+def test_models_of_gpus_and_operators_set_on_their_own_are_told(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA X")
+    usual = arithmetic(torch.device("cuda"))
+    assert usual.startswith("NVIDIA X, products ")
+    assert arithmetic(torch.device("mps")).startswith("mps, products ")
+
+    def mixed():
+        raise RuntimeError("a mix of the legacy and new APIs")
+
+    monkeypatch.setattr(torch, "get_float32_matmul_precision", mixed)
+    if hasattr(torch.backends.cudnn, "conv"):  # not in every version of torch
+        assert arithmetic(torch.device("cuda")).startswith("NVIDIA X, products ")
 
 
 def test_moments_alone_are_kept_where_rows_are_not_asked_for(tmp_path):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.images import to_uint8
+from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import Key, StatisticsCache
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.moments import Moments, merge, moments_of
@@ -109,8 +110,7 @@ class RealFeatures:
             "split": share.split,
             "start": share.start,
             "stop": share.stop,
-            # Devices round differently.
-            "device": share.extractor.device.type,
+            "device": arithmetic(share.extractor.device),
             "code": share.extractor.code,
         }
         return key | {
