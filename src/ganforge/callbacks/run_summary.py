@@ -87,7 +87,7 @@ class RunSummary(Callback):
             "versions": versions(),
         }
         text = json.dumps(plain(summary), indent=2)
-        atomic.write(Path(trainer.default_root_dir) / "summary.json", text.encode())
+        atomic.replace(Path(trainer.default_root_dir) / "summary.json", text.encode())
         for logger in trainer.loggers:
             if isinstance(logger, SummaryLogger):
                 logger.log_summary(summary)

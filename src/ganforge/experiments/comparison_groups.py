@@ -13,6 +13,7 @@ from ganforge.experiments.comparison_runs import PastRun
 # Roots and keys that decide neither the weights nor what they cost. Measuring is none of the
 # experiment: what was measured otherwise is another column, not another group.
 ASIDE = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
+ASIDE += ["tune", "sampler", "pruner"]
 ASIDE += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
 ASIDE += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
 WATCHERS = "ganforge.callbacks."  # they look on, and leave training bit for bit as it is

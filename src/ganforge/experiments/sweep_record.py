@@ -10,7 +10,7 @@ from ganforge.errors import RunError
 from ganforge.experiments.run_folder import RunFolder
 
 FILE = "sweep.json"
-Status = Literal["pending", "running", "completed", "failed", "interrupted", "skipped"]
+Status = Literal["pending", "running", "completed", "failed", "interrupted", "skipped", "pruned"]
 Kind = Literal["grid", "search"]
 
 

@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.run_lock import holder
+from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
+from ganforge.tuning.search import Search
+
+
+def find_search(
+    resume: str | None, typed: list[str], search: Search, log_dir: Path
+) -> SweepRecord | None:
+    """Finds the search that goes on; None where a new one is to be started.
+
+    Args:
+        resume: "auto": the newest search of the same overrides that is not running and has trials
+            to do; else the folder of one.
+        typed: overrides without ``resume=``. How many trials there are to be may be changed.
+        search: its settings.
+        log_dir: root of all outputs.
+
+    Raises:
+        ConfigError: it is a search of other overrides, or no search.
+        RunError: there is no such folder, or it is running.
+    """
+    if resume is None:
+        return None
+    if resume == "auto":
+        return _newest_unfinished(typed, search, log_dir)
+    path = Path(resume).expanduser()
+    if not path.is_dir():
+        raise RunError(f"resume={resume}: no such folder; legal of a search: auto, FOLDER")
+    record = SweepRecord.read(path.resolve())
+    if record.kind != "search" or _terms(record.overrides) != _terms(typed):
+        raise ConfigError(
+            f"{record.path}: is a {record.kind} of other overrides ({' '.join(record.overrides)}). "
+            "A search goes on with those it was started with"
+        )
+    if (who := holder(record.path)) is not None:
+        raise RunError(f"{record.path}: {who} is running this search. Wait for it, or stop it")
+    return record
+
+
+def _newest_unfinished(typed: list[str], search: Search, log_dir: Path) -> SweepRecord | None:
+    for record in find_sweeps(log_dir):
+        same = record.kind == "search" and _terms(record.overrides) == _terms(typed)
+        left = record.status != "completed" or len(record.jobs) < search.n_trials
+        if same and left and holder(record.path) is None:
+            return record
+    return None
+
+
+def _terms(overrides: list[str]) -> list[str]:
+    free = ("tune.n_trials=", "tune.n_jobs=", "tune.beat_seconds=")
+    return sorted(word for word in overrides if not word.startswith(free))

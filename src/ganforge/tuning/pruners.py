@@ -1,0 +1,111 @@
+"""Which trials are given up before their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from ganforge.errors import ConfigError
+
+if TYPE_CHECKING:
+    from optuna.pruners import BasePruner
+
+
+class PrunerFactory(Protocol):
+    """What makes Optuna's pruners."""
+
+    prunes: bool
+
+    def build(self) -> BasePruner:
+        """Returns the pruner."""
+        ...
+
+
+@dataclass(frozen=True)
+class NoPruner:
+    """Every trial runs to its end, or to its divergence."""
+
+    prunes = False
+
+    def build(self) -> BasePruner:
+        """Returns the pruner."""
+        from optuna.pruners import NopPruner
+
+        return NopPruner()
+
+
+@dataclass(frozen=True)
+class ASHA:
+    """Asynchronous successive halving (Li et al., arXiv 1810.05934).
+
+    At ``min_steps``, ``min_steps * reduction``, ``min_steps * reduction**2`` ... updates, the best
+    1 / ``reduction`` of the trials that came so far go on.
+
+    Args:
+        min_steps: generator updates before the first decision. It should lie beyond the stretch in
+            which scores are noise.
+        reduction: trials of which one goes on.
+        early_stopping_rate: leaves out as many of the first decisions.
+    """
+
+    min_steps: int = 1000
+    reduction: int = 3
+    early_stopping_rate: int = 0
+    prunes = True
+
+    def __post_init__(self) -> None:
+        _at_least("min_steps", self.min_steps, 1)
+        _at_least("reduction", self.reduction, 2)
+        _at_least("early_stopping_rate", self.early_stopping_rate, 0)
+
+    def build(self) -> BasePruner:
+        """Returns the pruner."""
+        from optuna.pruners import SuccessiveHalvingPruner
+
+        return SuccessiveHalvingPruner(
+            min_resource=self.min_steps,
+            reduction_factor=self.reduction,
+            min_early_stopping_rate=self.early_stopping_rate,
+        )
+
+
+@dataclass(frozen=True)
+class Median:
+    """Gives up a trial whose best score so far is worse than the median's at the same step.
+
+    Golovin et al., Google Vizier, 2017.
+
+    Args:
+        startup_trials: finished trials before the first decision.
+        warmup_steps: generator updates of a trial before the first decision.
+        interval_steps: generator updates between decisions.
+        min_trials: trials that must have come to a step before one is given up there.
+    """
+
+    startup_trials: int = 5
+    warmup_steps: int = 1000
+    interval_steps: int = 1
+    min_trials: int = 1
+    prunes = True
+
+    def __post_init__(self) -> None:
+        _at_least("startup_trials", self.startup_trials, 0)
+        _at_least("warmup_steps", self.warmup_steps, 0)
+        _at_least("interval_steps", self.interval_steps, 1)
+        _at_least("min_trials", self.min_trials, 1)
+
+    def build(self) -> BasePruner:
+        """Returns the pruner."""
+        from optuna.pruners import MedianPruner
+
+        return MedianPruner(
+            n_startup_trials=self.startup_trials,
+            n_warmup_steps=self.warmup_steps,
+            interval_steps=self.interval_steps,
+            n_min_trials=self.min_trials,
+        )
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise ConfigError(f"tune.pruner.{name} must be at least {least}, got {value}")

@@ -1,0 +1,148 @@
+"""Pictures of a study: what each trial reached, what mattered, and what two objectives cost."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ganforge import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from optuna import Study
+    from optuna.trial import FrozenTrial
+
+log = logging.getLogger("ganforge")
+
+FEWEST = 4  # completed trials, below which importances are chance
+
+
+def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
+    """Draws what there is enough of; returns nothing, and says so, without matplotlib.
+
+    Args:
+        study: its trials may still run.
+        objectives: their names.
+        folder: where the pictures go.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        log.warning("no pictures: matplotlib is not installed (uv sync --extra plots)")
+        return []
+    from optuna.trial import TrialState
+
+    done = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    written = []
+    if done:
+        written.append(_save(history(study, done, objectives), folder / "study_history.png"))
+    if len(done) >= FEWEST and _varied(done):
+        found = [importances(study, place) for place in range(len(objectives))]
+        written.append(_save(importance(found, objectives), folder / "study_importance.png"))
+    if done and len(objectives) == 2:
+        written.append(_save(pareto(study, done, objectives), folder / "study_pareto.png"))
+    return written
+
+
+def history(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Figure:
+    """Returns each objective over trials: completed and pruned ones, and the best so far."""
+    from optuna.trial import TrialState
+
+    figure, panels = _panels(len(objectives))
+    lost = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    for place, (axes, name) in enumerate(zip(panels, objectives, strict=True)):
+        numbers = [trial.number for trial in done]
+        values = [trial.values[place] for trial in done]
+        axes.plot(numbers, values, "o", markersize=4, label="completed")
+        given_up = [t for t in lost if t.values and len(objectives) == 1]
+        if given_up:
+            points = [t.number for t in given_up], [t.values[0] for t in given_up]
+            axes.plot(*points, "x", markersize=4, color="0.5", label="given up")
+        steps = best_so_far(values, study.directions[place].name.lower())
+        axes.step(numbers, steps, where="post", color="C3", label="best so far")
+        _finish(axes, "trial", name, values)
+    return figure
+
+
+def best_so_far(values: list[float], direction: str) -> list[float]:
+    """Returns the best of the first values, for each number of them."""
+    best = min if direction == "minimize" else max
+    return [best(values[: place + 1]) for place in range(len(values))]
+
+
+def importances(study: Study, place: int) -> dict[str, float]:
+    """Returns the share of each parameter in an objective's variance, the largest first.
+
+    By functional ANOVA over random forests (Hutter et al., ICML 2014) with a seed of its own.
+    """
+    from optuna.importance import FanovaImportanceEvaluator, get_param_importances
+
+    def target(trial: FrozenTrial) -> float:
+        return float(trial.values[place])
+
+    chosen: Callable[[FrozenTrial], float] = target
+    return dict(
+        get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), target=chosen)
+    )
+
+
+def importance(found: list[dict[str, float]], objectives: list[str]) -> Figure:
+    """Returns bars of each parameter's share, a panel for each objective."""
+    figure, panels = _panels(len(objectives), height=1.2 + 0.4 * len(found[0]))
+    for axes, shares, name in zip(panels, found, objectives, strict=True):
+        keys = list(shares)[::-1]
+        bars = axes.barh(keys, [shares[key] for key in keys])
+        axes.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
+        axes.set_xlim(0, 1.1)
+        axes.set_xlabel(f"share of the variance of {name} (functional ANOVA)")
+    return figure
+
+
+def pareto(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Figure:
+    """Returns two objectives against each other, those trials marked that none beats in both."""
+    figure, (axes,) = _panels(1)
+    front = sorted(study.best_trials, key=lambda trial: trial.values[0])
+    axes.plot(*_columns(done), "o", markersize=4, color="0.6", label="completed")
+    axes.plot(*_columns(front), "o-", markersize=5, linewidth=0.8, color="C3", label="Pareto front")
+    for trial in front:
+        axes.annotate(str(trial.number), trial.values, xytext=(4, 4), textcoords="offset points")
+    _finish(axes, objectives[0], objectives[1], [])
+    return figure
+
+
+def _columns(trials: list[FrozenTrial]) -> tuple[list[float], list[float]]:
+    return [trial.values[0] for trial in trials], [trial.values[1] for trial in trials]
+
+
+def _varied(done: list[FrozenTrial]) -> bool:
+    """Whether anything can be told apart: no forest grows on equal values."""
+    columns = zip(*(trial.values for trial in done), strict=True)
+    return all(len(set(column)) > 1 for column in columns)
+
+
+def _panels(count: int, height: float = 3.2) -> tuple[Figure, list[Axes]]:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, height * count), layout="constrained")
+    return figure, list(figure.subplots(count, squeeze=False)[:, 0])
+
+
+def _finish(axes: Axes, x: str, y: str, values: list[float]) -> None:
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if values and min(values) > 0 and max(values) / min(values) > 30:
+        axes.set_yscale("log")  # one diverging trial must not flatten all others
+    if x == "trial":
+        from matplotlib.ticker import MaxNLocator
+
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.legend(fontsize="small")
+
+
+def _save(figure: Figure, path: Path) -> Path:
+    with atomic.writing(path) as file:
+        figure.savefig(file, format="png", dpi=120)
+    return path
