@@ -8,6 +8,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig
@@ -113,11 +114,12 @@ def _tell_of_job(error: BaseException) -> None:
     """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
     from hydra.core.hydra_config import HydraConfig
 
-    from ganforge.experiments.command import swept
+    from ganforge.experiments.command import Command
 
-    hydra = HydraConfig.get()
+    command = Command.read(HydraConfig.get(), "")
+    number, _, told = Path(str(command.folder or command.job)).name.partition("-")
     kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
-    print(f"job {hydra.job.num} ({swept(hydra)}) failed: {kind}{error}", file=sys.stderr)
+    print(f"job {number} ({told}) failed: {kind}{error}", file=sys.stderr)
 
 
 def _flags_first(arguments: list[str]) -> list[str]:
@@ -133,8 +135,9 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt as error:
-        return _fail(str(error) or "interrupted", 130)
+    except KeyboardInterrupt as error:  # of a sweep: the signal that ended its job is the cause
+        code = getattr(error.__cause__, "exit_code", 130)
+        return _fail(str(error) or "interrupted", code)
     except Exception as error:
         message = explain(error, verb, arguments)
         if message is not None:

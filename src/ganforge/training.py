@@ -86,8 +86,11 @@ def _train(
 
 
 def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:
-    folder = RunFolder.new(Path(cfg.log_dir), str(cfg.name), cfg.seed, command.job)
+    given = command.folder or command.job
+    folder = RunFolder.new(Path(cfg.log_dir), str(cfg.name), cfg.seed, given)
     lock.enter_context(locked(folder.path))
+    if given is not None:
+        folder.clear()
     return folder
 
 

@@ -31,8 +31,22 @@ def test_two_runs_of_one_second_have_folders_of_their_own(tmp_path):
 
 def test_a_job_of_a_sweep_has_the_folder_it_was_given(tmp_path):
     job = tmp_path / "multirun" / "day" / "0-seed=1"
+    folder = RunFolder.new(tmp_path, "gan-digits", 1, str(job))
+    assert folder.path == job
+    (job / "composed.yaml").write_text("seed: 1\n")
+    (job / ".lock").touch()
+    (job / "samples").mkdir()
+    assert RunFolder.new(tmp_path, "gan-digits", 1, str(job)).path == job  # stopped early: again
+    folder.clear()
+    assert [path.name for path in job.iterdir()] == [".lock"]
     assert RunFolder.new(tmp_path, "gan-digits", 1, str(job)).path == job
-    assert RunFolder.new(tmp_path, "gan-digits", 1, str(job)).path.name == "0-seed=1-2"
+
+
+def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path):
+    (tmp_path / "thesis.tex").write_text("")
+    with pytest.raises(RunError, match=r"holds other things than a run; run_dir=DIR"):
+        RunFolder.new(tmp_path, "gan-digits", 1, str(tmp_path))
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
 def test_latest_is_the_newest_and_a_relative_link(tmp_path):

@@ -11,7 +11,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from ganforge import atomic
 from ganforge.conf_dir import conf_dir
+from ganforge.experiments.sweep_record import sweep_of
 
 _KEPT = "_ganforge_command"
 
@@ -26,6 +28,8 @@ class Command:
         groups: groups among the overrides.
         values: single values among the overrides, by dotted key.
         job: folder for this job of a sweep; None for a single run.
+        folder: folder that this run was given (run_dir=DIR), by its sweep or by hand.
+        typed: every override as typed.
     """
 
     line: str = ""
@@ -33,6 +37,8 @@ class Command:
     groups: dict[str, str] = field(default_factory=dict)
     values: dict[str, Any] = field(default_factory=dict)
     job: str | None = None
+    typed: list[str] = field(default_factory=list)
+    folder: str | None = None
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Command:
@@ -59,7 +65,10 @@ class Command:
                 groups[key] = choices.get(key, str(override.value()))
             elif not override.is_delete():
                 values[key] = override.value()
-        return cls(line, choices, groups, values, _job_folder(hydra))
+        given = values.pop("run_dir", None)
+        folder = None if given is None else str(Path(str(given)).expanduser().absolute())
+        job = _job_folder(hydra) if folder is None else _in_sweep(folder)
+        return cls(line, choices, groups, values, job, typed, folder)
 
     def keep(self, cfg: DictConfig) -> None:
         """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
@@ -77,6 +86,10 @@ def _job_folder(hydra: Any) -> str | None:
     return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120].rstrip("-"))
 
 
+def _in_sweep(folder: str) -> str | None:
+    return folder if sweep_of(Path(folder)) is not None else None
+
+
 def swept(hydra: Any) -> str:
     """Returns what tells a job of a sweep from the others, such as "loss=hinge,seed=1"."""
     typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
@@ -85,7 +98,7 @@ def swept(hydra: Any) -> str:
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:
     """Keeps beside a run which options it was composed of."""
-    (folder / "choices.json").write_text(json.dumps(choices, indent=2))
+    atomic.replace(folder / "choices.json", json.dumps(choices, indent=2).encode())
 
 
 def read_choices(folder: Path) -> dict[str, str]:

@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
+from ganforge.experiments.comparison_runs import flatten
 from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import is_locked
@@ -45,7 +46,13 @@ class Resumed:
 
 
 def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
-    """Finds the run that ``resume`` names; None where a new one is to be started."""
+    """Finds the run that ``resume`` names; None where a new one is to be started.
+
+    A run that was given its folder (a job of a sweep, or run_dir=DIR) goes on with what it finds
+    there, so that the same command goes on wherever and however often it was stopped.
+    """
+    if command.folder is not None:
+        return _in_given_folder(cfg, RunFolder(Path(command.folder)))
     if cfg.resume is None:
         return None
     log_dir = Path(cfg.log_dir)
@@ -61,6 +68,37 @@ def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
     named = str(cfg.resume).endswith(".ckpt")
     checkpoint = Path(cfg.resume).expanduser().resolve() if named else folder.checkpoint()
     return Resumed(folder, checkpoint, _changed(_goes_on(folder), cfg, command, folder))
+
+
+def _in_given_folder(cfg: DictConfig, folder: RunFolder) -> Resumed | None:
+    if cfg.resume is not None:
+        raise ConfigError(
+            f"resume={cfg.resume} and run_dir={folder.path}: a run goes on with what its run_dir "
+            "holds, or with what resume says; give one of them"
+        )
+    try:
+        checkpoint = folder.checkpoint()
+    except RunError:  # stopped before its first one, or nothing there at all
+        return None
+    own = _goes_on(folder)
+    differing = different_keys(fingerprint(own), fingerprint(cfg))
+    if differing:
+        raise ConfigError(
+            f"{folder.path}: holds a run of another configuration, which differs in "
+            f"{', '.join(differing)}; run_dir=DIR takes another folder"
+        )
+    for key in ("dry_run", "tags", "notes"):
+        own[key] = cfg[key]
+    return Resumed(folder, checkpoint, own)
+
+
+def different_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+    """Returns the dotted keys in which two configurations differ."""
+    one, other = dict(flatten(ours)), dict(flatten(theirs))
+    absent = object()
+    return sorted(
+        key for key in one.keys() | other.keys() if one.get(key, absent) != other.get(key, absent)
+    )
 
 
 def fingerprint(cfg: DictConfig) -> dict[str, Any]:

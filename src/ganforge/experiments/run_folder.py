@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.run_lock import LOCK
 
 CHECKPOINTS = ("last", "previous", "best")
 
@@ -34,10 +35,11 @@ class RunFolder:
             log_dir: root of all outputs.
             name: what the run is called, such as "dcgan-mnist".
             seed: the run's seed.
-            job: folder of a sweep's job, in place of the dated one.
+            job: folder of a sweep's job, in place of the dated one. One that is there is taken
+                over: the run in it was stopped before its first checkpoint.
 
         Raises:
-            RunError: when no folder can be made there.
+            RunError: when no folder can be made there, or it holds other things than a run.
         """
         if Path(name).name != name:
             raise ConfigError(f"name={name}: becomes part of a folder's name, so no / is legal")
@@ -46,10 +48,11 @@ class RunFolder:
         parent = log_dir / "train" / f"{now:%Y-%m-%d}"
         if job is not None:
             parent, stem = Path(job).parent, Path(job).name
+            _refuse_strangers(Path(job))
         for attempt in range(1, 100):
             path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
             try:
-                path.mkdir(parents=True)
+                path.mkdir(parents=True, exist_ok=job is not None)
                 break
             except OSError as error:
                 if not path.exists():
@@ -133,6 +136,14 @@ class RunFolder:
                 return path
         raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
 
+    def clear(self) -> None:
+        """Removes what a run left that had no checkpoint yet, but for its lock."""
+        for path in self.path.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            elif path.name != LOCK:
+                path.unlink()
+
     def discard(self, log_dir: Path) -> None:
         """Removes the folder of a run that never began, and gives ``latest`` back."""
         shutil.rmtree(self.path, ignore_errors=True)
@@ -155,3 +166,10 @@ class RunFolder:
             link.unlink(missing_ok=True)
             link.symlink_to(os.path.relpath(self.path, root))
             os.replace(link, root / "latest")
+
+
+def _refuse_strangers(path: Path) -> None:
+    """Refuses a folder whose contents are no unfinished run's, for they would be removed."""
+    found = [item.name for item in path.iterdir()] if path.is_dir() else []
+    if set(found) - {LOCK} and "composed.yaml" not in found:
+        raise RunError(f"{path}: holds other things than a run; run_dir=DIR takes a new folder")

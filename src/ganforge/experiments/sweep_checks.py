@@ -1,0 +1,86 @@
+"""Composing and checking every job of a sweep before the first one starts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, open_dict
+
+from ganforge.composition import explain
+from ganforge.config import check, check_root
+from ganforge.errors import ConfigError
+from ganforge.experiments.loading import build
+from ganforge.experiments.sweep_plan import Plan
+
+SHOWN = 3  # faults of one kind are told once, with the first jobs that have them
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What a sweep needs to know of a job's configuration.
+
+    Attributes:
+        devices: processes that it trains in.
+        dry_run: whether it leaves no folder.
+    """
+
+    devices: int
+    dry_run: bool
+
+
+def check_jobs(
+    plans: list[Plan], compose: Callable[[list[str]], DictConfig], here: bool
+) -> list[Checked]:
+    """Composes and checks the configuration of every job; nothing of a job is built.
+
+    Args:
+        plans: the jobs.
+        compose: returns a job's configuration, with Hydra's node.
+        here: whether jobs run on this machine, whose devices they need.
+
+    Raises:
+        ConfigError: naming every fault and the jobs that have it.
+    """
+    checked, faults = [], dict[str, list[str]]()
+    for number, plan in enumerate(plans):
+        try:
+            checked.append(_check(compose(list(plan.overrides)), here))
+        except Exception as error:
+            message = _message(error, plan)
+            if message is None:
+                raise
+            faults.setdefault(message, []).append(f"job {number} ({','.join(plan.swept)})")
+    if faults:
+        lines = [f"{_listed(jobs, len(plans))}: {message}" for message, jobs in faults.items()]
+        raise ConfigError("no job was started.\n" + "\n".join(lines))
+    return checked
+
+
+def _check(cfg: DictConfig, here: bool) -> Checked:
+    """Checks a job's configuration as its run will, and asks for its hardware."""
+    former = HydraConfig.instance().cfg
+    HydraConfig.instance().set_config(cfg)  # names are composed of what Hydra chose
+    try:
+        with open_dict(cfg):
+            del cfg["hydra"]
+        check_root(cfg, "train")
+        check(cfg)
+        devices = build(cfg.trainer).hardware().devices if here else 1
+        return Checked(int(devices), bool(cfg.dry_run))
+    finally:
+        HydraConfig.instance().cfg = former
+
+
+def _message(error: Exception, plan: Plan) -> str | None:
+    if isinstance(error, ConfigError):
+        return str(error)
+    return explain(error, "train", list(plan.overrides))
+
+
+def _listed(jobs: list[str], number: int) -> str:
+    if len(jobs) == number:
+        return "all jobs" if number > 1 else jobs[0]
+    more = f" and {len(jobs) - SHOWN} more" if len(jobs) > SHOWN else ""
+    return ", ".join(jobs[:SHOWN]) + more

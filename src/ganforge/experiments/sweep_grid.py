@@ -1,0 +1,135 @@
+"""A grid from its command line: what it means, whether it can work, where it goes, running it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict, read_write
+
+from ganforge.errors import RunError
+from ganforge.experiments.run_lock import locked
+from ganforge.experiments.sweep_checks import check_jobs
+from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
+from ganforge.experiments.sweep_process import train_apart
+from ganforge.experiments.sweep_record import Job, SweepRecord, job_folder
+from ganforge.experiments.sweep_resuming import find_sweep, match_jobs
+from ganforge.experiments.sweep_running import SweepRun
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def sweep_grid(
+    arguments: list[str],
+    config: DictConfig,
+    context: HydraContext,
+    task: TaskFunction,
+    batch_size: int | None = None,
+) -> list[float | None]:
+    """Runs a grid, or goes on with one that was stopped.
+
+    Everything that can be refused is refused before a folder is made.
+
+    Args:
+        arguments: overrides as typed.
+        config: Hydra's configuration of the sweep; its folder is set here.
+        context: Hydra's loader of configurations.
+        task: what Hydra calls for each job.
+        batch_size: jobs handed at a time to a launcher that runs them side by side; None: all.
+
+    Returns:
+        The best value of the monitored score of every job, None for one without scores.
+
+    Raises:
+        GanforgeError: with a message for the user; RunError at the end, where a job failed.
+    """
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    typed, resume = split_resume(arguments, parser)
+    former = find_sweep(resume, typed, Path(config.log_dir))
+    plans = plan_grid(former.overrides if former is not None else typed, parser)
+    here = config.hydra.launcher._target_ == BASIC
+    checked = check_jobs(plans, lambda o: context.config_loader.load_sweep_config(config, o), here)
+    kept = not all(job.dry_run for job in checked)
+    if former is not None:
+        match_jobs(former, plans)
+    record = former if former is not None else _new_record(typed, plans, config, kept)
+    with locked(record.path) if kept else _leaving_nothing(record.path, Path(config.log_dir)):
+        place(config, record.path)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=task, config=config
+        )
+        run = SweepRun(
+            record,
+            plans,
+            launch=launcher.launch,
+            apart=lambda overrides: train_apart(overrides, flags_of(config)),
+            lonely={n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run},
+            side_by_side=None if here else batch_size or len(plans),
+            kept=kept,
+        )
+        return run.run()
+
+
+def _new_record(typed: list[str], plans: list[Plan], config: DictConfig, kept: bool) -> SweepRecord:
+    """Makes a sweep's folder, its own even where another sweep began in the same second."""
+    wanted = Path(str(config.hydra.sweep.dir)).absolute()
+    jobs = [Job(n, list(p.swept), job_folder(n, list(p.swept))) for n, p in enumerate(plans)]
+    path = make_folder(wanted) if kept else wanted
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    record = SweepRecord(path, "grid", " ".join(sys.argv), typed, started, jobs=jobs)
+    if kept:
+        record.write()
+    return record
+
+
+def make_folder(wanted: Path) -> Path:
+    """Makes a sweep's folder, under another name where another sweep is."""
+    for attempt in range(1, 100):
+        path = wanted if attempt == 1 else wanted.with_name(f"{wanted.name}-{attempt}")
+        try:
+            path.mkdir(parents=True, exist_ok=attempt == 1 and not any(wanted.glob("*")))
+            return path
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(
+                f"cannot make the sweep's folder {path} ({error.strerror or error}); "
+                "log_dir=PATH puts it elsewhere"
+            ) from error
+    raise RunError(f"cannot make a sweep's folder beside {path}")
+
+
+def place(config: DictConfig, path: Path) -> None:
+    """Tells Hydra the sweep's folder, for this process and for those that compose it again."""
+    escaped = str(path).replace("'", "\\'")
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir = str(path)
+        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{escaped}'")
+
+
+def flags_of(config: DictConfig) -> list[str]:
+    """Returns what makes another process find the options that this one has found."""
+    sources = config.hydra.runtime.config_sources
+    given = [str(s.path) for s in sources if s.provider == "command-line"]
+    typed = [str(o) for o in config.hydra.overrides.hydra]
+    paths = [o for o in typed if o.lstrip("+").startswith("hydra.searchpath=")]
+    return [word for folder in given for word in ("--config-dir", folder)] + paths
+
+
+@contextlib.contextmanager
+def _leaving_nothing(path: Path, log_dir: Path) -> Iterator[None]:
+    """Removes the empty folder that a launcher makes for a sweep of dry runs."""
+    try:
+        yield
+    finally:
+        for folder in (path, *path.parents):
+            if not folder.is_relative_to(log_dir.absolute()):
+                break
+            with contextlib.suppress(OSError):  # other runs lie there
+                folder.rmdir()

@@ -1,0 +1,94 @@
+"""What a sweep's command line means: its jobs, in order, before anything is composed."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from ganforge.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A job to be.
+
+    Attributes:
+        overrides: all of its overrides.
+        swept: those that tell it from the other jobs.
+    """
+
+    overrides: tuple[str, ...]
+    swept: tuple[str, ...]
+
+
+def split_resume(arguments: list[str], parser: OverridesParser) -> tuple[list[str], str | None]:
+    """Returns what was typed without ``resume=``, and what that says.
+
+    Raises:
+        ConfigError: for what only a run on its own takes.
+    """
+    resume, typed = None, []
+    for override in parser.parse_overrides(arguments):
+        if override.key_or_group == "run_dir":
+            raise ConfigError(
+                "run_dir is what a sweep sets for its jobs; hydra.sweep.dir=DIR says where they go"
+            )
+        if override.key_or_group != "resume" or override.is_delete():
+            typed.append(str(override.input_line))
+        elif override.is_sweep_override():
+            raise ConfigError(
+                f"{override.input_line}: a sweep goes on with one former sweep; legal with -m: "
+                "auto, latest, or the folder of a sweep"
+            )
+        else:
+            resume = None if override.value() is None else str(override.value())
+    return typed, resume
+
+
+def plan_grid(typed: list[str], parser: OverridesParser) -> list[Plan]:
+    """Returns the jobs of every combination of values, the last key changing first.
+
+    Args:
+        typed: overrides; of those that name a key twice, the last counts.
+        parser: it looks up what ``glob(...)`` finds.
+
+    Raises:
+        ConfigError: for values that can't be counted, and for jobs that are the same.
+    """
+    choices: dict[str, list[str]] = {}
+    swept: dict[str, bool] = {}
+    for override in parser.parse_overrides(typed):
+        key = override.get_key_element()
+        choices[key], swept[key] = _values(override), override.is_sweep_override()
+    plans = []
+    for values in itertools.product(*choices.values()):
+        told = tuple(v for v, varied in zip(values, swept.values(), strict=True) if varied)
+        plans.append(Plan(values, told))
+    _refuse_duplicates(plans)
+    return plans
+
+
+def _values(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    if not override.is_discrete_sweep():
+        raise ConfigError(
+            f"{override.input_line}: a grid takes values that can be counted, such as 1,2,3, "
+            "choice(a,b), range(1,4) or glob(*)"
+        )
+    key = override.get_key_element()
+    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+
+
+def _refuse_duplicates(plans: list[Plan]) -> None:
+    first: dict[tuple[str, ...], int] = {}
+    for number, plan in enumerate(plans):
+        if plan.swept in first:
+            raise ConfigError(
+                f"jobs {first[plan.swept]} and {number} of the sweep are the same: "
+                f"{' '.join(plan.swept)}. Name each value once"
+            )
+        first[plan.swept] = number

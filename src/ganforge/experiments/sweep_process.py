@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from ganforge.callbacks.interruption import SIGNALS
+
+
+def train_apart(overrides: list[str], flags: list[str]) -> int:
+    """Trains in a process of its own, and hands on to it the signals that arrive here.
+
+    A run of several processes ends its first one where another fails: in the sweep's own process
+    that would be the end of the sweep.
+
+    Args:
+        overrides: of the run.
+        flags: such as ``["--config-dir", "DIR"]``.
+
+    Returns:
+        Its exit code; minus the signal that killed it.
+    """
+    command = [sys.executable, "-m", "ganforge", "train", *flags, *overrides]
+    # A session of its own: a terminal's Ctrl-C would arrive there twice, and two mean "at once".
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        with _handing_on(process):
+            return process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+
+
+@contextlib.contextmanager
+def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hand_on(number: int, frame: FrameType | None) -> None:
+        process.send_signal(number)
+
+    former: dict[int, Any] = {number: signal.signal(number, hand_on) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

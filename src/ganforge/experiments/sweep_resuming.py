@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.run_lock import holder
+from ganforge.experiments.sweep_plan import Plan
+from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
+
+
+def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
+    """Finds the sweep that goes on; None where a new one is to be started.
+
+    Args:
+        resume: "auto": the newest grid of the same overrides that has a job to do, and is not
+            running; "latest": the newest grid; else the folder of a sweep.
+        typed: overrides without ``resume=``, in any order. For a sweep that is named they may be
+            left out.
+        log_dir: root of all outputs.
+
+    Raises:
+        RunError: there is no such sweep, or it is running.
+        ConfigError: it is a sweep of other overrides.
+    """
+    if resume is None:
+        return None
+    if resume == "auto":
+        return _newest_unfinished(typed, log_dir)
+    record = _newest(log_dir) if resume == "latest" else _named(resume)
+    if record.kind != "grid":
+        raise ConfigError(
+            f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
+            "was started with"
+        )
+    if typed and sorted(typed) != sorted(record.overrides):
+        raise ConfigError(_difference(record, typed))
+    if (who := holder(record.path)) is not None:
+        raise RunError(f"{record.path}: {who} is running this sweep. Wait for it, or stop it")
+    return record
+
+
+def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
+    """Makes a former sweep's jobs ready to go on: those that are not completed are pending.
+
+    Raises:
+        ConfigError: its overrides mean other jobs by now, as glob(*) does with a new option.
+    """
+    known = [job.overrides for job in record.jobs]
+    if known != [list(plan.swept) for plan in plans]:
+        raise ConfigError(
+            f"{record.path}: its overrides mean {len(plans)} jobs now, which are not the "
+            f"{len(known)} that it was started with (an option came or went that glob(...) finds). "
+            "Start a new sweep, without resume="
+        )
+    for job in record.jobs:
+        done = record.status_of(job) == "completed"
+        job.status, job.error = ("completed" if done else "pending"), None
+
+
+def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
+    for record in find_sweeps(log_dir):
+        same = record.kind == "grid" and sorted(record.overrides) == sorted(typed)
+        if same and record.unfinished() and holder(record.path) is None:
+            return record
+    return None
+
+
+def _newest(log_dir: Path) -> SweepRecord:
+    for record in find_sweeps(log_dir):
+        if record.kind == "grid":
+            return record
+    raise RunError(
+        f"no sweep yet under {log_dir / 'multirun'}: there is no latest one. Sweeps that lie "
+        "elsewhere are found with log_dir=DIR"
+    )
+
+
+def _named(resume: str) -> SweepRecord:
+    path = Path(resume).expanduser()
+    if not path.is_dir():
+        raise RunError(f"resume={resume}: no such folder of a sweep")
+    return SweepRecord.read(path.resolve())
+
+
+def _difference(record: SweepRecord, typed: list[str]) -> str:
+    missing = [o for o in record.overrides if o not in typed]
+    new = [o for o in typed if o not in record.overrides]
+    told = [f"typed now: {' '.join(new)}"] if new else []
+    told += [f"typed then: {' '.join(missing)}"] if missing else []
+    return (
+        f"{record.path}: is a sweep of other overrides ({'; '.join(told)}). A sweep goes on with "
+        "those it was started with, or with none: -m resume=FOLDER. Start a new one to change them"
+    )

@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any
+
+from ganforge.callbacks.interruption import SIGNALS
+from ganforge.errors import InterruptionError
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Ends a sweep in an orderly way between its jobs too, where no run listens.
+
+    While a run trains it has the signals, and ends the sweep once its checkpoint is written.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former: dict[int, Any] = {number: signal.signal(number, _end) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    cause = InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
+    raise KeyboardInterrupt(str(cause)) from cause
