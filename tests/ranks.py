@@ -91,26 +91,29 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     }
 
 
-def play_all(folder: Path, devices: int, rank: int) -> None:
+def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     """Plays every case in this process, one of ``devices``."""
     import torch
+
+    from ganforge.launch import Launch
 
     signal.alarm(200)
     torch.set_num_threads(1)
     if devices > 1:
-        os.environ |= {"LOCAL_RANK": str(rank), "WORLD_SIZE": str(devices), "NODE_RANK": "0"}
+        launch = Launch("ganforge", 0, 1, rank, devices, "127.0.0.1", port)
+        os.environ |= launch.environment()
     played = {name: play(name, changes, folder, devices) for name, changes in cases().items()}
     torch.save(played, folder / f"{devices}-{rank}.pt")
 
 
 def main(folder: Path) -> int:
     """Plays in one process, then in two; returns how many failed."""
-    from ganforge.experiments.peers import _free_port
+    from ganforge.experiments.peers import free_port
     from tests.trainings import import_everything
 
     import_everything()
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
-    ranks = [fork(lambda rank=rank: play_all(folder, 2, rank)) for rank in (0, 1)]
+    port = free_port()
+    ranks = [fork(lambda rank=rank: play_all(folder, 2, rank, port)) for rank in (0, 1)]
     alone = fork(lambda: play_all(folder, 1, 0))
     return sum(wait(process) != 0 for process in [*ranks, alone])
 

@@ -207,7 +207,7 @@ def test_a_gpu_that_is_not_there(type_in, tmp_path, monkeypatch):
 def test_a_launcher_of_another_kind(type_in, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     typed = type_in(*train())
-    assert_clear(typed, 2, "WORLD_SIZE is set", "trainer=ddp trainer.devices=N")
+    assert_clear(typed, 2, "WORLD_SIZE is set", "RANK is not", "trainer=ddp trainer.devices=N")
     assert left(tmp_path) == []
 
 

@@ -17,6 +17,7 @@ from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
 from ganforge.errors import GanforgeError, InterruptionError
+from ganforge.launch import is_first, refuse_launcher
 from ganforge.quoting import quote_paths
 
 # Each verb is a root file in conf/ and a function of that configuration.
@@ -86,7 +87,10 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [sys.argv[0], *_flags_first(quote_paths(arguments))]
     sweeping = "-m" in arguments or "--multirun" in arguments
-
+    if verb != "train":
+        refuse_launcher(f"ganforge {verb}")
+    elif sweeping:
+        refuse_launcher("a sweep (-m)")
     failures: list[BaseException] = []
 
     def task(cfg: DictConfig) -> Any:
@@ -149,7 +153,9 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
 def _fail(message: str, code: int) -> int:
     if os.environ.get("GANFORGE_DEBUG"):
         traceback.print_exc()
-    print(f"ganforge: {message}", file=sys.stderr)
+    # Where several processes were started, each finds the same fault in what was typed.
+    if message and (code != 2 or is_first()):
+        print(f"ganforge: {message}", file=sys.stderr)
     return code
 
 

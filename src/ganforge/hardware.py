@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import torch
 
 from ganforge.errors import ConfigError
+from ganforge.launch import Launch
 
 Switch = Literal["auto", True, False]
 
@@ -22,11 +23,12 @@ class Hardware:
 
     Attributes:
         accelerator: "cpu", "cuda" or "mps".
-        devices: processes, one for each device.
+        devices: processes on each machine, one for each device.
         precision: Lightning's name of it.
         channels_last: images and convolution weights lie in memory with channels last.
         fused: optimizers update all weights in one kernel.
         reason: why, in words for the user.
+        nodes: machines.
     """
 
     accelerator: str
@@ -35,10 +37,21 @@ class Hardware:
     channels_last: bool
     fused: bool
     reason: str
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Processes in all, which share each batch."""
+        return self.nodes * self.devices
+
+    def alone(self) -> Hardware:
+        """Returns the same for one process."""
+        return replace(self, devices=1, nodes=1)
 
     def __str__(self) -> str:
         switches = {"channels_last": self.channels_last, "fused optimizers": self.fused}
-        count = f"{self.devices} x " if self.devices > 1 else ""
+        count = f"{self.nodes} nodes x " if self.nodes > 1 else ""
+        count += f"{self.devices} x " if self.processes > 1 else ""
         facts = [f"{count}{self.accelerator}", self.precision]
         facts += [name for name, on in switches.items() if on]
         return f"{', '.join(facts)} ({self.reason})"
@@ -51,8 +64,10 @@ def choose_hardware(
     precision: str = "auto",
     channels_last: Switch = "auto",
     fused: Switch = "auto",
+    num_nodes: int | str = "auto",
+    launch: Launch | None = None,
 ) -> Hardware:
-    """Settles every "auto" by what this machine has.
+    """Settles every "auto" by what this machine has, and by how many processes were started.
 
     Raises:
         ConfigError: for what does not exist here, or cannot work.
@@ -67,7 +82,8 @@ def choose_hardware(
             "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
         )
     kind, why = _accelerator(accelerator)
-    count = _devices(kind, devices)
+    nodes = _nodes(num_nodes, launch)
+    count = _devices(kind, devices, launch)
     chosen = _precision(kind) if precision == "auto" else precision
     reason = f"{why}; {_precision_reason(kind, chosen)}" if precision == "auto" else why
     if kind == "mps" and chosen == "16-mixed":
@@ -86,6 +102,7 @@ def choose_hardware(
         channels_last=layout if channels_last == "auto" else bool(channels_last),
         fused=chosen != "16-mixed" if fused == "auto" else bool(fused),
         reason=reason,
+        nodes=nodes,
     )
 
 
@@ -122,15 +139,45 @@ def _accelerator(wanted: str) -> tuple[str, str]:
     return "cpu", "no GPU found"
 
 
-def _devices(kind: str, wanted: int | str) -> int:
-    present = torch.cuda.device_count() if kind == "cuda" else 1
+def _nodes(wanted: int | str, launch: Launch | None) -> int:
+    started = launch.nodes if launch is not None else 1
     if wanted == "auto":
-        return present
+        return started
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise ConfigError(f"trainer.num_nodes must be a number from 1 or auto, got {wanted!r}")
+    if wanted != started:
+        raise ConfigError(
+            f"trainer.num_nodes={wanted}, but this run was started on {started}. Start it on each "
+            f"node, as by torchrun --nnodes={wanted} or srun --nodes={wanted}; or take auto"
+        )
+    return wanted
+
+
+def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
+    present = torch.cuda.device_count() if kind == "cuda" else 1
+    # One task on each of SLURM's nodes starts the processes beside it by itself.
+    one_each = launch is None or (launch.launcher == "srun" and launch.per_node == 1)
+    started = None if one_each or launch is None else launch.per_node
+    if wanted == "auto":
+        wanted = started or present
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         raise ConfigError(f"trainer.devices must be a number from 1 or auto, got {wanted!r}")
+    if launch is not None and started not in (None, wanted):
+        flag = {"torchrun": "--nproc-per-node", "srun": "--ntasks-per-node"}
+        raise ConfigError(
+            f"trainer.devices={wanted}, but {launch.launcher} started {started} on each node; "
+            f"take {flag.get(launch.launcher, 'devices')}={wanted}, or trainer.devices=auto"
+        )
     if kind != "cpu" and wanted > present:
-        raise ConfigError(f"trainer.devices={wanted}, but this machine has {present} of {kind}")
+        raise ConfigError(
+            f"trainer.devices={wanted}, but this machine has {present} of {kind}{_hidden(launch)}"
+        )
     return wanted
+
+
+def _hidden(launch: Launch | None) -> str:
+    srun = launch is not None and launch.launcher == "srun"
+    return " that each task sees; take --gpus-per-node, not --gpus-per-task" if srun else ""
 
 
 def _precision(kind: str) -> str:

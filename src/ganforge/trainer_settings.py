@@ -5,6 +5,7 @@ from typing import Literal
 
 from ganforge.errors import ConfigError
 from ganforge.hardware import Hardware, Switch, choose_hardware
+from ganforge.launch import find_launch
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,8 @@ class TrainerSettings:
         max_seconds: seconds of training (evaluations and checkpoints are not counted) after which
             a run ends; null for no limit. Counted on over resumes.
         accelerator: auto, cpu, gpu, cuda or mps.
-        devices: processes on this machine, one for each device, or auto for all there are.
+        devices: processes on each machine, one for each device, or auto for all there are.
+        num_nodes: machines that a launcher has started the run on, or auto for what it says.
         strategy: auto or ddp.
         precision: auto, 32-true, bf16-mixed or 16-mixed.
         channels_last: memory layout of images and convolutions; auto: where it pays.
@@ -31,6 +33,7 @@ class TrainerSettings:
     max_seconds: float | None = None
     accelerator: str = "auto"
     devices: int | str = "auto"
+    num_nodes: int | str = "auto"
     strategy: str = "auto"
     precision: str = "auto"
     channels_last: Switch = "auto"
@@ -53,7 +56,7 @@ class TrainerSettings:
             )
 
     def hardware(self) -> Hardware:
-        """Settles every "auto" by what this machine has."""
+        """Settles every "auto" by what this machine has, and by how the run was started."""
         return choose_hardware(
             self.accelerator,
             self.devices,
@@ -61,4 +64,6 @@ class TrainerSettings:
             self.precision,
             self.channels_last,
             self.fused,
+            self.num_nodes,
+            find_launch(),
         )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,16 +18,20 @@ from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
+from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.dry_run import dry_run
+from ganforge.experiments.handover import Handover
+from ganforge.experiments.leading import Leader, beside, leading, settled
 from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts
-from ganforge.experiments.peers import peers, refuse_foreign_launcher
+from ganforge.experiments.peers import placed
 from ganforge.experiments.resuming import Resumed, find_resumed, start_of
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.trainer import make_trainer, quiet
+from ganforge.launch import Launch, find_launch
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -41,7 +46,16 @@ def train(cfg: DictConfig) -> float | None:
     Raises:
         GanforgeError: with a message for the user. A run that had made no step leaves no folder.
     """
-    refuse_foreign_launcher()
+    launch = find_launch()
+    if launch is not None and launch.rank > 0:
+        follow(launch)
+        return None
+    with leading(launch) as leader:
+        return _lead(cfg, leader)
+
+
+def _lead(cfg: DictConfig, leader: Leader) -> float | None:
+    """Trains as the first process of a run, most often the only one."""
     setup_logging()
     check_root(cfg, "train")
     command = Command.of(cfg)
@@ -52,15 +66,19 @@ def train(cfg: DictConfig) -> float | None:
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:
             lock.enter_context(locked(resumed.folder.path))
-        return _train(cfg, command, resumed, lock)
+        return _train(cfg, command, resumed, lock, leader)
 
 
 def _train(
-    cfg: DictConfig, command: Command, resumed: Resumed | None, lock: contextlib.ExitStack
+    cfg: DictConfig,
+    command: Command,
+    resumed: Resumed | None,
+    lock: contextlib.ExitStack,
+    leader: Leader,
 ) -> float | None:
     parts = build_parts(cfg)
     if cfg.dry_run:
-        alone = replace(parts, hardware=replace(parts.hardware, devices=1))
+        alone = replace(parts, hardware=parts.hardware.alone())
         with quiet():
             dry_run(parts.model, parts.data, make_trainer(alone, None, [], Path.cwd()))
         return None
@@ -74,7 +92,7 @@ def _train(
         _write_config(cfg, folder, command, new=resumed is None)
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
         checkpoint = resumed.checkpoint if resumed is not None else None
-        with peers(folder.path, parts.hardware.devices, checkpoint):
+        with leader.training(folder.path, cfg, parts.hardware, checkpoint):
             return fit(cfg, parts, folder, checkpoint, command)
     except BaseException:
         if resumed is None and parts.model.iteration == 0:
@@ -94,12 +112,42 @@ def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -
     return folder
 
 
-def join(path: Path, checkpoint: Path | None) -> None:
-    """Takes part in a run as one of its further processes."""
+def follow(launch: Launch) -> None:
+    """Takes part in a run as one of its further processes, silent as long as all goes well.
+
+    Raises:
+        FollowedError: the first process is done, and says why.
+        RunError: this one has failed, which its message names.
+    """
     setup_logging(quiet=True)
-    cfg = cast(DictConfig, OmegaConf.load(path / "composed.yaml"))
+    try:
+        order = Handover(launch).take()
+        if order.get("exit_code") == 0:  # nothing to do for more than one process
+            return
+        if "exit_code" in order:
+            raise FollowedError(order["exit_code"])
+        place = settled(launch, order["trainer"]["devices"])
+        with placed(place), beside(launch, place):
+            _join(order)
+    except InterruptionError as error:
+        raise FollowedError(error.exit_code) from error
+    except FollowedError:
+        raise
+    except GanforgeError as error:
+        where = f"process {launch.rank} of {launch.size}, on {socket.gethostname()}"
+        raise RunError(f"{where}: {error}") from error
+
+
+def _join(order: dict[str, Any]) -> None:
+    cfg = cast(DictConfig, OmegaConf.create(order["config"]))
+    cfg.trainer.update(order["trainer"])
     cfg.logger = {}
-    fit(cfg, build_parts(cfg), RunFolder(path), checkpoint, Command())
+    checkpoint = Path(order["checkpoint"]) if order["checkpoint"] is not None else None
+    if checkpoint is not None and not checkpoint.is_file():
+        raise RunError(
+            f"there is no {checkpoint} here: a run goes on in a folder that all its machines share"
+        )
+    fit(cfg, build_parts(cfg), RunFolder(Path(order["run"])), checkpoint, Command())
 
 
 def fit(
@@ -178,4 +226,4 @@ def _best(callbacks: list[Callback]) -> float | None:
     return None
 
 
-__all__ = ["Parts", "build_parts", "join", "make_trainer", "train"]
+__all__ = ["Parts", "build_parts", "follow", "make_trainer", "train"]

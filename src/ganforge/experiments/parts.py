@@ -48,7 +48,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     data = _prepared(data, or_random=cfg.dry_run)
     data.setup()
     _check_fit(model, data)
-    _check_batches(model, data, hardware.devices)
+    _check_batches(model, data, hardware.processes)
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks)
@@ -118,7 +118,7 @@ def _check_translation(model: TranslationGame, data: TranslationData) -> None:
             )
 
 
-def _check_batches(model: AdversarialModule, data: ImageDataModule, devices: int) -> None:
+def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: int) -> None:
     """Refuses batches that the processes cannot share, or that don't fill packs and groups.
 
     Of a game that grows, all those which it will come to.
@@ -129,8 +129,8 @@ def _check_batches(model: AdversarialModule, data: ImageDataModule, devices: int
         sizes = growth.all_batch_sizes(data.batch_size)
         remedy = "take {near} in model.growth.batch_sizes" if growth.batch_sizes else remedy
     for size in sizes:
-        check_divisible(size, devices, remedy)
-        _check_packs(model, size // devices)
+        check_divisible(size, processes, remedy)
+        _check_packs(model, size // processes)
 
 
 def _check_packs(model: AdversarialModule, rows: int) -> None:

@@ -1,24 +1,28 @@
-"""A further process of a run: `python -m ganforge.experiments.peer RUN [CHECKPOINT]`."""
+"""A further process of a run, which hears from the first: `python -m ganforge.experiments.peer`."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from ganforge.errors import GanforgeError
+from ganforge.launch import find_launch
 
 
-def main(run: str, checkpoint: str | None = None) -> int:
-    """Joins a run whose first process has written its folder; returns the exit code."""
-    from ganforge.training import join
+def main() -> int:
+    """Joins the run whose first process has started this one; returns the exit code."""
+    from ganforge.training import follow
 
     try:
-        join(Path(run), Path(checkpoint) if checkpoint else None)
+        launch = find_launch()
+        if launch is None:
+            raise GanforgeError("this is started by a run of several processes, not by hand")
+        follow(launch)
     except GanforgeError as error:
-        print(f"ganforge: {error}", file=sys.stderr)
+        if str(error):
+            print(f"ganforge: {error}", file=sys.stderr)
         return error.exit_code
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main())

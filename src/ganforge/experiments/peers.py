@@ -7,50 +7,37 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import replace
 
-from ganforge.errors import ConfigError
-
-VARIABLES = ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE")
-
-
-def is_peer() -> bool:
-    """Whether this process was started by the first one of its run."""
-    return os.environ.get("GANFORGE_PEER") == "1"
-
-
-def refuse_foreign_launcher() -> None:
-    """Raises ConfigError under a launcher that starts every process by itself."""
-    if not is_peer() and int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise ConfigError(
-            "this process was started as one of several (WORLD_SIZE is set). ganforge starts the "
-            "processes of a run itself: use trainer=ddp trainer.devices=N, without a launcher"
-        )
+from ganforge.launch import Launch
 
 
 @contextlib.contextmanager
-def peers(run: Path, devices: int, checkpoint: Path | None = None) -> Iterator[None]:
-    """Starts the other processes of a run, which read its folder and not a command line.
+def placed(launch: Launch) -> Iterator[None]:
+    """Lets this process be the one of ``launch``, for torch and for what it starts."""
+    told = launch.environment()
+    before = {name: os.environ.get(name) for name in told}
+    os.environ |= told
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextlib.contextmanager
+def peers(launch: Launch) -> Iterator[None]:
+    """Starts the other processes of this machine, which hear from the run's first what to do.
 
     Lightning would run the command again for each of them, which in a sweep runs the whole sweep.
 
     Args:
-        run: the run's folder, its configuration written.
-        devices: processes in all, this one included.
-        checkpoint: where a resumed run goes on from.
+        launch: place of this process, the first one of its machine.
     """
-    if devices == 1 or is_peer():
-        yield
-        return
-    before = {name: os.environ.get(name) for name in VARIABLES}
-    os.environ |= {
-        "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(_free_port()),
-        "NODE_RANK": "0",
-        "LOCAL_RANK": "0",
-        "WORLD_SIZE": str(devices),
-    }
-    started = [_start(run, checkpoint, rank) for rank in range(1, devices)]
+    started = [_start(replace(launch, local=local)) for local in range(1, launch.per_node)]
     finished = threading.Event()
     threading.Thread(target=_watch, args=(started, finished), daemon=True).start()
     try:
@@ -62,18 +49,26 @@ def peers(run: Path, devices: int, checkpoint: Path | None = None) -> Iterator[N
         finished.set()
         for process in started:
             process.kill()
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+            process.wait()
 
 
-def _start(run: Path, checkpoint: Path | None, rank: int) -> subprocess.Popen[bytes]:
-    environment = os.environ | {"LOCAL_RANK": str(rank), "GANFORGE_PEER": "1"}
-    command = [sys.executable, "-m", "ganforge.experiments.peer", str(run)]
-    if checkpoint is not None:
-        command.append(str(checkpoint))
+def alone_on_this_machine(devices: int) -> Launch:
+    """Returns the place of the first of some processes on this machine, at a free port."""
+    return Launch("ganforge", 0, 1, 0, devices, "127.0.0.1", free_port())
+
+
+def free_port() -> int:
+    """Returns a port of this machine that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(launch: Launch) -> subprocess.Popen[bytes]:
+    environment = os.environ | launch.environment() | {"GANFORGE_PEER": "1"}
+    # Of these processes none is torchrun's.
+    environment.pop("TORCHELASTIC_USE_AGENT_STORE", None)
+    command = [sys.executable, "-m", "ganforge.experiments.peer"]
     return subprocess.Popen(command, env=environment)
 
 
@@ -91,9 +86,3 @@ def _watch(started: list[subprocess.Popen[bytes]], finished: threading.Event) ->
                 file=sys.stderr,
             )
             os._exit(1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

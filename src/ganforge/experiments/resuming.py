@@ -27,7 +27,7 @@ EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
 # Groups given as lists of options, each of which is a part of its own.
 LISTS = ("regularizer", "metrics")
 # What an option of trainer= is chosen for; how long and how precisely is the run's own.
-PLACE = ("accelerator", "devices", "strategy")
+PLACE = ("accelerator", "devices", "num_nodes", "strategy")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
@@ -15,6 +16,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from lightning.pytorch.strategies import DDPStrategy
 
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
+from ganforge.experiments.cluster import RunProcesses
 from ganforge.experiments.parts import Parts
 from ganforge.hardware import Hardware
 
@@ -37,11 +39,14 @@ def make_trainer(
     settings, hardware = parts.settings, parts.hardware
     mixed = hardware.precision != "32-true"
     plugins: list[Any] = [AtomicCheckpointIO()]
+    if hardware.processes == 1:
+        plugins.append(LightningEnvironment())  # whatever SLURM's variables say
     if mixed:
         plugins.append(_mixed_precision(hardware))
     return Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
+        num_nodes=hardware.nodes,
         strategy=_strategy(hardware),
         precision=None if mixed else "32-true",
         plugins=plugins,
@@ -63,11 +68,15 @@ def make_trainer(
 
 
 def _strategy(hardware: Hardware) -> Any:
-    if hardware.devices == 1:
+    if hardware.processes == 1:
         return "auto"
     # Each backward reaches one player's weights; the other's count as unused.
     backend = "nccl" if hardware.accelerator == "cuda" else "gloo"
-    return DDPStrategy(find_unused_parameters=True, process_group_backend=backend)
+    return DDPStrategy(
+        cluster_environment=RunProcesses(),
+        find_unused_parameters=True,
+        process_group_backend=backend,
+    )
 
 
 def _mixed_precision(hardware: Hardware) -> MixedPrecision:

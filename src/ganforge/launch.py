@@ -1,0 +1,158 @@
+"""Which of a run's processes this one is, where a launcher has started several."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ganforge.errors import ConfigError
+
+# What torchrun tells each process, and what ganforge tells those that it starts itself.
+TOLD = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+PORTS = (15000, 17000)  # first one and how many, below those that systems hand out
+
+
+@dataclass(frozen=True)
+class Launch:
+    """The place of a process among those that were started for one run.
+
+    Attributes:
+        launcher: "torchrun", "srun", or "ganforge" for those that a run starts itself.
+        node: number of this machine among the run's.
+        nodes: machines.
+        local: number of this process on its machine.
+        per_node: processes on each machine.
+        address: where the first process can be reached.
+        port: and on which port.
+    """
+
+    launcher: str
+    node: int
+    nodes: int
+    local: int
+    per_node: int
+    address: str
+    port: int
+
+    @property
+    def rank(self) -> int:
+        """Number of this process among all; 0 leads."""
+        return self.node * self.per_node + self.local
+
+    @property
+    def size(self) -> int:
+        """Processes of the run."""
+        return self.nodes * self.per_node
+
+    def environment(self) -> dict[str, str]:
+        """Returns the variables that tell a process its place."""
+        return {
+            "RANK": str(self.rank),
+            "LOCAL_RANK": str(self.local),
+            "NODE_RANK": str(self.node),
+            "WORLD_SIZE": str(self.size),
+            "LOCAL_WORLD_SIZE": str(self.per_node),
+            "MASTER_ADDR": self.address,
+            "MASTER_PORT": str(self.port),
+        }
+
+
+def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
+    """Returns the place of this process; None for one that was started alone.
+
+    torchrun's variables come first, for its agents may themselves be started by srun.
+
+    Args:
+        environment: variables; those of this process by default.
+
+    Raises:
+        ConfigError: the variables say that there are several, and not how they find each other.
+    """
+    told = os.environ if environment is None else environment
+    if _number(told, "WORLD_SIZE", 1) > 1:
+        return _of_torchrun(told)
+    if _number(told, "SLURM_STEP_NUM_TASKS", 1) > 1:
+        return _of_srun(told)
+    return None
+
+
+def is_first(environment: Mapping[str, str] | None = None) -> bool:
+    """Whether this process speaks for its run; so does one whose place is not to be made out."""
+    with contextlib.suppress(ConfigError):
+        launch = find_launch(environment)
+        return launch is None or launch.rank == 0
+    return True
+
+
+def refuse_launcher(what: str) -> None:
+    """Refuses several processes where each would do the whole of ``what`` by itself.
+
+    Raises:
+        ConfigError: with what to do instead.
+    """
+    launch = find_launch()
+    if launch is not None:
+        raise ConfigError(
+            f"{what} does not go under {launch.launcher}: each of its {launch.size} processes "
+            "would do the whole of it. Start it without; trainer.devices=N starts the processes "
+            "of a run, and -m hydra/launcher=slurm hydra.launcher.nodes=N those on more machines"
+        )
+
+
+def first_host(nodes: str) -> str:
+    """Returns the first of SLURM's list of nodes, such as "gpu03" of "gpu[03-05,9],cpu1"."""
+    first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
+    return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first.group() if first else nodes)
+
+
+def _of_torchrun(told: Mapping[str, str]) -> Launch:
+    missing = [name for name in TOLD if not told.get(name)]
+    if missing:
+        raise ConfigError(
+            f"this process was started as one of several (WORLD_SIZE is set), but {missing[0]} is "
+            "not set, by which they find each other. Use torchrun or srun; or, on one machine, "
+            "trainer=ddp trainer.devices=N without a launcher"
+        )
+    numbers = [_number(told, name, 0) for name in TOLD if name != "MASTER_ADDR"]
+    rank, local, size, per_node, port = numbers
+    launcher = "ganforge" if told.get("GANFORGE_PEER") == "1" else "torchrun"
+    if size % per_node or rank % per_node != local:
+        raise ConfigError(
+            f"process {rank} of {size} is number {local} of {per_node} on its machine: give every "
+            "machine as many processes as the others (torchrun --nproc-per-node)"
+        )
+    place = (rank // per_node, size // per_node, local, per_node)
+    return Launch(launcher, *place, told["MASTER_ADDR"], port)
+
+
+def _of_srun(told: Mapping[str, str]) -> Launch:
+    tasks, nodes = (
+        _number(told, "SLURM_STEP_NUM_TASKS", 1),
+        _number(told, "SLURM_STEP_NUM_NODES", 1),
+    )
+    if tasks % nodes:
+        raise ConfigError(
+            f"srun started {tasks} tasks on {nodes} nodes; give each node as many as the others "
+            "(--ntasks-per-node)"
+        )
+    job = _number(told, "SLURM_JOB_ID", 0) * 31 + _number(told, "SLURM_STEP_ID", 0)
+    listed = told.get("SLURM_STEP_NODELIST") or told.get("SLURM_JOB_NODELIST") or "127.0.0.1"
+    return Launch(
+        launcher="srun",
+        node=_number(told, "SLURM_NODEID", 0),
+        nodes=nodes,
+        local=_number(told, "SLURM_LOCALID", 0),
+        per_node=tasks // nodes,
+        address=told.get("MASTER_ADDR") or first_host(listed),
+        port=_number(told, "MASTER_PORT", PORTS[0] + job % PORTS[1]),
+    )
+
+
+def _number(told: Mapping[str, str], name: str, default: int) -> int:
+    value = told.get(name) or str(default)
+    if not value.isdigit():
+        raise ConfigError(f"{name}={value!r} is not a number; a launcher sets it")
+    return int(value)
