@@ -28,6 +28,8 @@ VERBS = {
     "translate": ("ganforge.experiments.translating", "translate_run"),
     "compare": ("ganforge.experiments.comparing", "compare_runs"),
     "report": ("ganforge.report.reporting", "report"),
+    "sync": ("ganforge.experiments.syncing", "sync_runs"),
+    "dashboard": ("ganforge.experiments.dashboard", "make_dashboard"),
     "cache": ("ganforge.experiments.caching", "manage_cache"),
 }
 
@@ -43,6 +45,8 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
   ganforge compare runs=logs/multirun/DATE/TIME    a table over seeds, and what differs
   ganforge report run=latest                       a page of curves and samples; sweep=DIR
+  ganforge sync                                    send offline runs to Weights & Biases
+  ganforge dashboard entity=TEAM project=NAME      a Weights & Biases workspace and report
   ganforge cache                                   what is kept on disk; clear=all removes it
 
 `ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
@@ -76,6 +80,8 @@ def run(arguments: list[str], verb: str | None = None) -> int:
     if verb not in VERBS:
         print(f"ganforge: no verb {verb!r}; legal: {', '.join(VERBS)}", file=sys.stderr)
         return 2
+    if verb == "dashboard":  # the usual spelling for such a switch
+        arguments = ["print=true" if a == "--print" else a for a in arguments]
     return _guarded(lambda: _compose_and_call(verb, arguments), verb, arguments)
 
 

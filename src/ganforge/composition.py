@@ -16,6 +16,9 @@ from ganforge.conf_dir import conf_dir
 from ganforge.config import did_you_mean, register_schemas, root_keys
 from ganforge.experiments.command import Command
 
+# Folders of conf/ that hold no options of a configuration: what other programs read.
+NO_GROUPS = {"wandb_sweeps"}
+
 
 def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     """Composes a configuration as the command line would, for use in Python.
@@ -118,7 +121,7 @@ def _further_folder(arguments: list[str]) -> list[str]:
 
 
 def _root_names(verb: str) -> list[str]:
-    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - NO_GROUPS
     keys = root_keys(verb)
     return keys + sorted(groups - set(keys)) if verb == "train" else keys
 

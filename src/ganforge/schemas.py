@@ -120,6 +120,29 @@ class ReportSchema:
 
 
 @dataclass
+class SyncSchema:
+    """Root keys of conf/sync.yaml."""
+
+    runs: Any = None
+    log_dir: str = "logs"
+    dry_run: bool = False
+    timeout: float = 20.0
+
+
+@dataclass
+class DashboardSchema:
+    """Root keys of conf/dashboard.yaml."""
+
+    entity: str | None = None
+    project: str = "ganforge"
+    runs: Any = None
+    log_dir: str = "logs"
+    workspace: str | None = None
+    report: str | None = None
+    print: bool = False
+
+
+@dataclass
 class CacheSchema:
     """Root keys of conf/cache.yaml."""
 
@@ -133,6 +156,8 @@ SCHEMAS: dict[str, type] = {
     "translate": TranslateSchema,
     "compare": CompareSchema,
     "report": ReportSchema,
+    "sync": SyncSchema,
+    "dashboard": DashboardSchema,
     "cache": CacheSchema,
 }
 # Optional whole numbers that have a word of Python's own as their name.

@@ -19,7 +19,6 @@ from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
-from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.handover import Handover
@@ -27,9 +26,11 @@ from ganforge.experiments.leading import Leader, beside, leading, settled
 from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import placed
+from ganforge.experiments.provenance import record
 from ganforge.experiments.resuming import Resumed, find_resumed, start_of
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
+from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
 from ganforge.launch import Launch, find_launch
 
@@ -92,6 +93,7 @@ def _train(
         _write_config(cfg, folder, command, new=resumed is None)
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
         checkpoint = resumed.checkpoint if resumed is not None else None
+        record(folder.path, command, parts.hardware, checkpoint)
         with leader.training(folder.path, cfg, parts.hardware, checkpoint):
             return fit(cfg, parts, folder, checkpoint, command)
     except BaseException:
@@ -167,12 +169,10 @@ def fit(
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
-    callbacks += [RunSummary(facts), interruption]
+    callbacks += [RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
-    for logger in loggers:
-        logger.log_hyperparams(cast(Any, OmegaConf.to_container(cfg, resolve=True)))
-    if checkpoint is not None:
-        _truncate(loggers, checkpoint)
+    resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    introduce(loggers, folder.path, command.job, resolved, checkpoint)
     failed = True
     try:
         with quiet(), interruption.listening():
@@ -199,14 +199,6 @@ def _write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: boo
         write_choices(folder.path, command.choices)
     else:
         write_choices(folder.path, read_choices(folder.path) | command.groups)
-
-
-def _truncate(loggers: list[Logger], checkpoint: Path) -> None:
-    step = AtomicCheckpointIO().load_checkpoint(checkpoint)["progress"]["iteration"]
-    for logger in loggers:
-        truncate = getattr(logger, "truncate_after", None)
-        if truncate is not None:
-            truncate(step)
 
 
 def _finish(failed: bool) -> None:

@@ -22,6 +22,8 @@ def records(run_folder: Path) -> list[Any]:
             continue
         _, length, kind = struct.unpack("<IHB", data[position : position + 7])
         chunk = data[position + 7 : position + 7 + length]
+        if len(chunk) < length:
+            break  # torn by a kill
         position += 7 + length
         partial = chunk if kind in (FULL, FIRST) else partial + chunk
         if kind in (FULL, LAST):
@@ -46,3 +48,16 @@ def history(run_folder: Path) -> list[dict[str, Any]]:
 
 def of_type(run_folder: Path, kind: str) -> list[Any]:
     return [getattr(r, kind) for r in records(run_folder) if r.WhichOneof("record_type") == kind]
+
+
+def config(run_folder: Path) -> dict[str, Any]:
+    """The configuration as last recorded."""
+    updates = [u for c in of_type(run_folder, "config") for u in c.update]
+    return {u.key: json.loads(u.value_json) for u in updates}
+
+
+def summary(run_folder: Path) -> dict[str, Any]:
+    """The summary as last recorded, without wandb's own values and without pictures."""
+    updates = [u for c in of_type(run_folder, "summary") for u in c.update]
+    found = {u.key or ".".join(u.nested_key): json.loads(u.value_json) for u in updates}
+    return {key: value for key, value in found.items() if not key.startswith("_")}

@@ -16,6 +16,7 @@ from PIL import Image
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.facts import RunFacts
 from ganforge.loggers.redaction import redacted
+from ganforge.loggers.run_summaries import summarized
 from ganforge.loggers.wandb_run import Mode, OnUnreachable, WandbRun, first_line
 
 log = logging.getLogger(__name__)
@@ -149,13 +150,8 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def log_summary(self, summary: dict[str, Any]) -> None:
-        """Keeps the status and the best scores; see SummaryLogger."""
-        values: dict[str, Any] = {n: summary[n] for n in ("status", "error") if n in summary}
-        for name, best in summary.get("best", {}).items():
-            values |= {f"best/{name}": best["value"], "best/step": best["step"]}
-            values["best/images_seen"] = best["images_seen"]
-        for player, number in summary.get("parameters", {}).items():
-            values[f"{player}/parameters"] = number
+        """Keeps the status and the best of each score; see SummaryLogger."""
+        values = summarized(summary)
         self._tell(lambda: self.experiment.summary.update(values))
 
     @rank_zero_only

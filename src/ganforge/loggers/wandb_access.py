@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from ganforge.errors import RunError
+
 if TYPE_CHECKING:
     import wandb
 
@@ -47,6 +49,18 @@ def unreachable(timeout: float) -> str:
     except ValueError:
         return f"{url!r} is not an address of a server"
     return ""
+
+
+def require_server(timeout: float) -> None:
+    """Refuses what needs a server where there is none.
+
+    Raises:
+        RunError: no credentials, or no answer within ``timeout`` seconds.
+    """
+    if not has_credentials():
+        raise RunError("not logged in to W&B: run `wandb login` or set WANDB_API_KEY")
+    if problem := unreachable(timeout):
+        raise RunError(f"W&B cannot be reached: {problem}")
 
 
 def _settings() -> wandb.Settings:

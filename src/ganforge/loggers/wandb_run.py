@@ -19,8 +19,6 @@ from ganforge.loggers.redaction import redacted
 Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]
 
-# What a run's summary keeps of a score: its best value beside its last.
-BEST = {"min": ("fid", "fid_*", "kid", "kid_*"), "max": ("is", "is_*")}
 FINISH_SECONDS = 60.0
 ID_CHARACTERS = string.ascii_lowercase + string.digits
 
@@ -132,12 +130,8 @@ class WandbRun:
 def _define_axes(run: Any) -> None:
     for axis in ("step", "images_seen"):
         run.define_metric(axis)
+    # Its summary stays a plain number, the last one: sweeps of W&B read no other.
     run.define_metric("*", step_metric="images_seen", step_sync=True)
-    for best, names in BEST.items():
-        for name in names:
-            # a definition of its own replaces the one of "*": the x-axis is named again
-            summary = f"{best},last"
-            run.define_metric(name, step_metric="images_seen", step_sync=True, summary=summary)
 
 
 def first_line(error: Exception) -> str:
