@@ -84,7 +84,7 @@ class Density(NeighborScore):
     """How many real balls a generated image is in, over k: quality, about 1 for equal sets.
 
     Naeem et al. 2020, arXiv:2002.09797. It can be above 1, where generated images crowd at modes.
-    Cannot see: dropped classes, duplicates, copies of training images.
+    Cannot see: dropped classes, copies of training images, and hardly duplicates.
     """
 
     number = "density"
