@@ -6,6 +6,7 @@ from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from ganforge.errors import ConfigError
+from ganforge.metrics import frechet
 from ganforge.metrics.frechet import (
     FrechetDistance,
     GaussianDistance,
@@ -67,6 +68,15 @@ def test_more_and_fewer_rows_than_columns_equal_the_reference(sizes):
     assert float(frechet_distance(*gaussian(real), *gaussian(fake))) == pytest.approx(
         distance(real, fake), rel=1e-7
     )
+
+
+def test_blocks_of_rows_give_the_product(monkeypatch):
+    monkeypatch.setattr(frechet, "ROWS", 7)
+    real, fake = rows(60, 24, 1), rows(50, 24, 2)
+    inner = frechet._lower_of_sandwich(frechet.triangular_factor(real.T.cov()), fake.T.cov())
+    lower = torch.linalg.cholesky(real.T.cov())
+    expected = (lower.T @ fake.T.cov() @ lower).tril()
+    torch.testing.assert_close(inner.tril(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_it_equals_torchmetrics():
