@@ -107,7 +107,9 @@ class TrialReports(Callback):
         for place, (step, value) in enumerate(values):
             so_far = best(v for _, v in values[: place + 1])
             self._send(so_far if self.search.best else value, step)
-        return "given up: others were better" if values and not over and self._hopeless() else ""
+        # Asked at the end too: what a trial reached there is what ASHA compares others with.
+        hopeless = bool(values) and self._hopeless()
+        return "given up: others were better" if hopeless and not over else ""
 
     def _send(self, value: float, step: int) -> None:
         from optuna.exceptions import UpdateFinishedTrialError

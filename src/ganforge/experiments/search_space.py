@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -105,7 +106,7 @@ def _dimension(override: Override) -> Dimension:
 
 
 def _interval(sweep: IntervalSweep) -> Dimension:
-    """Whole numbers between two that are typed without a point, both included; else real ones."""
+    """Real numbers; whole ones, both limits included, of ``int(interval(1,10))``."""
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
     assert low is not None
     assert high is not None
@@ -116,13 +117,27 @@ def _interval(sweep: IntervalSweep) -> Dimension:
 
 def _range(sweep: RangeSweep) -> Dimension:
     """As in Python, the end is no value of a range."""
-    values = sorted(tidy(float(value)) for value in sweep.range())
-    if len(values) < 2:
-        raise ConfigError(f"a range must hold two values or more, got {values}")
-    step, log = tidy(values[1] - values[0]), "log" in sweep.tags
+    assert sweep.start is not None
+    assert sweep.stop is not None
+    # Hydra's own steps add up to a little more than what is typed, and may miss or pass the end.
+    steps = (float(sweep.stop) - float(sweep.start)) / float(sweep.step)
+    ends = [float(sweep.start), tidy(float(sweep.start) + _last(steps) * float(sweep.step))]
+    step, log = abs(float(sweep.step)), "log" in sweep.tags
     if all(isinstance(limit, int) for limit in (sweep.start, sweep.stop, sweep.step)):
-        return Whole(int(values[0]), int(values[-1]), int(step), log)
-    return Real(values[0], values[-1], step, log)
+        return Whole(int(min(ends)), int(max(ends)), int(step), log)
+    return Real(min(ends), max(ends), step, log)
+
+
+def _last(steps: float) -> int:
+    """Returns the number of steps to a range's last value.
+
+    Raises:
+        ConfigError: the range has fewer than two values.
+    """
+    last = math.ceil(tidy(steps)) - 1
+    if last < 1:
+        raise ConfigError("a range must hold two values or more")
+    return last
 
 
 def _ends(dimension: Dimension) -> list[str]:

@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.config import check, check_root, did_you_mean
 from ganforge.console import setup_logging
 from ganforge.errors import ConfigError
+from ganforge.experiments.launcher_checks import check_launcher
 from ganforge.experiments.loading import build
 from ganforge.experiments.run_lock import is_locked, locked
 from ganforge.experiments.search_job import require_search
@@ -62,6 +63,7 @@ def sweep_search(
     require()
     search = _search(config)
     parser = OverridesParser.create(config_loader=context.config_loader)
+    check_launcher(config.hydra.launcher)
     typed, resume = split_resume(arguments, parser)
     plan = read_plan(search.space, typed, parser)
     search.sampler.check(plan.space)

@@ -14,6 +14,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 from ganforge.errors import RunError
+from ganforge.experiments.launcher_checks import check_launcher
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.sweep_checks import check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
@@ -50,6 +51,7 @@ def sweep_grid(
         GanforgeError: with a message for the user; RunError at the end, where a job failed.
     """
     parser = OverridesParser.create(config_loader=context.config_loader)
+    check_launcher(config.hydra.launcher)
     typed, resume = split_resume(arguments, parser)
     former = find_sweep(resume, typed, Path(config.log_dir))
     plans = plan_grid(former.overrides if former is not None else typed, parser)
@@ -89,7 +91,11 @@ def _new_record(typed: list[str], plans: list[Plan], config: DictConfig, kept: b
 
 
 def make_folder(wanted: Path) -> Path:
-    """Makes a sweep's folder, under another name where another sweep is."""
+    """Makes a sweep's folder, under another name where another sweep is.
+
+    Raises:
+        RunError: where none can be made.
+    """
     for attempt in range(1, 100):
         path = wanted if attempt == 1 else wanted.with_name(f"{wanted.name}-{attempt}")
         try:
