@@ -1,0 +1,439 @@
+"""What each score sees, and what it can't: real digits as fakes, corrupted in five ways.
+
+    OMP_NUM_THREADS=1 uv run --extra plots python benchmarks/metric_sensitivity.py
+
+Prints its tables, and writes metric_sensitivity.md and metric_sensitivity.png. Two minutes
+of CPU time on one thread.
+"""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+import math
+import platform
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean, stdev
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torchvision.transforms.functional import gaussian_blur
+
+from ganforge.data.digits import Digits
+from ganforge.data.images import to_float
+from ganforge.metrics.classification_accuracy import ClassificationAccuracy
+from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.frechet import FrechetDistance
+from ganforge.metrics.inception_score import InceptionScore
+from ganforge.metrics.intra_class import IntraClassFrechet
+from ganforge.metrics.kernel import KernelDistance
+from ganforge.metrics.label_agreement import LabelAgreement
+from ganforge.metrics.memorization import DataCopying, Memorization
+from ganforge.metrics.ms_ssim import MultiscaleSimilarity
+from ganforge.metrics.normalized_mutual_information import NormalizedMutualInformation
+from ganforge.metrics.prdc import Coverage, Density, Precision, Recall
+from ganforge.metrics.real_features import RealFeatures
+from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.score import Score
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+HERE = Path(__file__).parent
+CPU = torch.device("cpu")
+SPLITS = 4
+BATCH_SIZE = 500
+BLIND = "-"
+FOOLED = "better"
+SPREADS = 3  # a change of fewer spreads of the uncorrupted value over splits is none
+
+METRICS: dict[str, type[Score]] = {
+    "fid": FrechetDistance,
+    "kid": KernelDistance,
+    "is": InceptionScore,
+    "precision": Precision,
+    "recall": Recall,
+    "density": Density,
+    "coverage": Coverage,
+    "memorization": Memorization,
+    "data_copying": DataCopying,
+    "intra_fid": IntraClassFrechet,
+    "label_agreement": LabelAgreement,
+    "classification_accuracy": ClassificationAccuracy,
+    "normalized_mutual_information": NormalizedMutualInformation,
+    "diversity_ms_ssim": MultiscaleSimilarity,
+}
+# Takes seconds to train each time: two levels of the first split alone.
+SLOW = ("classification_accuracy",)
+SLOW_LEVELS = (3, 5)
+# Distances are drawn on axes that are linear up to this value, and logarithmic beyond.
+LINEAR = {"fid": 1.0, "kid": 0.02, "intra_fid": 1.0}
+# Which way is worse, where the score itself names no better one: the way of copies.
+TOWARDS_COPIES = {"memorization": 1, "data_copying": -1}
+
+Values = dict[str, float]
+Found = dict[str, list[list[Values]]]  # by corruption, level and split
+
+
+class Dealt:
+    """Digits dealt out anew, class by class: two parts of five real, two fresh, one held out.
+
+    All are from the split that the classifier has learned from, so that the parts differ by chance
+    alone. Image i of the fresh ones is of the class of real image i.
+
+    Args:
+        data: digits.
+        seed: decides which image goes where.
+
+    Attributes:
+        fresh: images that no score has seen, uint8 [n, C, H, W].
+        rank: place of each fresh image among those of its class, int64 [n].
+    """
+
+    def __init__(self, data: Digits, seed: int) -> None:
+        self.name, self.num_classes = f"digits-{seed}", data.num_classes
+        self.channels, self.image_size = data.channels, data.image_size
+        images, labels = data.reals(data.size("train"))
+        assert labels is not None
+        fifth = int(labels.bincount().min()) // 5
+        draws = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(labels), generator=draws)
+        by_class = [order[labels[order] == label] for label in range(self.num_classes)]
+        mixed = torch.randperm(2 * fifth * self.num_classes, generator=draws)
+        real, fresh = (
+            torch.cat([own[start * fifth : (start + 2) * fifth] for own in by_class])[mixed]
+            for start in (0, 2)
+        )
+        held_out = torch.cat([own[4 * fifth : 5 * fifth] for own in by_class])
+        self.fresh = images[fresh]
+        self._parts = {part: (images[at], labels[at]) for part, at in
+                       (("train", real), ("test", held_out))}  # fmt: skip
+        own = torch.nn.functional.one_hot(labels[real])
+        self.rank = (own.cumsum(0) * own).sum(1) - 1
+
+    def size(self, split: str) -> int:
+        """Returns the number of real or of held-out images."""
+        return len(self._parts[split][0])
+
+    def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Returns images start ... start + n - 1 and their labels."""
+        images, labels = self._parts[split]
+        return images[start : start + n], labels[start : start + n]
+
+    def real_labels(self, split: str = "train") -> Tensor:
+        """Returns the labels of a split."""
+        return self._parts[split][1]
+
+    def fingerprint(self, split: str) -> str:
+        """Refuses: nothing of these is kept."""
+        raise NotImplementedError
+
+    def of(self, labels: Tensor, ranks: Tensor) -> Tensor:
+        """Returns the fresh images of these classes at these places in their class."""
+        places = torch.empty(self.num_classes, int(self.rank.max()) + 1, dtype=torch.int64)
+        places[self.real_labels(), self.rank] = torch.arange(len(self.rank))
+        return self.fresh[places[labels, ranks]]
+
+
+def noisy(dealt: Dealt, deviation: float) -> Tensor:
+    """Adds noise of a standard deviation in grey levels of 255, the same draw for each."""
+    images = to_float(dealt.fresh)
+    noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
+    return (images + noise * deviation / 127.5).clamp(-1, 1)
+
+
+def blurred(dealt: Dealt, sigma: float) -> Tensor:
+    """Blurs with a Gaussian of ``sigma`` pixels."""
+    images = to_float(dealt.fresh)
+    if sigma == 0:
+        return images
+    # No wider than what reflecting the border allows.
+    result: Tensor = gaussian_blur(images, [min(2 * round(4 * sigma) + 1, 31)] * 2, [sigma] * 2)
+    return result
+
+
+def without_classes(dealt: Dealt, dropped: float) -> Tensor:
+    """Shows another class where one of the last classes is asked for, the others in turn.
+
+    There are as many images as before, so those of the other classes repeat.
+    """
+    labels, ranks = dealt.real_labels(), dealt.rank
+    kept = dealt.num_classes - int(dropped)
+    return to_float(dealt.of(torch.where(labels < kept, labels, ranks % kept), ranks))
+
+
+def repeated(dealt: Dealt, unique: float) -> Tensor:
+    """Shows the first ``unique`` images of each class over and over."""
+    return to_float(dealt.of(dealt.real_labels(), dealt.rank % int(unique)))
+
+
+def copied(dealt: Dealt, share: float) -> Tensor:
+    """Replaces a share of the images by training images of the same classes."""
+    images = to_float(dealt.fresh)
+    count = round(share * len(images))
+    images[:count] = to_float(dealt.reals(count)[0])
+    return images
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """A way to spoil images.
+
+    Attributes:
+        title: what it is called.
+        unit: of its levels.
+        levels: from no corruption to the strongest.
+        make: the images at a level, float [n, C, H, W] in [-1, 1].
+    """
+
+    title: str
+    unit: str
+    levels: tuple[float, ...]
+    make: Callable[[Dealt, float], Tensor]
+
+
+CORRUPTIONS = {
+    "noise": Corruption("noise", "standard deviation, of 255", (0, 8, 16, 32, 64, 128), noisy),
+    "blur": Corruption("blur", "sigma, pixels", (0, 1, 2, 3, 4, 6), blurred),
+    "dropped": Corruption("dropped classes", "of 10", (0, 1, 3, 5, 7, 9), without_classes),
+    "duplicates": Corruption(
+        "duplicates", "unique images of a class", (58, 29, 15, 6, 2, 1), repeated
+    ),
+    "copies": Corruption(
+        "memorized", "share of training images", (0, 0.1, 0.25, 0.5, 0.75, 1), copied
+    ),
+}
+
+
+class Judge:
+    """Scores fakes against the real images of one deal.
+
+    Args:
+        dealt: the deal.
+        extractor: what scores look through.
+        names: scores.
+    """
+
+    def __init__(self, dealt: Dealt, extractor: FeatureExtractor, names: list[str]) -> None:
+        self.dealt, self.extractor = dealt, extractor
+        self.reals = RealFeatures(dealt, extractor)
+        self.labels = RequestedLabels("data", dealt.num_classes, dealt)
+        self.scores = {name: METRICS[name]() for name in names}
+        for name, score in self.scores.items():
+            assert score.prepare(dealt, extractor, CPU), name
+
+    def __call__(self, images: Tensor) -> Values:
+        """Returns the scores of float images [n, C, H, W] in [-1, 1]."""
+        found = evaluate(
+            lambda n, start: images[start : start + n],
+            self.dealt,
+            self.extractor,
+            self.scores,
+            len(images),
+            0,
+            BATCH_SIZE,
+            reals=self.reals,
+            labels=self.labels,
+        )
+        # In the order of the scores, whose published names tell the features.
+        return dict(zip(self.scores, (result.value for result in found.values()), strict=True))
+
+
+def measure(names: list[str], splits: int) -> Found:
+    """Returns the scores by corruption, level and split."""
+    data = Digits()
+    extractor = ClassifierFactory().build(data, CPU)
+    found: Found = {name: [[] for _ in one.levels] for name, one in CORRUPTIONS.items()}
+    for seed in range(splits):
+        dealt = Dealt(data, seed)
+        everything = Judge(dealt, extractor, names)
+        quick = Judge(dealt, extractor, [name for name in names if name not in SLOW])
+        clean = everything(to_float(dealt.fresh))
+        for name, corruption in CORRUPTIONS.items():
+            found[name][0].append(clean)
+            for place, level in list(enumerate(corruption.levels))[1:]:
+                judge = everything if seed == 0 and place in SLOW_LEVELS else quick
+                found[name][place].append(judge(corruption.make(dealt, level)))
+            print(f"split {seed}, {name}", flush=True)
+    return found
+
+
+def averages(levels: list[list[Values]], metric: str) -> list[float]:
+    """Returns a score at each level, averaged over splits; NaN where it was not looked at."""
+    values = [[one[metric] for one in splits if metric in one] for splits in levels]
+    return [mean(own) if own else math.nan for own in values]
+
+
+def worsening(levels: list[list[Values]], metric: str) -> dict[int, tuple[float, bool]]:
+    """Returns how much worse than uncorrupted each level is, in spreads, and whether in each split.
+
+    The spread is the standard deviation of the uncorrupted value over splits.
+    """
+    better = METRICS[metric].higher_is_better
+    worse = TOWARDS_COPIES[metric] if better is None else (-1 if better else 1)
+    clean = [values[metric] for values in levels[0]]
+    spread = max(stdev(clean), 1e-12)
+    results = {}
+    for place, splits in list(enumerate(levels))[1:]:
+        own = [values[metric] for values in splits if metric in values]
+        changes = [worse * (value - first) for value, first in zip(own, clean, strict=False)]
+        if changes:
+            agreed = min(changes) > 0 or max(changes) < 0
+            results[place] = (mean(changes) / spread, agreed)
+    return results
+
+
+def verdict(corruption: str, levels: list[list[Values]], metric: str) -> str:
+    """Returns from which level on a score is worse; "better" where it is fooled; else a dash."""
+    changes = worsening(levels, metric)
+    first = None
+    for place, (change, agreed) in sorted(changes.items(), reverse=True):
+        if not agreed or change <= SPREADS:
+            break
+        first = place
+    if first is not None:
+        return f"{CORRUPTIONS[corruption].levels[first]:g}"
+    change, agreed = changes[max(changes)]
+    return FOOLED if agreed and change < -SPREADS else BLIND
+
+
+def blindness(metric: type[Score]) -> str:
+    """Returns what the docstring of a score says that it can't see."""
+    text = " ".join((inspect.getdoc(metric) or "").split("Args:")[0].split())
+    found = re.search(r"Cannot see:? (.+?)\.(?= |$)", text)
+    return found.group(1) if found else ""
+
+
+def verdicts(found: Found, names: list[str]) -> str:
+    """Returns Markdown: from which level on each score is worse than of uncorrupted images."""
+    heads = [f"{one.title} ({one.unit})" for one in CORRUPTIONS.values()]
+    lines = [f"| | {' | '.join(heads)} | cannot see |", "|---" * (len(heads) + 2) + "|"]
+    for metric in names:
+        cells = [verdict(name, levels, metric) for name, levels in found.items()]
+        lines.append(f"| {metric} | {' | '.join(cells)} | {blindness(METRICS[metric])} |")
+    return "\n".join(lines)
+
+
+def values_table(corruption: str, levels: list[list[Values]], names: list[str]) -> str:
+    """Returns Markdown: the scores at each level."""
+    one = CORRUPTIONS[corruption]
+    head = " | ".join(f"{level:g}" for level in one.levels)
+    lines = [f"| {one.title}: {one.unit} | {head} |", "|---" * (len(one.levels) + 1) + "|"]
+    for metric in names:
+        values = averages(levels, metric)
+        cells = ["" if math.isnan(value) else f"{value:.3g}" for value in values]
+        spread = stdev(v[metric] for v in levels[0])
+        cells[0] += f" ± {spread:.2g}"
+        lines.append(f"| {metric} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def report(found: Found, names: list[str], splits: int, seconds: float) -> str:
+    """Returns the protocol and all tables."""
+    protocol = (
+        f"`OMP_NUM_THREADS=1 uv run --extra plots python benchmarks/metric_sensitivity.py`: "
+        f"{seconds:.0f} s of CPU time on one thread, {platform.machine()}, "
+        f"torch {torch.__version__}.\n\n"
+        "Real images of data=digits in place of generated ones, looked at through "
+        "features=classifier. Of each class 58 are real images to compare with (the training set, "
+        "as a model would have had it), 58 others the fakes, and 29 held out; mean over "
+        f"{splits} such deals, ± the standard deviation of the uncorrupted value over them. The "
+        "classifier has learned from all of them alike, so that the parts differ by chance alone: "
+        "label_agreement starts at 1. classification_accuracy is of two levels, in the first deal "
+        "alone. Where classes are dropped, another class is shown in place of those asked "
+        "for, and with as many images in all, those of the other classes repeat: compare with "
+        "duplicates.\n\n"
+        "From which level on a score is worse than of uncorrupted images, in every deal and by "
+        f"more than {SPREADS} standard deviations on average, at it and all stronger ones. A dash: "
+        "not even at the strongest. *better*: the strongest looks better. memorization and "
+        "data_copying get worse towards copies; where classes are dropped they do so without any "
+        "copy, since those that are left are the denser ones.\n\n"
+    )
+    tables = [values_table(name, levels, names) for name, levels in found.items()]
+    figure = (
+        "![scores over levels](metric_sensitivity.png)\n\n"
+        "A thin line for each deal, a thick one for their mean. fid, kid and intra_fid are on axes "
+        "that are linear about 0 and logarithmic beyond."
+    )
+    return "\n\n".join([protocol + verdicts(found, names), figure, *tables])
+
+
+def plot(found: Found, names: list[str]) -> None:
+    """Draws a row for each score and a column for each corruption, under examples."""
+    import matplotlib.pyplot as plt
+
+    size = (2.6 * len(CORRUPTIONS) + 0.6, 1.15 * (len(names) + 1) + 1.4)
+    figure, axes = plt.subplots(len(names) + 1, len(CORRUPTIONS), figsize=size, sharey="row")
+    dealt = Dealt(Digits(), 0)
+    for column, (name, corruption) in zip(axes.T, CORRUPTIONS.items(), strict=True):
+        column[0].imshow(examples(dealt, name), cmap="gray", aspect="auto")
+        column[0].set(xticks=[], yticks=[])
+        column[0].set_title(corruption.title, fontsize=11)
+        places = range(len(corruption.levels))
+        for axis, metric in zip(column[1:], names, strict=True):
+            draw(axis, found[name], metric, verdict(name, found[name], metric))
+            axis.set_xticks(places, [""] * len(places))
+        column[-1].set_xticks(places, [f"{level:g}" for level in corruption.levels], fontsize=8)
+        column[-1].set_xlabel(corruption.unit, fontsize=9)
+    for axis, metric in zip(axes[1:, 0], names, strict=True):
+        axis.set_ylabel(metric.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=9)
+    legend = "blue: worse from some level on    grey: sees nothing    red: looks better"
+    figure.suptitle(legend, fontsize=11, y=0.995)
+    figure.tight_layout(h_pad=0.4, w_pad=0.6, rect=(0, 0, 1, 0.985))
+    figure.savefig(HERE / "metric_sensitivity.png", dpi=90)
+
+
+def examples(dealt: Dealt, name: str) -> Tensor:
+    """Returns three images of a row, at each level: grey [3 H, levels W]."""
+    corruption, labels = CORRUPTIONS[name], dealt.real_labels()
+    shown = [int(share * len(labels)) for share in (0.2, 0.6, 0.9)]
+    if name == "duplicates":
+        shown = (labels == 3).nonzero().flatten()[-3:].tolist()
+    elif name == "dropped":
+        shown = [int((labels == label).nonzero()[-1]) for label in (9, 5, 2)]
+    columns = [corruption.make(dealt, level)[shown, 0].flatten(0, 1) for level in corruption.levels]
+    return torch.cat(columns, 1)
+
+
+def draw(axis: Axes, levels: list[list[Values]], metric: str, seen: str) -> None:
+    """Draws every split, and their mean: grey where the score sees nothing, red where it errs."""
+    colour = {BLIND: "0.6", FOOLED: "tab:red"}.get(seen, "tab:blue")
+    for split, last in enumerate(levels[-1]):
+        if metric in last and metric not in SLOW:
+            axis.plot([splits[split][metric] for splits in levels], color=colour, lw=0.6, alpha=0.5)
+    values = averages(levels, metric)
+    looked_at = [place for place, value in enumerate(values) if not math.isnan(value)]
+    axis.plot(looked_at, [values[place] for place in looked_at], ".-", color=colour, lw=1.6, ms=5)
+    if metric in LINEAR:
+        axis.set_yscale("symlog", linthresh=LINEAR[metric])
+    axis.tick_params(labelsize=7)
+    axis.margins(y=0.12)
+    axis.grid(alpha=0.25)
+
+
+def main() -> None:
+    """Measures everything and writes the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--splits", type=int, default=SPLITS)
+    parser.add_argument("--metrics", nargs="*", default=list(METRICS), choices=list(METRICS))
+    parser.add_argument("--dry", action="store_true", help="write no files")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    began = time.process_time()
+    found = measure(arguments.metrics, arguments.splits)
+    text = report(found, arguments.metrics, arguments.splits, time.process_time() - began)
+    print(text)
+    if not arguments.dry:
+        (HERE / "metric_sensitivity.md").write_text(text + "\n")
+        plot(found, arguments.metrics)
+
+
+if __name__ == "__main__":
+    main()
