@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ganforge.errors import RunError
+
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[BinaryIO]:
@@ -34,6 +36,18 @@ def write(path: Path, data: bytes) -> None:
     """Replaces the contents of ``path``."""
     with writing(path) as file:
         file.write(data)
+
+
+def replace(path: Path, data: bytes) -> None:
+    """Replaces the contents of a file of a run.
+
+    Raises:
+        RunError: the disk is full or not writable. What was at ``path`` is still there.
+    """
+    try:
+        write(path, data)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def sync_folder(folder: Path) -> None:

@@ -36,7 +36,7 @@ def film(pictures: Sequence[Path], path: Path) -> None:
         duration=durations,
         loop=0,
     )
-    atomic.write(path, data.getvalue())
+    atomic.replace(path, data.getvalue())
 
 
 def _evenly(pictures: Sequence[Path], most: int) -> list[Path]:

@@ -64,7 +64,7 @@ def save(image: Image.Image, path: Path) -> None:
     """Writes ``image`` as a PNG, whole or not at all."""
     data = io.BytesIO()
     image.save(data, format="PNG")
-    atomic.write(path, data.getvalue())
+    atomic.replace(path, data.getvalue())
 
 
 def _tile(pixels: Tensor, columns: int) -> Tensor:

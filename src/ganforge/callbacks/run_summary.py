@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import platform
 from importlib.metadata import version
@@ -12,9 +13,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
 from ganforge.callbacks.evaluation import evaluations
-from ganforge.errors import InterruptionError, PrunedError
+from ganforge.errors import InterruptionError, PrunedError, RunError
 from ganforge.loggers.facts import SummaryLogger
 from ganforge.models.adversarial import AdversarialModule
+
+log = logging.getLogger("ganforge")
 
 PACKAGES = ("ganforge", "torch", "torchvision", "lightning", "torchmetrics", "torch-fidelity")
 
@@ -53,7 +56,10 @@ class RunSummary(Callback):
         """Says why the run is over; of one that never began, what was written before stays."""
         if self._history < 0:
             return
-        self.write(trainer, pl_module, _status(exception), exception)
+        try:
+            self.write(trainer, pl_module, _status(exception), exception)
+        except RunError as error:  # what ended the run is what the user is to read at the end
+            log.warning("%s", error)
 
     def write(
         self,
