@@ -16,7 +16,8 @@ from omegaconf import DictConfig
 from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
-from ganforge.errors import GanforgeError, InterruptionError
+from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
+from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.launch import is_first, refuse_launcher
 from ganforge.quoting import quote_paths
 
@@ -92,7 +93,8 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
     # Hydra prints a trimmed traceback of its own unless it is told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [sys.argv[0], *_flags_first(quote_paths(arguments))]
-    sweeping = "-m" in arguments or "--multirun" in arguments
+    sweeping = _sweeps(arguments)
+
     if verb != "train":
         refuse_launcher(f"ganforge {verb}")
     elif sweeping:
@@ -102,6 +104,7 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
     def task(cfg: DictConfig) -> Any:
         try:
             check_root(cfg, verb)
+            refuse_idle_launcher()
             module, function = VERBS[verb]
             return getattr(importlib.import_module(module), function)(cfg)
         except InterruptionError as error:
@@ -120,12 +123,21 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
         raise failures[0]
 
 
+def _sweeps(arguments: list[str]) -> bool:
+    """Whether a command line runs several jobs; a search does so without being told to."""
+    tuned = any(a.startswith("tune=") and a != "tune=null" for a in arguments)
+    return tuned or "-m" in arguments or "--multirun" in arguments
+
+
 def _tell_of_job(error: BaseException) -> None:
     """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
     from hydra.core.hydra_config import HydraConfig
 
     from ganforge.experiments.command import Command
 
+    # The search says why it gave a trial up, and the first process of several what ended them.
+    if isinstance(error, PrunedError | FollowedError):
+        return
     command = Command.read(HydraConfig.get(), "")
     number, _, told = Path(str(command.folder or command.job)).name.partition("-")
     kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "

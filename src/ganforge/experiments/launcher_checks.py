@@ -1,0 +1,77 @@
+"""What a launcher needs, asked before a sweep has a folder."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from ganforge.errors import ConfigError
+
+OWN = "hydra_plugins.ganforge_launchers.launchers."
+OPTIONS = {"LocalProcessesLauncher": "local_processes", "SlurmLauncher": "slurm"}
+
+
+def option_of(launcher: DictConfig) -> str | None:
+    """Returns what is typed for one of our launchers; None for another one."""
+    target = str(launcher.get("_target_", ""))
+    return OPTIONS.get(target.removeprefix(OWN)) if target.startswith(OWN) else None
+
+
+def check_launcher(launcher: DictConfig) -> None:
+    """Refuses a launcher that has not what it needs, or numbers that it can't use.
+
+    Raises:
+        ConfigError: naming what is missing.
+    """
+    option = option_of(launcher)
+    if option is None:
+        return
+    for key in ("submitit", "hydra_plugins.hydra_submitit_launcher"):
+        if importlib.util.find_spec(key) is None:
+            raise ConfigError(
+                f"hydra/launcher={option} needs hydra-submitit-launcher: install ganforge[slurm]"
+            )
+    _check_numbers(launcher)
+    if option == "slurm" and None in (shutil.which("sbatch"), shutil.which("srun")):
+        raise ConfigError(
+            "hydra/launcher=slurm: there is no sbatch and srun here. Type it on a login node of "
+            "the cluster, or take hydra/launcher=local_processes"
+        )
+
+
+def refuse_idle_launcher() -> None:
+    """Refuses a launcher in a single run, which Hydra would run here without a word.
+
+    Raises:
+        ConfigError: with what to type.
+    """
+    if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
+        return
+    option = option_of(HydraConfig.get().launcher)
+    if option is not None:
+        raise ConfigError(
+            f"hydra/launcher={option} launches the jobs of a sweep: add -m, for a single one too"
+        )
+
+
+def _check_numbers(launcher: DictConfig) -> None:
+    least = {"nodes": 1, "tasks_per_node": 1, "timeout_min": 1, "array_parallelism": 1}
+    least |= {"gpus_per_job": 0, "gpus_per_node": 0, "signal_delay_s": 0, "max_num_timeout": 0}
+    least |= {"parallel": 1, "threads": 1, "cpus_per_task": 1, "mem_gb": 1}
+    for key, smallest in least.items():
+        value = launcher.get(key)
+        if value is None or (value == "auto" and key in ("parallel", "threads")):
+            continue
+        if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
+            raise ConfigError(
+                f"hydra.launcher.{key} must be a whole number from {smallest}, got {value!r}"
+            )
+    if "timeout_min" in launcher and launcher.signal_delay_s >= 60 * launcher.timeout_min:
+        raise ConfigError(
+            f"hydra.launcher.signal_delay_s={launcher.signal_delay_s} is no less than the "
+            f"{launcher.timeout_min} minutes of timeout_min"
+        )

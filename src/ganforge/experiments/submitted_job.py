@@ -1,0 +1,129 @@
+"""A job of a sweep in a process that submitit starts, here or on a cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any
+
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+from ganforge.errors import InterruptionError, RunError
+
+# SIGUSR1 and not submitit's SIGUSR2: it is what Interruption hears.
+PREEMPTION = "USR1"
+SIGNAL = getattr(signal, f"SIG{PREEMPTION}", signal.SIGTERM)
+
+
+@dataclass
+class SubmittedJob:
+    """What the process of a job calls; pickled on its way there.
+
+    Attributes:
+        number: in the sweep.
+        overrides: of the job.
+        config: the sweep's configuration.
+        context: Hydra's loader of configurations.
+        task: what Hydra calls for each job.
+        state: what Hydra keeps for a process.
+        arguments: the command line as typed.
+        variables: of the environment, None for those to be taken away.
+        requeued: whether a scheduler starts an ended job again by itself, so that it must leave no
+            result behind.
+    """
+
+    number: int
+    overrides: list[str]
+    config: DictConfig
+    context: HydraContext
+    task: TaskFunction
+    state: dict[type, Singleton] = field(default_factory=Singleton.get_state)
+    arguments: list[str] = field(default_factory=lambda: list(sys.argv))
+    variables: dict[str, str | None] = field(default_factory=dict)
+    requeued: bool = False
+
+    def __call__(self) -> JobReturn:
+        """Trains; a job that is told to stop saves, and is started again where that is due."""
+        self._settle_in()
+        requeue = signal.getsignal(SIGNAL)  # submitit's, which training takes over
+        signal.signal(signal.SIGTERM, _stop)
+        try:
+            return self._run()
+        except (InterruptionError, KeyboardInterrupt) as error:
+            cause = error if isinstance(error, InterruptionError) else error.__cause__
+            code = getattr(cause, "exit_code", 130)
+            if code == 128 + SIGNAL and callable(requeue):
+                requeue(SIGNAL, None)  # ends this process, but for a further one of several
+            if self.requeued:
+                raise SystemExit(code) from error
+            return failed(InterruptionError(str(error), code - 128))
+
+    def checkpoint(self) -> Any:
+        """Returns what submitit is to call next time: the same, which goes on in its folder."""
+        from submitit.helpers import DelayedSubmission
+
+        return DelayedSubmission(self)
+
+    def _settle_in(self) -> None:
+        sys.argv = list(self.arguments)
+        for name, value in self.variables.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+        if not self.requeued:
+            os.setpgid(0, 0)  # a terminal's Ctrl-C is for the sweep, which tells its jobs
+
+    def _run(self) -> JobReturn:
+        from hydra_plugins.hydra_submitit_launcher import submitit_launcher  # type: ignore[import-untyped]
+
+        hydra: Any = submitit_launcher.BaseSubmititLauncher()
+        hydra.setup(hydra_context=self.context, task_function=self.task, config=self.config)
+        done: JobReturn = hydra(
+            self.overrides, "hydra.sweep.dir", self.number, str(self.number), self.state
+        )
+        return done
+
+
+def jobs_of(
+    overrides: Sequence[Sequence[str]],
+    first: int,
+    config: DictConfig,
+    context: HydraContext,
+    task: TaskFunction,
+) -> list[SubmittedJob]:
+    """Returns the jobs of a sweep, counted from ``first``."""
+    return [
+        SubmittedJob(first + place, list(own), config, context, task)
+        for place, own in enumerate(overrides)
+    ]
+
+
+def result_of(job: Any, number: int) -> JobReturn:
+    """Returns how a job ended; submitit raises where its process was killed."""
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    try:
+        done: JobReturn = job.results()[0]
+        return done
+    except (FailedJobError, UncompletedJobError) as error:
+        lines = [line for line in str(error).splitlines() if line.strip("- ")]
+        told = lines[-3] if isinstance(error, FailedJobError) and len(lines) > 3 else lines[0]
+        return failed(RunError(f"job {number}: {told}; its output is in {job.paths.stderr}"))
+
+
+def failed(error: Exception) -> JobReturn:
+    """Returns what Hydra makes of a job that ended with an error."""
+    return JobReturn(status=JobStatus.FAILED, _return_value=error)
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    # submitit's handler passes over SIGTERM, and training has one of its own.
+    raise InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
