@@ -1,13 +1,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig
-from rich.table import Table
 
 from ganforge import atomic
 from ganforge.callbacks.run_summary import plain, versions
@@ -17,14 +15,13 @@ from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.evaluating_images import asks_for_images, judge_images
 from ganforge.experiments.evaluation_logging import log_to_wandb
+from ganforge.experiments.evaluation_table import show
 from ganforge.experiments.judging import judge_samples, judge_translations
 from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
-
-PROTOCOL = ("features", "n_real", "n_fake", "split", "resize")
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
@@ -77,9 +74,9 @@ def _report(
     try:
         atomic.write(path, json.dumps(plain(report), indent=2).encode())
     except OSError as error:
-        console.print(_table(results, title))  # what took long to compute is not lost
+        show(results, title, console)  # what took long to compute is not lost
         raise RunError(f"{path} can't be written ({error.strerror or error})") from error
-    console.print(_table(results, title))
+    show(results, title, console)
     console.print(f"written to {path}", soft_wrap=True, highlight=False)
     return metrics
 
@@ -99,23 +96,3 @@ def _check_values(cfg: DictConfig) -> None:
     for name, legal in choices.items():
         if cfg[name] is not None and cfg[name] not in legal:
             raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
-
-
-def _table(results: dict[str, Result], title: str) -> Table:
-    """Returns a row for each score. Narrow terminals fold the protocol, and lose nothing."""
-    intervals = any(result.bootstrap for result in results.values())
-    table = Table(title=title)
-    table.add_column("score", overflow="fold", no_wrap=True)
-    for name in ["value", *(["95 % interval"] if intervals else []), *PROTOCOL]:
-        table.add_column(name, overflow="fold")
-    for name, result in results.items():
-        spread = f" +- {result.std:.3g}" if result.std is not None else ""
-        values = [f"{result.value:.4g}{spread}"]
-        if intervals:
-            values.append(_interval(result))
-        table.add_row(name, *values, *(str(asdict(result)[key]) for key in PROTOCOL))
-    return table
-
-
-def _interval(result: Result) -> str:
-    return "" if result.low is None else f"{result.low:.4g} ... {result.high:.4g}"
