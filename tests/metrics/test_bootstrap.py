@@ -1,5 +1,7 @@
 """Intervals by resampling: closed forms, and what is resampled."""
 
+import itertools
+import logging
 import math
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics import fake_rows
+from ganforge.metrics import bootstrap, fake_rows
 from ganforge.metrics.bootstrap import add_intervals, draws, interval
 from ganforge.metrics.evaluate import RealFeatures, evaluate
 from ganforge.metrics.fake_rows import FakeRows
@@ -88,6 +90,20 @@ def test_scores_of_classes_are_resampled_class_by_class():
     add_intervals(results, kept, reals, scores, 20, 0, 50, "train", 240)
     found = results["intra_fid_glance"]
     assert found.low < found.value < found.high
+
+
+def test_it_says_after_one_resample_how_long_the_others_take(monkeypatch, caplog):
+    clock = itertools.count(step=6.0)  # a resample seems to take six seconds
+    monkeypatch.setattr(bootstrap.time, "perf_counter", lambda: next(clock))
+    with caplog.at_level(logging.INFO, "ganforge"):
+        run(resamples=21)
+    assert caplog.messages == ["bootstrap: 20 more resamples will take 2.0 minutes"]
+
+
+def test_what_is_quick_is_not_announced(caplog):
+    with caplog.at_level(logging.INFO, "ganforge"):
+        run(resamples=20)
+    assert caplog.messages == []
 
 
 def test_memory_is_bounded(monkeypatch):
