@@ -83,7 +83,9 @@ def thinned(points: Points, most: int = MOST_POINTS) -> Points:
 
 def _is_whole(row: dict[str, str]) -> bool:
     counts = (row.get("step"), row.get("images_seen"))
-    return None not in row and all(count is not None and count.isdigit() for count in counts)
+    if None in row or None in row.values():  # cells too many, or too few
+        return False
+    return all(count is not None and count.isdigit() for count in counts)
 
 
 def _curve(name: str, rows: list[dict[str, str]]) -> Curve:

@@ -14,7 +14,7 @@ Named = dict[str, Value]
 
 VOID = {"img", "input", "meta", "link", "br"}
 # Addresses of data bases hold passwords, and a report is made to be handed on.
-_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)")
+_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)")
 # What neither HTML nor XML may hold, not even as a reference.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]*")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MOST_TICKS = 6
+MAX = sys.float_info.max
+SMALLEST, LARGEST = math.log(sys.float_info.min), math.log(MAX)
 LOG_SPAN = 20.0  # least ratio of two values for which a logarithmic axis shows more
 
 
@@ -36,16 +39,19 @@ class Scale:
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         if log:
             start, end = math.log(low), math.log(high)
-            free = (end - start) * margin or 0.5
-            return cls(math.exp(start - free), math.exp(end + free), True)
+            free = (end - start) * margin if end > start else 0.5
+            return cls(
+                math.exp(max(start - free, SMALLEST)), math.exp(min(end + free, LARGEST)), True
+            )
         # Apart, for the difference of the largest numbers is no number.
-        free = high * margin - low * margin or abs(low) * 0.1 or 1.0
-        return cls(low - free, high + free)
+        free = high * margin - low * margin if high > low else abs(low) * 0.1 or 1.0
+        return cls(max(low - free, -MAX), min(high + free, MAX))
 
     def place(self, value: float) -> float:
         """Returns where a value lies, from 0 at ``low`` to 1 at ``high``."""
         if self.log:
-            return math.log(value / self.low) / math.log(self.high / self.low)
+            start = math.log(self.low)
+            return (math.log(value) - start) / (math.log(self.high) - start)
         half = self.high / 2 - self.low / 2
         return (value / 2 - self.low / 2) / half
 
