@@ -72,7 +72,8 @@ ABOVE = {
     "models": {"callbacks", "training", "experiments", "cli", "metrics", "loggers"},
     "loggers": {"models", "callbacks", "training", "experiments", "cli", "data"},
     "callbacks": {"training", "experiments", "cli"},
-    "experiments": {"training", "cli"},
+    "experiments": {"training", "cli", "report"},
+    "report": {"training", "cli", "models", "callbacks", "loggers", "data", "metrics"},
 }
 
 

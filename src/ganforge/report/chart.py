@@ -66,7 +66,7 @@ def figure(chart: Chart) -> Markup:
     across = Scale.over([x for series in chart.series for x, _ in series.points], margin=0.02)
     pictures = [_picture(chart, across, Scale.over(heights))]
     if switch := fits_log(values):
-        positive = [height for height in heights if height > 0]
+        positive = [height for height in heights if height >= min(values)]
         pictures.append(_picture(chart, across, Scale.over(positive, log=True), hidden=True))
     caption = element("figcaption", None, element("h3", None, chart.title), _switch(switch))
     notes = [element("p", {"class": "note"}, note) for note in chart.notes]
