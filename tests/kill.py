@@ -14,11 +14,17 @@ class KillAt(Callback):
         step: generator updates.
         inside: not at the end of the step, but between the discriminator's update and the
             generator's.
+        run: only in run folders whose name begins so.
+        signal: what to kill with.
     """
 
-    def __init__(self, step: int, inside: bool = False) -> None:
+    def __init__(
+        self, step: int, inside: bool = False, run: str = "", signal: str = "SIGKILL"
+    ) -> None:
         self.step = step
         self.inside = inside
+        self.run = run
+        self.signal = signal
 
     @property
     def state_key(self) -> str:
@@ -34,7 +40,9 @@ class KillAt(Callback):
             self._kill(trainer)
 
     def _kill(self, trainer) -> None:
-        marker = Path(trainer.default_root_dir) / f"killed-{self.step}"
-        if not marker.exists():
-            marker.touch()
-            os.kill(os.getpid(), signal.SIGKILL)
+        folder = Path(trainer.default_root_dir)
+        markers = [place / f"killed-{self.step}" for place in (folder, folder.parent)]
+        if folder.name.startswith(self.run) and not any(marker.exists() for marker in markers):
+            # A job of a sweep that has no checkpoint yet finds its folder emptied.
+            markers[bool(self.run)].touch()
+            os.kill(os.getpid(), signal.Signals[self.signal])

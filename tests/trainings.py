@@ -54,7 +54,7 @@ def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
     """Runs jobs, two at a time.
 
     Args:
-        jobs: by name, the overrides of trainings that follow each other.
+        jobs: by name, the overrides of trainings that follow each other; with -m, of sweeps.
         folder: where the outputs go: those of a job below a folder of its name.
 
     Returns:
@@ -83,9 +83,14 @@ def run_of(folder: Path, name: str) -> Path:
 
 def _train(overrides: list[str]) -> None:
     signal.alarm(PATIENCE)
+    from ganforge import cli
     from ganforge.composition import compose_config
     from ganforge.training import train
 
+    if "-m" in overrides:
+        code = cli.run(["train", *overrides])
+        sys.stdout.flush()
+        os._exit(code)
     train(compose_config(overrides))
 
 

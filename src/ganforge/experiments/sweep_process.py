@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
 from ganforge.callbacks.interruption import SIGNALS
+
+PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
 def train_apart(overrides: list[str], flags: list[str]) -> int:
@@ -27,7 +30,7 @@ def train_apart(overrides: list[str], flags: list[str]) -> int:
     """
     command = [sys.executable, "-m", "ganforge", "train", *flags, *overrides]
     # A session of its own: a terminal's Ctrl-C would arrive there twice, and two mean "at once".
-    process = subprocess.Popen(command, start_new_session=True)
+    process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent())
     try:
         with _handing_on(process):
             return process.wait()
@@ -35,6 +38,14 @@ def train_apart(overrides: list[str], flags: list[str]) -> int:
         process.kill()
         process.wait()
         raise
+
+
+def _end_with_parent() -> Callable[[], object] | None:
+    """Returns what has Linux tell a child to stop when its parent was killed."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PARENT_DEATH_SIGNAL, int(signal.SIGTERM))
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
             f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
             "was started with"
         )
-    if typed and sorted(typed) != sorted(record.overrides):
+    if _meant(typed) and _meant(typed) != _meant(record.overrides):
         raise ConfigError(_difference(record, typed))
     if (who := holder(record.path)) is not None:
         raise RunError(f"{record.path}: {who} is running this sweep. Wait for it, or stop it")
@@ -57,9 +57,14 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
         job.status, job.error = ("completed" if done else "pending"), None
 
 
+def _meant(typed: list[str]) -> list[str]:
+    """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
+    return sorted(o for o in typed if not o.startswith("log_dir="))
+
+
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
     for record in find_sweeps(log_dir):
-        same = record.kind == "grid" and sorted(record.overrides) == sorted(typed)
+        same = record.kind == "grid" and _meant(record.overrides) == _meant(typed)
         if same and record.unfinished() and holder(record.path) is None:
             return record
     return None
@@ -83,8 +88,9 @@ def _named(resume: str) -> SweepRecord:
 
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
-    missing = [o for o in record.overrides if o not in typed]
-    new = [o for o in typed if o not in record.overrides]
+    then, now = _meant(record.overrides), _meant(typed)
+    missing = [o for o in then if o not in now]
+    new = [o for o in now if o not in then]
     told = [f"typed now: {' '.join(new)}"] if new else []
     told += [f"typed then: {' '.join(missing)}"] if missing else []
     return (

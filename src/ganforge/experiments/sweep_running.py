@@ -79,8 +79,8 @@ class SweepRun:
 
     def _run_all(self) -> None:
         todo = [job for job in self.record.jobs if job.status == "pending"]
-        if len(todo) < len(self.record.jobs):
-            self._say(f"sweep {self.record.path}: {len(self.record.jobs) - len(todo)} jobs done")
+        if done := len(self.record.jobs) - len(todo):
+            self._say(f"{self.record.path} goes on: {done} of {len(self.record.jobs)} jobs done")
         if self.side_by_side is None:
             for job in todo:
                 self._say(progress_line(self.record, job, self._seconds_left()))
