@@ -13,13 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.callbacks.interruption import Interruption
+from ganforge.callbacks.kept_config import KeptConfig
 from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
-from ganforge.experiments.command import Command, read_choices, write_choices
+from ganforge.experiments.command import Command
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.handover import Handover
 from ganforge.experiments.leading import Leader, beside, leading, settled
@@ -28,6 +29,7 @@ from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import placed
 from ganforge.experiments.provenance import record
 from ganforge.experiments.resuming import Resumed, find_resumed, start_of
+from ganforge.experiments.run_config import made_of, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.tracking import introduce, watchers
@@ -90,7 +92,7 @@ def _train(
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
     cfg.run_dir, cfg.name, cfg.resume = str(folder.path), str(cfg.name), None
     try:
-        _write_config(cfg, folder, command, new=resumed is None)
+        write_config(cfg, folder, command, new=resumed is None)
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
         checkpoint = resumed.checkpoint if resumed is not None else None
         record(folder.path, command, parts.hardware, checkpoint)
@@ -169,7 +171,7 @@ def fit(
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
-    callbacks += [RunSummary(facts), *watchers(loggers), interruption]
+    callbacks += [KeptConfig(made_of(cfg)), RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     introduce(loggers, folder.path, command.job, resolved, checkpoint)
@@ -190,15 +192,6 @@ def _prepare_scores(parts: Parts) -> None:
             callback.check(parts.model, parts.data)
         if isinstance(callback, Evaluation):
             callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
-
-
-def _write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
-    OmegaConf.save(cfg, folder.composed)
-    OmegaConf.save(cfg, folder.config, resolve=True)
-    if new:
-        write_choices(folder.path, command.choices)
-    else:
-        write_choices(folder.path, read_choices(folder.path) | command.groups)
 
 
 def _finish(failed: bool) -> None:

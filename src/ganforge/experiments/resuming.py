@@ -12,7 +12,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.comparison_runs import flatten
-from ganforge.experiments.loading import assert_same_architecture
+from ganforge.experiments.run_config import assert_fits
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import is_locked
 from ganforge.models.adversarial import AdversarialModule
@@ -166,6 +166,7 @@ def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettin
     damaged.
 
     Raises:
+        ConfigError: the checkpoint is of another configuration.
         RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
     """
     choices = [resumed.checkpoint]
@@ -176,7 +177,7 @@ def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettin
     for path in choices:
         try:
             checkpoint = AtomicCheckpointIO().load_checkpoint(path)
-            assert_same_architecture(model, checkpoint, path)
+            assert_fits(checkpoint, model, resumed.cfg, resumed.folder, path)
             assert_goes_on(checkpoint, settings, path)
             return path
         except RunError as error:
