@@ -143,7 +143,8 @@ def _bounds(slides: Slides) -> str:
         count += ", evenly apart, so that the page stays small"
     return (
         f"{count}; at most {LONGEST} pixels wide or high, and WebP of quality {QUALITY} where "
-        "that is smaller. All show the same latents, or the same inputs. The files in the run folder are exact."
+        "that is smaller. All show the same latents, or the same inputs. The files in the run "
+        "folder are exact."
     )
 
 
