@@ -32,6 +32,7 @@ from ganforge.experiments.resuming import Resumed, find_resumed, start_of
 from ganforge.experiments.run_config import made_of, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
+from ganforge.experiments.search_job import trial_callbacks
 from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
 from ganforge.launch import Launch, find_launch
@@ -167,7 +168,7 @@ def fit(
         "seed": cfg.seed,
         "device": str(parts.hardware),
     }
-    callbacks = [*parts.callbacks.values()]
+    callbacks = [*parts.callbacks.values(), *trial_callbacks(cfg)]
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()

@@ -80,8 +80,8 @@ def _is_group(key: str) -> bool:
 
 
 def _job_folder(hydra: Any) -> str | None:
-    if hydra.mode != RunMode.MULTIRUN:
-        return None
+    if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
+        return None  # the latter in Python: a search that is composed and not run
     overrides = swept(hydra).replace("/", "_")
     return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120].rstrip("-"))
 

@@ -21,7 +21,7 @@ from ganforge.trainer_settings import TrainerSettings
 log = logging.getLogger("ganforge")
 
 # What may differ between a run's own configuration and the one it is resumed with.
-VOLATILE = ("resume", "run_dir", "dry_run", "log_dir", "tags", "notes")
+VOLATILE = ("resume", "run_dir", "dry_run", "log_dir", "tags", "notes", "tune")
 # Groups that watch a run or say where it computes; the others make it what it is.
 EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
 # Groups given as lists of options, each of which is a part of its own.
@@ -87,7 +87,7 @@ def _in_given_folder(cfg: DictConfig, folder: RunFolder) -> Resumed | None:
             f"{folder.path}: holds a run of another configuration, which differs in "
             f"{', '.join(differing)}; run_dir=DIR takes another folder"
         )
-    for key in ("dry_run", "tags", "notes"):
+    for key in ("dry_run", "tags", "notes", "tune"):
         own[key] = cfg[key]
     return Resumed(folder, checkpoint, own)
 
