@@ -19,6 +19,10 @@ class Toy(LightningModule):
 
     num_classes = 0
 
+    @property
+    def images_seen(self) -> int:
+        return 10 * self.iteration
+
     def __init__(self, iteration: int = 0) -> None:
         super().__init__()
         self.layer = torch.nn.Linear(1, 1)
@@ -69,6 +73,7 @@ class Album(Logger):
     def __init__(self) -> None:
         super().__init__()
         self.pictures: list[tuple[str, int, bytes]] = []
+        self.images_seen: list[int] = []
 
     def log_metrics(self, metrics, step=None):
         pass
@@ -76,7 +81,8 @@ class Album(Logger):
     def log_hyperparams(self, params):
         pass
 
-    def log_picture(self, name, picture, step, caption=""):
+    def log_picture(self, name, picture, step, caption="", images_seen=None):
+        self.images_seen.append(images_seen)
         self.pictures.append((name, step, picture.tobytes()))
 
 
@@ -108,6 +114,7 @@ def test_grids_at_the_start_in_between_and_at_the_end(tmp_path):
     done = fit(tmp_path, Samples(every_n_steps=3, count=9, seed=5, weights="raw"))
     assert done.names == ["reals.png", *grids(0, 3, 6, 7), "training.gif"]
     assert done.game.asked == [(step, 9, 5, "raw") for step in (0, 3, 6, 7)]
+    assert done.album.images_seen == [0, 0, 30, 60, 70]
     for step in (0, 3, 6, 7):
         with Image.open(tmp_path / "samples" / f"step_{step:07d}.png") as decoded:
             assert decoded.tobytes() == picture(made(step, 9)).tobytes()

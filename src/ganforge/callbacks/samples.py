@@ -23,6 +23,7 @@ class Game(Protocol):
     """What this callback asks of the module."""
 
     iteration: int
+    images_seen: int
     num_classes: int
 
     def sample(
@@ -207,8 +208,9 @@ class Samples(Callback):
         save(grid, _folder(trainer) / file)
         for logger in trainer.loggers:
             if isinstance(logger, PictureLogger):
+                images = cast(Game, trainer.lightning_module).images_seen
                 caption = self.caption if name == "samples" else ""
-                logger.log_picture(name, grid, step, caption=caption)
+                logger.log_picture(name, grid, step, caption=caption, images_seen=images)
 
 
 def _folder(trainer: Trainer) -> Path:

@@ -9,7 +9,14 @@ from PIL import Image
 class PictureLogger(Protocol):
     """A logger that takes pictures too."""
 
-    def log_picture(self, name: str, picture: Image.Image, step: int, caption: str = "") -> None:
+    def log_picture(
+        self,
+        name: str,
+        picture: Image.Image,
+        step: int,
+        caption: str = "",
+        images_seen: int | None = None,
+    ) -> None:
         """Logs ``picture`` so that it decodes to the same pixels.
 
         Args:
@@ -17,5 +24,6 @@ class PictureLogger(Protocol):
             picture: of mode L, LA, RGB or RGBA.
             step: finished generator updates.
             caption: text below it.
+            images_seen: images that the discriminator has seen; None for those of the last point.
         """
         ...

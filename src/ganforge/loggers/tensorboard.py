@@ -52,8 +52,15 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         self.experiment.add_text("config", f"```json\n{text}\n```", global_step=0)
 
     @rank_zero_only
-    def log_picture(self, name: str, picture: Image.Image, step: int, caption: str = "") -> None:
-        """Logs ``picture`` with the same pixels; see PictureLogger. Captions are not shown."""
+    def log_picture(
+        self,
+        name: str,
+        picture: Image.Image,
+        step: int,
+        caption: str = "",
+        images_seen: int | None = None,
+    ) -> None:
+        """Logs ``picture`` with the same pixels, by step alone and without a caption."""
         plain = picture.convert("RGBA" if "A" in picture.mode else "RGB")
         self.experiment.add_image(name, np.asarray(plain), step, dataformats="HWC")
 

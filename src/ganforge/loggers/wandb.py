@@ -121,8 +121,17 @@ class WandbLogger(LightningWandbLogger):
         self._tell(lambda: self.experiment.log(point))
 
     @rank_zero_only
-    def log_picture(self, name: str, picture: Image.Image, step: int, caption: str = "") -> None:
+    def log_picture(
+        self,
+        name: str,
+        picture: Image.Image,
+        step: int,
+        caption: str = "",
+        images_seen: int | None = None,
+    ) -> None:
         """Logs ``picture`` as a PNG of the same pixels; see PictureLogger."""
+        if images_seen is not None:
+            self._images_seen = float(images_seen)
 
         def send() -> None:
             import wandb
