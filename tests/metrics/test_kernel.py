@@ -106,3 +106,22 @@ def test_one_image_is_refused():
     metric.update(torch.zeros(1, 2), real=False)
     with pytest.raises(ConfigError, match="needs 2 generated images at least, got 1"):
         metric.compute()
+
+
+@pytest.mark.parametrize("spread", [0.05, 0.3])
+def test_what_rows_have_in_common_costs_no_digits(spread):
+    draws = torch.Generator().manual_seed(0)
+    common = 2 * torch.rand(512, generator=draws)
+    real, fake = (common + spread * torch.randn(200, 512, generator=draws) for _ in range(2))
+    every = torch.arange(200)[None]
+    expected = kernel_distances(real.double(), fake.double() + 0.01, every, every)
+    found = kernel_distances(real, (fake.double() + 0.01).float(), every, every)
+    assert found.dtype == torch.float64
+    assert float(found) == pytest.approx(float(expected), rel=1e-4)
+    whole = torch.cat([real, fake + 0.01]).double() @ torch.cat([real, fake + 0.01]).double().T
+    kernel = (whole / 512 + 1) ** 3
+    own = [kernel[:200, :200], kernel[200:, 200:]]
+    means = [(one.sum() - one.trace()) / (200 * 199) for one in own]
+    assert float(expected) == pytest.approx(
+        float(sum(means) - 2 * kernel[:200, 200:].mean()), rel=1e-4
+    )

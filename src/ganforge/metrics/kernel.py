@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
@@ -76,8 +78,7 @@ def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: T
 
     The mean of k over distinct real pairs and over distinct generated pairs, less twice that over
     mixed ones, k(x, y) = (x.y / d + 1)^3. Gretton et al. 2012, JMLR 13; Binkowski et al. 2018,
-    arXiv:1801.01401. Kernel values of float32 rows are float32 on the CPU, which is quicker; their
-    sums are float64, and rounding, which differs from pair to pair, leaves about 1e-6 of a value.
+    arXiv:1801.01401.
 
     Args:
         real: [n, d].
@@ -86,64 +87,88 @@ def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: T
         fake_rows: rows of each generated subset, likewise, and as many.
     """
     subsets, size = real_rows.shape
-    real, fake = _precise(real), _precise(fake)
+    middle = (real.mean(0, dtype=torch.float64) + fake.mean(0, dtype=torch.float64)) / 2
+    ours, theirs = about(middle, real), about(middle, fake)
     width = real.shape[1] + ELEMENTWISE
     if subsets * size**2 * width < max(len(real), len(fake)) ** 2 * (width + subsets):
-        pairs = zip(real_rows, fake_rows, strict=True)
-        return torch.cat([_one(real[ours], fake[theirs]) for ours, theirs in pairs])
+        every = torch.ones(size, 1, dtype=torch.float64, device=real.device)
+        pairs = zip(real_rows.to(real.device), fake_rows.to(real.device), strict=True)
+        return torch.cat(
+            [_discrepancies(ours.at(a), theirs.at(b), every, every, size) for a, b in pairs]
+        )
     # Subsets overlap: every kernel value is computed once, and counted in those it is part of.
-    return _discrepancies(real, fake, _members(real_rows, real), _members(fake_rows, fake), size)
+    chosen, made = _members(real_rows, ours), _members(fake_rows, theirs)
+    return _discrepancies(ours, theirs, chosen, made, size)
 
 
-def _precise(rows: Tensor) -> Tensor:
-    """Returns rows whose products are exact enough: on CUDA, those of float32 may be of TF32."""
-    return rows.double() if rows.is_cuda else rows
+class Offsets(NamedTuple):
+    """Rows x by how far they are from a middle c, for which x.y / d + 1 = u.v + a + b.
+
+    Products of what rows differ by lose no digits to what they have in common, so that float32 is
+    exact enough for them, and quicker.
+
+    Attributes:
+        steps: u = (x - c) / sqrt(d), [n, d].
+        shares: a = u.c / sqrt(d) + (c.c / d + 1) / 2, float64 [n].
+    """
+
+    steps: Tensor
+    shares: Tensor
+
+    def at(self, rows: Tensor) -> Offsets:
+        """Returns some of the rows, by their places."""
+        return Offsets(self.steps[rows], self.shares[rows])
+
+    def tiles(self) -> list[Offsets]:
+        """Returns the rows in pieces."""
+        pieces = zip(torch.split(self.steps, TILE), torch.split(self.shares, TILE), strict=True)
+        return [Offsets(*piece) for piece in pieces]
 
 
-def _one(real: Tensor, fake: Tensor) -> Tensor:
-    everything = real.new_ones(len(real), 1)
-    return _discrepancies(real, fake, everything, everything, len(real))
+def about(middle: Tensor, rows: Tensor) -> Offsets:
+    """Returns rows [n, d] by their offsets from ``middle``, float64 [d]."""
+    root = rows.shape[1] ** 0.5
+    steps, scaled = (rows.double() - middle) / root, middle / root
+    shares = steps @ scaled + (scaled @ scaled + 1) / 2
+    # Not on CUDA, where products of float32 may be of TF32.
+    return Offsets(steps if rows.is_cuda else steps.to(rows.dtype), shares)
 
 
-def _discrepancies(real: Tensor, fake: Tensor, ours: Tensor, theirs: Tensor, size: int) -> Tensor:
+def _discrepancies(real: Offsets, fake: Offsets, ours: Tensor, theirs: Tensor, size: int) -> Tensor:
     within = _pair_sums(real, ours) + _pair_sums(fake, theirs)
     return within / (size * (size - 1)) - 2 * _mixed_sums(real, fake, ours, theirs) / size**2
 
 
-def _members(rows: Tensor, values: Tensor) -> Tensor:
-    """Returns [n, s]: 1 where a row is in a subset."""
-    members = values.new_zeros(len(values), len(rows))
-    return members.scatter_(0, rows.T.to(values.device), 1.0)
+def _members(rows: Tensor, values: Offsets) -> Tensor:
+    """Returns [n, s]: 1 where a row is in a subset, float64."""
+    members = values.shares.new_zeros(len(values.shares), len(rows))
+    return members.scatter_(0, rows.T.to(members.device), 1.0)
 
 
-def _pair_sums(values: Tensor, members: Tensor) -> Tensor:
+def _pair_sums(values: Offsets, members: Tensor) -> Tensor:
     """Returns the kernel's sum over the pairs of distinct rows of each subset, [s]."""
-    total = members.new_zeros(members.shape[1], dtype=torch.float64)
-    tiles = list(zip(torch.split(values, TILE), torch.split(members, TILE), strict=True))
+    total = members.new_zeros(members.shape[1])
+    tiles = list(zip(values.tiles(), torch.split(members, TILE), strict=True))
     for place, (rows, ours) in enumerate(tiles):
         kernel = _kernel(rows, rows)
         kernel.diagonal().zero_()
-        total += (ours * (kernel @ ours)).sum(0, dtype=torch.float64)
+        total += (ours * (kernel @ ours)).sum(0)
         # Symmetric: tiles behind this one count twice, and none before it is looked at.
         for columns, theirs in tiles[place + 1 :]:
-            shared = ours * (_kernel(rows, columns) @ theirs)
-            total += 2 * shared.sum(0, dtype=torch.float64)
+            total += 2 * (ours * (_kernel(rows, columns) @ theirs)).sum(0)
     return total
 
 
-def _mixed_sums(first: Tensor, second: Tensor, ours: Tensor, theirs: Tensor) -> Tensor:
+def _mixed_sums(first: Offsets, second: Offsets, ours: Tensor, theirs: Tensor) -> Tensor:
     """Returns the kernel's sum over the pairs of a row of each side, for each subset, [s]."""
-    total = ours.new_zeros(ours.shape[1], dtype=torch.float64)
-    for rows, members in zip(torch.split(first, TILE), torch.split(ours, TILE), strict=True):
-        for columns, others in zip(
-            torch.split(second, TILE), torch.split(theirs, TILE), strict=True
-        ):
-            shared = members * (_kernel(rows, columns) @ others)
-            total += shared.sum(0, dtype=torch.float64)
+    total = ours.new_zeros(ours.shape[1])
+    for rows, members in zip(first.tiles(), torch.split(ours, TILE), strict=True):
+        for columns, others in zip(second.tiles(), torch.split(theirs, TILE), strict=True):
+            total += (members * (_kernel(rows, columns) @ others)).sum(0)
     return total
 
 
-def _kernel(first: Tensor, second: Tensor) -> Tensor:
-    one = first.new_ones(1, 1)
-    linear = torch.addmm(one, first, second.T, alpha=1 / first.shape[1])
+def _kernel(first: Offsets, second: Offsets) -> Tensor:
+    products = (first.steps @ second.steps.T).double()
+    linear = products.add_(first.shares[:, None]).add_(second.shares)
     return linear.square().mul_(linear)
