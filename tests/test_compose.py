@@ -17,6 +17,7 @@ from tests.tiny import noise_models, shrunk, take_steps, tiny, translation_model
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 GROUPS.remove("experiment")  # each takes steps below
+GROUPS.remove("hydra")  # no group of its own: hydra/sweeper=, hydra/launcher=
 GROUPS.remove("wandb_sweeps")  # what `wandb sweep` reads: tests/test_wandb_sweeps.py
 MODELS = options("model")
 EXPERIMENTS = options("experiment")
