@@ -244,7 +244,7 @@ def survive(kills: int, steps: int, seed: int, root: Path) -> tuple[list[Kill], 
 
 def table(told: list[Kill], steps: int, same: bool, compared: int) -> str:
     """Returns the table in Markdown."""
-    lines = ["| kill | while | resumed from step | half-written, bytes | files read |"]
+    lines = ["| kill | aimed at | resumed from step | half-written, bytes | files read |"]
     lines += ["|---:|---|---:|---:|---:|"]
     for index, kill in enumerate(told, 1):
         lines.append(
