@@ -285,7 +285,7 @@ def test_a_closed_pipe_is_no_error():
 def test_the_wheel_carries_conf():
     hatch = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]
     wheel = hatch["build"]["targets"]["wheel"]
-    assert wheel["packages"] == ["src/ganforge"]
+    assert wheel["packages"] == ["src/ganforge", "src/hydra_plugins"]
     assert wheel["force-include"] == {"conf": "ganforge/conf"}
 
 

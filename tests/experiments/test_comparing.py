@@ -7,7 +7,6 @@ import sys
 
 import pytest
 
-from ganforge.experiments.comparing import _listed
 from ganforge.experiments.comparison_statistics import spread
 from ganforge.experiments.comparison_tables import Table, cell, plain
 from tests.experiments.past_runs import parsed, past_run, seeds
@@ -181,14 +180,6 @@ sys.exit(code)
 
 
 # ---------------------------------------------------------------------- parts
-
-
-def test_lists_are_typed_in_three_ways(tmp_path):
-    assert _listed("a, b") == _listed(["a", "b"]) == ["a", "b"]
-    assert _listed(None) == []
-    job = tmp_path / "0-loss=hinge,seed=1"
-    job.mkdir()
-    assert _listed(str(job), paths=True) == [str(job)]
 
 
 def test_numbers():

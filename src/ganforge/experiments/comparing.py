@@ -4,9 +4,8 @@ import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from ganforge.config import check
 from ganforge.console import console, setup_logging
@@ -17,6 +16,7 @@ from ganforge.experiments.comparison_files import write
 from ganforge.experiments.comparison_groups import group_runs
 from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun, find_runs
+from ganforge.experiments.named_runs import listed, named_places
 
 log = logging.getLogger("ganforge")
 
@@ -42,8 +42,8 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     setup_logging()
     check(cfg)
     _check_values(cfg)
-    folders = find_runs(_listed(cfg.runs if cfg.runs is not None else cfg.log_dir, paths=True))
-    groups = group_runs(list(_read(folders)), _listed(cfg.by))
+    folders = find_runs(named_places(cfg.runs, cfg.log_dir))
+    groups = group_runs(list(_read(folders)), listed(cfg.by))
     comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
     out = Path(cfg.out).expanduser() if cfg.out is not None else _common(folders)
     written = write(comparison, out)
@@ -67,22 +67,6 @@ def _check_values(cfg: DictConfig) -> None:
         raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
     if not 0 < cfg.level < 1:
         raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
-
-
-def _listed(value: Any, paths: bool = False) -> list[str]:
-    """Returns a list of what was typed as ``[a,b]``, ``a,b`` or ``a``; null is an empty one.
-
-    Args:
-        value: of the configuration.
-        paths: jobs of a sweep have commas in their names, so a path that is there is no list.
-    """
-    if value is None:
-        return []
-    if isinstance(value, (list, ListConfig)):
-        return [str(item) for item in value]
-    if paths and Path(str(value)).expanduser().exists():
-        return [str(value)]
-    return [item.strip() for item in str(value).split(",") if item.strip()]
 
 
 def _common(folders: list[Path]) -> Path:

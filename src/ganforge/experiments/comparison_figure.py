@@ -85,6 +85,8 @@ def _draw(axes: Axes, column: Column, group: Group, color: str, label: str) -> N
     points = curve(column, group)
     images = [point.images for point in points]
     axes.plot(images, [point.mean for point in points], color=color, marker=".", label=label)
+    if len(points) == 1:  # a band would have no width
+        axes.errorbar(images, points[0].mean, points[0].std, color=color, capsize=3)
     low = [point.mean - point.std for point in points]
     high = [point.mean + point.std for point in points]
     axes.fill_between(images, low, high, color=color, alpha=0.2, linewidth=0)

@@ -38,6 +38,7 @@ class Comparison:
     def summary(self) -> list[Table]:
         """Returns what the terminal shows: one table of all scores, costs and differences."""
         found = [table for column in self.columns for table in self._differences(column)]
+        found = [table.without("t", "degrees", "p") for table in found]
         return [self._overview(), *found, cost_table(self.groups), *self._omitted()]
 
     def markdown(self, figure: str | None) -> str:

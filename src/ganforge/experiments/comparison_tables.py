@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.console import Group
 from rich.table import Table as RichTable
@@ -38,6 +38,12 @@ class Table:
             lines += [_line(self.columns), f"|{' --- |' * len(self.columns)}"]
             lines += [_line(row) for row in self.rows]
         return "\n".join(lines).rstrip() + "\n"
+
+    def without(self, *names: str) -> Table:
+        """Returns the same without some columns, for where there is little room."""
+        kept = [place for place, name in enumerate(self.columns) if name not in names]
+        columns, *rows = ([row[place] for place in kept] for row in (self.columns, *self.rows))
+        return replace(self, columns=columns, rows=rows)
 
     def rich(self) -> Group:
         """Returns the same for the terminal."""

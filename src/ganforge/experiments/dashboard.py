@@ -13,7 +13,7 @@ from ganforge.experiments.dashboard_charts import USUAL, Charts, charts_of, logg
 from ganforge.experiments.dashboard_library import reports, require_library, workspaces
 from ganforge.experiments.dashboard_report import TITLE, build_report
 from ganforge.experiments.dashboard_workspace import NAME, build_workspace
-from ganforge.experiments.syncing import patterns
+from ganforge.experiments.named_runs import named_places
 from ganforge.loggers.wandb_access import require_server
 
 ANSWER = 20.0  # seconds to wait for the server's first answer
@@ -60,7 +60,7 @@ def described(workspace: Any, report: Any) -> dict[str, Any]:
 def _charts(cfg: DictConfig) -> Charts:
     """Returns charts of what the runs named have logged, or all, or of what is usual."""
     try:
-        names = logged_names(find_runs(patterns(cfg)))
+        names = logged_names(find_runs(named_places(cfg.runs, cfg.log_dir)))
     except RunError:
         if cfg.runs is not None:
             raise

@@ -41,7 +41,7 @@ def job_table(record: SweepRecord) -> Table:
     """Returns a row for each job, and what ended those that failed."""
     rows = [_row(record, job) for job in record.jobs]
     errors = [f"{job} {job.status}: {job.error}" for job in record.jobs if job.error]
-    columns = ["job", "overrides", "status", "best", "folder"]
+    columns = ["job", "overrides", "status", "best"]
     return Table(f"{len(rows)} jobs: {tally(record)}", columns, rows, errors)
 
 
@@ -57,6 +57,5 @@ def best_of(summary: dict[str, Any]) -> tuple[str, float] | None:
 def _row(record: SweepRecord, job: Job) -> list[str]:
     best = best_of(record.summary(job))
     told = " ".join(job.overrides)
-    folder = job.folder if record.run(job).path.is_dir() else "-"
     score = f"{best[0]} {best[1]:.4g}" if best else "-"
-    return [str(job.number), told, job.status, score, folder]
+    return [str(job.number), told, job.status, score]

@@ -5,14 +5,14 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from ganforge.config import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.comparison_runs import find_runs
+from ganforge.experiments.named_runs import named_places
 from ganforge.experiments.run_lock import holder
 from ganforge.loggers import wandb_access
 
@@ -40,7 +40,7 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
     check(cfg)
     if not cfg.timeout > 0:
         raise ConfigError(f"timeout must be above 0 seconds; got {cfg.timeout}")
-    waiting = _waiting(find_runs(patterns(cfg)))
+    waiting = _waiting(find_runs(named_places(cfg.runs, cfg.log_dir)))
     parts = [part for found in waiting.values() for part in found]
     if not parts:
         console.print("nothing waits to be sent")
@@ -86,9 +86,3 @@ def _waiting(folders: list[Path]) -> dict[Path, list[Path]]:
         elif parts:
             found[folder] = parts
     return found
-
-
-def patterns(cfg: DictConfig) -> list[str]:
-    """Returns which runs were named, as a list."""
-    value: Any = cfg.runs if cfg.runs is not None else cfg.log_dir
-    return [str(v) for v in value] if isinstance(value, (list, ListConfig)) else [str(value)]

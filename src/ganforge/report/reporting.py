@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from ganforge import atomic
 from ganforge.console import console, setup_logging
@@ -15,6 +13,7 @@ from ganforge.experiments.comparison_directions import higher_is_better
 from ganforge.experiments.comparison_groups import group_runs
 from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.report.jobs import Sweep
 from ganforge.report.ranking import rank
@@ -76,7 +75,7 @@ def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
 
 
 def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
-    sweep = Sweep.read(_places(cfg))
+    sweep = Sweep.read(named_places(cfg.sweep, cfg.log_dir))
     groups = group_runs(sweep.runs, listed(cfg.by)) if sweep.runs else []
     comparison = Comparison(groups, columns_of(groups, higher_is_better), "final", LEVEL)
     ranking = rank(sweep.runs, cfg.score)
@@ -87,25 +86,3 @@ def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
 def _holding(folders: list[Path]) -> Path:
     """Returns the folder that holds all runs."""
     return Path(os.path.commonpath([folder.parent for folder in folders]))
-
-
-def _places(cfg: ReportSchema) -> list[str]:
-    if cfg.sweep != "latest":
-        return listed(cfg.sweep)
-    root = Path(cfg.log_dir) / "multirun"
-    found = sorted(place for place in root.glob("*/*") if place.is_dir())
-    if not found:
-        raise RunError(f"sweep=latest: no sweep yet under {root}")
-    return [str(found[-1])]
-
-
-def listed(value: Any) -> list[str]:
-    """Returns a list of what was typed as ``[a,b]``, ``a,b`` or ``a``; null is an empty one."""
-    if value is None:
-        return []
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [str(item) for item in value]
-    # Jobs of a sweep have commas in their names, so a path that is there is no list.
-    if Path(str(value)).expanduser().exists():
-        return [str(value)]
-    return [item.strip() for item in str(value).split(",") if item.strip()]

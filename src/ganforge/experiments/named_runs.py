@@ -1,0 +1,42 @@
+"""What ``runs=`` and ``sweep=`` name on a command line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import RunError
+
+LATEST = "latest"
+
+
+def listed(value: Any) -> list[str]:
+    """Returns a list of what was typed as ``[a,b]``, ``a,b`` or ``a``; null is an empty one."""
+    if value is None:
+        return []
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [str(item) for item in value]
+    # Jobs of a sweep have commas in their names, so a path that is there is no list.
+    if Path(str(value)).expanduser().exists():
+        return [str(value)]
+    return [item.strip() for item in str(value).split(",") if item.strip()]
+
+
+def named_places(value: Any, log_dir: str) -> list[str]:
+    """Returns the folders and patterns that were named, ``log_dir`` for null.
+
+    Args:
+        value: run folders, folders of runs, patterns; "latest" is the newest sweep.
+        log_dir: root of all outputs.
+
+    Raises:
+        RunError: there is no sweep yet.
+    """
+    if value != LATEST:
+        return listed(value) or [log_dir]
+    root = Path(log_dir) / "multirun"
+    found = sorted(place for place in root.glob("*/*") if place.is_dir())
+    if not found:
+        raise RunError(f"{LATEST}: no sweep yet under {root}")
+    return [str(found[-1])]
