@@ -48,9 +48,9 @@ def best_table(study: SharedStudy, record: SweepRecord) -> Table:
 
 
 def trials_csv(study: SharedStudy) -> str:
-    """Returns every trial as a line: state, values, parameters, seconds, folder and error."""
+    """Returns every trial as a line: state, values, parameters, wall time, folder and error."""
     names = list(study.search.objectives)
-    head = ["trial", "state", *names, *study.space, "seconds", "repeats", "folder", "error"]
+    head = ["trial", "state", *names, *study.space, "wall_seconds", "repeats", "folder", "error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
