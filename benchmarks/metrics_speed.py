@@ -424,7 +424,8 @@ def main() -> None:
     lines.append(
         f"`uv run python benchmarks/metrics_speed.py` on {platform.machine()}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, torchmetrics "
-        f"{torchmetrics.__version__}; {given.rounds} rounds in turn, one of Inception."
+        f"{torchmetrics.__version__}; {given.rounds} rounds in turn, one of Inception. "
+        "The others compute KID in float32, and each draws its subsets for itself."
     )
     print("\n".join(lines))
     given.out.write_text("\n".join(["# Measuring beside others", "", *lines]) + "\n")
