@@ -301,7 +301,8 @@ def rows(seconds: dict[str, list[float]], found: dict[str, Values]) -> list[str]
     """Returns the lines of a table."""
     base = seconds["torchmetrics, one by one: FID, KID, IS"]
     lines = [
-        "| way | seconds | times as fast as torchmetrics: median (range) | FID | KID | IS | P | R |",
+        "| way | seconds | times as fast as torchmetrics: median (range) "
+        "| FID | KID | IS | P | R |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for way, times in seconds.items():
