@@ -16,7 +16,7 @@ from ganforge.config import check, check_root
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 
-UNLISTED = ("callbacks", "experiment", "hydra", "pruner", "sampler", "tune", "wandb_sweeps")
+UNLISTED = ("callbacks", "experiment", "hydra", "wandb_sweeps")
 README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
