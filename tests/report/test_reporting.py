@@ -1,16 +1,27 @@
 from __future__ import annotations
 
-import json
+import platform
 import re
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.code_version import CodeVersion
+from ganforge.experiments.command import Command
+from ganforge.experiments.comparison_report import Comparison
+from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.provenance import record
 from ganforge.experiments.sweep_record import Job, SweepRecord
+from ganforge.hardware import Hardware
+from ganforge.report.jobs import Sweep
+from ganforge.report.ranking import rank
 from ganforge.report.reporting import report
+from ganforge.report.run_page import run_page
+from ganforge.report.sweep_page import sweep_page
 from ganforge.schemas import ReportSchema
 from tests.experiments.past_runs import past_run, seeds
 from tests.report.pages import grid, read, whole_run
@@ -84,11 +95,28 @@ def test_the_page_is_no_larger_than_asked(tmp_path):
     assert len(read(made(run=run)).all("img")) == 20
 
 
-@pytest.mark.parametrize("status", ["failed", "interrupted", "running"])
+def test_what_is_said_of_pictures_counts_too(tmp_path):
+    run = PastRun.read(whole_run(tmp_path / "study" / "run"))
+    sweep, ranking = Sweep.read([str(tmp_path / "study")]), rank([run], None)
+    comparison = Comparison([], [], "final", 0.05)
+    for written in (
+        partial(run_page, run),
+        partial(sweep_page, tmp_path, sweep, comparison, ranking),
+    ):
+        whole = len(written(10**7).encode())
+        less = written(whole - 50)
+        assert len(less.encode()) <= whole - 50
+        assert less.count("<img") < written(10**7).count("<img")
+
+
+@pytest.mark.parametrize("status", ["pruned", "failed", "interrupted", "running"])
 def test_a_run_that_did_not_end(tmp_path, status):
     run = past_run(tmp_path / "run", status=status, error="CUDA <out> of memory")
     page = read(made(run=run))
-    assert {"running": "killed"}.get(status, status) in page.texts
+    shown = {"running": "killed"}.get(status, status)
+    (badge,) = page.all("span", class_="status")
+    assert shown in page.texts
+    assert badge["class"] == f"status {shown}"
     assert " CUDA <out> of memory" in page.texts
     assert "No grid of samples was kept." in page.texts
     assert "Nothing was logged, or metrics.csv is missing." in page.texts
@@ -108,14 +136,18 @@ def test_a_folder_of_ruins(tmp_path):
     assert len([image for image in page.all("img") if "data-caption" in image]) == 2
 
 
-def test_who_trained_it(run):
-    code = {"commit": "abc", "diff": "code.diff"}
-    first = {"started": "10:00", "step": 0, "command": "a", "code": code}
-    first["environment"] = {"gpus": ["H200", "H200"], "platform": "Linux"}
-    (run / "provenance.json").write_text(json.dumps([first, {"step": 10, "code": None}]))
-    one, two = read(made(run=run)).rows("Processes that trained the run")
+def test_who_trained_it(run, monkeypatch):
+    versions = [CodeVersion("abc", None, "-a\r\n+b\r\n"), None]
+    monkeypatch.setattr(CodeVersion, "read", lambda: versions.pop(0))
+    for line, checkpoint in (("train", None), ("train resume=auto", Path("last.ckpt"))):
+        record(run, Command(line), Hardware("cpu", 1, "32-true", False, False, ""), checkpoint)
+    page = read(made(run=run))
+    one, two = page.rows("Processes that trained the run")
     assert one["code"] == "abc, with what code.diff in the run folder holds"
-    assert (one["from step"], two["from step"], two["code"]) == ("0", "10", "no repository")
+    assert (one["went on from"], one["command"]) == ("the start", "train")
+    assert (two["went on from"], two["command"]) == ("last.ckpt", "train resume=auto")
+    assert two["code"] == "no repository"
+    assert platform.platform() in page.texts
 
 
 def test_no_string_of_a_run_becomes_markup(tmp_path):

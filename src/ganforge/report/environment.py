@@ -14,7 +14,7 @@ NAME = "provenance.json"
 
 
 def environment(run: PastRun) -> Markup:
-    """Returns device, versions and code of a run, and who trained it from which step on."""
+    """Returns device, versions and code of a run, and which processes trained it."""
     sessions = processes(run.path)
     last = _mapping(sessions[-1], "environment") if sessions else {}
     versions = run.summary.get("versions")
@@ -46,8 +46,9 @@ def _processes(sessions: list[dict[str, Any]]) -> Markup | None:
         code = _mapping(session, "code")
         changed = f", with what {code['diff']} in the run folder holds" if code.get("diff") else ""
         commit = f"{code['commit']}{changed}" if code.get("commit") else "no repository"
-        rows.append([_text(session.get(key)) for key in ("started", "step", "command")] + [commit])
-    names = ["started", "from step", "command", "code"]
+        begin = session.get("checkpoint") or "the start"
+        rows.append([_text(session.get("started")), begin, _text(session.get("command")), commit])
+    names = ["started", "went on from", "command", "code"]
     table = grid(names, rows, "Processes that trained the run")
     return join(element("h3", None, "Processes"), table)
 

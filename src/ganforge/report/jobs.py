@@ -27,7 +27,8 @@ class SweptJob:
     Attributes:
         name: its folder's.
         settings: what tells it from the others, by key.
-        status: completed, running, killed, interrupted, failed, pending, skipped or unreadable.
+        status: completed, running, killed, interrupted, failed, pruned, pending, skipped or
+            unreadable.
         error: what ended it; "" where nothing did.
         run: its folder; None without one that can be read.
     """

@@ -40,10 +40,19 @@ def run_page(run: PastRun, limit: int) -> str:
     title = str(summary.get("run") or run.path.name)
     lead = element("p", None, badge(state_of(run)), *_ended(summary))
     footer = f"Made by ganforge report of {run.path}."
+
+    def illustrated(slides: Slides) -> str:
+        samples = Section("samples", "Samples", slider(slides, history, _history(summary)))
+        first, *others = sections
+        return page(title, lead, [first, samples, *others], footer)
+
     room = limit - len(page(title, lead, sections, footer).encode())
-    samples = slider(Slides.read(run.path, room), history, _history(summary))
-    sections.insert(1, Section("samples", "Samples", samples))
-    return page(title, lead, sections, footer)
+    slides = Slides.read(run.path, room)
+    found = illustrated(slides)
+    if (size := len(found.encode())) <= limit:
+        return found
+    words = size - (limit - room) - slides.size  # what is said of the pictures needs room too
+    return illustrated(Slides.read(run.path, room - words))
 
 
 def _ended(summary: dict[str, Any]) -> list[Markup]:

@@ -38,6 +38,12 @@ class Slides:
         left = room - sum(len(one.uri) for one in real)
         return cls(fitting(paths, left, MOST_GRIDS, LONGEST), real[0] if real else None, len(paths))
 
+    @property
+    def size(self) -> int:
+        """Bytes of all pictures."""
+        reals = [self.reals] if self.reals is not None else []
+        return sum(len(one.uri) for one in [*self.pictures, *reals])
+
 
 def grids(run: Path) -> list[Path]:
     """Returns the grids of samples that a run has kept, by step."""

@@ -12,6 +12,7 @@ MEANING = {
     "interrupted": "told to stop; it can be resumed",
     "failed": "ended by an error",
     "killed": "ended without a word; it can be resumed from its last checkpoint",
+    "pruned": "given up by its search",
     "pending": "not begun",
     "skipped": "not run",
     "unreadable": "the folder's configuration is damaged",

@@ -25,6 +25,7 @@ from ganforge.report.states import badge
 from ganforge.report.tables import facts, grid, sortable
 
 MOST_SHOWN = 12  # jobs whose last grid is shown
+AROUND = 500  # bytes of what stands around these grids
 
 
 def sweep_page(
@@ -127,6 +128,7 @@ def _samples(jobs: list[SweptJob], ranking: Ranking | None, room: int) -> list[S
     """Shows the last grid of the best jobs, as many as there is room for."""
     ordered = ranking.ordered(jobs) if ranking else [job for job in jobs if job.run is not None]
     figures: list[Markup] = []
+    room -= AROUND
     for job in ordered[:MOST_SHOWN]:
         shown = _grid(job, ranking)
         if shown is None:
