@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from ganforge.loggers.redaction import redacted
 
 
@@ -20,3 +24,25 @@ def test_addresses_lose_their_credentials_and_nothing_else_changes():
     assert (
         redacted("ssh://git@host/x https://a.example/b@c") == "ssh://host/x https://a.example/b@c"
     )
+
+
+@pytest.mark.parametrize("password", ["p@ss", "p'w", "a/b", "a:b", "12", "p,w", "%2F", ""])
+def test_no_part_of_a_password_stays(password):
+    address = f"postgresql+psycopg://user:{password}@db.example:5432/study"
+    assert redacted(address) == "postgresql+psycopg://db.example:5432/study"
+    assert redacted(f"x {address} y") == "x postgresql+psycopg://db.example:5432/study y"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["https://host:5432/a@b", "https://host/a:b@c", "a@b", "http://host x@y", "C:/a@b", "/a:b@c"],
+)
+def test_other_text_stays(text):
+    assert redacted(text) == text
+
+
+def test_tokens_and_json():
+    assert redacted("https://token@host/a") == "https://host/a"
+    assert redacted("https://:token@host/a") == "https://host/a"
+    values = {"one": "redis://me:", "two": "a@b"}
+    assert json.loads(redacted(json.dumps(values, separators=(",", ":")))) == values

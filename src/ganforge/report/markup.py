@@ -8,13 +8,13 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from ganforge.loggers.redaction import redacted
+
 Value = str | int | float | bool | None
 Attributes = Mapping[str, Value]
 Named = dict[str, Value]
 
 VOID = {"img", "input", "meta", "link", "br"}
-# Addresses of data bases hold passwords, and a report is made to be handed on.
-_PASSWORD = re.compile(r"(://[^/\s:@]*:)[^/\s]+(?=@)")
 # What neither HTML nor XML may hold, not even as a reference.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]*")
@@ -27,8 +27,8 @@ class Markup(str):
 
 
 def cleaned(text: str) -> str:
-    """Returns text that may be shown to others: passwords in addresses become ``***``."""
-    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", _PASSWORD.sub(r"\1***", text))
+    """Returns text that may be shown to others: a report is made to be handed on."""
+    return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", redacted(text))
 
 
 def escape(content: object) -> Markup:
