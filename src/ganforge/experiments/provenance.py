@@ -123,7 +123,7 @@ def _write_diff(folder: Path, code: CodeVersion | None) -> str | None:
         return None
     known = sorted(folder.glob("code*.diff"))
     for path in known:
-        if path.read_text() == code.diff:
+        if path.read_bytes() == code.diff.encode():
             return path.name
     name = f"code-{len(known) + 1}.diff" if known else DIFF
     atomic.write(folder / name, code.diff.encode())
