@@ -17,8 +17,8 @@ def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, image
     """Adds results to the run's own entry in Weights & Biases, as ``evaluate/...``.
 
     Beside what training logged and not among it: the protocol is another one. A run that was
-    recorded offline gets another part of the same id, for ``ganforge sync``. Runs that never were in
-    Weights & Biases are left alone, and a failure ends nothing.
+    recorded offline gets another part of the same id, for ``ganforge sync``. Runs that never were
+    in Weights & Biases are left alone, and a failure ends nothing.
 
     Args:
         folder: of the run.
