@@ -19,7 +19,7 @@ from ganforge.config import check_root, register_schemas
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
 from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.launch import is_first, refuse_launcher
-from ganforge.quoting import quote_paths
+from ganforge.quoting import options_as_filter, quote_paths
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
@@ -31,6 +31,7 @@ VERBS = {
     "report": ("ganforge.report.reporting", "report"),
     "sync": ("ganforge.experiments.syncing", "sync_runs"),
     "dashboard": ("ganforge.experiments.dashboard", "make_dashboard"),
+    "runs": ("ganforge.experiments.run_listing", "manage_runs"),
     "cache": ("ganforge.experiments.caching", "manage_cache"),
 }
 
@@ -48,6 +49,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge report run=latest                       a page of curves and samples; sweep=DIR
   ganforge sync                                    send offline runs to Weights & Biases
   ganforge dashboard entity=TEAM project=NAME      a Weights & Biases workspace and report
+  ganforge runs status=failed older_than=7d        list runs; remove=true removes these
   ganforge cache                                   what is kept on disk; clear=all removes it
 
 `ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
@@ -83,6 +85,8 @@ def run(arguments: list[str], verb: str | None = None) -> int:
         return 2
     if verb == "dashboard":  # the usual spelling for such a switch
         arguments = ["print=true" if a == "--print" else a for a in arguments]
+    if verb == "runs":
+        arguments = options_as_filter(arguments)
     return _guarded(lambda: _compose_and_call(verb, arguments), verb, arguments)
 
 

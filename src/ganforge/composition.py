@@ -123,7 +123,7 @@ def _further_folder(arguments: list[str]) -> list[str]:
 def _root_names(verb: str) -> list[str]:
     groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - NO_GROUPS
     keys = root_keys(verb)
-    return keys + sorted(groups - set(keys)) if verb == "train" else keys
+    return keys + sorted(groups - set(keys)) if verb in ("train", "runs") else keys
 
 
 def _without_internals(text: str) -> str:

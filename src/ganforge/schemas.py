@@ -150,6 +150,21 @@ class CacheSchema:
     clear: str | None = None
 
 
+@dataclass
+class RunsSchema:
+    """Root keys of conf/runs.yaml."""
+
+    runs: Any = None
+    log_dir: str = "logs"
+    status: Any = None
+    where: dict[str, Any] = field(default_factory=dict)
+    older_than: str | None = None
+    newer_than: str | None = None
+    sort: str = "age"
+    remove: bool = False
+    checkpoints_only: bool = False
+
+
 SCHEMAS: dict[str, type] = {
     "train": TrainSchema,
     "evaluate": EvaluateSchema,
@@ -160,6 +175,7 @@ SCHEMAS: dict[str, type] = {
     "sync": SyncSchema,
     "dashboard": DashboardSchema,
     "cache": CacheSchema,
+    "runs": RunsSchema,
 }
 # Optional whole numbers that have a word of Python's own as their name.
 KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}

@@ -18,6 +18,7 @@ from ganforge.errors import RunError
 # libyaml's parser is ten times as quick, and PyYAML may have been built without it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 COMPOSED = "composed.yaml"
+REMOVING = ".removing-"  # opens the name of a folder that is being removed
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class PastRun:
             RunError: when its configuration can't be read.
         """
         settings = _settings(path / COMPOSED)
-        return cls(path, settings, _json(path / "choices.json"), _summary(path))
+        return cls(path, settings, read_json(path / "choices.json"), _summary(path))
 
     @property
     def status(self) -> str:
@@ -98,7 +99,7 @@ def find_runs(patterns: list[str]) -> list[Path]:
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
-        runs = [run for place in _matching(pattern) for run in _runs_in(place)]
+        runs = [run for place in _matching(pattern) for run in runs_in(place)]
         if not runs:
             raise RunError(f"runs={pattern}: no run folder there or beneath (one with {COMPOSED})")
         found |= dict.fromkeys(sorted(run.resolve() for run in runs))
@@ -122,11 +123,13 @@ def _matching(pattern: str) -> list[Path]:
     return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
 
 
-def _runs_in(place: Path) -> Iterator[Path]:
+def runs_in(place: Path) -> Iterator[Path]:
+    """Yields a folder that is a run, or all runs beneath it."""
     for folder, below, files in os.walk(place):  # links (latest) are not followed
         if COMPOSED in files:
             below.clear()  # a run holds no runs, but thousands of files
             yield Path(folder)
+        below[:] = [name for name in below if not name.startswith(REMOVING)]
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -138,11 +141,12 @@ def _settings(path: Path) -> dict[str, Any]:
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    summary = _json(path / "summary.json")
+    summary = read_json(path / "summary.json")
     return summary if isinstance(summary.get("metrics", {}), dict) else {}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Returns what a JSON file maps; empty where it is missing or damaged."""
     try:
         found = json.loads(path.read_bytes())
     except (OSError, ValueError):

@@ -116,7 +116,7 @@ def _goes_on(folder: RunFolder) -> DictConfig:
 
 def _newest_unfinished(cfg: DictConfig, log_dir: Path) -> RunFolder | None:
     wanted = fingerprint(cfg)
-    folders = sorted((log_dir / "train").glob("*/*/composed.yaml"), reverse=True)
+    folders = sorted((log_dir / "train").glob("*/[!.]*/composed.yaml"), reverse=True)
     for folder in (RunFolder(path.parent.resolve()) for path in folders):
         if folder.read_summary().get("status") == "completed" or is_locked(folder.path):
             continue

@@ -64,7 +64,7 @@ class RunFolder:
             raise RunError(f"cannot make a run folder beside {path}")
         latest = log_dir / "train" / "latest"
         folder = cls(path.absolute(), latest.resolve() if latest.exists() else None)
-        folder._point_latest(log_dir / "train")
+        folder.point_latest(log_dir / "train")
         return folder
 
     @classmethod
@@ -151,14 +151,15 @@ class RunFolder:
         if link.is_symlink() and not link.exists():
             link.unlink(missing_ok=True)
             if self.former is not None and self.former.is_dir():
-                RunFolder(self.former)._point_latest(log_dir / "train")
+                RunFolder(self.former).point_latest(log_dir / "train")
         for parent in self.path.parents:
             if log_dir.absolute() not in parent.parents:
                 break
             with contextlib.suppress(OSError):  # not empty: other runs lie there
                 parent.rmdir()
 
-    def _point_latest(self, root: Path) -> None:
+    def point_latest(self, root: Path) -> None:
+        """Points the link ``latest`` in ``root`` at this run."""
         # A file system without links loses a convenience, not a run.
         with contextlib.suppress(OSError):
             root.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,153 @@
+"""Removing run folders so that none is ever seen half-removed, and none that is running."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from ganforge.errors import RunError
+from ganforge.experiments.comparison_runs import COMPOSED, REMOVING, runs_in
+from ganforge.experiments.run_entry import RunEntry, size_of
+from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.run_lock import holder
+
+log = logging.getLogger("ganforge")
+
+CHECKPOINTS = "checkpoints"
+Removed = Callable[[Path, int], None]
+
+
+def remove_runs(
+    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, removed: Removed
+) -> None:
+    """Removes run folders, or their checkpoints alone; a run that is on is left.
+
+    A folder first gets a hidden name beside it and is then deleted. What a killed removal left
+    under such a name is deleted by the next one. A sweep's record stays as it is.
+
+    Args:
+        runs: what is to go.
+        log_dir: root of all outputs. It stays, empty folders of dates beneath it do not, and
+            ``train/latest`` leads to the newest run that is left.
+        checkpoints_only: keep all else.
+        removed: is told of each folder, with its bytes, as soon as it is gone from sight.
+
+    Raises:
+        RunError: at the end, for what could not be removed.
+    """
+    own = CHECKPOINTS if checkpoints_only else ""
+    works = [partial(_delete, path) for path in leftovers(runs, log_dir)]
+    works += [partial(_remove, run.path, run.path / own, log_dir, removed) for run in runs]
+    faults = []
+    try:
+        for work in works:
+            try:
+                work()
+            except (OSError, RunError) as error:
+                faults.append(str(error) if isinstance(error, RunError) else _told(error))
+    finally:
+        mend_latest(log_dir)
+        for run in runs:
+            _remove_empty_parents(run.path, log_dir)
+    if faults:
+        raise RunError("\n  ".join(["not all could be removed:", *faults]))
+
+
+def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
+    """Returns what killed removals left under ``log_dir``, in ``runs`` and beside them."""
+    found: dict[Path, None] = {}
+    for place, below, files in os.walk(log_dir.resolve()):
+        found |= dict.fromkeys(_left_in(Path(place), below))
+        below[:] = [name for name in below if COMPOSED not in files and not _is_hidden(name)]
+    for folder in dict.fromkeys(place for run in runs for place in (run.path.parent, run.path)):
+        with contextlib.suppress(OSError):
+            found |= dict.fromkeys(_left_in(folder, os.listdir(folder)))
+    return list(found)
+
+
+def mend_latest(log_dir: Path) -> None:
+    """Points ``train/latest`` at the newest run where it leads nowhere; removes it without one."""
+    link = log_dir / "train" / "latest"
+    if not link.is_symlink() or link.exists():
+        return
+    with contextlib.suppress(OSError):  # a convenience, as for a new run
+        begun = {run: (run / COMPOSED).stat().st_mtime for run in runs_in(log_dir)}
+        link.unlink()
+        if begun:
+            newest = max(begun, key=lambda run: (begun[run], str(run)))
+            RunFolder(newest.resolve()).point_latest(log_dir / "train")
+
+
+def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
+    """Removes a folder of a run, or the run itself."""
+    if (who := holder(run)) is not None:
+        log.warning("left: %s is training in %s", who, run)
+        return
+    if not os.path.lexists(path):  # no checkpoint yet, or another removal was quicker
+        return
+    if path in (log_dir.resolve(), *log_dir.resolve().parents):
+        raise RunError(f"{path}: is left, for log_dir={log_dir} lies there with other runs")
+    _refuse_read_only(path)
+    size = size_of(path)
+    hidden = path.with_name(REMOVING + path.name)
+    os.rename(path, hidden)
+    # Who has begun to train there in the meantime has locked the file that was moved.
+    if (who := holder(hidden if path == run else run)) is not None:
+        os.rename(hidden, path)
+        log.warning("left: %s is training in %s", who, run)
+        return
+    removed(path, size)
+    _delete(hidden)
+
+
+def _refuse_read_only(path: Path) -> None:
+    """Refuses to begin what would end half-way."""
+    for place in (path.parent, *(Path(place) for place, _, _ in os.walk(path))):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise RunError(f"{path}: nothing of it is removed, for {place} is read-only")
+
+
+def _delete(path: Path) -> None:
+    """Deletes a folder, what makes it a run last, so that a leftover is known as one."""
+    with contextlib.suppress(FileNotFoundError):  # another removal clears it as well
+        if path.is_symlink():
+            path.unlink()  # checkpoints on another disk: what the link leads to is the user's
+            return
+        for item in sorted(path.iterdir(), key=lambda item: item.name == COMPOSED):
+            if item.is_dir() and not item.is_symlink():
+                shutil.rmtree(item)
+            else:
+                item.unlink()
+        path.rmdir()
+
+
+def _left_in(folder: Path, names: list[str]) -> list[Path]:
+    """Returns the leftovers among a folder's items: nothing else of such a name is touched."""
+    found = []
+    for path in (folder / name for name in names if _is_hidden(name)):
+        whole = not path.is_symlink() and path.is_dir()
+        own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
+        if own or (whole and ((path / COMPOSED).is_file() or not any(path.iterdir()))):
+            found.append(path)
+    return found
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(REMOVING)
+
+
+def _remove_empty_parents(path: Path, log_dir: Path) -> None:
+    for parent in path.parents:
+        if log_dir.resolve() not in parent.parents:
+            return
+        with contextlib.suppress(OSError):  # not empty: other runs lie there
+            parent.rmdir()
+
+
+def _told(error: OSError) -> str:
+    return f"{error.filename}: {error.strerror or error}"
