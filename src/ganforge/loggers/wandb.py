@@ -15,9 +15,9 @@ from PIL import Image
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.facts import RunFacts
-from ganforge.loggers.redaction import redacted
 from ganforge.loggers.run_summaries import summarized
 from ganforge.loggers.wandb_run import Mode, OnUnreachable, WandbRun, first_line
+from ganforge.redaction import redacted
 
 log = logging.getLogger(__name__)
 

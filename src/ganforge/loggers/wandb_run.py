@@ -14,7 +14,7 @@ from typing import Any, Literal
 from ganforge import atomic
 from ganforge.errors import RunError
 from ganforge.loggers import wandb_access
-from ganforge.loggers.redaction import redacted
+from ganforge.redaction import redacted
 
 Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from ganforge.loggers.redaction import redacted
+from ganforge.redaction import redacted
 
 Value = str | int | float | bool | None
 Attributes = Mapping[str, Value]

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ganforge.loggers.redaction import redacted
+from ganforge.redaction import redacted
 
 
 def test_addresses_lose_their_credentials_and_nothing_else_changes():

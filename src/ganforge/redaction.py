@@ -1,3 +1,5 @@
+"""Text without secrets, for others to read."""
+
 from __future__ import annotations
 
 import re
