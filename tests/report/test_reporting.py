@@ -178,7 +178,7 @@ def test_passwords_stay_at_home(tmp_path):
     run = past_run(tmp_path / "run", settings={"tune.storage": url}, command=f"tune.storage={url}")
     text = made(run=run).read_text()
     assert "hunter2" not in text
-    assert "postgresql://me:***@host/study" in text
+    assert "postgresql://host/study" in text
 
 
 # ---------------------------------------------------------------------- a sweep

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from ganforge.experiments.comparison_directions import higher_is_better
 from ganforge.experiments.comparison_files import write
 from ganforge.experiments.comparison_groups import group_runs
 from ganforge.experiments.comparison_report import Comparison
-from ganforge.experiments.comparison_runs import PastRun, find_runs
+from ganforge.experiments.comparison_runs import PastRun, find_runs, holding
 from ganforge.experiments.named_runs import listed, named_places
 
 log = logging.getLogger("ganforge")
@@ -45,7 +44,7 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     folders = find_runs(named_places(cfg.runs, cfg.log_dir))
     groups = group_runs(list(_read(folders)), listed(cfg.by))
     comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
-    out = Path(cfg.out).expanduser() if cfg.out is not None else _common(folders)
+    out = Path(cfg.out).expanduser() if cfg.out is not None else holding(folders)
     written = write(comparison, out)
     for table in comparison.summary():
         console.print(table.rich(), highlight=False)
@@ -67,8 +66,3 @@ def _check_values(cfg: DictConfig) -> None:
         raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
     if not 0 < cfg.level < 1:
         raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
-
-
-def _common(folders: list[Path]) -> Path:
-    """Returns the folder that holds all runs."""
-    return Path(os.path.commonpath([folder.parent for folder in folders]))

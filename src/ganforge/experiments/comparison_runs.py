@@ -106,6 +106,11 @@ def find_runs(patterns: list[str]) -> list[Path]:
     return list(found)
 
 
+def holding(runs: list[Path]) -> Path:
+    """Returns the folder that holds all runs."""
+    return Path(os.path.commonpath([run.parent for run in runs]))
+
+
 def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Yields the values of nested mappings by dotted key; an empty mapping is a value."""
     for key, value in node.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from ganforge import atomic
@@ -12,7 +11,7 @@ from ganforge.experiments.comparison_columns import columns_of
 from ganforge.experiments.comparison_directions import higher_is_better
 from ganforge.experiments.comparison_groups import group_runs
 from ganforge.experiments.comparison_report import Comparison
-from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.comparison_runs import PastRun, holding
 from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.report.jobs import Sweep
@@ -79,10 +78,5 @@ def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
     groups = group_runs(sweep.runs, listed(cfg.by)) if sweep.runs else []
     comparison = Comparison(groups, columns_of(groups, higher_is_better), "final", LEVEL)
     ranking = rank(sweep.runs, cfg.score)
-    folder = sweep.record.path if sweep.record else _holding(sweep.folders)
+    folder = sweep.record.path if sweep.record else holding(sweep.folders)
     return folder, sweep_page(folder, sweep, comparison, ranking, limit)
-
-
-def _holding(folders: list[Path]) -> Path:
-    """Returns the folder that holds all runs."""
-    return Path(os.path.commonpath([folder.parent for folder in folders]))
