@@ -105,9 +105,7 @@ class Searching:
         """Gives a trial its folder: that of the trial which it repeats, where there is one."""
         swept = self.study.overrides(trial)
         path = self.record.path / job_folder(trial.number, self.study.shown(trial))
-        former = Path(str(trial.user_attrs.get(FOLDER, "")))
-        if (former / "composed.yaml").is_file() and not is_locked(former):
-            path = former
+        path = self._former(trial) or path
         trial.set_user_attr(FOLDER, str(path))
         own = path.parent == self.record.path
         job = Job(trial.number, swept, path.name if own else str(path), "running")
@@ -115,6 +113,16 @@ class Searching:
         self.record.write()
         self._say(self._progress(trial.number, self.study.shown(trial)))
         return Run(trial, job, [*self.fixed, *swept, *self._address(trial, path)])
+
+    def _former(self, trial: Trial) -> Path | None:
+        """Returns the run folder of the trial which one repeats, moved with its search or not."""
+        told = trial.user_attrs.get(FOLDER)
+        if told is None:
+            return None
+        for folder in (Path(str(told)), self.record.path / Path(str(told)).name):
+            if (folder / "composed.yaml").is_file() and not is_locked(folder):
+                return folder
+        return None
 
     def _address(self, trial: Trial, path: Path) -> list[str]:
         """Returns the overrides by which a run finds its folder and its trial."""
@@ -190,11 +198,7 @@ class Searching:
 
 
 def _told(code: int) -> str | None:
-    """Returns what an exit code says; of a run that was interrupted, ends the search."""
-    from ganforge.experiments.sweep_running import INTERRUPTED
-
-    if code in INTERRUPTED:
-        raise KeyboardInterrupt(f"interrupted (exit code {code})")
+    """Returns what an exit code says."""
     return f"its process ended with exit code {code}" if code else None
 
 

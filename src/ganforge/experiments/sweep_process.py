@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 from ganforge.callbacks.interruption import SIGNALS
+from ganforge.errors import InterruptionError
 
 PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
@@ -26,18 +27,27 @@ def train_apart(overrides: list[str], flags: list[str]) -> int:
         flags: such as ``["--config-dir", "DIR"]``.
 
     Returns:
-        Its exit code; minus the signal that killed it.
+        Its exit code; 128 plus the signal that killed it.
+
+    Raises:
+        KeyboardInterrupt: it was told to stop, at whatever moment.
     """
     command = [sys.executable, "-m", "ganforge", "train", *flags, *overrides]
     # A session of its own: a terminal's Ctrl-C would arrive there twice, and two mean "at once".
     process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent())
     try:
         with _handing_on(process):
-            return process.wait()
+            code = process.wait()
     except BaseException:
         process.kill()
         process.wait()
         raise
+    code = code if code >= 0 else 128 - code
+    if code - 128 in SIGNALS:
+        number = code - 128
+        cause = InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
+        raise KeyboardInterrupt(str(cause)) from cause
+    return code
 
 
 def _end_with_parent() -> Callable[[], object] | None:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable, Sequence
 
@@ -16,10 +15,6 @@ from ganforge.experiments.sweep_watch import fresh_status, watching
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 Apart = Callable[[list[str]], int]
-
-INTERRUPTED = {128 + number for number in (signal.SIGINT, signal.SIGTERM)}
-if hasattr(signal, "SIGUSR1"):
-    INTERRUPTED.add(128 + signal.SIGUSR1)
 
 
 class SweepRun:
@@ -99,7 +94,8 @@ class SweepRun:
             else:
                 self._settle(job, self.launch([self._overrides(job)], job.number)[0])
         except KeyboardInterrupt:
-            self._note(job, "interrupted")
+            over = fresh_status(self.record, job, began) == "completed"
+            self._note(job, "completed" if over else "interrupted")
             raise
 
     def _run_together(self, jobs: list[Job]) -> None:
@@ -128,13 +124,12 @@ class SweepRun:
     def _settle(self, job: Job, result: JobReturn) -> None:
         if result.status == JobStatus.COMPLETED:
             self._note(job, "completed")
+        elif isinstance(result._return_value, InterruptionError):
+            self._note(job, "interrupted", _told(result._return_value))
         else:
             self._note(job, "failed", _told(result._return_value))
 
     def _settle_code(self, job: Job, code: int, began: float) -> None:
-        if code in INTERRUPTED:
-            cause = InterruptionError(f"{job} was interrupted", code - 128)
-            raise KeyboardInterrupt(str(cause)) from cause
         error = None
         if fresh_status(self.record, job, began) == "failed":
             error = self.record.summary(job).get("error")
