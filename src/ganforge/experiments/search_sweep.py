@@ -74,7 +74,7 @@ def sweep_search(
     # Opened before there is a folder: a server that does not answer must leave none behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
     record = former if former is not None else _new_record(typed, config)
-    with _kept_if_begun(record), locked(record.path):
+    with locked(record.path), _kept_if_begun(record):
         storage = server or Storage(str(record.path / "study.log"), search.beat_seconds)
         study = _study(search, plan, storage, record)
         place(config, record.path)
@@ -149,7 +149,7 @@ def _kept_if_begun(record: SweepRecord) -> Iterator[None]:
 
 def _study(search: Search, plan: SearchPlan, storage: Storage, record: SweepRecord) -> SharedStudy:
     kept = [o for o in plan.fixed if not o.lstrip("+~").startswith(FREE)]
-    name = search.study or f"{record.path.parent.name}-{record.path.name}"
+    name = search.study or _name(storage, record)
     study = SharedStudy(
         search,
         plan.space,
@@ -163,6 +163,13 @@ def _study(search: Search, plan: SearchPlan, storage: Storage, record: SweepReco
     record.status = "running"
     record.write()
     return study
+
+
+def _name(storage: Storage, record: SweepRecord) -> str:
+    """Returns the name of a search's own study: that of its folder when it began."""
+    own = storage.file == record.path / "study.log"
+    known = [study.study_name for study in storage.optuna.get_all_studies()] if own else []
+    return known[0] if known else f"{record.path.parent.name}-{record.path.name}"
 
 
 def _ways(

@@ -15,7 +15,7 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from ganforge.errors import RunError
 from ganforge.experiments.launcher_checks import check_launcher
-from ganforge.experiments.run_lock import locked
+from ganforge.experiments.run_lock import LOCK, locked
 from ganforge.experiments.sweep_checks import check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
 from ganforge.experiments.sweep_process import train_apart
@@ -93,14 +93,18 @@ def _new_record(typed: list[str], plans: list[Plan], config: DictConfig, kept: b
 def make_folder(wanted: Path) -> Path:
     """Makes a sweep's folder, under another name where another sweep is.
 
+    Returns:
+        The folder without links in its path, as it is found when the sweep goes on.
+
     Raises:
         RunError: where none can be made.
     """
     for attempt in range(1, 100):
         path = wanted if attempt == 1 else wanted.with_name(f"{wanted.name}-{attempt}")
         try:
-            path.mkdir(parents=True, exist_ok=attempt == 1 and not any(wanted.glob("*")))
-            return path
+            path.mkdir(parents=True, exist_ok=attempt == 1)
+            if _claim(path):
+                return path.resolve()
         except FileExistsError:
             continue
         except OSError as error:
@@ -109,6 +113,19 @@ def make_folder(wanted: Path) -> Path:
                 "log_dir=PATH puts it elsewhere"
             ) from error
     raise RunError(f"cannot make a sweep's folder beside {path}")
+
+
+def _claim(path: Path) -> bool:
+    """Takes an empty folder, which of several commands that start together one alone can."""
+    lock = path / LOCK
+    try:
+        lock.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    if any(item != lock for item in path.iterdir()):
+        lock.unlink()
+        return False
+    return True
 
 
 def place(config: DictConfig, path: Path) -> None:
