@@ -38,3 +38,17 @@ class SignalAt(Callback):
                 os.killpg(0, self.number)
             else:
                 os.kill(os.getpid(), self.number)
+
+
+class SignalAtEnd(Callback):
+    """Sends a signal to its process after the last step, while others look at what came of it.
+
+    Args:
+        name: of the signal, such as "SIGTERM".
+    """
+
+    def __init__(self, name: str) -> None:
+        self.number = signal.Signals[name]
+
+    def on_train_end(self, trainer, pl_module) -> None:
+        os.kill(os.getpid(), self.number)

@@ -33,6 +33,7 @@ from ganforge.experiments.run_config import made_of, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.search_job import trial_callbacks
+from ganforge.experiments.sweep_signals import end_sweep
 from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
 from ganforge.launch import Launch, find_launch
@@ -113,8 +114,18 @@ def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -
     folder = RunFolder.new(Path(cfg.log_dir), str(cfg.name), cfg.seed, given)
     lock.enter_context(locked(folder.path))
     if given is not None:
+        _refuse_begun(folder)
         folder.clear()
     return folder
+
+
+def _refuse_begun(folder: RunFolder) -> None:
+    """Refuses to clear what a run has saved that was about to end when this one looked."""
+    if any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
+        raise RunError(
+            f"{folder.path}: another process has just trained here; the same command once more "
+            "goes on from its checkpoint"
+        )
 
 
 def follow(launch: Launch) -> None:
@@ -183,6 +194,8 @@ def fit(
         failed = False
     finally:
         _finish(failed)
+    if interruption.received is not None:  # while the last scores were measured
+        end_sweep(interruption.received)
     return _best(callbacks)
 
 

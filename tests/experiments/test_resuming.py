@@ -283,3 +283,17 @@ def test_a_run_that_fails_later_says_why_in_its_summary(tmp_path):
         go(*PLAIN, *wrong, f"log_dir={tmp_path / 'run'}")
     told = summary(run_of(tmp_path, "run"))
     assert (told["status"], told["error"]) == ("failed", "broken at step 3")
+
+
+def test_what_a_dying_process_saved_meanwhile_is_not_cleared(tmp_path, monkeypatch):
+    folder = tmp_path / "run"
+
+    def meanwhile(parts: object) -> None:
+        (folder / "checkpoints").mkdir(parents=True)
+        (folder / "composed.yaml").touch()
+        (folder / "checkpoints" / "last.ckpt").write_bytes(b"kept")
+
+    monkeypatch.setattr("ganforge.training._prepare_scores", meanwhile)
+    with pytest.raises(RunError, match="another process has just trained here"):
+        go(*PLAIN, f"run_dir={folder}", f"log_dir={tmp_path}")
+    assert (folder / "checkpoints" / "last.ckpt").read_bytes() == b"kept"

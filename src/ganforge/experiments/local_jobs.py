@@ -120,10 +120,10 @@ class LocalJobs:
     def _stop(self) -> None:
         """Tells the jobs to save and to stop, and waits; told to once more, they stop at once."""
         while self._running:
-            for _, submitted in self._running.values():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(submitted.job_id), signal.SIGTERM)  # which hands it on
             with contextlib.suppress(KeyboardInterrupt):
+                for _, submitted in self._running.values():
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(int(submitted.job_id), signal.SIGTERM)  # which hands it on
                 while self._running:
                     self._ended()
                     time.sleep(LOOKING)

@@ -28,6 +28,17 @@ def ending_on_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def end_sweep(number: int) -> None:
+    """Ends the sweep of a run that a signal came too late for: the run is complete.
+
+    Raises:
+        InterruptionError: there is a sweep.
+    """
+    if signal.getsignal(number) is _end:
+        name = signal.Signals(number).name
+        raise InterruptionError(f"interrupted by {name} after the end of a job", number)
+
+
 def _end(number: int, frame: FrameType | None) -> None:
     cause = InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
     raise KeyboardInterrupt(str(cause)) from cause
