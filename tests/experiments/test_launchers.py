@@ -213,21 +213,26 @@ def test_a_preempted_job_is_started_again_and_resumes_bit_by_bit(beside, alone):
     small.assert_equal(weights_of(sweep / "0-seed=1"), weights_of(alone))
 
 
-SBATCH = r"""#!{python}
-import os, re, subprocess, sys
-script = open(sys.argv[1]).read()
-open(os.environ["FAKE_SLURM"] + "/script", "w").write(script)
-again = os.environ["FAKE_SLURM"] + "/requeued"
-loop = f"bash {{sys.argv[1]}}; if [ -e {{again}} ]; then rm {{again}}; bash {{sys.argv[1]}}; fi"
+SBATCH = """#!{python}
+import os, subprocess, sys
+script, again = (os.environ["FAKE_SLURM"] + name for name in ("/script", "/requeued"))
+open(script, "w").write(open(sys.argv[1]).read())  # submitit moves the file
+loop = f"bash {{script}}; [ -e {{again}} ] && rm {{again}} && bash {{script}}"
 told = os.environ | {{"SLURM_JOB_ID": "42", "SLURM_STEP_NUM_TASKS": "1"}}
-subprocess.Popen(["bash", "-c", loop], env=told, stdout=2, start_new_session=True)
+output = open(os.environ["FAKE_SLURM"] + "/output", "w")  # not the pipes that submitit reads
+streams = {{"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output}}
+subprocess.Popen(["bash", "-c", loop], env=told, start_new_session=True, **streams)
 print("Submitted batch job 42")
 """
 SRUN = """#!{python}
 import os, sys
 rest = sys.argv[1:]
 while rest[0].startswith("--"):
-    rest = rest[2:] if rest[0] in ("--output", "--error") else rest[1:]
+    if rest[0] in ("--output", "--error"):
+        path = rest.pop(1).replace("%j", "42").replace("%t", "0")
+        to = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        os.dup2(to, 1 if rest[0] == "--output" else 2)
+    del rest[0]
 os.execvp(rest[0], rest)
 """
 SACCT = "#!/bin/sh\necho 'JobID|State|NodeList'\necho '42|RUNNING|localhost'\n"
@@ -254,7 +259,7 @@ def test_a_job_that_slurm_preempts_is_requeued_and_resumes_bit_by_bit(tmp_path, 
     for line in ("partition=gpu", "time=90", "mem=4GB", "signal=USR1@180", "requeue", "nodes=1"):
         assert f"#SBATCH --{line}" in script
     assert "--kill-on-bad-exit=1" in script
-    run = next((tmp_path / "run" / "multirun").glob("*/*/0-*"))
+    run = next((tmp_path / "run" / "multirun").glob("*/*/0"))
     assert (run / "signalled").exists()
     small.assert_equal(weights_of(run), weights_of(alone))
 
