@@ -42,6 +42,13 @@ def test_a_job_of_a_sweep_has_the_folder_it_was_given(tmp_path):
     assert RunFolder.new(tmp_path, "gan-digits", 1, str(job)).path == job
 
 
+def test_a_run_killed_while_it_wrote_its_first_file_begins_again(tmp_path):
+    (tmp_path / "job").mkdir()
+    (tmp_path / "job" / "composed.yaml.tmp.123").write_text("seed")
+    job = str(tmp_path / "job")
+    assert RunFolder.new(tmp_path, "gan-digits", 1, job).path == tmp_path / "job"
+
+
 def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(RunError, match=r"holds other things than a run; run_dir=DIR"):

@@ -172,5 +172,7 @@ class RunFolder:
 def _refuse_strangers(path: Path) -> None:
     """Refuses a folder whose contents are no unfinished run's, for they would be removed."""
     found = [item.name for item in path.iterdir()] if path.is_dir() else []
-    if set(found) - {LOCK} and "composed.yaml" not in found:
+    # What a run writes first may be half-written when it is killed.
+    own = any(name.startswith("composed.yaml") for name in found)
+    if set(found) - {LOCK} and not own:
         raise RunError(f"{path}: holds other things than a run; run_dir=DIR takes a new folder")
