@@ -167,8 +167,8 @@ def test_the_table_shows_scores_and_errors(tmp_path):
     record.jobs[1].status, record.jobs[1].error = "failed", "data=[x]: none"
     table = job_table(record)
     assert table.rows == [
-        ["0", "seed=1", "completed", "fid_small 12.35", "0-seed=1"],
-        ["1", "seed=2", "failed", "-", "-"],
+        ["0", "seed=1", "completed", "fid_small 12.35"],
+        ["1", "seed=2", "failed", "-"],
     ]
     assert table.title == "2 jobs: 1 done, 1 failed"
     assert table.notes == ["job 1 (seed=2) failed: data=[x]: none"]
