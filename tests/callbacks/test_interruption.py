@@ -98,7 +98,7 @@ def test_a_second_signal_while_the_checkpoint_is_written_leaves_the_one_before(
     assert_same_end(run, whole)
 
 
-@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
 def test_a_signal_to_the_whole_group_lets_workers_finish_the_step(name, tmp_path, whole):
     overrides = [*SEVEN, "data.workers=2", *sent(4, name, group=True), f"log_dir={tmp_path}"]
 

@@ -32,12 +32,12 @@ def test_a_run_that_is_killed_again_and_again_ends_bit_equal(bench, tmp_path, mo
     whole, fire = tmp_path / "whole", tmp_path / "fire"
     whole.mkdir()
     fire.mkdir()
-    assert bench.Training([*QUICK, "trainer.max_steps=90"], whole).wait() == 0
-    told, found = bench.survive(3, 90, seed=1, root=fire)
-    assert [kill.where for kill in told] == ["training", "writing", "training"]
+    assert bench.Training([*QUICK, "trainer.max_steps=60"], whole).wait() == 0
+    told, found = bench.survive(2, 60, seed=1, root=fire)
+    assert [kill.where for kill in told] == ["training", "writing"]
     assert all(kill.files > 5 for kill in told)
     expected = bench.result(bench.run_of(whole))
-    assert expected["step"] == 90
+    assert expected["step"] == 60
     assert found == expected
 
 
