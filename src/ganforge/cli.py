@@ -41,6 +41,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge train                                   a DCGAN on handwritten digits
   ganforge train model=wgan_gp data=mnist          another game, another data set
   ganforge train -m model=dcgan,lsgan seed=1,2,3   a sweep
+  ganforge train tune=learning_rates model=dcgan   a search
   ganforge train resume=latest                     go on where a run stopped
   ganforge evaluate run=latest n=10000             score a run
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
@@ -139,8 +140,9 @@ def _tell_of_job(error: BaseException) -> None:
 
     from ganforge.experiments.command import Command
 
-    # The search says why it gave a trial up, and the first process of several what ended them.
-    if isinstance(error, PrunedError | FollowedError):
+    # The search says why it gave a trial up, and the first process of several what ended them;
+    # Ctrl-C ends the sweep, which says so.
+    if isinstance(error, PrunedError | FollowedError | KeyboardInterrupt):
         return
     command = Command.read(HydraConfig.get(), "")
     number, _, told = Path(str(command.folder or command.job)).name.partition("-")
