@@ -70,7 +70,11 @@ def main(verb: str | None = None) -> None:
 
 
 def run(arguments: list[str], verb: str | None = None) -> int:
-    """Runs a verb; returns the exit code: 0 done, 1 failed, 2 wrong input, 130 interrupted."""
+    """Runs a verb; returns the exit code.
+
+    0 done, 1 failed, 2 wrong input, 128 plus a signal's number (Ctrl-C 130, SIGTERM 143, SIGUSR1
+    138 on Linux) where one ended it.
+    """
     if verb is None and _asks_completion(arguments):
         verb = _completed_verb()
     if verb is None:
