@@ -99,6 +99,7 @@ def spread(tmp_path_factory) -> tuple[Path, list[Started]]:
     return folder, agents([*SPREAD, "seed=1", f"log_dir={folder / 'run'}"], folder)
 
 
+@pytest.mark.slow
 def test_two_nodes_under_torchrun_train_as_one_process(spread, alone):
     folder, nodes = spread
     assert [node.process.returncode for node in nodes] == [0, 0], nodes[0].text + nodes[1].text
@@ -109,6 +110,7 @@ def test_two_nodes_under_torchrun_train_as_one_process(spread, alone):
     assert_same_end(run, alone)
 
 
+@pytest.mark.slow
 def test_there_is_one_run_folder_and_one_voice(spread):
     folder, nodes = spread
     assert len(list((folder / "run" / "train").glob("20*/*"))) == 1
@@ -155,6 +157,7 @@ def test_one_task_on_each_node_starts_the_processes_beside_it(tmp_path, alone):
     assert ended[1].text == ""
 
 
+@pytest.mark.slow
 def test_what_is_wrong_is_told_once_and_ends_all_tasks(tmp_path):
     ended = tasks([*SPREAD, "data.batch_size=7", f"log_dir={tmp_path / 'run'}"], tmp_path)
     assert [task.process.returncode for task in ended] == [2, 2]

@@ -28,29 +28,37 @@ def kill(step: int, signal: str = "SIGKILL") -> list[str]:
     return callback("kill", "tests.kill.KillAt", step=step, run="'1-'", signal=signal)
 
 
+def swept(jobs: dict[str, list[list[str]]], codes: dict[str, list[int]], folder: Path) -> Path:
+    """Runs commands one after the other, and returns where, once they ended as they should."""
+    found = run_jobs(jobs, folder)
+    assert found == codes, (folder / "output.txt").read_text()[-6000:]
+    return folder
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("sweeps")
     grid = ["-m", *PLAIN, "seed=1,2,3"]
-    killed, pair = [*grid, *kill(7)], ["-m", *PLAIN, "seed=1,2"]
-    early, stopped = [*pair, *kill(2)], [*pair, *kill(7, "SIGTERM")]
+    killed = [*grid, *kill(7)]
     jobs = {
         "whole": [grid],
         "killed": [killed, [*killed, "resume=auto"]],
-        "early": [early, [*early, "resume=auto"]],
-        "stopped": [stopped, ["-m", "resume=latest"]],
         "failing": [["-m", *PLAIN, "data.batch_size=8,99,4"]],
     }
-    codes = run_jobs(jobs, folder)
-    output = (folder / "output.txt").read_text()
-    assert codes == {
-        "whole": [0],
-        "killed": [-9, 0],
-        "early": [-9, 0],
-        "stopped": [143, 0],
-        "failing": [1],
-    }, output[-6000:]
-    return folder
+    codes = {"whole": [0], "killed": [-9, 0], "failing": [1]}
+    return swept(jobs, codes, tmp_path_factory.mktemp("sweeps"))
+
+
+@pytest.fixture(scope="module")
+def further(tmp_path_factory) -> Path:
+    """Sweeps that are killed before the first checkpoint, and told to stop."""
+    pair = ["-m", *PLAIN, "seed=1,2"]
+    early, stopped = [*pair, *kill(2)], [*pair, *kill(7, "SIGTERM")]
+    jobs = {
+        "early": [early, [*early, "resume=auto"]],
+        "stopped": [stopped, ["-m", "resume=latest"]],
+    }
+    codes = {"early": [-9, 0], "stopped": [143, 0]}
+    return swept(jobs, codes, tmp_path_factory.mktemp("further"))
 
 
 def only_sweep(folder: Path, name: str) -> SweepRecord:
@@ -77,17 +85,29 @@ def test_a_sweep_gives_each_job_a_folder(folder):
     assert firsts[0] != firsts[1] != firsts[2]
 
 
-@pytest.mark.parametrize("name", ["killed", "early", "stopped"])
-def test_a_sweep_that_goes_on_ends_bit_equal(folder, name):
-    whole, ours = only_sweep(folder, "whole"), only_sweep(folder, name)
+def assert_ended_as(whole: SweepRecord, ours: SweepRecord) -> None:
     assert ours.status == "completed"
-    for job, other in zip(ours.jobs, whole.jobs, strict=name == "killed"):
+    for job, other in zip(ours.jobs, whole.jobs, strict=False):
         assert job.status == "completed"
         runs = ours.run(job).path, whole.run(other).path
         for kind in ("last", "previous"):
             assert_same(*(checkpoint(run, kind) for run in runs), kind)
         assert metrics(runs[0]) == metrics(runs[1])
         assert not list(runs[0].glob("*.tmp.*"))
+
+
+def test_a_sweep_that_goes_on_ends_bit_equal(folder):
+    whole, ours = only_sweep(folder, "whole"), only_sweep(folder, "killed")
+    assert len(ours.jobs) == len(whole.jobs) == 3
+    assert_ended_as(whole, ours)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["early", "stopped"])
+def test_one_that_is_ended_otherwise_does_too(folder, further, name):
+    ours = only_sweep(further, name)
+    assert len(ours.jobs) == 2
+    assert_ended_as(only_sweep(folder, "whole"), ours)
 
 
 def test_a_finished_job_is_not_run_again(folder):
@@ -99,8 +119,9 @@ def test_a_finished_job_is_not_run_again(folder):
     assert written[0] < killed < written[1] < written[2]
 
 
-def test_a_job_that_had_no_checkpoint_begins_again_in_its_folder(folder):
-    record = only_sweep(folder, "early")
+@pytest.mark.slow
+def test_a_job_that_had_no_checkpoint_begins_again_in_its_folder(further):
+    record = only_sweep(further, "early")
     assert sorted(p.name for p in record.path.iterdir() if p.is_dir()) == ["0-seed=1", "1-seed=2"]
     steps = [int(row["step"]) for row in metrics(record.run(record.jobs[1]).path)]
     assert steps == [2, 4, 6, 8, 10]
