@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from ganforge import atomic
 from ganforge.console import console
+from ganforge.experiments.comparison_runs import read_json
 from ganforge.experiments.comparison_tables import Table
 from ganforge.experiments.sweep_record import SweepRecord
+from ganforge.tuning.objectives import score_named
 from ganforge.tuning.study import ABANDONED, ERROR, FOLDER, REPEATS, SharedStudy, counted
 from ganforge.tuning.study_figures import draw
 
@@ -26,19 +28,30 @@ def report(study: SharedStudy, record: SweepRecord) -> None:
     trials = study.study.get_trials(deepcopy=False)
     if not trials:
         return
-    console.print(best_table(study, record).rich(), highlight=False)
+    console.print(best_table(study).rich(), highlight=False)
     written = [record.path / "study.csv"]
     atomic.write(written[0], trials_csv(study).encode())
-    written += draw(study.study, list(study.search.objectives), record.path)
+    written += draw(study.study, published(study), record.path)
     for path in written:
         console.print(f"written to {path}", soft_wrap=True, highlight=False, markup=False)
 
 
-def best_table(study: SharedStudy, record: SweepRecord) -> Table:
+def published(study: SharedStudy) -> list[str]:
+    """Returns the objectives by the names that their values were published by.
+
+    ``fid`` of a classifier's features is ``fid_classifier``: it must not look like another one.
+    """
+    folders = [trial.user_attrs.get(FOLDER) for trial in study.best_trials()]
+    summaries = [read_json(Path(str(folder)) / "summary.json") for folder in folders if folder]
+    scores = list((summaries[0].get("metrics") or {}) if summaries else {})
+    return [score_named(name, scores) or name for name in study.search.objectives]
+
+
+def best_table(study: SharedStudy) -> Table:
     """Returns the best trials; of several objectives, those that none beats in all."""
-    names = list(study.search.objectives)
-    rows = [_row(trial, study, record) for trial in study.best_trials()[:SHOWN]]
-    columns = ["trial", *names, *study.space, "folder"]
+    names = published(study)
+    rows = [_row(trial, study) for trial in study.best_trials()[:SHOWN]]
+    columns = ["trial", *names, *study.space]
     states = [state_of(trial) for trial in counted(study.study.get_trials(deepcopy=False))]
     kinds = {state: states.count(state) for state in dict.fromkeys(states)}
     told = ", ".join(f"{n} {state}" for state, n in kinds.items())
@@ -49,7 +62,7 @@ def best_table(study: SharedStudy, record: SweepRecord) -> Table:
 
 def trials_csv(study: SharedStudy) -> str:
     """Returns every trial as a line: state, values, parameters, wall time, folder and error."""
-    names = list(study.search.objectives)
+    names = published(study)
     head = ["trial", "state", *names, *study.space, "wall_seconds", "repeats", "folder", "error"]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -71,16 +84,10 @@ def state_of(trial: FrozenTrial) -> str:
     return STATES.get(trial.state.name, trial.state.name.lower())
 
 
-def _row(trial: FrozenTrial, study: SharedStudy, record: SweepRecord) -> list[str]:
-    folder = Path(str(trial.user_attrs.get(FOLDER, "-")))
-    shown = folder.name if folder.parent == record.path else str(folder)
+def _row(trial: FrozenTrial, study: SharedStudy) -> list[str]:
     values = [f"{value:.5g}" for value in trial.values]
-    return [
-        str(trial.number),
-        *values,
-        *(_short(trial.params.get(key)) for key in study.space),
-        shown,
-    ]
+    parameters = [_short(trial.params.get(key)) for key in study.space]
+    return [str(trial.number), *values, *parameters]
 
 
 def _short(value: object) -> str:
