@@ -162,6 +162,7 @@ def test_several_objectives(type_in, tmp_path, trainings):
     assert (folder / "study_pareto.png").is_file()
 
 
+@pytest.mark.slow
 def test_the_command_line_adds_to_the_space_and_fixes_values(type_in, tmp_path, trainings):
     typed = type_in(
         *search("tune.n_trials=4", "sampler=random", "loss=hinge,minimax", f"{LR}=0.001", "seed=7")
@@ -174,6 +175,7 @@ def test_the_command_line_adds_to_the_space_and_fixes_values(type_in, tmp_path, 
     assert LR not in rows[0]
 
 
+@pytest.mark.slow
 def test_a_grid_is_walked_once(type_in, tmp_path, trainings):
     both = [f"{LR}=1e-4,2e-4", "optimizer.discriminator.lr=range(1,4)", "sampler=grid"]
     assert type_in(*search(*both)).code == 0
@@ -196,21 +198,41 @@ def test_the_trials_are_compared_by_their_parameters(type_in, tmp_path, training
     ("overrides", "message"),
     [
         (["tune.objectives={fid:down}"], "tune.objectives.fid must be one of minimize, maximize"),
-        (["+tune.objectives.fdi=minimize"], "did you mean 'fid'?"),
+        pytest.param(
+            ["+tune.objectives.fdi=minimize"], "did you mean 'fid'?", marks=pytest.mark.slow
+        ),
         (["sampler=grid"], "has too many: give choice"),
         (["loss=choice(hinge,hing)"], "loss=hing: no such option; did you mean 'hinge'?"),
         (["model.critic_steps=choice(1,a)"], "model.critic_steps: must be a whole number"),
-        (["tune.n_jobs=2"], "this launcher runs one trial after the other"),
+        pytest.param(
+            ["tune.n_jobs=2"],
+            "this launcher runs one trial after the other",
+            marks=pytest.mark.slow,
+        ),
         (["tune.n_trial=2"], "tune.n_trial: no such key; did you mean 'n_trials'?"),
-        (["tune.n_trials=x"], "tune.n_trials: must be a whole number"),
-        (["+tune.trail=2"], "takes no 'trail'"),
-        (["tune.trial=2"], "the search sets it for its trials"),
+        pytest.param(
+            ["tune.n_trials=x"], "tune.n_trials: must be a whole number", marks=pytest.mark.slow
+        ),
+        pytest.param(["+tune.trail=2"], "takes no 'trail'", marks=pytest.mark.slow),
+        pytest.param(["tune.trial=2"], "the search sets it for its trials", marks=pytest.mark.slow),
         (["pruner=asha", "+tune.objectives.seconds=minimize"], "a pruner compares one score"),
         (["resume=nowhere"], "resume=nowhere: no such folder"),
-        (["tune.storage=mysql://host/db"], "must be a file's path, or postgresql://"),
-        (["dry_run=true"], "dry_run=true leaves nothing to search by"),
-        (["hydra.sweeper.max_batch_size=3"], "a search has tune.n_jobs"),
-        (["sampler=cmae"], "sampler=cmae: no such option; did you mean 'cmaes'?"),
+        pytest.param(
+            ["tune.storage=mysql://host/db"],
+            "must be a file's path, or postgresql://",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            ["dry_run=true"], "dry_run=true leaves nothing to search by", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["hydra.sweeper.max_batch_size=3"], "a search has tune.n_jobs", marks=pytest.mark.slow
+        ),
+        pytest.param(
+            ["sampler=cmae"],
+            "sampler=cmae: no such option; did you mean 'cmaes'?",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_cannot_work_is_refused_before_anything_starts(
@@ -232,6 +254,7 @@ def test_a_sampler_without_a_search_is_refused(type_in, tmp_path):
     assert not list(tmp_path.rglob("summary.json"))
 
 
+@pytest.mark.slow
 def test_a_search_is_not_gone_on_with_by_another(type_in, tmp_path, trainings):
     type_in(*search("tune.n_trials=2"))
     folder = folder_of(tmp_path)

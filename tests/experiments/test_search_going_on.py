@@ -35,6 +35,7 @@ def assert_gone_on_with(folder: Path, seen: dict) -> None:
     assert [job.status for job in record.jobs] == ["completed"] * 3
 
 
+@pytest.mark.slow
 def test_a_killed_search_goes_on_where_outputs_are_reached_by_a_link(type_in, tmp_path, trainings):
     (tmp_path / "disk").mkdir()
     (tmp_path / "logs").symlink_to("disk")
