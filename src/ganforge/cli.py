@@ -119,7 +119,10 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
         except InterruptionError as error:
             if sweeping:
                 # Ends the sweep too: Hydra would go on with the next job.
-                raise KeyboardInterrupt(str(error)) from error
+                told = str(error).partition("; go on with")[0]  # that names the job alone
+                raise KeyboardInterrupt(
+                    f"{told}; the sweep goes on with the same line and resume=auto"
+                ) from error
             failures.append(error)
         except BaseException as error:
             if sweeping:

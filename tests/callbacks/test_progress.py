@@ -181,6 +181,18 @@ def test_on_a_terminal_only_scores_and_the_end_are_logged(tmp_path, monkeypatch,
     assert screen.getvalue().count("\x1b[?25h") == screen.getvalue().count("\x1b[?25l")
 
 
+@pytest.mark.parametrize("width", [80, 300])
+def test_a_narrow_terminal_costs_losses_and_not_the_step(width):
+    text = io.StringIO()
+    console = Console(file=text, force_terminal=True, width=width, legacy_windows=False)
+    bar = Bar(console)
+    bar.show(Status(2500, 10_000, 16_300, first_step=0, elapsed=40.0, values=VALUES))
+    bar.close()
+    for part in ("step 2500/10000", "25%", "images 16.3k", "812 images/s", "ETA 2:00"):
+        assert part in text.getvalue()
+    assert ("G 0.93" in text.getvalue()) == (width == 300)
+
+
 def test_the_bar_is_gone_after_an_error(tmp_path, monkeypatch):
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=160)

@@ -90,7 +90,7 @@ def test_what_does_not_count_is_listed(sweep, type_in):
     rows = parsed((sweep / "comparison.md").read_text())["Runs that do not count"]
     assert [(row["status"], row["error"]) for row in rows] == [
         ("failed", "loss is nan"),
-        ("running", ""),
+        ("killed", ""),
     ]
 
 

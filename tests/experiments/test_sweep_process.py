@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import signal
 import sys
 
 import pytest
@@ -8,12 +9,16 @@ from ganforge.experiments.sweep_process import train_apart
 
 
 @pytest.fixture
-def ending(tmp_path, monkeypatch) -> None:
+def ending(tmp_path, monkeypatch):
     """Has a shell stand in for Python: a training does what its last override says."""
     script = tmp_path / "python"
     script.write_text('#!/bin/sh\n[ "$1 $2 $3" = "-m ganforge train" ] && eval "$4"\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
+    # A suite in the background of a shell is deaf to Ctrl-C, and so would be what it starts.
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, former)
 
 
 @pytest.mark.parametrize("code", [0, 1, 2])

@@ -8,6 +8,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ganforge.callbacks.status import Status, details, position
 
+WIDTH = 12  # of the bar itself
+PERCENT = 8  # columns of the share done, and of the gaps
+
 
 class Bar:
     """A live line on the terminal. It is drawn when told to, by no thread of its own.
@@ -19,7 +22,7 @@ class Bar:
     def __init__(self, console: Console | None = None) -> None:
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=WIDTH),
             TaskProgressColumn(),
             TextColumn("{task.fields[details]}"),
             console=console,
@@ -31,12 +34,16 @@ class Bar:
 
     def show(self, status: Status) -> None:
         """Draws where the run stands."""
+        where, told = position(status), details(status)
+        room = self._progress.console.width - len(where) - WIDTH - PERCENT
+        while len(told) > 1 and len("  ".join(told)) > room:
+            del told[1]  # the losses: images come first, the time left and scores last
         self._progress.update(
             self._task,
-            description=position(status),
+            description=where,
             total=None if status.done is None else 1.0,
             completed=status.done or 0.0,
-            details="  ".join(details(status)),
+            details="  ".join(told),
         )
         self._progress.refresh()
 

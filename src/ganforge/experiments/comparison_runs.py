@@ -14,6 +14,7 @@ from typing import Any
 import yaml  # type: ignore[import-untyped, unused-ignore]
 
 from ganforge.errors import RunError
+from ganforge.experiments.run_lock import is_locked
 
 # libyaml's parser is ten times as quick, and PyYAML may have been built without it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,8 +51,9 @@ class PastRun:
 
     @property
     def status(self) -> str:
-        """completed, running, interrupted or failed; unknown without a summary."""
-        return str(self.summary.get("status", "unknown"))
+        """completed, running, killed, interrupted, failed or pruned; unknown without a summary."""
+        told = str(self.summary.get("status", "unknown"))
+        return "killed" if told == "running" and not is_locked(self.path) else told
 
     @property
     def seed(self) -> Any:

@@ -59,6 +59,9 @@ def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
     if cfg.resume == "auto":
         folder = _newest_unfinished(cfg, log_dir)
         if folder is None:
+            log.info(
+                "resume=auto: no unfinished run of this configuration in %s: a new one", log_dir
+            )
             return None
         own = _goes_on(folder)
         for key in ("dry_run", "tags", "notes"):

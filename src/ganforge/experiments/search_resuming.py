@@ -5,6 +5,7 @@ from pathlib import Path
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import holder
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
+from ganforge.experiments.sweep_resuming import tell_of_a_new_one
 from ganforge.tuning.search import Search
 
 
@@ -43,11 +44,15 @@ def find_search(
 
 
 def _newest_unfinished(typed: list[str], search: Search, log_dir: Path) -> SweepRecord | None:
+    complete = None
     for record in find_sweeps(log_dir):
-        same = record.kind == "search" and _terms(record.overrides) == _terms(typed)
-        left = record.status != "completed" or len(record.jobs) < search.n_trials
-        if same and left and holder(record.path) is None:
+        if record.kind != "search" or _terms(record.overrides) != _terms(typed):
+            continue
+        if record.status == "completed" and len(record.jobs) >= search.n_trials:
+            complete = complete or record.path
+        elif holder(record.path) is None:
             return record
+    tell_of_a_new_one("search", complete, log_dir)
     return None
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ganforge.console import console
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import holder
 from ganforge.experiments.sweep_plan import Plan
@@ -63,11 +64,23 @@ def _meant(typed: list[str]) -> list[str]:
 
 
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
+    complete = None
     for record in find_sweeps(log_dir):
-        same = record.kind == "grid" and _meant(record.overrides) == _meant(typed)
-        if same and record.unfinished() and holder(record.path) is None:
+        if record.kind != "grid" or _meant(record.overrides) != _meant(typed):
+            continue
+        if not record.unfinished():
+            complete = complete or record.path
+        elif holder(record.path) is None:
             return record
+    tell_of_a_new_one("sweep", complete, log_dir)
     return None
+
+
+def tell_of_a_new_one(kind: str, complete: Path | None, log_dir: Path) -> None:
+    """Says that resume=auto found nothing to go on with, so that nobody takes it for having."""
+    found = f"no unfinished {kind} of these overrides in {log_dir}"
+    found += f" ({complete} is complete)" if complete else ""
+    console.print(f"resume=auto: {found}: a new one", soft_wrap=True, highlight=False, markup=False)
 
 
 def _newest(log_dir: Path) -> SweepRecord:

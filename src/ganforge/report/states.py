@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ganforge.experiments.comparison_runs import PastRun
-from ganforge.experiments.run_lock import is_locked
 from ganforge.report.markup import Markup, element
 
 MEANING = {
@@ -22,8 +21,6 @@ MEANING = {
 
 def state_of(run: PastRun) -> str:
     """Returns a run's status; one that says it is running, and is not, was killed."""
-    if run.status == "running" and not is_locked(run.path):
-        return "killed"
     return run.status
 
 

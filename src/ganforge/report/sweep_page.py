@@ -12,6 +12,7 @@ from ganforge.experiments.comparison_figure import curve
 from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun
 from ganforge.experiments.comparison_tables import plain
+from ganforge.experiments.run_lock import is_locked
 from ganforge.report.chart import COLOURS, Chart, Series
 from ganforge.report.configuration import configuration
 from ganforge.report.jobs import Sweep, SweptJob
@@ -66,7 +67,9 @@ def _facts(folder: Path, sweep: Sweep, ranking: Ranking | None) -> Markup:
     record = sweep.record
     pairs: list[tuple[str, object]] = [("folder", element("code", None, folder))]
     if record is not None:
-        pairs += [("kind", record.kind), ("status", record.status), ("started", record.started)]
+        killed = record.status == "running" and not is_locked(record.path)
+        pairs += [("kind", record.kind), ("status", "killed" if killed else record.status)]
+        pairs.append(("started", record.started))
         pairs.append(("command", element("code", None, record.command)))
     if ranking is not None and (ordered := ranking.ordered(sweep.jobs)):
         best = ordered[0]
