@@ -197,6 +197,7 @@ def beside(tmp_path_factory) -> tuple[Path, Started]:
     return next((folder / "multirun").glob("*/*")), started
 
 
+@pytest.mark.slow
 def test_local_processes_run_the_jobs_of_a_sweep(beside):
     sweep, started = beside
     assert started.process.returncode == 0, started.text
@@ -207,6 +208,7 @@ def test_local_processes_run_the_jobs_of_a_sweep(beside):
         assert (summary["status"], summary["step"]) == ("completed", 11)
 
 
+@pytest.mark.slow
 def test_a_preempted_job_is_started_again_and_resumes_bit_by_bit(beside, alone):
     sweep, _ = beside
     assert (sweep / "0-seed=1" / "signalled").exists()
