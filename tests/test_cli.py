@@ -238,7 +238,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
     typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")
     assert seen == [1]
     assert typed.code == 130
-    assert "go on with resume=HERE" in typed.err
+    assert "the sweep goes on with the same line and resume=auto" in typed.err
 
 
 def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monkeypatch):

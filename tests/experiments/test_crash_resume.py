@@ -26,6 +26,7 @@ def bench() -> ModuleType:
     return module
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_again_and_again_ends_bit_equal(bench, tmp_path, monkeypatch):
     monkeypatch.setattr(bench, "COMMAND", QUICK)
     monkeypatch.setattr(bench, "LONGEST", 0.05)

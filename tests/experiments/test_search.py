@@ -153,6 +153,7 @@ def test_an_interrupted_search_goes_on_with_the_trial_in_its_folder(type_in, tmp
     assert len(list((tmp_path / "logs" / "multirun").glob("*/*"))) == 2
 
 
+@pytest.mark.slow
 def test_several_objectives(type_in, tmp_path, trainings):
     typed = type_in(*search("tune.n_trials=3", "+tune.objectives.seconds=minimize"))
     assert typed.code == 0, typed.err
@@ -185,6 +186,7 @@ def test_a_grid_is_walked_once(type_in, tmp_path, trainings):
     )
 
 
+@pytest.mark.slow
 def test_the_trials_are_compared_by_their_parameters(type_in, tmp_path, trainings):
     type_in(*search("tune.n_trials=3", "sampler=random"))
     typed = type_in("compare", f"runs={folder_of(tmp_path)}")

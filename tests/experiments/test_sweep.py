@@ -214,6 +214,7 @@ def test_a_sweep_of_dry_runs_leaves_nothing(type_in, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_two_sweeps_of_one_second_have_folders_of_their_own(type_in, tmp_path, monkeypatch):
     monkeypatch.setattr("ganforge.training.train", lambda cfg: None)
     there = "hydra.sweep.dir=sweeps/one"

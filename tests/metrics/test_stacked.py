@@ -51,6 +51,7 @@ def test_channels_are_looked_at_one_by_one():
         torch.testing.assert_close(seen.features[:, 6 * channel : 6 * channel + 6], alone)
 
 
+@pytest.mark.slow
 def test_real_stacks_cover_nearly_all_modes(cache):
     data = StackedDigits(size=12_000, image_size=32)
     factory = AutoFactory(cache=str(cache))
