@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ganforge.errors import RunError
+from ganforge.processes import is_another_living
 
 
 @contextlib.contextmanager
@@ -73,19 +74,5 @@ def abandoned(folder: Path) -> Iterator[Path]:
     """
     for path in folder.glob("*.tmp.*"):
         suffix = path.name.rpartition(".")[2]
-        if suffix.isdigit() and not _is_another_living(int(suffix)):
+        if suffix.isdigit() and not is_another_living(int(suffix)):
             yield path
-
-
-def _is_another_living(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    if os.name == "nt":  # signal 0 is no question there but an interrupt
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

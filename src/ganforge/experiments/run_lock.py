@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
+from ganforge.processes import is_another_living, is_living
 
 fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none: what the file says decides there
@@ -74,7 +75,7 @@ def holder(folder: Path) -> str | None:
         if free is False:
             return _named(host, pid)
         if host == socket.gethostname():
-            return _named(host, pid) if free is None and _is_process(pid) else None
+            return _named(host, pid) if free is None and is_living(pid) else None
         return _named(host, pid) if host and _age(descriptor) < PATIENCE else None
     finally:
         os.close(descriptor)
@@ -144,19 +145,7 @@ def _lives_elsewhere(path: Path, host: str) -> bool:
 
 
 def _lives_here(host: str, pid: int) -> bool:
-    return host == socket.gethostname() and pid != os.getpid() and _is_process(pid)
-
-
-def _is_process(pid: int) -> bool:
-    if os.name == "nt":  # signal 0 is no question there but an interrupt
-        return True
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True
+    return host == socket.gethostname() and is_another_living(pid)
 
 
 def _beat(path: Path, finished: threading.Event) -> None:

@@ -12,7 +12,6 @@ from ganforge.errors import RunError
 from ganforge.experiments.comparison_groups import telling
 from ganforge.experiments.comparison_runs import PastRun, find_runs
 from ganforge.experiments.sweep_record import FILE, SweepRecord
-from ganforge.report.states import state_of
 
 log = logging.getLogger("ganforge")
 
@@ -144,7 +143,7 @@ def _found(runs: dict[Path, PastRun], damaged: dict[Path, str]) -> list[SweptJob
 
 def _job(run: PastRun, settings: dict[str, Any]) -> SweptJob:
     error = str(run.summary.get("error", "")).partition("\n")[0]
-    return SweptJob(run.path.name, settings, state_of(run), error, run)
+    return SweptJob(run.path.name, settings, run.status, error, run)
 
 
 def _setting(override: str) -> tuple[str, str]:

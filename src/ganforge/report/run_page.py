@@ -16,7 +16,7 @@ from ganforge.report.markup import Markup, element, join
 from ganforge.report.page import Section, page
 from ganforge.report.run_charts import drawn, score_charts, training_charts
 from ganforge.report.samples import Slides, slider
-from ganforge.report.states import badge, state_of
+from ganforge.report.states import badge
 from ganforge.report.tables import facts, grid
 
 WAYS = {True: "higher", False: "lower", None: "neither"}
@@ -38,7 +38,7 @@ def run_page(run: PastRun, limit: int) -> str:
         Section("environment", "Environment", environment(run)),
     ]
     title = str(summary.get("run") or run.path.name)
-    lead = element("p", None, badge(state_of(run)), *_ended(summary))
+    lead = element("p", None, badge(run.status), *_ended(summary))
     footer = f"Made by ganforge report of {run.path}."
 
     def illustrated(slides: Slides) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ganforge.experiments.comparison_runs import PastRun
 from ganforge.report.markup import Markup, element
 
 MEANING = {
@@ -17,11 +16,6 @@ MEANING = {
     "unreadable": "the folder's configuration is damaged",
     "unknown": "the folder has no summary that can be read",
 }
-
-
-def state_of(run: PastRun) -> str:
-    """Returns a run's status; one that says it is running, and is not, was killed."""
-    return run.status
 
 
 def badge(state: str) -> Markup:
