@@ -11,7 +11,7 @@ def typed_path(text: str | Path) -> Path:
     """Returns the path that ``text`` names, with ``~`` and ``~user`` expanded.
 
     Args:
-        text: a path from the command line or a configuration; shells leave ``~`` alone behind ``=``.
+        text: a path from a command line, where shells do not expand ``~`` after ``=``.
 
     Raises:
         ConfigError: there is no such user, no home folder, or the text cannot be a path.
