@@ -50,7 +50,7 @@ def test_a_damaged_summary_is_no_summary(tmp_path):
     (run / "summary.json").unlink()
     assert PastRun.read(run).summary == {}
     (run / "composed.yaml").write_text("a: [")
-    with pytest.raises(RunError, match=r"composed.yaml: cannot be read"):
+    with pytest.raises(RunError, match=r"composed.yaml: damaged"):
         PastRun.read(run)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -11,13 +10,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml  # type: ignore[import-untyped, unused-ignore]
-
 from ganforge.errors import RunError
 from ganforge.experiments.run_lock import is_locked
+from ganforge.experiments.run_yaml import read_yaml
+from ganforge.regular_files import read_mapping
 
-# libyaml's parser is ten times as quick, and PyYAML may have been built without it.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 COMPOSED = "composed.yaml"
 REMOVING = ".removing-"  # opens the name of a folder that is being removed
 
@@ -47,7 +44,7 @@ class PastRun:
             RunError: when its configuration can't be read.
         """
         settings = _settings(path / COMPOSED)
-        return cls(path, settings, read_json(path / "choices.json"), _summary(path))
+        return cls(path, settings, read_mapping(path / "choices.json"), _summary(path))
 
     @property
     def status(self) -> str:
@@ -140,22 +137,9 @@ def runs_in(place: Path) -> Iterator[Path]:
 
 
 def _settings(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.load(path.read_bytes(), LOADER)
-    except (OSError, yaml.YAMLError) as error:
-        raise RunError(f"{path}: cannot be read ({str(error).splitlines()[0]})") from error
-    return dict(flatten(found)) if isinstance(found, dict) else {}
+    return dict(flatten(read_yaml(path)))
 
 
 def _summary(path: Path) -> dict[str, Any]:
-    summary = read_json(path / "summary.json")
+    summary = read_mapping(path / "summary.json")
     return summary if isinstance(summary.get("metrics", {}), dict) else {}
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Returns what a JSON file maps; empty where it is missing or damaged."""
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -5,11 +5,12 @@ from typing import Any, cast
 
 import torch
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.mixture import Mixture
 from ganforge.errors import RunError
+from ganforge.experiments import run_yaml
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.metrics.points import mixture_of
@@ -56,7 +57,7 @@ def load_mixture(folder: RunFolder) -> Mixture | None:
 
 def read_config(folder: RunFolder) -> DictConfig:
     """Returns a run's resolved configuration."""
-    return cast(DictConfig, OmegaConf.load(folder.config))
+    return run_yaml.read_config(folder.config)
 
 
 def build_model(cfg: DictConfig) -> AdversarialModule:

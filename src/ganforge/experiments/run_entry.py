@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ganforge.experiments.comparison_runs import COMPOSED, read_json
+from ganforge.experiments.comparison_runs import COMPOSED
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.sweep_report import best_of
+from ganforge.regular_files import read_mapping
 
 STATUSES = ("running", "killed", "interrupted", "failed", "pruned", "completed")
 
@@ -40,7 +41,7 @@ class RunEntry:
     @classmethod
     def read(cls, path: Path) -> RunEntry:
         """Reads a run folder; damaged files in it count as missing."""
-        summary = read_json(path / "summary.json")
+        summary = read_mapping(path / "summary.json")
         step, best = summary.get("step"), _best(summary)
         return cls(
             path,
@@ -49,7 +50,7 @@ class RunEntry:
             best,
             best is not None and _is_higher_better(summary, best[0]),
             _changed(path),
-            read_json(path / "choices.json"),
+            read_mapping(path / "choices.json"),
         )
 
     @cached_property

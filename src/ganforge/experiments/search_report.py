@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from ganforge import atomic
 from ganforge.console import console
-from ganforge.experiments.comparison_runs import read_json
 from ganforge.experiments.comparison_tables import Table
 from ganforge.experiments.sweep_record import SweepRecord
+from ganforge.regular_files import read_mapping
 from ganforge.tuning.objectives import score_named
 from ganforge.tuning.study import ABANDONED, ERROR, FOLDER, REPEATS, SharedStudy, counted
 from ganforge.tuning.study_figures import draw
@@ -42,7 +42,7 @@ def published(study: SharedStudy) -> list[str]:
     ``fid`` of a classifier's features is ``fid_classifier``: it must not look like another one.
     """
     folders = [trial.user_attrs.get(FOLDER) for trial in study.best_trials()]
-    summaries = [read_json(Path(str(folder)) / "summary.json") for folder in folders if folder]
+    summaries = [read_mapping(Path(str(folder)) / "summary.json") for folder in folders if folder]
     scores = list((summaries[0].get("metrics") or {}) if summaries else {})
     return [score_named(name, scores) or name for name in study.search.objectives]
 
