@@ -15,6 +15,7 @@ from ganforge.errors import ConfigError, DivergenceError
 from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch, split
 from ganforge.models.freezing import frozen
+from ganforge.models.optimizer_state import adopt_state
 from ganforge.models.sampling import sample_blocks
 from ganforge.models.stopwatch import Stopwatch
 from ganforge.streams import Noise, mix, seed_layers
@@ -334,8 +335,7 @@ class AdversarialModule(LightningModule):
         A checkpoint brings those of the run so far, and a resumed run may have been given others.
         """
         for optimizer in self.trainer.optimizers:
-            for group in optimizer.param_groups:
-                group.update(optimizer.defaults)
+            adopt_state(optimizer)
         self._window = (self.images_seen, self.stopwatch.seconds)
         self.stopwatch.start()
 
