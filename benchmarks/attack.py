@@ -1,0 +1,88 @@
+"""Hostile, damaged and odd input, typed at the command line: what must hold afterwards.
+
+    uv run python benchmarks/attack.py
+    uv run python benchmarks/attack.py --family archives
+
+Each probe runs one command in a folder of its own, in a forked process with a limit on its
+addresses. It is right when the command ends in time, with one of the expected exit codes, without a
+traceback, without control characters on the terminal and within 2 GB; when files beside its
+folder are unchanged; and when what the probe itself asks for holds. Prints the table and writes
+attack.md. `uv run pytest -m slow tests/test_attack.py` runs the same probes as tests.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from attacks import archives, damage, folders, sets, texts, trust, watching
+from attacks.probe import Probe, run
+
+HERE = Path(__file__).parent
+FAMILIES = (archives, sets, folders, damage, trust, texts, watching)
+
+
+def probes() -> Iterator[Probe]:
+    """Yields the probes of all families."""
+    for family in FAMILIES:
+        yield from family.probes()
+
+
+def warm() -> None:
+    """Imports what every probe needs, once, before they are forked."""
+    import ganforge.experiments.evaluating
+    import ganforge.experiments.sampling
+    import ganforge.experiments.translating
+    import ganforge.training  # noqa: F401
+
+    torch.set_num_threads(1)
+
+
+def table(tried: Counter[str], wrong: Counter[str]) -> str:
+    """Returns the table in Markdown."""
+    lines = ["| family | probes | held |", "| --- | ---: | ---: |"]
+    lines += [f"| {family} | {n} | {n - wrong[family]} |" for family, n in tried.items()]
+    total, failed = tried.total(), wrong.total()
+    return "\n".join([*lines, f"| all | {total} | {total - failed} |"])
+
+
+def main() -> int:
+    """Runs the probes; returns 1 when one of them does not hold."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--family", default="", help="only families whose name contains this")
+    wanted = parser.parse_args().family
+    warm()
+    tried: Counter[str] = Counter()
+    wrong: Counter[str] = Counter()
+    for probe in probes():
+        if wanted not in probe.family:
+            continue
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
+            faults, outcome = run(probe, Path(root))
+        tried[probe.family] += 1
+        if faults:
+            wrong[probe.family] += 1
+            print(f"{probe.title}: {'; '.join(faults)} ({outcome.seconds:.1f} s)", flush=True)
+    print(table(tried, wrong))
+    if not wanted:
+        text = [
+            "# Attack",
+            "",
+            (__doc__ or "").split("\n\n")[2].replace("\n", " "),
+            "",
+            table(tried, wrong),
+            "",
+            f"Python {platform.python_version()}, torch {torch.__version__}, CPU.",
+            "",
+        ]
+        (HERE / "attack.md").write_text("\n".join(text))
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
