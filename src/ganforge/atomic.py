@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
+import re
+import socket
+import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from ganforge.errors import RunError
 from ganforge.processes import is_another_living
+from ganforge.regular_files import open_regular
+
+fcntl: Any = None
+with contextlib.suppress(ImportError):  # Windows has none
+    import fcntl
+
+# .ganforge-HOST-RANDOM.tmp.PROCESS: of one length whatever the file is called, for a name of 250
+# characters is legal. Earlier versions wrote NAME.tmp.PROCESS, of the names below in a run folder.
+_NAME = re.compile(r"\.ganforge-([0-9a-f]{8})-[0-9a-f]{8}\.tmp\.(\d{1,10})")
+_FORMER = re.compile(
+    r"(?:(?:last|previous|best)\.ckpt|(?:composed|config)\.yaml"
+    r"|(?:choices|changes|provenance|summary)\.json|metrics\.csv|code(?:-\d+)?\.diff|.+\.pt)"
+    r"\.tmp\.(\d+)"
+)
+_ELSEWHERE = 24 * 3600.0  # seconds without a write after which another host's file is abandoned
+_NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
+
+_writing: set[Path] = set()  # by this process, now
+_visited: set[Path] = set()  # folders in which this process has looked for leftovers
+_standing: dict[Path, tuple[int, int]] = {}  # device and inode of folders that must not be remade
 
 
 @contextlib.contextmanager
@@ -18,18 +43,29 @@ def writing(path: Path) -> Iterator[BinaryIO]:
 
     It is written in the folder of ``path``: a rename is atomic within one file system only, and the
     temporary folder is often another one. An error leaves what was there, and removes the new file.
+    A link at ``path`` is replaced, and its target left alone.
+
+    Raises:
+        OSError: the file cannot be written.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    _make_folder(path.parent)
+    _clean_once(path)
+    temporary = temporary_beside(path)
+    descriptor = open_regular(temporary, _NEW)
+    _writing.add(temporary)
     try:
-        with open(temporary, "wb") as file:
+        with open(descriptor, "w+b") as file:
+            _lock(descriptor)
             yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the first error says more
+            temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _writing.discard(temporary)
     sync_folder(path.parent)
 
 
@@ -51,6 +87,11 @@ def replace(path: Path, data: bytes) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
+def temporary_beside(path: Path) -> Path:
+    """Returns a new name in the folder of ``path``; :func:`clean` recognizes such names."""
+    return path.with_name(f".ganforge-{_host()}-{os.urandom(4).hex()}.tmp.{os.getpid()}")
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames in ``folder`` outlast a power cut, where the system lets folders be opened."""
     with contextlib.suppress(OSError):
@@ -61,18 +102,128 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+@contextlib.contextmanager
+def standing(folder: Path) -> Iterator[None]:
+    """Fails writes beneath ``folder`` once it was removed or moved, in place of making it anew."""
+    key = folder.absolute()
+    _standing[key] = _identity(key)
+    try:
+        yield
+    finally:
+        _standing.pop(key, None)
+
+
+def assert_standing(path: Path) -> None:
+    """Checks that the folder of :func:`standing` that holds ``path`` is still the same one.
+
+    Raises:
+        FileNotFoundError: it was removed or moved, or another folder has its name.
+    """
+    for folder, identity in list(_standing.items()):
+        if path.absolute().is_relative_to(folder):
+            try:
+                same = _identity(folder) == identity
+            except (FileNotFoundError, NotADirectoryError):
+                same = False
+            if not same:
+                reason = f"the run folder {folder} was removed or moved while the run was training"
+                raise FileNotFoundError(errno.ENOENT, reason, str(path))
+
+
 def clean(folder: Path) -> None:
-    """Removes what processes that are gone left half-written in ``folder``."""
+    """Removes what processes that are gone left half-written in ``folder``, one of ganforge's."""
     for path in abandoned(folder):
         path.unlink(missing_ok=True)
 
 
-def abandoned(folder: Path) -> Iterator[Path]:
-    """Yields what processes that are gone left half-written in ``folder``.
+def abandon() -> None:
+    """Removes what this process is writing now: it is about to end."""
+    for path in list(_writing):
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
-    A file of this very process number counts too: containers hand the same number out again.
+
+def abandoned(folder: Path, former: re.Pattern[str] = _FORMER) -> Iterator[Path]:
+    """Yields what processes that are gone left half-written in ``folder``, by exact names.
+
+    A file of this very process number counts too, unless this process is writing it: containers
+    give the same number out again.
+
+    Args:
+        folder: one that need not exist.
+        former: names of earlier versions, with the process as the first group.
     """
-    for path in folder.glob("*.tmp.*"):
-        suffix = path.name.rpartition(".")[2]
-        if suffix.isdigit() and not is_another_living(int(suffix)):
-            yield path
+    with contextlib.suppress(OSError):
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = Path(entry.path)
+            regular = entry.is_file(follow_symlinks=False)
+            if regular and path not in _writing and _is_left(path, former):
+                yield path
+
+
+def _is_left(path: Path, former: re.Pattern[str]) -> bool:
+    if old := former.fullmatch(path.name):
+        return not is_another_living(int(old[1]))
+    own = _NAME.fullmatch(path.name)
+    if own is None or _is_locked(path):
+        return False
+    if own[1] == _host():
+        return not is_another_living(int(own[2]))
+    with contextlib.suppress(OSError):
+        return time.time() - path.stat().st_mtime > _ELSEWHERE
+    return False
+
+
+def _clean_once(path: Path) -> None:
+    """Removes leftovers when this process first writes in a folder, which may be a user's own."""
+    folder = path.parent.absolute()
+    if folder in _visited:
+        return
+    _visited.add(folder)
+    former = re.compile(re.escape(path.name) + r"\.tmp\.(\d+)")
+    for leftover in abandoned(folder, former):
+        with contextlib.suppress(OSError):  # a read-only folder says so when it is written to
+            leftover.unlink(missing_ok=True)
+
+
+def _make_folder(folder: Path) -> None:
+    assert_standing(folder)
+    roots = [root for root in _standing if folder.absolute().is_relative_to(root)]
+    if not roots:
+        folder.mkdir(parents=True, exist_ok=True)
+        return
+    parts = folder.absolute().relative_to(roots[0]).parts
+    for depth in range(1, len(parts) + 1):  # never the run folder itself
+        roots[0].joinpath(*parts[:depth]).mkdir(exist_ok=True)
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
+
+
+def _host() -> str:
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+
+
+def _lock(descriptor: int) -> None:
+    """Marks a file as being written, for processes to whom this one's number says nothing."""
+    if fcntl is not None:
+        with contextlib.suppress(OSError):  # a file system without locks: the number has to do
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_locked(path: Path) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        descriptor = open_regular(path)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+    finally:
+        os.close(descriptor)
+    return False

@@ -10,7 +10,6 @@ from typing import Any, BinaryIO
 import pytest
 import torch
 
-from ganforge import atomic
 from ganforge.errors import RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from tests.forking import fork, wait
@@ -85,15 +84,14 @@ def test_sigkill_in_the_middle_of_a_write_leaves_the_old_checkpoint(tmp_path, mo
     save = torch.save
     monkeypatch.setattr(torch, "save", lambda content, file: save(content, Hanging(file)))
     child = fork(lambda: io.save_checkpoint(large, last))
-    half = tmp_path / f"last.ckpt.tmp.{child}"
     deadline = time.monotonic() + 30
-    while not (half.exists() and half.stat().st_size > 100_000):
+    while not any(path.stat().st_size > 100_000 for path in tmp_path.glob(f"*.tmp.{child}")):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     os.kill(child, signal.SIGKILL)
     assert wait(child) == -signal.SIGKILL
     assert io.load_checkpoint(last)["step"] == 1
-    assert half.exists()
+    assert list(tmp_path.glob(f"*.tmp.{child}"))
     io.clean(tmp_path)
     assert names(tmp_path) == ["last.ckpt"]
 
@@ -183,13 +181,3 @@ def test_code_in_a_checkpoint_is_never_run(tmp_path):
     torch.save({"x": Evil()}, tmp_path / "x.ckpt")
     with pytest.raises(RunError, match="cannot read checkpoint"):
         AtomicCheckpointIO().load_checkpoint(tmp_path / "x.ckpt", weights_only=False)
-
-
-def test_clean_spares_the_living_and_what_is_not_half_written(tmp_path):
-    gone = fork(lambda: None)
-    wait(gone)
-    keep = ["last.ckpt", f"a.tmp.{os.getppid()}", "b.tmp.x"]
-    for name in [*keep, f"c.tmp.{gone}", f"d.tmp.{os.getpid()}", f"e.tmp.{10**30}"]:
-        (tmp_path / name).write_text("")
-    atomic.clean(tmp_path)
-    assert names(tmp_path) == sorted(keep)

@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -42,7 +41,6 @@ class Interruption(Callback):
         self._stage = "before"  # then "training", then "over"
         self._speaks = True
         self._pid = os.getpid()
-        self._checkpoints: Path | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
@@ -61,7 +59,6 @@ class Interruption(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """From here on a step may be under way, and Lightning has put handlers of its own."""
         self._speaks = trainer.is_global_zero
-        self._checkpoints = Path(trainer.default_root_dir) / "checkpoints"
         self._stage = "training"
         if threading.current_thread() is threading.main_thread():
             self._listen()
@@ -119,8 +116,7 @@ class Interruption(Callback):
         )
 
     def _exit_at_once(self, number: int) -> None:
-        if self._checkpoints is not None and self._checkpoints.is_dir():
-            atomic.clean(self._checkpoints)  # what this process is writing now
+        atomic.abandon()
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 

@@ -87,7 +87,7 @@ def _keep_as_previous(last: Path) -> None:
     if not last.exists():
         return
     previous = last.with_name(PREVIOUS)
-    link = previous.with_name(f"{PREVIOUS}.tmp.{os.getpid()}")
+    link = atomic.temporary_beside(previous)
     with contextlib.suppress(OSError):
         link.unlink(missing_ok=True)
         os.link(last, link)

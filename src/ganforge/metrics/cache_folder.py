@@ -68,7 +68,7 @@ def files(folder: Path, kind: str) -> list[Entry]:
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:
     """Returns files in ``folder`` that were never finished, and that nobody is writing any more."""
-    found = _entries([*folder.glob("*.tmp"), *atomic.abandoned(folder)], kind)
+    found = _entries([*folder.glob("tmp*.tmp"), *atomic.abandoned(folder)], kind)
     return [entry for entry in found if entry.age > HALF_WRITTEN]
 
 
