@@ -21,6 +21,7 @@ from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.experiments.command import Command
+from ganforge.experiments.data_places import absolute_places
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.handover import Handover
 from ganforge.experiments.leading import Leader, beside, leading, settled
@@ -33,6 +34,7 @@ from ganforge.experiments.run_config import made_of, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.search_job import trial_callbacks
+from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_signals import end_sweep
 from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
@@ -64,7 +66,9 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     setup_logging()
     check_root(cfg, "train")
     command = Command.of(cfg)
-    resumed = find_resumed(cfg, command)
+    replaced = settle(cfg)
+    absolute_places(cfg, Path.cwd())
+    resumed = find_resumed(cfg, command, replaced)
     if resumed is not None:
         cfg = resumed.cfg
     check(cfg)

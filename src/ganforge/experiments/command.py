@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge import atomic
 from ganforge.conf_dir import conf_dir
 from ganforge.experiments.sweep_record import sweep_of
+from ganforge.regular_files import read_mapping
 
 _KEPT = "_ganforge_command"
 
@@ -102,6 +103,5 @@ def write_choices(folder: Path, choices: dict[str, str]) -> None:
 
 
 def read_choices(folder: Path) -> dict[str, str]:
-    """Returns the options that a run was composed of."""
-    path = folder / "choices.json"
-    return dict(json.loads(path.read_text())) if path.is_file() else {}
+    """Returns the options that a run was composed of; empty where they are missing or damaged."""
+    return {key: str(option) for key, option in read_mapping(folder / "choices.json").items()}

@@ -13,6 +13,7 @@ from typing import Any
 from ganforge.errors import RunError
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.run_yaml import read_yaml
+from ganforge.experiments.settling import reads_outside
 from ganforge.regular_files import read_mapping
 
 COMPOSED = "composed.yaml"
@@ -44,6 +45,9 @@ class PastRun:
             RunError: when its configuration can't be read.
         """
         settings = _settings(path / COMPOSED)
+        if outside := [key for key, value in settings.items() if reads_outside(value)]:
+            values = _settings(path / "config.yaml")  # what a variable was, not what it is called
+            settings |= {key: values[key] for key in outside if key in values}
         return cls(path, settings, read_mapping(path / "choices.json"), _summary(path))
 
     @property

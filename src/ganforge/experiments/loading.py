@@ -10,9 +10,9 @@ from omegaconf import DictConfig
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.mixture import Mixture
 from ganforge.errors import RunError
-from ganforge.experiments import run_yaml
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.stored_config import read_resolved
 from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 
@@ -57,7 +57,7 @@ def load_mixture(folder: RunFolder) -> Mixture | None:
 
 def read_config(folder: RunFolder) -> DictConfig:
     """Returns a run's resolved configuration."""
-    return run_yaml.read_config(folder.config)
+    return read_resolved(folder)
 
 
 def build_model(cfg: DictConfig) -> AdversarialModule:

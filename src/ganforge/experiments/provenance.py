@@ -20,6 +20,7 @@ from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.sweep_folder import group_of
 from ganforge.hardware import Hardware
 from ganforge.loggers.facts import RunFacts
+from ganforge.regular_files import read_json
 
 NAME = "provenance.json"
 DIFF = "code.diff"
@@ -62,7 +63,8 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
     sessions = read(folder)
     first = sessions[0] if sessions else {}
     resumed = {"resumed": sessions[1:]} if len(sessions) > 1 else {}
-    code = (sessions[-1].get("code") if sessions else None) or {}
+    code = sessions[-1].get("code") if sessions else None
+    code = code if isinstance(code, dict) else {}
     names = ["config.yaml", "composed.yaml", NAME]
     files = [*(folder / name for name in names), *sorted(folder.glob("code*.diff"))]
     return RunFacts(
@@ -77,10 +79,17 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
 def read(folder: Path) -> list[dict[str, Any]]:
     """Returns one entry for each process that trained the run; [] where none is known."""
     try:
-        found = json.loads((folder / NAME).read_text())
-    except (OSError, ValueError):
+        found = read_json(folder / NAME)
+    except (FileNotFoundError, RunError):
         return []
-    return found if isinstance(found, list) else []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def overrides_of(folder: Path) -> list[str]:
+    """Returns the overrides that a run was started with, as typed; [] where they are unknown."""
+    found = read(folder)[:1]
+    overrides = found[0].get("overrides") if found else None
+    return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
 def environment(hardware: Hardware) -> dict[str, Any]:

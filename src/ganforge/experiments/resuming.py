@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -11,17 +12,18 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
-from ganforge.experiments.comparison_runs import flatten
-from ganforge.experiments.run_config import assert_fits
+from ganforge.experiments.provenance import overrides_of
+from ganforge.experiments.run_config import NAMED, assert_fits
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.run_identity import different_keys
 from ganforge.experiments.run_lock import is_locked
+from ganforge.experiments.settling import reads_clock
+from ganforge.experiments.stored_config import read_own
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.trainer_settings import TrainerSettings
 
 log = logging.getLogger("ganforge")
 
-# What may differ between a run's own configuration and the one it is resumed with.
-VOLATILE = ("resume", "run_dir", "dry_run", "log_dir", "tags", "notes", "tune")
 # Groups that watch a run or say where it computes; the others make it what it is.
 EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
 # Groups given as lists of options, each of which is a part of its own.
@@ -45,23 +47,28 @@ class Resumed:
     cfg: DictConfig
 
 
-def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
+def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) -> Resumed | None:
     """Finds the run that ``resume`` names; None where a new one is to be started.
 
     A run that was given its folder (a job of a sweep, or run_dir=DIR) goes on with what it finds
-    there, so that the same command goes on wherever and however often it was stopped.
+    there, so that the same command goes on wherever and however often it was stopped. Like
+    resume=auto, it goes on with a run of the same values alone, wherever they come from: a variable
+    counts by its value. A time has another value in every command, so ``${now:...}`` counts by what
+    was typed. The run keeps the values that it was started with.
+
+    Args:
+        cfg: composed from conf/train.yaml, with settled values.
+        command: what was typed.
+        replaced: the expressions that values of ``cfg`` were settled from, by dotted key.
     """
     if command.folder is not None:
-        return _in_given_folder(cfg, RunFolder(Path(command.folder)))
+        return _in_given_folder(cfg, RunFolder(Path(command.folder)), command, replaced)
     if cfg.resume is None:
         return None
     log_dir = Path(cfg.log_dir)
     if cfg.resume == "auto":
-        folder = _newest_unfinished(cfg, log_dir)
+        folder = _newest_unfinished(cfg, log_dir, command, replaced)
         if folder is None:
-            log.info(
-                "resume=auto: no unfinished run of this configuration in %s: a new one", log_dir
-            )
             return None
         own = _goes_on(folder)
         for key in ("dry_run", "tags", "notes"):
@@ -73,7 +80,9 @@ def find_resumed(cfg: DictConfig, command: Command) -> Resumed | None:
     return Resumed(folder, checkpoint, _changed(_goes_on(folder), cfg, command, folder))
 
 
-def _in_given_folder(cfg: DictConfig, folder: RunFolder) -> Resumed | None:
+def _in_given_folder(
+    cfg: DictConfig, folder: RunFolder, command: Command, replaced: dict[str, str]
+) -> Resumed | None:
     if cfg.resume is not None:
         raise ConfigError(
             f"resume={cfg.resume} and run_dir={folder.path}: a run goes on with what its run_dir "
@@ -84,52 +93,74 @@ def _in_given_folder(cfg: DictConfig, folder: RunFolder) -> Resumed | None:
     except RunError:  # stopped before its first one, or nothing there at all
         return None
     own = _goes_on(folder)
-    differing = different_keys(fingerprint(own), fingerprint(cfg))
-    if differing:
+    if differing := _differing(own, cfg, folder, command, replaced):
         raise ConfigError(
             f"{folder.path}: holds a run of another configuration, which differs in "
-            f"{', '.join(differing)}; run_dir=DIR takes another folder"
+            f"{', '.join(differing)}. Take another run_dir=DIR, or change the run itself with "
+            f"resume={folder.path} and the keys to change"
         )
     for key in ("dry_run", "tags", "notes", "tune"):
         own[key] = cfg[key]
     return Resumed(folder, checkpoint, own)
 
 
-def different_keys(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Returns the dotted keys in which two configurations differ."""
-    one, other = dict(flatten(ours)), dict(flatten(theirs))
-    absent = object()
-    return sorted(
-        key for key in one.keys() | other.keys() if one.get(key, absent) != other.get(key, absent)
-    )
+def _differing(
+    own: DictConfig,
+    cfg: DictConfig,
+    folder: RunFolder,
+    command: Command,
+    replaced: dict[str, str],
+) -> list[str]:
+    """Returns the keys in which a command asks for another run than that of a folder."""
+    differing = different_keys(own, cfg)
+    clocks = {key for key in differing if reads_clock(replaced.get(key, ""))}
+    if not clocks:
+        return differing
+    typed, then = _by_key(command.typed), _by_key(overrides_of(folder.path))
+    alike = {key for key in clocks if typed.get(key) == then.get(key)}
+    return [key for key in differing if key not in alike]
 
 
-def fingerprint(cfg: DictConfig) -> dict[str, Any]:
-    """Returns what makes two configurations the same run."""
-    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    kept = {key: value for key, value in plain.items() if key not in VOLATILE}
-    return kept | {"name": str(cfg.name)}  # composed of choices that only Hydra knows
+def _by_key(overrides: list[str]) -> dict[str, str]:
+    pairs = (override.partition("=") for override in overrides)
+    return {key.lstrip("+"): value for key, _, value in pairs}
 
 
 def _goes_on(folder: RunFolder) -> DictConfig:
-    cfg = cast(DictConfig, OmegaConf.load(folder.composed))
+    cfg = read_own(folder)
     cfg.run_dir = str(folder.path)
     return cfg
 
 
-def _newest_unfinished(cfg: DictConfig, log_dir: Path) -> RunFolder | None:
-    wanted = fingerprint(cfg)
+def _newest_unfinished(
+    cfg: DictConfig, log_dir: Path, command: Command, replaced: dict[str, str]
+) -> RunFolder | None:
+    near: tuple[RunFolder, list[str]] | None = None
+    for folder in _unfinished(log_dir):
+        try:
+            differing = _differing(read_own(folder), cfg, folder, command, replaced)
+        except RunError as error:  # one damaged folder must not hide the others
+            log.warning("resume=auto passes over %s", error)
+            continue
+        if not differing:
+            return folder
+        if near is None or len(differing) < len(near[1]):
+            near = folder, differing
+    other = f" ({near[0].path} differs in {', '.join(near[1][:NAMED])})" if near else ""
+    log.info(
+        "resume=auto: no unfinished run of this configuration in %s%s: a new one", log_dir, other
+    )
+    return None
+
+
+def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
+    """Yields runs that were stopped and can go on, the newest first."""
     folders = sorted((log_dir / "train").glob("*/[!.]*/composed.yaml"), reverse=True)
     for folder in (RunFolder(path.parent.resolve()) for path in folders):
         if folder.read_summary().get("status") == "completed" or is_locked(folder.path):
             continue
-        if not any(
-            (folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")
-        ):
-            continue
-        if fingerprint(cast(DictConfig, OmegaConf.load(folder.composed))) == wanted:
-            return folder
-    return None
+        if any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
+            yield folder
 
 
 def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:

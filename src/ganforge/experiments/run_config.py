@@ -14,7 +14,9 @@ from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.comparison_runs import flatten
 from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.stored_config import read_stored
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.regular_files import read_json
 
 # What makes a run what it is; the other keys watch it, or say where and how long it computes.
 MADE_OF = (
@@ -43,7 +45,7 @@ def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool
     """
     chosen = command.choices if new else read_choices(folder.path) | command.groups
     if not new and folder.composed.is_file():
-        before = cast(DictConfig, OmegaConf.load(folder.composed))
+        before = read_stored(folder.composed)
         changed = sorted({*_changed(folder), *differences(made_of(before), made_of(cfg))})
         if changed:
             _write(_changes(folder), json.dumps(changed, indent=2))
@@ -53,7 +55,7 @@ def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool
 
 
 def made_of(cfg: DictConfig) -> dict[str, Any]:
-    """Returns what makes a run what it is, in plain values."""
+    """Returns what makes a run what it is: settled values, and references between keys."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     return {key: plain[key] for key in MADE_OF if key in plain}
 
@@ -104,7 +106,7 @@ def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, p
     """
     if "config" not in checkpoint:
         return
-    own = cast(DictConfig, OmegaConf.load(folder.composed))
+    own = read_stored(folder.composed)
     may_differ = {*_changed(folder), *differences(made_of(own), made_of(cfg))}
     found = differences(checkpoint["config"], made_of(cfg))
     found = {key: pair for key, pair in found.items() if not _is_among(key, may_differ)}
@@ -133,9 +135,10 @@ def _changes(folder: RunFolder) -> Path:
 
 def _changed(folder: RunFolder) -> list[str]:
     try:
-        return [str(key) for key in json.loads(_changes(folder).read_text())]
-    except (OSError, ValueError):
+        found = read_json(_changes(folder))
+    except (FileNotFoundError, RunError):
         return []
+    return [str(key) for key in found] if isinstance(found, list) else []
 
 
 def _write(path: Path, text: str) -> None:

@@ -12,6 +12,7 @@ from ganforge.composition import explain
 from ganforge.config import check, check_root
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build
+from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_plan import Plan
 
 SHOWN = 3  # faults of one kind are told once, with the first jobs that have them
@@ -66,6 +67,7 @@ def _check(cfg: DictConfig, here: bool) -> Checked:
         with open_dict(cfg):
             del cfg["hydra"]
         check_root(cfg, "train")
+        settle(cfg)
         check(cfg)
         devices = build(cfg.trainer).hardware().devices if here else 1
         return Checked(int(devices), bool(cfg.dry_run))

@@ -1,0 +1,77 @@
+"""Where a run's data are: paths that stay valid in another folder, and data that have moved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.errors import DataError
+from ganforge.paths import typed_path
+
+# Arguments of data sets that name a file or folder, and of features.
+PLACES = ("path", "path_a", "path_b", "root")
+_WEIGHTS = "weights"
+
+
+def absolute_places(cfg: DictConfig, start: Path) -> None:
+    """Makes relative paths of data, and of weights of features, absolute, in place.
+
+    Args:
+        cfg: the configuration of a run.
+        start: the folder that they are relative to.
+    """
+    for node, key in _typed_places(cfg):
+        path = typed_path(node[key])
+        node[key] = str(start / path)
+
+
+def start_folder(own: DictConfig, run: Path) -> Path:
+    """Returns the folder that a run's relative paths start from.
+
+    It is the folder in which ``log_dir`` leads to the run, where the data are found from there;
+    else the current one.
+
+    Args:
+        own: the run's stored configuration.
+        run: its folder.
+    """
+    log_dir = own.get("log_dir")
+    parts = Path(log_dir).parts if isinstance(log_dir, str) else ()
+    here = Path.cwd()
+    places = [Path(node[key]) for node, key in _typed_places(own)]
+    if not parts or Path(*parts).is_absolute() or all(path.is_absolute() for path in places):
+        return here
+    for parent in run.parents:
+        if parent.parts[-len(parts) :] == parts:
+            start = parent.parents[len(parts) - 1]
+            return start if any((start / path).exists() for path in places) else here
+    return here
+
+
+def moved(data: DictConfig, error: DataError) -> DataError:
+    """Returns an error of a run's data that says how to go on where they have moved.
+
+    Args:
+        data: the configuration of the data.
+        error: what was found wrong.
+    """
+    keys = [key for key in PLACES if isinstance(data.get(key), str)]
+    missing = [key for key in keys if not typed_path(data[key]).exists()]
+    if not missing:
+        return error
+    told = " ".join(f"data.{key}=NEW" for key in missing)
+    gone = ", ".join(str(data[key]) for key in missing)
+    return DataError(f"{gone}: no longer there. Where the data are elsewhere now, add {told}")
+
+
+def _typed_places(cfg: DictConfig) -> Iterator[tuple[DictConfig, str]]:
+    """Yields the nodes and keys of paths that are written out, and not taken from another key."""
+    data, features = cfg.get("data"), cfg.get("features")
+    for node, keys in ((data, PLACES), (features, (_WEIGHTS,))):
+        for key in keys if isinstance(node, DictConfig) else ():
+            if key not in node or OmegaConf.is_interpolation(node, key):
+                continue
+            if isinstance(node[key], str) and node[key]:
+                yield node, key
