@@ -15,11 +15,12 @@ from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf, open_dict
-from omegaconf.errors import InterpolationKeyError
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.annotations import accepts, describe
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError
+from ganforge.loggers.wandb_names import NAME_KEYS, name_faults
 from ganforge.schemas import KEYWORDS, SCHEMAS
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -76,12 +77,23 @@ def check(cfg: DictConfig) -> None:
         for group in cfg
         if isinstance(_raw(cfg, group), DictConfig)
         for fault in _faults(_raw(cfg, group), str(group), used)
-    ]
+    ] + _wandb_faults(cfg)
     if faults:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     if "model" in cfg and "data" in cfg:
         _check_labels(cfg)
+
+
+def _wandb_faults(cfg: DictConfig) -> list[str]:
+    node = OmegaConf.select(cfg, "logger.wandb")
+    if not isinstance(node, DictConfig):
+        return []
+    try:
+        settings = {key: node.get(key) for key in NAME_KEYS}
+    except OmegaConfBaseException:  # an interpolation, which is a fault of its own
+        return []
+    return name_faults(settings)
 
 
 def _check_inputs(cfg: DictConfig) -> None:

@@ -143,7 +143,7 @@ def test_a_run_that_is_closed_under_way_does_not_end_the_training(tmp_path, capl
     logger.log_metrics({"a": 2.0}, step=2)
     logger.log_picture("samples", Image.new("L", (4, 4)), step=2)
     (line,) = own_lines(caplog)
-    assert "W&B takes no more points" in line
+    assert "W&B TAKES NO MORE POINTS" in line
 
 
 def test_an_exception_of_the_fit_leaves_the_run_open(tmp_path):
@@ -197,7 +197,7 @@ def test_a_server_that_turns_us_away_is_no_end_either(tmp_path, caplog, monkeypa
     WandbLogger(str(tmp_path)).log_metrics({"a": 1.0}, step=1)
     close()
     assert history(runs(tmp_path)[0]) == [{"a": 1.0, **START}]
-    assert "CANNOT GO ONLINE: permission denied. This" in own_lines(caplog)[0]
+    assert "CANNOT GO ONLINE: permission denied (check WANDB_API_KEY" in own_lines(caplog)[0]
 
 
 def test_online_without_a_key_asks_nobody(tmp_path, caplog):

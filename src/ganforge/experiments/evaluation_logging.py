@@ -8,6 +8,8 @@ from ganforge.experiments.loading import build, read_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.sweep_folder import group_of
 from ganforge.loggers.wandb import finish
+from ganforge.loggers.wandb_access import first_line
+from ganforge.loggers.wandb_service import CALL_SECONDS, bounded
 from ganforge.metrics.evaluate import Result, points_of
 
 log = logging.getLogger("ganforge")
@@ -32,11 +34,11 @@ def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, image
     try:
         # The folder may have moved since.
         own = {"folder": str(folder.path), "group": node.get("group") or group_of(folder.path)}
-        experiment = build({**node, **own}).experiment
-        experiment.log(_points(results) | {"step": step, "images_seen": images})
+        run = build({**node, **own}).open()
+        point = _points(results) | {"step": step, "images_seen": images}
+        bounded(lambda: run.log(point), CALL_SECONDS, "W&B: results")
     except Exception as error:  # no wandb, no server, no room, another's folder ...
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        log.warning("W&B DID NOT TAKE THESE RESULTS: %s", reason)
+        log.warning("W&B DID NOT TAKE THESE RESULTS: %s", first_line(error))
     finish()
 
 

@@ -4,9 +4,9 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import WandbLogger as LightningWandbLogger
@@ -14,10 +14,17 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.loggers import wandb_service
 from ganforge.loggers.facts import RunFacts
 from ganforge.loggers.run_summaries import summarized
-from ganforge.loggers.wandb_run import Mode, OnUnreachable, WandbRun, first_line
+from ganforge.loggers.wandb_access import first_line
+from ganforge.loggers.wandb_names import name_faults
+from ganforge.loggers.wandb_run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun
 from ganforge.redaction import redacted
+
+POINTS = "points"
+ARTIFACT_SECONDS = 600.0  # a checkpoint is copied first, which may be of gigabytes
+LOST = (ConnectionError, wandb_service.WandbStuckError)  # its local process is gone, or stuck
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +32,9 @@ log = logging.getLogger(__name__)
 class WandbLogger(LightningWandbLogger):
     """Points, pictures and the configuration in Weights & Biases.
 
-    Never asks for a key and never ends a run for want of a server (unless told to). The run's id
-    is kept in ``<folder>/wandb/run_id``, so that a resumed run goes on as the same one.
+    Never asks for a key, and never ends or stops a run: every call into wandb ends in bounded time,
+    and once W&B takes nothing more, training continues without it. The run's id is kept in
+    ``<folder>/wandb/run_id``, so that a resumed run continues as the same one.
     ``images_seen`` is the default x-axis; ``step`` (generator updates) is there too.
 
     Args:
@@ -69,6 +77,9 @@ class WandbLogger(LightningWandbLogger):
         _check("on_unreachable", on_unreachable, get_args(OnUnreachable))
         if timeout <= 0:
             raise ConfigError(f"timeout must be above 0 seconds; got {timeout}")
+        names = {"project": project, "entity": entity, "group": group, "job_type": job_type}
+        if faults := name_faults({**names, "tags": list(tags or [])}):
+            raise ConfigError("; ".join(faults))
         super().__init__(
             name=name,
             save_dir=folder,
@@ -87,13 +98,35 @@ class WandbLogger(LightningWandbLogger):
         self._tables: dict[str, Any] = {}
         self._images_seen = 0.0
         self._silenced = False
+        self._refused: set[str] = set()
 
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The ``wandb.Run``, started when first asked for."""
+        """The ``wandb.Run``, started on first use; a ``NoRun`` once W&B takes nothing more.
+
+        Lightning reads it in hooks of its own, where an exception would end the training.
+
+        Raises:
+            RunError: it cannot start, and ``on_unreachable`` is "fail".
+        """
         if self._experiment is None:
-            self._experiment = self._start.start(self._wandb_init)
+            try:
+                self.open()
+            except RunError:
+                raise
+            except Exception as error:  # no local process, no room, settings that wandb refuses ...
+                self._silence("W&B CANNOT RECORD THIS RUN", error)
+                wandb_service.teardown()
+        return self._experiment
+
+    def open(self) -> Any:
+        """Returns the ``wandb.Run``, started now.
+
+        Raises:
+            Exception: W&B cannot record this run.
+        """
+        self._experiment = self._start.start(self._wandb_init)
         return self._experiment
 
     @rank_zero_only
@@ -102,11 +135,11 @@ class WandbLogger(LightningWandbLogger):
         self._wandb_init["group"] = self._wandb_init.get("group") or facts.group
         self._start.commit, self._start.remote = facts.commit, facts.remote
 
-        def send() -> None:
-            self.experiment.config.update(redacted(facts.values), allow_val_change=True)
-            self._save(facts.files)
+        def send(run: Any) -> None:
+            run.config.update(redacted(facts.values), allow_val_change=True)
+            _save(run, facts.files)
 
-        self._tell(send)
+        self._send("facts", send)
 
     @rank_zero_only
     def go_on_from(self, step: int, images_seen: int) -> None:
@@ -118,7 +151,7 @@ class WandbLogger(LightningWandbLogger):
         """Logs a point; ``step`` becomes a value of its own, which panels may take as x-axis."""
         self._images_seen = float(metrics.get("images_seen", self._images_seen))
         point = dict(metrics) if step is None else {**metrics, "step": step}
-        self._tell(lambda: self.experiment.log(point))
+        self._send(POINTS, lambda run: run.log(point))
 
     @rank_zero_only
     def log_picture(
@@ -133,16 +166,16 @@ class WandbLogger(LightningWandbLogger):
         if images_seen is not None:
             self._images_seen = float(images_seen)
 
-        def send() -> None:
+        def send(run: Any) -> None:
             import wandb
 
             image = wandb.Image(picture, caption=caption or None, file_type="png")
             point = {name: image, "step": step, "images_seen": self._images_seen}
             if self.tables:
                 point[f"{name}_table"] = self._with_row(name, image, step)
-            self.experiment.log(point)
+            run.log(point)
 
-        self._tell(send)
+        self._send("pictures", send)
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
@@ -150,37 +183,36 @@ class WandbLogger(LightningWandbLogger):
         parent = super().log_hyperparams
         values = vars(params) if isinstance(params, Namespace) else params
 
-        def send() -> None:
-            # What `wandb agent` was told is the sweep's own; it refuses another value.
-            told = set(self.experiment.config.keys()) if "WANDB_SWEEP_ID" in os.environ else set()
-            parent({name: redacted(v) for name, v in values.items() if name not in told})
+        def send(run: Any) -> None:
+            # Values that `wandb agent` has set belong to its sweep; it refuses others.
+            fixed = set(run.config.keys()) if "WANDB_SWEEP_ID" in os.environ else set()
+            parent({name: redacted(v) for name, v in values.items() if name not in fixed})
 
-        self._tell(send)
+        self._send("configuration", send)
 
     @rank_zero_only
     def log_summary(self, summary: dict[str, Any]) -> None:
         """Keeps the status and the best of each score; see SummaryLogger."""
         values = summarized(summary)
-        self._tell(lambda: self.experiment.summary.update(values))
+        self._send("summary", lambda run: run.summary.update(values))
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, aliases: list[str], facts: dict[str, Any]) -> None:
         """Keeps a checkpoint as an artifact of type "model"; see CheckpointLogger."""
 
-        def send() -> None:
+        def send(run: Any) -> None:
             import wandb
 
-            run = self.experiment
             artifact = wandb.Artifact(f"checkpoint-{run.id}", type="model", metadata=facts)
             artifact.add_file(str(path), name=path.name)
             run.log_artifact(artifact, aliases=aliases)
 
-        self._tell(send)
+        self._send("checkpoints", send, ARTIFACT_SECONDS)
 
     @rank_zero_only
     def alert(self, title: str, text: str, level: str) -> None:
         """Has the account's owner told, by mail or chat, as they chose; see AlertLogger."""
-        self._tell(lambda: self.experiment.alert(title=title, text=text, level=level))
+        self._send("alerts", lambda run: run.alert(title=title, text=text, level=level))
 
     def finalize(self, status: str) -> None:
         """Leaves the run open: a fit may be followed by an evaluation. See :func:`finish`."""
@@ -195,44 +227,96 @@ class WandbLogger(LightningWandbLogger):
         table.add_data(step, self._images_seen, image)
         return table
 
-    def _save(self, files: list[Path]) -> None:
-        """Puts copies among the run's files, in their folder ``run``."""
-        run = self.experiment
-        if run.disabled:
-            return
-        folder = Path(run.dir) / "run"
-        folder.mkdir(exist_ok=True)
-        for path in files:
-            copy = folder / path.name
-            copy.write_text(redacted(path.read_text()))
-            run.save(str(copy), base_path=run.dir, policy="now")
+    def _send(
+        self, what: str, send: Callable[[Any], object], seconds: float = wandb_service.CALL_SECONDS
+    ) -> None:
+        """Calls ``send`` with the run; training continues whatever comes of it.
 
-    def _tell(self, send: Callable[[], object]) -> None:
-        """Calls ``send``, which must not end a training that goes well."""
+        Args:
+            what: is sent, for messages: each kind of data that W&B refuses is reported once.
+            send: calls wandb.
+            seconds: that it may take.
+
+        Raises:
+            RunError: the run cannot start, and ``on_unreachable`` is "fail".
+        """
+        run = self.experiment
         if self._silenced:
             return
         try:
-            send()
-        except RunError:
-            raise
-        except Exception as error:  # wandb's own, broken pipes to its service, a full disk ...
-            self._silenced = True
-            log.warning(
-                "W&B takes no more points (%s: %s); training goes on, metrics.csv has them all.",
-                type(error).__name__,
-                error,
-            )
+            wandb_service.bounded(lambda: send(run), seconds, f"W&B: {what}")
+        except Exception as error:
+            if _is_lost(what, error):
+                self._silence("W&B TAKES NO MORE POINTS", error)
+                if isinstance(error, LOST):
+                    wandb_service.teardown()
+            elif what not in self._refused:
+                self._refused.add(what)
+                log.warning("W&B did not take %s: %s", what, first_line(error))
+
+    def _silence(self, problem: str, error: Exception) -> None:
+        self._silenced, self._experiment = True, cast(Any, NoRun())
+        log.warning(
+            "%s (%s: %s). Training continues, and metrics.csv holds every point; "
+            "logger=csv runs without W&B.",
+            problem,
+            type(error).__name__,
+            first_line(error),
+        )
+
+
+class NoRun:
+    """Stands for a ``wandb.Run`` that has ended: every attribute and result is this object."""
+
+    def __getattr__(self, name: str) -> Any:
+        """Returns itself, but for the protocols of copying and pickling."""
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *arguments: object, **named: object) -> NoRun:
+        """Does nothing."""
+        return self
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yields nothing."""
+        return iter(())
 
 
 def finish(failed: bool = False) -> None:
-    """Closes the open W&B run, if any, so that the next job of a multirun starts its own."""
+    """Closes the open W&B run, if any, so that the next job of a multirun starts its own.
+
+    Takes at most FINISH_SECONDS, a margin, and CLOSE_SECONDS, about 80 seconds in all.
+    """
     wandb = sys.modules.get("wandb")
-    if wandb is None or wandb.run is None:
+    if wandb is None or getattr(wandb, "run", None) is None:
         return
     try:
-        wandb.finish(exit_code=int(failed))
+        wandb_service.bounded(
+            lambda: wandb.finish(exit_code=int(failed)), FINISH_SECONDS + 10, "wandb.finish"
+        )
     except Exception as error:  # the job's own result or error must be what is seen
         log.warning("W&B could not close its run: %s", first_line(error))
+        wandb_service.teardown()
+
+
+def _save(run: Any, files: list[Path]) -> None:
+    """Puts copies among the run's files, in their folder ``run``."""
+    if run.disabled:
+        return
+    folder = Path(run.dir) / "run"
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        copy = folder / path.name
+        copy.write_text(redacted(path.read_text()))
+        run.save(str(copy), base_path=run.dir, policy="now")
+
+
+def _is_lost(what: str, error: Exception) -> bool:
+    """Whether nothing more can be sent, rather than one value that W&B cannot encode."""
+    return isinstance(error, LOST) or (
+        what == POINTS and not isinstance(error, (TypeError, ValueError, OverflowError))
+    )
 
 
 def _check(name: str, value: str, legal: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import netrc
 import os
 import socket
@@ -12,6 +13,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ganforge.errors import RunError
+from ganforge.loggers import wandb_service
+from ganforge.plain_text import one_line
+from ganforge.time_limit import within
+
+LONGEST_REASON = 300
 
 if TYPE_CHECKING:
     import wandb
@@ -39,9 +45,13 @@ def unreachable(timeout: float) -> str:
     """
     url = str(_settings().base_url)
     try:
-        urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=timeout).close()
+        request = urllib.request.Request(url, method="HEAD")
+        # The timeout of urlopen counts anew with each byte, and not while a name is resolved.
+        within(timeout + 1, lambda: urllib.request.urlopen(request, timeout=timeout).close(), url)
     except urllib.error.HTTPError:
         return ""
+    except http.client.HTTPException as error:
+        return f"{url} is no web server ({type(error).__name__})"
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, (ConnectionError, TimeoutError, socket.gaierror)):
@@ -57,25 +67,40 @@ def require_server(timeout: float) -> None:
     Raises:
         RunError: no credentials, or no answer within ``timeout`` seconds.
     """
-    if not has_credentials():
+    try:
+        known, problem = has_credentials(), unreachable(timeout)
+    except Exception as error:  # settings that wandb refuses, no local process
+        raise RunError(f"W&B cannot be used: {first_line(error)}") from error
+    if not known:
         raise RunError("not logged in to W&B: run `wandb login` or set WANDB_API_KEY")
-    if problem := unreachable(timeout):
+    if problem:
         raise RunError(f"W&B cannot be reached: {problem}")
 
 
-def _settings() -> wandb.Settings:
-    import wandb
+def first_line(error: Exception) -> str:
+    """Returns what an error says, in one line of a length that can be read."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    if isinstance(error, ValueError) and len(lines) > 1:  # pydantic counts faults in the first
+        lines = [", ".join(line.strip() for line in lines[1:3])]
+    line = one_line(lines[0].strip()) if lines else type(error).__name__
+    return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 3] + "..."
 
-    return wandb.setup().settings
+
+def _settings() -> wandb.Settings:
+    def read() -> wandb.Settings:
+        import wandb
+
+        return wandb.setup().settings
+
+    return wandb_service.bounded(read, wandb_service.start_seconds(), "wandb.setup")
 
 
 def _in_netrc(url: str) -> bool:
     chosen = os.environ.get("NETRC")
-    paths = [Path(chosen)] if chosen else [Path.home() / ".netrc", Path.home() / "_netrc"]
-    for path in paths:
+    for name in [chosen] if chosen else ["~/.netrc", "~/_netrc"]:
         try:
-            known = netrc.netrc(path.expanduser())
-        except (OSError, netrc.NetrcParseError):
+            known = netrc.netrc(Path(name).expanduser())
+        except (OSError, RuntimeError, ValueError, netrc.NetrcParseError):  # also: no home
             continue
         if any((found := known.authenticators(host)) and found[2] for host in _hosts(url)):
             return True

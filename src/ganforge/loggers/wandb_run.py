@@ -13,13 +13,16 @@ from typing import Any, Literal
 
 from ganforge import atomic
 from ganforge.errors import RunError
-from ganforge.loggers import wandb_access
+from ganforge.loggers import wandb_access, wandb_service
+from ganforge.loggers.wandb_access import first_line
+from ganforge.loggers.wandb_names import is_id, trimmed
 from ganforge.redaction import redacted
 
 Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]
 
 FINISH_SECONDS = 60.0
+INIT_MARGIN = 15.0  # beyond what wandb itself waits for the server
 ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 log = logging.getLogger(__name__)
@@ -52,22 +55,37 @@ class WandbRun:
             arguments: of ``wandb.init``, but for id, mode and settings.
 
         Raises:
-            RunError: where it cannot go online and that is to be an end.
+            RunError: it cannot go online, and ``on_unreachable`` is "fail".
+            Exception: wandb cannot record this run at all.
         """
-        (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
-        run = self._started(arguments)
-        _define_axes(run)
-        return run
+        try:
+            (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
+            return self._started(arguments)
+        except RunError:
+            raise
+        except Exception as error:
+            if self.on_unreachable == "fail":
+                raise RunError(
+                    f"W&B cannot record this run: {first_line(error)} "
+                    "(logger.wandb.on_unreachable is fail)"
+                ) from error
+            raise
 
     def _started(self, arguments: dict[str, Any]) -> Any:
+        known = self._known_id()
         mode, reason = self._settle_mode()
+        run_id = known or _new_id()
         if mode == "online":
             try:
-                return self._init("online", arguments)
+                return self._init("online", arguments, run_id)
             except Exception as error:  # CommError, UsageError, AuthenticationError, OSError ...
                 mode, reason = "offline", first_line(error)
-                self._fail_or_warn(reason)
-        run = self._init(mode, arguments)
+                self._fail_or_warn(_advised(reason))
+                # The local process keeps the id of a run that failed to start: it must end first.
+                wandb_service.teardown()
+                if known is None or "deleted" in reason:
+                    run_id = _new_id()
+        run = self._init(mode, arguments, run_id)
         if mode != "disabled":
             log.info(
                 "W&B is offline (%s). To send the run later: ganforge sync runs=%s",
@@ -95,7 +113,21 @@ class WandbRun:
             raise RunError(f"W&B cannot go online: {reason} (logger.wandb.on_unreachable is fail)")
         log.warning("W&B CANNOT GO ONLINE: %s. This run is recorded offline.", reason)
 
-    def _init(self, mode: str, arguments: dict[str, Any]) -> Any:
+    def _init(self, mode: str, arguments: dict[str, Any], run_id: str) -> Any:
+        """Starts a run, and keeps its id so that a resumed run continues as the same one."""
+        seconds = wandb_service.start_seconds() + (self.timeout + INIT_MARGIN) * (mode == "online")
+        run = wandb_service.bounded(
+            lambda: self._call_init(mode, arguments, run_id), seconds, "wandb.init"
+        )
+        wandb_service.close_at_exit()
+        try:
+            atomic.write(self._id_file, run_id.encode())
+        except OSError as error:
+            log.warning("%s cannot be written (%s); resuming starts a new run in W&B.",
+                        self._id_file, error.strerror)  # fmt: skip
+        return run
+
+    def _call_init(self, mode: str, arguments: dict[str, Any], run_id: str) -> Any:
         import wandb
 
         settings: dict[str, Any] = {
@@ -112,19 +144,35 @@ class WandbRun:
         if "finish_timeout" in wandb.Settings.model_fields:
             settings["finish_timeout"] = FINISH_SECONDS
         arguments = {name: v for name, v in arguments.items() if name != "anonymous"}
-        arguments |= {"id": self._id(), "mode": mode, "reinit": "finish_previous"}
-        return wandb.init(**arguments, settings=wandb.Settings(**settings))
+        # Generated of a recipe's and a sweep's name, which may be longer than W&B accepts.
+        arguments |= {key: trimmed(arguments.get(key)) for key in ("name", "group")}
+        arguments |= {"id": run_id, "mode": mode, "reinit": "finish_previous"}
+        run = wandb.init(**arguments, settings=wandb.Settings(**settings))
+        _define_axes(run)
+        return run
 
-    def _id(self) -> str:
-        """Returns the run's id, which is kept so that a resumed run goes on as the same one."""
-        path = self.folder / "wandb" / "run_id"
-        if path.exists() and (known := path.read_text().strip()):
-            return known
-        new = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
-        if not new:  # `wandb agent` names its runs itself
-            new = "".join(secrets.choice(ID_CHARACTERS) for _ in range(8))
-        atomic.write(path, new.encode())
-        return new
+    @property
+    def _id_file(self) -> Path:
+        return self.folder / "wandb" / "run_id"
+
+    def _known_id(self) -> str | None:
+        """Returns the id that this run has had so far, or that `wandb agent` gave it."""
+        try:
+            kept = self._id_file.read_text().strip()
+        except FileNotFoundError:
+            kept = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
+            return kept or None
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read (%s); W&B gets a new run.", self._id_file, error)
+            return None
+        if kept and not is_id(kept):
+            log.warning("%s holds no run id; W&B gets a new run.", self._id_file)
+            return None
+        return kept or None
+
+
+def _new_id() -> str:
+    return "".join(secrets.choice(ID_CHARACTERS) for _ in range(8))
 
 
 def _define_axes(run: Any) -> None:
@@ -134,6 +182,11 @@ def _define_axes(run: Any) -> None:
     run.define_metric("*", step_metric="images_seen", step_sync=True)
 
 
-def first_line(error: Exception) -> str:
-    """Returns what an error says, in one line."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0]
+def _advised(reason: str) -> str:
+    """Returns a server's refusal with what to do about it."""
+    lower = reason.lower()
+    if any(sign in lower for sign in ("401", "403", "permission", "unauthorized", "api key")):
+        return f"{reason} (check WANDB_API_KEY with `wandb login`, and logger.wandb.entity)"
+    if any(sign in lower for sign in ("404", "not found")):
+        return f"{reason} (check WANDB_BASE_URL, logger.wandb.entity and logger.wandb.project)"
+    return reason
