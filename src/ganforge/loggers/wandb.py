@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -16,10 +16,11 @@ from PIL import Image
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers import wandb_service
 from ganforge.loggers.facts import RunFacts
+from ganforge.loggers.no_run import NoRun
 from ganforge.loggers.run_summaries import summarized
 from ganforge.loggers.wandb_access import first_line
 from ganforge.loggers.wandb_names import name_faults
-from ganforge.loggers.wandb_run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun
+from ganforge.loggers.wandb_run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun, save_copies
 from ganforge.redaction import redacted
 
 POINTS = "points"
@@ -137,7 +138,7 @@ class WandbLogger(LightningWandbLogger):
 
         def send(run: Any) -> None:
             run.config.update(redacted(facts.values), allow_val_change=True)
-            _save(run, facts.files)
+            save_copies(run, facts.files)
 
         self._send("facts", send)
 
@@ -265,24 +266,6 @@ class WandbLogger(LightningWandbLogger):
         )
 
 
-class NoRun:
-    """Stands for a ``wandb.Run`` that has ended: every attribute and result is this object."""
-
-    def __getattr__(self, name: str) -> Any:
-        """Returns itself, but for the protocols of copying and pickling."""
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __call__(self, *arguments: object, **named: object) -> NoRun:
-        """Does nothing."""
-        return self
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yields nothing."""
-        return iter(())
-
-
 def finish(failed: bool = False) -> None:
     """Closes the open W&B run, if any, so that the next job of a multirun starts its own.
 
@@ -298,18 +281,6 @@ def finish(failed: bool = False) -> None:
     except Exception as error:  # the job's own result or error must be what is seen
         log.warning("W&B could not close its run: %s", first_line(error))
         wandb_service.teardown()
-
-
-def _save(run: Any, files: list[Path]) -> None:
-    """Puts copies among the run's files, in their folder ``run``."""
-    if run.disabled:
-        return
-    folder = Path(run.dir) / "run"
-    folder.mkdir(exist_ok=True)
-    for path in files:
-        copy = folder / path.name
-        copy.write_text(redacted(path.read_text()))
-        run.save(str(copy), base_path=run.dir, policy="now")
 
 
 def _is_lost(what: str, error: Exception) -> bool:

@@ -190,3 +190,15 @@ def _advised(reason: str) -> str:
     if any(sign in lower for sign in ("404", "not found")):
         return f"{reason} (check WANDB_BASE_URL, logger.wandb.entity and logger.wandb.project)"
     return reason
+
+
+def save_copies(run: Any, files: list[Path]) -> None:
+    """Puts copies among the run's files, in their folder ``run``."""
+    if run.disabled:
+        return
+    folder = Path(run.dir) / "run"
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        copy = folder / path.name
+        copy.write_text(redacted(path.read_text()))
+        run.save(str(copy), base_path=run.dir, policy="now")
