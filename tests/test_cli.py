@@ -249,10 +249,10 @@ def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monke
     fixed = ["data=fake", "trainer.max_steps=3", "~callbacks.samples"]
     assert type_in("train", *fixed, "-m", "model=gan,wgan", "seed=1,2").code == 0
     names = [
-        "0-model=gan,seed=1",
-        "1-model=gan,seed=2",
-        "2-model=wgan,seed=1",
-        "3-model=wgan,seed=2",
+        "0-gan-s1",
+        "1-gan-s2",
+        "2-wgan-s1",
+        "3-wgan-s2",
     ]
     assert [Path(job).name for job in jobs] == names
 

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ganforge"
 FILES = sorted(SOURCE.rglob("*.py"))
 CONFIGS = sorted(conf_dir().rglob("*.yaml"))
-CONFIGURED = {"cli", "config", "composition", "training", "__init__", "experiments"}
+CONFIGURED = {"cli", "quoting", "config", "composition", "training", "__init__", "experiments"}
 PURE = {"networks", "losses", "regularizers", "augment"}
 
 

@@ -13,13 +13,14 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ganforge.arguments import flags_first, is_sweep, prepared
 from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
 from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.launch import is_first, refuse_launcher
-from ganforge.quoting import options_as_filter, quote_paths
+from ganforge.quoting import options_as_filter, quote_values
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
@@ -95,14 +96,15 @@ def run(arguments: list[str], verb: str | None = None) -> int:
     return _guarded(lambda: _compose_and_call(verb, arguments), verb, arguments)
 
 
-def _compose_and_call(verb: str, arguments: list[str]) -> None:
+def _compose_and_call(verb: str, typed: list[str]) -> None:
     import hydra
 
     register_schemas()
+    arguments = prepared(verb, typed)
+    sweeping = is_sweep(arguments)
     # Hydra prints a trimmed traceback of its own unless it is told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    sys.argv = [sys.argv[0], *_flags_first(quote_paths(arguments))]
-    sweeping = _sweeps(arguments)
+    sys.argv = [sys.argv[0], *flags_first(quote_values(arguments, sweeping))]
 
     if verb != "train":
         refuse_launcher(f"ganforge {verb}")
@@ -135,32 +137,21 @@ def _compose_and_call(verb: str, arguments: list[str]) -> None:
         raise failures[0]
 
 
-def _sweeps(arguments: list[str]) -> bool:
-    """Whether a command line runs several jobs; a search does so without being told to."""
-    tuned = any(a.startswith("tune=") and a != "tune=null" for a in arguments)
-    return tuned or "-m" in arguments or "--multirun" in arguments
-
-
 def _tell_of_job(error: BaseException) -> None:
     """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
     from hydra.core.hydra_config import HydraConfig
 
     from ganforge.experiments.command import Command
+    from ganforge.experiments.sweep_record import named_job
 
     # The search says why it gave a trial up, and the first process of several what ended them;
     # Ctrl-C ends the sweep, which says so.
     if isinstance(error, PrunedError | FollowedError | KeyboardInterrupt):
         return
     command = Command.read(HydraConfig.get(), "")
-    number, _, told = Path(str(command.folder or command.job)).name.partition("-")
     kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
-    print(f"job {number} ({told}) failed: {kind}{error}", file=sys.stderr)
-
-
-def _flags_first(arguments: list[str]) -> list[str]:
-    """Moves overrides behind flags: argparse refuses them where a flag stands between two."""
-    overrides = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
-    return [a for a in arguments if a not in overrides] + overrides
+    folder = Path(str(command.folder or command.job))
+    print(f"{named_job(folder)} failed: {kind}{error}", file=sys.stderr)
 
 
 def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:

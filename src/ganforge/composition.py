@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -15,6 +14,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ganforge.conf_dir import conf_dir
 from ganforge.config import did_you_mean, register_schemas, root_keys
 from ganforge.experiments.command import Command
+from ganforge.paths import typed_path
+from ganforge.quoting import quoted
 
 # Folders of conf/ that hold no options of a configuration: what other programs read.
 NO_GROUPS = {"wandb_sweeps"}
@@ -31,7 +32,8 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         cfg = compose(verb, overrides=overrides, return_hydra_config=True)
-    command = Command.read(cfg.hydra, f"ganforge {verb} {' '.join(overrides)}".strip())
+    line = f"ganforge {verb} {' '.join(overrides)}".strip()
+    command = Command.read(cfg.hydra, line, cfg.get("run_dir"))
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):
         del cfg["hydra"]
@@ -116,7 +118,8 @@ def _further_folder(arguments: list[str]) -> list[str]:
     for flag, folder in itertools.pairwise([*arguments, ""]):
         name, _, value = flag.partition("=")
         if name in ("--config-dir", "-cd"):
-            return [f"hydra.searchpath=[file://{Path(value or folder).absolute()}]"]
+            place = typed_path(value or folder).absolute()
+            return [f"hydra.searchpath=[{quoted(f'file://{place}')}]"]
     return []
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from ganforge.errors import ConfigError
+
+# What the file systems of Linux, macOS and Windows take.
+LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
 
 
 def typed_path(text: str | Path) -> Path:
@@ -16,9 +20,36 @@ def typed_path(text: str | Path) -> Path:
     Raises:
         ConfigError: there is no such user, no home folder, or the text cannot be a path.
     """
+    if str(text) == "":
+        raise ConfigError("a path is empty: give one, or leave the key out")
+    if "\0" in str(text):
+        raise ConfigError(f"{str(text)!r} holds a NUL character and cannot be a path")
     try:
-        if "\0" in str(text):
-            raise ConfigError(f"{str(text)!r} holds a NUL character and cannot be a path")
-        return Path(text).expanduser()
+        path = Path(text).expanduser()
     except RuntimeError as error:
         raise ConfigError(f"{text}: cannot expand ~: {error}") from error
+    _refuse_long(path)
+    return path
+
+
+def is_there(text: str | Path) -> bool:
+    """Whether ``text`` names a path that exists; false for what cannot be a path."""
+    try:
+        return typed_path(text).exists()
+    except (ConfigError, OSError):
+        return False
+
+
+def _refuse_long(path: Path) -> None:
+    """Refuses what every call of the system would fail on, before anything is made."""
+    for name in path.parts:
+        if (length := len(os.fsencode(name))) > LONGEST_NAME:
+            raise ConfigError(
+                f"{_cut(name)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
+            )
+    if (length := len(os.fsencode(path))) > LONGEST_PATH:
+        raise ConfigError(f"{_cut(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -39,6 +39,8 @@ from ganforge.experiments.sweep_signals import end_sweep
 from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
 from ganforge.launch import Launch, find_launch
+from ganforge.names import check_name
+from ganforge.paths import typed_path
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -71,6 +73,8 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     resumed = find_resumed(cfg, command, replaced)
     if resumed is not None:
         cfg = resumed.cfg
+    else:
+        check_name(str(cfg.name))
     check(cfg)
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:
@@ -106,7 +110,7 @@ def _train(
             return fit(cfg, parts, folder, checkpoint, command)
     except BaseException:
         if resumed is None and parts.model.iteration == 0:
-            folder.discard(Path(cfg.log_dir))
+            folder.discard(typed_path(cfg.log_dir))
         raise
     finally:
         if folder.path.exists():
@@ -115,7 +119,7 @@ def _train(
 
 def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:
     given = command.folder or command.job
-    folder = RunFolder.new(Path(cfg.log_dir), str(cfg.name), cfg.seed, given)
+    folder = RunFolder.new(typed_path(cfg.log_dir), str(cfg.name), cfg.seed, given)
     lock.enter_context(locked(folder.path))
     if given is not None:
         _refuse_begun(folder)

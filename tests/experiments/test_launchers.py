@@ -203,7 +203,7 @@ def test_local_processes_run_the_jobs_of_a_sweep(beside):
     assert started.process.returncode == 0, started.text
     record = json.loads((sweep / "sweep.json").read_text())
     assert [job["status"] for job in record["jobs"]] == ["completed", "completed"]
-    for name in ("0-seed=1", "1-seed=2"):
+    for name in ("0-s1", "1-s2"):
         summary = json.loads((sweep / name / "summary.json").read_text())
         assert (summary["status"], summary["step"]) == ("completed", 11)
 
@@ -211,11 +211,11 @@ def test_local_processes_run_the_jobs_of_a_sweep(beside):
 @pytest.mark.slow
 def test_a_preempted_job_is_started_again_and_resumes_bit_by_bit(beside, alone):
     sweep, _ = beside
-    assert (sweep / "0-seed=1" / "signalled").exists()
-    assert not (sweep / "1-seed=2" / "signalled").exists()
+    assert (sweep / "0-s1" / "signalled").exists()
+    assert not (sweep / "1-s2" / "signalled").exists()
     outputs = [path.read_text() for path in (sweep / ".submitit").glob("*.out")]
     assert sum("resumed:" in text for text in outputs) == 1
-    small.assert_equal(weights_of(sweep / "0-seed=1"), weights_of(alone))
+    small.assert_equal(weights_of(sweep / "0-s1"), weights_of(alone))
 
 
 SBATCH = """#!{python}

@@ -76,7 +76,7 @@ def test_a_sweep_gives_each_job_a_folder(folder):
     assert "seed=1,2,3" in record.overrides
     assert [job.overrides for job in record.jobs] == [["seed=1"], ["seed=2"], ["seed=3"]]
     names = sorted(path.name for path in record.path.iterdir())
-    assert names == ["0-seed=1", "1-seed=2", "2-seed=3", "sweep.json"]
+    assert names == ["0-s1", "1-s2", "2-s3", "sweep.json"]
     for job in record.jobs:
         assert job.status == record.status_of(job) == "completed"
         assert record.summary(job)["step"] == 11
@@ -122,7 +122,7 @@ def test_a_finished_job_is_not_run_again(folder):
 @pytest.mark.slow
 def test_a_job_that_had_no_checkpoint_begins_again_in_its_folder(further):
     record = only_sweep(further, "early")
-    assert sorted(p.name for p in record.path.iterdir() if p.is_dir()) == ["0-seed=1", "1-seed=2"]
+    assert sorted(p.name for p in record.path.iterdir() if p.is_dir()) == ["0-s1", "1-s2"]
     steps = [int(row["step"]) for row in metrics(record.run(record.jobs[1]).path)]
     assert steps == [2, 4, 6, 8, 10]
 
@@ -168,7 +168,7 @@ def test_jobs_side_by_side_in_processes_of_a_launcher(tmp_path):
     assert [job.status for job in record.jobs] == ["completed", "failed"]
     assert "batch_size=99 is larger than" in str(record.jobs[1].error)
     assert record.summary(record.jobs[0])["step"] == 11
-    assert record.summary(record.jobs[0])["run"] == "0-data.batch_size=8"
+    assert record.summary(record.jobs[0])["run"] == "0-batch_size8"
 
 
 def test_the_output_says_how_a_sweep_goes_on(folder):

@@ -12,7 +12,7 @@ from ganforge.experiments.sweep_record import (
     Job,
     SweepRecord,
     find_sweeps,
-    job_folder,
+    named_job,
     sweep_of,
 )
 from ganforge.experiments.sweep_report import best_of, job_table, progress_line, roughly
@@ -79,10 +79,11 @@ def test_a_run_knows_its_sweep(tmp_path):
     assert sweep_of(record.path) is None
 
 
-def test_folders_are_named_by_what_tells_jobs_apart():
-    assert job_folder(3, ["model=gan", "data=own/mnist"]) == "3-model=gan,data=own_mnist"
-    assert job_folder(0, []) == "0"
-    assert len(job_folder(0, ["notes=" + "a" * 200])) == 120
+def test_messages_name_a_job_by_its_overrides(tmp_path):
+    record = sweep(tmp_path, "10-00-00", "completed")
+    job = record.jobs[0]
+    assert named_job(record.run(job).path) == str(job)
+    assert named_job(tmp_path / "0-s1") == "job 0-s1"
 
 
 # ---------------------------------------------------------------------- which one goes on

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 
 from ganforge.data.entries import Entries, open_entries
@@ -10,6 +8,7 @@ from ganforge.data.image_data import ImageDataModule
 from ganforge.data.layout import class_of, split_names
 from ganforge.data.source import ImageSource, holdout
 from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
 
 
 class ImageFolder(ImageDataModule):
@@ -77,7 +76,7 @@ class ImageFolder(ImageDataModule):
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
         if max_unreadable < 0:
             raise ConfigError(f"max_unreadable must be at least 0, got {max_unreadable}")
-        self.path = Path(path).expanduser()
+        self.path = typed_path(path)
         self.labels = labels
         self.holdout = holdout
         self.max_unreadable = max_unreadable

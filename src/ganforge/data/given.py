@@ -17,6 +17,7 @@ from ganforge.data.files import FileSource
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.source import ImageSource
 from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
 
 GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 ARRAYS = ("images", "arr_0")  # as `ganforge sample` and the evaluation suites of the field write
@@ -160,7 +161,7 @@ def open_images(path: str, key: str) -> GivenImages:
     Raises:
         DataError: there are fewer than two.
     """
-    place = Path(path).expanduser()
+    place = typed_path(path)
     try:
         given = GivenArray(place) if place.suffix == ".npz" else GivenFiles(place)
     except DataError as error:

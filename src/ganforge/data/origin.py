@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ganforge.errors import DataError
+from ganforge.paths import typed_path
 
 _TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would wait for ever
 
@@ -17,7 +18,7 @@ _TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would 
 def cache_folder() -> Path:
     """Returns where downloads lie: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
     given = os.environ.get("GANFORGE_DATA")
-    return Path(given).expanduser() if given else Path.home() / ".cache" / "ganforge" / "data"
+    return typed_path(given) if given else Path.home() / ".cache" / "ganforge" / "data"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class Origin:
 
     def folder(self, root: str | None) -> Path:
         """Returns the root that was given, or the one in the cache."""
-        return Path(root).expanduser() if root else cache_folder() / self.name
+        return typed_path(root) if root else cache_folder() / self.name
 
     def obtain(self, root: str | None) -> None:
         """Downloads the data set where no root was given and the cache does not hold it yet."""

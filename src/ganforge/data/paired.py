@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from ganforge.data.entries import open_entries
 from ganforge.data.pairs import load_pairs
 from ganforge.data.source import ImageSource
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import check_holdout
 from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
 
 
 class PairedImages(TranslationData):
@@ -78,7 +77,7 @@ class PairedImages(TranslationData):
         if not path:
             raise ConfigError("data=paired needs data.path=PATH, a folder, zip or tar of pairs")
         check_holdout(holdout)
-        self.path = Path(path).expanduser()
+        self.path = typed_path(path)
         self.holdout = holdout
         self.max_unreadable = max_unreadable
 

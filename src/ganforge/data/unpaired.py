@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 from ganforge.data.domains import load_both, load_one
 from ganforge.data.entries import open_entries
 from ganforge.data.source import ImageSource
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import check_holdout
 from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
 
 
 class UnpairedImages(TranslationData):
@@ -84,7 +83,7 @@ class UnpairedImages(TranslationData):
             )
         check_holdout(holdout)
         given = [path] if path else [path_a, path_b]
-        self.paths = [Path(text).expanduser() for text in given if text]
+        self.paths = [typed_path(text) for text in given if text]
         self.holdout = holdout
         self.max_unreadable = max_unreadable
 

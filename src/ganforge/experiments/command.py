@@ -13,7 +13,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
 from ganforge.conf_dir import conf_dir
+from ganforge.experiments.job_names import job_folder
 from ganforge.experiments.sweep_record import sweep_of
+from ganforge.paths import typed_path
 from ganforge.regular_files import read_mapping
 
 _KEPT = "_ganforge_command"
@@ -49,11 +51,17 @@ class Command:
             return kept
         if not HydraConfig.initialized():
             return cls()
-        return cls.read(HydraConfig.get(), " ".join(sys.argv))
+        return cls.read(HydraConfig.get(), " ".join(sys.argv), cfg.get("run_dir"))
 
     @classmethod
-    def read(cls, hydra: Any, line: str) -> Command:
-        """Reads Hydra's own node of a composition."""
+    def read(cls, hydra: Any, line: str, run_dir: str | None = None) -> Command:
+        """Reads Hydra's own node of a composition.
+
+        Args:
+            hydra: the node.
+            line: the command as typed.
+            run_dir: the resolved ``run_dir``, for one that was typed with an interpolation.
+        """
         choices = {str(k): str(v) for k, v in hydra.runtime.choices.items()}
         choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
         groups: dict[str, str] = {}
@@ -67,7 +75,11 @@ class Command:
             elif not override.is_delete():
                 values[key] = override.value()
         given = values.pop("run_dir", None)
-        folder = None if given is None else str(Path(str(given)).expanduser().absolute())
+        if given is not None and "${" in str(given):
+            given = run_dir
+        elif given is None and hydra.mode == RunMode.RUN and str(hydra.run.dir) != ".":
+            given = hydra.run.dir  # set in a configuration file
+        folder = None if given is None else str(typed_path(str(given)).absolute())
         job = _job_folder(hydra) if folder is None else _in_sweep(folder)
         return cls(line, choices, groups, values, job, typed, folder)
 
@@ -83,18 +95,17 @@ def _is_group(key: str) -> bool:
 def _job_folder(hydra: Any) -> str | None:
     if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
         return None  # the latter in Python: a search that is composed and not run
-    overrides = swept(hydra).replace("/", "_")
-    return str(Path(hydra.sweep.dir) / f"{hydra.job.num}-{overrides}"[:120].rstrip("-"))
+    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept(hydra)))
 
 
 def _in_sweep(folder: str) -> str | None:
     return folder if sweep_of(Path(folder)) is not None else None
 
 
-def swept(hydra: Any) -> str:
-    """Returns what tells a job of a sweep from the others, such as "loss=hinge,seed=1"."""
+def swept(hydra: Any) -> list[str]:
+    """Returns what tells a job of a sweep from the others, such as ["loss=hinge", "seed=1"]."""
     typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
-    return ",".join(o for o in typed if o not in sys.argv and not o.startswith("~"))
+    return [o for o in typed if o not in sys.argv and not o.startswith("~")]
 
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:

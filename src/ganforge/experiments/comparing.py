@@ -16,6 +16,7 @@ from ganforge.experiments.comparison_groups import group_runs
 from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun, find_runs, holding
 from ganforge.experiments.named_runs import listed, named_places
+from ganforge.paths import typed_path
 
 log = logging.getLogger("ganforge")
 
@@ -44,7 +45,7 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     folders = find_runs(named_places(cfg.runs, cfg.log_dir))
     groups = group_runs(list(_read(folders)), listed(cfg.by))
     comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
-    out = Path(cfg.out).expanduser() if cfg.out is not None else holding(folders)
+    out = typed_path(cfg.out) if cfg.out is not None else holding(folders)
     written = write(comparison, out)
     for table in comparison.summary():
         console.print(table.rich(), highlight=False)

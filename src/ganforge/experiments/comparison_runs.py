@@ -14,6 +14,7 @@ from ganforge.errors import RunError
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.run_yaml import read_yaml
 from ganforge.experiments.settling import reads_outside
+from ganforge.paths import typed_path
 from ganforge.regular_files import read_mapping
 
 COMPOSED = "composed.yaml"
@@ -124,7 +125,7 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 
 def _matching(pattern: str) -> list[Path]:
-    plain = Path(pattern).expanduser()
+    plain = typed_path(pattern)
     # Jobs of a sweep may be called "0-metrics=[fid]", which is no pattern.
     if plain.exists():
         return [plain]

@@ -22,6 +22,7 @@ from ganforge.experiments.run_folder import RunFolder
 from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
+from ganforge.paths import typed_path
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
@@ -44,7 +45,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         results = judge_images(cfg, device)
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
-    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
+    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
     results = judge(cfg, folder, model, device)
@@ -70,7 +71,7 @@ def _report(
     """Writes evaluation.json, into ``out`` where none is asked for, and prints the table."""
     metrics = {name: result.to_dict() | where for name, result in results.items()}
     report = subject | {"seed": cfg.seed, "metrics": metrics, "versions": versions()}
-    path = (out if cfg.out is None else Path(cfg.out)) / "evaluation.json"
+    path = (out if cfg.out is None else typed_path(cfg.out)) / "evaluation.json"
     try:
         atomic.write(path, json.dumps(plain(report), indent=2).encode())
     except OSError as error:

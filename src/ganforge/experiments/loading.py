@@ -15,6 +15,7 @@ from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.stored_config import read_resolved
 from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.paths import typed_path
 
 
 def load(
@@ -33,8 +34,8 @@ def load(
     Raises:
         RunError: when the run or its checkpoint is missing, damaged or of another architecture.
     """
-    folder = RunFolder.find(str(run), Path(log_dir))
-    path = Path(run).expanduser() if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
+    folder = RunFolder.find(str(run), typed_path(log_dir))
+    path = typed_path(run) if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
         model = build_model(read_config(folder))
     state = AtomicCheckpointIO().load_checkpoint(path, map_location=lambda storage, _: storage)

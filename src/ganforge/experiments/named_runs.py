@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
+from ganforge.paths import is_there, typed_path
 
 LATEST = "latest"
 
@@ -18,7 +18,7 @@ def listed(value: Any) -> list[str]:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [str(item) for item in value]
     # Jobs of a sweep have commas in their names, so a path that is there is no list.
-    if Path(str(value)).expanduser().exists():
+    if is_there(str(value)):
         return [str(value)]
     return [item.strip() for item in str(value).split(",") if item.strip()]
 
@@ -35,7 +35,7 @@ def named_places(value: Any, log_dir: str) -> list[str]:
     """
     if value != LATEST:
         return listed(value) or [log_dir]
-    root = Path(log_dir) / "multirun"
+    root = typed_path(log_dir) / "multirun"
     found = sorted(place for place in root.glob("*/*") if place.is_dir())
     if not found:
         raise RunError(f"{LATEST}: no sweep yet under {root}")

@@ -20,6 +20,7 @@ from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.settling import reads_clock
 from ganforge.experiments.stored_config import read_own
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.paths import typed_path
 from ganforge.trainer_settings import TrainerSettings
 
 log = logging.getLogger("ganforge")
@@ -65,7 +66,7 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         return _in_given_folder(cfg, RunFolder(Path(command.folder)), command, replaced)
     if cfg.resume is None:
         return None
-    log_dir = Path(cfg.log_dir)
+    log_dir = typed_path(cfg.log_dir)
     if cfg.resume == "auto":
         folder = _newest_unfinished(cfg, log_dir, command, replaced)
         if folder is None:
@@ -76,7 +77,7 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         return Resumed(folder, folder.checkpoint(), own)
     folder = RunFolder.find(cfg.resume, log_dir)
     named = str(cfg.resume).endswith(".ckpt")
-    checkpoint = Path(cfg.resume).expanduser().resolve() if named else folder.checkpoint()
+    checkpoint = typed_path(cfg.resume).resolve() if named else folder.checkpoint()
     return Resumed(folder, checkpoint, _changed(_goes_on(folder), cfg, command, folder))
 
 

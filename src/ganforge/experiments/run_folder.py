@@ -11,6 +11,7 @@ from typing import Any
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import LOCK
+from ganforge.paths import typed_path
 
 CHECKPOINTS = ("last", "previous", "best")
 
@@ -82,7 +83,7 @@ class RunFolder:
                     "elsewhere are found with log_dir=DIR"
                 )
             return cls(link.resolve())
-        path = Path(where).expanduser()
+        path = typed_path(where)
         if not path.exists():
             raise RunError(f"{where}: no such run folder or checkpoint")
         if path.is_file():

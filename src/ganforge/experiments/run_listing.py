@@ -20,6 +20,7 @@ from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_entry import RunEntry
 from ganforge.experiments.run_filter import RunFilter
 from ganforge.experiments.run_removing import remove_runs
+from ganforge.paths import typed_path
 
 SHORTEST = 16  # characters of a run's path that are shown at least
 GAP = 2  # between columns
@@ -44,7 +45,7 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
     if cfg.sort not in SORTS:
         raise ConfigError(f"sort={cfg.sort}: {did_you_mean(cfg.sort, list(SORTS))}")
     _check_removal(cfg, bool(meant))
-    log_dir = Path(cfg.log_dir)
+    log_dir = typed_path(cfg.log_dir)
     every = [RunEntry.read(folder) for folder in _folders(cfg, log_dir)]
     meant.check_options(every)
     found = sorted(filter(meant, every), key=SORTS[cfg.sort])

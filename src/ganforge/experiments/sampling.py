@@ -22,6 +22,7 @@ from ganforge.experiments.style_samples import (
 )
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
+from ganforge.paths import typed_path
 
 BLOCK = 256
 
@@ -39,14 +40,14 @@ def sample_run(cfg: DictConfig) -> Path:
     """
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
-    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
+    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
     _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)
     truncate(model, cfg.truncation)
     choose_noise(model, cfg.noise)
     mixture = load_mixture(folder)
-    out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else Path(cfg.out)
+    out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else typed_path(cfg.out)
     check_out(out, points=mixture is not None)
     if cfg.style_mix:
         return _mix_styles(model, cfg, out)

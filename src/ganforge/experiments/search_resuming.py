@@ -6,6 +6,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import holder
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
 from ganforge.experiments.sweep_resuming import tell_of_a_new_one
+from ganforge.paths import typed_path
 from ganforge.tuning.search import Search
 
 
@@ -29,7 +30,7 @@ def find_search(
         return None
     if resume == "auto":
         return _newest_unfinished(typed, search, log_dir)
-    path = Path(resume).expanduser()
+    path = typed_path(resume)
     if not path.is_dir():
         raise RunError(f"resume={resume}: no such folder; legal of a search: auto, FOLDER")
     record = SweepRecord.read(path.resolve())

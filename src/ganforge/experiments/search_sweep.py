@@ -30,6 +30,7 @@ from ganforge.experiments.sweep_grid import BASIC, flags_of, make_folder, place
 from ganforge.experiments.sweep_plan import Plan, split_resume
 from ganforge.experiments.sweep_process import train_apart
 from ganforge.experiments.sweep_record import SweepRecord
+from ganforge.paths import typed_path
 from ganforge.tuning.optuna_extra import require
 from ganforge.tuning.search import Search
 from ganforge.tuning.storage import Storage
@@ -64,13 +65,16 @@ def sweep_search(
     search = _search(config)
     parser = OverridesParser.create(config_loader=context.config_loader)
     check_launcher(config.hydra.launcher)
+    sweep = config.hydra.sweep
+    if OmegaConf.is_interpolation(sweep, "subdir") or sweep.subdir != ".":
+        raise ConfigError("hydra.sweep.subdir: a search names the folders of its trials itself")
     typed, resume = split_resume(arguments, parser)
     plan = read_plan(search.space, typed, parser)
     search.sampler.check(plan.space)
     here = config.hydra.launcher._target_ == BASIC
     devices = _check(plan, config, context, here)
     _check_launcher(search, here)
-    former = find_search(resume, typed, search, Path(config.log_dir))
+    former = find_search(resume, typed, search, typed_path(config.log_dir))
     # Opened before there is a folder: a server that does not answer must leave none behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
     record = former if former is not None else _new_record(typed, config)
@@ -125,7 +129,7 @@ def _check_launcher(search: Search, here: bool) -> None:
 
 
 def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
-    path = make_folder(Path(str(config.hydra.sweep.dir)).absolute())
+    path = make_folder(typed_path(config.hydra.sweep.dir).absolute())
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     record = SweepRecord(path, "search", " ".join(sys.argv), typed, started)
     record.write()

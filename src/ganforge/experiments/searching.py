@@ -13,10 +13,12 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from ganforge.console import console
 from ganforge.errors import GanforgeError, RunError
+from ganforge.experiments.job_names import job_folder
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.search_results import Outcome, outcome
-from ganforge.experiments.sweep_record import Job, SweepRecord, job_folder
+from ganforge.experiments.sweep_record import Job, SweepRecord
 from ganforge.experiments.sweep_signals import ending_on_signals
+from ganforge.quoting import quoted
 from ganforge.tuning.objectives import ObjectiveError
 from ganforge.tuning.study import FOLDER, SharedStudy
 
@@ -126,10 +128,10 @@ class Searching:
 
     def _address(self, trial: Trial, path: Path) -> list[str]:
         """Returns the overrides by which a run finds its folder and its trial."""
-        words = [f"run_dir={_quoted(path)}", f"tune.trial={trial.number}"]
-        words.append(f"tune.study={_quoted(self.study.study.study_name)}")
+        words = [f"run_dir={quoted(path)}", f"tune.trial={trial.number}"]
+        words.append(f"tune.study={quoted(self.study.study.study_name)}")
         if self.study.storage.file is not None:  # a server's address is in the configuration
-            words.append(f"tune.storage={_quoted(self.study.storage.file)}")
+            words.append(f"tune.storage={quoted(self.study.storage.file)}")
         return words
 
     def _run(self, runs: list[Run]) -> None:
@@ -200,11 +202,6 @@ class Searching:
 def _told(code: int) -> str | None:
     """Returns what an exit code says."""
     return f"its process ended with exit code {code}" if code else None
-
-
-def _quoted(value: object) -> str:
-    escaped = str(value).replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def nothing_came(record: SweepRecord) -> GanforgeError:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, open_dict, read_write
 
 from ganforge.composition import explain
 from ganforge.config import check, check_root
@@ -14,6 +14,7 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build
 from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_plan import Plan
+from ganforge.names import check_name
 
 SHOWN = 3  # faults of one kind are told once, with the first jobs that have them
 
@@ -25,10 +26,12 @@ class Checked:
     Attributes:
         devices: processes that it trains in.
         dry_run: whether it leaves no folder.
+        subdir: name for its folder, as hydra.sweep.subdir has it; None for the sweep's own.
     """
 
     devices: int
     dry_run: bool
+    subdir: str | None = None
 
 
 def check_jobs(
@@ -47,7 +50,7 @@ def check_jobs(
     checked, faults = [], dict[str, list[str]]()
     for number, plan in enumerate(plans):
         try:
-            checked.append(_check(compose(list(plan.overrides)), here))
+            checked.append(_check(compose(list(plan.overrides)), number, here))
         except Exception as error:
             message = _message(error, plan)
             if message is None:
@@ -59,20 +62,32 @@ def check_jobs(
     return checked
 
 
-def _check(cfg: DictConfig, here: bool) -> Checked:
+def _check(cfg: DictConfig, number: int, here: bool) -> Checked:
     """Checks a job's configuration as its run will, and asks for its hardware."""
     former = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(cfg)  # names are composed of what Hydra chose
     try:
+        subdir = _subdir(cfg, number)
         with open_dict(cfg):
             del cfg["hydra"]
         check_root(cfg, "train")
         settle(cfg)
+        check_name(str(cfg.name))
         check(cfg)
         devices = build(cfg.trainer).hardware().devices if here else 1
-        return Checked(int(devices), bool(cfg.dry_run))
+        return Checked(int(devices), bool(cfg.dry_run), subdir)
     finally:
         HydraConfig.instance().cfg = former
+
+
+def _subdir(cfg: DictConfig, number: int) -> str | None:
+    with read_write(cfg.hydra), open_dict(cfg.hydra):
+        cfg.hydra.job.num = number
+    text = str(cfg.hydra.sweep.subdir).replace("/", "_")
+    if text == ".":
+        return None
+    check_name(text)
+    return text
 
 
 def _message(error: Exception, plan: Plan) -> str | None:

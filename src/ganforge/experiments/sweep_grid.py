@@ -13,15 +13,18 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
-from ganforge.errors import RunError
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.job_names import job_folder
 from ganforge.experiments.launcher_checks import check_launcher
 from ganforge.experiments.run_lock import LOCK, locked
-from ganforge.experiments.sweep_checks import check_jobs
+from ganforge.experiments.sweep_checks import Checked, check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
 from ganforge.experiments.sweep_process import train_apart
-from ganforge.experiments.sweep_record import Job, SweepRecord, job_folder
+from ganforge.experiments.sweep_record import Job, SweepRecord
 from ganforge.experiments.sweep_resuming import find_sweep, match_jobs
 from ganforge.experiments.sweep_running import SweepRun
+from ganforge.paths import typed_path
+from ganforge.quoting import quoted
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
@@ -53,15 +56,15 @@ def sweep_grid(
     parser = OverridesParser.create(config_loader=context.config_loader)
     check_launcher(config.hydra.launcher)
     typed, resume = split_resume(arguments, parser)
-    former = find_sweep(resume, typed, Path(config.log_dir))
+    former = find_sweep(resume, typed, typed_path(config.log_dir))
     plans = plan_grid(former.overrides if former is not None else typed, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(plans, lambda o: context.config_loader.load_sweep_config(config, o), here)
     kept = not all(job.dry_run for job in checked)
     if former is not None:
         match_jobs(former, plans)
-    record = former if former is not None else _new_record(typed, plans, config, kept)
-    with locked(record.path) if kept else _leaving_nothing(record.path, Path(config.log_dir)):
+    record = former if former is not None else _new_record(typed, plans, config, checked, kept)
+    with locked(record.path) if kept else _leaving_nothing(record.path, typed_path(config.log_dir)):
         place(config, record.path)
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=context, task_function=task, config=config
@@ -78,10 +81,20 @@ def sweep_grid(
         return run.run()
 
 
-def _new_record(typed: list[str], plans: list[Plan], config: DictConfig, kept: bool) -> SweepRecord:
+def _new_record(
+    typed: list[str], plans: list[Plan], config: DictConfig, checked: list[Checked], kept: bool
+) -> SweepRecord:
     """Makes a sweep's folder, its own even where another sweep began in the same second."""
-    wanted = Path(str(config.hydra.sweep.dir)).absolute()
-    jobs = [Job(n, list(p.swept), job_folder(n, list(p.swept))) for n, p in enumerate(plans)]
+    wanted = typed_path(config.hydra.sweep.dir).absolute()
+    names = [
+        job.subdir or job_folder(number, list(plan.swept))
+        for number, (plan, job) in enumerate(zip(plans, checked, strict=True))
+    ]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "hydra.sweep.subdir: gives several jobs one folder; ${hydra.job.num} tells them apart"
+        )
+    jobs = [Job(n, list(plan.swept), names[n]) for n, plan in enumerate(plans)]
     path = make_folder(wanted) if kept else wanted
     started = datetime.now().astimezone().isoformat(timespec="seconds")
     record = SweepRecord(path, "grid", " ".join(sys.argv), typed, started, jobs=jobs)
@@ -129,11 +142,14 @@ def _claim(path: Path) -> bool:
 
 
 def place(config: DictConfig, path: Path) -> None:
-    """Tells Hydra the sweep's folder, for this process and for those that compose it again."""
-    escaped = str(path).replace("'", "\\'")
+    """Tells Hydra the sweep's folder, for this process and for those that compose it again.
+
+    The jobs' folders are in the record: Hydra's launchers would make empty ones beside them.
+    """
     with read_write(config), open_dict(config):
-        config.hydra.sweep.dir = str(path)
-        config.hydra.overrides.hydra.append(f"hydra.sweep.dir='{escaped}'")
+        config.hydra.sweep.dir, config.hydra.sweep.subdir = str(path), "."
+        told = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
+        config.hydra.overrides.hydra.extend(told)
 
 
 def flags_of(config: DictConfig) -> list[str]:

@@ -112,12 +112,16 @@ def find_sweeps(log_dir: Path) -> list[SweepRecord]:
     return found
 
 
+def named_job(folder: Path) -> str:
+    """Returns what messages call the job of a run folder, such as "job 0 (loss=hinge seed=1)"."""
+    try:
+        jobs = SweepRecord.read(folder.parent).jobs
+    except RunError:  # dry runs leave no record
+        jobs = []
+    found = [job for job in jobs if job.folder == folder.name]
+    return str(found[0]) if found else f"job {folder.name}"
+
+
 def sweep_of(run: Path) -> Path | None:
     """Returns the folder of the sweep that a run is a job of; None for a run on its own."""
     return run.parent if (run.parent / FILE).is_file() else None
-
-
-def job_folder(number: int, overrides: list[str]) -> str:
-    """Returns the name of a job's run folder, such as ``0-loss=hinge,seed=1``."""
-    told = ",".join(overrides).replace("/", "_")
-    return f"{number}-{told}"[:120].rstrip("-")

@@ -7,6 +7,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import holder
 from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
+from ganforge.paths import typed_path
 
 
 def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
@@ -94,7 +95,7 @@ def _newest(log_dir: Path) -> SweepRecord:
 
 
 def _named(resume: str) -> SweepRecord:
-    path = Path(resume).expanduser()
+    path = typed_path(resume)
     if not path.is_dir():
         raise RunError(f"resume={resume}: no such folder of a sweep")
     return SweepRecord.read(path.resolve())

@@ -12,6 +12,7 @@ from ganforge.experiments.sweep_record import Job, SweepRecord
 from ganforge.experiments.sweep_report import best_of, job_table, progress_line, tally
 from ganforge.experiments.sweep_signals import ending_on_signals
 from ganforge.experiments.sweep_watch import fresh_status, watching
+from ganforge.quoting import quoted
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 Apart = Callable[[list[str]], int]
@@ -137,9 +138,8 @@ class SweepRun:
         self._note(job, "failed" if code else "completed", fault if code else None)
 
     def _overrides(self, job: Job) -> list[str]:
-        path = str(self.record.run(job).path)
-        escaped = path.replace("'", "\\'")
-        return [*self.plans[job.number].overrides, f"run_dir='{escaped}'"]
+        folder = self.record.run(job).path
+        return [*self.plans[job.number].overrides, f"run_dir={quoted(folder)}"]
 
     def _note(self, job: Job, status: str | None, error: str | None = None) -> None:
         job.status, job.error = status, error  # type: ignore[assignment]

@@ -19,6 +19,7 @@ from ganforge.experiments.image_translator import Game, ImageTranslator
 from ganforge.experiments.loading import load
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.translation_files import check_out, open_input, output_names
+from ganforge.paths import typed_path
 
 # What ends a translation, since no other image will fare better.
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -37,12 +38,12 @@ def translate_run(cfg: DictConfig) -> Path:
         DataError: when some could not be read, after the others are done; it lists them.
     """
     setup_logging()
-    folder = RunFolder.find(cfg.run, Path(cfg.log_dir))
+    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
     if cfg.weights not in ("ema", "raw"):
         raise ConfigError(f"weights must be one of ema, raw; got {cfg.weights!r}")
     if cfg.input is None:
         raise ConfigError("translate needs input=PATH: a folder, zip or image")
-    source = Path(cfg.input).expanduser()
+    source = typed_path(cfg.input)
     entries = open_input(source)
     game = _game(cfg)
     direction = _direction(cfg.direction, game)
@@ -82,7 +83,7 @@ def _direction(asked: str | None, game: Game) -> str:
 
 def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
     if cfg.out is not None:
-        return Path(cfg.out).expanduser()
+        return typed_path(cfg.out)
     return folder.path / "translated" / f"{source.resolve().stem}-{direction}"
 
 

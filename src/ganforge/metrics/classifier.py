@@ -19,6 +19,7 @@ from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
 from ganforge.metrics.source import ImageSource
 from ganforge.metrics.weights_hash import weights_hash
+from ganforge.paths import typed_path
 
 log = logging.getLogger("ganforge")
 
@@ -113,7 +114,7 @@ class ClassifierFactory:
 
     def path(self, data: ImageSource) -> Path:
         """Returns the file in which the classifier of ``data`` is kept."""
-        folder = Path(self.cache).expanduser() if self.cache else root() / "classifiers"
+        folder = typed_path(self.cache) if self.cache else root() / "classifiers"
         splits = "/".join(
             data.fingerprint(split) for split in ("train", "test") if data.size(split)
         )

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import importlib
 import pickle
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +15,7 @@ from ganforge.metrics.preprocessing import Preprocessing
 from ganforge.metrics.resizing import Resize, check_resize
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
+from ganforge.paths import typed_path
 
 PATCH = 14
 
@@ -72,9 +72,9 @@ class DINOv2Factory:
     def _network(self) -> nn.Module:
         timm = _timm()
         given = self.weights is not None
-        if given and not Path(str(self.weights)).expanduser().is_file():
+        if given and not typed_path(str(self.weights)).is_file():
             raise ConfigError(f"features.weights={self.weights}: no such file")
-        file = {"file": str(Path(str(self.weights)).expanduser())} if given else None
+        file = {"file": str(typed_path(str(self.weights)))} if given else None
         try:
             # Its initial weights, soon replaced, must not cost training random numbers.
             with own_random_numbers(0):

@@ -20,6 +20,7 @@ from ganforge.metrics.points import refuse_points
 from ganforge.metrics.resizing import Resize, check_resize, resize_name, resized
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
+from ganforge.paths import typed_path
 
 log = logging.getLogger("ganforge")
 
@@ -95,7 +96,7 @@ class InceptionFactory:
         Raises:
             ConfigError: ``weights`` names a file that is not there.
         """
-        path = Path(self.weights).expanduser() if self.weights else cached_weights()
+        path = typed_path(self.weights) if self.weights else cached_weights()
         if path.is_file():
             return path
         if self.weights:

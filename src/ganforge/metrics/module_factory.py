@@ -17,6 +17,7 @@ from ganforge.metrics.preprocessing import IMAGENET_MEAN, IMAGENET_STD, Preproce
 from ganforge.metrics.resizing import Resize
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
+from ganforge.paths import typed_path
 
 
 class ModuleFactory:
@@ -72,7 +73,7 @@ class ModuleFactory:
         refuse_points(data, "module")
         network = self.module if isinstance(self.module, nn.Module) else make(self.module)
         if self.weights is not None:
-            load_weights(network, Path(self.weights).expanduser())
+            load_weights(network, typed_path(self.weights))
         extractor = ModuleFeatures(network, self.name, self.preprocessing, self.layer).to(device)
         extractor.probe(data)
         return extractor

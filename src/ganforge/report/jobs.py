@@ -12,6 +12,7 @@ from ganforge.errors import RunError
 from ganforge.experiments.comparison_groups import telling
 from ganforge.experiments.comparison_runs import PastRun, find_runs
 from ganforge.experiments.sweep_record import FILE, SweepRecord
+from ganforge.paths import typed_path
 
 log = logging.getLogger("ganforge")
 
@@ -87,7 +88,7 @@ class Sweep:
 
 
 def _record(places: list[str]) -> SweepRecord | None:
-    folder = Path(places[0]).expanduser()
+    folder = typed_path(places[0])
     if len(places) > 1 or not (folder / FILE).is_file():
         return None
     try:

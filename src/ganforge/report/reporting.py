@@ -14,6 +14,7 @@ from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun, holding
 from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.paths import typed_path
 from ganforge.report.jobs import Sweep
 from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
@@ -44,7 +45,7 @@ def report(cfg: ReportSchema) -> Path:
     _check(cfg)
     limit = int(cfg.max_mb * 1e6)
     folder, page = _of_sweep(cfg, limit) if cfg.sweep is not None else _of_run(cfg, limit)
-    out = Path(cfg.out).expanduser() if cfg.out is not None else folder / FILE
+    out = typed_path(cfg.out) if cfg.out is not None else folder / FILE
     try:
         atomic.write(out, page.encode())
     except OSError as error:
@@ -61,7 +62,7 @@ def _check(cfg: ReportSchema) -> None:
         raise ConfigError("run and sweep are given: a page is of one; legal: run=RUN or sweep=DIR")
     if cfg.max_mb < LEAST_MB:
         raise ConfigError(f"max_mb must be at least {LEAST_MB}, got {cfg.max_mb}")
-    if cfg.out is not None and Path(cfg.out).suffix.lower() not in (".html", ".htm"):
+    if cfg.out is not None and typed_path(cfg.out).suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"out={cfg.out}: must be the name of a page, such as {FILE}")
     if cfg.sweep is None and (cfg.by is not None or cfg.score is not None):
         key = "by" if cfg.by is not None else "score"
@@ -69,7 +70,7 @@ def _check(cfg: ReportSchema) -> None:
 
 
 def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
-    folder = RunFolder.find(cfg.run or "latest", Path(cfg.log_dir)).path
+    folder = RunFolder.find(cfg.run or "latest", typed_path(cfg.log_dir)).path
     return folder, run_page(PastRun.read(folder), limit)
 
 

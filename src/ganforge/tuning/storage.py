@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
 from ganforge.tuning.optuna_extra import require
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class Storage:
         from optuna.storages import JournalStorage
         from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
-        self.file = Path(self.where).expanduser().absolute()
+        self.file = typed_path(self.where).absolute()
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             lock = JournalFileOpenLock(str(self.file))

@@ -1,0 +1,108 @@
+"""A command line before Hydra reads it: its flags, Hydra's own keys, and options in brackets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ganforge.errors import ConfigError
+from ganforge.paths import typed_path
+
+# Flags of Hydra that take the next word, which may hold an equals sign.
+_WITH_FOLDER = {"--config-dir": "--config-dir", "-cd": "--config-dir"}
+_WITH_WORD = {"--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
+_SINGLE = ("model", "data")  # groups of one option, by which a run is called
+
+
+def is_sweep(arguments: list[str]) -> bool:
+    """Whether a command line runs several jobs, with -m or, in a search, without it."""
+    tuned = any(a.startswith("tune=") and a != "tune=null" for a in arguments)
+    flagged = any(a == "-m" or re.fullmatch(r"--mu(l(t(i(r(un?)?)?)?)?)?", a) for a in arguments)
+    return tuned or flagged or _value_of("hydra.mode", arguments).upper() == "MULTIRUN"
+
+
+def prepared(verb: str, arguments: list[str]) -> list[str]:
+    """Returns the arguments in the form that the verb's configuration takes.
+
+    Raises:
+        ConfigError: a key of Hydra's own that would not do here what it does elsewhere.
+    """
+    arguments = list(_joined_flags(arguments))
+    _check_hydra_keys(verb, arguments)
+    if verb == "train":
+        arguments = [_run_dir(a) for a in arguments]
+        arguments = [_without_brackets(a) for a in arguments]
+    return arguments
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Moves overrides behind flags: argparse refuses them where a flag stands between two."""
+    overrides = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
+    return [a for a in arguments if a not in overrides] + overrides
+
+
+def _joined_flags(arguments: list[str]) -> Iterator[str]:
+    """Yields ``--config-dir=DIR`` for ``-cd DIR``, with ``~`` expanded; others as they are."""
+    words = iter(arguments)
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if flag in _WITH_FOLDER:
+            value = value if equals else next(words, "")
+            yield f"{_WITH_FOLDER[flag]}={typed_path(value)}"
+        elif word in _WITH_WORD and word.startswith("--"):
+            yield f"{word}={next(words, '')}"
+        else:
+            yield word
+
+
+def _check_hydra_keys(verb: str, arguments: list[str]) -> None:
+    """Refuses what Hydra would obey by folders and files beside those of the run."""
+    if _value_of("hydra.run.dir", arguments) not in ("", "."):
+        if is_sweep(arguments):
+            raise ConfigError(
+                "hydra.run.dir names the folder of a single run; hydra.sweep.dir=DIR names that of "
+                "a sweep"
+            )
+        if verb != "train":
+            raise ConfigError(
+                f"hydra.run.dir: `ganforge {verb}` trains no run. See `ganforge {verb} --help` for "
+                "its keys, such as out=PATH"
+            )
+        if _value_of("run_dir", arguments):
+            raise ConfigError("run_dir and hydra.run.dir mean the same; give one of them")
+    if _value_of("hydra.job.chdir", arguments).lower() in ("true", "yes", "on", "1"):
+        raise ConfigError(
+            "hydra.job.chdir=true: relative paths of data and logs would no longer be found. Run "
+            "folders are named by run_dir=DIR, and an own component reads ${run_dir}"
+        )
+    if _value_of("hydra.output_subdir", arguments).lower() not in ("", "null", "none"):
+        raise ConfigError(
+            "hydra.output_subdir: a run folder always holds its configuration (config.yaml, "
+            "composed.yaml) and its overrides (provenance.json); leave it out"
+        )
+
+
+def _run_dir(argument: str) -> str:
+    """Returns ``run_dir=DIR`` for ``hydra.run.dir=DIR``."""
+    key, equals, value = argument.partition("=")
+    if key.lstrip("+") != "hydra.run.dir" or not equals or value in ("", "."):
+        return argument
+    return f"run_dir={value}"
+
+
+def _without_brackets(argument: str) -> str:
+    """Returns ``data=fake`` for ``data=[fake]``, after which a run could not be called."""
+    key, _, value = argument.partition("=")
+    found = re.fullmatch(r"\[(.*)\]", value)
+    if key not in _SINGLE or found is None:
+        return argument
+    if not found[1].strip() or "," in found[1]:
+        raise ConfigError(f"{argument}: takes one option, such as {key}=NAME")
+    return f"{key}={found[1].strip()}"
+
+
+def _value_of(key: str, arguments: list[str]) -> str:
+    """Returns what was typed last for a key, without quotes; "" where nothing was."""
+    pairs = [argument.partition("=") for argument in arguments if not argument.startswith("-")]
+    typed = [value for name, _, value in pairs if name.lstrip("+") == key]
+    return typed[-1].strip("'\"") if typed else ""
