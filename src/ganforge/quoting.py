@@ -54,8 +54,8 @@ def options_as_filter(arguments: list[str]) -> list[str]:
 
 def split_values(text: str) -> list[str]:
     """Splits at commas outside of quotes and brackets."""
-    parts = _split(text, brackets=True)
-    return _split(text, brackets=False) if parts is None else parts
+    found = _split(text, brackets=True)
+    return found if found is not None else _split(text, brackets=False) or []
 
 
 def _quoted(argument: str, sweeping: bool) -> str:
