@@ -41,6 +41,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _no_other_cache(cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANFORGE_CACHE", str(cache))
+        patch.setenv("XDG_CONFIG_HOME", str(cache / "config"))
         yield
 
 

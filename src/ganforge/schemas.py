@@ -21,6 +21,7 @@ class TrainSchema:
     resume: str | None = None
     dry_run: bool = False
     run_dir: str | None = None
+    trust: Any = field(default_factory=list)
     data: dict[str, Any] = field(default_factory=dict)
     condition: dict[str, Any] = field(default_factory=dict)
     network: dict[str, Any] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class EvaluateSchema:
     run: str = "latest"
     log_dir: str = "logs"
     checkpoint: str = "last"
+    trust: Any = field(default_factory=list)
     weights: str = "ema"
     truncation: float | None = None
     fake: str | None = None
@@ -70,6 +72,7 @@ class SampleSchema:
     run: str = "latest"
     log_dir: str = "logs"
     checkpoint: str = "last"
+    trust: Any = field(default_factory=list)
     weights: str = "ema"
     n: int = 64
     seed: int = 0
@@ -86,6 +89,7 @@ class TranslateSchema:
     run: str = "latest"
     log_dir: str = "logs"
     checkpoint: str = "last"
+    trust: Any = field(default_factory=list)
     weights: str = "ema"
     input: str | None = None
     out: str | None = None

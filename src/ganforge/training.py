@@ -38,6 +38,7 @@ from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_signals import end_sweep
 from ganforge.experiments.tracking import introduce, watchers
 from ganforge.experiments.trainer import make_trainer, quiet
+from ganforge.experiments.trust import remember_own
 from ganforge.launch import Launch, find_launch
 from ganforge.names import check_name
 from ganforge.paths import typed_path
@@ -70,12 +71,13 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     command = Command.of(cfg)
     replaced = settle(cfg)
     absolute_places(cfg, Path.cwd())
-    resumed = find_resumed(cfg, command, replaced)
+    resumed, typed = find_resumed(cfg, command, replaced), cfg
     if resumed is not None:
         cfg = resumed.cfg
     else:
         check_name(str(cfg.name))
     check(cfg)
+    remember_own(typed)
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:
             lock.enter_context(locked(resumed.folder.path))

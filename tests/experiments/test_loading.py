@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 
 import ganforge
 from ganforge.callbacks.samples import Samples
@@ -119,3 +120,15 @@ def test_what_is_no_run_is_refused(tmp_path):
 def test_an_unknown_kind_of_checkpoint_is_refused(trained):
     with pytest.raises(ConfigError, match="legal: last, previous, best"):
         ganforge.load(trained[0], "newest")
+
+
+def test_a_strangers_run_runs_no_code(run, tmp_path):
+    config = OmegaConf.load(run / "config.yaml")
+    written = tmp_path / "written"
+    config.loss = {"_target_": "pathlib.Path.write_text", "self": str(written), "data": "x"}
+    config.data.name = {"_target_": "torch.utils.collect_env.run", "command": f"touch {written}"}
+    OmegaConf.save(config, run / "config.yaml")
+    for read in (lambda: ganforge.load(run), lambda: load_data(RunFolder(run))):
+        with pytest.raises(RunError, match=r"config.yaml: data.name._target_ names torch.utils"):
+            read()
+    assert not written.exists()

@@ -297,3 +297,27 @@ def test_what_a_dying_process_saved_meanwhile_is_not_cleared(tmp_path, monkeypat
     with pytest.raises(RunError, match="another process has just trained here"):
         go(*PLAIN, f"run_dir={folder}", f"log_dir={tmp_path}")
     assert (folder / "checkpoints" / "last.ckpt").read_bytes() == b"kept"
+
+
+# ---------------------------------------------------------------------- trust
+
+
+@pytest.mark.parametrize("how", ["resume={}", "resume=auto", "run_dir={}"])
+def test_a_strangers_run_runs_no_code(run, how, monkeypatch):
+    unfinished(run)
+    own = OmegaConf.load(run / "composed.yaml")
+    own.callbacks.checkpoints._target_ = "os.system"
+    OmegaConf.save(own, run / "composed.yaml")
+    monkeypatch.setattr("ganforge.experiments.resuming.different_keys", lambda own, cfg: [])
+    with pytest.raises(RunError, match=r"composed.yaml: callbacks.checkpoints._target_ names os"):
+        go(*PLAIN, how.format(run), f"log_dir={run.parents[2]}", "dry_run=true")
+
+
+def test_a_run_that_was_typed_here_is_resumed_without_a_word(run, tmp_path, monkeypatch):
+    """PLAIN types a part of the tests' own: features._target_=tests.small_features...."""
+    go(f"resume={run}", "trainer.max_steps=5")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another_machine"))
+    with pytest.raises(RunError, match=r"trust=\[tests\]"):
+        go(f"resume={run}", "trainer.max_steps=6")
+    go(f"resume={run}", "trainer.max_steps=6", "trust=[tests]")
+    assert summary(run)["step"] == 6

@@ -6,6 +6,7 @@ import importlib
 from functools import cache
 
 from ganforge.experiments.comparison_runs import PastRun
+from ganforge.experiments.trust import may_import
 
 
 def higher_is_better(run: PastRun, name: str) -> bool | None:
@@ -33,6 +34,8 @@ def _is_score(key: str) -> bool:
 @cache
 def _of_class(target: str) -> bool | None:
     module, _, name = target.rpartition(".")
+    if not may_import(target):
+        return None
     try:  # torch is behind it: this takes seconds
         told = getattr(getattr(importlib.import_module(module), name), "higher_is_better", None)
     except Exception:  # a score of somebody's own, whose file is not here

@@ -46,7 +46,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
     folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir).to(device)
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust).to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
     results = judge(cfg, folder, model, device)
     where: dict[str, str | int | float] = {
@@ -56,7 +56,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     }
     title = f"step {model.iteration}, weights {cfg.weights}"
     metrics = _report(cfg, results, {"run": str(folder.path)}, where, title, folder.path)
-    log_to_wandb(folder, results, model.iteration, model.images_seen)
+    log_to_wandb(folder, results, model.iteration, model.images_seen, cfg.trust)
     return metrics
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from omegaconf import OmegaConf
 
@@ -15,7 +16,13 @@ from ganforge.metrics.evaluate import Result, points_of
 log = logging.getLogger("ganforge")
 
 
-def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, images: int) -> None:
+def log_to_wandb(
+    folder: RunFolder,
+    results: dict[str, Result],
+    step: int,
+    images: int,
+    trust: Sequence[str] = (),
+) -> None:
     """Adds results to the run's own entry in Weights & Biases, as ``evaluate/...``.
 
     Beside what training logged and not among it: the protocol is another one. A run that was
@@ -27,8 +34,9 @@ def log_to_wandb(folder: RunFolder, results: dict[str, Result], step: int, image
         results: by published name.
         step: generator updates of the weights that were judged.
         images: images that they have seen.
+        trust: packages of the user's own that the run may be made of.
     """
-    node = OmegaConf.select(read_config(folder), "logger.wandb")
+    node = OmegaConf.select(read_config(folder, trust), "logger.wandb")
     if node is None or not (folder.path / "wandb" / "run_id").is_file():
         return
     try:

@@ -52,7 +52,7 @@ def judge_samples(
         )
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
-    data = load_data(folder)
+    data = load_data(folder, cfg.trust)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
     check_classes(scores, data, labels, n, cfg.n_real or n, split)
@@ -133,10 +133,11 @@ def judge_translations(
         device: where images are translated and looked at.
     """
     _refuse_for_translations(cfg)
-    nodes = cfg.metrics if "metrics" in Command.of(cfg).groups else read_config(folder).metrics
+    typed = "metrics" in Command.of(cfg).groups
+    nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, model))
-    data = cast(TranslationSource, load_data(folder))
+    data = cast(TranslationSource, load_data(folder, cfg.trust))
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)
     extractor: FeatureExtractor | None = None

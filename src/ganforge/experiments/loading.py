@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,13 +14,17 @@ from ganforge.errors import RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.stored_config import read_resolved
+from ganforge.experiments.trust import trusted
 from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.paths import typed_path
 
 
 def load(
-    run: str | Path, checkpoint: str = "last", log_dir: str | Path = "logs"
+    run: str | Path,
+    checkpoint: str = "last",
+    log_dir: str | Path = "logs",
+    trust: Sequence[str] = (),
 ) -> AdversarialModule:
     """Rebuilds a trained model, its average included, from a run folder.
 
@@ -27,38 +32,48 @@ def load(
         run: a run folder, one of its checkpoints, or "latest".
         checkpoint: "last", "previous" or "best", where ``run`` is a folder.
         log_dir: where "latest" is looked up.
+        trust: packages of the user's own whose parts the run may be made of. See docs/security.md.
 
     Returns:
         The model in evaluation mode, on the CPU.
 
     Raises:
-        RunError: when the run or its checkpoint is missing, damaged or of another architecture.
+        RunError: when the run or its checkpoint is missing, damaged or of another architecture, or
+            names a part that is not trusted.
     """
     folder = RunFolder.find(str(run), typed_path(log_dir))
     path = typed_path(run) if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
-        model = build_model(read_config(folder))
+        model = build_model(read_config(folder, trust))
     state = AtomicCheckpointIO().load_checkpoint(path, map_location=lambda storage, _: storage)
     restore(model, state, path)
     return model.eval()
 
 
-def load_data(folder: RunFolder) -> ImageDataModule:
+def load_data(folder: RunFolder, trust: Sequence[str] = ()) -> ImageDataModule:
     """Rebuilds the data module of a run."""
-    data = cast(ImageDataModule, build(read_config(folder).data))
+    data = cast(ImageDataModule, build(read_config(folder, trust).data))
     data.prepare_data()
     data.setup()
     return data
 
 
-def load_mixture(folder: RunFolder) -> Mixture | None:
+def load_mixture(folder: RunFolder, trust: Sequence[str] = ()) -> Mixture | None:
     """Returns what a run's points are drawn from; None for a run of images. Reads no data."""
-    return mixture_of(build(read_config(folder).data))
+    return mixture_of(build(read_config(folder, trust).data))
 
 
-def read_config(folder: RunFolder) -> DictConfig:
-    """Returns a run's resolved configuration."""
-    return read_resolved(folder)
+def read_config(folder: RunFolder, trust: Sequence[str] = ()) -> DictConfig:
+    """Returns a run's resolved configuration, of which all that can be built is trusted.
+
+    Args:
+        folder: the run's.
+        trust: packages of the user's own, as in ``trust=[my_package]``.
+
+    Raises:
+        RunError: it names a part that is not trusted.
+    """
+    return trusted(read_resolved(folder), folder.config, trust)
 
 
 def build_model(cfg: DictConfig) -> AdversarialModule:

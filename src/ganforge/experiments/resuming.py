@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -18,7 +18,8 @@ from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_identity import different_keys
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.settling import reads_clock
-from ganforge.experiments.stored_config import read_own
+from ganforge.experiments.stored_config import read_own, read_resolved
+from ganforge.experiments.trust import computes, confined, settled, trusted
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.paths import typed_path
 from ganforge.trainer_settings import TrainerSettings
@@ -71,14 +72,14 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         folder = _newest_unfinished(cfg, log_dir, command, replaced)
         if folder is None:
             return None
-        own = _goes_on(folder)
+        own = _goes_on(folder, cfg.trust)
         for key in ("dry_run", "tags", "notes"):
             own[key] = cfg[key]
         return Resumed(folder, folder.checkpoint(), own)
     folder = RunFolder.find(cfg.resume, log_dir)
     named = str(cfg.resume).endswith(".ckpt")
     checkpoint = typed_path(cfg.resume).resolve() if named else folder.checkpoint()
-    return Resumed(folder, checkpoint, _changed(_goes_on(folder), cfg, command, folder))
+    return Resumed(folder, checkpoint, _changed(_goes_on(folder, cfg.trust), cfg, command, folder))
 
 
 def _in_given_folder(
@@ -93,7 +94,7 @@ def _in_given_folder(
         checkpoint = folder.checkpoint()
     except RunError:  # stopped before its first one, or nothing there at all
         return None
-    own = _goes_on(folder)
+    own = _goes_on(folder, cfg.trust)
     if differing := _differing(own, cfg, folder, command, replaced):
         raise ConfigError(
             f"{folder.path}: holds a run of another configuration, which differs in "
@@ -127,9 +128,14 @@ def _by_key(overrides: list[str]) -> dict[str, str]:
     return {key.lstrip("+"): value for key, _, value in pairs}
 
 
-def _goes_on(folder: RunFolder) -> DictConfig:
+def _goes_on(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
+    """Returns the run's own configuration, of which all that can be built is trusted."""
     cfg = read_own(folder)
     cfg.run_dir = str(folder.path)
+    if computes(cfg):
+        settled(cfg, read_resolved(folder))
+    confined(trusted(cfg, folder.composed, trust), folder.path)
+    cfg.tune = {}  # a search sets it for its trials; a stored one could name any database
     return cfg
 
 

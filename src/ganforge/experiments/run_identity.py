@@ -12,7 +12,17 @@ from ganforge.experiments.comparison_runs import flatten
 from ganforge.schemas import TrainSchema
 
 # What may differ between a run's own configuration and the one it is resumed with.
-VOLATILE = ("resume", "resume_allow", "run_dir", "dry_run", "log_dir", "tags", "notes", "tune")
+VOLATILE = (
+    "resume",
+    "resume_allow",
+    "trust",
+    "run_dir",
+    "dry_run",
+    "log_dir",
+    "tags",
+    "notes",
+    "tune",
+)
 _ABSENT = object()
 
 

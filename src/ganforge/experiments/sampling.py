@@ -41,12 +41,12 @@ def sample_run(cfg: DictConfig) -> Path:
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
     folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)
     truncate(model, cfg.truncation)
     choose_noise(model, cfg.noise)
-    mixture = load_mixture(folder)
+    mixture = load_mixture(folder, cfg.trust)
     out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else typed_path(cfg.out)
     check_out(out, points=mixture is not None)
     if cfg.style_mix:

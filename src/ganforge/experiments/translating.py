@@ -63,7 +63,7 @@ def translate_run(cfg: DictConfig) -> Path:
 
 def _game(cfg: DictConfig) -> Game:
     """Returns the run's model on the device, if it translates at all."""
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir)
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     if not getattr(model, "directions", ()):
         raise ConfigError(
             f"run={cfg.run}: {type(model).__name__} makes images of noise, not of images: use "
