@@ -92,6 +92,11 @@ def temporary_beside(path: Path) -> Path:
     return path.with_name(f".ganforge-{_host()}-{os.urandom(4).hex()}.tmp.{os.getpid()}")
 
 
+def is_temporary(name: str) -> bool:
+    """Returns whether a file of a run folder was being written, by its exact name."""
+    return _NAME.fullmatch(name) is not None or _FORMER.fullmatch(name) is not None
+
+
 def sync_folder(folder: Path) -> None:
     """Makes renames in ``folder`` outlast a power cut, where the system lets folders be opened."""
     with contextlib.suppress(OSError):

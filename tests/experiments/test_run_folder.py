@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,54 @@ def test_a_summary_that_is_missing_or_torn_is_empty(tmp_path):
     assert folder.read_summary() == {}
     folder.summary.write_text('{"status": "completed"}')
     assert folder.read_summary() == {"status": "completed"}
+
+
+def started(folder: Path, when: str) -> Path:
+    folder.mkdir(parents=True)
+    (folder / "composed.yaml").write_text("seed: 0\n")
+    (folder / "provenance.json").write_text(f'[{{"started": "{when}"}}, {{"started": "2030"}}]')
+    return folder
+
+
+@pytest.mark.parametrize("kind", ["folder", "dangling", "missing", "file", "no run"])
+def test_latest_that_misleads_gives_way_to_what_is_on_the_disk(tmp_path, kind, caplog):
+    day = tmp_path / "train" / "2026-01-02"
+    newest = started(day / "10-00-00-gan-s0", "2026-01-02T10:00:00+00:00")
+    older = started(day / "12-00-00-gan-s0", "2026-01-02T10:00:00+02:00")
+    (day / "09-00-00-gan-s0").mkdir()
+    (day / "09-00-00-gan-s0" / "composed.yaml").write_text("")  # written last, as copies may be
+    latest = tmp_path / "train" / "latest"
+    if kind == "folder":
+        shutil.copytree(older, latest)
+    elif kind == "file":
+        latest.write_text("")
+    elif kind != "missing":
+        latest.symlink_to("nowhere" if kind == "dangling" else "2026-01-02")
+    assert RunFolder.find("latest", tmp_path).path == newest
+    told = [record.getMessage() for record in caplog.records]
+    assert bool(told) == (kind != "missing")
+    assert all(f"the run that started last is {newest}" in line for line in told)
+
+
+def test_a_new_run_leaves_a_latest_that_is_no_link_alone(tmp_path, caplog):
+    (tmp_path / "train" / "latest").mkdir(parents=True)
+    (tmp_path / "train" / "latest" / "composed.yaml").write_text("seed: 7\n")
+    (tmp_path / "train" / ".latest.999999999").symlink_to("nowhere")
+    (tmp_path / "train" / ".latest.mine").symlink_to("nowhere")
+    folder = run_in(tmp_path)
+    assert "is not a link and stays as it is" in caplog.text
+    assert RunFolder.find("latest", tmp_path).path == folder.path
+    shutil.rmtree(folder.path)
+    assert RunFolder.find("latest", tmp_path).path == tmp_path / "train" / "latest"
+    shutil.rmtree(tmp_path / "train" / "latest")
+    run_in(tmp_path)
+    assert sorted(path.name for path in (tmp_path / "train").glob(".latest*")) == [".latest.mine"]
+
+
+def test_a_run_elsewhere_is_the_latest_one_while_it_is_there(tmp_path):
+    inside = run_in(tmp_path / "logs")
+    elsewhere = RunFolder.new(tmp_path / "logs", "gan", 0, str(tmp_path / "elsewhere"))
+    elsewhere.composed.write_text("seed: 0\n")
+    assert RunFolder.find("latest", tmp_path / "logs").path == elsewhere.path
+    shutil.rmtree(elsewhere.path)
+    assert RunFolder.find("latest", tmp_path / "logs").path == inside.path

@@ -16,6 +16,7 @@ from ganforge.config import did_you_mean
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments import resuming, run_removing
 from ganforge.experiments.comparison_runs import REMOVING, find_runs
+from ganforge.experiments.latest_run import point_latest
 from ganforge.experiments.run_entry import STATUSES, RunEntry, size_of
 from ganforge.experiments.run_filter import RunFilter, age_in_seconds
 from ganforge.experiments.run_folder import RunFolder
@@ -440,12 +441,10 @@ def test_only_leftovers_of_ours_are_cleared(several, listed):
 
 
 def test_what_is_being_removed_is_not_resumed(several):
-    cfg, logs = OmegaConf.create({"seed": 0, "name": "mine"}), several.parents[1]
-    for run in several.iterdir():
-        (run / "composed.yaml").write_text(f"seed: {int(run.name != 'c')}\nname: mine\n")
-    assert resuming._newest_unfinished(cfg, logs).path == several / "c"
+    logs = several.parents[1]
+    assert several / "c" in [folder.path for folder in resuming._unfinished(logs)]
     os.rename(several / "c", several / f"{REMOVING}c")
-    assert resuming._newest_unfinished(cfg, logs) is None
+    assert [folder.path.name for folder in resuming._unfinished(logs)] == ["a"]
 
 
 def test_checkpoints_alone(several, type_in):
@@ -481,10 +480,12 @@ def test_empty_folders_of_dates_go_and_log_dir_stays(several, tmp_path, listed):
 
 def test_latest_leads_to_the_newest_that_is_left(several, tmp_path, listed):
     root = several.parent
-    RunFolder(several / "a").point_latest(root)
+    point_latest(several / "a", root)
     listed("status=interrupted", "remove=true")
     assert (root / "latest").resolve() == several / "a"  # was no part of it
-    assert listed("runs=logs/train/latest", "remove=true") == ["a"]  # a run is named by its link
+    with pytest.raises(RunError, match=r"train/latest: is left, for it is a link"):
+        listed("runs=logs/train/latest", "remove=true")
+    assert listed(f"runs={TRAIN}/a", "remove=true") == ["a"]
     assert (root / "latest").resolve() == several / "b"
     assert RunFolder.find("latest", tmp_path / "logs").path == several / "b"
     job = made(tmp_path / "logs" / "multirun" / "2026-11-22" / "10-00-00" / "0-seed=1")

@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
+from ganforge.experiments.run_contents import COMPOSED, FOLDERS, SIGNS
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.run_yaml import read_yaml
 from ganforge.experiments.settling import reads_outside
 from ganforge.paths import typed_path
 from ganforge.regular_files import read_mapping
 
-COMPOSED = "composed.yaml"
 REMOVING = ".removing-"  # opens the name of a folder that is being removed
 
 
@@ -110,6 +110,42 @@ def find_runs(patterns: list[str]) -> list[Path]:
     return list(found)
 
 
+def linked_runs(patterns: list[str], root: Path) -> dict[Path, Path]:
+    """Returns, by run, the link through which alone patterns lead to it.
+
+    A link that a pattern spells out above what it names is the user's way to his disk, and ``root``
+    may be one; a run, or what a wildcard stands for, may not.
+
+    Args:
+        patterns: as for :func:`find_runs`.
+        root: root of all outputs.
+    """
+    direct: set[Path] = set()
+    linked: dict[Path, Path] = {}
+    for pattern in patterns:
+        for place in _matching(pattern):
+            base = place if _is_same(place, root) else _spelled_out(pattern, place)
+            for run in runs_in(place):
+                below = [path for path in (run, *run.parents) if base in path.parents]
+                if links := [path for path in below if path.is_symlink()]:
+                    linked[run.resolve()] = links[-1]
+                else:
+                    direct.add(run.resolve())
+    return {run: link for run, link in linked.items() if run not in direct}
+
+
+def _is_same(place: Path, root: Path) -> bool:
+    return os.path.abspath(place) == os.path.abspath(root)
+
+
+def _spelled_out(pattern: str, place: Path) -> Path:
+    """Returns the part of a path above the first wildcard, or above its last name."""
+    parts = Path(pattern).expanduser().parts
+    wild = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    depth = len(place.parts) - 1 if os.path.exists(Path(pattern).expanduser()) else wild
+    return Path(*place.parts[:depth])
+
+
 def holding(runs: list[Path]) -> Path:
     """Returns the folder that holds all runs."""
     return Path(os.path.commonpath([run.parent for run in runs]))
@@ -127,18 +163,38 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 def _matching(pattern: str) -> list[Path]:
     plain = typed_path(pattern)
     # Jobs of a sweep may be called "0-metrics=[fid]", which is no pattern.
-    if plain.exists():
+    if os.path.exists(plain):  # no error for a name too long to exist
         return [plain]
     return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
 
 
 def runs_in(place: Path) -> Iterator[Path]:
-    """Yields a folder that is a run, or all runs beneath it."""
-    for folder, below, files in os.walk(place):  # links (latest) are not followed
-        if COMPOSED in files:
-            below.clear()  # a run holds no runs, but thousands of files
-            yield Path(folder)
-        below[:] = [name for name in below if not name.startswith(REMOVING)]
+    """Yields a folder that is a run, and all runs beneath it; links (latest) are not followed.
+
+    A stray composed.yaml does not make a run of a folder that holds runs.
+    """
+    try:
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+    except OSError:  # not a folder, closed to this user, or removed just now
+        return
+    names = {entry.name for entry in entries}
+    # A run's own subfolders hold no runs, but thousands of files.
+    passed_over = FOLDERS if COMPOSED in names else ()
+    below = [
+        entry.path
+        for entry in entries
+        if entry.is_dir(follow_symlinks=False)
+        and not entry.name.startswith(REMOVING)
+        and entry.name not in passed_over
+    ]
+    nested = (run for path in below for run in runs_in(Path(path)))
+    if COMPOSED not in names:
+        yield from nested
+        return
+    found = list(nested)
+    if not found or names.intersection(SIGNS):
+        yield place
+    yield from found
 
 
 def _settings(path: Path) -> dict[str, Any]:

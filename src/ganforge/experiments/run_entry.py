@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ganforge.experiments.comparison_runs import COMPOSED
+from ganforge.experiments.run_contents import COMPOSED
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.sweep_report import best_of
 from ganforge.regular_files import read_mapping

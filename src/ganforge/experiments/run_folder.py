@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import shutil
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.latest_run import LATEST, latest_run, point_latest
+from ganforge.experiments.run_contents import Contents, linked_folders, named, remove_own
 from ganforge.experiments.run_lock import LOCK
 from ganforge.paths import typed_path
+from ganforge.regular_files import read_mapping
 
 CHECKPOINTS = ("last", "previous", "best")
 
@@ -23,10 +24,12 @@ class RunFolder:
     Attributes:
         path: the folder.
         former: the run that was the latest one before, where this one is new.
+        made: whether the folder was made for this run; False for one that was there.
     """
 
     path: Path
     former: Path | None = None
+    made: bool = False
 
     @classmethod
     def new(cls, log_dir: Path, name: str, seed: int, job: str | None = None) -> RunFolder:
@@ -50,22 +53,11 @@ class RunFolder:
         if job is not None:
             parent, stem = Path(job).parent, Path(job).name
             _refuse_strangers(Path(job))
-        for attempt in range(1, 100):
-            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
-            try:
-                path.mkdir(parents=True, exist_ok=job is not None)
-                break
-            except OSError as error:
-                if not path.exists():
-                    raise RunError(
-                        f"cannot make the run folder {path} ({error.strerror or error}); "
-                        "log_dir=PATH puts it elsewhere"
-                    ) from error
-        else:
-            raise RunError(f"cannot make a run folder beside {path}")
-        latest = log_dir / "train" / "latest"
-        folder = cls(path.absolute(), latest.resolve() if latest.exists() else None)
-        folder.point_latest(log_dir / "train")
+        path, made = _make(parent, stem, taken=job is not None)
+        latest = log_dir / "train" / LATEST
+        former = latest.resolve() if latest.is_symlink() and latest.exists() else None
+        folder = cls(path.absolute(), former, made)
+        point_latest(folder.path, log_dir / "train")
         return folder
 
     @classmethod
@@ -75,16 +67,10 @@ class RunFolder:
         Raises:
             RunError: when there is no run.
         """
-        if where == "latest":
-            link = log_dir / "train" / "latest"
-            if not link.exists():
-                raise RunError(
-                    f"no run yet under {log_dir / 'train'}: there is no latest one. Runs that lie "
-                    "elsewhere are found with log_dir=DIR"
-                )
-            return cls(link.resolve())
+        if where == LATEST:
+            return cls(latest_run(log_dir))
         path = typed_path(where)
-        if not path.exists():
+        if not os.path.exists(path):  # no error for a name too long to exist
             raise RunError(f"{where}: no such run folder or checkpoint")
         if path.is_file():
             if path.suffix != ".ckpt":
@@ -117,10 +103,7 @@ class RunFolder:
 
     def read_summary(self) -> dict[str, Any]:
         """Returns the summary, empty when there is none yet."""
-        try:
-            return dict(json.loads(self.summary.read_text()))
-        except (OSError, ValueError):
-            return {}
+        return read_mapping(self.summary)
 
     def checkpoint(self, kind: str = "last") -> Path:
         """Returns a checkpoint's path; "last" falls back to the previous one.
@@ -138,42 +121,90 @@ class RunFolder:
         raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
 
     def clear(self) -> None:
-        """Removes what a run left that had no checkpoint yet, but for its lock."""
-        for path in self.path.iterdir():
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            elif path.name != LOCK:
-                path.unlink()
+        """Removes what a run wrote that had no checkpoint yet, but for its lock.
+
+        Raises:
+            RunError: the folder holds anything else, and nothing is removed.
+        """
+        _refuse_strangers(self.path)
+        try:
+            remove_own(Contents.of(self.path), keep=(LOCK,))
+        except OSError as error:
+            raise RunError(f"cannot clear {self.path}: {error.strerror or error}") from error
 
     def discard(self, log_dir: Path) -> None:
-        """Removes the folder of a run that never began, and gives ``latest`` back."""
-        shutil.rmtree(self.path, ignore_errors=True)
-        link = log_dir / "train" / "latest"
-        if link.is_symlink() and not link.exists():
+        """Removes what a run wrote that never began, and gives ``latest`` back."""
+        with contextlib.suppress(OSError):  # what ended the run is what the user has to read
+            remove_own(Contents.of(self.path))
+            if self.made:
+                self.path.rmdir()
+        link = log_dir / "train" / LATEST
+        if link.is_symlink() and link.resolve() == self.path.resolve():
             link.unlink(missing_ok=True)
             if self.former is not None and self.former.is_dir():
-                RunFolder(self.former).point_latest(log_dir / "train")
+                point_latest(self.former, log_dir / "train")
         for parent in self.path.parents:
             if log_dir.absolute() not in parent.parents:
                 break
             with contextlib.suppress(OSError):  # not empty: other runs lie there
                 parent.rmdir()
 
-    def point_latest(self, root: Path) -> None:
-        """Points the link ``latest`` in ``root`` at this run."""
-        # A file system without links loses a convenience, not a run.
-        with contextlib.suppress(OSError):
-            root.mkdir(parents=True, exist_ok=True)
-            link = root / f".latest.{os.getpid()}"
-            link.unlink(missing_ok=True)
-            link.symlink_to(os.path.relpath(self.path, root))
-            os.replace(link, root / "latest")
+    def refuse_links(self) -> None:
+        """Refuses to write into subfolders that are links: a copied run's may lead anywhere.
+
+        Raises:
+            RunError: naming the links.
+        """
+        if links := linked_folders(self.path):
+            raise RunError(
+                f"{self.path}: {named(links, self.path)} in it "
+                f"{'is a link' if len(links) == 1 else 'are links'}, through which a resumed run "
+                "would write. Replace it by a folder, or give resume.allow=[links] if you made it"
+            )
+
+
+def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
+    """Makes a run folder; returns it, and whether it was not there before.
+
+    Args:
+        parent: the folder that holds it.
+        stem: its name, to which a number is added where there is one of that name.
+        taken: whether one of that name is taken instead.
+    """
+    for attempt in range(1, 100):
+        path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+            return path, True
+        except OSError as error:
+            if taken and path.is_dir():
+                return path, False
+            if taken or not os.path.exists(path):
+                raise RunError(
+                    f"cannot make the run folder {path} ({error.strerror or error}); "
+                    "log_dir=PATH puts it elsewhere"
+                ) from error
+    raise RunError(f"cannot make a run folder beside {path}")
 
 
 def _refuse_strangers(path: Path) -> None:
-    """Refuses a folder whose contents are no unfinished run's, for they would be removed."""
-    found = [item.name for item in path.iterdir()] if path.is_dir() else []
-    # What a run writes first may be half-written when it is killed.
-    own = any(name.startswith("composed.yaml") for name in found)
-    if set(found) - {LOCK} and not own:
-        raise RunError(f"{path}: holds other things than a run; run_dir=DIR takes a new folder")
+    """Refuses a folder to whose contents a new run would do harm."""
+    try:
+        contents = Contents.of(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"run_dir={path}: {error.strerror or error}") from error
+    if strange := [*contents.foreign, *contents.links]:
+        raise RunError(
+            f"{path}: holds other things than a run; run_dir=DIR takes a new folder, or one in "
+            f"which a run was stopped early. No run wrote {named(strange, path)}"
+        )
+    summary = read_mapping(path / "summary.json")
+    unknown = not summary and (path / "summary.json").exists()
+    if unknown or summary.get("status") == "completed" or summary.get("checkpoint"):
+        raise RunError(
+            f"{path}: holds the record of a run whose checkpoints are gone, and a new run would "
+            f"replace it. Give another run_dir, or remove the record: ganforge runs runs={path} "
+            "remove=true"
+        )

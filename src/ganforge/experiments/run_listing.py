@@ -14,7 +14,7 @@ from ganforge.config import did_you_mean
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError
 from ganforge.experiments.caching import age_as_text, bytes_as_text
-from ganforge.experiments.comparison_runs import find_runs, runs_in
+from ganforge.experiments.comparison_runs import find_runs, linked_runs, runs_in
 from ganforge.experiments.comparison_tables import plain
 from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_entry import RunEntry
@@ -50,7 +50,9 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
     meant.check_options(every)
     found = sorted(filter(meant, every), key=SORTS[cfg.sort])
     if cfg.remove:
-        _remove(found, log_dir, cfg.checkpoints_only)
+        named = named_places(cfg.runs, cfg.log_dir)
+        links = linked_runs(named, log_dir) if cfg.runs is not None else {}
+        _remove(found, log_dir, cfg.checkpoints_only, links)
     else:
         _show(found, log_dir)
     return found
@@ -101,7 +103,9 @@ def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
     return find_runs(named_places(cfg.runs, cfg.log_dir))
 
 
-def _remove(runs: list[RunEntry], log_dir: Path, checkpoints_only: bool) -> None:
+def _remove(
+    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, links: dict[Path, Path]
+) -> None:
     sizes = []
 
     def removed(path: Path, size: int) -> None:
@@ -109,7 +113,7 @@ def _remove(runs: list[RunEntry], log_dir: Path, checkpoints_only: bool) -> None
         _say(f"removed {_shown(path, Path())}  {bytes_as_text(size)}")
 
     try:
-        remove_runs(runs, log_dir, checkpoints_only, removed)
+        remove_runs(runs, log_dir, checkpoints_only, removed, links)
     finally:
         what = "checkpoints of " if checkpoints_only else ""
         _say(f"removed {what}{_counted(len(sizes))}, {bytes_as_text(sum(sizes))}")

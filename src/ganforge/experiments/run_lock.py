@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import socket
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Any
 
 from ganforge.errors import RunError
 from ganforge.processes import is_another_living, is_living
+from ganforge.regular_files import open_regular
 
 fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none: what the file says decides there
@@ -66,8 +68,8 @@ def is_locked(folder: Path) -> bool:
 def holder(folder: Path) -> str | None:
     """Returns who works in a run folder, such as "process 123 on node7"; None for nobody."""
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY)
-    except OSError:
+        descriptor = open_regular(folder / LOCK)
+    except OSError:  # none, or a link or FIFO that no run has made
         return None
     try:
         host, pid = _read(descriptor)
@@ -86,6 +88,7 @@ def _acquire(path: Path) -> int:
     deadline = time.monotonic() + GLANCE
     while True:
         descriptor = _open(path)
+        _refuse_others(path, descriptor)
         taken = _try(descriptor, shared=False)
         host, pid = _read(descriptor)
         if taken is not False and _is_still(path, descriptor):
@@ -105,9 +108,18 @@ def _acquire(path: Path) -> int:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        return open_regular(path, os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _refuse_others(path: Path, descriptor: int) -> None:
+    """Refuses a file of that name which no run wrote: it is going to be emptied."""
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    text = os.read(descriptor, 1000).strip(b"\0 \n")
+    if len(text) > 300 or not re.fullmatch(rb"\S* ?\S*", text):  # a host and a number, or torn
+        os.close(descriptor)
+        raise RunError(f"{path} is no lock of a run; move it away, or remove it")
 
 
 def _try(descriptor: int, shared: bool) -> bool | None:
@@ -125,7 +137,7 @@ def _try(descriptor: int, shared: bool) -> bool | None:
 def _is_still(path: Path, descriptor: int) -> bool:
     """Whether the file locked is the one of that name: its holder removes it when done."""
     try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
@@ -151,7 +163,7 @@ def _lives_here(host: str, pid: int) -> bool:
 def _beat(path: Path, finished: threading.Event) -> None:
     while not finished.wait(HEARTBEAT):
         with contextlib.suppress(OSError):  # a disk that is away for a while is no reason to end
-            os.utime(path)
+            os.utime(path, follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
 
 def _read(descriptor: int) -> tuple[str, int]:

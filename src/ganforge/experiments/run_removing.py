@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 from ganforge.errors import RunError
-from ganforge.experiments.comparison_runs import COMPOSED, REMOVING, runs_in
+from ganforge.experiments.comparison_runs import REMOVING
+from ganforge.experiments.latest_run import mend_latest
+from ganforge.experiments.run_contents import COMPOSED, Contents, is_run, named, remove_own
 from ganforge.experiments.run_entry import RunEntry, size_of
-from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import holder
 
 log = logging.getLogger("ganforge")
@@ -23,11 +24,16 @@ Removed = Callable[[Path, int], None]
 
 
 def remove_runs(
-    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, removed: Removed
+    runs: list[RunEntry],
+    log_dir: Path,
+    checkpoints_only: bool,
+    removed: Removed,
+    links: Mapping[Path, Path],
 ) -> None:
     """Removes run folders, or their checkpoints alone; a run that is on is left.
 
-    A folder first gets a hidden name beside it and is then deleted. What a killed removal left
+    A folder that holds anything a run does not write, other runs too, is left as a whole. Another
+    first gets a hidden name beside it and is then deleted, file by file. What a killed removal left
     under such a name is deleted by the next one. A sweep's record stays as it is.
 
     Args:
@@ -35,14 +41,19 @@ def remove_runs(
         log_dir: root of all outputs. It stays, empty folders of dates beneath it do not, and
             ``train/latest`` leads to the newest run that is left.
         checkpoints_only: keep all else.
-        removed: is told of each folder, with its bytes, as soon as it is gone from sight.
+        removed: called with each folder and its bytes as soon as it is gone from sight.
+        links: by run, the link through which alone it was named. Such a run is left.
 
     Raises:
         RunError: at the end, for what could not be removed.
     """
     own = CHECKPOINTS if checkpoints_only else ""
     works = [partial(_delete, path) for path in leftovers(runs, log_dir)]
-    works += [partial(_remove, run.path, run.path / own, log_dir, removed) for run in runs]
+    for run in runs:
+        if run.path in links:
+            works.append(partial(_refuse_link, links[run.path], run.path))
+        else:
+            works.append(partial(_remove, run.path, run.path / own, log_dir, removed))
     faults = []
     try:
         for work in works:
@@ -70,39 +81,59 @@ def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
     return list(found)
 
 
-def mend_latest(log_dir: Path) -> None:
-    """Points ``train/latest`` at the newest run where it leads nowhere; removes it without one."""
-    link = log_dir / "train" / "latest"
-    if not link.is_symlink() or link.exists():
-        return
-    with contextlib.suppress(OSError):  # a convenience, as for a new run
-        begun = {run: (run / COMPOSED).stat().st_mtime for run in runs_in(log_dir)}
-        link.unlink()
-        if begun:
-            newest = max(begun, key=lambda run: (begun[run], str(run)))
-            RunFolder(newest.resolve()).point_latest(log_dir / "train")
-
-
 def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     """Removes a folder of a run, or the run itself."""
     if (who := holder(run)) is not None:
         log.warning("left: %s is training in %s", who, run)
         return
-    if not os.path.lexists(path):  # no checkpoint yet, or another removal was quicker
-        return
-    if path in (log_dir.resolve(), *log_dir.resolve().parents):
-        raise RunError(f"{path}: is left, for log_dir={log_dir} lies there with other runs")
-    _refuse_read_only(path)
-    size = size_of(path)
-    hidden = path.with_name(REMOVING + path.name)
-    os.rename(path, hidden)
+    try:
+        if path in (log_dir.resolve(), *log_dir.resolve().parents):
+            raise RunError(f"{path}: is left, for log_dir={log_dir} lies there with other runs")
+        _refuse_foreign(run, path)
+        _refuse_read_only(path)
+        size = size_of(path)
+        hidden = path.with_name(REMOVING + path.name)
+        os.rename(path, hidden)
+    except (FileNotFoundError, RunError):
+        if os.path.lexists(path):
+            raise
+        return  # no checkpoint yet, or another removal was quicker
     # Who has begun to train there in the meantime has locked the file that was moved.
     if (who := holder(hidden if path == run else run)) is not None:
         os.rename(hidden, path)
         log.warning("left: %s is training in %s", who, run)
         return
+    if not hidden.is_symlink() and (foreign := Contents.of(hidden, _place(hidden)).foreign):
+        os.rename(hidden, path)  # they arrived while it was looked through
+        raise _refusal(path, [path / item.relative_to(hidden) for item in foreign])
     removed(path, size)
-    _delete(hidden)
+    try:
+        _delete(hidden)
+    except OSError as error:
+        raise RunError(f"{_told(error)}. What is left of {path} is now {hidden}") from error
+
+
+def _refuse_link(link: Path, run: Path) -> None:
+    raise RunError(f"{link}: is left, for it is a link; {run} is removed by its own path alone")
+
+
+def _refuse_foreign(run: Path, path: Path) -> None:
+    """Refuses a folder that is no run's, or holds more than a run writes: other runs too."""
+    if not os.path.lexists(path):
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    if not is_run(run):
+        raise RunError(f"{run}: is left, for beside {COMPOSED} it has no file of a run")
+    if path.is_symlink():
+        return  # checkpoints on another disk: the link goes, its target stays
+    if foreign := Contents.of(path, "" if path == run else path.name).foreign:
+        raise _refusal(path, foreign)
+
+
+def _refusal(path: Path, foreign: list[Path]) -> RunError:
+    return RunError(
+        f"{path}: is left, for it holds what no run writes: {named(foreign, path)}. "
+        "Move that elsewhere, or remove the folder yourself"
+    )
 
 
 def _refuse_read_only(path: Path) -> None:
@@ -113,16 +144,12 @@ def _refuse_read_only(path: Path) -> None:
 
 
 def _delete(path: Path) -> None:
-    """Deletes a folder, what makes it a run last, so that a leftover is known as one."""
+    """Deletes what a run wrote, what makes it a run last, so that a leftover is known as one."""
     with contextlib.suppress(FileNotFoundError):  # another removal clears it as well
         if path.is_symlink():
             path.unlink()  # checkpoints on another disk: what the link leads to is the user's
             return
-        for item in sorted(path.iterdir(), key=lambda item: item.name == COMPOSED):
-            if item.is_dir() and not item.is_symlink():
-                shutil.rmtree(item)
-            else:
-                item.unlink()
+        remove_own(Contents.of(path, _place(path)))
         path.rmdir()
 
 
@@ -134,7 +161,17 @@ def _left_in(folder: Path, names: list[str]) -> list[Path]:
         own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
         if own or (whole and ((path / COMPOSED).is_file() or not any(path.iterdir()))):
             found.append(path)
-    return found
+    return [path for path in found if path.is_symlink() or _is_own(path)]
+
+
+def _is_own(path: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return not Contents.of(path, _place(path)).foreign
+    return False
+
+
+def _place(hidden: Path) -> str:
+    return CHECKPOINTS if hidden.name == REMOVING + CHECKPOINTS else ""
 
 
 def _is_hidden(name: str) -> bool:

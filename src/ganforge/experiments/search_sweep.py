@@ -78,7 +78,7 @@ def sweep_search(
     # Opened before there is a folder: a server that does not answer must leave none behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
     record = former if former is not None else _new_record(typed, config)
-    with locked(record.path), _kept_if_begun(record):
+    with locked(record.path), _kept_if_begun(record, new=former is None):
         storage = server or Storage(str(record.path / "study.log"), search.beat_seconds)
         study = _study(search, plan, storage, record)
         place(config, record.path)
@@ -137,12 +137,12 @@ def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
 
 
 @contextlib.contextmanager
-def _kept_if_begun(record: SweepRecord) -> Iterator[None]:
+def _kept_if_begun(record: SweepRecord, new: bool) -> Iterator[None]:
     """Leaves no folder of a search that was refused before its first trial."""
     try:
         yield
     except BaseException:
-        if not record.jobs:
+        if new and not record.jobs:
             for name in ("sweep.json", "study.log", ".lock"):
                 (record.path / name).unlink(missing_ok=True)
             with contextlib.suppress(OSError):
