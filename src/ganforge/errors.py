@@ -27,6 +27,10 @@ class RunError(GanforgeError):
     """A run folder or checkpoint that is missing, damaged or belongs to another configuration."""
 
 
+class DamagedError(RunError):
+    """A file of a run or cache that is not as it was written."""
+
+
 class DivergenceError(GanforgeError):
     """A loss that is no longer finite."""
 

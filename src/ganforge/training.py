@@ -30,7 +30,7 @@ from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import placed
 from ganforge.experiments.provenance import record
 from ganforge.experiments.resuming import Resumed, find_resumed, start_of
-from ganforge.experiments.run_config import made_of, write_config
+from ganforge.experiments.run_config import made_of, portable, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.search_job import trial_callbacks
@@ -193,9 +193,10 @@ def fit(
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
-    callbacks += [KeptConfig(made_of(cfg)), RunSummary(facts), *watchers(loggers), interruption]
-    trainer = make_trainer(parts, loggers, callbacks, folder.path)
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    kept = KeptConfig(made_of(cfg), portable(resolved))
+    callbacks += [kept, RunSummary(facts), *watchers(loggers), interruption]
+    trainer = make_trainer(parts, loggers, callbacks, folder.path)
     introduce(loggers, folder.path, command.job, resolved, checkpoint)
     failed = True
     try:

@@ -149,13 +149,13 @@ def test_what_cannot_be_saved_is_no_matter_of_the_disk(tmp_path):
     assert names(tmp_path) == []
 
 
-def test_a_damaged_checkpoint_points_to_the_previous_one(tmp_path):
+def test_a_damaged_checkpoint_leaves_the_previous_one(tmp_path):
     io = AtomicCheckpointIO()
     last = tmp_path / "last.ckpt"
     for value in (1, 2):
         io.save_checkpoint(checkpoint(value), last)
     last.write_bytes(last.read_bytes()[:200])
-    with pytest.raises(RunError, match=r"cannot read checkpoint .*last.ckpt.*try .*previous.ckpt"):
+    with pytest.raises(RunError, match=r"cannot read checkpoint .*last.ckpt: damaged"):
         io.load_checkpoint(last)
     assert io.load_checkpoint(tmp_path / "previous.ckpt")["step"] == 1
 

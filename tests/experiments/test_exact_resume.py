@@ -170,7 +170,8 @@ def checkpoint(run: Path, kind: str) -> dict[str, Any]:
     loaded["callbacks"] = {k: v for k, v in loaded["callbacks"].items() if "Kill" not in k}
     loaded = without_clocks(loaded)
     del loaded["loops"]  # Lightning's; how many batches there were is in global_step
-    del loaded["config"]["data"]["workers"]  # of no matter
+    for kept in ("config", "resolved"):
+        del loaded[kept]["data"]["workers"]  # of no matter
     return loaded
 
 

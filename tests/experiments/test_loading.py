@@ -96,18 +96,50 @@ def test_a_missing_part_is_named_too(run):
         ganforge.load(run)
 
 
-def test_a_damaged_checkpoint_is_named_with_the_one_before_it(run):
-    last = run / "checkpoints" / "last.ckpt"
-    last.write_bytes(last.read_bytes()[:1000])
-    with pytest.raises(RunError, match=r"cannot read checkpoint .*last.ckpt.*previous.ckpt"):
-        ganforge.load(run)
-    assert ganforge.load(run, "previous").iteration == 9
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:1000])
 
 
-def test_a_checkpoint_of_another_program_is_refused(run):
-    torch.save({"state_dict": {"weight": torch.ones(1)}}, run / "checkpoints" / "last.ckpt")
-    with pytest.raises(RunError, match="not a checkpoint of ganforge"):
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def strange(path: Path) -> None:
+    torch.save({"state_dict": {"weight": torch.ones(1)}}, path)
+
+
+def not_a_number(path: Path) -> None:
+    state = torch.load(path, weights_only=True)
+    next(iter(state["state_dict"].values())).view(-1)[0] = torch.nan
+    torch.save(state, path)
+
+
+def flip(path: Path) -> None:
+    whole = bytearray(path.read_bytes())
+    weight = next(iter(torch.load(path, weights_only=True)["state_dict"].values()))
+    whole[whole.index(weight.numpy().tobytes())] ^= 4
+    path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("damage", [cut, empty, strange, not_a_number, flip])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it(run, caplog, damage):
+    last, previous = (run / "checkpoints" / f"{kind}.ckpt" for kind in ("last", "previous"))
+    damage(last)
+    assert ganforge.load(run).iteration == 9
+    assert str(last) in caplog.text
+    assert f"using {previous}" in caplog.text
+    with pytest.raises(RunError, match=r"last\.ckpt.*; try .*previous\.ckpt"):
+        ganforge.load(last)
+    damage(previous)
+    with pytest.raises(RunError, match=r"(?s)last\.ckpt.*previous\.ckpt"):
         ganforge.load(run)
+    assert ganforge.load(run, "best").iteration in (4, 8, 11)
+
+
+def test_a_missing_checkpoint_gives_way_to_the_one_before_it(run, caplog):
+    (run / "checkpoints" / "last.ckpt").unlink()
+    assert ganforge.load(run).iteration == 9
+    assert "last.ckpt is missing; using" in caplog.text
 
 
 def test_what_is_no_run_is_refused(tmp_path):

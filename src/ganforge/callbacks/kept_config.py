@@ -6,17 +6,23 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class KeptConfig(Callback):
-    """Puts into each checkpoint what the run was made of, by which a resumed one knows its own.
+    """Puts into each checkpoint what the run was made of.
+
+    A resumed run recognizes its own checkpoints by it, and a checkpoint on its own can be sampled
+    and evaluated.
 
     Args:
-        config: plain values by key; no more than what must stay as it is.
+        config: plain values by key, with interpolations; only what must stay as it is.
+        resolved: the same and what the run is scored by, with interpolations resolved.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(self, config: dict[str, Any], resolved: dict[str, Any]) -> None:
         self.config = config
+        self.resolved = resolved
 
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
         """Adds the configuration."""
         checkpoint["config"] = self.config
+        checkpoint["resolved"] = self.resolved

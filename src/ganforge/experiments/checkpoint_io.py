@@ -10,7 +10,8 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganforge import atomic
-from ganforge.errors import RunError
+from ganforge.errors import DamagedError, RunError
+from ganforge.tensor_files import read_tensors
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
@@ -60,21 +61,22 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     ) -> dict[str, Any]:
         """Reads a checkpoint as tensors and plain containers, whatever ``weights_only`` says.
 
+        Its checksums are compared first: torch does not, and flipped bits would become weights.
+
         Raises:
-            RunError: there is no such file, or it is damaged or holds more than plain data.
+            RunError: there is no such file.
+            DamagedError: it is damaged or holds more than plain data.
         """
         target = Path(path)
         if not target.is_file():
             raise RunError(f"there is no checkpoint {target}")
         try:
-            loaded: dict[str, Any] = torch.load(
-                target, map_location=map_location, weights_only=True
-            )
-        except Exception as error:  # random bytes can raise anything in an unpickler
-            reason = str(error).strip().splitlines() or [type(error).__name__]
-            raise RunError(
-                f"cannot read checkpoint {target}: {reason[0]}{_other_choice(target)}"
-            ) from error
+            loaded = read_tensors(target, map_location)
+        except (OSError, DamagedError) as error:
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise DamagedError(f"cannot read checkpoint {target}: {reason}") from error
+        if not isinstance(loaded, dict):
+            raise DamagedError(f"{target}: not a checkpoint of ganforge")
         return loaded
 
     def clean(self, folder: str | Path) -> None:
@@ -104,8 +106,3 @@ def _system_error(error: BaseException) -> OSError | None:
     while seen is not None and not isinstance(seen, OSError):
         seen = seen.__cause__ or seen.__context__
     return seen
-
-
-def _other_choice(path: Path) -> str:
-    previous = path.with_name(PREVIOUS)
-    return f"; try {previous}" if path.name == LAST and previous.is_file() else ""

@@ -18,7 +18,7 @@ from ganforge.experiments.evaluation_logging import log_to_wandb
 from ganforge.experiments.evaluation_table import show
 from ganforge.experiments.judging import judge_samples, judge_translations
 from ganforge.experiments.loading import load
-from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.lone_checkpoint import find_trained, subject_of
 from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
@@ -45,7 +45,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         results = judge_images(cfg, device)
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
-    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
+    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust).to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
     results = judge(cfg, folder, model, device)
@@ -55,7 +55,7 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         "weights": cfg.weights,
     }
     title = f"step {model.iteration}, weights {cfg.weights}"
-    metrics = _report(cfg, results, {"run": str(folder.path)}, where, title, folder.path)
+    metrics = _report(cfg, results, subject_of(folder), where, title, folder.path)
     log_to_wandb(folder, results, model.iteration, model.images_seen, cfg.trust)
     return metrics
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -10,14 +11,18 @@ from omegaconf import DictConfig
 
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.mixture import Mixture
-from ganforge.errors import RunError
-from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
+from ganforge.errors import DamagedError
+from ganforge.experiments.checkpoint_contents import assert_finite, assert_same_architecture
+from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
+from ganforge.experiments.lone_checkpoint import LoneCheckpoint, find_trained
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.experiments.stored_config import read_resolved
+from ganforge.experiments.stored_config import checked, read_resolved
 from ganforge.experiments.trust import trusted
 from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.paths import typed_path
+
+log = logging.getLogger("ganforge")
 
 
 def load(
@@ -26,10 +31,12 @@ def load(
     log_dir: str | Path = "logs",
     trust: Sequence[str] = (),
 ) -> AdversarialModule:
-    """Rebuilds a trained model, its average included, from a run folder.
+    """Rebuilds a trained model, its average included.
+
+    Where last.ckpt is damaged or missing, previous.ckpt is loaded, with a warning.
 
     Args:
-        run: a run folder, one of its checkpoints, or "latest".
+        run: a run folder, one of its checkpoints, a checkpoint on its own, or "latest".
         checkpoint: "last", "previous" or "best", where ``run`` is a folder.
         log_dir: where "latest" is looked up.
         trust: packages of the user's own whose parts the run may be made of. See docs/security.md.
@@ -41,13 +48,44 @@ def load(
         RunError: when the run or its checkpoint is missing, damaged or of another architecture, or
             names a part that is not trusted.
     """
-    folder = RunFolder.find(str(run), typed_path(log_dir))
-    path = typed_path(run) if str(run).endswith(".ckpt") else folder.checkpoint(checkpoint)
+    folder = find_trained(str(run), typed_path(log_dir))
+    named = typed_path(run) if str(run).endswith(".ckpt") else None
+    choices = [named] if named is not None else _choices(folder, checkpoint)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
         model = build_model(read_config(folder, trust))
-    state = AtomicCheckpointIO().load_checkpoint(path, map_location=lambda storage, _: storage)
-    restore(model, state, path)
+    restore_first(model, choices)
     return model.eval()
+
+
+def _choices(folder: RunFolder, kind: str) -> list[Path]:
+    """Returns the checkpoints of a kind, and behind the last one the one before it."""
+    first, previous = folder.checkpoint(kind), folder.checkpoints / PREVIOUS
+    if kind == "last" and first == previous:
+        log.warning("%s is missing; using %s", folder.checkpoints / LAST, previous)
+    return [first, previous] if first.name == LAST and previous.is_file() else [first]
+
+
+def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
+    """Restores the first checkpoint that is whole, and returns its path.
+
+    Raises:
+        RunError: none is, or one is of another architecture. The message names them all.
+    """
+    faults: list[str] = []
+    for path in choices:
+        try:
+            # Also where it was written on a GPU, and loaded without one.
+            state = AtomicCheckpointIO().load_checkpoint(path, lambda storage, _: storage)
+            restore(model, state, path)
+        except DamagedError as error:
+            faults.append(str(error))
+            continue
+        if faults:
+            log.warning("%s\nusing %s", "\n".join(faults), path)
+        return path
+    previous = choices[-1].with_name(PREVIOUS)
+    more = choices[-1].name == LAST and previous.is_file()
+    raise DamagedError("\n".join(faults) + (f"; try {previous}" if more else ""))
 
 
 def load_data(folder: RunFolder, trust: Sequence[str] = ()) -> ImageDataModule:
@@ -64,15 +102,19 @@ def load_mixture(folder: RunFolder, trust: Sequence[str] = ()) -> Mixture | None
 
 
 def read_config(folder: RunFolder, trust: Sequence[str] = ()) -> DictConfig:
-    """Returns a run's resolved configuration, of which all that can be built is trusted.
+    """Returns a run's resolved configuration: of its folder, or of a checkpoint on its own.
+
+    Every configuration that is read to build parts of a trained run passes through here.
 
     Args:
         folder: the run's.
         trust: packages of the user's own, as in ``trust=[my_package]``.
 
     Raises:
-        RunError: it names a part that is not trusted.
+        RunError: it is missing or damaged, or names a part that is not trusted.
     """
+    if isinstance(folder, LoneCheckpoint):
+        return trusted(checked(folder.stored_config, folder.source), folder.source, trust)
     return trusted(read_resolved(folder), folder.config, trust)
 
 
@@ -99,25 +141,13 @@ def restore(model: AdversarialModule, checkpoint: dict[str, Any], path: Path) ->
 
     Raises:
         RunError: when the weights are those of another architecture.
+        DamagedError: when weights are not finite, or entries are missing or of other types.
     """
     assert_same_architecture(model, checkpoint, path)
+    assert_finite(model, checkpoint, path)
     model.load_state_dict(checkpoint["state_dict"])
-    model.on_load_checkpoint(checkpoint)
-
-
-def assert_same_architecture(
-    model: AdversarialModule, checkpoint: dict[str, Any], path: Path
-) -> None:
-    """Raises RunError, naming the first difference, unless weights and model fit each other."""
-    theirs = {name: tuple(t.shape) for name, t in checkpoint.get("state_dict", {}).items()}
-    ours = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    if not theirs or "progress" not in checkpoint:
-        raise RunError(f"{path}: not a checkpoint of ganforge")
-    differing = [n for n in sorted(ours.keys() | theirs.keys()) if ours.get(n) != theirs.get(n)]
-    if differing:
-        name = differing[0]
-        raise RunError(
-            f"{path}: holds the weights of another architecture: {name} is "
-            f"{theirs.get(name, 'absent')} there and {ours.get(name, 'absent')} here "
-            f"({len(differing)} such differences)"
-        )
+    try:
+        model.on_load_checkpoint(checkpoint)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise DamagedError(f"{path}: damaged: not as ganforge writes it ({reason})") from error

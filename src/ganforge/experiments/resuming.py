@@ -9,9 +9,11 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
+from ganforge.errors import ConfigError, DamagedError, RunError
+from ganforge.experiments.checkpoint_contents import assert_finite, assert_resumable
+from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
+from ganforge.experiments.lone_checkpoint import refuse_resuming
 from ganforge.experiments.provenance import overrides_of
 from ganforge.experiments.run_config import NAMED, assert_fits
 from ganforge.experiments.run_folder import RunFolder
@@ -76,6 +78,7 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         for key in ("dry_run", "tags", "notes"):
             own[key] = cfg[key]
         return Resumed(folder, folder.checkpoint(), own)
+    refuse_resuming(cfg.resume)
     folder = RunFolder.find(cfg.resume, log_dir)
     named = str(cfg.resume).endswith(".ckpt")
     checkpoint = typed_path(cfg.resume).resolve() if named else folder.checkpoint()
@@ -210,21 +213,25 @@ def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettin
         ConfigError: the checkpoint is of another configuration.
         RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
     """
-    choices = [resumed.checkpoint]
-    previous = resumed.folder.checkpoints / "previous.ckpt"
+    previous = resumed.folder.checkpoints / PREVIOUS
     unfinished = resumed.folder.read_summary().get("status") != "completed"
-    if unfinished and resumed.checkpoint.name == "last.ckpt" and previous.is_file():
-        choices.append(previous)
-    for path in choices:
+    more = resumed.checkpoint.name == LAST and previous.is_file()
+    faults: list[str] = []
+    for path in [resumed.checkpoint, *([previous] if more else [])]:
         try:
             checkpoint = AtomicCheckpointIO().load_checkpoint(path)
             assert_fits(checkpoint, model, resumed.cfg, resumed.folder, path)
+            assert_finite(model, checkpoint, path)
+            assert_resumable(checkpoint, path)
             assert_goes_on(checkpoint, settings, path)
-            return path
         except RunError as error:
-            if path == choices[-1]:
-                raise
-            log.warning("%s\ngoing on from %s", error, choices[-1])
+            faults.append(str(error))
+            if more and (unfinished or isinstance(error, DamagedError)):
+                more = False
+                log.warning("%s\nresuming from %s", error, previous)
+                continue
+            raise RunError("\n".join(faults)) from error
+        return path
     raise AssertionError("there is always a choice")
 
 

@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.checkpoint_contents import assert_of_ganforge, assert_same_architecture
 from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.comparison_runs import flatten
-from ganforge.experiments.loading import assert_same_architecture
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.stored_config import read_stored
 from ganforge.models.adversarial import AdversarialModule
@@ -31,6 +31,7 @@ MADE_OF = (
     "augment",
     "model",
 )
+SCORED_BY = ("metrics", "features")
 NAMED = 5  # differences that a message lists
 ABSENT = "absent"
 
@@ -60,6 +61,15 @@ def made_of(cfg: DictConfig) -> dict[str, Any]:
     return {key: plain[key] for key in MADE_OF if key in plain}
 
 
+def portable(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a checkpoint holds so that it can be used without the folder of its run.
+
+    Args:
+        resolved: the run's resolved configuration, in plain values.
+    """
+    return {key: resolved[key] for key in (*MADE_OF, *SCORED_BY) if key in resolved}
+
+
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
     """Returns the dotted keys in which two configurations differ, with both values."""
     one, other = dict(flatten(ours)), dict(flatten(theirs))
@@ -80,6 +90,7 @@ def assert_fits(
         ConfigError: it is of another configuration.
         RunError: it holds weights of another architecture.
     """
+    assert_of_ganforge(checkpoint, path)
     assert_own(checkpoint, cfg, folder, path)
     try:
         assert_same_architecture(model, checkpoint, path)

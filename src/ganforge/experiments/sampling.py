@@ -12,7 +12,7 @@ from ganforge.console import console
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
 from ganforge.experiments.loading import load, load_mixture
-from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.lone_checkpoint import find_trained
 from ganforge.experiments.sample_files import check_out, write_images, write_points
 from ganforge.experiments.style_samples import (
     check_style_mix,
@@ -40,7 +40,7 @@ def sample_run(cfg: DictConfig) -> Path:
     """
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
-    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
+    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     _refuse_translations(cfg.run, model)
     labels = _labels(cfg["class"], cfg.n, model)

@@ -54,7 +54,19 @@ def read_stored(path: Path) -> DictConfig:
     Raises:
         RunError: naming the file, when it cannot be read or is no run's configuration.
     """
-    cfg = read_config(path)
+    return checked(read_config(path), path)
+
+
+def checked(cfg: DictConfig, path: Path) -> DictConfig:
+    """Returns a stored configuration if it is a run's.
+
+    Args:
+        cfg: as it was read.
+        path: from where.
+
+    Raises:
+        RunError: naming the file and the key that is missing or of another type.
+    """
     for key in NEEDED:
         if key not in cfg:
             raise RunError(f"{path}: damaged, or not a run's configuration: it has no {key!r}")

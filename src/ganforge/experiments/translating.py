@@ -17,6 +17,7 @@ from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
 from ganforge.experiments.counting import counting
 from ganforge.experiments.image_translator import Game, ImageTranslator
 from ganforge.experiments.loading import load
+from ganforge.experiments.lone_checkpoint import find_trained
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.translation_files import check_out, open_input, output_names
 from ganforge.paths import typed_path
@@ -38,7 +39,7 @@ def translate_run(cfg: DictConfig) -> Path:
         DataError: when some could not be read, after the others are done; it lists them.
     """
     setup_logging()
-    folder = RunFolder.find(cfg.run, typed_path(cfg.log_dir))
+    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
     if cfg.weights not in ("ema", "raw"):
         raise ConfigError(f"weights must be one of ema, raw; got {cfg.weights!r}")
     if cfg.input is None:

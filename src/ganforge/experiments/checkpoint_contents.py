@@ -1,0 +1,128 @@
+"""Whether a checkpoint holds what ganforge writes, before anything is made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import DamagedError, RunError
+from ganforge.plain_text import one_line
+
+_NUMBER = (int, float)
+_PROGRESS: dict[str, type | tuple[type, ...]] = {
+    "iteration": int,
+    "images_seen": int,
+    "updates": dict,
+    "seconds": _NUMBER,
+    "lasting": dict,
+}
+_TRAINING: dict[str, type | tuple[type, ...]] = {  # what Lightning goes on from
+    "epoch": int,
+    "global_step": int,
+    "loops": dict,
+    "callbacks": dict,
+    "optimizer_states": list,
+    "lr_schedulers": list,
+}
+
+
+def assert_of_ganforge(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Checks the entries that any use of a checkpoint reads.
+
+    Raises:
+        DamagedError: one is missing or of another type.
+    """
+    weights, progress = checkpoint.get("state_dict"), checkpoint.get("progress")
+    if not isinstance(weights, dict) or not weights or not isinstance(progress, dict):
+        raise DamagedError(f"{path}: not a checkpoint of ganforge")
+    for name, value in weights.items():
+        if not isinstance(name, str) or not isinstance(value, Tensor):
+            raise DamagedError(f"{path}: damaged: state_dict[{name!r}] is {_kind(value)}")
+    if not isinstance(checkpoint.get("config", {}), dict):
+        raise DamagedError(f"{path}: damaged: config is {_kind(checkpoint['config'])}")
+    _check(progress, _PROGRESS, path, "progress")
+    for name in ("generator", "discriminator"):
+        _check(progress["updates"], {name: int}, path, "progress.updates")
+    for name in progress["lasting"]:
+        _check(progress["lasting"], {name: _NUMBER}, path, "progress.lasting")
+
+
+def assert_resumable(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Checks the entries that a resumed run reads besides.
+
+    Raises:
+        DamagedError: one is missing or of another type.
+    """
+    _check(checkpoint, _TRAINING, path, "")
+    if len(checkpoint["optimizer_states"]) != 2:
+        raise DamagedError(f"{path}: damaged: it does not hold the state of two optimizers")
+    for index, state in enumerate(checkpoint["optimizer_states"]):
+        where = f"optimizer_states[{index}]"
+        if not isinstance(state, dict):
+            raise DamagedError(f"{path}: damaged: {where} is {_kind(state)}")
+        _check(state, {"state": dict, "param_groups": list}, path, where)
+
+
+def assert_same_architecture(model: nn.Module, checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Raises RunError, naming the first difference, unless weights and model fit each other."""
+    assert_of_ganforge(checkpoint, path)
+    theirs = {name: tuple(t.shape) for name, t in checkpoint["state_dict"].items()}
+    ours = {name: tuple(t.shape) for name, t in model.state_dict().items()}
+    differing = [n for n in sorted(ours.keys() | theirs.keys()) if ours.get(n) != theirs.get(n)]
+    if differing:
+        name = differing[0]
+        raise RunError(
+            f"{path}: holds the weights of another architecture: {one_line(name)} is "
+            f"{theirs.get(name, 'absent')} there and {ours.get(name, 'absent')} here "
+            f"({len(differing)} such differences)"
+        )
+
+
+def assert_finite(model: nn.Module, checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Refuses weights that are NaN or infinite. ganforge never saves such; other programs may.
+
+    Buffers may be infinite, as masks are, but not NaN.
+
+    Raises:
+        DamagedError: naming the first such weight, and their number.
+    """
+    weights: dict[str, Tensor] = checkpoint["state_dict"]
+    trained = {name for name, _ in model.named_parameters(remove_duplicate=False)}
+    faulty = [name for name, value in weights.items() if not _sound(value, name in trained)]
+    if faulty:
+        raise DamagedError(
+            f"{path}: holds weights that are NaN or infinite: {faulty[0]}"
+            + (f" and {len(faulty) - 1} more" if len(faulty) > 1 else "")
+        )
+
+
+def _sound(value: Tensor, trained: bool) -> bool:
+    if not (value.is_floating_point() or value.is_complex()):
+        return True
+    return bool(torch.isfinite(value).all() if trained else not torch.isnan(value).any())
+
+
+def _check(
+    entries: Mapping[str, Any],
+    wanted: Mapping[str, type | tuple[type, ...]],
+    path: Path,
+    where: str,
+) -> None:
+    for name, kind in wanted.items():
+        if name not in entries:
+            raise DamagedError(f"{path}: damaged: it has no {_dotted(where, name)}")
+        if not isinstance(entries[name], kind) or isinstance(entries[name], bool):
+            found = _kind(entries[name])
+            raise DamagedError(f"{path}: damaged: {_dotted(where, name)} is {found}")
+
+
+def _dotted(where: str, name: str) -> str:
+    return f"{where}.{name}" if where else name
+
+
+def _kind(value: object) -> str:
+    return f"of type {type(value).__name__}"
