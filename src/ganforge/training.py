@@ -30,7 +30,7 @@ from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import placed
 from ganforge.experiments.provenance import record
 from ganforge.experiments.resuming import Resumed, find_resumed, start_of
-from ganforge.experiments.run_config import made_of, portable, write_config
+from ganforge.experiments.run_config import made_of, note_range, portable, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.search_job import trial_callbacks
@@ -101,6 +101,7 @@ def _train(
         start = start_of(resumed, parts.model, parts.settings)
         resumed = replace(resumed, checkpoint=start)
     _prepare_scores(parts)
+    note_range(cfg, parts.data)
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
     cfg.run_dir, cfg.name, cfg.resume = str(folder.path), str(cfg.name), None
     try:

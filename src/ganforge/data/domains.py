@@ -19,7 +19,8 @@ class StretchedSource(FileSource):
 
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file."""
-        return stretched(upright(self.entries.read(name)), self.image_size, self.channels)
+        image = upright(self.entries.read(name))
+        return stretched(image, self.image_size, self.channels, self.span)
 
 
 def load_both(
@@ -69,6 +70,7 @@ def _sources(
 ) -> dict[str, ImageSource]:
     sizes = {"train": data.load_size, "test": data.image_size}
     channels = data.channels_of(letter)
+    span = data.span(entries, [place.name for place in chosen], letter)
     return {
         split: StretchedSource(
             entries,
@@ -76,6 +78,7 @@ def _sources(
             sizes[split],
             channels,
             max_unreadable=max_unreadable,
+            span=span,
         )
         for split, found in by_split(chosen, share).items()
     }

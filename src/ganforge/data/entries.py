@@ -1,167 +1,103 @@
-"""Where encoded images lie: a folder tree, a zip, a tar. Each lists names and reads bytes."""
+"""Where encoded images are: a folder tree, a zip, a tar. Each lists names and reads bytes."""
 
 from __future__ import annotations
 
-import io
+import logging
 import os
-import tarfile
+import stat
 import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from pathlib import Path
 
+from ganforge.data.encoded import MAX_FILE_BYTES, SUFFIXES, Entries, is_archive, is_image
+from ganforge.data.folder_entries import FolderEntries, kind_of, open_data
+from ganforge.data.tape import NotATarError
+from ganforge.data.tar_entries import TarEntries
+from ganforge.data.zip_entries import ZipEntries
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
 
-SUFFIXES = frozenset(
-    ".avif .bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
-)
-_TAR_LIMIT = 4 * 2**30
+__all__ = [
+    "SUFFIXES",
+    "Entries",
+    "FolderEntries",
+    "TarEntries",
+    "ZipEntries",
+    "is_image",
+    "open_entries",
+]
 
-
-class Entries:
-    """Encoded images by name.
-
-    Attributes:
-        names: sorted, with ``/`` between folders.
-    """
-
-    names: list[str]
-
-    def read(self, name: str) -> bytes:
-        """Returns the encoded image ``name``."""
-        raise NotImplementedError
-
-    def open(self, name: str) -> BinaryIO:
-        """Returns the encoded image ``name`` as a file, of which perhaps only the start is read."""
-        return io.BytesIO(self.read(name))
-
-    def stamp(self, name: str) -> str:
-        """Returns what changes when the image ``name`` does, and is quick to be had."""
-        raise NotImplementedError
+_log = logging.getLogger(__name__)
+_LISTED = 3
 
 
-class FolderEntries(Entries):
-    """Images anywhere under a folder.
+def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Entries:
+    """Returns the images in a folder or archive, and logs what looks like one and is passed over.
 
     Args:
-        folder: an existing folder.
+        path: a folder, zip or tar.
+        max_bytes: of one image, encoded.
+
+    Raises:
+        DataError: there are none, or they cannot be read; it says what was found.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        found = []
-        for parent, folders, files in os.walk(folder, onerror=_refuse, followlinks=True):
-            folders[:] = [name for name in folders if not name.startswith(".")]
-            found += [Path(parent, name).relative_to(folder).as_posix() for name in files]
-        self.names = sorted(filter(is_image, found))
-
-    def read(self, name: str) -> bytes:
-        """Returns the bytes of a file."""
-        return (self.folder / name).read_bytes()
-
-    def open(self, name: str) -> BinaryIO:
-        """Returns an open file."""
-        return (self.folder / name).open("rb")
-
-    def stamp(self, name: str) -> str:
-        """Returns size and time of the last change; "missing" where a file can't be asked."""
-        try:
-            status = (self.folder / name).stat()
-        except OSError:
-            return "missing"
-        return f"{status.st_size} {status.st_mtime_ns}"
-
-
-class ZipEntries(Entries):
-    """Images in a zip, read without unpacking it.
-
-    Args:
-        path: an existing zip file.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._opened: tuple[int, zipfile.ZipFile] | None = None
-        self.names = sorted(filter(is_image, self._archive().namelist()))
-
-    def read(self, name: str) -> bytes:
-        """Returns the unpacked bytes of a member."""
-        return self._archive().read(name)
-
-    def stamp(self, name: str) -> str:
-        """Returns size and checksum, as the archive says them."""
-        member = self._archive().getinfo(name)
-        return f"{member.file_size} {member.CRC}"
-
-    def _archive(self) -> zipfile.ZipFile:
-        # One handle for each process: forked loader workers would share a file offset.
-        if self._opened is None or self._opened[0] != os.getpid():
-            self._opened = (os.getpid(), zipfile.ZipFile(self.path))
-        return self._opened[1]
-
-    def __getstate__(self) -> dict[str, object]:
-        return {**self.__dict__, "_opened": None}
-
-
-class TarEntries(Entries):
-    """Images in a tar, held in memory as they are encoded: a compressed tar can't be read by name.
-
-    Args:
-        path: an existing tar file, compressed or not.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._data: dict[str, bytes] = {}
-        total = 0
-        with tarfile.open(path) as archive:
-            for member in archive:
-                opened = archive.extractfile(member) if is_image(member.name) else None
-                if opened is None:
-                    continue
-                total += member.size
-                if total > _TAR_LIMIT:
-                    raise DataError(f"{path} holds over {_TAR_LIMIT >> 30} GB: unpack it first")
-                self._data[member.name] = opened.read()
-        self.names = sorted(self._data)
-
-    def read(self, name: str) -> bytes:
-        """Returns the bytes of a member."""
-        return self._data[name]
-
-    def stamp(self, name: str) -> str:
-        """Returns size and checksum."""
-        return f"{len(self._data[name])} {zlib.crc32(self._data[name])}"
-
-
-def is_image(name: str) -> bool:
-    """Whether a file name has the suffix of an image and is not hidden."""
-    path = PurePosixPath(name)
-    hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    return not hidden and path.suffix.lower() in SUFFIXES
-
-
-def open_entries(path: Path) -> Entries:
-    """Returns the images in a folder or archive, or raises DataError saying what was found."""
-    if not path.exists():
-        raise DataError(f"{path} does not exist: give a folder, zip or tar of images")
+    shown = one_line(path)
     try:
-        entries = _opened(path)
-    except (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
+        entries = _opened(path, os.stat(path).st_mode, max_bytes)
+    except FileNotFoundError as error:
+        raise DataError(f"{shown} does not exist: give a folder, zip or tar of images") from error
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read: {error.strerror or error}") from error
+    passed = _summary(entries.passed_over)
     if not entries.names:
-        raise DataError(f"{path} holds no images: expected files like {' '.join(sorted(SUFFIXES))}")
+        expected = f"expected files like {' '.join(sorted(SUFFIXES))}"
+        raise DataError(f"{shown} holds no images: {f'{passed}; ' if passed else ''}{expected}")
+    if passed:
+        _log.warning("%s: %s", shown, passed)
     return entries
 
 
-def _opened(path: Path) -> Entries:
-    if path.is_dir():
-        return FolderEntries(path)
-    if zipfile.is_zipfile(path):
-        return ZipEntries(path)
-    if tarfile.is_tarfile(path):
-        return TarEntries(path)
-    raise DataError(f"{path} is a file, but no zip or tar: give a folder, zip or tar of images")
+def _opened(path: Path, mode: int, max_bytes: int) -> Entries:
+    shown = one_line(path)
+    if stat.S_ISDIR(mode):
+        return FolderEntries(path, max_bytes)
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{shown} is {kind_of(mode)}: give a folder, zip or tar of images")
+    try:
+        return _archive(path, max_bytes)
+    except NotATarError as error:
+        damaged = ", or it is damaged" if is_archive(path.name) else ""
+        raise DataError(
+            f"{shown} is a file, but no zip or tar{damaged}: give a folder, zip or tar of images"
+        ) from error
+    except DataError as error:
+        raise DataError(f"{shown}: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged archive raises what it likes
+        reason = one_line(str(error)) or type(error).__name__
+        raise DataError(f"{shown} cannot be read: {reason}") from error
 
 
-def _refuse(error: OSError) -> None:
-    raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+def _archive(path: Path, max_bytes: int) -> Entries:
+    # A tar that ends with a zip looks like a zip too, and a program that unpacks itself is one.
+    with open_data(path) as file:
+        zipped = file.read(2) == b"PK"
+    if zipped and zipfile.is_zipfile(path):
+        return ZipEntries(path, max_bytes)
+    try:
+        return TarEntries(path, max_bytes)
+    except NotATarError:
+        if zipfile.is_zipfile(path):
+            return ZipEntries(path, max_bytes)
+        raise
+
+
+def _summary(passed_over: dict[str, str]) -> str:
+    """Returns in one line what was passed over and why; empty where nothing was."""
+    names = list(passed_over)
+    if not names:
+        return ""
+    listed = [f"{one_line(name)} ({one_line(passed_over[name])})" for name in names[:_LISTED]]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"passed over {files}: {', '.join(listed)}{more}"

@@ -8,11 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 from torch import Tensor
 
-from ganforge.data.decoding import decode
+from ganforge.data.decoding import decode, reason_of
 from ganforge.data.entries import Entries
 from ganforge.data.fingerprint import hash_of
+from ganforge.data.large_images import taking_turns
 from ganforge.data.source import ImageSource, MemorySource
+from ganforge.data.value_range import ONLY_BYTES, Span
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +34,7 @@ class FileSource(ImageSource):
         labels: int64 [N], or None.
         crop: side of the central square that is cut out first; None for the shorter side.
         max_unreadable: unreadable files that are skipped before DataError is raised.
+        span: values that become black and white, of images that are not 8 bits.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class FileSource(ImageSource):
         labels: Tensor | None = None,
         crop: int | None = None,
         max_unreadable: int = 10,
+        span: Span = ONLY_BYTES,
     ) -> None:
         self.entries = entries
         self.names = names
@@ -50,6 +55,7 @@ class FileSource(ImageSource):
         self.labels = labels
         self.crop = crop
         self.max_unreadable = max_unreadable
+        self.span = span
         self.shape = (channels, image_size, image_size)
         self.unreadable: dict[str, str] = {}
 
@@ -79,7 +85,8 @@ class FileSource(ImageSource):
 
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file, or raises anything where it is damaged."""
-        return decode(self.entries.read(name), self.image_size, self.channels, self.crop)
+        data = self.entries.read(name)
+        return decode(data, self.image_size, self.channels, self.crop, self.span)
 
     def decoded(self) -> MemorySource:
         """Returns all readable images as one tensor, decoded by as many threads as processors."""
@@ -113,11 +120,11 @@ class FileSource(ImageSource):
         if name in self.unreadable:
             return None
         try:
-            return self.decode(name)
+            with taking_turns():
+                return self.decode(name)
         except Exception as error:  # decoders raise what they like on damaged data
-            # Without the address of the buffer that Pillow puts behind it.
-            self.unreadable[name] = str(error).split(" <")[0] or type(error).__name__
-        _log.warning("skipped unreadable image %s: %s", name, self.unreadable[name])
+            self.unreadable[name] = reason_of(error)
+        _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
         if len(self.unreadable) > self.max_unreadable:
             raise DataError(
                 self._report(f"over max_unreadable={self.max_unreadable} images are unreadable")
@@ -125,5 +132,7 @@ class FileSource(ImageSource):
         return None
 
     def _report(self, fault: str) -> str:
-        listed = [f"  {name}: {reason}" for name, reason in list(self.unreadable.items())[:10]]
+        listed = [
+            f"  {one_line(name)}: {reason}" for name, reason in list(self.unreadable.items())[:10]
+        ]
         return "\n".join([f"{fault} of {len(self)}:", *listed])

@@ -23,5 +23,6 @@ def hash_of(*parts: str | Tensor | None) -> str:
             digest.update(flat.view(torch.uint8).numpy().data)
         else:
             text = "none" if part is None else part
-            digest.update(f"{len(text)} {text};".encode())
+            # Names of files may hold bytes that are no text, as surrogates.
+            digest.update(f"{len(text)} {text};".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]

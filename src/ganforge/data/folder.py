@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from ganforge.data.entries import Entries, open_entries
@@ -7,6 +9,7 @@ from ganforge.data.files import FileSource
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.layout import class_of, split_names
 from ganforge.data.source import ImageSource, holdout
+from ganforge.data.value_range import Span, read_range
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 
@@ -35,6 +38,8 @@ class ImageFolder(ImageDataModule):
         max_images: train on that many images only.
         in_memory: whether images are decoded at the start; "auto" up to ``memory_limit_mb``.
         memory_limit_mb: see ``in_memory``.
+        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
+            the set's own.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class ImageFolder(ImageDataModule):
         max_images: int | None = None,
         in_memory: bool | str = "auto",
         memory_limit_mb: int = 4096,
+        range: list[float] | dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -80,6 +86,8 @@ class ImageFolder(ImageDataModule):
         self.labels = labels
         self.holdout = holdout
         self.max_unreadable = max_unreadable
+        self.range = range
+        read_range(range)
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""
@@ -91,8 +99,9 @@ class ImageFolder(ImageDataModule):
         entries = open_entries(self.path)
         splits, prefix = split_names(entries.names)
         classes = self._classes(splits, prefix)
+        span = self.span(entries, entries.names)
         sources = {
-            split: self._source(entries, names, prefix[split], classes)
+            split: self._source(entries, names, prefix[split], classes, span)
             for split, names in splits.items()
         }
         train = sources["train"]
@@ -121,12 +130,12 @@ class ImageFolder(ImageDataModule):
         return classes
 
     def _source(
-        self, entries: Entries, names: list[str], prefix: int, classes: list[str]
+        self, entries: Entries, names: list[str], prefix: int, classes: list[str], span: Span
     ) -> FileSource:
         places = {name: place for place, name in enumerate(classes)}
         labels = None
         if classes:
             labels = torch.tensor([places[str(class_of(name, prefix))] for name in names])
         return FileSource(
-            entries, names, self.image_size, self.channels, labels, None, self.max_unreadable
+            entries, names, self.image_size, self.channels, labels, None, self.max_unreadable, span
         )

@@ -1,21 +1,28 @@
 from __future__ import annotations
 
+import logging
 import math
 import os
+from typing import Any
 
 import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganforge.data.encoded import Entries
 from ganforge.data.files import FileSource
 from ganforge.data.fingerprint import SAMPLE, hash_of
+from ganforge.data.levels import LOOKED_AT, fault_of
 from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
+from ganforge.data.range_scan import find_span
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
+from ganforge.data.value_range import Span, noted, read_range
 from ganforge.errors import ConfigError, DataError
 
 SPLITS = ("train", "test")
+_log = logging.getLogger(__name__)
 _DECODED_AT_START = 100_000  # files beyond which a start would wait minutes for decoding
 
 
@@ -37,9 +44,13 @@ class ImageDataModule(LightningDataModule):
         max_images: train on that many images only, None for all.
         in_memory: "auto" keeps decoded image files in memory up to ``memory_limit_mb``.
         memory_limit_mb: see ``in_memory``.
+
+    Attributes:
+        range: the stated range of images that are not 8 bits, or the one that a run has noted.
     """
 
     name: str
+    range: list[float] | dict[str, Any] | None = None
 
     def __init__(
         self,
@@ -81,6 +92,7 @@ class ImageDataModule(LightningDataModule):
         self._sources: dict[str, ImageSource] = {}
         self._reals_orders: dict[str, Tensor] = {}
         self._fingerprints: dict[str, str] = {}
+        self._spans: dict[str, Span] = {}
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the sources ``train`` and, where there are held-out images, ``test``."""
@@ -102,9 +114,28 @@ class ImageDataModule(LightningDataModule):
         if self.max_images is not None and self.max_images < len(train):
             sources["train"] = train = train.subset(fixed_order(len(train))[: self.max_images])
         self._check(train, shape)
+        if isinstance(loaded["train"], FileSource):
+            self._look(train)
         if isinstance(train, FileSource) and not self._workers_chosen:
             self.workers = min(4, os.cpu_count() or 1)
         return sources
+
+    def span(self, entries: Entries, names: list[str], letter: str | None = None) -> Span:
+        """Returns the one range of values of images that are not 8 bits, stated or found.
+
+        Args:
+            entries: reads the images.
+            names: of all images, of all splits.
+            letter: "A" or "B", the domain of translation data.
+        """
+        label = f"data={self.name}" if letter is None else f"data={self.name}, domain {letter}"
+        span = find_span(label, entries, names, read_range(self.range, letter))
+        self._spans[letter or ""] = span
+        return span
+
+    def range_found(self) -> dict[str, Any] | None:
+        """Returns what a run notes as its ``data.range``; None where there is nothing to note."""
+        return noted(self._spans.get("", self._spans))
 
     def size(self, split: str = "train") -> int:
         """Returns the number of images in ``split``; 0 for a split that the data does not have."""
@@ -208,6 +239,13 @@ class ImageDataModule(LightningDataModule):
                 f"batch_size={self.batch_size} is larger than the {len(train)} training images of "
                 f"data={self.name}: set data.batch_size={len(train)} or less"
             )
+
+    def _look(self, train: ImageSource) -> None:
+        """Warns of images that hold next to nothing, such as those of a wrong range."""
+        fault = fault_of(train.read(fixed_order(len(train))[:LOOKED_AT]))
+        if fault is not None:
+            looked = min(LOOKED_AT, len(train))
+            _log.warning("data=%s: of %d training images, %s", self.name, looked, fault)
 
     def _check_split(self, split: str) -> None:
         if split not in SPLITS:

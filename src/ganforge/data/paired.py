@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 from ganforge.data.entries import open_entries
 from ganforge.data.pairs import load_pairs
 from ganforge.data.source import ImageSource
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import check_holdout
+from ganforge.data.value_range import read_range
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 
@@ -34,6 +37,8 @@ class PairedImages(TranslationData):
         in_memory: whether files are decoded at the start; "auto" up to ``memory_limit_mb``.
         memory_limit_mb: see ``in_memory``.
         max_unreadable: unreadable pairs that are listed and skipped.
+        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
+            the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
     """
 
     paired = True
@@ -57,6 +62,7 @@ class PairedImages(TranslationData):
         in_memory: bool | str = "auto",
         memory_limit_mb: int = 4096,
         max_unreadable: int = 10,
+        range: list[float] | dict[str, Any] | None = None,
     ) -> None:
         super().__init__(
             name,
@@ -80,6 +86,9 @@ class PairedImages(TranslationData):
         self.path = typed_path(path)
         self.holdout = holdout
         self.max_unreadable = max_unreadable
+        self.range = range
+        for letter in "AB":
+            read_range(range, letter)
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""

@@ -16,6 +16,7 @@ from ganforge.data.files import FileSource
 from ganforge.data.source import ImageSource
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import are_sides, by_split, listed, matched, places
+from ganforge.data.value_range import Span
 from ganforge.errors import DataError
 
 
@@ -33,6 +34,7 @@ class PairSource(FileSource):
         channels: of A and of B.
         swapped: whether B is the input.
         max_unreadable: unreadable pairs that are skipped before DataError is raised.
+        spans: of A and of B, values that become black and white where images are not 8 bits.
     """
 
     def __init__(
@@ -44,11 +46,13 @@ class PairSource(FileSource):
         channels: tuple[int, int],
         swapped: bool,
         max_unreadable: int,
+        spans: tuple[Span, Span],
     ) -> None:
         super().__init__(entries, names, image_size, sum(channels), max_unreadable=max_unreadable)
         self.partners = partners
         self.each = channels
         self.swapped = swapped
+        self.spans = spans
 
     def files(self) -> list[str]:
         """Returns the names of all files that are read, partners included."""
@@ -57,8 +61,8 @@ class PairSource(FileSource):
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [input + target channels, image_size, image_size] of one pair."""
         sides = [
-            stretched(image, self.image_size, channels)
-            for image, channels in zip(self._halves(name), self.each, strict=True)
+            stretched(image, self.image_size, channels, span)
+            for image, channels, span in zip(self._halves(name), self.each, self.spans, strict=True)
         ]
         return torch.cat(sides[::-1] if self.swapped else sides)
 
@@ -133,6 +137,7 @@ def pair_sources(
         channels=(data.channels_of("A"), data.channels_of("B")),
         swapped=data.direction == "BtoA",
         max_unreadable=max_unreadable,
+        spans=_spans(data, entries, splits, partners),
     )
     sizes = {"train": data.load_size, "test": data.image_size}
     sources = {
@@ -140,6 +145,17 @@ def pair_sources(
     }
     _check_halves(path, list(sources.values()))
     return dict(sources)
+
+
+def _spans(
+    data: TranslationData,
+    entries: Entries,
+    splits: dict[str, list[str]],
+    partners: Mapping[str, str],
+) -> tuple[Span, Span]:
+    first = [name for names in splits.values() for name in names]
+    second = [partners[name] for name in first] if partners else first
+    return data.span(entries, first, "A"), data.span(entries, second, "B")
 
 
 def _check_halves(path: Path, sources: list[PairSource]) -> None:

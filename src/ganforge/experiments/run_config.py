@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
+from ganforge.data.image_data import ImageDataModule
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.checkpoint_contents import assert_of_ganforge, assert_same_architecture
 from ganforge.experiments.command import Command, read_choices, write_choices
@@ -53,6 +55,16 @@ def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool
     _write(folder.composed, OmegaConf.to_yaml(cfg))
     _write(folder.config, OmegaConf.to_yaml(cfg, resolve=True))
     write_choices(folder.path, chosen)
+
+
+def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
+    """Writes the range that was found in images of more than 8 bits into a configuration.
+
+    Resuming, evaluating and translating then scale by the same one, whatever images are added.
+    """
+    found = data.range_found()
+    if found is not None and "range" in inspect.signature(type(data)).parameters:
+        OmegaConf.update(cfg, "data.range", found, force_add=True)
 
 
 def made_of(cfg: DictConfig) -> dict[str, Any]:

@@ -45,6 +45,9 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
     """Returns settings by dotted key, with references between keys as they are written."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     kept = {key: value for key, value in plain.items() if key not in VOLATILE}
+    data = kept.get("data")
+    if isinstance(data, dict) and isinstance(data.get("range"), dict) and "found" in data["range"]:
+        kept["data"] = data | {"range": None}  # noted by the run, not typed
     return dict(flatten(kept)) | {"name": str(cfg.name)}  # composed of Hydra's choices
 
 
