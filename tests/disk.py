@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import resource
+from collections.abc import Iterator
 
 from lightning.pytorch import Callback
 
@@ -8,6 +10,17 @@ from lightning.pytorch import Callback
 def limit(size: int) -> None:
     """Lets no file of this process grow beyond ``size`` bytes: writing fails as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+
+
+@contextlib.contextmanager
+def full(size: int = 100) -> Iterator[None]:
+    """Fails writes beyond ``size`` bytes a file, for the block."""
+    former = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limit(size)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, former)
 
 
 class FullAt(Callback):

@@ -14,6 +14,7 @@ from typing import Any
 from omegaconf import DictConfig
 
 from ganforge.arguments import flags_first, is_sweep, prepared
+from ganforge.cache_home import ensure_home
 from ganforge.composition import explain
 from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
@@ -21,6 +22,7 @@ from ganforge.errors import FollowedError, GanforgeError, InterruptionError, Pru
 from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.launch import is_first, refuse_launcher
 from ganforge.quoting import options_as_filter, quote_values
+from ganforge.steady_streams import open_standard_streams
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
@@ -61,6 +63,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
 
 def main(verb: str | None = None) -> None:
     """Runs a verb with Hydra's overrides from the command line, and exits with its code."""
+    open_standard_streams()
     try:
         code = run(sys.argv[1:], verb)
         sys.stdout.flush()
@@ -73,8 +76,8 @@ def main(verb: str | None = None) -> None:
 def run(arguments: list[str], verb: str | None = None) -> int:
     """Runs a verb; returns the exit code.
 
-    0 done, 1 failed, 2 wrong input, 128 plus a signal's number (Ctrl-C 130, SIGTERM 143, SIGUSR1
-    138 on Linux) where one ended it.
+    0 done, 1 failed, 2 wrong input, 128 plus a signal's number (SIGHUP 129, Ctrl-C 130, SIGTERM
+    143, SIGUSR1 138 on Linux) where one ended it.
     """
     if verb is None and _asks_completion(arguments):
         verb = _completed_verb()
@@ -99,6 +102,7 @@ def run(arguments: list[str], verb: str | None = None) -> int:
 def _compose_and_call(verb: str, typed: list[str]) -> None:
     import hydra
 
+    ensure_home()
     register_schemas()
     arguments = prepared(verb, typed)
     sweeping = is_sweep(arguments)

@@ -43,7 +43,8 @@ class InterruptionError(GanforgeError):
     """The run was told to stop; its checkpoint is written.
 
     The process ends with 128 plus the signal's number, as shells report a signal: 130 after Ctrl-C,
-    143 after SIGTERM, 138 after SIGUSR1 (on Linux), by which SLURM says that the time is up.
+    143 after SIGTERM, 129 after SIGHUP (a closed terminal), 138 after SIGUSR1 (on Linux), by which
+    SLURM says that the time is up.
 
     Args:
         message: what the user is told.

@@ -42,6 +42,7 @@ from ganforge.experiments.trust import remember_own
 from ganforge.launch import Launch, find_launch
 from ganforge.names import check_name
 from ganforge.paths import typed_path
+from ganforge.steady_streams import steady
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -60,7 +61,7 @@ def train(cfg: DictConfig) -> float | None:
     if launch is not None and launch.rank > 0:
         follow(launch)
         return None
-    with leading(launch) as leader:
+    with steady(), leading(launch) as leader:
         return _lead(cfg, leader)
 
 

@@ -10,10 +10,11 @@ import torch
 from ganforge.callbacks import interruption
 from ganforge.callbacks.interruption import SIGNALS
 from ganforge.experiments.run_lock import is_locked
+from ganforge.experiments.sweep_signals import ending_on_signals
 from tests.experiments.test_resuming import PLAIN, go, runs, summary
 from tests.forking import fork, wait
 
-CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138}
+CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138, "SIGHUP": 129}
 SEVEN = [*PLAIN, "trainer.max_steps=7"]
 
 
@@ -52,6 +53,17 @@ def test_a_signal_ends_a_run_after_its_step(name, tmp_path, type_in):
     assert told["error"].startswith(f"interrupted at step 5 by {name}")
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert not is_locked(run)
+
+
+def test_a_hangup_is_ignored_under_nohup():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with interruption.Interruption().listening(), ending_on_signals():
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def test_it_says_at_once_what_is_going_to_happen(tmp_path, capfd):

@@ -1,5 +1,7 @@
+import errno
 import logging
 import os
+import stat
 import time
 
 import pytest
@@ -9,12 +11,14 @@ from ganforge.data.images import to_float
 from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.cache_folder import files
-from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.metrics.classifier import ClassifierFactory, Trained
+from ganforge.metrics.classifier import _save as save_classifier
 from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.kernel import KernelDistance
 from ganforge.metrics.moments import moments_of
 from ganforge.metrics.real_features import RealFeatures, RealShare
+from tests.disk import full
 from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
@@ -133,8 +137,43 @@ def test_a_folder_that_can_not_be_written_is_no_error(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     cache = StatisticsCache(tmp_path / "file" / "statistics")
     cache.save(KEY, tensors())
-    assert "can't be kept" in caplog.text
+    assert "cannot be kept" in caplog.text
+    assert "GANFORGE_CACHE=FOLDER" in caplog.text
     assert cache.load(KEY) is None
+    assert len(caplog.records) == 1  # a missing folder is nothing to report
+
+
+def test_a_full_disk_is_no_error(tmp_path, caplog):
+    cache = StatisticsCache(tmp_path)
+    with full():
+        cache.save(KEY, tensors())
+    assert "cannot be kept" in caplog.text
+    assert list(tmp_path.iterdir()) == []
+    cache.save(KEY, kept := tensors())
+    assert equal(cache.load(KEY), kept)
+
+
+def test_what_cannot_be_read_is_said_with_the_remedy(tmp_path, monkeypatch, caplog):
+    def refuse(path, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(torch, "load", refuse)
+    assert StatisticsCache(tmp_path).load(KEY) is None
+    assert "Permission denied; its owner can allow it with chmod a+r" in caplog.text
+
+
+def test_shared_files_follow_the_umask(tmp_path):
+    former = os.umask(0o002)
+    try:
+        cache = StatisticsCache(tmp_path / "statistics")
+        cache.save(KEY, tensors())
+        file = tmp_path / "classifiers" / "digits.pt"
+        save_classifier(file, Trained(tensors(), 0.5))
+    finally:
+        os.umask(former)
+    for path in (cache.path(KEY), file):
+        assert stat.filemode(path.stat().st_mode) == "-rw-rw-r--"
+        assert stat.filemode(path.parent.stat().st_mode) == "drwxrwxr-x"
 
 
 def test_a_cache_of_somebody_else_is_read(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics import classifier_training
 from ganforge.metrics.classifier import ClassifierFactory
 from ganforge.metrics.classifier_training import shrink
+from tests.disk import full
 from tests.metrics.stand_ins import Pictures, noise_images
 
 CPU = torch.device("cpu")
@@ -130,7 +131,19 @@ def test_a_folder_that_cannot_be_written_costs_only_the_keeping(tmp_path, monkey
     (tmp_path / "file").write_text("")
     extractor = ClassifierFactory(cache=str(tmp_path / "file" / "folder")).build(two_shades(), CPU)
     assert extractor.num_logits == 2
-    assert "can't be kept" in caplog.text
+    assert "cannot be kept" in caplog.text
+
+
+def test_a_full_disk_costs_only_the_keeping(tmp_path, caplog, built, classifiers, monkeypatch):
+    kept = torch.load(next(classifiers.glob("*.pt")), weights_only=True)
+    trained = (kept["state"], kept["accuracy"])
+    monkeypatch.setattr("ganforge.metrics.classifier.train", lambda *_: trained)
+    with full():
+        assert (
+            ClassifierFactory(cache=str(tmp_path)).build(digits(), CPU).protocol == built.protocol
+        )
+    assert "cannot be kept" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_key_follows_images_and_settings(tmp_path, monkeypatch):

@@ -16,19 +16,32 @@ from ganforge import atomic
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import InterruptionError
 
-# Ctrl-C, the end of a job, and what schedulers send some time before that (none on Windows).
+# Ctrl-C, the end of a job, what schedulers send some time before that, and the end of a terminal or
+# connection. Windows has the first two.
 SIGNALS = tuple(
-    signal.Signals[name] for name in ("SIGINT", "SIGTERM", "SIGUSR1") if hasattr(signal, name)
+    signal.Signals[name]
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
+    if hasattr(signal, name)
 )
 # Seconds in which a signal is the same one once more: wrappers such as `timeout` send it to a
 # process and to its group.
 ECHO = 1.0
 
 
-class Interruption(Callback):
-    """SIGINT (Ctrl-C), SIGTERM and SIGUSR1 end a run after its step, with a checkpoint.
+def heeded() -> tuple[signal.Signals, ...]:
+    """Returns SIGNALS, without SIGHUP where it is ignored: that is how nohup starts a command."""
+    return tuple(
+        number
+        for number in SIGNALS
+        if number.name != "SIGHUP" or signal.getsignal(number) != signal.SIG_IGN
+    )
 
-    The process ends with 128 plus the signal's number: 130, 143 or, on Linux, 138. A second signal
+
+class Interruption(Callback):
+    """SIGINT (Ctrl-C), SIGTERM, SIGUSR1 and SIGHUP end a run after its step, with a checkpoint.
+
+    SIGHUP, sent when a terminal closes, is left alone where it is ignored, as under nohup. The
+    process ends with 128 plus the signal's number: 130, 143, 129 or, on Linux, 138. A second signal
     ends it at once; the checkpoints written before stay. Before the first step, and where training
     is over, there is nothing to wait for.
 
@@ -48,7 +61,7 @@ class Interruption(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        former = {number: signal.getsignal(number) for number in SIGNALS}
+        former = {number: signal.getsignal(number) for number in heeded()}
         self._listen()
         try:
             yield
@@ -90,7 +103,7 @@ class Interruption(Callback):
         self._stage = "over"
 
     def _listen(self) -> None:
-        for number in SIGNALS:
+        for number in heeded():
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -123,7 +136,8 @@ class Interruption(Callback):
     def _say(self, line: str) -> None:
         # Not through Python's streams: the signal may have come while they were written to.
         if self._speaks:
-            os.write(2, f"\nganforge: {line}\n".encode())
+            with contextlib.suppress(OSError):  # the terminal is gone
+                os.write(2, f"\nganforge: {line}\n".encode())
 
     def _shared(self, trainer: Trainer) -> signal.Signals:
         """Returns the signal that any of the processes received."""

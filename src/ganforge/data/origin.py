@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganforge.cache_home import user_cache
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
@@ -18,7 +19,7 @@ _TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would 
 def cache_folder() -> Path:
     """Returns where downloads lie: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
     given = os.environ.get("GANFORGE_DATA")
-    return typed_path(given) if given else Path.home() / ".cache" / "ganforge" / "data"
+    return typed_path(given) if given else user_cache() / "data"
 
 
 @dataclass(frozen=True)

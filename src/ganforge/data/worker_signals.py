@@ -4,7 +4,7 @@ import os
 import signal
 import threading
 
-IGNORED = ("SIGINT", "SIGUSR1")
+IGNORED = ("SIGINT", "SIGUSR1", "SIGHUP")
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:

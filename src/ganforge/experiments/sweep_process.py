@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
-from ganforge.callbacks.interruption import SIGNALS
+from ganforge.callbacks.interruption import SIGNALS, heeded
 from ganforge.errors import InterruptionError
 
 PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
@@ -67,7 +67,7 @@ def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
     def hand_on(number: int, frame: FrameType | None) -> None:
         process.send_signal(number)
 
-    former: dict[int, Any] = {number: signal.signal(number, hand_on) for number in SIGNALS}
+    former: dict[int, Any] = {number: signal.signal(number, hand_on) for number in heeded()}
     try:
         yield
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-from ganforge.callbacks.interruption import SIGNALS
+from ganforge.callbacks.interruption import heeded
 from ganforge.errors import InterruptionError
 
 
@@ -20,7 +20,7 @@ def ending_on_signals() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    former: dict[int, Any] = {number: signal.signal(number, _end) for number in SIGNALS}
+    former: dict[int, Any] = {number: signal.signal(number, _end) for number in heeded()}
     try:
         yield
     finally:

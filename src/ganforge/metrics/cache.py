@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.metrics.cache_folder import file_name, files, root
+from ganforge.metrics.cache_folder import file_name, files, reason, root, warn_unreadable
 
 log = logging.getLogger("ganforge")
 
@@ -64,10 +64,10 @@ class StatisticsCache:
                 raise ValueError("its contents are not what was written")
             with contextlib.suppress(OSError):  # a cache of somebody else's is read as well
                 os.utime(path)
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as fault:
-            log.warning("%s can't be read: %s", path, fault)
+            warn_unreadable(path, fault)
             return None
         except (RuntimeError, EOFError, KeyError, TypeError, ValueError, AttributeError,
                 pickle.UnpicklingError) as fault:  # fmt: skip
@@ -85,15 +85,17 @@ class StatisticsCache:
             with atomic.writing(self.path(key)) as file:
                 torch.save(contents, file)
             self._make_room()
-        except OSError as fault:
-            log.warning("statistics of real images can't be kept: %s", fault)
+        except (OSError, RuntimeError) as fault:  # torch.save: RuntimeError on a full disk
+            log.warning("statistics of real images cannot be kept in %s: %s", self.folder,
+                        reason(fault))  # fmt: skip
 
     def _make_room(self) -> None:
         total = 0
         for entry in files(self.folder, "statistics"):
             total += entry.size
             if total > self.most_bytes:
-                entry.path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a colleague's, in a shared folder
+                    entry.path.unlink(missing_ok=True)
 
 
 def _text(key: Key) -> str:

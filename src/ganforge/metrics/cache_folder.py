@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import errno
+import logging
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from ganforge import atomic
+from ganforge.cache_home import cache_root
+
+log = logging.getLogger("ganforge")
 
 KINDS = ("classifiers", "statistics")
 HALF_WRITTEN = 3600  # seconds after which nobody is writing a file any more
@@ -34,7 +38,26 @@ class Entry(NamedTuple):
 
 def root() -> Path:
     """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
-    return Path(os.environ.get("GANFORGE_CACHE") or Path.home() / ".cache" / "ganforge")
+    return cache_root()
+
+
+def reason(fault: BaseException) -> str:
+    """Returns why the cache could not be written, and what to do about it.
+
+    torch.save answers a failed write with a RuntimeError of its own words. A file is written whole
+    or not at all, so what remains is the disk.
+    """
+    seen: BaseException | None = fault
+    while seen is not None and not isinstance(seen, OSError):
+        seen = seen.__cause__ or seen.__context__
+    text = (seen.strerror or str(seen)) if seen is not None else "is the disk full?"
+    return f"{text}; GANFORGE_CACHE=FOLDER keeps it elsewhere"
+
+
+def warn_unreadable(path: Path, fault: OSError) -> None:
+    """Says why a file that is there is not used, such as a colleague's of mode 600."""
+    remedy = "; its owner can allow it with chmod a+r" if fault.errno == errno.EACCES else ""
+    log.warning("%s cannot be read and is made anew: %s%s", path, fault.strerror or fault, remedy)
 
 
 def file_name(data: str, *rest: str) -> str:

@@ -1,19 +1,20 @@
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import math
 import os
 import pickle
-import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from ganforge import atomic
 from ganforge.errors import ConfigError
-from ganforge.metrics.cache_folder import file_name, root
+from ganforge.metrics.cache_folder import file_name, reason, root, warn_unreadable
 from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
@@ -132,8 +133,12 @@ class ClassifierFactory:
         log.info("classifier of %s: %s", data.name, _judge(trained.accuracy))
         try:
             _save(path, trained)
-        except OSError as fault:
-            log.warning("the classifier can't be kept and will be trained again: %s", fault)
+        except (OSError, RuntimeError) as fault:  # torch.save: RuntimeError on a full disk
+            log.warning(
+                "the classifier cannot be kept in %s and will be trained again: %s",
+                path.parent,
+                reason(fault),
+            )
             return trained
         # Another run may have been first: all runs take what the file holds.
         return _load(path) or trained
@@ -149,32 +154,44 @@ def _load(path: Path) -> Trained | None:
     try:
         kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return Trained(kept["state"], float(kept["accuracy"]))
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as fault:
+        warn_unreadable(path, fault)
         return None
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
         log.warning("%s is damaged and will be made anew: %s", path, fault)
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
         return None
 
 
 def _save(path: Path, trained: Trained) -> None:
+    """Writes a file that others can read as far as the umask allows, unless there is one."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".tmp")
+    temporary = atomic.temporary_beside(path)
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             torch.save({"state": trained.state, "accuracy": trained.accuracy}, file)
             file.flush()
             os.fsync(file.fileno())
-        _publish(name, path)
+        _publish(temporary, path)
     finally:
-        Path(name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
-def _publish(name: str, path: Path) -> None:
+def _publish(written: Path, path: Path) -> None:
     # A link fails where the file exists, so that the first of several runs wins for all of them.
     try:
-        os.link(name, path)
+        os.link(written, path)
     except FileExistsError:
-        return
+        if _is_unreadable(path):
+            os.replace(written, path)
     except OSError:
-        os.replace(name, path)
+        os.replace(written, path)
+
+
+def _is_unreadable(path: Path) -> bool:
+    """Whether a colleague's file is there that this user cannot read."""
+    return path.is_file() and not os.access(path, os.R_OK)

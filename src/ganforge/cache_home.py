@@ -1,0 +1,56 @@
+"""Where everything that outlives a run is kept by default. Imports nothing heavy."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+log = logging.getLogger("ganforge")
+
+
+def cache_root() -> Path:
+    """Returns ``$GANFORGE_CACHE``, or :func:`user_cache`."""
+    given = os.environ.get("GANFORGE_CACHE")
+    if not given:
+        return user_cache()
+    ensure_home()
+    return Path(given).expanduser()
+
+
+def user_cache() -> Path:
+    """Returns ``~/.cache/ganforge``, in a temporary home where the user has none."""
+    ensure_home()
+    return Path.home() / ".cache" / "ganforge"
+
+
+def ensure_home() -> None:
+    """Sets HOME to a temporary folder where this user has no home, and says so once.
+
+    Containers often run under a user id that the system's list of users does not know. Libraries
+    then fail, or write into a folder called "~".
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(_own_temporary())
+        log.warning(
+            "This user has no home folder; caches are kept in %s. Set HOME, or GANFORGE_CACHE and "
+            "GANFORGE_DATA, to folders that last.",
+            os.environ["HOME"],
+        )
+
+
+def _own_temporary() -> Path:
+    """Returns a folder that no other user can write to: what it holds is trusted."""
+    user = os.getuid() if hasattr(os, "getuid") else -1
+    folder = Path(tempfile.gettempdir()) / f"ganforge-home-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if not folder.is_symlink() and status.st_uid == user and not status.st_mode & 0o022:
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="ganforge-home-"))

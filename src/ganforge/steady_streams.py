@@ -1,0 +1,78 @@
+"""Standard output and error that a run may lose: a closed terminal, pipe or full disk."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any, TextIO, cast
+
+log = logging.getLogger("ganforge")
+
+
+def open_standard_streams() -> None:
+    """Opens /dev/null in place of standard streams that are closed, as after ``>&-``.
+
+    The next files to be opened would get their numbers, and what is printed would be written into
+    a checkpoint.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def steady() -> Iterator[None]:
+    """Lets nothing that is printed in the block end it; says once that output is lost."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Steady(stream)) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+class _Steady:
+    """A text stream whose writes always succeed.
+
+    Args:
+        stream: where the text goes as long as it can.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes ``text``, or drops it once the stream is broken."""
+        try:
+            return self._stream.write(text)
+        except UnicodeError:
+            raise
+        except (OSError, ValueError) as error:
+            self._lose(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Writes what is buffered, or drops it."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._lose(error)
+
+    def _lose(self, error: Exception) -> None:
+        broken, self._stream = self._stream, open(os.devnull, "w")  # noqa: SIM115
+        # Python flushes its own streams once more when it exits.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(self._stream.fileno(), broken.fileno())
+        reason = getattr(error, "strerror", None) or str(error)
+        log.warning("output is lost (%s); the run continues", reason)
