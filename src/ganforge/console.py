@@ -38,17 +38,21 @@ def print_header(
     resumed: Resumed | None,
 ) -> None:
     """Prints what is about to run, its folder first."""
-    from ganforge.callbacks.run_summary import count_parameters  # torch: not every verb needs it
+    # torch: not every verb needs it
+    from ganforge.callbacks.run_summary import count_parameters
+    from ganforge.data.description import describe_reading, describe_splits
 
     size = f"{data.channels} x {data.image_size} x {data.image_size}"
     lines = {
         "run folder": str(folder.path),
         "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
         f"discriminator {count_parameters(model.discriminator):,} parameters",
-        "data": f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}",
+        "data": f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}, "
+        f"{describe_splits(data)}",
+        **describe_reading(data),
         "hardware": str(hardware),
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)
     for name, text in lines.items():
-        console.print(f"{name + ':':<12}{text}", soft_wrap=True, highlight=False)
+        console.print(f"{name + ':':<13}{text}", soft_wrap=True, highlight=False, markup=False)

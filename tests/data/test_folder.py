@@ -7,7 +7,6 @@ import torch
 from PIL import Image
 
 from ganforge.data.folder import ImageFolder
-from ganforge.data.layout import class_of, split_names
 from ganforge.errors import ConfigError, DataError
 from tests.data.drawings import BLUE, GREEN, RED, flat, save
 from tests.data.stand_in import attach, first, joined
@@ -207,14 +206,34 @@ def test_bad_arguments_are_refused(changes, message):
         ImageFolder(**{"path": "x", **changes})
 
 
-def test_layouts():
-    plain = ["a/x.png", "b/y.png"]
-    assert split_names(plain) == ({"train": plain}, {"train": 0})
-    nested = ["s/Train/a/1.png", "s/test/a/2.png", "s/val/a/3.png"]
-    splits, depths = split_names(nested)
-    assert splits == {"train": nested[:1], "test": nested[1:2]}
-    assert depths == {"train": 2, "test": 2}
-    assert class_of(nested[0], 2) == "a"
-    assert class_of("s/Train/1.png", 2) is None
-    assert split_names(["train/1.png", "cats/2.png"])[0].keys() == {"train"}
-    assert split_names(["one.png"]) == ({"train": ["one.png"]}, {"train": 0})
+def shaded(root, layout, classes=4, count=5):
+    """Grey images whose brightness is 40 times the number of their class."""
+    for label in range(classes):
+        for i in range(count):
+            place = layout.format(split="test" if i == 0 else "train", name=label * 5)
+            save(root / place / f"{i}.png", Image.new("L", (8, 8), 40 * label))
+    return root
+
+
+@pytest.mark.parametrize("pack", [lambda root, path: root, pack_zip, pack_tar])
+@pytest.mark.parametrize("layout", ["{name}", "{split}/{name}", "{name}/{split}"])
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_image_and_label_stay_together(tmp_path, pack, layout, in_memory):
+    root = shaded(tmp_path / "set", layout)
+    bad = root / layout.format(split="train", name=0) / "2.png"
+    bad.write_bytes(b"damaged")
+    path = pack(root, tmp_path / "packed")
+    workers = None if in_memory else int(layout == "{name}")
+    data = folder(
+        path, channels=1, holdout=0.25, max_images=13, in_memory=in_memory, workers=workers
+    )
+    attach(data)
+    (batch,) = first(data, 1)
+    for images, labels in (
+        (batch["image"], batch["label"]),
+        data.reals(20),
+        data.reals(20, "test"),
+    ):
+        assert len(images) > 3
+        assert torch.equal(images[:, 0, 0, 0].long(), 40 * labels)
+    assert data.class_names == ["0", "5", "10", "15"]

@@ -100,6 +100,17 @@ def test_seeds_decide_the_order_and_reals_stay(tmp_path):
     assert torch.equal(one.inputs(6), two.inputs(6))
 
 
+@pytest.mark.parametrize("make", [joint, apart])
+def test_images_beside_the_training_folder_are_passed_over(tmp_path, make):
+    for split, count in (("train", 6), ("val", 2)):
+        make(tmp_path / "set" / split, count)
+    save(tmp_path / "cover.png", flat(RED))
+    save(tmp_path / "set" / "more" / "0.png", side_by_side(atlas(50), atlas(150)))
+    data = paired(tmp_path)
+    assert (data.size(), data.size("test")) == (6, 2)
+    assert data.passed_over == ["cover.png", "set/more/ (1 image)"]
+
+
 # ---------------------------------------------------------------------- fixed reals
 
 

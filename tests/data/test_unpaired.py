@@ -148,11 +148,22 @@ def test_what_lies_in_a_test_folder_is_not_trained_on(tmp_path):
     assert sorted(marks(data.inputs(9, "test"))) == [50, 51]
 
 
-def test_a_test_folder_alone_is_all_there_is(tmp_path):
+def test_test_folders_alone_are_refused(tmp_path):
     for letter in "AB":
         domain(tmp_path / f"test{letter}", 4)
-    data = unpaired(tmp_path, holdout=0.25)
-    assert (data.size(), data.size("test")) == (3, 1)
+    with pytest.raises(DataError, match="domain A: there are images in test/ and none to train on"):
+        unpaired(tmp_path).setup()
+
+
+def test_images_beside_the_split_folders_are_passed_over(tmp_path):
+    for letter, mark in (("A", 0), ("B", 100)):
+        domain(tmp_path / "set" / f"train{letter}", 4, mark)
+        domain(tmp_path / "set" / letter, 2, mark + 50)
+    domain(tmp_path / "samples", 3, 200)
+    data = unpaired(tmp_path)
+    assert sorted(marks(data.reals(9)[0])) == [100, 101, 102, 103]
+    assert data.passed_over == ["samples/ (3 images)", "set/A/ (2 images)", "set/B/ (2 images)"]
+    assert unpaired(tmp_path / "set", layout=1).input_size() == 6
 
 
 def test_max_images_counts_each_domain(root):

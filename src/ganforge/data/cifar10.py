@@ -35,6 +35,19 @@ class CIFAR10(ImageDataModule):
         max_images: train on that many images only.
     """
 
+    classes = (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    )
+
     def __init__(
         self,
         root: str | None = None,

@@ -27,6 +27,8 @@ class Digits(ImageDataModule):
         max_images: train on that many images only.
     """
 
+    classes = tuple("0123456789")
+
     def __init__(
         self,
         name: str = "digits",

@@ -10,8 +10,10 @@ from ganforge.data.decoding import stretched, upright
 from ganforge.data.entries import Entries
 from ganforge.data.files import FileSource
 from ganforge.data.source import ImageSource
+from ganforge.data.split_folders import passed_over
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import Place, by_split, of_domain, places
+from ganforge.errors import DataError
 
 
 class StretchedSource(FileSource):
@@ -44,8 +46,12 @@ def load_both(
     Raises:
         DataError: if the domain is empty.
     """
-    chosen = of_domain(path, places(entries.names), letter)
-    return _sources(data, entries, chosen, letter, share, max_unreadable)
+    found = places(entries.names, data.layout)
+    chosen = of_domain(path, found, letter)
+    sources = _sources(data, path, entries, chosen, letter, share, max_unreadable)
+    other = [place.name for place in found if place.domain not in (None, letter)]
+    _note_passed_over(data, entries, sources, other)
+    return dict(sources)
 
 
 def load_one(
@@ -57,20 +63,39 @@ def load_one(
     max_unreadable: int,
 ) -> dict[str, ImageSource]:
     """Returns the splits of domain A or B, whose images lie in a place of their own."""
-    return _sources(data, entries, places(entries.names), letter, share, max_unreadable)
+    found = places(entries.names, data.layout)
+    sources = _sources(data, path, entries, found, letter, share, max_unreadable)
+    _note_passed_over(data, entries, sources, [])
+    return dict(sources)
+
+
+def _note_passed_over(
+    data: TranslationData, entries: Entries, sources: dict[str, StretchedSource], other: list[str]
+) -> None:
+    """Notes the images of neither split of this domain, nor of the ``other`` one."""
+    if data.layout == 1:
+        return
+    used = {name for source in sources.values() for name in source.names}
+    noted = passed_over(entries.names, used | {*other})
+    data.passed_over += [line for line in noted if line not in data.passed_over]
 
 
 def _sources(
     data: TranslationData,
+    path: Path,
     entries: Entries,
     chosen: list[Place],
     letter: str,
     share: float,
     max_unreadable: int,
-) -> dict[str, ImageSource]:
+) -> dict[str, StretchedSource]:
     sizes = {"train": data.load_size, "test": data.image_size}
     channels = data.channels_of(letter)
     span = data.span(entries, [place.name for place in chosen], letter)
+    try:
+        splits = by_split(chosen, share, data.layout)
+    except DataError as error:
+        raise DataError(f"{path}: domain {letter}: {error}") from error
     return {
         split: StretchedSource(
             entries,
@@ -80,5 +105,5 @@ def _sources(
             max_unreadable=max_unreadable,
             span=span,
         )
-        for split, found in by_split(chosen, share).items()
+        for split, found in splits.items()
     }

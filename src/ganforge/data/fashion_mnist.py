@@ -23,6 +23,19 @@ class FashionMNIST(ImageDataModule):
         max_images: train on that many images only.
     """
 
+    classes = (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
+
     def __init__(
         self,
         root: str | None = None,

@@ -64,7 +64,15 @@ class FileSource(ImageSource):
 
     def read(self, indices: Tensor) -> Tensor:
         """Returns uint8 [B, C, H, W], decoded from the files at ``indices``."""
-        return torch.stack([self._readable(index) for index in indices.tolist()])
+        return torch.stack([self._readable(index)[1] for index in indices.tolist()])
+
+    def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns images and labels; a replacement comes with its own label."""
+        found = [self._readable(index) for index in indices.tolist()]
+        images = torch.stack([image for _, image in found])
+        if self.labels is None:
+            return images, None
+        return images, self.labels[torch.tensor([index for index, _ in found])]
 
     def subset(self, indices: Tensor) -> FileSource:
         """Returns a source of the files at ``indices``."""
@@ -108,11 +116,13 @@ class FileSource(ImageSource):
             return MemorySource(images, self.labels)
         return MemorySource(images[kept], None if self.labels is None else self.labels[kept])
 
-    def _readable(self, index: int) -> Tensor:
+    def _readable(self, index: int) -> tuple[int, Tensor]:
+        """Returns the image at ``index``, or the next one that is readable, and its index."""
         for distance in range(len(self)):
-            image = self._attempt((index + distance) % len(self))
+            place = (index + distance) % len(self)
+            image = self._attempt(place)
             if image is not None:
-                return image
+                return place, image
         raise DataError(self._report("all images are unreadable"))
 
     def _attempt(self, index: int) -> Tensor | None:

@@ -6,19 +6,23 @@ import torch
 
 from ganforge.data.entries import Entries, open_entries
 from ganforge.data.files import FileSource
+from ganforge.data.former_layout import read_former_layout
 from ganforge.data.image_data import ImageDataModule
-from ganforge.data.layout import class_of, split_names
+from ganforge.data.layout import Layout, read_layout
 from ganforge.data.source import ImageSource, holdout
 from ganforge.data.value_range import Span, read_range
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
+
+FORMER = 1  # how folders were read before class names were kept in a run
 
 
 class ImageFolder(ImageDataModule):
     """Any images: a folder tree, zip or tar of mixed sizes and colour modes.
 
     Each is turned upright by its EXIF orientation, cut to its central square and resized. Folders
-    ``train`` and ``test`` (or ``val``) are the splits. Otherwise ``holdout`` of a labelled set is
+    ``train`` and ``test`` (or ``val``) are the splits, whatever stands beside them, and the class
+    folders in ``train`` are the classes. Without a test folder ``holdout`` of a labelled set is
     held out for judging classifiers, and an unlabelled one is trained on as a whole.
 
     Args:
@@ -27,8 +31,8 @@ class ImageFolder(ImageDataModule):
         image_size: side of the resized images.
         channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
         num_classes: expected number of class folders; 0 for as many as there are.
-        labels: "auto" takes folders as classes where all images lie in two or more of them; true
-            insists on that, false ignores folders.
+        labels: "auto" takes folders as classes where all training images lie in two or more of
+            them; true insists on that, false ignores folders.
         holdout: share of a labelled data set without test folder that is not trained on.
         max_unreadable: unreadable files that are listed and skipped.
         batch_size: images of one critic update, over all processes.
@@ -40,7 +44,12 @@ class ImageFolder(ImageDataModule):
         memory_limit_mb: see ``in_memory``.
         range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
             the set's own.
+        class_names: the class folders in the order of their numbers; None for all that there are,
+            in natural order. A run keeps here what it found.
+        layout: 2; 1 reads folders as runs did that were made before class names were kept.
     """
+
+    finds_classes = True
 
     def __init__(
         self,
@@ -60,6 +69,8 @@ class ImageFolder(ImageDataModule):
         in_memory: bool | str = "auto",
         memory_limit_mb: int = 4096,
         range: list[float] | dict[str, Any] | None = None,
+        class_names: list[str] | None = None,
+        layout: int = 2,
     ) -> None:
         super().__init__(
             name,
@@ -82,60 +93,74 @@ class ImageFolder(ImageDataModule):
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
         if max_unreadable < 0:
             raise ConfigError(f"max_unreadable must be at least 0, got {max_unreadable}")
+        if layout not in (FORMER, 2):
+            raise ConfigError(f"layout must be 1 or 2, got {layout}")
         self.path = typed_path(path)
         self.labels = labels
         self.holdout = holdout
         self.max_unreadable = max_unreadable
         self.range = range
         read_range(range)
+        self.layout = layout
+        self.class_names = class_names or []
+        self._order = class_names
+        self._expected = num_classes
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""
         if not self.path.exists():
             raise DataError(f"{self.path} does not exist: give a folder, zip or tar of images")
 
+    def find_classes(self) -> Layout:
+        """Returns the splits and classes of the folders; only names of files are read.
+
+        Raises:
+            DataError: the folders allow more than one reading.
+        """
+        return self._layout(open_entries(self.path).names)
+
     def load(self) -> dict[str, ImageSource]:
         """Returns the splits that the folders give, or one split held out by label."""
         entries = open_entries(self.path)
-        splits, prefix = split_names(entries.names)
-        classes = self._classes(splits, prefix)
-        span = self.span(entries, entries.names)
+        layout = self._layout(entries.names)
+        self.class_names = layout.classes
+        self.passed_over, self.remarks = layout.passed_over, layout.remarks
+        used = [name for names in layout.names.values() for name in names]
+        span = self.span(entries, used if self.layout > FORMER else entries.names)
         sources = {
-            split: self._source(entries, names, prefix[split], classes, span)
-            for split, names in splits.items()
+            split: self._source(entries, names, layout.labels.get(split), span)
+            for split, names in layout.names.items()
         }
         train = sources["train"]
         count = round(self.holdout * len(train))
         if train.labels is not None and "test" not in sources and count:
-            kept, held_out = holdout(train.labels, count)
-            sources = {"train": train.subset(kept), "test": train.subset(held_out)}
+            kept, held_out = holdout(train.labels, count, spare=self.layout > FORMER)
+            sources = {"train": train.subset(kept)}
+            sources |= {"test": train.subset(held_out)} if len(held_out) else {}
         return dict(sources)
 
-    def _classes(self, splits: dict[str, list[str]], prefix: dict[str, int]) -> list[str]:
-        """Decides on the class folders, and the number of classes with them."""
-        found = [class_of(name, prefix[split]) for split in splits for name in splits[split]]
-        classes = sorted({name for name in found if name is not None})
-        labelled = self.labels is not False and len(classes) > 1 and None not in found
-        if self.labels is True and not labelled:
+    def _layout(self, names: list[str]) -> Layout:
+        """Reads the folders, and sets the number of classes."""
+        try:
+            if self.layout == FORMER:
+                layout = read_former_layout(names, self.labels)
+            else:
+                layout = read_layout(names, self.labels, self._order)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from error
+        count = len(layout.classes)
+        if self._expected not in (0, count):
+            why = "".join(f"; {remark}" for remark in layout.remarks)
             raise DataError(
-                f"{self.path} has no labels: labels=true needs every image in one of two or more "
-                f"class folders, found {len(classes)}"
+                f"{self.path} has {count} class folders, but num_classes={self._expected}{why}"
             )
-        classes = classes if labelled else []
-        if self.num_classes not in (0, len(classes)):
-            raise DataError(
-                f"{self.path} has {len(classes)} class folders, but num_classes={self.num_classes}"
-            )
-        self.num_classes = len(classes)
-        return classes
+        self.num_classes = count
+        return layout
 
     def _source(
-        self, entries: Entries, names: list[str], prefix: int, classes: list[str], span: Span
+        self, entries: Entries, names: list[str], labels: list[int] | None, span: Span
     ) -> FileSource:
-        places = {name: place for place, name in enumerate(classes)}
-        labels = None
-        if classes:
-            labels = torch.tensor([places[str(class_of(name, prefix))] for name in names])
+        numbers = None if labels is None else torch.tensor(labels, dtype=torch.int64)
         return FileSource(
-            entries, names, self.image_size, self.channels, labels, None, self.max_unreadable, span
+            entries, names, self.image_size, self.channels, numbers, None, self.max_unreadable, span
         )

@@ -46,10 +46,17 @@ class ImageDataModule(LightningDataModule):
         memory_limit_mb: see ``in_memory``.
 
     Attributes:
+        finds_classes: whether the data say how many classes there are, as folders do.
+        classes: names of the classes of a data set whose classes are known.
+        class_names: the name of each label; empty where labels have no names.
+        passed_over: files and folders that are not used, described.
+        remarks: what else the user should know of how the data were read.
         range: the stated range of images that are not 8 bits, or the one that a run has noted.
     """
 
     name: str
+    finds_classes: bool = False
+    classes: tuple[str, ...] = ()
     range: list[float] | dict[str, Any] | None = None
 
     def __init__(
@@ -88,6 +95,9 @@ class ImageDataModule(LightningDataModule):
         self.max_images = max_images
         self.in_memory = in_memory
         self.memory_limit_mb = memory_limit_mb
+        self.class_names: list[str] = [*self.classes] if num_classes == len(self.classes) else []
+        self.passed_over: list[str] = []
+        self.remarks: list[str] = []
         self._workers_chosen = workers is not None
         self._sources: dict[str, ImageSource] = {}
         self._reals_orders: dict[str, Tensor] = {}
@@ -154,8 +164,7 @@ class ImageDataModule(LightningDataModule):
             uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
         """
         indices = self._reals_order(split)[start : start + n]
-        source = self._sources[split]
-        return source.read(indices), None if source.labels is None else source.labels[indices]
+        return self._sources[split].read_labelled(indices)
 
     def real_labels(self, split: str = "train") -> Tensor | None:
         """Returns the labels of all images in the order of :meth:`reals`, int64 [N], or None.
@@ -172,6 +181,15 @@ class ImageDataModule(LightningDataModule):
         if split not in self._reals_orders:
             self._reals_orders[split] = fixed_order(len(self._sources[split]))
         return self._reals_orders[split]
+
+    def empty_classes(self) -> list[str]:
+        """Returns the classes without a training image, by name where they have one."""
+        labels = self.real_labels("train")
+        if labels is None:
+            return []
+        counts = labels.bincount(minlength=self.num_classes).tolist()
+        names = self.class_names or [str(label) for label in range(len(counts))]
+        return [name for name, count in zip(names, counts, strict=True) if count == 0]
 
     def fingerprint(self, split: str = "train") -> str:
         """Returns 16 hex digits that tell these images and labels from others.
@@ -230,6 +248,11 @@ class ImageDataModule(LightningDataModule):
     def _check(self, train: ImageSource, expected: tuple[int, int, int]) -> None:
         if train.shape != expected:
             raise DataError(f"data={self.name} gives images {train.shape}, not {expected}")
+        if train.labels is not None and 0 < self.num_classes <= (top := int(train.labels.max())):
+            raise DataError(
+                f"data={self.name} has the label {top}, and num_classes={self.num_classes} is too "
+                f"few: set data.num_classes={top + 1}"
+            )
         if len(train) < 2:
             raise DataError(
                 f"data={self.name} holds {len(train)} training image: at least 2 are needed"

@@ -23,6 +23,8 @@ class MNIST(ImageDataModule):
         max_images: train on that many images only.
     """
 
+    classes = tuple("0123456789")
+
     def __init__(
         self,
         root: str | None = None,

@@ -39,6 +39,7 @@ class PairedImages(TranslationData):
         max_unreadable: unreadable pairs that are listed and skipped.
         range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
             the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
+        layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
     """
 
     paired = True
@@ -63,6 +64,7 @@ class PairedImages(TranslationData):
         memory_limit_mb: int = 4096,
         max_unreadable: int = 10,
         range: list[float] | dict[str, Any] | None = None,
+        layout: int = 2,
     ) -> None:
         super().__init__(
             name,
@@ -89,6 +91,7 @@ class PairedImages(TranslationData):
         self.range = range
         for letter in "AB":
             read_range(range, letter)
+        self.layout = layout
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""

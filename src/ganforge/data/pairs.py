@@ -14,6 +14,7 @@ from ganforge.data.decoding import stretched, upright, upright_size
 from ganforge.data.entries import Entries
 from ganforge.data.files import FileSource
 from ganforge.data.source import ImageSource
+from ganforge.data.split_folders import passed_over
 from ganforge.data.translation_data import TranslationData
 from ganforge.data.translation_layout import are_sides, by_split, listed, matched, places
 from ganforge.data.value_range import Span
@@ -112,14 +113,19 @@ def load_pairs(
     Raises:
         DataError: if partners are missing, or pairs have halves of different sizes.
     """
-    found = places(entries.names)
+    found = places(entries.names, data.layout)
     partners: dict[str, str] = {}
     if not are_sides(path, found):
         partners = matched(path, found)
         found = [place for place in found if place.name in partners]
-    splits = {
-        split: [place.name for place in chosen] for split, chosen in by_split(found, share).items()
-    }
+    try:
+        chosen = by_split(found, share, data.layout)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    splits = {split: [place.name for place in images] for split, images in chosen.items()}
+    used = {name for names in splits.values() for name in names}
+    used |= {partners[name] for name in used & partners.keys()}
+    data.passed_over = [] if data.layout == 1 else passed_over(entries.names, used)
     return pair_sources(data, path, entries, splits, partners, max_unreadable)
 
 

@@ -27,6 +27,16 @@ class ImageSource:
         """
         raise NotImplementedError
 
+    def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns the images at ``indices`` as :meth:`read` does, and their labels [B] or None.
+
+        A source that replaces an image returns the label of the replacement.
+        """
+        labels = self.labels
+        if labels is None:
+            return self.read(indices), None
+        return self.read(indices), labels[indices.to(labels.device, non_blocking=True)]
+
     def subset(self, indices: Tensor) -> ImageSource:
         """Returns the images at int64 ``indices``, in that order, as a source of their own."""
         raise NotImplementedError
@@ -82,7 +92,7 @@ class MemorySource(ImageSource):
         return MemorySource(self.images.to(device), labels)
 
 
-def holdout(labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def holdout(labels: Tensor, count: int, spare: bool = False) -> tuple[Tensor, Tensor]:
     """Splits a data set into (train, test) indices, int64 and increasing, test of ``count``.
 
     Test images are taken at even distances from the list sorted by label (systematic sampling),
@@ -91,10 +101,23 @@ def holdout(labels: Tensor, count: int) -> tuple[Tensor, Tensor]:
     Args:
         labels: int64 [N].
         count: size of the test split.
+        spare: whether a class keeps its last training image; the test split is then smaller.
     """
     by_label = torch.argsort(labels, stable=True)
     taken = torch.arange(count) * len(labels) // max(count, 1)
     test = by_label[taken].sort().values
+    if spare:
+        test = test[~_last_ones(labels, test)]
     kept = torch.ones(len(labels), dtype=torch.bool)
     kept[test] = False
     return kept.nonzero().flatten(), test
+
+
+def _last_ones(labels: Tensor, taken: Tensor) -> Tensor:
+    """Returns which of ``taken`` to give back, bool, so that each class keeps one image."""
+    back = torch.zeros(len(taken), dtype=torch.bool)
+    chosen = labels[taken]
+    left = labels.bincount() - chosen.bincount(minlength=int(labels.max()) + 1)
+    for label in torch.unique(chosen[left[chosen] == 0]).tolist():
+        back[(chosen == label).nonzero()[0]] = True
+    return back

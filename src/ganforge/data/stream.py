@@ -34,13 +34,12 @@ class Batches(Dataset[dict[str, Tensor]]):
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
         """Returns ``image`` [B, C, H, W] and, where there are labels, ``label`` int64 [B]."""
         indices = self.order.indices(positions)
-        images = self.source.read(indices)
+        images, labels = self.source.read_labelled(indices)
         if self.mirror:
             images = mirrored(images, self.seed, positions)
         batch = {"image": images}
-        labels = self.source.labels
         if labels is not None:
-            batch["label"] = labels[indices.to(labels.device, non_blocking=True)]
+            batch["label"] = labels
         return batch
 
 

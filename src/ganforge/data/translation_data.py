@@ -49,10 +49,12 @@ class TranslationData(ImageDataModule):
     Attributes:
         translates: the data serve inputs and targets.
         paired: an input belongs to a target.
+        layout: the rules by which folders are read; see :class:`ganforge.data.folder.ImageFolder`.
     """
 
     translates: bool = True
     paired: bool = False
+    layout: int = 2
 
     def __init__(
         self,

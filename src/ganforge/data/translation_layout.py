@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from ganforge.data.layout import TEST_FOLDERS, TRAIN_FOLDERS
 from ganforge.data.source import holdout
+from ganforge.data.split_folders import TEST_FOLDERS, TRAIN_FOLDERS
 from ganforge.errors import ConfigError, DataError
 
 _SPLIT = "|".join((*TRAIN_FOLDERS, *TEST_FOLDERS))
@@ -35,16 +35,42 @@ class Place:
     key: str
 
 
-def places(names: list[str]) -> list[Place]:
+def places(names: list[str], layout: int = 2) -> list[Place]:
     """Reads the folders of images: ``train/A``, ``A/train``, ``trainA``, ``train``, ``A``, or none.
 
-    Folders that all images share are passed over, up to the first that means something.
+    Folders above the first that means something are passed over.
 
     Args:
         names: paths with ``/``.
+        layout: 1 for the rules of runs that were made when images beside that folder hid it.
     """
     depth = _shared_depth(names)
-    return [_place(name, depth) for name in names]
+    root = () if layout == 1 else _root(names)
+    if not root:
+        return [_place(name, depth) for name in names]
+    return [_place(name, len(root)) if _is_below(name, root) else _stray(name) for name in names]
+
+
+def _root(names: list[str]) -> tuple[str, ...]:
+    """Returns the highest folder that holds folders of meaning; () where none has any."""
+    root: tuple[str, ...] = ()
+    while True:
+        below = [name.split("/")[len(root) :] for name in names if _is_below(name, root)]
+        tops = {parts[0] for parts in below if len(parts) > 1}
+        if any(_meaning(top) for top in tops):
+            return root
+        holding = {p[0] for p in below if any(_meaning(folder) for folder in p[1:-1])}
+        if len(holding) != 1:
+            return ()
+        root = (*root, holding.pop())
+
+
+def _is_below(name: str, root: tuple[str, ...]) -> bool:
+    return tuple(name.split("/")[:-1][: len(root)]) == root
+
+
+def _stray(name: str) -> Place:
+    return Place(name, None, None, str(PurePosixPath(name).with_suffix("")))
 
 
 def _place(name: str, depth: int) -> Place:
@@ -76,21 +102,32 @@ def _shared_depth(names: list[str]) -> int:
         depth += 1
 
 
-def by_split(found: list[Place], share: float) -> dict[str, list[Place]]:
+def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, list[Place]]:
     """Sorts images into ``train`` and ``test``.
 
-    A test folder goes before a validation folder, which is then left out. What lies outside them is
-    trained on, in a training folder or not. Without either, or without anything outside, a share of
-    the images is held out, at even distances, always the same ones.
+    A test folder goes before a validation folder. Beside a training folder, images outside of the
+    split folders are passed over; without one they are trained on. Without a test folder a share
+    of the images is held out, at even distances, always the same ones.
 
     Args:
         found: images, in order.
         share: of a set without test folder, what is held out.
+        layout: 1 for the rules of runs that were made when such images were trained on.
+
+    Raises:
+        DataError: there are test folders alone.
     """
-    kinds = {place.split for place in found}
-    train = [place for place in found if place.split not in TEST_FOLDERS]
+    kinds = {place.split for place in found if place.split is not None}
     chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
+    train = [place for place in found if place.split not in TEST_FOLDERS]
+    if layout != 1 and kinds & {*TRAIN_FOLDERS}:
+        train = [place for place in train if place.split is not None]
     test = [place for place in found if place.split == chosen] if chosen else []
+    if not train and layout != 1:
+        raise DataError(
+            f"there are images in {', '.join(sorted(f'{kind}/' for kind in kinds))} and none to "
+            "train on: name the folder to train on train/, or give it alone as the path"
+        )
     if not train:
         train, test = found, []
     count = max(round(share * len(train)), 1) if share and len(train) > 2 else 0
@@ -123,7 +160,8 @@ def are_sides(path: Path, found: list[Place]) -> bool:
     Raises:
         DataError: if that holds for some images alone.
     """
-    outside = [place.name for place in found if place.domain is None]
+    split = any(place.split in TRAIN_FOLDERS and place.domain for place in found)
+    outside = [p.name for p in found if p.domain is None and not (split and p.split is None)]
     if outside and len(outside) < len(found):
         raise DataError(
             f"{path}: {len(outside)} of {len(found)} images lie in no folder A or B, while others "

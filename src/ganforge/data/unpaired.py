@@ -41,6 +41,7 @@ class UnpairedImages(TranslationData):
         max_unreadable: unreadable images that are listed and skipped of each split.
         range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
             the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
+        layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class UnpairedImages(TranslationData):
         memory_limit_mb: int = 4096,
         max_unreadable: int = 10,
         range: list[float] | dict[str, Any] | None = None,
+        layout: int = 2,
     ) -> None:
         super().__init__(
             name,
@@ -95,6 +97,7 @@ class UnpairedImages(TranslationData):
         self.range = range
         for letter in "AB":
             read_range(range, letter)
+        self.layout = layout
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""

@@ -1,0 +1,226 @@
+"""Which folders of an image collection are its training and test splits."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ganforge.errors import DataError
+
+TRAIN_FOLDERS = ("train", "training")
+TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
+_LISTED = 5
+
+Folder = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The splits that folders state.
+
+    Attributes:
+        train: training images.
+        tests: images of each test or validation folder, the preferred one first.
+        depth: number of folders above those that may be classes.
+        remark: what to tell the user about the choice; empty for nothing.
+    """
+
+    train: list[str]
+    tests: dict[str, list[str]]
+    depth: int
+    remark: str = ""
+
+
+def find_splits(names: list[str], labels: bool | str) -> Splits:
+    """Finds the folders ``train`` and ``test`` (or their synonyms), in any case.
+
+    Where a folder holds both, they are the splits, whatever stands beside them. Several such
+    folders are the classes of a data set with splits in each class.
+
+    Args:
+        names: paths with ``/``.
+        labels: true if the top folders are classes, even one called ``train`` or ``test``.
+
+    Raises:
+        DataError: the folders allow more than one reading.
+    """
+    shared = shared_folder(names)
+    parents = _parents(names)
+    if parents:
+        return _of_parents(names, parents, shared)
+    tops = {name.split("/")[len(shared)] for name in names if name.count("/") > len(shared)}
+    train = [top for top in tops if top.lower() in TRAIN_FOLDERS]
+    test = [top for top in tops if top.lower() in TEST_FOLDERS]
+    if train and (labels is not True or len(tops) == 1):
+        return _train_alone(names, shared, train, tops, labels)
+    if test and labels is not True:
+        raise DataError(
+            f"found {_listed(tops)}, but no train/ beside {_listed(test)}: rename the folder to "
+            "train on to train/, or give it alone as the path; if these are classes, set "
+            "data.labels=true"
+        )
+    return Splits(names, {}, len(shared), _remark(names, shared))
+
+
+def shared_folder(names: list[str]) -> Folder:
+    """Returns the folders above all images, up to the first one that is a training folder."""
+    first = _folders(min(names))
+    shared = first[: _common(first, _folders(max(names)))]
+    stops = [depth for depth, folder in enumerate(shared) if folder.lower() in TRAIN_FOLDERS]
+    return shared[: stops[0]] if stops else shared
+
+
+def _remark(names: list[str], shared: Folder) -> str:
+    """Names test folders whose images are trained on for want of a training folder beside them."""
+    if shared and _kind(shared[-1]) == "test":
+        return f"no train/: the images of {shared[-1]}/ are trained on"
+    inside = [
+        (folders[: depth + 1], name)
+        for name in names
+        for folders in [_folders(name)]
+        for depth in range(len(shared) + 1, len(folders))
+        if _kind(folders[depth]) == "test"
+    ]
+    if not inside:
+        return ""
+    count, place = len({name for _, name in inside}), "/".join(inside[0][0])
+    return f"no train/ beside {place}/: {count} images in such folders are trained on"
+
+
+def passed_over(names: list[str], used: set[str]) -> list[str]:
+    """Describes images that are not used: ``samples/ (12 images)``, ``cover.png``.
+
+    Args:
+        names: paths of all images.
+        used: those that are used.
+    """
+    above = {folders[:depth] for f in used for folders in [_folders(f)] for depth in _depths(f)}
+    found = Counter(_top(name, above) for name in names if name not in used)
+    lines = [
+        f"{place} ({count} {'image' if count == 1 else 'images'})" if place[-1] == "/" else place
+        for place, count in found.items()
+    ]
+    more = len(lines) - _LISTED
+    return [*lines[:_LISTED], f"{more} more"] if more > 0 else lines
+
+
+def _top(name: str, above: set[Folder]) -> str:
+    """Returns the highest folder of ``name`` that holds no used image, or the file itself."""
+    folders = _folders(name)
+    unused = [folders[:depth] for depth in _depths(name) if folders[:depth] not in above]
+    return "/".join(unused[0]) + "/" if unused else name
+
+
+def _depths(name: str) -> range:
+    return range(1, name.count("/") + 1)
+
+
+def _folders(name: str) -> Folder:
+    return tuple(name.split("/")[:-1])
+
+
+def _common(one: Folder, other: Folder) -> int:
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+def _parents(names: list[str]) -> list[Folder]:
+    """Returns the highest folders that hold a training and a test folder."""
+    kinds: dict[Folder, set[str]] = {}
+    first = _common(_folders(min(names)), _folders(max(names)))  # folders above all images
+    for name in names:
+        folders = _folders(name)
+        for depth, folder in enumerate(folders[first:], first):
+            if kind := _kind(folder):
+                kinds.setdefault(tuple(folders[:depth]), set()).add(kind)
+    both = [parent for parent, found in kinds.items() if len(found) == 2]
+    # Not those inside another one's splits: a class may be called "test".
+    outer = [p for p in both if not any(o != p and p[: len(o)] == o for o in both)]
+    beside = [p for p in kinds if p not in outer and not any(p[: len(o)] == o for o in outer)]
+    if outer and beside:
+        places = _listed({"/".join(p) or "." for p in (*outer, *beside)})
+        raise DataError(
+            f"there are split folders in several places ({places}): give one as the path"
+        )
+    return sorted(outer)
+
+
+def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Splits:
+    depth = len(parents[0])
+    inside = [name for name in names if _split_at(name, parents)]
+    if len(parents) > 1:
+        _check_classes(names, inside, parents, shared)
+    train: dict[str, list[str]] = {}
+    tests: dict[str, list[str]] = {}
+    for name in inside:
+        folder = name.split("/")[depth]
+        (train if _kind(folder) == "train" else tests).setdefault(folder, []).append(name)
+    _check_one([*train], "training")
+    ordered = sorted(tests, key=lambda folder: TEST_FOLDERS.index(folder.lower()))
+    best = [folder for folder in ordered if folder.lower() == ordered[0].lower()]
+    _check_one(best, "test")
+    classes_at = depth + 1 if len(parents) == 1 else depth - 1
+    kept = {folder: tests[folder] for folder in ordered}
+    return Splits(next(iter(train.values())), kept, classes_at)
+
+
+def _split_at(name: str, parents: list[Folder]) -> str | None:
+    """Returns whether an image lies in a split folder of one of ``parents``: its kind."""
+    folders = _folders(name)
+    for parent in parents:
+        if len(folders) > len(parent) and folders[: len(parent)] == parent:
+            return _kind(folders[len(parent)])
+    return None
+
+
+def _check_classes(
+    names: list[str], inside: list[str], parents: list[Folder], shared: Folder
+) -> None:
+    """Refuses several folders with splits that are not the classes of one data set."""
+    depth = len(parents[0])
+    siblings = {parent[:-1] for parent in parents} == {shared} and depth == len(shared) + 1
+    nested = any(name.count("/") > depth + 1 for name in inside)
+    if not siblings or nested or len(inside) < len(names):
+        places = _listed({"/".join(parent) for parent in parents})
+        raise DataError(
+            f"there are split folders in several places ({places}): give one as the path"
+        )
+
+
+def _train_alone(
+    names: list[str], shared: Folder, train: list[str], tops: set[str], labels: bool | str
+) -> Splits:
+    """Takes a training folder without a test folder, unless it may be a class."""
+    _check_one(train, "training")
+    depth = len(shared)
+    inside = [name for name in names if name.split("/")[depth] == train[0] and "/" in name]
+    beside = [name for name in names if name.count("/") > depth and name not in {*inside}]
+    alike = all(name.count("/") == depth + 1 for name in inside) or any(
+        name.count("/") > depth + 1 for name in beside
+    )
+    if beside and alike and labels is not False:
+        others = _listed(tops - {train[0]})
+        raise DataError(
+            f"{train[0]}/ stands beside {others}: is it a split, or a class like them? Give "
+            "train/ alone as the path, or set data.labels=true if they are classes"
+        )
+    return Splits(inside, {}, depth + 1)
+
+
+def _check_one(folders: list[str], what: str) -> None:
+    if len(folders) > 1:
+        raise DataError(f"there are several {what} folders ({_listed(folders)}): keep one")
+
+
+def _kind(folder: str) -> str | None:
+    name = folder.lower()
+    return "train" if name in TRAIN_FOLDERS else "test" if name in TEST_FOLDERS else None
+
+
+def _listed(folders: set[str] | list[str]) -> str:
+    shown = [f"{folder}/" for folder in sorted(folders)]
+    return ", ".join([*shown[:_LISTED], "..."] if len(shown) > _LISTED else shown)
