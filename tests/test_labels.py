@@ -56,11 +56,11 @@ def test_a_conditional_game_refuses_unlabelled_data_and_says_what_fits(model, da
         assert fitting in message
     for unfitting in ("lsun", "celeba"):
         assert unfitting not in message.partition("Data with labels")[2]
-    assert "data=folder data.path=PATH data.num_classes=N" in message
+    assert "data=folder data.path=PATH with a folder for each class" in message
 
 
-def test_a_folder_must_say_how_many_classes_it_has():
-    assert "data.num_classes=N" in refusal("model=cgan", "data=folder", "data.path=x")
+def test_a_folder_without_class_folders_is_refused():
+    assert "data=folder has none" in refusal("model=cgan", "data=folder", "data.path=x")
     check(compose_config(["model=cgan", "data=folder", "data.path=x", "data.num_classes=3"]))
 
 

@@ -151,7 +151,7 @@ def _check_labels(cfg: DictConfig) -> None:
 
 def _unlabelled(cfg: DictConfig) -> str:
     name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
-    own = "; of your own: data=folder data.path=PATH data.num_classes=N, a folder for each class"
+    own = "; of your own: data=folder data.path=PATH with a folder for each class"
     points = cfg.data.get("image_size") == 1
     return (
         f"{name} is told the labels of its images, and data={cfg.data.get('name')} has none "

@@ -23,6 +23,7 @@ from ganforge.errors import FollowedError, GanforgeError, InterruptionError, Run
 from ganforge.experiments.command import Command
 from ganforge.experiments.data_places import absolute_places
 from ganforge.experiments.dry_run import dry_run
+from ganforge.experiments.found_classes import check_each_class, name_classes
 from ganforge.experiments.handover import Handover
 from ganforge.experiments.leading import Leader, beside, leading, settled
 from ganforge.experiments.loading import build
@@ -77,6 +78,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
         cfg = resumed.cfg
     else:
         check_name(str(cfg.name))
+        name_classes(cfg)
     check(cfg)
     remember_own(typed)
     with contextlib.ExitStack() as lock:
@@ -93,6 +95,8 @@ def _train(
     leader: Leader,
 ) -> float | None:
     parts = build_parts(cfg)
+    if resumed is None:
+        check_each_class(parts.model, parts.data)
     if cfg.dry_run:
         alone = replace(parts, hardware=parts.hardware.alone())
         with quiet():
@@ -188,6 +192,7 @@ def fit(
         "command": command.line,
         "model": type(parts.model).__name__,
         "data": parts.data.name,
+        "class_names": parts.data.class_names,
         "seed": cfg.seed,
         "device": str(parts.hardware),
     }

@@ -80,7 +80,13 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
 def class_of(name: str, depth: int) -> str | None:
     """Returns the folder of ``name`` below ``depth`` folders; None where it lies in none."""
     parts = name.split("/")
-    return parts[depth] if len(parts) > depth + 1 else None
+    # A name that is no UTF-8 could be stored nowhere.
+    known = len(parts) > depth + 1
+    return (
+        parts[depth].encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if known
+        else None
+    )
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:

@@ -14,7 +14,16 @@ from ganforge.experiments.comparison_statistics import Spread, spread
 # What an evaluation says beside its protocol.
 OUTCOME = {"value", "std", "step", "images_seen", "higher_is_better"}
 # Keys of the data that leave the real images as they are, or are told by the summary.
-SAME_REALS = {"batch_size", "workers", "seed", "mirror", "num_classes", "root", "in_memory"}
+SAME_REALS = {
+    "batch_size",
+    "workers",
+    "seed",
+    "mirror",
+    "num_classes",
+    "class_names",
+    "root",
+    "in_memory",
+}
 SAME_REALS |= {"memory_limit_mb", "max_unreadable", "name", "_target_"}
 
 Protocol = dict[str, Any]

@@ -67,7 +67,7 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
             raise
         log.warning("one step is made, on random images: %s", fault)
         data = FakeImages(
-            size=8 * data.batch_size,
+            size=max(8 * data.batch_size, data.num_classes),
             name=data.name,
             image_size=data.image_size,
             channels=data.channels,

@@ -16,7 +16,7 @@ from ganforge.experiments.checkpoint_contents import assert_of_ganforge, assert_
 from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.comparison_runs import flatten
 from ganforge.experiments.run_folder import RunFolder
-from ganforge.experiments.stored_config import read_stored
+from ganforge.experiments.stored_config import keep_former_layout, read_stored
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.regular_files import read_json
 
@@ -129,6 +129,7 @@ def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, p
     """
     if "config" not in checkpoint:
         return
+    keep_former_layout(checkpoint["config"].get("data"))
     own = read_stored(folder.composed)
     may_differ = {*_changed(folder), *differences(made_of(own), made_of(cfg))}
     found = differences(checkpoint["config"], made_of(cfg))

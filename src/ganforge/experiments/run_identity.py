@@ -55,11 +55,20 @@ def _differs(
     key: str, ours: dict[str, Any], theirs: dict[str, Any], own: DictConfig, cfg: DictConfig
 ) -> bool:
     one, other = ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
-    if one == other:
+    if one == other or _is_found(key, own, cfg):
         return False
     if one is _ABSENT:
         return bool(other != _default(key, cfg))
     return other is _ABSENT or bool(OmegaConf.select(own, key) != OmegaConf.select(cfg, key))
+
+
+def _is_found(key: str, own: DictConfig, cfg: DictConfig) -> bool:
+    """Whether a run found a value in its data, or reads them by older rules, that nobody typed."""
+    if key == "data.layout":
+        return True
+    found = bool(own.data.get("class_names")) and not cfg.data.get("class_names")
+    typed = cfg.data.get("num_classes", 0) != 0
+    return found and (key == "data.class_names" or (key == "data.num_classes" and not typed))
 
 
 def _default(key: str, cfg: DictConfig) -> Any:

@@ -15,6 +15,12 @@ from ganforge.experiments.run_yaml import read_config
 from ganforge.experiments.settling import keep_settled, outside
 from ganforge.schemas import TrainSchema
 
+# Data sets whose folders were once read by other rules: see ganforge.data.former_layout.
+_READ_FOLDERS = {
+    "ganforge.data.folder.ImageFolder",
+    "ganforge.data.paired.PairedImages",
+    "ganforge.data.unpaired.UnpairedImages",
+}
 NEEDED = ("seed", "data", "model")
 _MAPPINGS = {field.name for field in fields(TrainSchema) if "dict" in str(field.type)}
 
@@ -74,4 +80,15 @@ def checked(cfg: DictConfig, path: Path) -> DictConfig:
     for key in _MAPPINGS & plain.keys():
         if plain[key] is not None and not isinstance(plain[key], dict):
             raise RunError(f"{path}: damaged: {key} must hold keys, and is {plain[key]!r}")
+    keep_former_layout(cfg.data)
     return cfg
+
+
+def keep_former_layout(data: Any) -> None:
+    """Has a run that was made before class names were kept read its folders as it did, in place.
+
+    Args:
+        data: the configuration of its data, a mapping or None.
+    """
+    if data is not None and data.get("_target_") in _READ_FOLDERS and "layout" not in data:
+        data["layout"] = 1

@@ -10,7 +10,8 @@ from omegaconf import DictConfig, open_dict, read_write
 
 from ganforge.composition import explain
 from ganforge.config import check, check_root
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, DataError
+from ganforge.experiments.found_classes import name_classes
 from ganforge.experiments.loading import build
 from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_plan import Plan
@@ -48,9 +49,10 @@ def check_jobs(
         ConfigError: naming every fault and the jobs that have it.
     """
     checked, faults = [], dict[str, list[str]]()
+    found: dict[str, list[str]] = {}  # classes of data that several jobs share
     for number, plan in enumerate(plans):
         try:
-            checked.append(_check(compose(list(plan.overrides)), number, here))
+            checked.append(_check(compose(list(plan.overrides)), number, here, found))
         except Exception as error:
             message = _message(error, plan)
             if message is None:
@@ -62,7 +64,7 @@ def check_jobs(
     return checked
 
 
-def _check(cfg: DictConfig, number: int, here: bool) -> Checked:
+def _check(cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]]) -> Checked:
     """Checks a job's configuration as its run will, and asks for its hardware."""
     former = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(cfg)  # names are composed of what Hydra chose
@@ -73,6 +75,7 @@ def _check(cfg: DictConfig, number: int, here: bool) -> Checked:
         check_root(cfg, "train")
         settle(cfg)
         check_name(str(cfg.name))
+        name_classes(cfg, found)
         check(cfg)
         devices = build(cfg.trainer).hardware().devices if here else 1
         return Checked(int(devices), bool(cfg.dry_run), subdir)
@@ -91,7 +94,7 @@ def _subdir(cfg: DictConfig, number: int) -> str | None:
 
 
 def _message(error: Exception, plan: Plan) -> str | None:
-    if isinstance(error, ConfigError):
+    if isinstance(error, (ConfigError, DataError)):
         return str(error)
     return explain(error, "train", list(plan.overrides))
 

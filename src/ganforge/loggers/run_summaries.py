@@ -7,14 +7,16 @@ from typing import Any
 def summarized(summary: dict[str, Any]) -> dict[str, Any]:
     """Returns what a table of runs shows of summary.json, as numbers and words without nesting.
 
-    ``status``, ``error`` and ``<player>/parameters``; ``best/<score>`` is the best value of each
-    score that is better one way; ``best/step`` and ``best/images_seen`` are where the monitored
-    score had its best. The last value of a score is its last point, under its own name.
+    ``status``, ``error``, ``class_names`` and ``<player>/parameters``; ``best/<score>`` is the best
+    value of each score that is better one way; ``best/step`` and ``best/images_seen`` are where the
+    monitored score had its best. The last value of a score is its last point, under its own name.
 
     Args:
         summary: as in summary.json.
     """
     found: dict[str, Any] = {name: summary[name] for name in ("status", "error") if name in summary}
+    if summary.get("class_names"):
+        found["class_names"] = ", ".join(summary["class_names"])
     for name, result in summary.get("metrics", {}).items():
         best = _best(name, result.get("higher_is_better"), summary.get("history", []))
         if best is not None:

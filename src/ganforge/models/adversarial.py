@@ -53,6 +53,7 @@ class AdversarialModule(LightningModule):
         needs_inputs: it makes images of images.
         needs_pairs: of images that belong to those it should make.
         num_classes: classes that the generator can be asked for; 0 for none.
+        classes_are_labels: these classes are the labels of the data, with their names.
         iteration: finished steps.
         images_seen: real images that the discriminator has seen, over all processes.
 
@@ -75,6 +76,7 @@ class AdversarialModule(LightningModule):
     needs_inputs: bool = False
     needs_pairs: bool = False
     num_classes: int = 0
+    classes_are_labels: bool = True
 
     def __init__(
         self,

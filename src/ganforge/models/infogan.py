@@ -64,6 +64,8 @@ class InfoGAN(AuxiliaryGAN):
         continuous_weight: lambda for the continuous codes.
     """
 
+    classes_are_labels = False
+
     def __init__(
         self,
         generator: nn.Module,
