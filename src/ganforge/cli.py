@@ -20,6 +20,7 @@ from ganforge.conf_dir import conf_dir
 from ganforge.config import check_root, register_schemas
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
 from ganforge.experiments.launcher_checks import refuse_idle_launcher
+from ganforge.faults import explained
 from ganforge.launch import is_first, refuse_launcher
 from ganforge.quoting import options_as_filter, quote_values
 from ganforge.steady_streams import open_standard_streams
@@ -154,6 +155,8 @@ def _tell_of_job(error: BaseException) -> None:
         return
     command = Command.read(HydraConfig.get(), "")
     kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
+    if (message := explained(error)) is not None:
+        kind, error = "", RuntimeError(message)
     folder = Path(str(command.folder or command.job))
     print(f"{named_job(folder)} failed: {kind}{error}", file=sys.stderr)
 
@@ -172,6 +175,8 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         message = explain(error, verb, arguments)
         if message is not None:
             return _fail(message, 2)
+        if (message := explained(error)) is not None:
+            return _fail(message, 1)
         return _fail(f"{type(error).__name__}: {error}\n(GANFORGE_DEBUG=1 shows where)", 1)
     return 0
 

@@ -3,6 +3,7 @@ from itertools import islice
 import pytest
 import torch
 
+from ganforge.data import shared_memory
 from ganforge.data.digits import Digits
 from ganforge.data.fake import FakeImages
 from ganforge.data.source import MemorySource, holdout
@@ -219,3 +220,30 @@ def test_digits_are_enlarged_smoothly():
     assert (average - small.float()).abs().mean() < 12
     steps = (large[..., 1:].float() - large[..., :-1].float()).abs()
     assert steps.max() < 130  # nearest neighbours would jump by 255
+
+
+@pytest.mark.parametrize(
+    ("workers", "batch", "free", "processes", "fitting"),
+    [
+        (4, 10, None, 1, 4),  # macOS
+        (4, 10_000_000, 64_000_000, 1, 2),
+        (4, 60_000_000, 64_000_000, 1, 0),
+        (4, 1_000_000, 64_000_000, 1, 4),
+        (4, 1_000_000, 64_000_000, 8, 2),
+        (4, 10, 0, 1, 0),
+        (0, 10, 0, 1, 0),
+    ],
+)
+def test_workers_have_room_in_shared_memory(workers, batch, free, processes, fitting):
+    assert shared_memory.fitting_workers(workers, batch, free, processes) == fitting
+
+
+def test_small_shared_memory_is_said_and_changes_no_batch(monkeypatch, caplog):
+    monkeypatch.setattr(shared_memory, "free_bytes", lambda: 100)
+    data, worked = fake(mirror=True), fake(mirror=True, workers=2)
+    attach(data)
+    attach(worked)
+    assert all(same(*pair) for pair in zip(first(data, 2), first(worked, 2), strict=True))
+    (record,) = caplog.records
+    assert "--shm-size=1g" in record.getMessage()
+    assert "no workers are used" in record.getMessage()

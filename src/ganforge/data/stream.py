@@ -8,11 +8,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from ganforge.data.draws import uniforms
 from ganforge.data.order import Deal, Order
+from ganforge.data.shared_memory import PREFETCH, checked_workers
 from ganforge.data.source import ImageSource
 from ganforge.data.worker_signals import leave_signals_to_parent
 from ganforge.errors import DataError
 from ganforge.streams import mix
 
+TIMEOUT = 600.0  # seconds without a batch: a worker that lost one would be waited for forever
 _MIRROR = 0x6D6972726F72  # names the stream of flips among those of a seed
 
 
@@ -75,23 +77,32 @@ class TrainingStream:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yields the batch of each training step, from where the run stands now."""
-        if self.workers == 0:
+        workers = self._workers_with_room() if self.workers else 0
+        if workers == 0:
             return (self.batches[positions] for positions in self.deal)
-        return self._from_workers()
+        return self._from_workers(workers)
 
-    def _from_workers(self) -> Iterator[dict[str, Tensor]]:
+    def _workers_with_room(self) -> int:
+        positions = next(iter(self.deal))
+        one = self.batches[positions[:1]]
+        size = len(positions) * sum(value.nbytes for value in one.values())
+        return checked_workers(self.workers, size, positions.step)
+
+    def _from_workers(self, workers: int) -> Iterator[dict[str, Tensor]]:
         try:
-            yield from self._loader()
+            yield from self._loader(workers)
         except DataError as error:
             # The loader puts the worker's traceback before the message.
             raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
 
-    def _loader(self) -> DataLoader[dict[str, Tensor]]:
+    def _loader(self, workers: int) -> DataLoader[dict[str, Tensor]]:
         return DataLoader(
             self.batches,
             batch_size=None,
             sampler=self.deal,
-            num_workers=self.workers,
+            num_workers=workers,
+            prefetch_factor=PREFETCH,
+            timeout=TIMEOUT,
             pin_memory=self.pin_memory,
             worker_init_fn=leave_signals_to_parent,
             # Of its own: the loader would draw its workers' seed from the global generator.
