@@ -69,6 +69,7 @@ KEYS = [
     (["optimizer.generator.learn=3"], "optimizer.generator.learn: no such key; legal: lr, betas"),
     (["seed.value=3"], "seed.value=3", "could not be converted to Integer"),
     (["data.name.first=x"], "data.name.first: data.name has no keys of its own"),
+    (["hydra.job.env_set.X=1"], "hydra.job.env_set.X=1: Hydra has no such key; +hydra.job"),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),
     (["+network.widht=3"], "network.widht: reaches no constructor"),

@@ -23,6 +23,7 @@ from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.faults import explained
 from ganforge.launch import is_first, refuse_launcher
 from ganforge.quoting import options_as_filter, quote_values
+from ganforge.run_keys import on_run
 from ganforge.steady_streams import open_standard_streams
 
 # Each verb is a root file in conf/ and a function of that configuration.
@@ -105,7 +106,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
 
     ensure_home()
     register_schemas()
-    arguments = prepared(verb, typed)
+    arguments = on_run(prepared(verb, typed), verb)
     sweeping = is_sweep(arguments)
     # Hydra prints a trimmed traceback of its own unless it is told to raise.
     os.environ["HYDRA_FULL_ERROR"] = "1"

@@ -16,6 +16,7 @@ from ganforge.config import did_you_mean, register_schemas, root_keys
 from ganforge.experiments.command import Command
 from ganforge.paths import typed_path
 from ganforge.quoting import quoted
+from ganforge.run_keys import on_run
 
 # Folders of conf/ that hold no options of a configuration: what other programs read.
 NO_GROUPS = {"wandb_sweeps"}
@@ -31,7 +32,7 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     register_schemas()
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
-        cfg = compose(verb, overrides=overrides, return_hydra_config=True)
+        cfg = compose(verb, overrides=on_run(overrides, verb), return_hydra_config=True)
     line = f"ganforge {verb} {' '.join(overrides)}".strip()
     command = Command.read(cfg.hydra, line, cfg.get("run_dir"))
     choices = cfg.hydra.runtime.choices
@@ -98,7 +99,7 @@ def _explain_choices(arguments: list[str]) -> str | None:
 def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
     if not parent:
-        return f"{key}: no such key; {did_you_mean(name, _root_names(verb))}"
+        return _explain_root(key, verb, arguments)
     chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
     try:
         found = compose_config([*_further_folder(arguments), *chosen], verb)
@@ -111,6 +112,22 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
         return f"{key}: {parent} has no keys of its own"
     legal = [str(child) for child in node if not str(child).startswith("_")]
     return f"{key}: no such key; {did_you_mean(name, legal)}"
+
+
+def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
+    """Explains a key at the root, which may be legal and missing where it was looked for."""
+    legal = _root_names(verb)
+    if name == "hydra":
+        typed = next((a for a in arguments if a.lstrip("+~").startswith("hydra.")), name)
+        return f"{typed}: Hydra has no such key; +{typed.lstrip('+~')} adds one"
+    if name in legal and any(a.startswith(("--config-name", "-cn")) for a in arguments):
+        return (
+            f"{name}: --config-name chose another configuration than {verb}'s, which has no such "
+            "key; leave --config-name out"
+        )
+    if name in legal:
+        return f"{name}: holds no keys of its own here; {name}=OPTION chooses what it is"
+    return f"{name}: no such key; {did_you_mean(name, legal)}"
 
 
 def _further_folder(arguments: list[str]) -> list[str]:

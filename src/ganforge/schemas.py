@@ -19,6 +19,7 @@ class TrainSchema:
     notes: str = ""
     log_dir: str = "logs"
     resume: str | None = None
+    resume_allow: list[str] = field(default_factory=list)
     dry_run: bool = False
     run_dir: str | None = None
     trust: Any = field(default_factory=list)

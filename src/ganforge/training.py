@@ -21,7 +21,7 @@ from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.experiments.command import Command
-from ganforge.experiments.data_places import absolute_places
+from ganforge.experiments.data_places import absolute_places, saying_where_moved
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.found_classes import check_each_class, name_classes
 from ganforge.experiments.handover import Handover
@@ -94,7 +94,8 @@ def _train(
     lock: contextlib.ExitStack,
     leader: Leader,
 ) -> float | None:
-    parts = build_parts(cfg)
+    with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
+        parts = build_parts(cfg)
     if resumed is None:
         check_each_class(parts.model, parts.data)
     if cfg.dry_run:

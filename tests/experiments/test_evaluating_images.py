@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from ganforge.cli import run
-from ganforge.experiments.loading import load_data
+from ganforge.experiments.command import Command
+from ganforge.experiments.run_data import load_run_data
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.metrics.frechet import frechet_distance
 from ganforge.training import train
@@ -98,7 +99,7 @@ def test_a_run_is_scored_as_the_images_that_it_draws(tmp_path, capsys):
     asked = ["metrics=[fid]", "truncation=0.5", "n=30"]
     assert evaluate(*asked, "n_real=20", "bootstrap=20", "weights=raw", "out=run") == 0
     assert run(["sample", "n=30", "truncation=0.5", "weights=raw", "out=drawn.npz"]) == 0
-    reals = load_data(RunFolder.find("latest", tmp_path / "logs")).reals(20)[0]
+    reals = load_run_data(RunFolder.find("latest", tmp_path / "logs"), Command()).reals(20)[0]
     np.savez_compressed("reals.npz", images=reals.permute(0, 2, 3, 1).numpy())
     assert evaluate("fake=drawn.npz", "real=reals.npz", "metrics=[fid]", "out=images") == 0
     one, other = (

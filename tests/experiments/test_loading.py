@@ -11,7 +11,8 @@ import ganforge
 from ganforge.callbacks.samples import Samples
 from ganforge.composition import compose_config
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.loading import load_data
+from ganforge.experiments.command import Command
+from ganforge.experiments.run_data import load_run_data
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.training import train
 from tests.trainings import SMALL, run_of
@@ -78,7 +79,7 @@ def test_loading_leaves_the_random_stream_alone(trained):
 
 
 def test_its_data_are_the_runs_own(trained):
-    data = load_data(RunFolder(trained[0]))
+    data = load_run_data(RunFolder(trained[0]), Command())
     assert (data.name, data.image_size, data.size()) == ("digits", 16, 50)
 
 

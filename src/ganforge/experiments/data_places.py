@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,20 +51,28 @@ def start_folder(own: DictConfig, run: Path) -> Path:
     return here
 
 
-def moved(data: DictConfig, error: DataError) -> DataError:
-    """Returns an error of a run's data that says how to go on where they have moved.
+@contextlib.contextmanager
+def saying_where_moved(data: DictConfig) -> Iterator[None]:
+    """Says how to go on where the data of a run are no longer where they were.
 
     Args:
         data: the configuration of the data.
-        error: what was found wrong.
+
+    Raises:
+        DataError: of the block, or saying which path is gone and what to type.
     """
-    keys = [key for key in PLACES if isinstance(data.get(key), str)]
-    missing = [key for key in keys if not typed_path(data[key]).exists()]
-    if not missing:
-        return error
-    told = " ".join(f"data.{key}=NEW" for key in missing)
-    gone = ", ".join(str(data[key]) for key in missing)
-    return DataError(f"{gone}: no longer there. Where the data are elsewhere now, add {told}")
+    try:
+        yield
+    except DataError as error:
+        keys = [key for key in PLACES if isinstance(data.get(key), str)]
+        missing = [key for key in keys if not typed_path(data[key]).exists()]
+        if not missing:
+            raise
+        gone = ", ".join(str(data[key]) for key in missing)
+        typed = " ".join(f"data.{key}=NEW" for key in missing)
+        raise DataError(
+            f"{gone}: no longer there. Where the data of this run have moved, add {typed}"
+        ) from error
 
 
 def _typed_places(cfg: DictConfig) -> Iterator[tuple[DictConfig, str]]:

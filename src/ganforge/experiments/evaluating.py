@@ -38,10 +38,13 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         Results by name, in the form of summary.json's metrics.
     """
     setup_logging()
+    images = asks_for_images(cfg)
+    if not images:
+        cfg.data = {}  # what a command changes in the run's own
     check(cfg)
     _check_values(cfg)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if asks_for_images(cfg):
+    if images:
         results = judge_images(cfg, device)
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())

@@ -55,12 +55,11 @@ def asks_for_images(cfg: DictConfig) -> bool:
         ConfigError: half of what that needs, or what only a run has, was asked for.
     """
     if cfg.fake is None and cfg.real is None:
-        for name in ("data", "image_size"):
-            if cfg[name]:
-                raise ConfigError(
-                    f"{name}=... is for images made elsewhere: fake=IMAGES real=data data=NAME. "
-                    "A run is compared with the data that it was trained on"
-                )
+        if cfg.image_size:
+            raise ConfigError(
+                "image_size=... is for images made elsewhere: fake=IMAGES real=data data=NAME. "
+                "A run is compared with the data that it was trained on"
+            )
         return False
     if cfg.fake is None or cfg.real is None:
         missing = "fake" if cfg.fake is None else "real"

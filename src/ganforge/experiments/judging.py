@@ -7,7 +7,8 @@ from omegaconf import DictConfig
 
 from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
-from ganforge.experiments.loading import build, load_data, read_config
+from ganforge.experiments.loading import build, read_config
+from ganforge.experiments.run_data import load_run_data
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.sampling import truncate
 from ganforge.metrics.bootstrap import add_intervals
@@ -52,7 +53,7 @@ def judge_samples(
         )
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
-    data = load_data(folder, cfg.trust)
+    data = load_run_data(folder, Command.of(cfg), cfg.trust)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
     check_classes(scores, data, labels, n, cfg.n_real or n, split)
@@ -137,7 +138,7 @@ def judge_translations(
     nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, model))
-    data = cast(TranslationSource, load_data(folder, cfg.trust))
+    data = cast(TranslationSource, load_run_data(folder, Command.of(cfg), cfg.trust))
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)
     extractor: FeatureExtractor | None = None

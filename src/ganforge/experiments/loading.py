@@ -9,7 +9,6 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ganforge.data.image_data import ImageDataModule
 from ganforge.data.mixture import Mixture
 from ganforge.errors import DamagedError
 from ganforge.experiments.checkpoint_contents import assert_finite, assert_same_architecture
@@ -86,14 +85,6 @@ def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
     previous = choices[-1].with_name(PREVIOUS)
     more = choices[-1].name == LAST and previous.is_file()
     raise DamagedError("\n".join(faults) + (f"; try {previous}" if more else ""))
-
-
-def load_data(folder: RunFolder, trust: Sequence[str] = ()) -> ImageDataModule:
-    """Rebuilds the data module of a run."""
-    data = cast(ImageDataModule, build(read_config(folder, trust).data))
-    data.prepare_data()
-    data.setup()
-    return data
 
 
 def load_mixture(folder: RunFolder, trust: Sequence[str] = ()) -> Mixture | None:

@@ -14,6 +14,7 @@ from ganforge.experiments.checkpoint_contents import assert_finite, assert_resum
 from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.lone_checkpoint import refuse_resuming
+from ganforge.experiments.own_keys import change
 from ganforge.experiments.provenance import overrides_of
 from ganforge.experiments.run_config import NAMED, assert_fits
 from ganforge.experiments.run_folder import RunFolder
@@ -28,6 +29,8 @@ from ganforge.trainer_settings import TrainerSettings
 
 log = logging.getLogger("ganforge")
 
+# Keys that say how a run goes on, and are none of its own.
+OF_A_COMMAND = ("resume", "resume_allow", "run_dir")
 # Groups that watch a run or say where it computes; the others make it what it is.
 EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
 # Groups given as lists of options, each of which is a part of its own.
@@ -187,9 +190,8 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
             )
         new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
         own[group] = {**own[group], **{k: new[k] for k in PLACE}} if group == "trainer" else new
-    for key, value in command.values.items():
-        if key.split(".")[0] not in ("resume", "run_dir"):
-            OmegaConf.update(own, key, value, force_add=True)
+    typed = {k: v for k, v in command.values.items() if k not in OF_A_COMMAND}
+    change(own, typed, folder.path)
     return own
 
 
