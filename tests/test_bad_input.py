@@ -231,7 +231,7 @@ def test_inception_weights_that_cannot_be_read(type_in, tmp_path, weights):
     (tmp_path / "damaged.pth").write_bytes(b"not weights")
     features = ["features=inception", f"features.weights={weights}", "metrics=[fid]"]
     typed = type_in(*train(*features))
-    assert_clear(typed, 2, f"features.weights={weights}")
+    assert_clear(typed, 2, f"features.weights={tmp_path / weights}")
     assert [path.name for path in left(tmp_path)] == ["damaged.pth"]
 
 
