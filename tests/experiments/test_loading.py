@@ -161,7 +161,7 @@ def test_a_strangers_run_runs_no_code(run, tmp_path):
     config.loss = {"_target_": "pathlib.Path.write_text", "self": str(written), "data": "x"}
     config.data.name = {"_target_": "torch.utils.collect_env.run", "command": f"touch {written}"}
     OmegaConf.save(config, run / "config.yaml")
-    for read in (lambda: ganforge.load(run), lambda: load_data(RunFolder(run))):
+    for read in (lambda: ganforge.load(run), lambda: load_run_data(RunFolder(run), Command())):
         with pytest.raises(RunError, match=r"config.yaml: data.name._target_ names torch.utils"):
             read()
     assert not written.exists()

@@ -46,7 +46,7 @@ def load_run_data(
 def data_config(folder: RunFolder, command: Command, trust: Sequence[str] = ()) -> DictConfig:
     """Returns the configuration of a run's data, with what a command changes in it."""
     option, own = command.groups.get("data"), read_choices(folder.path).get("data")
-    if option not in (None, own):
+    if option is not None and own not in (None, option):
         raise ConfigError(
             f"data={option}: the run {folder.path} was trained with data={own} and is compared "
             "with these. Where they have moved, data.path=NEW; images made elsewhere are compared "
