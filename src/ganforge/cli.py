@@ -22,9 +22,11 @@ from ganforge.errors import FollowedError, GanforgeError, InterruptionError, Pru
 from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.faults import explained
 from ganforge.launch import is_first, refuse_launcher
+from ganforge.plain_text import safe_lines
 from ganforge.quoting import options_as_filter, quote_values
 from ganforge.run_keys import on_run
 from ganforge.steady_streams import open_standard_streams
+from ganforge.terminal import readable_streams
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
@@ -66,6 +68,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
 def main(verb: str | None = None) -> None:
     """Runs a verb with Hydra's overrides from the command line, and exits with its code."""
     open_standard_streams()
+    readable_streams()
     try:
         code = run(sys.argv[1:], verb)
         sys.stdout.flush()
@@ -159,7 +162,7 @@ def _tell_of_job(error: BaseException) -> None:
     if (message := explained(error)) is not None:
         kind, error = "", RuntimeError(message)
     folder = Path(str(command.folder or command.job))
-    print(f"{named_job(folder)} failed: {kind}{error}", file=sys.stderr)
+    print(safe_lines(f"{named_job(folder)} failed: {kind}{error}"), file=sys.stderr)
 
 
 def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
@@ -187,7 +190,7 @@ def _fail(message: str, code: int) -> int:
         traceback.print_exc()
     # Where several processes were started, each finds the same fault in what was typed.
     if message and (code != 2 or is_first()):
-        print(f"ganforge: {message}", file=sys.stderr)
+        print(f"ganforge: {safe_lines(message)}", file=sys.stderr)
     return code
 
 

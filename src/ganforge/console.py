@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from ganforge.plain_text import one_line, safe_lines
+from ganforge.terminal import readable_streams
 
 if TYPE_CHECKING:
     from ganforge.data.image_data import ImageDataModule
@@ -12,17 +17,52 @@ if TYPE_CHECKING:
     from ganforge.hardware import Hardware
     from ganforge.models.adversarial import AdversarialModule
 
-console = Console()
+
+class PlainConsole(Console):
+    """A console on which names and paths are text alone, whatever is in them.
+
+    Brackets are no markup, and control characters are escaped, for they would move the cursor, set
+    the window's title or start a line. A text printed with ``soft_wrap`` is one line.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(markup=False, highlight=False)
+
+    def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
+        """Prints as rich does."""
+        safe = one_line if soft_wrap else safe_lines
+        texts = [safe(item) if isinstance(item, str) else item for item in objects]
+        super().print(*texts, soft_wrap=soft_wrap, **settings)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """Yields what is written, with the control characters in tables and bars escaped."""
+        for text, style, control in super().render(renderable, options):
+            yield Segment(text if control else safe_lines(text), style, control)
+
+
+class _PlainFormatter(logging.Formatter):
+    """A formatter whose messages can neither control the terminal nor look like further ones."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        first, *more = safe_lines(super().format(record)).split("\n")
+        return "\n".join([first, *(f"{INDENT}{line}" for line in more)])
+
+
+INDENT = " " * len("00:00:00  ")
+console = PlainConsole()
 
 
 def setup_logging(quiet: bool = False) -> None:
     """Sends the project's own log lines to the terminal, and quietens its libraries."""
+    readable_streams()
     logger = logging.getLogger("ganforge")
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
     logger.propagate = False
     if not logger.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", "%H:%M:%S"))
+        handler.setFormatter(_PlainFormatter("%(asctime)s  %(message)s", "%H:%M:%S"))
         logger.addHandler(handler)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)

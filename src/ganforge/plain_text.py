@@ -24,6 +24,14 @@ def one_line(text: object) -> str:
     return "".join(_shown(character) for character in str(text))
 
 
+def safe_lines(text: object) -> str:
+    """Returns ``text`` likewise, on the lines that it has.
+
+    For messages of several lines; what a message takes from elsewhere is made one line first.
+    """
+    return "\n".join(one_line(line) for line in str(text).split("\n"))
+
+
 def _shown(character: str) -> str:
     if character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
         return character

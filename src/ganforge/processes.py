@@ -3,6 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
+
+
+def python() -> list[str]:
+    """Returns the start of a command line that runs this Python, without the current folder.
+
+    Python would put that folder first for ``-m``; see :func:`module_path` for what replaces it.
+    """
+    return [sys.executable, "-P"]
+
+
+def module_path() -> dict[str, str]:
+    """Returns the variable that makes another Python import what this one does.
+
+    A script's own folder, as of ``python train.py``, is on no other process's path.
+    """
+    places = (os.path.abspath(place) for place in sys.path if os.path.isdir(place or "."))
+    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
 
 
 def is_living(pid: int) -> bool:

@@ -12,7 +12,7 @@ from ganforge.experiments.sweep_process import train_apart
 def ending(tmp_path, monkeypatch):
     """Has a shell stand in for Python: a training does what its last override says."""
     script = tmp_path / "python"
-    script.write_text('#!/bin/sh\n[ "$1 $2 $3" = "-m ganforge train" ] && eval "$4"\n')
+    script.write_text('#!/bin/sh\n[ "$1 $2 $3 $4" = "-P -m ganforge train" ] && eval "$5"\n')
     script.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(script))
     # A suite in the background of a shell is deaf to Ctrl-C, and so would be what it starts.

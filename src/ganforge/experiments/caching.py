@@ -8,6 +8,7 @@ from ganforge.config import check, did_you_mean
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries, root
+from ganforge.plain_text import one_line
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
@@ -65,7 +66,7 @@ def _show(found: list[Entry]) -> None:
         return
     table = Table("kind", "name", "size", "age")
     for entry in found:
-        name = Text(entry.path.name)
+        name = Text(one_line(entry.path.name))
         table.add_row(entry.kind, name, bytes_as_text(entry.size), age_as_text(entry.age))
     console.print(table)
     _say(f"{_total(found)} in {root()}; clear=all removes it")

@@ -11,6 +11,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from ganforge.experiments.comparison_statistics import Spread
+from ganforge.plain_text import one_line
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,15 @@ class Table:
 
     def rich(self) -> Group:
         """Returns the same for the terminal."""
-        notes = [Text(note) for note in self.notes]
+        notes = [Text(one_line(note)) for note in self.notes]
+        title = Text(one_line(self.title))
         if not self.rows:
-            return Group(Text(self.title), *notes)
-        table = RichTable(title=Text(self.title), title_justify="left")
+            return Group(title, *notes)
+        table = RichTable(title=title, title_justify="left")
         for column in self.columns:
-            table.add_column(Text(column), overflow="fold")
+            table.add_column(Text(one_line(column)), overflow="fold")
         for row in self.rows:
-            table.add_row(*(Text(cell) for cell in row))  # brackets in it are no markup
+            table.add_row(*(Text(one_line(cell)) for cell in row))  # brackets in it are no markup
         return Group(table, *notes)
 
 
@@ -92,4 +94,4 @@ def _line(cells: list[str]) -> str:
 def _escaped(text: str) -> str:
     # An underline within a word marks nothing, and reads better without a backslash.
     marks = r"[\\|*<`\[]|(?<![^\W_])_|_(?![^\W_])"
-    return re.sub(marks, lambda mark: f"\\{mark[0]}", text).replace("\n", " ")
+    return re.sub(marks, lambda mark: f"\\{mark[0]}", one_line(text.replace("\n", " ")))

@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganforge.metrics.evaluate import Result
+from ganforge.plain_text import one_line
 
 PROTOCOL = ("features", "n_real", "n_fake", "split", "resize")
 
@@ -27,14 +28,14 @@ def show(results: dict[str, Result], title: str, console: Console) -> None:
     protocols = {name: _protocol(result) for name, result in results.items()}
     distinct = list(dict.fromkeys(protocols.values()))
     intervals = any(result.bootstrap for result in results.values())
-    table = Table(title=Text(title))
+    table = Table(title=Text(one_line(title)))
     table.add_column("score", overflow="fold", no_wrap=True)
     for heading in ["value", *(["95 % interval"] if intervals else []), "by"]:
         table.add_column(heading, overflow="fold")
     for name, result in results.items():
         values = [_value(result), *([_interval(result)] if intervals else [])]
-        table.add_row(name, *values, str(distinct.index(protocols[name]) + 1))
-    lines = [Text(f"protocol {place}: {told}") for place, told in enumerate(distinct, 1)]
+        table.add_row(one_line(name), *values, str(distinct.index(protocols[name]) + 1))
+    lines = [Text(one_line(f"protocol {place}: {told}")) for place, told in enumerate(distinct, 1)]
     console.print(Group(table, *lines))
 
 

@@ -6,11 +6,15 @@ import sys
 
 from ganforge.errors import GanforgeError
 from ganforge.launch import find_launch
+from ganforge.plain_text import safe_lines
+from ganforge.terminal import readable_streams
 
 
 def main() -> int:
     """Joins the run whose first process has started this one; returns the exit code."""
     from ganforge.training import follow
+
+    readable_streams()
 
     try:
         launch = find_launch()
@@ -19,7 +23,7 @@ def main() -> int:
         follow(launch)
     except GanforgeError as error:
         if str(error):
-            print(f"ganforge: {error}", file=sys.stderr)
+            print(f"ganforge: {safe_lines(error)}", file=sys.stderr)
         return error.exit_code
     return 0
 

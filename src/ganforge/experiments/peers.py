@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ganforge.launch import Launch
+from ganforge.processes import module_path, python
 
 
 @contextlib.contextmanager
@@ -65,10 +66,10 @@ def free_port() -> int:
 
 
 def _start(launch: Launch) -> subprocess.Popen[bytes]:
-    environment = os.environ | launch.environment() | {"GANFORGE_PEER": "1"}
+    environment = os.environ | launch.environment() | {"GANFORGE_PEER": "1"} | module_path()
     # Of these processes none is torchrun's.
     environment.pop("TORCHELASTIC_USE_AGENT_STORE", None)
-    command = [sys.executable, "-m", "ganforge.experiments.peer"]
+    command = [*python(), "-m", "ganforge.experiments.peer"]
     return subprocess.Popen(command, env=environment)
 
 

@@ -21,6 +21,7 @@ from ganforge.experiments.run_entry import RunEntry
 from ganforge.experiments.run_filter import RunFilter
 from ganforge.experiments.run_removing import remove_runs
 from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
 
 SHORTEST = 16  # characters of a run's path that are shown at least
 GAP = 2  # between columns
@@ -133,7 +134,7 @@ def _show(runs: list[RunEntry], log_dir: Path) -> None:
     for name in columns:
         table.add_column(name, no_wrap=True, justify="left" if name == "status" else "right")
     for run, row in zip(runs, rows, strict=True):
-        table.add_row(Text(elided(_shown(run.path, log_dir), room)), *map(Text, row))
+        table.add_row(Text(elided(one_line(_shown(run.path, log_dir)), room)), *map(Text, row))
     console.print(table, highlight=False)
     total = bytes_as_text(sum(run.size for run in runs))
     score = f"; best: {names.pop()}" if len(names) == 1 else ""
@@ -147,7 +148,7 @@ def _row(run: RunEntry, named: bool) -> list[str]:
         best = f"{elided(name, 20)} {plain(value)}" if named else plain(value)
     step = "-" if run.step is None else f"{run.step:,}"
     age = age_as_text(time.time() - run.changed)
-    return [run.status, step, best, age, bytes_as_text(run.size)]
+    return [one_line(run.status), step, one_line(best), age, bytes_as_text(run.size)]
 
 
 def _shown(path: Path, root: Path) -> str:

@@ -16,6 +16,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from ganforge.errors import InterruptionError, RunError
+from ganforge.terminal import readable_streams
 
 # SIGUSR1 and not submitit's SIGUSR2: it is what Interruption hears.
 PREEMPTION = "USR1"
@@ -72,6 +73,7 @@ class SubmittedJob:
         return DelayedSubmission(self)
 
     def _settle_in(self) -> None:
+        readable_streams()
         sys.argv = list(self.arguments)
         for name, value in self.variables.items():
             if value is None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from typing import Any
 
 from ganforge.callbacks.interruption import SIGNALS, heeded
 from ganforge.errors import InterruptionError
+from ganforge.processes import module_path, python
 
 PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
@@ -32,9 +34,12 @@ def train_apart(overrides: list[str], flags: list[str]) -> int:
     Raises:
         KeyboardInterrupt: it was told to stop, at whatever moment.
     """
-    command = [sys.executable, "-m", "ganforge", "train", *flags, *overrides]
+    command = [*python(), "-m", "ganforge", "train", *flags, *overrides]
+    environment = os.environ | module_path()
     # A session of its own: a terminal's Ctrl-C would arrive there twice, and two mean "at once".
-    process = subprocess.Popen(command, start_new_session=True, preexec_fn=_end_with_parent())
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
+    )
     try:
         with _handing_on(process):
             code = process.wait()
