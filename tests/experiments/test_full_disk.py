@@ -4,12 +4,15 @@ import logging
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
+from PIL import Image
 
 from ganforge import cli
 from ganforge.callbacks.grid import save
+from ganforge.callbacks.samples import Samples
 from ganforge.errors import RunError
 from ganforge.experiments.run_lock import is_locked
 from tests.disk import limit
@@ -106,8 +109,6 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_folder(tmp_path):
 
 
 def test_pictures_that_do_not_fit_are_named(tmp_path):
-    from PIL import Image
-
     picture = Image.effect_noise((64, 64), 50)
 
     def work() -> None:
@@ -117,3 +118,18 @@ def test_pictures_that_do_not_fit_are_named(tmp_path):
 
     assert wait(fork(work)) == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_pictures_that_cannot_be_written_end_nothing(tmp_path, caplog):
+    samples = Samples(every_n_steps=1)
+    trainer = SimpleNamespace(default_root_dir=tmp_path, loggers=[], is_global_zero=True)
+    (tmp_path / "samples").write_text("a file")
+    for step in range(2):
+        samples._publish(trainer, "samples", Image.new("L", (4, 4)), "step_0000001.png", step)
+    (tmp_path / "samples").unlink()
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "step_0000001.png").write_bytes(b"half a picture")
+    samples._make_film(trainer)
+    (line,) = [r.getMessage() for r in caplog.records]
+    assert f"cannot write {tmp_path}/samples/step_0000001.png" in line
+    assert "training continues without such pictures" in line

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import threading
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ganforge.callbacks.grid import picture
 from ganforge.errors import ConfigError
 from ganforge.loggers.pictures import PictureLogger
 from ganforge.loggers.tensorboard import TensorBoardLogger
+from tests.disk import full
 
 
 def events(folder) -> EventAccumulator:
@@ -62,3 +64,19 @@ def test_without_the_package_the_command_that_brings_it_is_named(tmp_path, monke
 def test_bad_arguments_are_named(tmp_path):
     with pytest.raises(ConfigError, match="flush_seconds"):
         TensorBoardLogger(str(tmp_path), flush_seconds=0)
+
+
+def test_events_that_cannot_be_written_end_nothing(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)  # of TensorBoard's own thread
+    (tmp_path / "tensorboard").write_text("a file")
+    no_folder, no_room = TensorBoardLogger(str(tmp_path)), TensorBoardLogger(str(tmp_path / "full"))
+    assert hasattr(no_folder, "experiment")  # what Lightning's hooks ask
+    with full():
+        for step in range(3):
+            for logger in (no_folder, no_room):
+                logger.log_metrics({"fid": 1.5}, step=step)
+                logger.log_picture("samples", Image.effect_noise((64, 64), 50), step=step)
+                logger.finalize("success")
+    said = [record.getMessage() for record in caplog.records if record.name.startswith("ganforge")]
+    assert len(said) == 2
+    assert all("TensorBoard events cannot be written" in line for line in said)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
 
@@ -11,8 +14,10 @@ from torch import Tensor
 from ganforge.callbacks.film import film
 from ganforge.callbacks.grid import by_class, picture, save
 from ganforge.callbacks.scatter import scatter_of
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.pictures import PictureLogger
+
+log = logging.getLogger("ganforge")
 
 Weights = Literal["ema", "raw"]
 ROWS = 16  # classes that are shown, at most
@@ -97,6 +102,7 @@ class Samples(Callback):
         self.weights = weights
         self.include_start = include_start
         self._last_step = -1
+        self._failed = False
 
     def check(self, game: object, data: object) -> None:
         """Refuses a game that it cannot show, before a run has a folder."""
@@ -194,18 +200,31 @@ class Samples(Callback):
         return picture(*by_class(images[kept], labels[kept], rows))
 
     def _forget_after(self, trainer: Trainer, step: int) -> None:
-        for path in _grids(trainer):
-            if _step_of(path) > step:
-                path.unlink()
+        with self._surviving():
+            for path in _grids(trainer):
+                if _step_of(path) > step:
+                    path.unlink()
 
     def _make_film(self, trainer: Trainer) -> None:
         if self.gif and trainer.is_global_zero:
-            film(_grids(trainer), _folder(trainer) / "training.gif")
+            with self._surviving():
+                film(_grids(trainer), _folder(trainer) / "training.gif")
+
+    @contextlib.contextmanager
+    def _surviving(self) -> Iterator[None]:
+        """Lets files that cannot be written or read be missing; says so once."""
+        try:
+            yield
+        except (OSError, RunError, SyntaxError) as error:  # SyntaxError: Pillow's, of broken PNGs
+            if not self._failed:
+                log.warning("%s; training continues without such pictures", error)
+            self._failed = True
 
     def _publish(
         self, trainer: Trainer, name: str, grid: Image.Image, file: str, step: int
     ) -> None:
-        save(grid, _folder(trainer) / file)
+        with self._surviving():
+            save(grid, _folder(trainer) / file)
         for logger in trainer.loggers:
             if isinstance(logger, PictureLogger):
                 images = cast(Game, trainer.lightning_module).images_seen

@@ -58,6 +58,10 @@ def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
             workers,
             batch_bytes / 1e6,
             needed / USABLE / 1e6,
-            f"{fitting} workers are used" if fitting else "no workers are used",
+            _count(fitting),
         )
     return fitting
+
+
+def _count(workers: int) -> str:
+    return "1 worker is used" if workers == 1 else f"{workers or 'no'} workers are used"

@@ -74,13 +74,15 @@ class TrainingStream:
         self.deal = deal
         self.workers = workers
         self.pin_memory = pin_memory
+        self._fitting: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yields the batch of each training step, from where the run stands now."""
-        workers = self._workers_with_room() if self.workers else 0
-        if workers == 0:
+        if self._fitting is None:  # Lightning iterates twice
+            self._fitting = self._workers_with_room() if self.workers else 0
+        if self._fitting == 0:
             return (self.batches[positions] for positions in self.deal)
-        return self._from_workers(workers)
+        return self._from_workers(self._fitting)
 
     def _workers_with_room(self) -> int:
         positions = next(iter(self.deal))

@@ -2,19 +2,27 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 from argparse import Namespace
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 import numpy as np
+from lightning.fabric.loggers.logger import rank_zero_experiment
 from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from ganforge.errors import ConfigError
+from ganforge.loggers.no_run import NoRun
+
+log = logging.getLogger(__name__)
 
 
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Points, pictures and the configuration as TensorBoard events, by step.
+
+    Where events cannot be written, training continues without them, which is said once.
 
     Args:
         folder: the run folder; events go to its subfolder ``tensorboard``.
@@ -36,6 +44,22 @@ class TensorBoardLogger(LightningTensorBoardLogger):
             flush_secs=flush_seconds,
         )
 
+    @property
+    @rank_zero_experiment
+    def experiment(self) -> Any:
+        """The ``SummaryWriter``; a ``NoRun`` once events cannot be written."""
+        try:
+            return self._experiment or super().experiment
+        except Exception as error:  # a file in place of the folder, no room, no right to write
+            self._silence(error)
+            return self._experiment
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Logs a point."""
+        parent = super().log_metrics
+        self._send(lambda: parent(metrics, step))
+
     @rank_zero_only
     def truncate_after(self, step: int) -> None:
         """Hides points beyond ``step``: training goes on from a checkpoint of that step.
@@ -49,7 +73,8 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         """Logs the run's configuration, given as plain containers, as text."""
         values = vars(params) if isinstance(params, Namespace) else params
         text = json.dumps(values, indent=2, default=str)
-        self.experiment.add_text("config", f"```json\n{text}\n```", global_step=0)
+        block = f"```json\n{text}\n```"
+        self._send(lambda: self.experiment.add_text("config", block, global_step=0))
 
     @rank_zero_only
     def log_picture(
@@ -61,11 +86,26 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         images_seen: int | None = None,
     ) -> None:
         """Logs ``picture`` with the same pixels, by step alone and without a caption."""
-        plain = picture.convert("RGBA" if "A" in picture.mode else "RGB")
-        self.experiment.add_image(name, np.asarray(plain), step, dataformats="HWC")
+        plain = np.asarray(picture.convert("RGBA" if "A" in picture.mode else "RGB"))
+        self._send(lambda: self.experiment.add_image(name, plain, step, dataformats="HWC"))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Puts what is pending on the disk."""
-        if self._experiment is not None:
-            self._experiment.flush()
+        writer: Any = self._experiment
+        if writer is not None:
+            self._send(lambda: writer.flush())
+
+    def _send(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:  # the thread that writes passes on whatever stopped it
+            self._silence(error)
+
+    def _silence(self, error: Exception) -> None:
+        self._experiment = cast(Any, NoRun())
+        log.warning(
+            "TensorBoard events cannot be written (%s). Training continues, and metrics.csv holds "
+            "every point.",
+            error,
+        )
