@@ -11,11 +11,13 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
+from ganforge import atomic
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.kept_config import KeptConfig
 from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.samples import Samples
+from ganforge.callbacks.standing_folder import StandingFolder
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
@@ -76,6 +78,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     resumed, typed = find_resumed(cfg, command, replaced), cfg
     if resumed is not None:
         cfg = resumed.cfg
+        resumed.folder.refuse_links(typed.get("resume_allow") or [])
     else:
         check_name(str(cfg.name))
         name_classes(cfg)
@@ -197,7 +200,7 @@ def fit(
         "seed": cfg.seed,
         "device": str(parts.hardware),
     }
-    callbacks = [*parts.callbacks.values(), *trial_callbacks(cfg)]
+    callbacks = [StandingFolder(), *parts.callbacks.values(), *trial_callbacks(cfg)]
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
@@ -208,7 +211,7 @@ def fit(
     introduce(loggers, folder.path, command.job, resolved, checkpoint)
     failed = True
     try:
-        with quiet(), interruption.listening():
+        with quiet(), interruption.listening(), atomic.standing(folder.path):
             trainer.fit(parts.model, parts.data, ckpt_path=checkpoint)
         failed = False
     finally:

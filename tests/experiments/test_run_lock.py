@@ -8,10 +8,12 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 
 from ganforge.composition import compose_config
 from ganforge.errors import RunError
 from ganforge.experiments import run_lock
+from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import holder, is_locked, locked
 from ganforge.training import train
 from tests.experiments.test_resuming import PLAIN, runs, summary, unfinished
@@ -280,3 +282,27 @@ def test_a_run_holds_its_folder(tmp_path, monkeypatch):
     go(*PLAIN, f"log_dir={tmp_path}")
     assert told == [f"process {os.getpid()} on {socket.gethostname()}"]
     assert holder(seen[0]) is None
+
+
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "wandb", "tensorboard", "translated"])
+def test_a_resumed_run_writes_through_no_link(tmp_path, name):
+    run, outside = RunFolder(tmp_path / "run"), tmp_path / "outside"
+    run.path.mkdir()
+    outside.mkdir()
+    run.refuse_links()
+    (run.path / name).symlink_to(outside)
+    with pytest.raises(RunError, match=rf"run: {name} in it is a link.*resume\.allow=\[links\]"):
+        run.refuse_links()
+    run.refuse_links(["data", "links"])
+    with pytest.raises(RunError, match="is a link"):
+        run.subfolder(name)
+    cfg = compose_config([f"log_dir={tmp_path}", f"resume={run.path}"])
+    run.composed.write_text(OmegaConf.to_yaml(cfg))
+    (tmp_path / "last.ckpt").touch()
+    if name != "checkpoints":
+        run.checkpoints.mkdir()
+    (run.checkpoints / "last.ckpt").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RunError, match="in it is a link"):
+        train(cfg)
+    assert sorted(tmp_path.rglob("*")) == before

@@ -111,3 +111,50 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     blocked.write_text("")
     with pytest.raises(RunError, match=f"cannot write {blocked}{os.sep}metrics.csv"):
         MetricsCSV(str(blocked)).log_metrics({"a": 1}, step=1)
+
+
+HEAD = b"step,images_seen,seconds,a\n"
+DAMAGES = {
+    "a byte": HEAD + b"1,4,0.1,1\n2,8,0.\xff,2\n3,12,0.3,3\n",
+    "a long field": HEAD + b"1,4,0.1,1\n2,8,0.2," + b"x" * 200_000 + b"\n3,12,0.3,3\n",
+    "zeros": HEAD + b"1,4,0.1,1\n" + bytes(500) + b"\n3,12,0.3,3\n",
+    "many digits": HEAD + b"1,4,0.1,1\n" + b"9" * 5000 + b",8,0.2,2\n3,12,0.3,3\n",
+    "another digit": HEAD + b"1,4,0.1,1\n" + "²,8,0.2,2\n3,12,0.3,3\n".encode(),
+    "a cell too few": HEAD + b"1,4,0.1,1\n2,8,0.2\n3,12,0.3,3\n",
+    "a quote": HEAD + b'1,4,0.1,1\n2,8,"0.2"x,2\n3,12,0.3,3\n',
+}
+
+
+@pytest.mark.parametrize("kind", DAMAGES)
+def test_a_damaged_file_is_kept_and_its_sound_rows_go_on(tmp_path, kind, caplog):
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(DAMAGES[kind])
+    logger = MetricsCSV(str(tmp_path))
+    logger.truncate_after(3)
+    logger.log_metrics({"a": 4, "images_seen": 16}, step=4)
+    assert text(tmp_path) == (HEAD + b"1,4,0.1,1\n3,12,0.3,3\n4,16,,4\n").decode()
+    assert (tmp_path / "metrics.csv.damaged").read_bytes() == DAMAGES[kind]
+    assert "1 rows of it could not be read. It is kept as metrics.csv.damaged" in caplog.text
+
+
+@pytest.mark.parametrize("kind", ["zeros", "no header", "link", "fifo", "folder"])
+def test_what_is_no_file_of_metrics_is_set_aside(tmp_path, kind, caplog):
+    path, precious = tmp_path / "run" / "metrics.csv", tmp_path / "precious"
+    path.parent.mkdir()
+    precious.write_bytes(HEAD)
+    (path.parent / "metrics.csv.damaged").write_text("of before")
+    if kind in ("zeros", "no header"):
+        path.write_bytes(bytes(1000) if kind == "zeros" else b"a,b\n1,2\n")
+    elif kind == "link":
+        path.symlink_to(precious)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.mkdir()
+    logger = MetricsCSV(str(path.parent))
+    logger.truncate_after(3)
+    logger.log_metrics({"a": 4}, step=4)
+    assert text(path.parent) == "step,images_seen,seconds,a\n4,,,4\n"
+    assert precious.read_bytes() == HEAD
+    assert os.path.lexists(path.parent / "metrics.csv.damaged-2")
+    assert "kept as metrics.csv.damaged-2" in caplog.text

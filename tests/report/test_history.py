@@ -34,7 +34,7 @@ def test_rows_that_a_kill_tore_are_passed_over(tmp_path):
         write(tmp_path, "1,64,1,2,3", "2,1", "x,y,z", "3,192,1,2,3,4,5", "\0\0\0")
     )
     assert history.curves["fid"].points == [(64, 2.0)]
-    assert history.torn == 3
+    assert history.torn == 4
 
 
 def test_a_run_without_a_table_has_logged_nothing(tmp_path):

@@ -85,7 +85,7 @@ def test_runs_that_were_gathered_by_hand(tmp_path):
         {},
     ]
     assert (jobs[2].status, jobs[2].run) == ("unreadable", None)
-    assert "composed.yaml: cannot be read" in jobs[2].error
+    assert "composed.yaml: damaged" in jobs[2].error
     assert jobs[0].number == "a"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from ganforge.logged_rows import LoggedRows
 
 FAMILIES = ("fid", "kid", "is")
 PLAYERS = ("generator", "discriminator")
@@ -65,8 +66,7 @@ def logged_names(runs: Iterable[Path]) -> list[str]:
     found: dict[str, None] = {}
     for run in runs:
         try:
-            with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
-                found |= dict.fromkeys(next(csv.reader(file), []))
+            found |= dict.fromkeys(LoggedRows.read(run / "metrics.csv").columns)
         except OSError:  # killed before its first point, or logged elsewhere
             continue
     return list(found)

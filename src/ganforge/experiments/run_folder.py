@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,13 +150,27 @@ class RunFolder:
             with contextlib.suppress(OSError):  # not empty: other runs lie there
                 parent.rmdir()
 
-    def refuse_links(self) -> None:
+    def subfolder(self, name: str) -> Path:
+        """Returns where a verb writes by default, such as ``samples``.
+
+        Raises:
+            RunError: it is a link, which may lead anywhere in a copied run.
+        """
+        path = self.path / name
+        if path.is_symlink():
+            raise RunError(f"{path} is a link, and nothing is written through it; give out=PATH")
+        return path
+
+    def refuse_links(self, allow: Iterable[str] = ()) -> None:
         """Refuses to write into subfolders that are links: a copied run's may lead anywhere.
+
+        Args:
+            allow: what a resumed run may differ in; "links" is for a user's own.
 
         Raises:
             RunError: naming the links.
         """
-        if links := linked_folders(self.path):
+        if "links" not in allow and (links := linked_folders(self.path)):
             raise RunError(
                 f"{self.path}: {named(links, self.path)} in it "
                 f"{'is a link' if len(links) == 1 else 'are links'}, through which a resumed run "

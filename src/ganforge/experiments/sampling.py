@@ -47,7 +47,11 @@ def sample_run(cfg: DictConfig) -> Path:
     truncate(model, cfg.truncation)
     choose_noise(model, cfg.noise)
     mixture = load_mixture(folder, cfg.trust)
-    out = folder.path / "samples" / f"{_name(cfg)}.png" if cfg.out is None else typed_path(cfg.out)
+    out = (
+        folder.subfolder("samples") / f"{_name(cfg)}.png"
+        if cfg.out is None
+        else typed_path(cfg.out)
+    )
     check_out(out, points=mixture is not None)
     if cfg.style_mix:
         return _mix_styles(model, cfg, out)

@@ -85,7 +85,7 @@ def _direction(asked: str | None, game: Game) -> str:
 def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
     if cfg.out is not None:
         return typed_path(cfg.out)
-    return folder.path / "translated" / f"{source.resolve().stem}-{direction}"
+    return folder.subfolder("translated") / f"{source.resolve().stem}-{direction}"
 
 
 def _translate(

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import itertools
+import logging
+import os
 from argparse import Namespace
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,11 +16,15 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from ganforge import atomic
 from ganforge.errors import RunError
+from ganforge.logged_rows import FIRST, LoggedRows, Row
+from ganforge.regular_files import open_regular
 
-FIRST = ("step", "images_seen", "seconds")
 COUNTS = ("step", "images_seen")
 
-Row = dict[str, str]
+# A link, something else than a file, or one beyond all bounds: nothing is written through it.
+NO_FILE = (errno.ELOOP, errno.EINVAL, errno.EFBIG)
+
+log = logging.getLogger("ganforge")
 
 
 class MetricsCSV(Logger):
@@ -59,6 +67,7 @@ class MetricsCSV(Logger):
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Adds a row, or adds ``metrics`` to the last row when it is of the same step."""
         try:
+            atomic.assert_standing(self.path)
             self._add(metrics, step)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error
@@ -69,11 +78,12 @@ class MetricsCSV(Logger):
 
         Columns that only occurred there go too, and so does a row that a kill tore.
         """
-        if self.path.exists():
-            columns, rows = read(self.path)
-            kept = [row for row in rows if _is_whole(row) and int(row["step"]) <= step]
-            used = [c for c in columns if c in FIRST or any(row.get(c) for row in kept)]
-            self._rewrite(used, kept)
+        if not os.path.lexists(self.path):
+            return
+        columns, rows = self._read()
+        kept = [row for row in rows if int(row["step"]) <= step]
+        used = [c for c in columns if c in FIRST or any(row.get(c) for row in kept)]
+        self._rewrite(used or list(FIRST), kept)
 
     def _add(self, metrics: Mapping[str, Any], step: int | None) -> None:
         if self._columns is None:
@@ -89,12 +99,34 @@ class MetricsCSV(Logger):
         self._put(row, over_last=same_step)
 
     def _open(self) -> None:
-        columns, rows = read(self.path) if self.path.exists() else ([], [])
-        self._rewrite(columns or list(FIRST), [row for row in rows if _is_whole(row)])
+        columns, rows = self._read() if os.path.lexists(self.path) else ([], [])
+        self._rewrite(columns or list(FIRST), rows)
 
     def _widen(self, columns: list[str]) -> None:
-        _, rows = read(self.path)
+        _, rows = self._read()
         self._rewrite(columns, rows)
+
+    def _read(self) -> tuple[list[str], list[Row]]:
+        """Returns columns and whole rows; keeps a damaged file beside the one that goes on."""
+        try:
+            found = LoggedRows.read(self.path)
+        except OSError as error:
+            if error.errno not in NO_FILE:
+                raise
+            self._set_aside(f"is no file of a run ({error.strerror})")
+            return [], []
+        if found.damaged:
+            self._set_aside(f"is damaged; {found.torn} rows of it could not be read")
+        return found.columns, found.rows
+
+    def _set_aside(self, reason: str) -> None:
+        kept = self.path.with_name(f"{self.path.name}.damaged")
+        for number in itertools.count(2):
+            if not os.path.lexists(kept):
+                break
+            kept = self.path.with_name(f"{self.path.name}.damaged-{number}")
+        os.rename(self.path, kept)
+        log.warning("%s %s. It is kept as %s, and the run goes on", self.path, reason, kept.name)
 
     def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
         lines = [_line(columns), *(_line(row.get(c, "") for c in columns) for row in rows)]
@@ -105,7 +137,7 @@ class MetricsCSV(Logger):
 
     def _put(self, row: Row, over_last: bool) -> None:
         line = _line(row.get(c, "") for c in self._columns or [])
-        with open(self.path, "r+b") as file:
+        with open(open_regular(self.path, os.O_RDWR), "r+b") as file:
             end = file.seek(0, io.SEEK_END)
             start = self._last_start if over_last else end
             file.seek(start)
@@ -115,11 +147,9 @@ class MetricsCSV(Logger):
 
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
-    """Returns the columns and rows of a ``metrics.csv``, all cells as text."""
-    with open(path, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file, restval="")
-        rows = list(reader)
-        return list(reader.fieldnames or []), rows
+    """Returns the columns and the whole rows of a ``metrics.csv``, all cells as text."""
+    found = LoggedRows.read(path)
+    return found.columns, found.rows
 
 
 def _text(name: str, value: Any) -> str:
@@ -133,7 +163,3 @@ def _line(cells: Iterable[str]) -> bytes:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerow(list(cells))
     return text.getvalue().encode()
-
-
-def _is_whole(row: Row) -> bool:
-    return None not in row and row.get("step", "").isdigit()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+from ganforge.errors import RunError
 from ganforge.experiments.comparison_runs import PastRun
+from ganforge.regular_files import read_json
 from ganforge.report.markup import Markup, element, join
 from ganforge.report.tables import facts, grid
 
@@ -32,8 +33,8 @@ def environment(run: PastRun) -> Markup:
 def processes(folder: Path) -> list[dict[str, Any]]:
     """Returns an entry for each process that has trained the run; [] where none is known."""
     try:
-        found = json.loads((folder / NAME).read_bytes())
-    except (OSError, ValueError):
+        found = read_json(folder / NAME)
+    except (FileNotFoundError, RunError):
         return []
     return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from ganforge.logged_rows import LoggedRows
 
 AXES = ("step", "images_seen", "seconds")
 Points = list[tuple[float, float]]
@@ -48,14 +49,17 @@ class History:
         Rows that a kill has torn are counted and passed over.
         """
         try:
-            text = path.read_text(encoding="utf-8", errors="replace")
+            found = LoggedRows.read(path)
         except OSError:
             return cls()
-        rows = list(csv.DictReader(text.replace("\0", "").splitlines()))
-        whole = [row for row in rows if _is_whole(row)]
+        whole = [row for row in found.rows if row["images_seen"]]
         names = [name for name in (whole[0] if whole else {}) if name not in AXES]
         images = {int(row["step"]): int(row["images_seen"]) for row in whole}
-        return cls({name: _curve(name, whole) for name in names}, images, len(rows) - len(whole))
+        return cls(
+            {name: _curve(name, whole) for name in names},
+            images,
+            found.torn + len(found.rows) - len(whole),
+        )
 
 
 def thinned(points: Points, most: int = MOST_POINTS) -> Points:
@@ -79,13 +83,6 @@ def thinned(points: Points, most: int = MOST_POINTS) -> Points:
         high = max(range(len(stretch)), key=lambda i: stretch[i][1])
         kept += [stretch[i] for i in sorted({low, high})]
     return [points[0], *kept, points[-1]]
-
-
-def _is_whole(row: dict[str, str]) -> bool:
-    counts = (row.get("step"), row.get("images_seen"))
-    if None in row or None in row.values():  # cells too many, or too few
-        return False
-    return all(count is not None and count.isdigit() for count in counts)
 
 
 def _curve(name: str, rows: list[dict[str, str]]) -> Curve:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from PIL import Image
 
+from ganforge.regular_files import read_regular
+
 QUALITY = 85  # of WebP, from 0 to 100
 LEAST = 64  # pixels below which a picture is not made smaller
 
@@ -43,7 +45,7 @@ def encoded(path: Path, longest: int) -> Picture | None:
         None for a file that can't be read, such as one that a kill has torn.
     """
     try:
-        original = path.read_bytes()
+        original = read_regular(path)  # no link to a picture of the user's own
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(original))

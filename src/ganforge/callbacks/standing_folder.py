@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganforge import atomic
+from ganforge.errors import RunError
+from ganforge.models.adversarial import AdversarialModule
+
+
+class StandingFolder(Callback):
+    """Ends a run whose folder was removed or moved while it trains, as often as points are logged.
+
+    Nothing that such a run computes could be kept. Effective within ``atomic.standing``.
+    """
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Checks the folder at the interval of logging.
+
+        Raises:
+            RunError: it is gone.
+        """
+        step = cast(AdversarialModule, pl_module).iteration
+        if trainer.is_global_zero and step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined]
+            assert_standing(Path(trainer.default_root_dir))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Checks it before the run counts as completed."""
+        if trainer.is_global_zero:
+            assert_standing(Path(trainer.default_root_dir))
+
+
+def assert_standing(folder: Path) -> None:
+    """Raises RunError where the folder of a run is gone."""
+    try:
+        atomic.assert_standing(folder)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{error.strerror}: nothing more can be saved, and the run ends. Leave run folders "
+            "where they are until their runs have ended; ganforge runs shows which are running"
+        ) from error
