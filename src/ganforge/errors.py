@@ -35,6 +35,16 @@ class DivergenceError(GanforgeError):
     """A loss that is no longer finite."""
 
 
+class ScoreError(GanforgeError):
+    """A score that cannot be computed from what was seen in the images.
+
+    Attributes:
+        everywhere: whether all processes of a run raise it together.
+    """
+
+    everywhere = False
+
+
 class PrunedError(GanforgeError):
     """A trial of a search that is given up before its end."""
 

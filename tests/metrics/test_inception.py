@@ -1,3 +1,4 @@
+import hashlib
 import logging
 import urllib.error
 
@@ -9,10 +10,11 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 )
 
 from ganforge.errors import ConfigError
-from ganforge.metrics import classifier_training
+from ganforge.metrics import classifier_training, inception
 from ganforge.metrics.auto_features import AutoFactory
 from ganforge.metrics.classifier import ClassifierFeatures
 from ganforge.metrics.features import to_rgb
+from ganforge.metrics.frechet import FrechetDistance
 from ganforge.metrics.inception import FILE_NAME, InceptionFactory, InceptionFeatures
 from tests.metrics.stand_ins import Pictures, noise_images
 
@@ -68,7 +70,9 @@ def test_features_are_those_of_torch_fidelity(weights, monkeypatch):
     assert torch.equal(seen.logits, logits)
     assert features.shape == (1, ours.num_features)
     assert logits.shape == (1, ours.num_logits)
-    assert ours.suffix == ""
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    assert ours.suffix == f"_inception-{digest}"
+    assert FrechetDistance().published("fid", ours) == f"fid_inception-{digest}"
     assert ours.protocol["features"] == "inception-v3-compat"
     assert len(ours.protocol["features_weights"]) == 8
 
@@ -116,7 +120,8 @@ def test_auto_takes_given_weights_for_unlabelled_grey_data(weights):
 def test_auto_falls_back_to_the_classifier_with_one_line(caplog):
     with caplog.at_level(logging.WARNING, logger="ganforge"):
         assert isinstance(AutoFactory().build(labelled(3), CPU), ClassifierFeatures)
-    assert len(caplog.records) == 1
+    fallen = [one for one in caplog.records if "fall back" in one.message]
+    assert len(fallen) == 1
     assert "fall back from Inception" in caplog.text
 
 
@@ -136,3 +141,9 @@ def test_images_of_any_kind_become_colour():
     assert torch.equal(to_rgb(opaque), clear[:, :3])
     with pytest.raises(ConfigError, match="1, 3 or 4 channels, got 2"):
         to_rgb(noise_images(2, channels=2))
+
+
+def test_the_weights_of_published_scores_have_no_suffix(weights, monkeypatch):
+    digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+    monkeypatch.setattr(inception, "PUBLISHED", digest)
+    assert FrechetDistance().published("fid", InceptionFeatures(weights)) == "fid"

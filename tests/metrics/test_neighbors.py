@@ -5,7 +5,7 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 from ganforge.errors import ConfigError
 from ganforge.metrics import neighbors as module
 from ganforge.metrics.evaluate import check_enough, evaluate
-from ganforge.metrics.neighbors import Points, precision_recall_density_coverage, radii
+from ganforge.metrics.neighbors import Points, balls, precision_recall_density_coverage
 from ganforge.metrics.prdc import Coverage, Density, Precision, Recall
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
@@ -46,6 +46,36 @@ def test_the_rim_belongs_to_balls_of_precision_and_recall_alone():
 def test_a_set_against_itself():
     values = rows(60, 4, 1)
     assert four(values, values) == {"precision": 1, "recall": 1, "density": 1, "coverage": 1}
+
+
+TIED = {  # equal distances, where a strict inequality leaves too few inside
+    "duplicates": rows(12, 3, 1).repeat(6, 1),
+    "one point": torch.ones(20, 4, dtype=torch.float64),
+    "a grid": torch.cartesian_prod(torch.arange(6.0), torch.arange(6.0)).double(),
+    "corners": torch.eye(9, dtype=torch.float64),
+    "some duplicates": torch.cat([rows(30, 3, 1), rows(30, 3, 1)[:7]]),
+    "tiny": 1e-30 * rows(40, 3, 1),
+    "huge": 1e30 * rows(40, 3, 1),
+}
+
+
+@pytest.mark.parametrize("name", list(TIED))
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_any_set_is_all_its_own(name, k):
+    values = TIED[name]
+    shuffled = values[torch.randperm(len(values), generator=torch.Generator().manual_seed(0))]
+    assert four(values, shuffled, k) == dict.fromkeys(NAMES, 1)
+
+
+def test_without_ties_rims_count_nothing():
+    found = balls(Points(rows(200, 5, 1)), [3])[0]
+    assert found.rims[:, 0].eq(0).all()
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_the_scale_of_features_changes_nothing(scale):
+    real, fake = rows(90, 4, 1), rows(90, 4, 2, 0.8)
+    assert four(real * scale, fake * scale) == pytest.approx(four(real, fake))
 
 
 def test_sets_far_apart():
@@ -108,7 +138,7 @@ def test_distances_of_copies_are_nothing_far_from_the_origin():
 
 def test_radii_leave_the_point_itself_out():
     points = Points(line(0, 1, 5))
-    nearest, second = radii(points, [1, 2])
+    nearest, second = (one.radii for one in balls(points, [1, 2]))
     assert nearest.tolist() == [1, 1, 16]
     assert second.tolist() == [25, 16, 25]
 

@@ -9,6 +9,7 @@ import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from ganforge.callbacks.attempts import attempted
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
@@ -182,12 +183,7 @@ class Evaluation(Callback):
             self._evaluate_if_due(trainer, pl_module)
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Evaluates at every n-th step."""
         self._evaluate_if_due(trainer, pl_module)
@@ -203,7 +199,8 @@ class Evaluation(Callback):
             return
         results = self.measured(trainer, pl_module, self._score)
         self._keep(cast(Scored, pl_module), results)
-        cast(Scored, pl_module).publish(points_of(results))
+        if results:
+            cast(Scored, pl_module).publish(points_of(results))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns what has been measured, as plain values."""
@@ -236,7 +233,8 @@ class Evaluation(Callback):
         device = pl_module.device
         started = _now(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            results = score(trainer, pl_module)
+            step = cast(Scored, pl_module).iteration
+            results = attempted(lambda: score(trainer, pl_module), trainer.world_size, step)
         # Different devices may round differently, and every process must choose the same best.
         shared: dict[str, Result] = trainer.strategy.broadcast(results)
         self.seconds_evaluating += _now(device) - started
@@ -275,7 +273,7 @@ class Evaluation(Callback):
         self.history.append(where | {name: result.value for name, result in results.items()})
         best = self.monitored
         # An untrained generator is no candidate: there is no checkpoint of it.
-        if best and game.iteration > 0 and self._improves(results[best].value):
+        if best in results and game.iteration > 0 and self._improves(results[best].value):
             self.best = {"name": best, "value": results[best].value, **where}
 
     def _improves(self, value: float) -> bool:

@@ -16,7 +16,9 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
+from ganforge.errors import DamagedError
 from ganforge.metrics.cache_folder import file_name, files, reason, root, warn_unreadable
+from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
@@ -58,7 +60,7 @@ class StatisticsCache:
         """Returns the tensors of a key on the CPU, None where there are none."""
         path = self.path(key)
         try:
-            kept = torch.load(path, map_location="cpu", weights_only=True)
+            kept = read_tensors(path)
             tensors: dict[str, Tensor] = kept["tensors"]
             if kept["key"] != _text(key) or kept["checksum"] != _checksum(tensors):
                 raise ValueError("its contents are not what was written")
@@ -69,8 +71,8 @@ class StatisticsCache:
         except OSError as fault:
             warn_unreadable(path, fault)
             return None
-        except (RuntimeError, EOFError, KeyError, TypeError, ValueError, AttributeError,
-                pickle.UnpicklingError) as fault:  # fmt: skip
+        except (DamagedError, RuntimeError, EOFError, KeyError, TypeError, ValueError,
+                AttributeError, pickle.UnpicklingError) as fault:  # fmt: skip
             log.warning("%s is damaged and will be made anew: %s", path, fault)
             return None
         return tensors

@@ -13,14 +13,16 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, DamagedError
 from ganforge.metrics.cache_folder import file_name, reason, root, warn_unreadable
+from ganforge.metrics.chance import warn_near_chance
 from ganforge.metrics.classifier_training import SIDE, ClassifierNetwork, shrink, train
 from ganforge.metrics.features import FeatureExtractor, Features
 from ganforge.metrics.points import refuse_points
 from ganforge.metrics.source import ImageSource
 from ganforge.metrics.weights_hash import weights_hash
 from ganforge.paths import typed_path
+from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
@@ -111,6 +113,7 @@ class ClassifierFactory:
                 "features=inception, or metrics=[]"
             )
         trained = self._load_or_train(data)
+        warn_near_chance(trained.accuracy, data)
         return ClassifierFeatures(trained, data.channels, data.num_classes).to(device)
 
     def path(self, data: ImageSource) -> Path:
@@ -152,18 +155,28 @@ def _judge(accuracy: float) -> str:
 
 def _load(path: Path) -> Trained | None:
     try:
-        kept: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        return Trained(kept["state"], float(kept["accuracy"]))
+        return _trained(read_tensors(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as fault:
         warn_unreadable(path, fault)
         return None
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
+    except (DamagedError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
         log.warning("%s is damaged and will be made anew: %s", path, fault)
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
         return None
+
+
+def _trained(kept: Any) -> Trained:
+    """Returns what a file holds, once it is known to be a classifier's."""
+    state = kept.get("state") if isinstance(kept, dict) else None
+    accuracy = kept.get("accuracy") if state else None
+    if not isinstance(state, dict) or not isinstance(accuracy, float):
+        raise DamagedError("it holds no classifier")
+    if not all(isinstance(one, Tensor) and bool(one.isfinite().all()) for one in state.values()):
+        raise DamagedError("its weights are not finite")
+    return Trained(state, accuracy)
 
 
 def _save(path: Path, trained: Trained) -> None:

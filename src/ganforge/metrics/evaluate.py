@@ -10,7 +10,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.class_checks import check_classes, known
 from ganforge.metrics.fake_rows import FakeRows
 from ganforge.metrics.features import FeatureExtractor
-from ganforge.metrics.finite import FiniteImages
+from ganforge.metrics.finite import FiniteFeatures, FiniteImages
 from ganforge.metrics.path_score import Paths, PathScore, refuse_images
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
 from ganforge.metrics.requested_labels import RequestedLabels
@@ -111,6 +111,7 @@ def evaluate(
     Raises:
         ConfigError: too few images.
         DivergenceError: the generator makes images that are not finite.
+        ScoreError: an extractor's features are not finite.
     """
     available = data.size(split)
     n_real = min(n_real or n, available)
@@ -185,10 +186,14 @@ def _show_fakes(
     looks = [shared] + [one.extractor for one in scores.values() if one.extractor is not None]
     finite = FiniteImages(shared.device, bounded=not any(one.takes_floats for one in looks))
 
+    distinct = list(dict.fromkeys(looks))
+    sound = FiniteFeatures("generated", distinct, shared.device)
+
     def images(n: int, first: int) -> Tensor:
         return finite(sample(n, first))
 
-    for first, seen in look(images, list(dict.fromkeys(looks)), start, stop, batch_size):
+    for first, found in look(images, distinct, start, stop, batch_size):
+        seen = {extractor: sound(extractor, parts) for extractor, parts in found.items()}
         for name, score in scores.items():
             values: Tensor = getattr(seen[score.extractor or shared], score.uses)
             asked = labels(len(values), first)
@@ -196,7 +201,8 @@ def _show_fakes(
             if keep is not None:
                 keep.keep(score.extractor or shared, score.uses, values, first)
                 keep.ask(asked, first)
-    finite.conclude(world)
+    finite.conclude(world)  # first: images that are not finite have such features
+    sound.conclude(world)
 
 
 def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world: int) -> None:

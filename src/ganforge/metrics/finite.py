@@ -3,7 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.errors import ConfigError, DivergenceError
+from ganforge.errors import ConfigError, DivergenceError, ScoreError
+from ganforge.metrics.features import FeatureExtractor, Features
 
 # Half a step of a byte: what is closer to [-1, 1] rounds to the same images as the end of it.
 SLACK = 0.5 / 127.5
@@ -57,3 +58,57 @@ class FiniteImages:
                 f"{outside} generated images have values outside [-1, 1], where scores expect "
                 "them: end the generator with tanh, or clamp its images in evaluation mode"
             )
+
+
+class FiniteFeatures:
+    """Counts images of which an extractor's features or logits are NaN or infinite.
+
+    A half-precision network that overflows does that. Scores would report numbers made of it, such
+    as a precision of 0. Counted to the end, then over all processes, as images are.
+
+    Args:
+        images: what the images are called in messages: "real" or "generated".
+        extractors: what looks at them.
+        device: where counts are kept.
+    """
+
+    def __init__(
+        self, images: str, extractors: list[FeatureExtractor], device: torch.device
+    ) -> None:
+        self.images = images
+        self._places = {extractor: place for place, extractor in enumerate(extractors)}
+        # Of each extractor: images at fault, and all.
+        self._counts = torch.zeros(len(extractors), 2, dtype=torch.int64, device=device)
+
+    def __call__(self, extractor: FeatureExtractor, seen: Features) -> Features:
+        """Returns finite features and logits, and remembers which were not."""
+        sound = seen.features.isfinite().all(1) & seen.logits.isfinite().all(1)
+        counts = torch.stack([(~sound).sum(), torch.tensor(len(sound), device=sound.device)])
+        self._counts[self._places[extractor]] += counts.to(self._counts.device)
+        if bool(sound.all()):
+            return seen
+        return Features(*(part.nan_to_num(posinf=0.0, neginf=0.0) for part in seen))
+
+    def conclude(self, world: int = 1) -> None:
+        """Raises on all ``world`` processes when images of any of them can't be scored.
+
+        Raises:
+            ScoreError: naming the extractor, and how many images.
+        """
+        if world > 1 and torch.distributed.is_initialized():
+            torch.distributed.all_reduce(self._counts)
+        for extractor, place in self._places.items():
+            faulty, total = self._counts[place].tolist()
+            if faulty:
+                error = refusal(extractor, faulty, total, self.images)
+                error.everywhere = world > 1
+                raise error
+
+
+def refusal(extractor: FeatureExtractor, faulty: int, total: int, images: str) -> ScoreError:
+    """Returns the error of features that are not finite."""
+    return ScoreError(
+        f"features={extractor.name}: the features or logits of {faulty} of {total} {images} images "
+        "are not finite (NaN or infinite), so no score can be computed. Run the network in "
+        "float32, or choose other features"
+    )

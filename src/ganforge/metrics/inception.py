@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import pickle
 import socket
 from pathlib import Path
 from typing import Any
@@ -14,17 +13,19 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
     FeatureExtractorInceptionV3,
 )
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, DamagedError
 from ganforge.metrics.features import FeatureExtractor, Features, to_rgb
 from ganforge.metrics.points import refuse_points
 from ganforge.metrics.resizing import Resize, check_resize, resize_name, resized
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 from ganforge.paths import typed_path
+from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
 FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
+PUBLISHED = "6726825d"  # begins the SHA-256 of the file that published values are of
 CONNECT_SECONDS = 20.0
 
 
@@ -33,6 +34,9 @@ class InceptionFeatures(FeatureExtractor):
 
     Pooled features [B, 2048] and bias-free logits [B, 1008] of images resized to 299x299.
     Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498.
+
+    Scores by any other file of weights get its hash as suffix, such as ``fid_inception-0a1b2c3d``:
+    they must not look like published ones, nor be compared with them.
 
     Args:
         weights: file of the weights.
@@ -56,9 +60,18 @@ class InceptionFeatures(FeatureExtractor):
                 ["2048", "logits_unbiased"],
                 feature_extractor_weights_path=str(weights),
             )
+        digest = hashlib.sha256(weights.read_bytes()).hexdigest()[:8]
+        if digest != PUBLISHED:
+            self.suffix = f"_inception-{digest}"
+            log.warning(
+                "%s is not %s, by which published scores are computed: scores are called fid%s",
+                weights,
+                FILE_NAME,
+                self.suffix,
+            )
         self.protocol = {
             "features": "inception-v3-compat",
-            "features_weights": hashlib.sha256(weights.read_bytes()).hexdigest()[:8],
+            "features_weights": digest,
             "resize": resize_name(resize, 299),
         }
 
@@ -133,7 +146,7 @@ def _download(path: Path) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         log.info("downloading Inception weights (91 MB) to %s", path)
-        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), "6726825d", progress=False)
+        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), PUBLISHED, progress=False)
     except (OSError, RuntimeError) as fault:
         raise ConfigError(_missing(f"the download failed ({fault})")) from fault
     finally:
@@ -151,9 +164,9 @@ def _missing(reason: str) -> str:
 def _check(weights: Path) -> None:
     # torch-fidelity loads with pickle; a file that is not plain tensors is refused before that.
     try:
-        state: Any = torch.load(weights, map_location="cpu", weights_only=True)
+        state: Any = read_tensors(weights)
         fits = state["fc.weight"].shape == (1008, 2048)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, KeyError, TypeError) as fault:
+    except (DamagedError, OSError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"features.weights={weights}: not readable as weights") from fault
     if not fits:
         raise ConfigError(f"features.weights={weights}: not the Inception of {URL_INCEPTION_V3}")

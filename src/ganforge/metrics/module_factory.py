@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import pickle
 import pkgutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, DamagedError
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.module_features import ModuleFeatures
 from ganforge.metrics.points import refuse_points
@@ -18,6 +17,7 @@ from ganforge.metrics.resizing import Resize
 from ganforge.metrics.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 from ganforge.paths import typed_path
+from ganforge.tensor_files import read_tensors
 
 
 class ModuleFactory:
@@ -107,9 +107,9 @@ def load_weights(network: nn.Module, path: Path) -> None:
     if not path.is_file():
         raise ConfigError(f"features.weights={path}: no such file")
     try:
-        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+        state: Any = read_tensors(path)
         network.load_state_dict(state.get("state_dict", state))
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, AttributeError) as fault:
+    except (DamagedError, RuntimeError, OSError, AttributeError, TypeError) as fault:
         reason = str(fault).splitlines()[0] if str(fault) else type(fault).__name__
         raise ConfigError(f"features.weights={path}: does not fit the network: {reason}") from fault
 

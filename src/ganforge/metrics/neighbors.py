@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,6 +42,10 @@ def precision_recall_density_coverage(
     generated point (Naeem et al. 2020, arXiv:2002.09797). As in the authors' code, the rim of a
     ball belongs to it for the first two and not for the others: a set has density 1 with itself.
 
+    Where distances are tied, as among duplicates, fewer than k real points are inside a ball. Its
+    rim then counts in part, so that the real points in and on it add up to k: a set with ties has
+    density and coverage 1 with itself too. Without ties the authors' numbers are the same.
+
     Memory is that of both sets in float64 and of a chunk of distances.
 
     Args:
@@ -50,9 +57,14 @@ def precision_recall_density_coverage(
         The four by name for each k.
     """
     middle = real.double().mean(0)
-    points, made = Points(real.double() - middle), Points(fake.double() - middle)
-    ours, theirs = radii(points, neighbors), radii(made, neighbors)
-    tallies = [Tally(k, r, f) for k, r, f in zip(neighbors, ours, theirs, strict=True)]
+    ours, theirs = real.double() - middle, fake.double() - middle
+    scale = _scale(ours, theirs)
+    points, made = Points(ours * scale), Points(theirs * scale)
+    around, behind = balls(points, neighbors), balls(made, neighbors)
+    tallies = [
+        Tally(k, real.radii, fake.radii, real.rims)
+        for k, real, fake in zip(neighbors, around, behind, strict=True)
+    ]
     for start in range(0, len(fake), TILE):
         chunk = slice(start, min(start + TILE, len(fake)))
         distances = made.to_points(chunk, points)
@@ -60,6 +72,15 @@ def precision_recall_density_coverage(
         for tally in tallies:
             tally.add(distances, nearest, chunk)
     return {tally.neighbors: tally.numbers() for tally in tallies}
+
+
+def _scale(real: Tensor, fake: Tensor) -> float:
+    """Returns a power of 2 that brings rows near 1, so that float32 holds squared distances.
+
+    Nothing else changes: all four numbers are the same at every scale.
+    """
+    largest = max(float(rows.abs().amax()) for rows in (real, fake))
+    return 2.0 ** -math.frexp(largest)[1] if largest > 0 else 1.0
 
 
 class Points:
@@ -89,16 +110,46 @@ class Points:
         return F.threshold(distances, max(self.noise, others.noise), 0.0, inplace=True)
 
 
-def radii(points: Points, neighbors: list[int]) -> list[Tensor]:
-    """Returns for each k the squared distance of each point to its k-th nearest other, [n] each."""
+class Balls(NamedTuple):
+    """A ball around each point, which reaches to its k-th nearest other.
+
+    Attributes:
+        radii: squared, float32 [n].
+        rims: points that lack inside to be k, 0 unless distances are tied, and points on the rim
+            that share them; int64 [n, 2].
+    """
+
+    radii: Tensor
+    rims: Tensor
+
+
+def balls(points: Points, neighbors: list[int]) -> list[Balls]:
+    """Returns the balls of a set for each k."""
     n = len(points.rows)
-    nearest = []
+    found: list[list[Balls]] = [[] for _ in neighbors]
     for start in range(0, n, TILE):
         chunk = slice(start, min(start + TILE, n))
         distances = points.to_points(chunk, points)
         distances[:, chunk].fill_diagonal_(torch.inf)
-        nearest.append(distances.topk(max(neighbors), largest=False).values)
-    return [torch.cat(nearest)[:, k - 1].contiguous() for k in neighbors]
+        nearest = distances.topk(max(neighbors), largest=False).values
+        for k, parts in zip(neighbors, found, strict=True):
+            radii = nearest[:, k - 1].contiguous()
+            parts.append(Balls(radii, _rims(distances, radii, k)))
+    return [Balls(*(torch.cat(part) for part in zip(*parts, strict=True))) for parts in found]
+
+
+def _rims(distances: Tensor, radii: Tensor, k: int) -> Tensor:
+    """Returns how many points lack inside to be k, and how many on the rim share them, [c, 2].
+
+    Args:
+        distances: squared, of a chunk of points to all, infinite to themselves, [c, n].
+        radii: squared, [c].
+        k: which neighbour a ball reaches to.
+    """
+    centre = (radii > 0).long()  # the point itself is inside, unless its ball is a point
+    inside = (distances < radii[:, None]).sum(1) + centre
+    on = (distances == radii[:, None]).sum(1) + 1 - centre
+    return torch.stack([k - inside, on], 1)
 
 
 class Tally:
@@ -108,12 +159,16 @@ class Tally:
         neighbors: k.
         real: squared radii of the real points' balls, [n].
         fake: squared radii of the generated points' balls, [m].
+        rims: of the real balls, see :class:`Balls`.
     """
 
-    def __init__(self, neighbors: int, real: Tensor, fake: Tensor) -> None:
+    def __init__(self, neighbors: int, real: Tensor, fake: Tensor, rims: Tensor) -> None:
         self.neighbors = neighbors
         self.real = real
         self.fake = fake
+        self.tied = rims[:, 0] > 0
+        self.rims = rims[self.tied]
+        self.on_rims = torch.zeros_like(self.rims[:, 0])
         self.precise = self.dense = 0
         self.recalled = torch.zeros_like(real, dtype=torch.bool)
         self.covered = torch.zeros_like(real, dtype=torch.bool)
@@ -131,12 +186,19 @@ class Tally:
         self.recalled |= (distances - self.fake[chunk, None]).amin(0) <= 0
         self.dense += int((distances < self.real).count_nonzero())
         self.covered |= nearest < self.real
+        if len(self.rims):
+            on_rims = distances[:, self.tied] == self.real[self.tied]
+            self.on_rims += on_rims.sum(0)
+            self.covered[self.tied] |= on_rims.any(0)
 
     def numbers(self) -> dict[str, float]:
         """Returns precision, recall, density and coverage."""
+        lack, share = self.rims.unbind(1)
+        # Summed exactly, so that the order of points changes nothing.
+        tied = math.fsum((self.on_rims * lack / share.double()).tolist())
         return {
             "precision": self.precise / len(self.fake),
             "recall": float(self.recalled.double().mean()),
-            "density": self.dense / (self.neighbors * len(self.fake)),
+            "density": (self.dense + tied) / (self.neighbors * len(self.fake)),
             "coverage": float(self.covered.double().mean()),
         }

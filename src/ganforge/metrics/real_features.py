@@ -11,6 +11,7 @@ from ganforge.data.images import to_uint8
 from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import Key, StatisticsCache
 from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.finite import FiniteFeatures, refusal
 from ganforge.metrics.moments import Moments, merge, moments_of
 from ganforge.metrics.source import ImageSource
 
@@ -58,6 +59,7 @@ class RealFeatures:
                     self.cache.save(self._key(share, uses), {"rows": self._rows[place]})
             else:
                 self._rows[place] = kept["rows"]
+                _refuse_faulty(share, kept["rows"])
         return self._rows[place]
 
     def moments(self, share: RealShare, uses: Uses) -> Moments:
@@ -71,6 +73,7 @@ class RealFeatures:
                 if self.cache:
                     self.cache.save(key, self._moments[place]._asdict())
             else:
+                _refuse_faulty(share, kept["scatter"])
                 self._moments[place] = Moments(**kept)
         return self._moments[place]
 
@@ -97,8 +100,11 @@ class RealFeatures:
         def images(n: int, first: int) -> Tensor:
             return self.data.reals(n, share.split, first)[0]
 
-        looked = look(images, [share.extractor], share.start, share.stop, share.batch_size)
-        return (seen[share.extractor] for _, seen in looked)
+        extractor = share.extractor
+        sound = FiniteFeatures("real", [extractor], extractor.device)
+        for _, seen in look(images, [extractor], share.start, share.stop, share.batch_size):
+            yield sound(extractor, seen[extractor])
+        sound.conclude()  # before anything is kept
 
     def _key(self, share: RealShare, kind: str) -> Key:
         if share.split not in self._fingerprints:
@@ -151,6 +157,13 @@ class RealShare:
         labels = self.reals.data.real_labels(self.split)
         assert labels is not None, "scores of classes are refused before on data without labels"
         return labels[self.start : self.stop]
+
+
+def _refuse_faulty(share: RealShare, kept: Tensor) -> None:
+    """Refuses what an earlier version kept of features that were not finite."""
+    if not bool(kept.isfinite().all()):
+        faulty = len(kept) if kept.ndim < 2 else int((~kept.isfinite().all(1)).sum())
+        raise refusal(share.extractor, faulty, share.stop - share.start, "real")
 
 
 def _place(share: RealShare, uses: Uses) -> Place:
