@@ -8,10 +8,13 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ganforge.data.decoding import decode, upright, upright_size
+from ganforge.data.entries import open_entries
 from ganforge.data.folder import ImageFolder
+from ganforge.data.given import open_images, share_span
 from ganforge.data.unpaired import UnpairedImages
 from ganforge.data.value_range import ONLY_BYTES, Span, read_range, snapped
 from ganforge.errors import ConfigError, DataError
+from ganforge.experiments.translation_inputs import input_span, translatable
 from tests.data.drawings import RED, encoded, flat, save
 
 RAMP = np.linspace(0, 1, 256).reshape(16, 16)
@@ -204,3 +207,27 @@ def test_damaged_pixels_stay_unreadable():
 def test_postscript_is_never_interpreted(monkeypatch):
     with pytest.raises(Exception, match="cannot identify image file"):
         upright(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n")
+
+
+# ---------------------------------------------------------------------- evaluating, translating
+
+
+def test_sets_that_are_compared_share_a_range(tmp_path):
+    dark = paint(tmp_path / "dark", [(RAMP * 2000).astype(np.uint16)] * 2)
+    bright = paint(tmp_path / "bright", [(RAMP * 4000).astype(np.uint16)] * 2)
+    sets = {key: open_images(str(path), key) for key, path in (("fake", dark), ("real", bright))}
+    assert share_span(sets) == Span(0, 4095)
+    whites = [given.source(16, 1).read(torch.tensor([0])).max() for given in sets.values()]
+    assert whites == [round(2000 / 4095 * 255), round(4000 / 4095 * 255)]
+    assert share_span({"fake": sets["fake"]}, Span(0, 3000)) == Span(0, 3000)
+    assert sets["fake"].source(16, 1).read(torch.tensor([0])).max() == 170
+
+
+def test_translation_scales_by_the_range_of_training(tmp_path):
+    paint(tmp_path, [(RAMP * 2000).astype(np.uint16), (RAMP * 9000).astype(np.uint16)])
+    entries = open_entries(tmp_path)
+    noted = {"found": {"A": [0, 4000], "B": None}}
+    entries.span = input_span(entries, noted, "AtoB")
+    whites = [translatable(entries, name, 1).getextrema()[1] for name in entries.names]
+    assert whites == [128, 255]
+    assert input_span(entries, noted, "BtoA") == input_span(entries, None, "AtoB") == Span(0, 9000)

@@ -60,7 +60,7 @@ class StandIn(nn.Module):
 def game(monkeypatch, tmp_path):
     """What every run is loaded as; ``game[0]`` may be put in another's place."""
     found = [StandIn(Negative())]
-    monkeypatch.setattr(translating, "load", lambda run, checkpoint, log_dir: found[0])
+    monkeypatch.setattr(translating, "load", lambda *_: found[0])
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "composed.yaml").write_text("")

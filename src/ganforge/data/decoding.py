@@ -111,10 +111,15 @@ def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 def upright_size(file: BinaryIO) -> tuple[int, int]:
     """Returns the width and height of an encoded image as :func:`upright` turns it."""
+    return upright_header(file)[0]
+
+
+def upright_header(file: BinaryIO) -> tuple[tuple[int, int], str]:
+    """Returns width and height of an encoded image as :func:`upright` turns it, and its mode."""
     with file, _header(file) as opened:
-        width, height = opened.size
+        mode, (width, height) = opened.mode, opened.size
         turned = _orientation(opened) >= 5
-    return (height, width) if turned else (width, height)
+    return (height, width) if turned else (width, height), mode
 
 
 def mode_of(file: BinaryIO) -> str:

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 from typing import BinaryIO
 
 from ganforge.data.large_images import LARGE_BYTES, wait_for_turn
+from ganforge.data.value_range import Span
 from ganforge.errors import DataError
 
 SUFFIXES = frozenset(
@@ -26,11 +27,14 @@ class Entries:
         names: sorted, with ``/`` between folders.
         passed_over: why files that look like images, or hold some, are not among ``names``.
         max_bytes: size beyond which :meth:`read` refuses a file, after it is unpacked.
+        span: values that become black and white of images that are not 8 bits, where all of a set
+            share them; None for each image's own.
     """
 
     names: list[str]
     passed_over: dict[str, str]
     max_bytes: int = MAX_FILE_BYTES
+    span: Span | None = None
 
     def read(self, name: str) -> bytes:
         """Returns the encoded image ``name``.

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
+from PIL import Image
 from torch import Tensor
 
-from ganforge.data.decoding import squared
+from ganforge.data.decoding import reason_of, squared, upright_header
 from ganforge.data.entries import open_entries
 from ganforge.data.files import FileSource
 from ganforge.data.fingerprint import hash_of
+from ganforge.data.range_scan import SCANNED, joined, spread
 from ganforge.data.source import ImageSource
+from ganforge.data.value_range import ONLY_BYTES, Span, is_deep
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
 
 GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 ARRAYS = ("images", "arr_0")  # as `ganforge sample` and the evaluation suites of the field write
@@ -30,11 +36,13 @@ class GivenImages:
         path: where they are.
         sizes: every (width, height) among them, in the images' own pixels.
         grey: whether none of them has colours.
+        span: values that become black and white of images that are not 8 bits.
     """
 
     path: Path
     sizes: set[tuple[int, int]]
     grey: bool
+    span: Span | None = None
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -64,6 +72,7 @@ class GivenFiles(GivenImages):
         self.entries = open_entries(path)
         self.sizes = set()
         self.grey = True
+        self.deep: list[str] = []
         for name in self.entries.names:
             self._look(name)
 
@@ -73,17 +82,20 @@ class GivenFiles(GivenImages):
     def source(self, image_size: int, channels: int) -> ImageSource:
         """Returns the images, decoded when they are read. A damaged one is an error then."""
         names = self.entries.names
-        return FileSource(self.entries, names, image_size, channels, max_unreadable=0)
+        span = self.span or ONLY_BYTES
+        return FileSource(self.entries, names, image_size, channels, max_unreadable=0, span=span)
 
     def _look(self, name: str) -> None:
         try:
-            with self.entries.open(name) as file, Image.open(file) as image:
-                turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-                self.sizes.add((image.height, image.width) if turned else image.size)
-                self.grey &= image.mode in GREY
+            size, mode = upright_header(self.entries.open(name))
         except Exception as error:  # decoders raise what they like on damaged data
-            reason = str(error).split(" <")[0] or type(error).__name__
-            raise DataError(f"{self.path}: {name} is no readable image ({reason})") from error
+            raise DataError(
+                f"{self.path}: {one_line(name)} is no readable image ({reason_of(error)})"
+            ) from error
+        self.sizes.add(size)
+        self.grey &= mode in GREY
+        if is_deep(mode):
+            self.deep.append(name)
 
 
 class GivenArray(GivenImages):
@@ -169,6 +181,28 @@ def open_images(path: str, key: str) -> GivenImages:
     if len(given) < 2:
         raise DataError(f"{key}={path}: scores need 2 images at least, and it holds {len(given)}")
     return given
+
+
+def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span | None:
+    """Gives images that are not 8 bits the same range in all sets, so that they can be compared.
+
+    Args:
+        sets: by the key that each was given by.
+        span: the range; None for the one of all of them.
+
+    Returns:
+        The range; None where all images are 8 bits.
+    """
+    files = {key: given for key, given in sets.items() if isinstance(given, GivenFiles)}
+    deep = {key: given for key, given in files.items() if given.deep}
+    if not deep:
+        return None
+    if span is None or span is ONLY_BYTES:
+        span = joined([(given.entries, spread(given.deep, SCANNED)) for given in deep.values()])
+    for given in deep.values():
+        given.span = span
+    _log.info("%s: images of more than 8 bits, scaled from the range %s", ", ".join(deep), span)
+    return span
 
 
 def common_size(sets: dict[str, GivenImages], asked: int | None) -> int:

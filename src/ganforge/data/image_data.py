@@ -143,6 +143,10 @@ class ImageDataModule(LightningDataModule):
         self._spans[letter or ""] = span
         return span
 
+    def set_span(self) -> Span | None:
+        """Returns the range of a set without domains; None for data that are not in files."""
+        return self._spans.get("")
+
     def range_found(self) -> dict[str, Any] | None:
         """Returns what a run notes as its ``data.range``; None where there is nothing to note."""
         return noted(self._spans.get("", self._spans))

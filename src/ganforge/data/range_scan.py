@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from ganforge.data.decoding import mode_of, upright
@@ -33,7 +34,9 @@ SCANNED = 1000  # images of a deep set whose values are looked at
 T = TypeVar("T")
 
 
-def find_span(label: str, entries: Entries, names: list[str], stated: Span | None) -> Span:
+def find_span(
+    label: str, entries: Entries, names: list[str], stated: Span | None, mixed: bool = False
+) -> Span:
     """Returns the one range of values of a set of images, and logs it where it is not 8 bits.
 
     Args:
@@ -41,6 +44,7 @@ def find_span(label: str, entries: Entries, names: list[str], stated: Span | Non
         entries: reads the images.
         names: of the images.
         stated: the range that the user has stated, or that a run has found before.
+        mixed: accept 8-bit images among others.
 
     Raises:
         DataError: 8-bit images and others are mixed, and no range is stated.
@@ -54,8 +58,8 @@ def find_span(label: str, entries: Entries, names: list[str], stated: Span | Non
     if not deep:
         return ONLY_BYTES
     scanned = spread(names, SCANNED)
-    span = joined(entries, scanned)
-    if len(deep) < len(modes) and (span.low, span.high) != (0, FULL):
+    span = joined([(entries, scanned)])
+    if not mixed and len(deep) < len(modes) and (span.low, span.high) != (0, FULL):
         plain = next(name for name in modes if name not in deep)
         raise DataError(
             f"{label} mixes 8-bit images, such as {one_line(plain)}, with {_kinds(deep)} ones, "
@@ -66,13 +70,16 @@ def find_span(label: str, entries: Entries, names: list[str], stated: Span | Non
     return span
 
 
-def joined(entries: Entries, names: list[str]) -> Span:
-    """Returns the range of all deep ones among some images; unreadable ones do not count.
+def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
+    """Returns the range of all deep ones among images of some sets; unreadable ones do not count.
 
     Raises:
         DataError: no deep image is readable.
     """
-    found = [part for part in _each(lambda name: _extremes(entries, name), names) if part]
+    found = []
+    for entries, names in sets:
+        look = partial(_extremes, entries)
+        found += [part for part in _each(look, names) if part]
     if not found:
         raise DataError("no image of the set has values that can be read")
     least, most = min(part[0] for part in found), max(part[1] for part in found)

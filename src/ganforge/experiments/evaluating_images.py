@@ -6,8 +6,9 @@ import torch
 from omegaconf import DictConfig
 
 from ganforge.data.domain import Domain
-from ganforge.data.given import GivenImages, common_size, open_images
+from ganforge.data.given import GivenImages, common_size, open_images, share_span
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.value_range import Span
 from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
 from ganforge.experiments.judging import judge, make_extractor, ready
@@ -110,10 +111,11 @@ def _against_images(cfg: DictConfig) -> ImageSets:
     sets = {key: open_images(cfg[key], key) for key in ("fake", "real")}
     size = common_size(sets, cfg.image_size)
     channels = 1 if all(given.grey for given in sets.values()) else 3
+    span = share_span(sets)
     fake, real = (_domain(given, size, channels) for given in sets.values())
     n = _count(cfg, "n", "fake", fake.size())
     n_real = _count(cfg, "n_real" if cfg.n_real else "n", "real", real.size())
-    return ImageSets(fake, real, "train", "all", n, n_real, _treatment(sets, size))
+    return ImageSets(fake, real, "train", "all", n, n_real, _treatment(sets, size, span))
 
 
 def _against_data(cfg: DictConfig) -> ImageSets:
@@ -134,9 +136,10 @@ def _against_data(cfg: DictConfig) -> ImageSets:
         )
     data.prepare_data()
     data.setup()
+    span = share_span(given, data.set_span())
     fake = _domain(given["fake"], size, data.channels)
     split, n = cfg.split or "train", _count(cfg, "n", "fake", fake.size())
-    return ImageSets(fake, data, split, split, n, cfg.n_real or n, _treatment(given, size))
+    return ImageSets(fake, data, split, split, n, cfg.n_real or n, _treatment(given, size, span))
 
 
 def _domain(given: GivenImages, size: int, channels: int) -> Domain:
@@ -153,11 +156,14 @@ def _count(cfg: DictConfig, key: str, name: str, available: int) -> int:
     return int(cfg[key] or available)
 
 
-def _treatment(sets: dict[str, GivenImages], size: int) -> dict[str, str | int | float]:
+def _treatment(
+    sets: dict[str, GivenImages], size: int, span: Span | None
+) -> dict[str, str | int | float]:
     """Returns what was done to the images before any extractor, as part of the protocol."""
     changed = [key for key, given in sets.items() if given.sizes != {(size, size)}]
     resized = {"resized": f"{' and '.join(changed)}: central square, lanczos"} if changed else {}
-    return {"image_size": size, **resized}
+    scaled = {} if span is None else {"range": str(span)}
+    return {"image_size": size, **resized, **scaled}
 
 
 def _refuse_what_needs_a_run(scores: dict[str, Score]) -> None:

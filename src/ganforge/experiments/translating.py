@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ganforge.callbacks.grid import save, single
 from ganforge.console import console, setup_logging
-from ganforge.data.decoding import in_mode, to_tensor, upright
+from ganforge.data.decoding import to_tensor
 from ganforge.data.entries import Entries
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
 from ganforge.experiments.counting import counting
@@ -20,6 +20,7 @@ from ganforge.experiments.loading import load
 from ganforge.experiments.lone_checkpoint import find_trained
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.translation_files import check_out, open_input, output_names
+from ganforge.experiments.translation_inputs import input_span, stated_range, translatable
 from ganforge.paths import typed_path
 
 # What ends a translation, since no other image will fare better.
@@ -48,6 +49,7 @@ def translate_run(cfg: DictConfig) -> Path:
     entries = open_input(source)
     game = _game(cfg)
     direction = _direction(cfg.direction, game)
+    entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
     out = _out(cfg, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
@@ -135,7 +137,7 @@ def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd headers; what cannot be read raises
-            return to_tensor(in_mode(upright(entries.read(name)), channels))
+            return to_tensor(translatable(entries, name, channels))
     except Exception as error:  # decoders raise what they like on damaged data
         # Without the address of the buffer that Pillow puts behind it.
         return str(error).split(" <")[0] or type(error).__name__

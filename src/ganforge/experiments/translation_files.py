@@ -4,10 +4,14 @@ import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from ganforge.data.encoded import check_size, read_whole
 from ganforge.data.entries import SUFFIXES, Entries, open_entries
+from ganforge.data.folder_entries import open_data
 from ganforge.errors import ConfigError, RunError
 
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
+# Of an encoded image: 2^30 uncompressed pixels in colour. An image at that limit fills 4 GB.
+LARGEST_BYTES = 4 * 2**30
 
 
 class FileEntry(Entries):
@@ -23,7 +27,9 @@ class FileEntry(Entries):
 
     def read(self, name: str) -> bytes:
         """Returns the bytes of the file."""
-        return self.path.read_bytes()
+        with open_data(self.path) as file:
+            check_size(os.fstat(file.fileno()).st_size, LARGEST_BYTES)
+            return read_whole(file, LARGEST_BYTES)
 
 
 def open_input(path: Path) -> Entries:
@@ -34,7 +40,7 @@ def open_input(path: Path) -> Entries:
     """
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return FileEntry(path)
-    return open_entries(path)
+    return open_entries(path, LARGEST_BYTES)
 
 
 def output_names(names: list[str]) -> list[str]:
