@@ -65,3 +65,25 @@ def test_a_damaged_partition_is_named(root):
     (root / "celeba" / "list_eval_partition.txt").write_text("000001.jpg\n")
     with pytest.raises(DataError, match=r"list_eval_partition\.txt is damaged"):
         celeba(root).setup()
+
+
+def test_kaggles_layout_and_csv(root):
+    folder = root / "celeba" / "img_align_celeba"
+    folder.rename(root / "inner")
+    folder = root / "img_align_celeba"
+    folder.mkdir()
+    (root / "inner").rename(folder / "img_align_celeba")
+    text = (root / "celeba" / "list_eval_partition.txt").read_text()
+    rows = "image_id,partition\n" + text.replace(" ", ",")
+    (root / "list_eval_partition.csv").write_text(rows)
+    data = celeba(root)
+    assert (data.size("train"), data.size("test")) == (8, 2)
+    (root / "list_eval_partition.csv").write_text("image_id,partition\nother.jpg,0\n")
+    with pytest.raises(DataError, match="none of its 10 images is in"):
+        celeba(root).setup()
+
+
+def test_without_a_partition_it_is_said_that_nothing_is_held_out(root, caplog):
+    (root / "celeba" / "list_eval_partition.txt").unlink()
+    assert celeba(root).size("test") == 0
+    assert "all images are trained on" in caplog.text

@@ -37,6 +37,12 @@ def pack(root):
     (root / FOLDER).rmdir()
 
 
+def test_the_root_may_be_the_folder_of_the_batches(root):
+    data = CIFAR10(root=str(root / FOLDER), batch_size=10)
+    data.prepare_data()
+    assert data.size() == 50
+
+
 @pytest.mark.parametrize("packed", [False, True])
 def test_reads_the_layout_of_torchvision(root, packed):
     content = pickle.loads((root / FOLDER / "data_batch_2").read_bytes())

@@ -1,5 +1,6 @@
 import gzip
 import struct
+import threading
 from pathlib import Path
 from urllib.error import URLError
 
@@ -7,6 +8,7 @@ import pytest
 import torch
 from torchvision import datasets
 
+from ganforge.data import origin
 from ganforge.data.fashion_mnist import FashionMNIST
 from ganforge.data.mnist import MNIST
 from ganforge.errors import DataError
@@ -97,7 +99,14 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(DataError) as caught:
         MNIST().prepare_data()
     message = str(caught.value)
-    for part in ("data=mnist", "no route to host", "train-labels", str(tmp_path), "data.root="):
+    for part in (
+        "data=mnist",
+        "no route to host",
+        "train-labels",
+        "https://",
+        str(tmp_path),
+        "data.root=",
+    ):
         assert part in message
     assert list(tmp_path.iterdir()) == []
 
@@ -121,3 +130,33 @@ def test_half_a_download_does_not_break_the_next(tmp_path, monkeypatch):
         MNIST().prepare_data()
     assert MNIST(batch_size=4).size() == 20
     assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
+
+
+@pytest.mark.parametrize("folder", ["", "MNIST", "MNIST/raw"])
+@pytest.mark.parametrize("form", ["dots", "folders", "gz folders"])
+def test_reads_the_layouts_of_kaggle(tmp_path, folder, form):
+    written = write(tmp_path / "original", "MNIST", "gz" in form)["train"][0]
+    place = tmp_path / "root" / folder
+    place.mkdir(parents=True)
+    for path in (tmp_path / "original" / "MNIST" / "raw").iterdir():
+        name = path.name.replace("-idx", ".idx") if form == "dots" else path.name
+        target = place / name if form == "dots" else place / name / path.name.removesuffix(".gz")
+        target.parent.mkdir(exist_ok=True)
+        data = path.read_bytes()
+        target.write_bytes(gzip.decompress(data) if "gz" in form else data)
+    data = MNIST(root=str(tmp_path / "root"), image_size=28, batch_size=4)
+    data.prepare_data()
+    data.setup()
+    assert torch.equal(data._sources["train"].images[:, 0], written)
+
+
+def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
+    monkeypatch.setenv("GANFORGE_DATA", str(tmp_path))
+    monkeypatch.setattr(origin, "_SILENCE", 0.04)
+    monkeypatch.setattr(origin, "_GLANCE", 0.01)
+    waiting = threading.Event()
+    monkeypatch.setattr(datasets.MNIST, "download", lambda self: waiting.wait(60))
+    with pytest.raises(DataError, match=r"could not be downloaded \(the server was silent"):
+        MNIST().prepare_data()
+    waiting.set()
+    assert list(tmp_path.iterdir()) == []

@@ -55,5 +55,5 @@ def test_without_root_it_says_that_nothing_is_downloaded(tmp_path, monkeypatch):
 
 def test_the_missing_package_is_named(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(DataError, match=r"install ganforge\[lsun\]"):
+    with pytest.raises(DataError, match=r"uv sync --extra lsun, or pip install .ganforge\[lsun\]"):
         LSUN(root=str(root), category="cat").setup()

@@ -53,7 +53,8 @@ def server(monkeypatch, tmp_path):
     """A network that knows the pages it is given, and notes what it is asked for."""
     pages, asked = {}, []
 
-    def urlopen(url):
+    def urlopen(url, timeout):
+        assert 0 < timeout <= 60
         asked.append(url)
         if url not in pages:
             raise urllib.error.URLError("[Errno -2] Name or service not known")
@@ -184,7 +185,9 @@ def test_unknown_names_are_refused():
 def test_progress_is_told_every_tenth(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(downloading, "_CHUNK", 1000)
     content = bytes(range(256)) * 100
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url: Answer(content, len(content)))
+    monkeypatch.setattr(
+        urllib.request, "urlopen", lambda url, timeout: Answer(content, len(content))
+    )
     with caplog.at_level(logging.INFO):
         fetch("http://x/y.zip", tmp_path / "y.zip")
     assert (tmp_path / "y.zip").read_bytes() == content
@@ -195,13 +198,13 @@ def test_progress_is_told_every_tenth(monkeypatch, tmp_path, caplog):
 
 
 def test_a_download_that_ends_early_is_an_error(monkeypatch, tmp_path):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url: Answer(b"half", 8))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Answer(b"half", 8))
     with pytest.raises(DataError, match="ended after 4 of 8 bytes"):
         fetch("http://x/y.zip", tmp_path / "y.zip")
 
 
 def test_a_server_that_announces_no_size_is_served_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(urllib.request, "urlopen", lambda url: Answer(b"whole"))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda url, timeout: Answer(b"whole"))
     fetch("http://x/y.zip", tmp_path / "y.zip")
     assert (tmp_path / "y.zip").read_bytes() == b"whole"
 

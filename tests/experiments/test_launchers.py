@@ -292,5 +292,5 @@ def test_a_missing_extra_is_named(type_in, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     ended = type_in("train", "-m", "hydra/launcher=local_processes", "data=fake")
     assert ended.code == 2
-    assert "install ganforge[slurm]" in ended.err
+    assert "pip install 'ganforge[slurm]'" in ended.err
     assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from torchvision import datasets
@@ -10,9 +11,13 @@ from ganforge.data.image_data import ImageDataModule
 from ganforge.data.origin import Origin
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
 
 _IMAGES = "img_align_celeba"
-_PARTITION = "list_eval_partition.txt"
+_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # of the authors, of Kaggle
+_TEST = "2"
 _CROP = 178  # the width of the aligned images, 178x218
 
 
@@ -71,7 +76,7 @@ class CelebA(ImageDataModule):
         )
         self.root = root
         self.max_unreadable = max_unreadable
-        files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITION}")
+        files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITIONS[0]}")
         self.origin = Origin("celeba", files, _present, _download, _ADVICE)
 
     def prepare_data(self) -> None:
@@ -84,10 +89,13 @@ class CelebA(ImageDataModule):
         if path is None:
             raise self.origin.missing(self.root)
         entries = open_entries(path)
-        held_out = _held_out(path.parent / _PARTITION)
+        parts = _partition(path)
         named: dict[str, list[str]] = {"train": [], "test": []}
         for name in entries.names:
-            named["test" if Path(name).name in held_out else "train"].append(name)
+            part = parts.get(Path(name).name) if parts else "0"
+            if part is not None:
+                named["test" if part == _TEST else "train"].append(name)
+        _check_partition(path, len(entries.names), named)
         return {split: self._source(entries, names) for split, names in named.items() if names}
 
     def _source(self, entries: Entries, names: list[str]) -> FileSource:
@@ -115,11 +123,28 @@ def _download(root: Path) -> None:
     datasets.CelebA(str(root), download=True)
 
 
-def _held_out(path: Path) -> frozenset[str]:
-    """Reads ``name part`` lines: 0 train, 1 validation, 2 test."""
-    if not path.is_file():
-        return frozenset()
-    rows = [line.split() for line in path.read_text().splitlines() if line.strip()]
-    if any(len(row) != 2 for row in rows):
+def _partition(images: Path) -> dict[str, str]:
+    """Returns the part of each image: 0 train, 1 validation, 2 test. Empty without such a file."""
+    files = [images.parent / name for name in _PARTITIONS]
+    path = next((path for path in files if path.is_file()), None)
+    if path is None:
+        _log.warning(
+            "data=celeba: all images are trained on, for there is no %s beside %s",
+            " or ".join(_PARTITIONS),
+            one_line(images),
+        )
+        return {}
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    rows = [line.replace(",", " ").split() for line in lines if line.strip()]
+    rows = rows[1:] if rows and rows[0] == ["image_id", "partition"] else rows
+    if any(len(row) != 2 or row[1] not in ("0", "1", "2") for row in rows):
         raise DataError(f"{path} is damaged: expected lines such as 000001.jpg 0")
-    return frozenset(name for name, part in rows if part == "2")
+    return {row[0]: row[1] for row in rows}
+
+
+def _check_partition(path: Path, count: int, named: dict[str, list[str]]) -> None:
+    listed = sum(map(len, named.values()))
+    if listed == 0:
+        raise DataError(f"{path}: none of its {count} images is in {' or '.join(_PARTITIONS)}")
+    if listed < count:
+        _log.warning("data=celeba: %d images are in no part, and passed over", count - listed)

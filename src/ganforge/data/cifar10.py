@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tarfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -93,13 +94,21 @@ class CIFAR10(ImageDataModule):
         return MemorySource(with_channels(sized, self.channels), torch.tensor(labels))
 
 
-_ADVICE = "For CIFAR-10 as image files use data=folder data.path=PATH data.image_size=32."
+_ADVICE = (
+    f"The archive is {datasets.CIFAR10.url}. For CIFAR-10 as image files use data=folder "
+    "data.path=PATH data.image_size=32."
+)
 
 
 def _present(root: Path) -> bool:
     names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
-    unpacked = all((root / _FOLDER / name).is_file() for name in names)
+    unpacked = all((_folder(root) / name).is_file() for name in names)
     return unpacked or (root / _ARCHIVE).is_file()
+
+
+def _folder(root: Path) -> Path:
+    """Returns the folder of the batches: under the root, or the root itself."""
+    return root / _FOLDER if (root / _FOLDER).is_dir() else root
 
 
 def _download(root: Path) -> None:
@@ -112,11 +121,12 @@ def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
     The checksum comes first because a pickle may run code.
     """
     try:
-        if (root / _FOLDER).is_dir():
-            found = [(root / _FOLDER / name).read_bytes() for name, _ in files]
+        folder = _folder(root)
+        if all((folder / name).is_file() for name, _ in files):
+            found = [(folder / name).read_bytes() for name, _ in files]
         else:
             found = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
-    except (OSError, EOFError, KeyError, tarfile.TarError) as error:
+    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"data=cifar10: {root} cannot be read: {error}") from error
     for content, (name, md5) in zip(found, files, strict=True):
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:

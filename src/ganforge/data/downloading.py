@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tarfile
 import urllib.request
 import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, BinaryIO, cast
 
-from ganforge.data.entries import is_image
+from ganforge.data.encoded import MAX_FILE_BYTES, is_image, read_whole
+from ganforge.data.tape import opened
 from ganforge.errors import DataError
 
 _log = logging.getLogger(__name__)
+
+TIMEOUT = 30.0  # seconds to connect, and of silence
 
 _CHUNK = 2**20
 _STEPS = 10  # progress lines of a download whose size is known
@@ -27,9 +28,9 @@ def fetch(url: str, path: Path) -> None:
 
     Raises:
         DataError: if it ends before what the server announced.
-        OSError: as by urllib.
+        OSError: as by urllib; the server was silent for ``TIMEOUT`` seconds.
     """
-    with urllib.request.urlopen(url) as answer, path.open("wb") as file:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, path.open("wb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
         _log.info("downloading %s, %s", url, _megabytes(total) if total else "of unknown size")
         received = 0
@@ -51,14 +52,16 @@ def unpack(archive: Path, folder: Path) -> None:
         DataError: if a member would lie outside, or the archive is damaged.
     """
     try:
-        for name, opened in _members(archive):
+        for name, open_member in _members(archive):
             target = _inside(folder, name, archive)
             if not is_image(name):
                 continue
             target.parent.mkdir(parents=True, exist_ok=True)
-            with opened() as source, target.open("wb") as file:
-                shutil.copyfileobj(source, file)
-    except (EOFError, zipfile.BadZipFile, tarfile.TarError) as error:
+            with open_member() as source, target.open("wb") as file:
+                file.write(read_whole(cast(BinaryIO, source), MAX_FILE_BYTES))
+    except DataError:
+        raise
+    except Exception as error:  # a damaged archive raises what it likes
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
 
 
@@ -68,16 +71,10 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
             for name in packed.namelist():
                 yield name, partial(packed.open, name)
         return
-    with tarfile.open(archive) as tape:
-        for member in tape:
+    with opened(archive) as tar:
+        for member in tar.members():
             if member.isfile():  # a link could lead anywhere
-                yield member.name, partial(_opened, tape, member)
-
-
-def _opened(tape: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
-    opened = tape.extractfile(member)
-    assert opened is not None
-    return opened
+                yield member.name, partial(tar.file, member)
 
 
 def _inside(folder: Path, name: str, archive: Path) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision import datasets
 
 from ganforge.data.images import pad_to, resize, with_channels
 from ganforge.data.origin import Origin
@@ -23,7 +24,7 @@ _STEMS = tuple(
 )
 
 
-def idx_origin(name: str, dataset: type) -> Origin:
+def idx_origin(name: str, dataset: type[datasets.MNIST]) -> Origin:
     """Returns the origin of a torchvision data set of the MNIST family.
 
     Args:
@@ -38,7 +39,8 @@ def idx_origin(name: str, dataset: type) -> Origin:
         dataset(str(root), download=True)
 
     files = tuple(f"{dataset.__name__}/raw/{stem}.gz" for stem in _STEMS)
-    return Origin(name, files, present, download)
+    url = dataset.mirrors[0]
+    return Origin(name, files, present, download, f"They come from {url}.")
 
 
 def load_idx(folder: Path, subfolder: str, size: int, channels: int) -> dict[str, ImageSource]:
@@ -63,10 +65,13 @@ def load_idx(folder: Path, subfolder: str, size: int, channels: int) -> dict[str
 
 
 def _find(root: Path, subfolder: str, stem: str) -> Path | None:
-    for folder in (root / subfolder / "raw", root / "raw", root):
-        for path in (folder / stem, folder / f"{stem}.gz"):
-            if path.is_file():
-                return path
+    """Returns a file where torchvision, LeCun's page or Kaggle's archives put it."""
+    for folder in (root / subfolder / "raw", root / subfolder, root / "raw", root):
+        for name in (stem, stem.replace("-idx", ".idx")):
+            for path in (folder / name, folder / f"{name}.gz"):
+                for found in (path, path / name, path / stem):
+                    if found.is_file():
+                        return found
     return None
 
 

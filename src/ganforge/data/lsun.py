@@ -10,6 +10,7 @@ from ganforge.data.image_data import ImageDataModule
 from ganforge.data.origin import Origin
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
+from ganforge.extras import install
 
 _ADVICE = (
     "LSUN is not downloaded for you: get the lmdb folder with the scripts of "
@@ -146,7 +147,7 @@ def _open(path: Path) -> Any:
     try:
         import lmdb
     except ImportError as error:
-        raise DataError("data=lsun needs the package lmdb: install ganforge[lsun]") from error
+        raise DataError(f"data=lsun needs the package lmdb: {install('lsun')}") from error
     try:
         return lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:

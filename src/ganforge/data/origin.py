@@ -4,8 +4,9 @@ import os
 import shutil
 import socket
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
 _TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would wait for ever
+_SILENCE = 120.0  # seconds in which no file grows, as while a large one is checked
+_GLANCE = 5.0  # seconds between two looks
 
 
 def cache_folder() -> Path:
@@ -78,7 +81,7 @@ class Origin:
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
         try:
             with _timeout(_TIMEOUT):
-                self.download(partial)
+                _while_it_grows(partial, self.download)
             if not self.present(partial):
                 raise DataError("the download left no complete data set")
             folder.mkdir(exist_ok=True)
@@ -86,6 +89,47 @@ class Origin:
                 _move(path, folder / path.name)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
+    """Downloads into a folder for as long as files in it grow.
+
+    gdown waits for a silent server for ever, whatever timeout sockets have by default.
+
+    Raises:
+        TimeoutError: they did not grow for ``_SILENCE`` seconds.
+    """
+    size, silent = -1, 0.0
+    failed: list[Exception] = []
+
+    def run() -> None:
+        try:
+            download(folder)
+        except Exception as error:
+            failed.append(error)
+
+    # Left behind where it is silent: it does not keep the process from ending.
+    thread = threading.Thread(target=run, name="download", daemon=True)
+    thread.start()
+    while True:
+        thread.join(_GLANCE)
+        if not thread.is_alive():
+            break
+        now = _size(folder)
+        silent = silent + _GLANCE if now == size else 0.0
+        size = now
+        if silent >= _SILENCE:
+            raise TimeoutError(f"the server was silent for {_SILENCE:g} seconds")
+    if failed:
+        raise failed[0]
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # unpacked and removed meanwhile
+            size += path.stat().st_size
+    return size
 
 
 def _move(source: Path, target: Path) -> None:

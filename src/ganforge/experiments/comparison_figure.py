@@ -10,6 +10,7 @@ from ganforge import atomic
 from ganforge.experiments.comparison_columns import Column
 from ganforge.experiments.comparison_groups import Group
 from ganforge.experiments.comparison_statistics import spread
+from ganforge.extras import install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +43,7 @@ def draw(comparison: Comparison, path: Path) -> Path | None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        log.warning("no figure: matplotlib is not installed (uv sync --extra plots)")
+        log.warning("no figure: matplotlib is not installed: %s", install("plots"))
         return None
     count = len(comparison.columns)
     figure = Figure(figsize=(6.4, 3.6 * count), layout="constrained")

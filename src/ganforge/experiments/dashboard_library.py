@@ -7,6 +7,7 @@ import importlib.util
 from typing import Any
 
 from ganforge.errors import ConfigError
+from ganforge.extras import install
 
 
 def workspaces() -> Any:
@@ -23,7 +24,7 @@ def require_library() -> None:
     """Raises ConfigError, naming the extra, where the library is not installed."""
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise ConfigError(
-            "ganforge dashboard needs the wandb-workspaces package: uv sync --extra dashboard"
+            f"ganforge dashboard needs the wandb-workspaces package: {install('dashboard')}"
         )
 
 

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from ganforge.errors import ConfigError
+from ganforge.extras import install
 
 OWN = "hydra_plugins.ganforge_launchers.launchers."
 OPTIONS = {"LocalProcessesLauncher": "local_processes", "SlurmLauncher": "slurm"}
@@ -33,7 +34,7 @@ def check_launcher(launcher: DictConfig) -> None:
     for key in ("submitit", "hydra_plugins.hydra_submitit_launcher"):
         if importlib.util.find_spec(key) is None:
             raise ConfigError(
-                f"hydra/launcher={option} needs hydra-submitit-launcher: install ganforge[slurm]"
+                f"hydra/launcher={option} needs hydra-submitit-launcher: {install('slurm')}"
             )
     _check_numbers(launcher)
     if option == "slurm" and None in (shutil.which("sbatch"), shutil.which("srun")):

@@ -17,6 +17,7 @@ from ganforge.errors import ConfigError
 from ganforge.loggers.no_run import NoRun
 
 log = logging.getLogger(__name__)
+from ganforge.extras import install
 
 
 class TensorBoardLogger(LightningTensorBoardLogger):
@@ -32,7 +33,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     def __init__(self, folder: str, flush_seconds: int = 30) -> None:
         if importlib.util.find_spec("tensorboard") is None:
             raise ConfigError(
-                "logger=tensorboard needs the tensorboard package: uv sync --extra tensorboard"
+                f"logger=tensorboard needs the tensorboard package: {install('tensorboard')}"
             )
         if flush_seconds <= 0:
             raise ConfigError(f"flush_seconds must be above 0; got {flush_seconds}")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from ganforge.errors import ConfigError
+from ganforge.extras import install
 from ganforge.metrics.features import FeatureExtractor
 from ganforge.metrics.module_features import ModuleFeatures
 from ganforge.metrics.points import refuse_points
@@ -105,6 +106,5 @@ def _timm() -> Any:
         return importlib.import_module("timm")
     except ImportError as fault:
         raise ConfigError(
-            "features=dinov2 needs timm: uv sync --extra backbones, or pip install timm; "
-            "features=auto needs none"
+            f"features=dinov2 needs timm: {install('backbones')}; features=auto needs none"
         ) from fault

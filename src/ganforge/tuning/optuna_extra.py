@@ -6,6 +6,7 @@ import importlib
 import warnings
 
 from ganforge.errors import ConfigError
+from ganforge.extras import install
 
 
 def require(package: str = "optuna", extra: str = "tune", reason: str = "a search") -> None:
@@ -18,7 +19,7 @@ def require(package: str = "optuna", extra: str = "tune", reason: str = "a searc
         importlib.import_module(package)
     except ImportError as error:
         raise ConfigError(
-            f"{reason} needs {package}, which is not installed: uv sync --extra {extra}"
+            f"{reason} needs {package}, which is not installed: {install(extra)}"
         ) from error
     if package == "optuna":
         _quieten()

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge import atomic
+from ganforge.extras import install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        log.warning("no pictures: matplotlib is not installed (uv sync --extra plots)")
+        log.warning("no pictures: matplotlib is not installed: %s", install("plots"))
         return []
     from optuna.trial import TrialState
 
