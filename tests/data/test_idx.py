@@ -108,6 +108,7 @@ def test_a_failed_download_says_what_to_do(tmp_path, monkeypatch):
         "data.root=",
     ):
         assert part in message
+    assert str(tmp_path) in message
     assert list(tmp_path.iterdir()) == []
 
 

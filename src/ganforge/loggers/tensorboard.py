@@ -14,10 +14,10 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from ganforge.errors import ConfigError
+from ganforge.extras import install
 from ganforge.loggers.no_run import NoRun
 
 log = logging.getLogger(__name__)
-from ganforge.extras import install
 
 
 class TensorBoardLogger(LightningTensorBoardLogger):
