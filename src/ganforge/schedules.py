@@ -146,7 +146,7 @@ def _check_decay(name: str, total: int, final: float, warmup: int) -> None:
     if total < 1:
         raise ConfigError(
             f"{name}: total must be at least 1, got {total}; a decaying rate needs to know the "
-            "run's length, trainer.max_steps"
+            "run's length: trainer.max_steps=N, or schedule.total=N beside trainer.max_seconds"
         )
     if not 0 <= final <= 1:
         raise ConfigError(f"{name}: final must be in [0, 1], got {final}")

@@ -32,7 +32,9 @@ from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts
 from ganforge.experiments.peers import placed
 from ganforge.experiments.provenance import record
-from ganforge.experiments.resuming import Resumed, find_resumed, start_of
+from ganforge.experiments.resumed_data import check_allowed
+from ganforge.experiments.resuming import Resumed, find_resumed
+from ganforge.experiments.resumption import begin
 from ganforge.experiments.run_config import made_of, note_range, portable, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import locked
@@ -74,6 +76,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     check_root(cfg, "train")
     command = Command.of(cfg)
     replaced = settle(cfg)
+    check_allowed(cfg.resume_allow)
     absolute_places(cfg, Path.cwd())
     resumed, typed = find_resumed(cfg, command, replaced), cfg
     if resumed is not None:
@@ -87,7 +90,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:
             lock.enter_context(locked(resumed.folder.path))
-        return _train(cfg, command, resumed, lock, leader)
+        return _train(cfg, command, resumed, lock, leader, list(typed.resume_allow))
 
 
 def _train(
@@ -96,6 +99,7 @@ def _train(
     resumed: Resumed | None,
     lock: contextlib.ExitStack,
     leader: Leader,
+    allow: list[str],
 ) -> float | None:
     with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
         parts = build_parts(cfg)
@@ -107,8 +111,7 @@ def _train(
             dry_run(parts.model, parts.data, make_trainer(alone, None, [], Path.cwd()))
         return None
     if resumed is not None:
-        start = start_of(resumed, parts.model, parts.settings)
-        resumed = replace(resumed, checkpoint=start)
+        resumed = begin(resumed, parts, allow)
     _prepare_scores(parts)
     note_range(cfg, parts.data)
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
@@ -205,7 +208,7 @@ def fit(
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    kept = KeptConfig(made_of(cfg), portable(resolved))
+    kept = KeptConfig(made_of(cfg), portable(resolved), parts.data.identity)
     callbacks += [kept, RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
     introduce(loggers, folder.path, command.job, resolved, checkpoint)

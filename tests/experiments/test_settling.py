@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_identity import different_keys
-from ganforge.experiments.settling import keep_settled, outside, settle
+from ganforge.experiments.settling import keep_settled, outside, settle, settled_override
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True}
 DATA = {"_target_": "ganforge.data.digits.Digits", "seed": "${seed}"}
@@ -82,3 +82,20 @@ RUN = {"name": "a", "seed": 1, "data": DATA, "trainer": {"max_steps": 9}, "total
 )
 def test_runs_differ_where_their_values_do(change, keys):
     assert different_keys(OmegaConf.create(RUN), OmegaConf.create(RUN | change)) == keys
+
+
+@pytest.mark.parametrize(
+    ("override", "fixed"),
+    [
+        ("seed=${oc.env:SEED}", "seed=3"),
+        ("seed=${oc.decode:${oc.env:SEED}}", "seed=3"),
+        ("data.path='${oc.env:WHERE}/x (1)'", "data.path='imgs/x (1)'"),
+        ("seed=${oc.env:SEED},4", "seed=${oc.env:SEED},4"),
+        ("notes=${now:%H}", "notes=${now:%H}"),
+        ("data.seed=${seed}", "data.seed=${seed}"),
+        ("seed=${oc.env:NONE}", "seed=${oc.env:NONE}"),
+        ("seed=1,2", "seed=1,2"),
+    ],
+)
+def test_a_sweep_is_of_the_values_of_variables(override, fixed):
+    assert settled_override(override) == fixed

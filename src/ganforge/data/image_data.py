@@ -13,6 +13,7 @@ from torch.utils.data import Dataset
 from ganforge.data.encoded import Entries
 from ganforge.data.files import FileSource
 from ganforge.data.fingerprint import SAMPLE, hash_of
+from ganforge.data.identity import Identity, identity_of
 from ganforge.data.levels import LOOKED_AT, fault_of
 from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
 from ganforge.data.range_scan import find_span
@@ -103,6 +104,8 @@ class ImageDataModule(LightningDataModule):
         self._reals_orders: dict[str, Tensor] = {}
         self._fingerprints: dict[str, str] = {}
         self._spans: dict[str, Span] = {}
+        self._originals: list[tuple[ImageSource, int]] = []
+        self._identity: list[Identity] | None = None
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the sources ``train`` and, where there are held-out images, ``test``."""
@@ -124,6 +127,7 @@ class ImageDataModule(LightningDataModule):
         if self.max_images is not None and self.max_images < len(train):
             sources["train"] = train = train.subset(fixed_order(len(train))[: self.max_images])
         self._check(train, shape)
+        self._originals.append((loaded["train"], len(train)))
         if isinstance(loaded["train"], FileSource):
             self._look(train)
         if isinstance(train, FileSource) and not self._workers_chosen:
@@ -206,6 +210,13 @@ class ImageDataModule(LightningDataModule):
             contents = self._sources[split].contents()
             self._fingerprints[split] = hash_of(str(self.num_classes), contents, sample)
         return self._fingerprints[split]
+
+    def identity(self) -> list[Identity]:
+        """Returns what tells the training images from others, wherever they are."""
+        if self._identity is None:
+            span = str({key: (span.low, span.high) for key, span in self._spans.items()})
+            self._identity = [identity_of(source, n, span) for source, n in self._originals]
+        return self._identity
 
     def train_dataloader(self) -> TrainingStream:
         """Returns the endless stream: one item holds the images of one training step.

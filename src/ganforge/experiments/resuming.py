@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import logging
 import math
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from ganforge.errors import ConfigError, DamagedError, RunError
 from ganforge.experiments.checkpoint_contents import assert_finite, assert_resumable
 from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
+from ganforge.experiments.followed_length import refuse_endless
 from ganforge.experiments.lone_checkpoint import refuse_resuming
 from ganforge.experiments.own_keys import change
 from ganforge.experiments.provenance import overrides_of
@@ -191,7 +193,9 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
         new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
         own[group] = {**own[group], **{k: new[k] for k in PLACE}} if group == "trainer" else new
     typed = {k: v for k, v in command.values.items() if k not in OF_A_COMMAND}
+    before = copy.deepcopy(own)
     change(own, typed, folder.path)
+    refuse_endless(before, own)
     return own
 
 
@@ -204,8 +208,10 @@ def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
     return group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
 
 
-def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettings) -> Path:
-    """Returns the checkpoint that a run goes on from, once it is known to fit.
+def start_of(
+    resumed: Resumed, model: AdversarialModule, settings: TrainerSettings
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the checkpoint that a run goes on from, and its contents, once it is known to fit.
 
     A run that was stopped between its last step and its end repeats its last stretch from the
     checkpoint before, and so comes to its last evaluation; so does one whose last checkpoint is
@@ -233,7 +239,7 @@ def start_of(resumed: Resumed, model: AdversarialModule, settings: TrainerSettin
                 log.warning("%s\nresuming from %s", error, previous)
                 continue
             raise RunError("\n".join(faults)) from error
-        return path
+        return path, checkpoint
     raise AssertionError("there is always a choice")
 
 

@@ -67,6 +67,21 @@ def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
         OmegaConf.update(cfg, "data.range", found, force_add=True)
 
 
+def noted_changes(run: Path) -> list[str]:
+    """Returns the keys, and other facts, that were changed when a run was resumed."""
+    return _changed(RunFolder(run))
+
+
+def note_change(run: Path, change: str) -> None:
+    """Adds a change to those that resumes of a run have made.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    folder = RunFolder(run)
+    _write(_changes(folder), json.dumps(sorted({*_changed(folder), change}), indent=2))
+
+
 def made_of(cfg: DictConfig) -> dict[str, Any]:
     """Returns what makes a run what it is: settled values, and references between keys."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))

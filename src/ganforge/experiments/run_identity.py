@@ -23,6 +23,8 @@ VOLATILE = (
     "notes",
     "tune",
 )
+# What a new run finds out and stores, and a command leaves open.
+FOUND = {"data.class_names": None, "data.num_classes": 0, "data.range": None}
 _ABSENT = object()
 
 
@@ -37,8 +39,15 @@ def different_keys(own: DictConfig, cfg: DictConfig) -> list[str]:
         cfg: another one, likewise.
     """
     ours, theirs = _settings(own), _settings(cfg)
-    keys = sorted(ours.keys() | theirs.keys())
-    return [key for key in keys if _differs(key, ours, theirs, own, cfg)]
+    left_open = tuple(f"{key}." for key in FOUND if _is_open(key, theirs))
+    keys = [key for key in ours.keys() | theirs.keys() if not f"{key}.".startswith(left_open)]
+    return [key for key in sorted(keys) if _differs(key, ours, theirs, own, cfg)]
+
+
+def _is_open(key: str, settings: dict[str, Any]) -> bool:
+    if any(name.startswith(f"{key}.") for name in settings):
+        return False
+    return bool(settings.get(key, FOUND[key]) == FOUND[key])
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.annotations import accepts
 from ganforge.errors import ConfigError, RunError
+from ganforge.quoting import quoted
 
 # Resolvers that depend on nothing but their arguments.
 _PURE = {"create", "decode", "deprecated", "dict.keys", "dict.values", "select"}
@@ -77,6 +78,22 @@ def keep_settled(own: DictConfig, resolved: DictConfig) -> None:
         if found is None:
             raise RunError(f"config.yaml holds no value for {'.'.join(path)}={text}")
         _parent(own, path)[path[-1]] = found
+
+
+def settled_override(override: str) -> str:
+    """Returns an override of a sweep with variables of the environment replaced by their values.
+
+    A time is left as it is: it has another value in every command.
+    """
+    key, equals, text = override.partition("=")
+    plain = text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text
+    if not equals or set(_RESOLVER.findall(plain)) - PURE != {"oc.env"} or "," in plain:
+        return override
+    try:
+        value = str(OmegaConf.create({"value": plain}).value)
+    except OmegaConfBaseException:  # told where the job is composed
+        return override
+    return f"{key}={value}" if re.fullmatch(r"[\w.+/-]+", value) else f"{key}={quoted(value)}"
 
 
 def outside(cfg: DictConfig) -> list[tuple[Keys, Any]]:

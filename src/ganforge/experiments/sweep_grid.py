@@ -17,6 +17,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.job_names import job_folder
 from ganforge.experiments.launcher_checks import check_launcher
 from ganforge.experiments.run_lock import LOCK, locked
+from ganforge.experiments.settling import settled_override
 from ganforge.experiments.sweep_checks import Checked, check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
 from ganforge.experiments.sweep_process import train_apart
@@ -56,8 +57,10 @@ def sweep_grid(
     parser = OverridesParser.create(config_loader=context.config_loader)
     check_launcher(config.hydra.launcher)
     typed, resume = split_resume(arguments, parser)
+    typed = [settled_override(override) for override in typed]
     former = find_sweep(resume, typed, typed_path(config.log_dir))
-    plans = plan_grid(former.overrides if former is not None else typed, parser)
+    allowed = [override for override in typed if override.startswith("resume_allow=")]
+    plans = plan_grid([*former.overrides, *allowed] if former is not None else typed, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(plans, lambda o: context.config_loader.load_sweep_config(config, o), here)
     kept = not all(job.dry_run for job in checked)

@@ -5,6 +5,7 @@ from pathlib import Path
 from ganforge.console import console
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.run_lock import holder
+from ganforge.experiments.settling import settled_override
 from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
 from ganforge.paths import typed_path
@@ -61,7 +62,8 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 def _meant(typed: list[str]) -> list[str]:
     """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
-    return sorted(o for o in typed if not o.startswith("log_dir="))
+    kept = (o for o in typed if not o.startswith(("log_dir=", "resume_allow=")))
+    return sorted(settled_override(o) for o in kept)
 
 
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:

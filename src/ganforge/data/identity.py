@@ -1,0 +1,78 @@
+"""What makes the images of a run the same images, wherever and whenever they were copied.
+
+Unlike a fingerprint, which names cached statistics, it says nothing of paths, times and decoding.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import torch
+
+from ganforge.data.files import FileSource
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.order import fixed_order
+from ganforge.data.source import ImageSource
+
+# All bytes of a small set of files are read, and of a large one these, spread over the whole.
+MOST_FILES = 1000
+MOST_BYTES = 64 * 2**20
+
+Identity = dict[str, Any]
+
+
+def identity_of(source: ImageSource, images: int, span: str) -> Identity:
+    """Returns plain values that are equal for the same training images, labels and range.
+
+    Args:
+        source: the training images before any is decoded.
+        images: how many are trained on.
+        span: the range of values that become black and white.
+    """
+    labels = None if source.labels is None else source.labels.to(torch.int64)
+    identity = {"images": images, "labels": hash_of(labels), "range": span}
+    if isinstance(source, FileSource):
+        names = source.files()
+        return identity | {"names": hash_of("\n".join(names)), "contents": _sample(source, names)}
+    if source.shape[1:] == (1, 1):  # points are drawn anew, and rounded as the machine rounds
+        return identity
+    return identity | {"contents": source.contents()}
+
+
+def differences_of(then: list[Identity], now: list[Identity]) -> str | None:
+    """Returns what tells two identities apart, in words; None where nothing does."""
+    if len(then) != len(now):
+        return f"{len(now)} sets of images, and {len(then)} then"
+    for before, after in zip(then, now, strict=True):
+        differing = [key for key in before if key in after and before[key] != after[key]]
+        if "images" in differing:
+            return f"{after['images']} training images, and {before['images']} then"
+        words = {
+            "names": "other names of files, or another order of them",
+            "labels": "other labels",
+            "range": f"range {after.get('range')}, and {before.get('range')} then",
+            "contents": "other images",
+        }
+        told = [words[key] for key in words if key in differing]
+        if told:
+            return f"{after['images']} training images as then, but {', '.join(told)}"
+    return None
+
+
+def _sample(source: FileSource, names: list[str]) -> str:
+    """Returns a hash of the encoded bytes of many files; all files, of a small set."""
+    count = min(len(names), MOST_FILES)
+    digest, read = hashlib.sha256(), 0
+    for place in fixed_order(count).tolist():
+        name = names[place * len(names) // count]
+        try:
+            data = source.entries.read(name)
+        except Exception:  # one unreadable file is told, and skipped, when it is decoded
+            data = b""
+        digest.update(f"{len(data)} ".encode())
+        digest.update(data)
+        read += len(data)
+        if read > MOST_BYTES:
+            break
+    return digest.hexdigest()[:16]

@@ -1,0 +1,64 @@
+"""Whether a run goes on with the images that its checkpoint was trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganforge.config import did_you_mean
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.identity import Identity, differences_of
+from ganforge.data.image_data import ImageDataModule
+from ganforge.errors import ConfigError
+from ganforge.experiments.run_config import noted_changes
+
+log = logging.getLogger("ganforge")
+
+ALLOWED = ["data"]
+
+
+def check_allowed(allow: Sequence[str]) -> None:
+    """Refuses an unknown word of ``resume.allow=[...]``.
+
+    Raises:
+        ConfigError: naming what is legal.
+    """
+    for word in allow:
+        if word not in ALLOWED:
+            raise ConfigError(f"resume.allow=[{word}]: {did_you_mean(word, ALLOWED)}")
+
+
+def changed_data(
+    checkpoint: dict[str, Any], data: ImageDataModule, allow: Sequence[str], run: Path, path: Path
+) -> str | None:
+    """Returns what to note of a run that goes on with other images; None where they are the same.
+
+    Args:
+        checkpoint: as read; one from before images were kept in them passes.
+        data: the images now.
+        allow: words of ``resume.allow``.
+        run: the run's folder: images that it has gone on with before are its own.
+        path: of the checkpoint.
+
+    Raises:
+        ConfigError: the images are others, and that is not allowed.
+    """
+    then = checkpoint.get("images")
+    if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
+        return None
+    now: list[Identity] = data.identity()
+    told = differences_of(then, now)
+    if told is None:
+        return None
+    note = f"images {hash_of(str(now))}: {told}"
+    if any(entry.startswith(note.partition(":")[0]) for entry in noted_changes(run)):
+        return None
+    if "data" not in allow:
+        raise ConfigError(
+            f"data={data.name}: not the images that {path} was trained on: {told}. Restore them "
+            "(moved ones: data.path=NEW), or type resume.allow=[data] to resume with these"
+        )
+    log.warning("resume.allow=[data]: data=%s has %s", data.name, told)
+    return note
