@@ -14,7 +14,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, IntegerNode, ListConfig, OmegaConf, open_dict
+from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.annotations import accepts, describe
@@ -32,7 +32,7 @@ def register_schemas() -> None:
         node = OmegaConf.structured(schema)
         with open_dict(node):
             for key in KEYWORDS.get(verb, []):
-                node[key] = IntegerNode(None)
+                node[key] = AnyNode(None)
         ConfigStore.instance().store(name=f"{verb}_schema", node=node)
 
 

@@ -182,5 +182,5 @@ SCHEMAS: dict[str, type] = {
     "cache": CacheSchema,
     "runs": RunsSchema,
 }
-# Optional whole numbers that have a word of Python's own as their name.
+# Optional texts or numbers that have a word of Python's own as their name.
 KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}

@@ -86,7 +86,7 @@ def test_sizes_that_differ_are_refused_unless_one_is_asked_for(tmp_path):
     [
         ({"points": np.zeros((5, 2), np.float32)}, "points of the plane are no images"),
         ({"images": np.zeros((5, 4, 4, 3), np.float32)}, "must be uint8"),
-        ({"images": np.zeros((5, 3, 4, 4), np.uint8)[..., :2]}, "C of 1, 3 or 4"),
+        ({"images": np.zeros((5, 3, 4, 5), np.uint8)}, "C of 1, 2, 3 or 4"),
         ({"images": PIXELS[:1]}, "2 images at least, and it holds 1"),
         ({"images": PIXELS[:0]}, "2 images at least, and it holds 0"),
     ],

@@ -139,8 +139,8 @@ def test_images_of_any_kind_become_colour():
     assert (to_rgb(clear) == 255).all()
     opaque = torch.cat([clear[:, :3], torch.full((2, 1, 4, 4), 255).byte()], 1)
     assert torch.equal(to_rgb(opaque), clear[:, :3])
-    with pytest.raises(ConfigError, match="1, 3 or 4 channels, got 2"):
-        to_rgb(noise_images(2, channels=2))
+    grey_clear = torch.cat([grey, torch.zeros(2, 1, 4, 4).byte()], 1)
+    assert torch.equal(to_rgb(grey_clear), torch.full((2, 3, 4, 4), 255).byte())
 
 
 def test_the_weights_of_published_scores_have_no_suffix(weights, monkeypatch):

@@ -20,12 +20,16 @@ def film(pictures: Sequence[Path], path: Path) -> None:
     Of more than 60 pictures, 60 evenly spaced ones are taken, the first and the last among them.
 
     Args:
-        pictures: PNG files in order, all of one size.
+        pictures: PNG files in order. Where sizes differ, as when a run from before rows had names
+            is resumed, all are cut to the smallest at their left and bottom.
         path: the GIF, written whole or not at all.
     """
-    frames = [_frame(source) for source in _evenly(pictures, FRAMES)]
-    if not frames:
+    chosen = _evenly(pictures, FRAMES)
+    if not chosen:
         return
+    sizes = [_size(source) for source in chosen]
+    size = min(width for width, _ in sizes), min(height for _, height in sizes)
+    frames = [_frame(source, size) for source in chosen]
     durations = [FRAME_MILLISECONDS] * (len(frames) - 1) + [LAST_MILLISECONDS]
     data = io.BytesIO()
     frames[0].save(
@@ -45,8 +49,15 @@ def _evenly(pictures: Sequence[Path], most: int) -> list[Path]:
     return [pictures[round(i * (len(pictures) - 1) / (most - 1))] for i in range(most)]
 
 
-def _frame(source: Path) -> Image.Image:
+def _size(source: Path) -> tuple[int, int]:
     with Image.open(source) as image:
+        return image.size
+
+
+def _frame(source: Path, size: tuple[int, int]) -> Image.Image:
+    with Image.open(source) as opened:
+        left = opened.width - size[0]
+        image = opened.crop((left, 0, opened.width, size[1]))
         # GIF has no half-transparent pixels: what is transparent is shown on white
         shown = image.convert("RGBA" if "A" in image.mode else "RGB")
     if shown.mode == "RGBA":

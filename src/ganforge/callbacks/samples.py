@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ganforge.callbacks.film import film
 from ganforge.callbacks.grid import by_class, picture, save
+from ganforge.callbacks.row_labels import label_rows
 from ganforge.callbacks.scatter import scatter_of
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.pictures import PictureLogger
@@ -60,8 +61,9 @@ class RealImages(Protocol):
 class Samples(Callback):
     """Shows what the generator makes of the same latents as training goes on.
 
-    In a game with classes each has a row, the first 16 of them; so have labelled reals. Points of
-    the plane are drawn as a density in place of a grid.
+    In a game with classes each has a row, the first 16 of them; so have labelled reals. The names
+    of classes stand beside their rows. Points of the plane are drawn as a density in place of a
+    grid.
 
     Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
     the run folder, and hands every grid to the loggers that take pictures. Draws nothing from any
@@ -162,7 +164,7 @@ class Samples(Callback):
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns what the generator makes now."""
         game = cast(Game, pl_module)
-        return self._scatter(trainer, game) or self._grid(game)
+        return self._scatter(trainer, game) or self._grid(game, _names(trainer, game))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns real images."""
@@ -170,7 +172,7 @@ class Samples(Callback):
         data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
         rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
         scattered = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
-        return scattered or self._grid_of_reals(data, rows)
+        return scattered or self._grid_of_reals(data, rows, _names(trainer, game))
 
     def _scatter(self, trainer: Trainer, game: Game) -> Image.Image | None:
         """Returns a density where the data are points of the plane; None for images."""
@@ -180,24 +182,24 @@ class Samples(Callback):
 
         return scatter_of(getattr(trainer, "datamodule", None), points)
 
-    def _grid(self, game: Game) -> Image.Image:
+    def _grid(self, game: Game, names: list[str]) -> Image.Image:
         rows = min(game.num_classes, ROWS)
         if rows == 0:
             return picture(game.sample(self.count, seed=self.seed, weights=self.weights))
         labels = torch.arange(self._columns(rows) * rows) % rows
         images = game.sample(len(labels), seed=self.seed, weights=self.weights, labels=labels)
-        return picture(*by_class(images.cpu(), labels, rows))
+        return label_rows(picture(*by_class(images.cpu(), labels, rows)), names[:rows])
 
     def _columns(self, rows: int) -> int:
         return max(1, self.count // rows)
 
-    def _grid_of_reals(self, data: RealImages, rows: int) -> Image.Image:
+    def _grid_of_reals(self, data: RealImages, rows: int, names: list[str]) -> Image.Image:
         images, labels = data.reals(min(SEARCHED if rows else self.count, data.size("train")))
         if rows == 0 or labels is None:
             return picture(images[: self.count])
         first = torch.cat([torch.nonzero(labels == c)[: self._columns(rows)] for c in range(rows)])
         kept = first.flatten()
-        return picture(*by_class(images[kept], labels[kept], rows))
+        return label_rows(picture(*by_class(images[kept], labels[kept], rows)), names[:rows])
 
     def _forget_after(self, trainer: Trainer, step: int) -> None:
         with self._surviving():
@@ -230,6 +232,13 @@ class Samples(Callback):
                 images = cast(Game, trainer.lightning_module).images_seen
                 caption = self.caption if name == "samples" else ""
                 logger.log_picture(name, grid, step, caption=caption, images_seen=images)
+
+
+def _names(trainer: Trainer, game: Game) -> list[str]:
+    """Returns the names of the game's classes; none where they are not the labels of the data."""
+    names = getattr(getattr(trainer, "datamodule", None), "class_names", [])
+    alike = getattr(game, "classes_are_labels", True) and len(names) == game.num_classes
+    return list(names) if alike else []
 
 
 def _folder(trainer: Trainer) -> Path:

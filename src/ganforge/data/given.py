@@ -99,7 +99,7 @@ class GivenFiles(GivenImages):
 
 
 class GivenArray(GivenImages):
-    """An array of an NPZ file: uint8 [N, H, W, C] of 1, 3 or 4 channels, or [N, H, W].
+    """An array of an NPZ file: uint8 [N, H, W, C] of 1 to 4 channels, or [N, H, W].
 
     It is held in memory whole.
 
@@ -115,7 +115,7 @@ class GivenArray(GivenImages):
         self.images = _read(path)
         count, height, width, channels = self.images.shape
         self.sizes = {(width, height)} if count else set()
-        self.grey = channels == 1
+        self.grey = channels in (1, 2)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -129,7 +129,7 @@ class ArraySource(ImageSource):
     """Images of an array, given the same treatment as files.
 
     Args:
-        images: uint8 [N, H, W, C], C of 1, 3 or 4.
+        images: uint8 [N, H, W, C], C of 1 to 4.
         image_size: side of the square images.
         channels: 1 grey or 3 RGB.
     """
@@ -249,9 +249,9 @@ def _read(path: Path) -> NDArray[np.uint8]:
         points = "; points of the plane are no images" if "points" in found else ""
         raise DataError(f"holds {found}, and no array called {' or '.join(ARRAYS)}{points}")
     images = images[..., None] if images.ndim == 3 else images
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 3, 4):
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 2, 3, 4):
         raise DataError(
             f"{name} is {images.dtype} {[*images.shape]}, and must be uint8 [N, H, W, C] in "
-            "0 ... 255, C of 1, 3 or 4"
+            "0 ... 255, C of 1, 2, 3 or 4"
         )
     return np.ascontiguousarray(images)

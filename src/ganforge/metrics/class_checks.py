@@ -36,6 +36,12 @@ def check_classes(
             continue
         asked = known(name, labels(n, 0))
         real = data.real_labels(split) if score.needs_real else None
+        if score.needs_real and real is None:
+            raise ConfigError(
+                f"metrics={name} compares class by class, and the {split} images of "
+                f"data={data.name} have no labels. Leave it out of metrics=[...], or take "
+                f"another split"
+            )
         if real is not None:
             score.check_classes(real[:n_real], asked)
 

@@ -37,8 +37,10 @@ class ClassificationAccuracy(Score):
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
         """Returns whether there are labelled images to test on."""
         refuse_points_for(data, "classification_accuracy")
-        if data.num_classes < 2 or data.size("test") == 0:
-            lack = "no test split" if data.num_classes > 1 else "no labels"
+        missing = data.size("test") == 0
+        if data.num_classes < 2 or missing or data.real_labels("test") is None:
+            lack = "no labels" if data.num_classes < 2 else "no test split" if missing else ""
+            lack = lack or "no labels in its test split"
             log.warning("NO classification_accuracy in this run: data %r has %s", data.name, lack)
             return False
         self.extractor = self.pixels = Pixels(data, device, small=True)

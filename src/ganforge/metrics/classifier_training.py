@@ -75,7 +75,7 @@ def train(data: ImageSource, max_images: int) -> tuple[dict[str, Tensor], float]
     different devices are scored through the same weights.
 
     Returns:
-        The weights, and the accuracy on the test split (NaN where there is none).
+        The weights, and the accuracy on the test split (NaN where there is none with labels).
     """
     count = min(max_images, data.size("train"))
     if count < 2:
@@ -155,7 +155,7 @@ def _shifted(images: Tensor, down: int, right: int) -> Tensor:
 @torch.no_grad()
 def _accuracy(network: nn.Module, data: ImageSource) -> float:
     count = min(data.size("test"), 10_000)
-    if count == 0:
+    if count == 0 or data.real_labels("test") is None:
         return float("nan")
     images, labels = _gather(data, "test", count)
     logits = torch.cat([network(chunk) for chunk in torch.split(images, CHUNK)])

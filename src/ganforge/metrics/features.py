@@ -5,7 +5,6 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
 from ganforge.metrics.source import ImageSource
 
 
@@ -71,19 +70,12 @@ class FeatureFactory(Protocol):
 
 
 def to_rgb(images: Tensor) -> Tensor:
-    """Turns uint8 grey, RGB or RGBA images [B, C, H, W] into RGB ones [B, 3, H, W].
+    """Turns uint8 images [B, C, H, W] into RGB ones [B, 3, H, W].
 
-    Grey is repeated, transparency laid over white.
+    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha). Grey is repeated, transparency
+    laid over white.
     """
-    channels = images.shape[1]
-    if channels == 1:
-        return images.expand(-1, 3, -1, -1)
-    if channels == 3:
-        return images
-    if channels == 4:
-        colour, alpha = images[:, :3].float(), images[:, 3:].float() / 255
-        return (colour * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
-    raise ConfigError(
-        f"Inception features need images of 1, 3 or 4 channels, got {channels}; "
-        "features=classifier takes any number"
-    )
+    if images.shape[1] in (2, 4):
+        colour, alpha = images[:, :-1].float(), images[:, -1:].float() / 255
+        images = (colour * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
+    return images.expand(-1, 3, -1, -1)

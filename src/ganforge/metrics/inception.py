@@ -76,7 +76,7 @@ class InceptionFeatures(FeatureExtractor):
         }
 
     def forward(self, images: Tensor) -> Features:
-        """Returns the features of images [B, C, H, W] in 0 ... 255, C of 1, 3 or 4."""
+        """Returns the features of images [B, C, H, W] in 0 ... 255, C of 1 to 4."""
         shown = resized(to_rgb(images), self.network.INPUT_IMAGE_SIZE, self.resize)
         return self._look((shown - 128) / 128)
 
