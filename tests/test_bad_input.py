@@ -492,6 +492,7 @@ def test_a_dry_run_without_its_data_is_made_on_random_images(type_in, tmp_path):
     typed = type_in("train", "dry_run=true", "model=dcgan", *root, *network)
     assert typed.code == 0, typed.err
     assert f"random images: data=cifar10: {tmp_path} holds nothing" in typed.err.replace("\n", " ")
+    assert "note: random images, for the data were not found: data=cifar10" in typed.out
     assert "discriminator/loss" in typed.out
     assert list(tmp_path.iterdir()) == []
 

@@ -80,19 +80,24 @@ def print_header(
     """Prints what is about to run, its folder first."""
     # torch: not every verb needs it
     from ganforge.callbacks.run_summary import count_parameters
-    from ganforge.data.description import describe_reading, describe_splits
 
-    size = f"{data.channels} x {data.image_size} x {data.image_size}"
     lines = {
         "run folder": str(folder.path),
         "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
         f"discriminator {count_parameters(model.discriminator):,} parameters",
-        "data": f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}, "
-        f"{describe_splits(data)}",
-        **describe_reading(data),
+        **data_lines(data),
         "hardware": str(hardware),
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)
     for name, text in lines.items():
         console.print(f"{name + ':':<13}{text}", soft_wrap=True, highlight=False, markup=False)
+
+
+def data_lines(data: ImageDataModule) -> dict[str, str]:
+    """Returns what is said of data before a run: sizes, splits, classes, what is passed over."""
+    from ganforge.data.description import describe_reading, describe_splits  # torch, as above
+
+    size = f"{data.channels} x {data.image_size} x {data.image_size}"
+    images = f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}"
+    return {"data": f"{images}, {describe_splits(data)}", **describe_reading(data)}

@@ -5,7 +5,7 @@ from rich.table import Table
 from torch import nn
 
 from ganforge.callbacks.run_summary import count_parameters
-from ganforge.console import console
+from ganforge.console import console, data_lines
 from ganforge.data.image_data import ImageDataModule
 from ganforge.models.adversarial import AdversarialModule
 
@@ -15,6 +15,8 @@ def dry_run(model: AdversarialModule, data: ImageDataModule, trainer: Trainer) -
     for player in ("generator", "discriminator"):
         console.print(sizes(player, getattr(model, player)))
     console.print(f"one step of {data.batch_size} images:")
+    for name, text in data_lines(data).items():
+        console.print(f"{name}: {text}", soft_wrap=True)
     trainer.fit_loop.epoch_loop.max_steps = 1
     trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
     trainer.fit(model, data)

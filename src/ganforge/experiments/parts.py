@@ -65,7 +65,8 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
     except DataError as fault:
         if not or_random or isinstance(data, TranslationData):
             raise
-        log.warning("one step is made, on random images: %s", fault)
+        log.warning("THE DATA WERE NOT FOUND: one step is made, on random images: %s", fault)
+        missing = f"random images, for the data were not found: {fault}"
         data = FakeImages(
             size=max(8 * data.batch_size, data.num_classes),
             name=data.name,
@@ -74,6 +75,7 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
             num_classes=data.num_classes,
             batch_size=data.batch_size,
         )
+        data.remarks.append(missing)
     return data
 
 
