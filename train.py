@@ -1,6 +1,6 @@
 """`python train.py model=... data=...`: the same as `ganforge train`."""
 
-from ganforge.cli import main
+from ganforge.start import main
 
 if __name__ == "__main__":
     main(verb="train")

@@ -262,7 +262,7 @@ def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monke
 
 def test_the_console_script_works_from_any_folder(tmp_path):
     scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
-    assert scripts == {"ganforge": "ganforge.cli:main"}
+    assert scripts == {"ganforge": "ganforge.start:main"}
     script = Path(sys.executable).with_name("ganforge")
     done = subprocess.run(
         [str(script), "train", "model=gan", "--cfg", "job"],

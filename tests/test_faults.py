@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 
 import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from ganforge import start
 from ganforge.faults import explained
 
 
@@ -33,7 +35,7 @@ class Failing(Dataset):
     [
         ("killed", "a loader worker (process "),
         ("raises", "a loader worker failed: OSError: [Errno 5] Input/output error: 'x.png'"),
-        ("late", "no batch arrived for 0.5 seconds"),
+        pytest.param("late", "no batch arrived for 0.5 seconds", marks=pytest.mark.slow),
     ],
 )
 def test_what_befalls_loader_workers_is_said(how, said):
@@ -72,3 +74,17 @@ def test_a_dead_peer_is_named_as_such(text):
 def test_other_errors_speak_for_themselves():
     assert explained(ValueError("x")) is None
     assert explained(RuntimeError("shapes differ")) is None
+
+
+def test_an_interrupt_during_imports_leaves_one_line(monkeypatch, capsys):
+    class Interrupting:
+        def find_spec(self, name: str, path: object, target: object = None) -> None:
+            if name == "ganforge.cli":
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, "ganforge.cli", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        start.main()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "ganforge: interrupted\n"

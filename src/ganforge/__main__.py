@@ -10,6 +10,6 @@ import ganforge
 if not sys.flags.safe_path and Path(sys.path[0]) != Path(ganforge.__file__).parents[1]:
     sys.path.pop(0)
 
-from ganforge.cli import main
+from ganforge.start import main
 
 main()
