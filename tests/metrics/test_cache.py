@@ -157,7 +157,7 @@ def test_what_cannot_be_read_is_said_with_the_remedy(tmp_path, monkeypatch, capl
     def refuse(path, **options):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
-    monkeypatch.setattr(torch, "load", refuse)
+    monkeypatch.setattr("ganforge.metrics.cache.read_tensors", refuse)
     assert StatisticsCache(tmp_path).load(KEY) is None
     assert "Permission denied; its owner can allow it with chmod a+r" in caplog.text
 

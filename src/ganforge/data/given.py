@@ -167,7 +167,7 @@ def open_images(path: str, key: str) -> GivenImages:
     """Returns the images at a path.
 
     Args:
-        path: a folder, zip, tar or NPZ file.
+        path: a folder, zip, tar, NPZ or NPY file.
         key: what it was given by, for messages.
 
     Raises:
@@ -175,7 +175,7 @@ def open_images(path: str, key: str) -> GivenImages:
     """
     place = typed_path(path)
     try:
-        given = GivenArray(place) if place.suffix == ".npz" else GivenFiles(place)
+        given = GivenArray(place) if place.suffix in (".npz", ".npy") else GivenFiles(place)
     except DataError as error:
         raise DataError(f"{key}={path}: {error}") from error
     if len(given) < 2:
@@ -239,6 +239,8 @@ def _read(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
         raise DataError("no such file")
     try:
+        if path.suffix == ".npy":
+            return _checked(np.load(path, allow_pickle=False), path.name)
         with np.load(path, allow_pickle=False) as arrays:
             name = next((name for name in ARRAYS if name in arrays.files), None)
             found = ", ".join(arrays.files) or "nothing"
@@ -248,6 +250,15 @@ def _read(path: Path) -> NDArray[np.uint8]:
     if images is None:
         points = "; points of the plane are no images" if "points" in found else ""
         raise DataError(f"holds {found}, and no array called {' or '.join(ARRAYS)}{points}")
+    return _checked(images, str(name))
+
+
+def _checked(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Returns images of an array as [N, H, W, C].
+
+    Raises:
+        DataError: it holds other values.
+    """
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 2, 3, 4):
         raise DataError(

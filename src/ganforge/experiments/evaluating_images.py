@@ -11,6 +11,7 @@ from ganforge.data.image_data import ImageDataModule
 from ganforge.data.value_range import Span
 from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
+from ganforge.experiments.evaluating_statistics import given_statistics, judge_statistics
 from ganforge.experiments.judging import judge, make_extractor, ready
 from ganforge.experiments.loading import build
 from ganforge.metrics.cache import StatisticsCache
@@ -89,6 +90,8 @@ def judge_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
     """
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     _refuse_what_needs_a_run(scores)
+    if given := given_statistics(cfg):
+        return judge_statistics(cfg, given, scores, device)
     sets = _against_data(cfg) if cfg.real == NAMED else _against_images(cfg)
     extractor = make_extractor(cfg, sets.real, device)
     scores = ready(cfg, scores, sets.real, extractor, device)
