@@ -59,7 +59,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
 def test_a_damaged_record_is_named_and_hides_no_other(tmp_path):
     newest, other = sweep(tmp_path, "11-00-00"), sweep(tmp_path, "10-00-00")
     (newest.path / "sweep.json").write_text('{"kind": "gr')
-    with pytest.raises(RunError, match=r"sweep\.json: cannot be read"):
+    with pytest.raises(RunError, match=r"sweep\.json: damaged"):
         SweepRecord.read(newest.path)
     with pytest.raises(RunError, match=r"not a sweep's folder, for it has no sweep\.json"):
         SweepRecord.read(tmp_path)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
+from ganforge.experiments.past_summary import read_summary
 from ganforge.experiments.run_contents import COMPOSED, FOLDERS, SIGNS
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.run_yaml import read_yaml
@@ -49,7 +50,7 @@ class PastRun:
         if outside := [key for key, value in settings.items() if reads_outside(value)]:
             values = _settings(path / "config.yaml")  # what a variable was, not what it is called
             settings |= {key: values[key] for key in outside if key in values}
-        return cls(path, settings, read_mapping(path / "choices.json"), _summary(path))
+        return cls(path, settings, read_mapping(path / "choices.json"), read_summary(path)[0])
 
     @property
     def status(self) -> str:
@@ -199,8 +200,3 @@ def runs_in(place: Path) -> Iterator[Path]:
 
 def _settings(path: Path) -> dict[str, Any]:
     return dict(flatten(read_yaml(path)))
-
-
-def _summary(path: Path) -> dict[str, Any]:
-    summary = read_mapping(path / "summary.json")
-    return summary if isinstance(summary.get("metrics", {}), dict) else {}

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ganforge.experiments.past_summary import read_summary
 from ganforge.experiments.run_contents import COMPOSED
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.sweep_report import best_of
@@ -28,6 +29,7 @@ class RunEntry:
         higher: whether a higher value of that score is better.
         changed: when its summary or a checkpoint was last written, in seconds since the epoch.
         choices: the options it was composed of, by group.
+        fault: what is wrong with its summary; "" for nothing.
     """
 
     path: Path
@@ -37,11 +39,12 @@ class RunEntry:
     higher: bool
     changed: float
     choices: dict[str, Any]
+    fault: str = ""
 
     @classmethod
     def read(cls, path: Path) -> RunEntry:
         """Reads a run folder; damaged files in it count as missing."""
-        summary = read_mapping(path / "summary.json")
+        summary, fault = read_summary(path)
         step, best = summary.get("step"), _best(summary)
         return cls(
             path,
@@ -51,6 +54,7 @@ class RunEntry:
             best is not None and _is_higher_better(summary, best[0]),
             _changed(path),
             read_mapping(path / "choices.json"),
+            fault,
         )
 
     @cached_property

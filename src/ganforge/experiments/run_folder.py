@@ -10,10 +10,10 @@ from typing import Any
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.experiments.latest_run import LATEST, latest_run, point_latest
+from ganforge.experiments.past_summary import read_summary
 from ganforge.experiments.run_contents import Contents, linked_folders, named, remove_own
 from ganforge.experiments.run_lock import LOCK
 from ganforge.paths import typed_path
-from ganforge.regular_files import read_mapping
 
 CHECKPOINTS = ("last", "previous", "best")
 
@@ -104,7 +104,7 @@ class RunFolder:
 
     def read_summary(self) -> dict[str, Any]:
         """Returns the summary, empty when there is none yet."""
-        return read_mapping(self.summary)
+        return read_summary(self.path)[0]
 
     def checkpoint(self, kind: str = "last") -> Path:
         """Returns a checkpoint's path; "last" falls back to the previous one.
@@ -215,9 +215,8 @@ def _refuse_strangers(path: Path) -> None:
             f"{path}: holds other things than a run; run_dir=DIR takes a new folder, or one in "
             f"which a run was stopped early. No run wrote {named(strange, path)}"
         )
-    summary = read_mapping(path / "summary.json")
-    unknown = not summary and (path / "summary.json").exists()
-    if unknown or summary.get("status") == "completed" or summary.get("checkpoint"):
+    summary, fault = read_summary(path)
+    if fault or summary.get("status") == "completed" or summary.get("checkpoint"):
         raise RunError(
             f"{path}: holds the record of a run whose checkpoints are gone, and a new run would "
             f"replace it. Give another run_dir, or remove the record: ganforge runs runs={path} "

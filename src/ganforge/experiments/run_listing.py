@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -22,6 +23,8 @@ from ganforge.experiments.run_filter import RunFilter
 from ganforge.experiments.run_removing import remove_runs
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
+
+log = logging.getLogger("ganforge")
 
 SHORTEST = 16  # characters of a run's path that are shown at least
 GAP = 2  # between columns
@@ -56,6 +59,8 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
         _remove(found, log_dir, cfg.checkpoints_only, links)
     else:
         _show(found, log_dir)
+    for fault in filter(None, (run.fault for run in found)):
+        log.warning("%s", fault)
     return found
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ganforge import atomic
 from ganforge.errors import RunError
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.regular_files import read_json
 
 FILE = "sweep.json"
 Status = Literal["pending", "running", "completed", "failed", "interrupted", "skipped", "pruned"]
@@ -67,13 +68,26 @@ class SweepRecord:
         """
         file = path / FILE
         try:
-            found = json.loads(file.read_text())
+            found = read_json(file)
             jobs = [Job(**job) for job in found.pop("jobs")]
-            return cls(path, jobs=jobs, **found)
+            record = cls(path, jobs=jobs, **found)
+            record._check()
+            return record
         except FileNotFoundError:
             raise RunError(f"{path}: not a sweep's folder, for it has no {FILE}") from None
-        except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunError(f"{file}: cannot be read ({error})") from error
+
+    def _check(self) -> None:
+        """Raises ValueError where a value is of another type, or a job lies outside the sweep."""
+        texts = [self.kind, self.command, self.started, self.status, *self.overrides]
+        for job in self.jobs:
+            texts += [job.folder, job.status, *job.overrides]
+            texts += [] if job.error is None else [job.error]
+            if Path(job.folder).name != job.folder or not isinstance(job.number, int):
+                raise ValueError(f"job {job.number!r} in {job.folder!r}")
+        if not all(isinstance(text, str) for text in texts):
+            raise ValueError("values of another type")
 
     def write(self) -> None:
         """Replaces sweep.json, whole at any moment."""

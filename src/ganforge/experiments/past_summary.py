@@ -1,0 +1,92 @@
+"""Reading a run's summary.json, which may be damaged, with values of the types that runs write."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import RunError
+from ganforge.regular_files import read_json
+
+NAME = "summary.json"
+LARGEST = 10**300  # beyond it, integers are no floats
+
+
+def read_summary(run: Path) -> tuple[dict[str, Any], str]:
+    """Returns what the summary of a run folder says, and what is wrong with it ("": nothing).
+
+    Values of another type than a run writes are left out.
+    """
+    path = run / NAME
+    try:
+        found = read_json(path)
+    except FileNotFoundError:
+        return {}, ""
+    except RunError as error:
+        return {}, str(error)
+    if not isinstance(found, dict):
+        return {}, f"{path}: damaged (it holds no mapping)"
+    sound = {key: value for key, value in found.items() if _is_sound(key, value)}
+    wrong = ", ".join(sorted(found.keys() - sound.keys()))
+    return sound, f"{path}: damaged (values of another type: {wrong})" if wrong else ""
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
+
+
+def _is_finite(value: float) -> bool:
+    return -LARGEST < value < LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and _is_number(value)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_mapping(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_scores(value: Any) -> bool:
+    return _is_mapping(value) and all(map(_is_score, value.values()))
+
+
+def _is_score(value: Any) -> bool:
+    numbers = ("value", "std", "step", "images_seen")
+    return _is_mapping(value) and all(value.get(k) is None or _is_number(value[k]) for k in numbers)
+
+
+def _are_points(value: Any) -> bool:
+    return isinstance(value, list) and all(map(_is_point, value))
+
+
+def _is_point(value: Any) -> bool:
+    return _is_mapping(value) and all(v is None or _is_number(v) for v in value.values())
+
+
+_SOUND: dict[str, Callable[[Any], bool]] = {
+    **dict.fromkeys(("step", "images_seen"), _is_count),
+    **dict.fromkeys(("seconds", "images_per_second"), _is_number),
+    **dict.fromkeys(("metrics", "best"), _are_scores),
+    **dict.fromkeys(("parameters", "versions"), _is_mapping),
+    **dict.fromkeys(
+        ("status", "error", "error_kind", "run", "command", "model", "data", "device"), _is_text
+    ),
+    "checkpoint": _is_text,
+    "history": _are_points,
+}
+
+
+_NEVER_NULL = ("metrics", "best", "history", "parameters", "versions")
+
+
+def _is_sound(key: str, value: Any) -> bool:
+    if value is None:
+        return key not in _NEVER_NULL
+    return key not in _SOUND or _SOUND[key](value)
