@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ganforge.redaction import redacted
+from ganforge.redaction import redacted, redacted_code, redacted_line
 
 
 def test_addresses_lose_their_credentials_and_nothing_else_changes():
@@ -46,3 +46,75 @@ def test_tokens_and_json():
     assert redacted("https://:token@host/a") == "https://host/a"
     values = {"one": "redis://me:", "two": "a@b"}
     assert json.loads(redacted(json.dumps(values, separators=(",", ":")))) == values
+
+
+GITHUB = "ghp_" + "a1B2" * 9
+SECRETS = [
+    "https://gitlab.example/a.git?private_token=T0PSECRET&x=1",
+    "https://oauth2:T0PSECRET@gitlab.example/a.git",
+    "https://x-access-token:T0PSECRET@github.com/a/b",
+    "ssh://git:T0PSECRET@host/a.git",
+    "x-access-token:T0PSECRET@github.com",
+    "+hydra.job.env_set.KEY=T0PSECRET",
+    "ganforge train +hydra.job.env_set.KEY=T0PSECRET seed=1",
+    "+hydra.job.env_set={A:T0PSECRET,B:T0PSECRET}",
+    "WANDB_API_KEY=T0PSECRET ganforge train",
+    "AWS_SECRET_ACCESS_KEY: T0PSECRET",
+    "curl -H 'Authorization: Bearer T0PSECRET' host",
+    "Authorization: Basic T0PSECRET",
+    "PRIVATE-TOKEN: T0PSECRET",
+    "password = 'T0PSECRET and more'",
+    '{"api_key": "T0PSECRET", "seed": 1}',
+    "wandb login --api-key T0PSECRET",
+    "db_passwd=T0PSECRET",
+    "https://host/a?sig=T0PSECRET&se=2026",
+    GITHUB.replace("a1B2a1B2", "T0PSECRET", 1),
+    "sk-T0PSECRET0123456789abcdef",
+    "-----BEGIN OPENSSH PRIVATE KEY-----\nT0PSECRET\n-----END OPENSSH PRIVATE KEY-----",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_secrets_are_hidden(text):
+    for value in (text, {"notes": text}, [text], {"a": [{"b": text}]}, f"see {text}"):
+        assert "T0PSECRET" not in str(redacted(value)), redacted(value)
+    assert redacted(redacted(text)) == redacted(text)
+
+
+def test_values_are_hidden_by_their_key():
+    plain = {"api_key": "a", "hydra": {"job": {"env_set": {"A": "a"}}}, "token": "", "tokens": "a"}
+    hidden = {"api_key": "***", "hydra": {"job": {"env_set": {"A": "***"}}}}
+    assert redacted(plain) == hidden | {"token": "", "tokens": "a"}
+    assert json.loads(redacted(json.dumps({"api_key": 'a"b', "c": 1}))) == {
+        "api_key": "***",
+        "c": 1,
+    }
+
+
+def test_a_command_line_is_hidden_by_argument():
+    line = ["ganforge", "train", "notes=my words", "x.password=two words"]
+    line += ["+hydra.job.env_set.KEY=two words", "seed=1"]
+    hidden = "x.password=*** +hydra.job.env_set.KEY=***"
+    assert redacted_line(line) == f"ganforge train notes=my words {hidden} seed=1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "model=gan network=mlp seed=1",
+        "tokens=3 tokenizer=a n_tokens: 5",
+        "the key to it: monkey=banana",
+        "commit 0123456789abcdef0123456789abcdef01234567",
+        "bearer of news",
+        "passing: yes",
+        "secretary: no",
+    ],
+)
+def test_what_is_no_secret_stays(text):
+    assert redacted(text) == text
+
+
+def test_code_keeps_all_but_its_texts():
+    code = "class_token = self.token(x)\npassword: str\ntoken=tokens[0]\n"
+    assert redacted_code(code) == code
+    assert redacted_code(f"api_key = 'abcdefgh'\nx = '{GITHUB}'") == "api_key = ***\nx = '***'"

@@ -16,6 +16,7 @@ from ganforge.config import did_you_mean, register_schemas, root_keys
 from ganforge.experiments.command import Command
 from ganforge.paths import typed_path
 from ganforge.quoting import quoted
+from ganforge.redaction import redacted_line
 from ganforge.run_keys import on_run
 
 # Folders of conf/ that hold no options of a configuration: what other programs read.
@@ -33,7 +34,7 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     GlobalHydra.instance().clear()
     with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
         cfg = compose(verb, overrides=on_run(overrides, verb), return_hydra_config=True)
-    line = f"ganforge {verb} {' '.join(overrides)}".strip()
+    line = redacted_line(["ganforge", verb, *overrides])
     command = Command.read(cfg.hydra, line, cfg.get("run_dir"))
     choices = cfg.hydra.runtime.choices
     with open_dict(cfg):

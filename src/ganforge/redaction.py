@@ -3,21 +3,101 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
+
+HIDDEN = "***"
 
 # User and password in an address such as postgresql://user:password@host/name. A password may hold
 # any of /, @, : and quotes; what begins as a port does is none.
 CREDENTIALS = re.compile(r'(\w://)(?:[^/\s":@]*:(?!\d+/)[^\s"]*|[^/\s"]*)@')
+# The same without a scheme, by the users that take a token for a password.
+_TOKEN_USERS = re.compile(r"\b(?:oauth2|x-access-token|x-token-auth|gitlab-ci-token):[^\s@\"']+@")
+
+_NAME = (
+    r"(?:api[_-]?key|apikey|passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|secret(?![a-z])|"
+    r"secret[_-]?(?:access[_-]?)?key|token(?![a-z])|private[_-]?key|access[_-]?key|account[_-]?key|"
+    r"credentials?|authorization)"
+)
+_KEY = re.compile(rf"{_NAME}(?:[_-]?(?:id|value|file))?$", re.IGNORECASE)
+# name=value, name: value, "name": "value", --name value and headers.
+_NAMED = re.compile(
+    rf"(?P<name>{_NAME}[\w-]*[\"']?(?:\s*(?:=|:(?!//))\s*|\s+(?=[\"']))|--[\w-]*{_NAME}[\w-]*\s+)"
+    r"(?P<scheme>(?:bearer|basic|token)\s+)?"
+    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'(){}\[\]]+)",
+    re.IGNORECASE,
+)
+_BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{12,}", re.IGNORECASE)
+_QUERY = re.compile(r"([?&](?:sig|signature|key|auth|x-amz-[\w-]+)=)[^\s&\"'#]+", re.IGNORECASE)
+_ENVIRONMENT = re.compile(
+    r"(env_set(?:\.\w+\s*[=:]|\s*=)\s*)(\"[^\"]*\"|'[^']*'|\{[^}]*\}|[^\s]+)", re.IGNORECASE
+)
+# What services make recognisable themselves.
+_SHAPES = re.compile(
+    r"gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{10,}|hf_[A-Za-z0-9]{16,}|"
+    r"sk-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|"
+    r"ya29\.[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*|npm_[A-Za-z0-9]{30,}|pypi-[\w-]{16,}|"
+    r"wandb_v\d_\w{16,}|local-[0-9a-f]{40}|dapi[0-9a-f]{32}|"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)",
+    re.DOTALL,
+)
+_QUOTED = re.compile(
+    rf"({_NAME}[\w-]*[\"']?\s*[=:]\s*)(\"[^\"]{{6,}}\"|'[^']{{6,}}')", re.IGNORECASE
+)
+_ARGUMENT = re.compile(r"([~+]*[\w.@/-]+)=(.*)", re.DOTALL)
 
 
 def redacted(value: Any) -> Any:
-    """Returns plain containers, or a text, without the credentials in the addresses they hold.
+    """Returns plain containers, or a text, without the secrets that they hold.
 
-    What goes to a server, or onto a page, is read by many; a study's storage may be an address with
-    a password.
+    What is stored in a run, goes to a server or onto a page is read by many. Secrets are passwords
+    in addresses, values whose name says that they are one (``api_key``, ``token``), variables that
+    Hydra sets for a job, and what has the form of a well-known service's token.
     """
     if isinstance(value, dict):
-        return {key: redacted(item) for key, item in value.items()}
+        return {key: _of_key(str(key), item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [redacted(item) for item in value]
-    return CREDENTIALS.sub(r"\1", value) if isinstance(value, str) else value
+    return _redacted_text(value) if isinstance(value, str) else value
+
+
+def redacted_line(arguments: Sequence[str]) -> str:
+    """Returns a command line without secrets; a value of several words is hidden as a whole."""
+    return " ".join(redacted(list(arguments)))
+
+
+def redacted_code(text: str) -> str:
+    """Returns source code without secrets: only what is a text in it can be one.
+
+    ``token = next(tokens)`` stays.
+    """
+    return _QUOTED.sub(rf"\1{HIDDEN}", _without_shapes(text))
+
+
+def _of_key(key: str, item: Any) -> Any:
+    if isinstance(item, dict) and key.lower() == "env_set":
+        return dict.fromkeys(item, HIDDEN)
+    if isinstance(item, str) and item and _KEY.search(key):
+        return HIDDEN
+    return redacted(item)
+
+
+def _redacted_text(text: str) -> str:
+    argument = _ARGUMENT.fullmatch(text)
+    if argument is not None and argument[2]:
+        parent, _, name = argument[1].rpartition(".")
+        if _KEY.search(name) or parent.endswith("env_set") or name.endswith("env_set"):
+            return f"{argument[1]}={HIDDEN}"
+    text = _ENVIRONMENT.sub(rf"\1{HIDDEN}", _without_shapes(text))
+    text = _NAMED.sub(_hidden_value, _QUERY.sub(rf"\1{HIDDEN}", text))
+    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+
+
+def _hidden_value(found: re.Match[str]) -> str:
+    """Hides a value and keeps its quotes, so that JSON stays JSON."""
+    quote = found["value"][0] if found["value"][0] in "\"'" else ""
+    return f"{found['name']}{found['scheme'] or ''}{quote}{HIDDEN}{quote}"
+
+
+def _without_shapes(text: str) -> str:
+    return _SHAPES.sub(HIDDEN, _TOKEN_USERS.sub("", CREDENTIALS.sub(r"\1", text)))

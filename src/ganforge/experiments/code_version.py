@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import ganforge
+from ganforge.redaction import redacted, redacted_code
 
 DIFF_BYTES = 1_000_000
 PATIENCE = 10.0  # seconds for git, which may lie on a slow disk
@@ -57,11 +58,12 @@ def without_credentials(address: str) -> str:
 
 def _remote(folder: Path) -> str | None:
     found = _git(folder, "config", "--get", "remote.origin.url")
-    return without_credentials(found.strip()) if found and found.strip() else None
+    return redacted(without_credentials(found.strip())) if found and found.strip() else None
 
 
 def _diff(folder: Path) -> str:
     found = _git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", ":/") or ""
+    found = redacted_code(found)
     if len(found.encode()) <= DIFF_BYTES:
         return found
     kept = found.encode()[:DIFF_BYTES].decode(errors="ignore")

@@ -20,6 +20,7 @@ from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.sweep_folder import group_of
 from ganforge.hardware import Hardware
 from ganforge.loggers.facts import RunFacts
+from ganforge.redaction import redacted
 from ganforge.regular_files import read_json
 
 NAME = "provenance.json"
@@ -119,8 +120,8 @@ def _session(
     return {
         "started": datetime.now().astimezone().isoformat(timespec="seconds"),
         "checkpoint": checkpoint.name if checkpoint is not None else None,
-        "command": command.line,
-        "overrides": command.typed,
+        "command": redacted(command.line),
+        "overrides": redacted(command.typed),
         "code": {"commit": code.commit, "remote": code.remote, "diff": diff} if code else None,
         "environment": environment(hardware),
     }

@@ -20,6 +20,7 @@ from ganforge.loggers.no_run import NoRun
 from ganforge.loggers.run_summaries import summarized
 from ganforge.loggers.wandb_access import first_line
 from ganforge.loggers.wandb_names import name_faults
+from ganforge.loggers.wandb_privacy import allowed
 from ganforge.loggers.wandb_run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun, save_copies
 from ganforge.redaction import redacted
 
@@ -133,6 +134,7 @@ class WandbLogger(LightningWandbLogger):
     @rank_zero_only
     def log_facts(self, facts: RunFacts) -> None:
         """Keeps facts: values in the configuration, files beside the points. See FactLogger."""
+        facts = allowed(facts)
         self._wandb_init["group"] = self._wandb_init.get("group") or facts.group
         self._start.commit, self._start.remote = facts.commit, facts.remote
 

@@ -146,6 +146,7 @@ class WandbRun:
         arguments = {name: v for name, v in arguments.items() if name != "anonymous"}
         # Generated of a recipe's and a sweep's name, which may be longer than W&B accepts.
         arguments |= {key: trimmed(arguments.get(key)) for key in ("name", "group")}
+        arguments = redacted(arguments)
         arguments |= {"id": run_id, "mode": mode, "reinit": "finish_previous"}
         run = wandb.init(**arguments, settings=wandb.Settings(**settings))
         _define_axes(run)
