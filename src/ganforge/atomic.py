@@ -38,12 +38,17 @@ _standing: dict[Path, tuple[int, int]] = {}  # device and inode of folders that 
 
 
 @contextlib.contextmanager
-def writing(path: Path) -> Iterator[BinaryIO]:
+def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """Opens a file that takes the place of ``path`` when the block ends without an error.
 
     It is written in the folder of ``path``: a rename is atomic within one file system only, and the
     temporary folder is often another one. An error leaves what was there, and removes the new file.
     A link at ``path`` is replaced, and its target left alone.
+
+    Args:
+        path: of the file.
+        durable: whether it outlasts a power cut, for which the disk is waited for: too slow for
+            thousands of files that can be made again.
 
     Raises:
         OSError: the file cannot be written.
@@ -58,7 +63,8 @@ def writing(path: Path) -> Iterator[BinaryIO]:
             _lock(descriptor)
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):  # the first error says more
@@ -66,23 +72,24 @@ def writing(path: Path) -> Iterator[BinaryIO]:
         raise
     finally:
         _writing.discard(temporary)
-    sync_folder(path.parent)
+    if durable:
+        sync_folder(path.parent)
 
 
-def write(path: Path, data: bytes) -> None:
-    """Replaces the contents of ``path``."""
-    with writing(path) as file:
+def write(path: Path, data: bytes, durable: bool = True) -> None:
+    """Replaces the contents of ``path``; see :func:`writing`."""
+    with writing(path, durable) as file:
         file.write(data)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Replaces the contents of a file of a run.
+def replace(path: Path, data: bytes, durable: bool = True) -> None:
+    """Replaces the contents of a file of a run; see :func:`writing`.
 
     Raises:
         RunError: the disk is full or not writable. What was at ``path`` is still there.
     """
     try:
-        write(path, data)
+        write(path, data, durable)
     except OSError as error:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 

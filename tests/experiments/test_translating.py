@@ -14,6 +14,7 @@ from PIL import Image
 from rich.console import Console
 from torch import nn
 
+from ganforge import atomic
 from ganforge.experiments import counting, image_translator, translating
 from ganforge.experiments.memory import SHARE, SLACK
 from tests.data.drawings import BLUE, GREEN, RED, encoded, flat, halves, save
@@ -293,10 +294,10 @@ def test_an_interruption_leaves_whole_files_alone(game, translate, tmp_path, mon
         save(tmp_path / "photos" / f"{name}.png", Image.fromarray(noise(20, 20)))
     kept = translating.save
 
-    def interrupted(image, path):
+    def interrupted(image, path, durable):
         if path.name == "c.png":
             raise KeyboardInterrupt
-        kept(image, path)
+        kept(image, path, durable)
 
     monkeypatch.setattr(translating, "save", interrupted)
     typed = translate("input=photos", "out=x")
@@ -319,14 +320,50 @@ def test_a_file_that_cannot_be_written(
     for name in "ab":
         save(tmp_path / "photos" / f"{name}.png", flat(RED))
 
-    def full(image, path):
+    def full(path, data, durable):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(translating, "save", full)
+    monkeypatch.setattr(atomic, "write", full)
     typed = translate("input=photos", "out=x")
     assert typed.code == code
     assert message in typed.err
     assert len(game[0].asked) == tried
+
+
+def test_all_that_can_be_done_is_done(game, translate, tmp_path):
+    long, odd = "x" * 245, "\x1b[2J"
+    with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
+        for name in ("a.png", "a.png/b.png", "folder.png", f"{long}.png", f"{odd}.png", "z.png"):
+            data = encoded(flat(RED), "PNG") if odd not in name else b"damaged"
+            archive.writestr(name, data)
+    (tmp_path / "x" / "folder.png").mkdir(parents=True)
+    (tmp_path / "x" / "z.png").touch()
+    typed = translate("input=in.zip", "out=x")
+    assert typed.code == 1
+    assert "3 of 6 images could not be translated" in typed.err
+    assert "x: replaces 1 images that are there already" in typed.err
+    for name in ("a.png/b.png", "folder.png", "\\x1b[2J.png"):
+        assert f"  {name}: " in typed.err
+    assert "\x1b" not in typed.err + typed.out
+    assert written(tmp_path / "x") == ["a.png", f"{long}.png", "z.png"]
+
+
+def test_a_folder_that_cannot_be_made_is_found_out_first(game, translate, tmp_path):
+    save(tmp_path / "photos" / "a.png", flat(RED))
+    typed = translate("input=photos", "out=photos/a.png/x")
+    assert typed.code == 2
+    assert "cannot write to out=photos/a.png/x" in typed.err
+    assert game[0].asked == []
+
+
+def test_an_image_that_takes_long_says_so(caplog):
+    crop = image_translator._saying_how_long(lambda image, index: image, 10**9, "a.png: 9 x 9")
+    image_translator._saying_how_long(crop, 1, "b.png: 9 x 9")
+    with caplog.at_level("INFO", "ganforge"):
+        for index in range(2):
+            crop(torch.zeros(3, 4, 4), index)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("a.png: 9 x 9 pixels, 1000000000 tiles: about ")
 
 
 def test_a_terminal_sees_how_many_are_done(monkeypatch):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -74,9 +75,13 @@ def test_an_input_that_is_a_link_into_the_output(photos, tmp_path):
 
 def test_an_output_that_cannot_be_written(photos, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match="file is no folder"):
+    with pytest.raises(ConfigError, match="new .Not a directory"):
         check_out(tmp_path / "file" / "new", photos, ["a.png"], ["a.png"])
-    monkeypatch.setattr(os, "access", lambda path, mode: False)
-    with pytest.raises(RunError, match=f"cannot write to out=.*new: {tmp_path} is not writable"):
+
+    def refuse(path, *arguments):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(RunError, match=r"cannot write to out=.*new \(Permission denied"):
         check_out(tmp_path / "new", photos, ["a.png"], ["a.png"])
     assert not (tmp_path / "new").exists()

@@ -60,11 +60,11 @@ def single(image: Tensor) -> Image.Image:
     return Image.fromarray(pixels.squeeze(2).numpy() if pixels.shape[2] == 1 else pixels.numpy())
 
 
-def save(image: Image.Image, path: Path) -> None:
-    """Writes ``image`` as a PNG, whole or not at all."""
+def save(image: Image.Image, path: Path, durable: bool = True) -> None:
+    """Writes ``image`` as a PNG, whole or not at all; see :func:`ganforge.atomic.writing`."""
     data = io.BytesIO()
     image.save(data, format="PNG")
-    atomic.replace(path, data.getvalue())
+    atomic.replace(path, data.getvalue(), durable)
 
 
 def _tile(pixels: Tensor, columns: int) -> Tensor:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from PIL import Image, ImageDraw
@@ -30,17 +30,20 @@ def scatter_of(data: object, points: Callable[[int], Tensor]) -> Image.Image | N
     return None if mixture is None else scatter(points(POINTS), mixture)
 
 
-def scatter(points: Tensor, mixture: Mixture) -> Image.Image:
+def scatter(points: Tensor | Iterable[Tensor], mixture: Mixture) -> Image.Image:
     """Draws points of the plane as a density, and a ring of 3 deviations around each centre.
 
     The darker, the more points: on a scale of logarithms, so that few that have gone astray are
     seen beside many in one place. Points beyond the border are left out.
 
     Args:
-        points: [N, 2] or [N, 2, 1, 1], the first coordinate to the right, the second upwards.
+        points: [N, 2] or [N, 2, 1, 1], the first coordinate to the right, the second upwards; or
+            several such tensors, of which one at a time is held.
         mixture: what real points are drawn from, in the same unit.
     """
-    shown = Image.fromarray(shade(density(points.detach().cpu().flatten(1).float())).numpy())
+    chunks = [points] if isinstance(points, Tensor) else points
+    counts = sum((count(chunk) for chunk in chunks), torch.zeros(SIDE**2, dtype=torch.int64))
+    shown = Image.fromarray(shade(blurred(counts)).numpy())
     draw = ImageDraw.Draw(shown)
     ring = max(3 * mixture.sigma * SIDE / (2 * REACH), LEAST_RING)
     for x, y in place(mixture.centres.cpu()).tolist():
@@ -56,13 +59,23 @@ def place(points: Tensor) -> Tensor:
 
 def density(points: Tensor) -> Tensor:
     """Returns float [SIDE, SIDE], rows downwards: points for each pixel, slightly blurred."""
+    return blurred(count(points))
+
+
+def count(points: Tensor) -> Tensor:
+    """Returns int64 [SIDE * SIDE]: points for each pixel, row by row downwards."""
+    points = points.detach().cpu().flatten(1).float()
     pixels = place(points).floor().long()
     inside = ((pixels >= 0) & (pixels < SIDE)).all(1) & points.isfinite().all(1)
     right, down = pixels[inside].unbind(1)
-    counts = torch.bincount(down * SIDE + right, minlength=SIDE**2).float()
+    return torch.bincount(down * SIDE + right, minlength=SIDE**2)
+
+
+def blurred(counts: Tensor) -> Tensor:
+    """Returns float [SIDE, SIDE] of the counts of all pixels, slightly blurred."""
     reach = 4
     kernel = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * BLUR**2))
-    rows = F.conv2d(counts.view(1, 1, SIDE, SIDE), kernel.view(1, 1, 1, -1), padding="same")
+    rows = F.conv2d(counts.float().view(1, 1, SIDE, SIDE), kernel.view(1, 1, 1, -1), padding="same")
     return F.conv2d(rows, kernel.view(1, 1, -1, 1), padding="same")[0, 0]
 
 

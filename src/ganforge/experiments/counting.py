@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
-def counting(total: int, what: str) -> Iterator[Callable[[], None]]:
+def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
     """Shows how many of ``total`` things are done: a live line on a terminal, else log lines.
 
     Args:
@@ -23,7 +23,7 @@ def counting(total: int, what: str) -> Iterator[Callable[[], None]]:
         what: is done to them, such as "translated".
 
     Yields:
-        A function to call after each of them.
+        A function to call with how many more are done.
     """
     columns = (TextColumn(what), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
     live = console.is_terminal
@@ -33,10 +33,10 @@ def counting(total: int, what: str) -> Iterator[Callable[[], None]]:
     ) as line:
         task = line.add_task(what, total=total)
 
-        def advance() -> None:
+        def advance(more: int = 1) -> None:
             nonlocal done, logged
-            done += 1
-            line.advance(task)
+            done += more
+            line.advance(task, more)
             line.refresh()
             if not live and time.monotonic() - logged >= EVERY_SECONDS:
                 logged = time.monotonic()

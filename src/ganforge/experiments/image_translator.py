@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.data.images import to_float
+from ganforge.data.images import to_float, to_uint8
 from ganforge.errors import ConfigError
 from ganforge.experiments.memory import (
     PROBE,
@@ -15,7 +16,9 @@ from ganforge.experiments.memory import (
     is_out_of_memory,
     side_that_fits,
 )
-from ganforge.models.tiling import padded_side, translate_any
+from ganforge.models.tiling import CropTranslation, count_tiles, padded_side, translate_any
+
+LONG = 60.0  # seconds for an image, from which on it is said how many
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +93,7 @@ class ImageTranslator:
             name: what log lines call it.
 
         Returns:
-            float32 [C', H, W] in [-1, 1] on the CPU.
+            uint8 [C', H, W] on the CPU.
 
         Raises:
             MemoryError: even the smallest tile is too large, or the one asked for.
@@ -100,7 +103,7 @@ class ImageTranslator:
             if self.tile is None and tile is not None:
                 _log.info("%s: in tiles of %d for want of memory (tile=N sets them)", name, tile)
             try:
-                return self._translated(image, tile)
+                return self._translated(image, tile, name)
             except (RuntimeError, MemoryError) as error:
                 smaller = self._smaller(image, tile)
                 if not is_out_of_memory(error):
@@ -114,10 +117,15 @@ class ImageTranslator:
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
-    def _translated(self, image: Tensor, tile: int | None) -> Tensor:
+    def _translated(self, image: Tensor, tile: int | None, name: str) -> Tensor:
         overlap = 0 if tile is None else tile // 4 if self.overlap is None else self.overlap
+        crop: CropTranslation = self._crop
+        if tile is not None:
+            height, width = (self._padded(side) for side in image.shape[1:])
+            count = count_tiles(height, width, self.multiple, tile, overlap)
+            crop = _saying_how_long(crop, count, f"{name}: {width} x {height}")
         return translate_any(
-            image, self._crop, self.multiple, tile, overlap, smallest=self.smallest
+            image, crop, self.multiple, tile, overlap, self.smallest, finish=to_uint8
         )
 
     def _crop(self, crop: Tensor, index: int) -> Tensor:
@@ -144,6 +152,20 @@ class ImageTranslator:
 
     def _padded(self, side: int) -> int:
         return padded_side(side, self.multiple, self.smallest)
+
+
+def _saying_how_long(crop: CropTranslation, count: int, what: str) -> CropTranslation:
+    """Returns ``crop`` such that the first one tells how long all will take, where that is long."""
+    began = time.monotonic()
+
+    def measured(image: Tensor, index: int) -> Tensor:
+        made = crop(image, index)
+        seconds = (time.monotonic() - began) / (index + 1) * count
+        if index == 0 and seconds > LONG:
+            _log.info("%s pixels, %d tiles: about %.0f min", what, count, seconds / 60)
+        return made
+
+    return measured
 
 
 def _check(tile: int | None, overlap: int | None, multiple: int, smallest: int) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -11,9 +12,17 @@ from ganforge.callbacks.samples import ROWS
 from ganforge.console import console
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
+from ganforge.experiments.counting import counting
 from ganforge.experiments.loading import load, load_mixture
 from ganforge.experiments.lone_checkpoint import find_trained
-from ganforge.experiments.sample_files import check_out, write_images, write_points
+from ganforge.experiments.sample_files import (
+    Labels,
+    Samples,
+    check_grid,
+    check_out,
+    write_images,
+    write_points,
+)
 from ganforge.experiments.style_samples import (
     check_style_mix,
     choose_noise,
@@ -23,6 +32,7 @@ from ganforge.experiments.style_samples import (
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
 from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
 
 BLOCK = 256
 
@@ -41,11 +51,6 @@ def sample_run(cfg: DictConfig) -> Path:
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
-    _refuse_translations(cfg.run, model)
-    labels = _labels(cfg["class"], cfg.n, model)
-    truncate(model, cfg.truncation)
-    choose_noise(model, cfg.noise)
     mixture = load_mixture(folder, cfg.trust)
     out = (
         folder.subfolder("samples") / f"{_name(cfg)}.png"
@@ -53,17 +58,22 @@ def sample_run(cfg: DictConfig) -> Path:
         else typed_path(cfg.out)
     )
     check_out(out, points=mixture is not None)
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+    _refuse_translations(cfg.run, model)
+    labels = _labels(cfg["class"], model)
+    truncate(model, cfg.truncation)
+    choose_noise(model, cfg.noise)
     if cfg.style_mix:
         return _mix_styles(model, cfg, out)
-    drawn = _draw(model, cfg, labels, as_bytes=mixture is None)
+    drawn = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
     if mixture is None:
         in_rows = 0 < model.num_classes <= ROWS and cfg["class"] is None
-        write_images(drawn, out, labels, rows=model.num_classes if in_rows else 0)
+        write_images(drawn, out, rows=model.num_classes if in_rows else 0)
     else:
-        write_points(drawn, out, mixture, labels)
+        write_points(drawn, out, mixture)
     what = "images" if mixture is None else "points"
     what += "" if cfg["class"] is None else f" of class {cfg['class']}"
-    console.print(f"{cfg.n} {what}, seed {cfg.seed}: {out}", soft_wrap=True, highlight=False)
+    _say(f"{cfg.n} {what}, seed {cfg.seed}: {out}")
     return out
 
 
@@ -72,16 +82,19 @@ def _mix_styles(model: AdversarialModule, cfg: DictConfig, out: Path) -> Path:
     styled = check_style_mix(model, cfg.n, out)
     if torch.cuda.is_available():
         styled = styled.cuda()
+    check_grid(cfg.n, *styled.sample(1, cfg.seed).shape[2:])
     sources = cfg.n // destinations(styled)
     images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, cfg["class"])
     save(picture(images, columns), out)
-    console.print(
+    _say(
         f"styles of {sources} sources, along the top, given to {destinations(styled)} "
-        f"destinations, seed {cfg.seed}: {out}",
-        soft_wrap=True,
-        highlight=False,
+        f"destinations, seed {cfg.seed}: {out}"
     )
     return out
+
+
+def _say(line: str) -> None:
+    console.print(one_line(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def _refuse_translations(run: str, model: AdversarialModule) -> None:
@@ -102,19 +115,18 @@ def _name(cfg: DictConfig) -> str:
 
 
 def _draw(
-    model: AdversarialModule, cfg: DictConfig, labels: torch.Tensor | None, as_bytes: bool
-) -> torch.Tensor:
-    """Returns [n, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
+    model: AdversarialModule, cfg: DictConfig, labels: Labels | None, as_bytes: bool
+) -> Iterator[torch.Tensor]:
+    """Yields [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
     if torch.cuda.is_available():
         model = model.cuda()
-    blocks = []
-    # Block by block, so that any number fits on the device.
-    for first in range(0, cfg.n, BLOCK):
-        n = min(BLOCK, cfg.n - first)
-        asked = None if labels is None else labels[first : first + n]
-        block = model.sample(n, cfg.seed, cfg.weights, first, asked)
-        blocks.append((to_uint8(block) if as_bytes else block).cpu())
-    return torch.cat(blocks)
+    with counting(cfg.n, "made") as advance:
+        for first in range(0, cfg.n, BLOCK):
+            n = min(BLOCK, cfg.n - first)
+            asked = None if labels is None else labels(first, n)
+            block = model.sample(n, cfg.seed, cfg.weights, first, asked)
+            yield (to_uint8(block) if as_bytes else block).cpu()
+            advance(n)
 
 
 def truncate(model: AdversarialModule, truncation: float | None) -> None:
@@ -134,8 +146,8 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
     cast(Any, model).truncation = truncation
 
 
-def _labels(asked: int | None, n: int, model: AdversarialModule) -> torch.Tensor | None:
-    """Returns the class of each image, int64 [n]: the one asked for, or all in turn."""
+def _labels(asked: int | None, model: AdversarialModule) -> Labels | None:
+    """Returns what gives the class of each image: the one asked for, or all in turn."""
     classes = model.num_classes
     if classes == 0:
         if asked is None:
@@ -145,7 +157,7 @@ def _labels(asked: int | None, n: int, model: AdversarialModule) -> torch.Tensor
             "classes. Leave class out, or train a model that is told them: model=cgan"
         )
     if asked is None:
-        return torch.arange(n) % classes
+        return lambda first, n: torch.arange(first, first + n) % classes
     if not 0 <= asked < classes:
         raise ConfigError(f"class must be in 0 ... {classes - 1} for this run, got {asked}")
-    return torch.full((n,), asked)
+    return lambda first, n: torch.full((n,), asked)

@@ -33,7 +33,7 @@ def check_style_mix(model: AdversarialModule, n: int, out: Path) -> StyleBased:
     """Refuses models without styles, too few images for a grid, and what is no picture."""
     if not isinstance(model, StyleBased):
         raise _no_styles("style_mix=true", model)
-    if out.suffix != ".png":
+    if out.suffix.lower() != ".png":
         raise ConfigError(f"out={out}: style_mix=true makes one picture; must end in .png")
     if n < (least := destinations(model)):
         raise ConfigError(

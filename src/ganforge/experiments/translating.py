@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import warnings
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from ganforge.callbacks.grid import save, single
 from ganforge.console import console, setup_logging
-from ganforge.data.decoding import to_tensor
+from ganforge.data.decoding import reason_of, to_tensor
 from ganforge.data.entries import Entries
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
 from ganforge.experiments.counting import counting
@@ -21,7 +22,11 @@ from ganforge.experiments.lone_checkpoint import find_trained
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.translation_files import check_out, open_input, output_names
 from ganforge.experiments.translation_inputs import input_span, stated_range, translatable
-from ganforge.paths import typed_path
+from ganforge.paths import is_there, typed_path
+from ganforge.plain_text import one_line
+from ganforge.writability import check_folder
+
+log = logging.getLogger("ganforge")
 
 # What ends a translation, since no other image will fare better.
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
@@ -47,18 +52,21 @@ def translate_run(cfg: DictConfig) -> Path:
         raise ConfigError("translate needs input=PATH: a folder, zip or image")
     source = typed_path(cfg.input)
     entries = open_input(source)
+    if cfg.out is not None:
+        check_folder(typed_path(cfg.out), "out")  # before the model is loaded
     game = _game(cfg)
     direction = _direction(cfg.direction, game)
     entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
     out = _out(cfg, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
+    _say_what_is_replaced(out, targets)
     translator = ImageTranslator(game, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
     faults = _translate(translator, entries, out, targets)
     done = len(targets) - len(faults)
     found = f"{done} {'image' if done == 1 else 'images'}, {direction}, seed {cfg.seed}: {out}"
     if done:
-        console.print(found, soft_wrap=True, highlight=False, markup=False)
+        console.print(one_line(found), soft_wrap=True, highlight=False, markup=False)
     if faults:
         raise DataError(_report(faults, len(targets)))
     return out
@@ -90,6 +98,12 @@ def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Pa
     return folder.subfolder("translated") / f"{source.resolve().stem}-{direction}"
 
 
+def _say_what_is_replaced(out: Path, targets: list[str]) -> None:
+    there = sum(is_there(out / target) and (out / target).is_file() for target in targets)
+    if there:
+        log.info("%s: replaces %d images that are there already", one_line(out), there)
+
+
 def _translate(
     translator: ImageTranslator, entries: Entries, out: Path, targets: list[str]
 ) -> dict[str, str]:
@@ -104,7 +118,7 @@ def _translate(
                     written += 1
                 else:
                     faults[name] = fault
-                advance()
+                advance(1)
     except KeyboardInterrupt as error:
         raise InterruptionError(
             f"interrupted: {written} of {len(targets)} images are in {out}, each of them whole"
@@ -124,11 +138,12 @@ def _translate_one(
     except MemoryError as error:
         return str(error)
     try:
-        save(single(made), path)
-    except OSError as error:
-        if error.errno in FATAL:
-            raise RunError(f"cannot write {path}: {error.strerror}") from error
-        return f"cannot be written to {path}: {error.strerror or error}"
+        save(single(made), path, durable=False)
+    except RunError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno in FATAL:
+            raise
+        return f"cannot be written to {one_line(path)}: {cause.strerror or cause}"
     return None
 
 
@@ -139,10 +154,9 @@ def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
             warnings.simplefilter("ignore")  # of odd headers; what cannot be read raises
             return to_tensor(translatable(entries, name, channels))
     except Exception as error:  # decoders raise what they like on damaged data
-        # Without the address of the buffer that Pillow puts behind it.
-        return str(error).split(" <")[0] or type(error).__name__
+        return reason_of(error)
 
 
 def _report(faults: dict[str, str], total: int) -> str:
     head = f"{len(faults)} of {total} images could not be translated:"
-    return "\n".join([head, *(f"  {name}: {reason}" for name, reason in faults.items())])
+    return "\n".join([head, *(f"  {one_line(name)}: {reason}" for name, reason in faults.items())])

@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from ganforge.data.encoded import check_size, read_whole
 from ganforge.data.entries import SUFFIXES, Entries, open_entries
 from ganforge.data.folder_entries import open_data
-from ganforge.errors import ConfigError, RunError
+from ganforge.errors import ConfigError
+from ganforge.writability import check_folder
 
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
 # Of an encoded image: 2^30 uncompressed pixels in colour. An image at that limit fills 4 GB.
@@ -104,11 +105,4 @@ def check_out(out: Path, source: Path, names: list[str], targets: list[str]) -> 
     for target in targets:
         if (out / target).resolve() in read:
             raise ConfigError(f"out={out} would overwrite the input {out / target}: give another")
-    _check_writable(out)
-
-
-def _check_writable(out: Path) -> None:
-    existing = next(path for path in (out, *out.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        reason = "not writable" if existing.is_dir() else "no folder"
-        raise RunError(f"cannot write to out={out}: {existing} is {reason}")
+    check_folder(out, "out")

@@ -8,6 +8,12 @@ from torch import Tensor
 
 # Maps a crop [C, h, w], and its index among the crops of an image, to [C', h, w].
 CropTranslation = Callable[[Tensor, int], Tensor]
+# Maps finished pixels one by one, such as to uint8, of which a large image takes a quarter.
+Finish = Callable[[Tensor], Tensor]
+
+
+def _as_they_are(pixels: Tensor) -> Tensor:
+    return pixels
 
 
 def translate_any(
@@ -17,6 +23,7 @@ def translate_any(
     tile: int | None = None,
     overlap: int = 0,
     smallest: int = 1,
+    finish: Finish = _as_they_are,
 ) -> Tensor:
     """Returns an image of any size translated by a network that takes multiples of a number.
 
@@ -31,6 +38,7 @@ def translate_any(
             None for the whole image.
         overlap: pixels that neighbouring tiles share at least, at most half a tile.
         smallest: what the sides must be at least; no more than ``tile``.
+        finish: maps each pixel once it is complete.
 
     Returns:
         [C', H, W].
@@ -38,9 +46,9 @@ def translate_any(
     height, width = image.shape[1:]
     padded = pad_to_multiple(image, multiple, smallest)
     if tile is None or tile >= max(padded.shape[1:]):
-        made = translate(padded, 0)
+        made = finish(translate(padded, 0))
     else:
-        made = _in_tiles(padded, translate, multiple, tile, overlap)
+        made = _in_tiles(padded, translate, multiple, tile, overlap, finish)
     top, left = (padded.shape[1] - height) // 2, (padded.shape[2] - width) // 2
     return made[:, top : top + height, left : left + width]
 
@@ -76,21 +84,42 @@ def _reflected(size: int, total: int) -> Tensor:
     return last - (positions % max(2 * last, 1) - last).abs()
 
 
+def count_tiles(height: int, width: int, multiple: int, tile: int, overlap: int) -> int:
+    """Returns how many tiles cover a padded image."""
+    sides = ((length, min(tile, length)) for length in (height, width))
+    rows, columns = (len(starts(length, side, overlap, multiple)) for length, side in sides)
+    return rows * columns
+
+
 def _in_tiles(
-    image: Tensor, translate: CropTranslation, multiple: int, tile: int, overlap: int
+    image: Tensor,
+    translate: CropTranslation,
+    multiple: int,
+    tile: int,
+    overlap: int,
+    finish: Finish,
 ) -> Tensor:
-    """Returns [C', H, W] put together on the CPU, so that the device holds one tile at a time."""
+    """Returns [C', H, W] put together on the CPU, so that the device holds one tile at a time.
+
+    Floating values are held for one row of tiles, not for the whole image.
+    """
     height, width = image.shape[1:]
     h, w = min(tile, height), min(tile, width)
     tops, lefts = starts(height, h, overlap, multiple), starts(width, w, overlap, multiple)
-    rows = zip(tops, blend_weights(tops, h), strict=True)
-    columns = zip(lefts, blend_weights(lefts, w), strict=True)
-    result = torch.zeros(0)
-    for index, ((top, down), (left, across)) in enumerate(itertools.product(rows, columns)):
-        made = translate(image[:, top : top + h, left : left + w], index).float().cpu()
-        if index == 0:
-            result = torch.zeros(len(made), height, width)
-        result[:, top : top + h, left : left + w] += made * (down[:, None] * across)
+    columns = list(zip(lefts, blend_weights(lefts, w), strict=True))
+    band, result, index = torch.zeros(0), torch.zeros(0), 0
+    for top, end, down in zip(tops, [*tops[1:], height], blend_weights(tops, h), strict=True):
+        for left, across in columns:
+            made = translate(image[:, top : top + h, left : left + w], index).float().cpu()
+            if index == 0:
+                band = torch.zeros(len(made), h, width)
+            band[:, :, left : left + w] += made * (down[:, None] * across)
+            index += 1
+        done = finish(band[:, : end - top])
+        if top == 0:
+            result = torch.empty(len(done), height, width, dtype=done.dtype)
+        result[:, top:end] = done
+        band = torch.cat([band[:, end - top :], torch.zeros(len(band), end - top, width)], dim=1)
     return result
 
 

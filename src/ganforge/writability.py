@@ -1,0 +1,64 @@
+"""What can be written is found out before the work that it is for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from ganforge import atomic
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import is_there
+from ganforge.plain_text import one_line
+
+_TYPED_WRONG = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+
+def check_folder(folder: Path, key: str) -> None:
+    """Refuses a folder in which no file can be written. Nothing that is made here stays.
+
+    Args:
+        folder: one that need not exist.
+        key: that names it on the command line.
+
+    Raises:
+        ConfigError: the path cannot be a folder's.
+        RunError: the folder, or a file in it, cannot be made.
+    """
+    if is_there(folder) and not folder.is_dir():
+        raise ConfigError(f"{key}={one_line(folder)} is a file: give a folder")
+    with _named(folder, key), contextlib.ExitStack() as undone:
+        for path in reversed([folder, *folder.parents]):
+            if not path.exists():
+                path.mkdir()
+                undone.callback(_remove, path)
+        probe = atomic.temporary_beside(folder / "probe")
+        undone.callback(probe.unlink, missing_ok=True)
+        with open(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(bytes(1))
+
+
+def check_file(path: Path, key: str) -> None:
+    """Refuses a file that cannot be written, as :func:`check_folder` does a folder."""
+    with _named(path, key):
+        is_folder = path.is_dir()
+    if is_folder:
+        raise ConfigError(f"{key}={one_line(path)}: is a folder; give the name of a file")
+    check_folder(path.absolute().parent, key)
+
+
+@contextlib.contextmanager
+def _named(path: Path, key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = ConfigError if error.errno in _TYPED_WRONG else RunError
+        reason = error.strerror or error
+        raise kind(f"cannot write to {key}={one_line(path)} ({reason}); give another") from error
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # another process has begun to use it
+        folder.rmdir()
