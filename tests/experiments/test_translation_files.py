@@ -75,7 +75,7 @@ def test_an_input_that_is_a_link_into_the_output(photos, tmp_path):
 
 def test_an_output_that_cannot_be_written(photos, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="new .Not a directory"):
+    with pytest.raises(ConfigError, match=r"new \(Not a directory"):
         check_out(tmp_path / "file" / "new", photos, ["a.png"], ["a.png"])
 
     def refuse(path, *arguments):
