@@ -14,7 +14,7 @@ from ganforge.experiments.dashboard_library import reports, require_library, wor
 from ganforge.experiments.dashboard_report import TITLE, build_report
 from ganforge.experiments.dashboard_workspace import NAME, build_workspace
 from ganforge.experiments.named_runs import named_places
-from ganforge.loggers.wandb_access import require_server
+from ganforge.loggers.wandb_access import first_line, require_server
 
 ANSWER = 20.0  # seconds to wait for the server's first answer
 
@@ -73,7 +73,10 @@ def _default_entity(asked: bool) -> str:
         return "ENTITY"
     import wandb
 
-    found = wandb.Api().default_entity
+    try:
+        found = wandb.Api().default_entity
+    except Exception as error:  # the library lets through whatever the server's answer leads to
+        raise RunError(f"W&B refused to say who you are: {first_line(error)}") from error
     if not found:
         raise RunError("the account has no default entity; give entity=TEAM")
     return str(found)
@@ -83,8 +86,11 @@ def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
     """Writes over what this verb has made before, so that links to it stay good."""
     workspace._internal_name, workspace._internal_id = _known_workspace(workspace, cfg.workspace)
     report.id = _known_report(report, cfg.report)
-    for saved in (workspace.save(), report.save()):
-        name = "report" if saved is report else "workspace"
+    for name, item in {"workspace": workspace, "report": report}.items():
+        try:
+            saved = item.save()
+        except Exception as error:
+            raise RunError(f"W&B did not take the {name}: {first_line(error)}") from error
         console.print(f"{name}: {saved.url}", soft_wrap=True, highlight=False, markup=False)
 
 

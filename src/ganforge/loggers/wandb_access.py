@@ -18,6 +18,7 @@ from ganforge.plain_text import one_line
 from ganforge.time_limit import within
 
 LONGEST_REASON = 300
+BROKEN = (500, 502, 503, 504)
 
 if TYPE_CHECKING:
     import wandb
@@ -40,16 +41,18 @@ def has_credentials() -> bool:
 def unreachable(timeout: float) -> str:
     """Returns why no server answers, or "" where one does.
 
-    ``wandb.init`` would try for longer than its own timeout. Any answer counts, an error page too;
-    what is neither an answer nor a dead line (a certificate, say) is left for wandb to judge.
+    ``wandb.init`` would try for longer than its own timeout. Any answer counts but a server's own
+    fault. What is neither an answer nor a dead line (a certificate, say) is left for wandb to
+    judge.
     """
     url = str(_settings().base_url)
     try:
         request = urllib.request.Request(url, method="HEAD")
         # The timeout of urlopen counts anew with each byte, and not while a name is resolved.
         within(timeout + 1, lambda: urllib.request.urlopen(request, timeout=timeout).close(), url)
-    except urllib.error.HTTPError:
-        return ""
+    except urllib.error.HTTPError as error:
+        # wandb would retry for minutes. 501: a server that knows no HEAD.
+        return f"{url} answers with error {error.code}" if error.code in BROKEN else ""
     except http.client.HTTPException as error:
         return f"{url} is no web server ({type(error).__name__})"
     except (urllib.error.URLError, OSError) as error:
