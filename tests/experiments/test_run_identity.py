@@ -9,11 +9,13 @@ import pytest
 from omegaconf import OmegaConf
 
 from ganforge.composition import compose_config
+from ganforge.data.folder import ImageFolder
+from ganforge.data.value_range import Span
 from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
 from ganforge.experiments.data_places import absolute_places
 from ganforge.experiments.resuming import Resumed, find_resumed
-from ganforge.experiments.run_config import write_config
+from ganforge.experiments.run_config import note_range, write_config
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.settling import settle
 
@@ -118,3 +120,17 @@ def test_auto_passes_over_a_damaged_run(tmp_path, caplog):
     (run / "composed.yaml").write_text("[]")
     assert found(tmp_path, "resume=auto") is None
     assert f"passes over {run / 'composed.yaml'}" in caplog.text
+
+
+def test_a_range_that_was_found_is_noted_and_does_not_make_another_run(tmp_path):
+    typed = ["data=folder", f"data.path={tmp_path}"]
+    run = started(tmp_path / "logs", *typed)
+    cfg = OmegaConf.load(run / "composed.yaml")
+    data = ImageFolder(str(tmp_path), range={"found": [0, 4095]})
+    data._spans[""] = Span(0, 4095)
+    note_range(cfg, data)
+    OmegaConf.save(cfg, run / "composed.yaml")
+    resumed = found(tmp_path / "logs", *typed, "resume=auto")
+    assert resumed is not None
+    assert resumed.cfg.data.range == {"found": [0, 4095]}
+    assert found(tmp_path / "logs", *typed, "resume=auto", "data.range=[0,9]") is None

@@ -12,6 +12,7 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
+from ganforge.data.encoded import MAX_FILE_BYTES, read_whole
 from ganforge.data.large_images import LARGE_PIXELS, wait_for_turn
 from ganforge.data.value_range import Span, is_deep, span_of
 from ganforge.errors import DataError
@@ -99,11 +100,10 @@ def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise
     except Exception:
         # Text and colour profiles may be too long for Pillow, or damaged: pixels do not need them.
-        pixels = _without_metadata(data)
-        if pixels is None:
+        if not data.startswith(_PNG):
             raise
         try:
-            return _upright(io.BytesIO(pixels), max_pixels)
+            return _upright(io.BytesIO(_without_metadata(data)), max_pixels)
         except Exception:
             pass
         raise
@@ -227,17 +227,16 @@ def _header(file: BinaryIO) -> Iterator[Image.Image]:
             raise
         except Exception:
             file.seek(0)
-            pixels = _without_metadata(file.read())
-            if pixels is None:
+            start = file.read(len(_PNG))
+            if start != _PNG:
                 raise
-            image = stack.enter_context(open_image(io.BytesIO(pixels)))
+            rest = read_whole(file, MAX_FILE_BYTES, 2**12)
+            image = stack.enter_context(open_image(io.BytesIO(_without_metadata(start + rest))))
         yield image
 
 
-def _without_metadata(data: bytes) -> bytes | None:
-    """Returns a PNG without what its pixels do not need; None for other formats."""
-    if not data.startswith(_PNG):
-        return None
+def _without_metadata(data: bytes) -> bytes:
+    """Returns a PNG without what its pixels do not need."""
     parts, place = [_PNG], len(_PNG)
     while place + 8 <= len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]

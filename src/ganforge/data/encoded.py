@@ -89,13 +89,13 @@ def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
     Raises:
         DataError: it holds more.
     """
-    parts, count = [], 0
+    # One buffer: a list of parts would take twice the memory, and threads would keep theirs.
+    whole = io.BytesIO()
     while part := file.read(step):
-        parts.append(part)
-        count += len(part)
-        if count > most:
+        whole.write(part)
+        if whole.tell() > most:
             raise DataError(f"is over the {megabytes(most)} that an image file may have")
-    return b"".join(parts)
+    return whole.getvalue()
 
 
 def megabytes(count: int) -> str:
