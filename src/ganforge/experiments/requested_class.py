@@ -6,7 +6,9 @@ import re
 from dataclasses import dataclass
 
 from ganforge.config import did_you_mean
+from ganforge.data.image_data import ImageDataModule
 from ganforge.errors import ConfigError
+from ganforge.models.adversarial import AdversarialModule
 from ganforge.plain_text import one_line
 
 _LONGEST = 40  # letters of a name in a file's name
@@ -19,12 +21,10 @@ class RequestedClass:
     Attributes:
         number: its label.
         text: what messages call it.
-        file: what files are named after it.
     """
 
     number: int
     text: str
-    file: str
 
 
 def find_class(asked: object, names: list[str], count: int) -> RequestedClass:
@@ -51,7 +51,7 @@ def find_class(asked: object, names: list[str], count: int) -> RequestedClass:
         hint = did_you_mean(text, names)
         numbers = "" if _all_numbers(names) else f"; or a number in 0 ... {count - 1}"
         raise ConfigError(f"class={text}: this run has no such class; {hint}{numbers}")
-    return RequestedClass(number, _described(number, names, whole), _file(number, names))
+    return RequestedClass(number, _described(number, names, whole))
 
 
 def _by_name(text: str, whole: int | None, names: list[str]) -> int | None:
@@ -74,9 +74,18 @@ def _described(number: int, names: list[str], whole: int | None) -> str:
     return one_line(f"class {names[number]}{other}")
 
 
-def _file(number: int, names: list[str]) -> str:
-    """Returns a part of a file's name: letters, digits and signs that every disk takes."""
-    if not names:
-        return str(number)
-    plain = names[number].encode("ascii", "ignore").decode()
-    return re.sub(r"[^\w.-]+", "_", plain)[:_LONGEST] or str(number)
+def file_part(asked: object) -> str:
+    """Returns a class as part of a file's name: letters, digits and signs that every disk takes."""
+    plain = str(asked).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.-]+", "_", plain)[:_LONGEST] or "class"
+
+
+def class_names_of(data: ImageDataModule, model: AdversarialModule) -> list[str]:
+    """Returns the names of a run's classes; none where they are no labels of its data.
+
+    Args:
+        data: as built from the run's configuration; nothing is read.
+        model: the run's.
+    """
+    fitting = model.classes_are_labels and len(data.class_names) == model.num_classes
+    return data.class_names if fitting else []
