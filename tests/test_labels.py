@@ -198,7 +198,7 @@ def test_the_file_of_a_class_is_named_after_it(trained):
 
 @pytest.mark.parametrize(
     ("asked", "message"),
-    [("3", "class must be in 0 ... 2 for this run, got 3"), ("-1", "got -1"), ("x", "Integer")],
+    [("3", "class must be in 0 ... 2 for this run, got 3"), ("-1", "got -1"), ("x", "got x")],
 )
 def test_a_class_that_is_not_there_is_refused(trained, asked, message, capsys):
     assert run(["sample", f"log_dir={trained}", "n=2", f"class={asked}"]) == 2

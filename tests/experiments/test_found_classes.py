@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 import yaml
 from omegaconf import OmegaConf
@@ -11,8 +12,9 @@ from PIL import Image
 
 from ganforge.composition import compose_config
 from ganforge.errors import ConfigError, DataError
+from ganforge.experiments.command import Command
 from ganforge.experiments.found_classes import name_classes
-from ganforge.experiments.loading import load_data
+from ganforge.experiments.run_data import load_run_data
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_identity import different_keys
 from ganforge.experiments.stored_config import keep_former_layout
@@ -54,12 +56,12 @@ def test_class_folders_are_classes_unasked(trained):
 
 def test_a_run_without_class_names_keeps_the_order_of_its_labels(trained, tmp_path):
     folder = RunFolder(trained)
-    images, labels = load_data(folder).reals(24)
+    images, labels = load_run_data(folder, Command()).reals(24)
     assert (images[:, 0, 0, 0].long() == 20 * labels).all()
     former = OmegaConf.load(trained / "config.yaml")
     del former.data["class_names"], former.data["layout"]
     (tmp_path / "config.yaml").write_text(OmegaConf.to_yaml(former))
-    images, labels = load_data(RunFolder(tmp_path)).reals(24)
+    images, labels = load_run_data(RunFolder(tmp_path), Command()).reals(24)
     as_text = sorted(NAMES)
     assert [int(as_text[label]) for label in labels] == (images[:, 0, 0, 0] // 20).tolist()
 
@@ -118,3 +120,26 @@ def test_a_class_without_a_training_image_is_named(tmp_path, changes):
         message = "class 8 of data=fake: no training image"
     with pytest.raises(ConfigError, match=message):
         train(cfg)
+
+
+@pytest.mark.parametrize(
+    ("asked", "label", "said"),
+    [
+        ("10", 10, "of class 10, seed"),
+        ("1e3", None, "no such class"),
+        ("12", None, "legal: 0, 1, "),
+    ],
+)
+def test_classes_are_asked_for_by_name(trained, type_in, tmp_path, asked, label, said):
+    typed = type_in("sample", f"run={trained}", f"class={asked}", "n=2", "out=x.npz")
+    assert said in typed.out + typed.err
+    assert typed.code == (2 if label is None else 0)
+    if label is not None:
+        assert np.load(tmp_path / "x.npz")["labels"].tolist() == [label] * 2
+
+
+def test_grids_name_their_rows(trained, type_in, tmp_path):
+    assert type_in("sample", f"run={trained}", "n=12", "out=x.png").code == 0
+    shown = Image.open(tmp_path / "x.png")
+    assert shown.height == 12 * 66 + 2
+    assert (shown.width - 2) % 66 > 10  # wider than its images

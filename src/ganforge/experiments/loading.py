@@ -9,7 +9,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
-from ganforge.data.mixture import Mixture
+from ganforge.data.image_data import ImageDataModule
 from ganforge.errors import DamagedError
 from ganforge.experiments.checkpoint_contents import assert_finite, assert_same_architecture
 from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
@@ -17,7 +17,6 @@ from ganforge.experiments.lone_checkpoint import LoneCheckpoint, find_trained
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.stored_config import checked, read_resolved
 from ganforge.experiments.trust import trusted
-from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.paths import typed_path
 
@@ -87,9 +86,9 @@ def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
     raise DamagedError("\n".join(faults) + (f"; try {previous}" if more else ""))
 
 
-def load_mixture(folder: RunFolder, trust: Sequence[str] = ()) -> Mixture | None:
-    """Returns what a run's points are drawn from; None for a run of images. Reads no data."""
-    return mixture_of(build(read_config(folder, trust).data))
+def build_data(folder: RunFolder, trust: Sequence[str] = ()) -> ImageDataModule:
+    """Builds a run's data module: what its points are drawn from, its classes. Reads no data."""
+    return cast(ImageDataModule, build(read_config(folder, trust).data))
 
 
 def read_config(folder: RunFolder, trust: Sequence[str] = ()) -> DictConfig:

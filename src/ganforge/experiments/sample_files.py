@@ -8,7 +8,7 @@ import math
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from ganforge import atomic
 from ganforge.callbacks.grid import CELL, PADDING, by_class, picture, save, single
+from ganforge.callbacks.row_labels import label_rows
 from ganforge.callbacks.scatter import scatter
 from ganforge.console import console
 from ganforge.data.entries import SUFFIXES
@@ -77,7 +78,7 @@ def check_out(out: Path, points: bool) -> None:
     check_folder(out, "out")
 
 
-def write_images(samples: Samples, out: Path, rows: int = 0) -> None:
+def write_images(samples: Samples, out: Path, rows: int = 0, names: Sequence[str] = ()) -> None:
     """Writes images: a grid to FILE.png, an array to FILE.npz, else single PNGs.
 
     The array is ``images`` uint8 [N, H, W, C], as the evaluation suites of the field read it, and
@@ -87,6 +88,7 @@ def write_images(samples: Samples, out: Path, rows: int = 0) -> None:
         samples: uint8 [count, C, H, W] each.
         out: where to.
         rows: classes that have a row each in a grid; 0 for a grid as square as may be.
+        names: of these classes, beside their rows; none where they have none.
 
     Raises:
         ConfigError: a grid would be too large.
@@ -95,7 +97,7 @@ def write_images(samples: Samples, out: Path, rows: int = 0) -> None:
     first, samples = samples.peeked()
     if out.suffix.lower() == ".png":
         check_grid(samples.n, first.shape[2], first.shape[3])
-        _write_grid(samples, out, rows)
+        _write_grid(samples, out, rows, names)
         return
     check_space(out, samples.n, first)
     if out.suffix.lower() == ".npz":
@@ -167,11 +169,11 @@ def check_space(out: Path, n: int, first: Tensor) -> None:
         console.print(f"{n:,} samples take about {total / 1e9:,.1f} GB in {out}", markup=False)
 
 
-def _write_grid(samples: Samples, out: Path, rows: int) -> None:
+def _write_grid(samples: Samples, out: Path, rows: int, names: Sequence[str]) -> None:
     images = torch.cat(list(samples.blocks))
     labels = samples.labels(0, samples.n) if samples.labels is not None else None
     shown = (images, None) if labels is None or not rows else by_class(images, labels, rows)
-    save(picture(*shown), out)
+    save(label_rows(picture(*shown), list(names)[:rows]), out)
 
 
 def _write_arrays(out: Path, name: str, samples: Samples) -> None:

@@ -13,8 +13,14 @@ from ganforge.console import console
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
 from ganforge.experiments.counting import counting
-from ganforge.experiments.loading import load, load_mixture
+from ganforge.experiments.loading import build_data, load
 from ganforge.experiments.lone_checkpoint import find_trained
+from ganforge.experiments.requested_class import (
+    RequestedClass,
+    class_names_of,
+    file_part,
+    find_class,
+)
 from ganforge.experiments.sample_files import (
     Labels,
     Samples,
@@ -29,6 +35,7 @@ from ganforge.experiments.style_samples import (
     destinations,
     style_mix,
 )
+from ganforge.metrics.points import mixture_of
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
 from ganforge.paths import typed_path
@@ -51,7 +58,8 @@ def sample_run(cfg: DictConfig) -> Path:
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
-    mixture = load_mixture(folder, cfg.trust)
+    data = build_data(folder, cfg.trust)
+    mixture = mixture_of(data)
     out = (
         folder.subfolder("samples") / f"{_name(cfg)}.png"
         if cfg.out is None
@@ -60,31 +68,36 @@ def sample_run(cfg: DictConfig) -> Path:
     check_out(out, points=mixture is not None)
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     _refuse_translations(cfg.run, model)
-    labels = _labels(cfg["class"], model)
+    names = class_names_of(data, model)
+    chosen = _chosen(cfg["class"], names, model)
+    labels = _labels(chosen, model)
     truncate(model, cfg.truncation)
     choose_noise(model, cfg.noise)
     if cfg.style_mix:
-        return _mix_styles(model, cfg, out)
+        return _mix_styles(model, cfg, out, chosen)
     drawn = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
     if mixture is None:
-        in_rows = 0 < model.num_classes <= ROWS and cfg["class"] is None
-        write_images(drawn, out, rows=model.num_classes if in_rows else 0)
+        in_rows = 0 < model.num_classes <= ROWS and chosen is None
+        write_images(drawn, out, model.num_classes if in_rows else 0, names)
     else:
         write_points(drawn, out, mixture)
     what = "images" if mixture is None else "points"
-    what += "" if cfg["class"] is None else f" of class {cfg['class']}"
+    what += "" if chosen is None else f" of {chosen.text}"
     _say(f"{cfg.n} {what}, seed {cfg.seed}: {out}")
     return out
 
 
-def _mix_styles(model: AdversarialModule, cfg: DictConfig, out: Path) -> Path:
+def _mix_styles(
+    model: AdversarialModule, cfg: DictConfig, out: Path, chosen: RequestedClass | None
+) -> Path:
     """Writes the grid of sources and destinations."""
     styled = check_style_mix(model, cfg.n, out)
     if torch.cuda.is_available():
         styled = styled.cuda()
     check_grid(cfg.n, *styled.sample(1, cfg.seed).shape[2:])
     sources = cfg.n // destinations(styled)
-    images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, cfg["class"])
+    label = None if chosen is None else chosen.number
+    images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, label)
     save(picture(images, columns), out)
     _say(
         f"styles of {sources} sources, along the top, given to {destinations(styled)} "
@@ -107,7 +120,7 @@ def _refuse_translations(run: str, model: AdversarialModule) -> None:
 
 def _name(cfg: DictConfig) -> str:
     """Returns a file's name that says what was asked for."""
-    asked = "" if cfg["class"] is None else f"-c{cfg['class']}"
+    asked = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
     asked += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
     asked += "" if cfg.noise is None else f"-{cfg.noise}"
     kind = "styles" if cfg.style_mix else "sample"
@@ -146,18 +159,21 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
     cast(Any, model).truncation = truncation
 
 
-def _labels(asked: int | None, model: AdversarialModule) -> Labels | None:
-    """Returns what gives the class of each image: the one asked for, or all in turn."""
-    classes = model.num_classes
-    if classes == 0:
-        if asked is None:
-            return None
+def _chosen(asked: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
+    """Returns the class that was asked for, by name or number; None for all."""
+    if asked is None:
+        return None
+    if model.num_classes == 0:
         raise ConfigError(
             f"class={asked}: this run's model ({type(model).__name__}) makes images without "
-            "classes. Leave class out, or train a model that is told them: model=cgan"
+            "classes. Leave class out, or train a conditional model: model=cgan"
         )
-    if asked is None:
-        return lambda first, n: torch.arange(first, first + n) % classes
-    if not 0 <= asked < classes:
-        raise ConfigError(f"class must be in 0 ... {classes - 1} for this run, got {asked}")
-    return lambda first, n: torch.full((n,), asked)
+    return find_class(asked, names, model.num_classes)
+
+
+def _labels(chosen: RequestedClass | None, model: AdversarialModule) -> Labels | None:
+    """Returns what gives the class of each image: the chosen one, or all in turn."""
+    classes = model.num_classes
+    if chosen is not None:
+        return lambda first, n: torch.full((n,), chosen.number)
+    return None if classes == 0 else lambda first, n: torch.arange(first, first + n) % classes
