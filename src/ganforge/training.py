@@ -23,6 +23,7 @@ from ganforge.config import check, check_root
 from ganforge.console import console, print_header, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.experiments.command import Command
+from ganforge.experiments.costs import check_costs
 from ganforge.experiments.data_places import absolute_places, saying_where_moved
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.found_classes import check_each_class, name_classes
@@ -48,6 +49,7 @@ from ganforge.launch import Launch, find_launch
 from ganforge.names import check_name
 from ganforge.paths import typed_path
 from ganforge.steady_streams import steady
+from ganforge.writability import check_folder
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -84,6 +86,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
         resumed.folder.refuse_links(typed.get("resume_allow") or [])
     else:
         check_name(str(cfg.name))
+        check_costs(cfg)
         name_classes(cfg)
     check(cfg)
     remember_own(typed)
@@ -112,6 +115,9 @@ def _train(
         return None
     if resumed is not None:
         resumed = begin(resumed, parts, allow)
+    else:  # before classifiers are trained for its scores
+        given = command.folder or command.job
+        check_folder(typed_path(cfg.log_dir if given is None else given), "log_dir")
     _prepare_scores(parts)
     note_range(cfg, parts.data)
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)

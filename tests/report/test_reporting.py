@@ -261,6 +261,7 @@ def test_hundreds_of_jobs(tmp_path):
     [
         ({"run": "a", "sweep": "b"}, ConfigError, "legal: run=RUN or sweep=DIR"),
         ({"max_mb": 0.1}, ConfigError, "max_mb must be at least 0.5, got 0.1"),
+        ({"max_mb": float("nan")}, ConfigError, "max_mb must be at most 10000, got nan"),
         ({"out": "page.pdf"}, ConfigError, "out=page.pdf: must be the name of a page, such as rep"),
         ({"by": "model"}, ConfigError, "by compares runs, and is legal with sweep=DIR alone"),
         ({"run": "latest", "score": "fid"}, ConfigError, "score compares runs"),
@@ -283,7 +284,7 @@ def test_a_key_that_there_is_not(type_in):
 
 def test_a_page_that_cannot_be_written(run):
     (run.parent / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot write .*; out=FILE.html puts it elsewhere"):
+    with pytest.raises(ConfigError, match=r"out=.*file is a file: give a folder"):
         made(run=run, out=run.parent / "file" / "page.html")
 
 

@@ -17,6 +17,7 @@ from ganforge.experiments.comparison_report import Comparison
 from ganforge.experiments.comparison_runs import PastRun, find_runs, holding
 from ganforge.experiments.named_runs import listed, named_places
 from ganforge.paths import typed_path
+from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 
@@ -42,6 +43,8 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     setup_logging()
     check(cfg)
     _check_values(cfg)
+    if cfg.out is not None:
+        check_folder(typed_path(cfg.out), "out")
     folders = find_runs(named_places(cfg.runs, cfg.log_dir))
     groups = group_runs(list(_read(folders)), listed(cfg.by))
     comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)

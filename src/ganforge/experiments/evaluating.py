@@ -13,6 +13,7 @@ from ganforge.config import check
 from ganforge.console import console, setup_logging
 from ganforge.data.image_data import SPLITS
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.costs import check_evaluation_costs
 from ganforge.experiments.evaluating_images import asks_for_images, judge_images
 from ganforge.experiments.evaluation_logging import log_to_wandb
 from ganforge.experiments.evaluation_table import show
@@ -23,6 +24,7 @@ from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
 from ganforge.paths import typed_path
+from ganforge.writability import check_folder
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
@@ -94,6 +96,9 @@ def _check_values(cfg: DictConfig) -> None:
     for name, least in (("n", 2), ("n_real", 2), ("batch_size", 1), ("image_size", 1)):
         if cfg[name] is not None and cfg[name] < least:
             raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
+    check_evaluation_costs(cfg)
+    if cfg.out is not None:
+        check_folder(typed_path(cfg.out), "out")
     if cfg.bootstrap and cfg.bootstrap < LEAST:
         raise ConfigError(f"bootstrap must be 0 (off) or at least {LEAST}, got {cfg.bootstrap}")
     choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}

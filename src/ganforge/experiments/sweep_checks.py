@@ -11,6 +11,7 @@ from omegaconf import DictConfig, open_dict, read_write
 from ganforge.composition import explain
 from ganforge.config import check, check_root
 from ganforge.errors import ConfigError, DataError
+from ganforge.experiments.costs import check_costs
 from ganforge.experiments.found_classes import name_classes
 from ganforge.experiments.loading import build
 from ganforge.experiments.settling import settle
@@ -77,6 +78,7 @@ def _check(cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]]
         check_name(str(cfg.name))
         name_classes(cfg, found)
         check(cfg)
+        check_costs(cfg)
         devices = build(cfg.trainer).hardware().devices if here else 1
         return Checked(int(devices), bool(cfg.dry_run), subdir)
     finally:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import itertools
+import math
+import os
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 
 from ganforge.errors import ConfigError
+
+MOST_JOBS = 10_000  # of a sweep; each has a folder, and is composed before the first one starts
+LIMIT_VARIABLE = "GANFORGE_MAX_JOBS"
 
 
 @dataclass(frozen=True)
@@ -63,6 +68,7 @@ def plan_grid(typed: list[str], parser: OverridesParser) -> list[Plan]:
     for override in parser.parse_overrides(typed):
         key = override.get_key_element()
         choices[key], swept[key] = _values(override), override.is_sweep_override()
+    _refuse_many(math.prod(len(values) for values in choices.values()))
     plans = []
     for values in itertools.product(*choices.values()):
         told = tuple(v for v, varied in zip(values, swept.values(), strict=True) if varied)
@@ -79,8 +85,28 @@ def _values(override: Override) -> list[str]:
             f"{override.input_line}: a grid takes values that can be counted, such as 1,2,3, "
             "choice(a,b), range(1,4) or glob(*)"
         )
-    key = override.get_key_element()
-    return [f"{key}={value}" for value in override.sweep_string_iterator()]
+    key, sweep, limit = override.get_key_element(), override.value(), _limit()
+    if isinstance(sweep, RangeSweep):  # counted first: a shuffled one is expanded whole
+        assert sweep.start is not None
+        assert sweep.stop is not None
+        _refuse_many(int((float(sweep.stop) - float(sweep.start)) / float(sweep.step)))
+    values = itertools.islice(override.sweep_string_iterator(), limit + 1)
+    return [f"{key}={value}" for value in values]
+
+
+def _refuse_many(jobs: int) -> None:
+    if jobs > (limit := _limit()):
+        raise ConfigError(
+            f"a sweep of {jobs:,} jobs or more: at most {limit:,}. {LIMIT_VARIABLE}=N in the "
+            "environment raises the limit"
+        )
+
+
+def _limit() -> int:
+    text = os.environ.get(LIMIT_VARIABLE, "")
+    if text and not text.isdecimal():
+        raise ConfigError(f"{LIMIT_VARIABLE} must be a whole number, got {text!r}")
+    return int(text or MOST_JOBS)
 
 
 def _refuse_duplicates(plans: list[Plan]) -> None:

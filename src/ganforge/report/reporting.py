@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 from ganforge import atomic
@@ -20,9 +21,10 @@ from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
 from ganforge.schemas import ReportSchema
+from ganforge.writability import check_file
 
 FILE = "report.html"
-LEAST_MB = 0.5
+LEAST_MB, MOST_MB = 0.5, 10_000.0
 LEVEL = 0.05  # as `ganforge compare` has it
 
 
@@ -60,10 +62,14 @@ def report(cfg: ReportSchema) -> Path:
 def _check(cfg: ReportSchema) -> None:
     if cfg.run is not None and cfg.sweep is not None:
         raise ConfigError("run and sweep are given: a page is of one; legal: run=RUN or sweep=DIR")
+    if cfg.max_mb > MOST_MB or math.isnan(cfg.max_mb):
+        raise ConfigError(f"max_mb must be at most {MOST_MB:.0f}, got {cfg.max_mb}")
     if cfg.max_mb < LEAST_MB:
         raise ConfigError(f"max_mb must be at least {LEAST_MB}, got {cfg.max_mb}")
     if cfg.out is not None and typed_path(cfg.out).suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"out={cfg.out}: must be the name of a page, such as {FILE}")
+    if cfg.out is not None:
+        check_file(typed_path(cfg.out), "out")
     if cfg.sweep is None and (cfg.by is not None or cfg.score is not None):
         key = "by" if cfg.by is not None else "score"
         raise ConfigError(f"{key} compares runs, and is legal with sweep=DIR alone")

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+
+from ganforge.errors import ConfigError, RunError
+from ganforge.writability import check_file, check_folder
+from tests.tiny import DATA, QUIET, TRAINER
+
+
+def test_nothing_is_left_of_a_probe(tmp_path):
+    check_folder(tmp_path / "a" / "b", "out")
+    check_file(tmp_path / "a" / "b.html", "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_that_takes_nothing_is_no_fault_of_what_was_typed(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "open", full)
+    with pytest.raises(RunError, match=r"log_dir=.*No space left"):
+        check_folder(tmp_path / "a" / "b", "log_dir")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["file", "file/x"])
+def test_what_can_be_no_folder_is_refused(tmp_path, path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="out="):
+        check_folder(tmp_path / path, "out")
+    with pytest.raises(ConfigError, match="is a folder"):
+        check_file(tmp_path, "out")
+
+
+def test_a_log_folder_is_tried_before_scores_are_prepared(type_in, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganforge.training._prepare_scores", lambda parts: pytest.fail("too early"))
+    (tmp_path / "file").touch()
+    typed = type_in("train", "model=gan", *DATA, *TRAINER, *QUIET, "log_dir=file/logs")
+    assert typed.code == 2
+    assert "cannot write to log_dir=file/logs" in typed.err
+
+
+@pytest.mark.parametrize("verb", [["evaluate", "fake=a", "real=b"], ["compare"]])
+def test_an_output_folder_is_tried_before_anything_is_read(type_in, tmp_path, verb):
+    (tmp_path / "file").touch()
+    typed = type_in(*verb, "out=file")
+    assert (typed.code, typed.err) == (2, "ganforge: out=file is a file: give a folder\n")
