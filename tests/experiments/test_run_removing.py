@@ -8,7 +8,7 @@ import pytest
 
 from ganforge.errors import GanforgeError, RunError
 from ganforge.experiments import run_removing
-from ganforge.experiments.comparison_runs import find_runs, linked_runs
+from ganforge.experiments.comparison_runs import find_runs, not_removable
 from ganforge.experiments.run_listing import manage_runs
 from ganforge.experiments.run_lock import locked
 from tests.experiments.test_run_contents import FOREIGN, tree, written
@@ -50,7 +50,7 @@ def test_a_linked_run_is_left_and_named(root, typed, only):
 def test_a_linked_log_dir_is_no_obstacle(root):
     os.rename(root / "logs", root / "disk")
     (root / "logs").symlink_to("disk")
-    assert linked_runs(["logs", f"{TRAIN}/*", str(root / TRAIN / "run")], Path("logs")) == {}
+    assert not_removable(["logs", f"{TRAIN}/*", str(root / TRAIN / "run")], Path("logs")) == {}
     assert remove("status=failed") == []
     assert tree(root / "disk") == set()
 
@@ -89,7 +89,7 @@ def test_a_run_with_a_foreign_file_is_left_whole(root, name):
     assert any("is left, for it holds what no run writes: " in line for line in faults)
     assert tree(run) == before
     in_checkpoints = name.startswith("checkpoints/")
-    assert bool(remove(f"runs={TRAIN}/run", "checkpoints_only=true")) == in_checkpoints
+    remove(f"runs={TRAIN}/run", "checkpoints_only=true")
     assert (run / "checkpoints").exists() == in_checkpoints
 
 
@@ -99,8 +99,10 @@ def test_a_lock_and_runs_at_any_depth_keep_a_folder(root):
     with locked(inner):
         before = tree(run)
         assert len(find_runs([str(run)])) == 2
-        assert "holds what no run writes: deep." in remove(f"runs={TRAIN}/run")[1]
+        assert "holds what no run writes: deep." in "".join(remove(f"runs={TRAIN}/run"))
         assert tree(run) == before
+    assert "is left, for it lies in the run" in "".join(remove("runs=logs/train/*/*"))
+    assert tree(run) == before - {str(inner.relative_to(run) / ".lock")}
     assert remove(f"runs={inner}") == []
     assert not inner.exists()
 

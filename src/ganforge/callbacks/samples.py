@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast, get_args
@@ -251,4 +252,4 @@ def _grids(trainer: Trainer) -> list[Path]:
 
 def _step_of(path: Path) -> int:
     number = path.stem.removeprefix("step_")
-    return int(number) if number.isdigit() else -1
+    return int(number) if re.fullmatch(r"[0-9]{7,}", number) else -1

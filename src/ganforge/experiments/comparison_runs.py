@@ -12,7 +12,7 @@ from typing import Any
 
 from ganforge.errors import RunError
 from ganforge.experiments.past_summary import read_summary
-from ganforge.experiments.run_contents import COMPOSED, FOLDERS, SIGNS
+from ganforge.experiments.run_contents import COMPOSED, FOLDERS, SIGNS, is_run
 from ganforge.experiments.run_lock import is_locked
 from ganforge.experiments.run_yaml import read_yaml
 from ganforge.experiments.settling import reads_outside
@@ -111,28 +111,38 @@ def find_runs(patterns: list[str]) -> list[Path]:
     return list(found)
 
 
-def linked_runs(patterns: list[str], root: Path) -> dict[Path, Path]:
-    """Returns, by run, the link through which alone patterns lead to it.
+def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
+    """Returns, by run, why it must not be removed though patterns lead to it.
 
     A link that a pattern spells out above what it names is the user's way to his disk, and ``root``
-    may be one; a run, or what a wildcard stands for, may not.
+    may be one; a run, or what a wildcard stands for, may not. A run in the folder of another one is
+    removed only where a pattern names it.
 
     Args:
         patterns: as for :func:`find_runs`.
         root: root of all outputs.
     """
-    direct: set[Path] = set()
-    linked: dict[Path, Path] = {}
+    fit: set[Path] = set()
+    faults: dict[Path, str] = {}
     for pattern in patterns:
         for place in _matching(pattern):
             base = place if _is_same(place, root) else _spelled_out(pattern, place)
             for run in runs_in(place):
-                below = [path for path in (run, *run.parents) if base in path.parents]
-                if links := [path for path in below if path.is_symlink()]:
-                    linked[run.resolve()] = links[-1]
+                if fault := _fault(run, place, base):
+                    faults[run.resolve()] = fault
                 else:
-                    direct.add(run.resolve())
-    return {run: link for run, link in linked.items() if run not in direct}
+                    fit.add(run.resolve())
+    return {run: fault for run, fault in faults.items() if run not in fit}
+
+
+def _fault(run: Path, place: Path, base: Path) -> str:
+    below = [path for path in (run, *run.parents) if base in path.parents]
+    if links := [path for path in below if path.is_symlink()]:
+        return f"{links[-1]}: is left, for it is a link; a run is removed by its own path alone"
+    between = [path for path in run.parents if path == place or place in path.parents]
+    if outer := [path for path in between if is_run(path)]:
+        return f"{run}: is left, for it lies in the run {outer[0]}; runs={run} removes it"
+    return ""
 
 
 def _is_same(place: Path, root: Path) -> bool:

@@ -15,7 +15,7 @@ from ganforge.config import did_you_mean
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError
 from ganforge.experiments.caching import age_as_text, bytes_as_text
-from ganforge.experiments.comparison_runs import find_runs, linked_runs, runs_in
+from ganforge.experiments.comparison_runs import find_runs, not_removable, runs_in
 from ganforge.experiments.comparison_tables import plain
 from ganforge.experiments.named_runs import listed, named_places
 from ganforge.experiments.run_entry import RunEntry
@@ -54,9 +54,8 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
     meant.check_options(every)
     found = sorted(filter(meant, every), key=SORTS[cfg.sort])
     if cfg.remove:
-        named = named_places(cfg.runs, cfg.log_dir)
-        links = linked_runs(named, log_dir) if cfg.runs is not None else {}
-        _remove(found, log_dir, cfg.checkpoints_only, links)
+        faults = not_removable(named_places(cfg.runs, cfg.log_dir), log_dir)
+        _remove(found, log_dir, cfg.checkpoints_only, faults)
     else:
         _show(found, log_dir)
     for fault in filter(None, (run.fault for run in found)):
@@ -110,7 +109,7 @@ def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
 
 
 def _remove(
-    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, links: dict[Path, Path]
+    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, faults: dict[Path, str]
 ) -> None:
     sizes = []
 
@@ -119,7 +118,7 @@ def _remove(
         _say(f"removed {_shown(path, Path())}  {bytes_as_text(size)}")
 
     try:
-        remove_runs(runs, log_dir, checkpoints_only, removed, links)
+        remove_runs(runs, log_dir, checkpoints_only, removed, faults)
     finally:
         what = "checkpoints of " if checkpoints_only else ""
         _say(f"removed {what}{_counted(len(sizes))}, {bytes_as_text(sum(sizes))}")

@@ -28,7 +28,7 @@ def remove_runs(
     log_dir: Path,
     checkpoints_only: bool,
     removed: Removed,
-    links: Mapping[Path, Path],
+    unfit: Mapping[Path, str],
 ) -> None:
     """Removes run folders, or their checkpoints alone; a run that is on is left.
 
@@ -42,7 +42,7 @@ def remove_runs(
             ``train/latest`` leads to the newest run that is left.
         checkpoints_only: keep all else.
         removed: called with each folder and its bytes as soon as it is gone from sight.
-        links: by run, the link through which alone it was named. Such a run is left.
+        unfit: by run, why it is left though it was asked for.
 
     Raises:
         RunError: at the end, for what could not be removed.
@@ -50,8 +50,8 @@ def remove_runs(
     own = CHECKPOINTS if checkpoints_only else ""
     works = [partial(_delete, path) for path in leftovers(runs, log_dir)]
     for run in runs:
-        if run.path in links:
-            works.append(partial(_refuse_link, links[run.path], run.path))
+        if run.path in unfit:
+            works.append(partial(_refuse, unfit[run.path]))
         else:
             works.append(partial(_remove, run.path, run.path / own, log_dir, removed))
     faults = []
@@ -113,8 +113,8 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
         raise RunError(f"{_told(error)}. What is left of {path} is now {hidden}") from error
 
 
-def _refuse_link(link: Path, run: Path) -> None:
-    raise RunError(f"{link}: is left, for it is a link; {run} is removed by its own path alone")
+def _refuse(fault: str) -> None:
+    raise RunError(fault)
 
 
 def _refuse_foreign(run: Path, path: Path) -> None:
