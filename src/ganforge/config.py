@@ -21,6 +21,7 @@ from ganforge.annotations import accepts, describe
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.loggers.wandb_names import NAME_KEYS, name_faults
+from ganforge.number_checks import number_faults
 from ganforge.schemas import KEYWORDS, SCHEMAS
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
@@ -49,16 +50,21 @@ def did_you_mean(name: str, legal: list[str]) -> str:
 
 
 def check_root(cfg: DictConfig, verb: str) -> None:
-    """Refuses root keys that the schema does not know, which Hydra lets in after a ``+``.
+    """Refuses root keys that the schema does not know, and numbers that no setting can have.
+
+    Hydra lets keys in after a ``+``.
 
     Raises:
-        ConfigError: naming every unknown key.
+        ConfigError: naming every unknown key, or every such number.
     """
     legal = root_keys(verb)
     unknown = [str(key) for key in cfg if key not in legal]
     if unknown:
         lines = [f"  {key}: {did_you_mean(key, legal)}" for key in unknown]
         raise ConfigError("unknown keys:\n" + "\n".join(lines))
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    if faults := number_faults(plain):
+        raise ConfigError("\n".join(faults))
 
 
 def check(cfg: DictConfig) -> None:

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.sweep_trust import vetting
 from ganforge.experiments.trust import (
     confined,
     is_own,
@@ -206,6 +207,27 @@ def test_computed_values_are_what_they_were(monkeypatch):
     cfg = OmegaConf.create({"seed": "${oc.decode:${oc.env:TASK}}", "a": {"b": "${seed}"}})
     trusted(settled(cfg, OmegaConf.create({"seed": 1, "a": {"b": 1}})), SOURCE)
     assert (cfg.seed, cfg.a.b) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        "hydra.job.env_set.LD_PRELOAD=x",
+        "+hydra.callbacks.a._target_=os.system",
+        "++logger.csv.folder=/etc",
+        "notes=${oc.env:HOME}",
+        "data.name='${oc.env:HOME}'",
+    ],
+)
+def test_a_stored_sweep_sets_nothing_of_hydra(override):
+    with pytest.raises(RunError, match=r"sweep.json: holds the override"):
+        vetting(["seed=1,2", override], Path("sweep.json"), ())
+
+
+def test_jobs_of_a_stored_sweep_are_checked():
+    vet = vetting(["seed=1,2", "+loss._target_=os.system"], Path("sweep.json"), ())
+    with pytest.raises(RunError, match=r"sweep.json: loss._target_ names os.system"):
+        vet(OmegaConf.create({"loss": {"_target_": "os.system"}}))
 
 
 def test_loggers_write_into_the_run_folder(tmp_path):

@@ -16,6 +16,7 @@ from ganforge.experiments.found_classes import name_classes
 from ganforge.experiments.loading import build
 from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_plan import Plan
+from ganforge.experiments.sweep_trust import Vet
 from ganforge.names import check_name
 
 SHOWN = 3  # faults of one kind are told once, with the first jobs that have them
@@ -37,7 +38,10 @@ class Checked:
 
 
 def check_jobs(
-    plans: list[Plan], compose: Callable[[list[str]], DictConfig], here: bool
+    plans: list[Plan],
+    compose: Callable[[list[str]], DictConfig],
+    here: bool,
+    vet: Vet | None = None,
 ) -> list[Checked]:
     """Composes and checks the configuration of every job; nothing of a job is built.
 
@@ -45,6 +49,7 @@ def check_jobs(
         plans: the jobs.
         compose: returns a job's configuration, with Hydra's node.
         here: whether jobs run on this machine, whose devices they need.
+        vet: checks what the overrides of a stored sweep make; None for typed ones.
 
     Raises:
         ConfigError: naming every fault and the jobs that have it.
@@ -53,7 +58,7 @@ def check_jobs(
     found: dict[str, list[str]] = {}  # classes of data that several jobs share
     for number, plan in enumerate(plans):
         try:
-            checked.append(_check(compose(list(plan.overrides)), number, here, found))
+            checked.append(_check(compose(list(plan.overrides)), number, here, found, vet))
         except Exception as error:
             message = _message(error, plan)
             if message is None:
@@ -65,7 +70,9 @@ def check_jobs(
     return checked
 
 
-def _check(cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]]) -> Checked:
+def _check(
+    cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]], vet: Vet | None
+) -> Checked:
     """Checks a job's configuration as its run will, and asks for its hardware."""
     former = HydraConfig.instance().cfg
     HydraConfig.instance().set_config(cfg)  # names are composed of what Hydra chose
@@ -75,6 +82,8 @@ def _check(cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]]
             del cfg["hydra"]
         check_root(cfg, "train")
         settle(cfg)
+        if vet is not None:
+            vet(cfg)
         check_name(str(cfg.name))
         name_classes(cfg, found)
         check(cfg)

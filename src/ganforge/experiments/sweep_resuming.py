@@ -35,7 +35,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
             f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
             "was started with"
         )
-    if _meant(typed) and _meant(typed) != _meant(record.overrides):
+    if meant(typed) and meant(typed) != meant(record.overrides):
         raise ConfigError(_difference(record, typed))
     if (who := holder(record.path)) is not None:
         raise RunError(f"{record.path}: {who} is running this sweep. Wait for it, or stop it")
@@ -60,16 +60,16 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
         job.status, job.error = ("completed" if done else "pending"), None
 
 
-def _meant(typed: list[str]) -> list[str]:
+def meant(typed: list[str]) -> list[str]:
     """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
-    kept = (o for o in typed if not o.startswith(("log_dir=", "resume_allow=")))
+    kept = (o for o in typed if not o.startswith(("log_dir=", "resume_allow=", "trust=")))
     return sorted(settled_override(o) for o in kept)
 
 
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
     complete = None
     for record in find_sweeps(log_dir):
-        if record.kind != "grid" or _meant(record.overrides) != _meant(typed):
+        if record.kind != "grid" or meant(record.overrides) != meant(typed):
             continue
         if not record.unfinished():
             complete = complete or record.path
@@ -104,7 +104,7 @@ def _named(resume: str) -> SweepRecord:
 
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
-    then, now = _meant(record.overrides), _meant(typed)
+    then, now = meant(record.overrides), meant(typed)
     missing = [o for o in then if o not in now]
     new = [o for o in now if o not in then]
     told = [f"typed now: {' '.join(new)}"] if new else []

@@ -46,7 +46,8 @@ class DINOv2Factory:
         size: int = 224,
         resize: Resize = "clean",
     ) -> None:
-        if "dinov2" not in model:
+        # timm would take "hf-hub:USER/NAME" and "local-dir:PATH" for anybody's network.
+        if "dinov2" not in model or not set(model).isdisjoint(":/\\"):
             raise ConfigError(
                 f"features.model must be one of timm's DINOv2, such as vit_small_patch14_dinov2."
                 f"lvd142m, whose scores are named after it; got {model!r}. Others: features=module"
