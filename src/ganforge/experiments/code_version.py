@@ -40,12 +40,12 @@ class CodeVersion:
         """
         source = source or Path(ganforge.__file__)
         folder = source.parent
-        if _git(folder, "ls-files", "--error-unmatch", source.name) is None:
+        if git(folder, "ls-files", "--error-unmatch", source.name) is None:
             return None
-        commit = _git(folder, "rev-parse", "HEAD")
+        commit = git(folder, "rev-parse", "HEAD")
         if not commit:
             return None
-        return cls(commit.strip(), _remote(folder), _diff(folder))
+        return cls(commit.strip(), remote_of(folder), diff_of(folder))
 
 
 def without_credentials(address: str) -> str:
@@ -56,13 +56,15 @@ def without_credentials(address: str) -> str:
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
-def _remote(folder: Path) -> str | None:
-    found = _git(folder, "config", "--get", "remote.origin.url")
+def remote_of(folder: Path) -> str | None:
+    """Returns the address of a repository, without secrets; None where it has none."""
+    found = git(folder, "config", "--get", "remote.origin.url")
     return redacted(without_credentials(found.strip())) if found and found.strip() else None
 
 
-def _diff(folder: Path) -> str:
-    found = _git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", ":/") or ""
+def diff_of(folder: Path) -> str:
+    """Returns what differs from the commit, without secrets, cut off after a megabyte."""
+    found = git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", ":/") or ""
     found = redacted_code(found)
     if len(found.encode()) <= DIFF_BYTES:
         return found
@@ -70,9 +72,10 @@ def _diff(folder: Path) -> str:
     return f"{kept}\n... cut off here: the whole diff has {len(found.encode())} bytes\n"
 
 
-def _git(folder: Path, *arguments: str) -> str | None:
+def git(folder: Path, *arguments: str) -> str | None:
     """Returns what git prints; None where it fails or is not there."""
-    command = ["git", "-C", str(folder), *arguments]
+    # A repository may name a command to be run for each look at its files.
+    command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)
     except (OSError, subprocess.TimeoutExpired):

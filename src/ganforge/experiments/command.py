@@ -34,6 +34,7 @@ class Command:
         job: folder for this job of a sweep; None for a single run.
         folder: folder that this run was given (run_dir=DIR), by its sweep or by hand.
         typed: every override as typed.
+        config_dirs: folders of the user's own options (``--config-dir``, ``hydra.searchpath``).
     """
 
     line: str = ""
@@ -43,6 +44,7 @@ class Command:
     job: str | None = None
     typed: list[str] = field(default_factory=list)
     folder: str | None = None
+    config_dirs: list[Path] = field(default_factory=list)
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Command:
@@ -82,11 +84,17 @@ class Command:
             given = hydra.run.dir  # set in a configuration file
         folder = None if given is None else str(typed_path(str(given)).absolute())
         job = _job_folder(hydra) if folder is None else _in_sweep(folder)
-        return cls(line, choices, groups, values, job, typed, folder)
+        return cls(line, choices, groups, values, job, typed, folder, _config_dirs(hydra))
 
     def keep(self, cfg: DictConfig) -> None:
         """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
         cfg.__dict__[_KEPT] = self
+
+
+def _config_dirs(hydra: Any) -> list[Path]:
+    sources = hydra.runtime.get("config_sources") or []
+    own = (s for s in sources if s.schema == "file" and Path(s.path) != conf_dir())
+    return [Path(s.path) for s in own if s.provider == "command-line" or "searchpath" in s.provider]
 
 
 def _is_group(key: str) -> bool:

@@ -18,13 +18,14 @@ from ganforge.errors import RunError
 from ganforge.experiments.code_version import CodeVersion
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.sweep_folder import group_of
+from ganforge.experiments.workspace import Workspace
 from ganforge.hardware import Hardware
 from ganforge.loggers.facts import RunFacts
 from ganforge.redaction import redacted
 from ganforge.regular_files import read_json
 
 NAME = "provenance.json"
-DIFF = "code.diff"
+STEMS = ("code", "workspace")  # of patches
 
 
 def record(
@@ -33,7 +34,7 @@ def record(
     """Adds this process to ``<run folder>/provenance.json``, which holds one entry for each.
 
     What differs from the commit lies in ``code.diff``, of the first process, and ``code-2.diff``
-    ... of later ones whose code is another one.
+    ... of later ones whose code is another one. ``workspace.diff`` holds the user's own, likewise.
 
     Args:
         folder: of the run.
@@ -44,11 +45,16 @@ def record(
     Raises:
         RunError: when the disk takes no more.
     """
-    code = CodeVersion.read()
+    code, workspace = CodeVersion.read(), Workspace.read(command.config_dirs)
     sessions = read(folder)
     try:
-        diff = _write_diff(folder, code)
-        sessions.append(_session(command, hardware, checkpoint, code, diff))
+        diff = _write_diff(folder, "code", code)
+        session = _session(command, hardware, checkpoint, code, diff)
+        if workspace is not None:
+            found = {"commit": workspace.commit, "remote": workspace.remote}
+            found["diff"] = _write_diff(folder, "workspace", workspace)
+            session["workspace"] = {**found, "files": workspace.files}
+        sessions.append(session)
         atomic.write(folder / NAME, json.dumps(sessions, indent=2).encode())
     except OSError as error:
         raise RunError(f"cannot write {folder / NAME}: {error.strerror or error}") from error
@@ -67,7 +73,8 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
     code = sessions[-1].get("code") if sessions else None
     code = code if isinstance(code, dict) else {}
     names = ["config.yaml", "composed.yaml", NAME]
-    files = [*(folder / name for name in names), *sorted(folder.glob("code*.diff"))]
+    diffs = (path for stem in STEMS for path in sorted(folder.glob(f"{stem}*.diff")))
+    files = [*(folder / name for name in names), *diffs]
     return RunFacts(
         group=group_of(folder, job),
         values={"choices": read_choices(folder), "provenance": first | resumed},
@@ -127,14 +134,14 @@ def _session(
     }
 
 
-def _write_diff(folder: Path, code: CodeVersion | None) -> str | None:
+def _write_diff(folder: Path, stem: str, code: CodeVersion | Workspace | None) -> str | None:
     """Writes what differs from the commit, unless an earlier process wrote the same."""
     if code is None or not code.diff:
         return None
-    known = sorted(folder.glob("code*.diff"))
+    known = sorted(folder.glob(f"{stem}*.diff"))
     for path in known:
         if path.read_bytes() == code.diff.encode():
             return path.name
-    name = f"code-{len(known) + 1}.diff" if known else DIFF
+    name = f"{stem}-{len(known) + 1}.diff" if known else f"{stem}.diff"
     atomic.write(folder / name, code.diff.encode())
     return name

@@ -16,7 +16,7 @@ LISTED = 5  # names in a message
 
 _FILES = re.compile(
     r"(composed|config)\.yaml|(choices|changes|provenance|summary|evaluation)\.json"
-    r"|metrics\.csv(\.damaged(-\d+)?)?|code(-\d+)?\.diff|report\.html|\.lock"
+    r"|metrics\.csv(\.damaged(-\d+)?)?|(code|workspace)(-\d+)?\.diff|report\.html|\.lock"
 )
 _PICTURES = re.compile(r".+\.png", re.DOTALL)
 # The subfolders of a run: by path, what files and which further folders they hold.
