@@ -59,3 +59,9 @@ def test_keys_of_hydra_that_would_scatter_files(verb, typed, fault):
 
 def test_flags_come_before_overrides():
     assert flags_first(["seed=1", "-m", "~a"]) == ["-m", "seed=1", "~a"]
+
+
+def test_an_unknown_key_of_hydra_is_named(type_in):
+    typed = type_in("sample", "hydra.job.env_set.X=1")
+    assert typed.code == 2
+    assert "+hydra.job.env_set.X=VALUE adds it" in typed.err

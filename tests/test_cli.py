@@ -221,8 +221,8 @@ def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
     assert seen == [(seed, kind) for seed in (1, 2) for kind in kinds]
     assert typed.code == 1
     # Each job's own fault is told, not the first one's alone.
-    assert "job 0 (seed=1,loss=hinge) failed: ArithmeticError: 1 does not work" in typed.err
-    assert "job 1 (seed=1,loss=minimax) failed: ArithmeticError: 2 does not work" in typed.err
+    assert "job 0 (seed=1 loss=hinge) failed: ArithmeticError: 1 does not work" in typed.err
+    assert "job 1 (seed=1 loss=minimax) failed: ArithmeticError: 2 does not work" in typed.err
 
 
 def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):

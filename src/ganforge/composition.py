@@ -99,6 +99,8 @@ def _explain_choices(arguments: list[str]) -> str | None:
 
 def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
+    if key.startswith("hydra."):
+        return f"{key}: Hydra has no such key; +{key}=VALUE adds it where keys are free"
     if not parent:
         return _explain_root(key, verb, arguments)
     chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
