@@ -20,6 +20,7 @@ from ganforge.experiments.image_translator import Game, ImageTranslator
 from ganforge.experiments.loading import load
 from ganforge.experiments.lone_checkpoint import find_trained
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.side_by_side import warn_of_pairs
 from ganforge.experiments.translation_files import check_out, open_input, output_names
 from ganforge.experiments.translation_inputs import input_span, stated_range, translatable
 from ganforge.paths import is_there, typed_path
@@ -57,6 +58,7 @@ def translate_run(cfg: DictConfig) -> Path:
     game = _game(cfg)
     direction = _direction(cfg.direction, game)
     entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
+    warn_of_pairs(entries, bool(getattr(game, "needs_pairs", False)))
     out = _out(cfg, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
