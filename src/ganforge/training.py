@@ -48,6 +48,7 @@ from ganforge.experiments.trust import remember_own
 from ganforge.launch import Launch, find_launch
 from ganforge.names import check_name
 from ganforge.paths import typed_path
+from ganforge.redaction import redacted
 from ganforge.steady_streams import steady
 from ganforge.writability import check_folder
 
@@ -121,6 +122,7 @@ def _train(
     _prepare_scores(parts)
     note_range(cfg, parts.data)
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
+    cfg.notes, cfg.tags = redacted(cfg.notes), redacted(list(cfg.tags))
     cfg.run_dir, cfg.name, cfg.resume = str(folder.path), str(cfg.name), None
     try:
         write_config(cfg, folder, command, new=resumed is None)
