@@ -23,6 +23,7 @@ RUN = [
     "logger=csv",
     "callbacks.samples.count=4",
     "callbacks.checkpoints.every_n_steps=1",
+    "trainer.log_every_n_steps=1",
 ]
 STEPS = ["trainer.max_steps=3"]
 FAKE = [

@@ -253,7 +253,7 @@ def _removals() -> Iterator[Probe]:
         [*every, "sort=age"],
         _both(_copy(), _copy(str(RUN / "deeper" / "run"))),
         (0, 1, 2),
-        check=kept(str(RUN / "deeper" / "run" / "summary.json")),
+        check=kept(str(RUN / "summary.json")),
     )
     for where in ("logs", "logs/train", ".", "..", "/", "~"):
         yield Probe(

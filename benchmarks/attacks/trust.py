@@ -165,8 +165,8 @@ def _alone(node: dict[str, Any]) -> Callable[[Path], None]:
     def prepare(folder: Path) -> None:
         (folder / "evil.py").write_text(f"open('{PWN}', 'w')\n")
         checkpoint = torch.load(gan() / "checkpoints" / "last.ckpt", weights_only=True)
-        checkpoint["config"]["data"]["name"] = node
-        checkpoint["config"]["model"]["loss"] = node
+        for config in (checkpoint["config"], checkpoint["resolved"]):
+            config["data"]["name"] = config["model"]["loss"] = node
         torch.save(checkpoint, folder / "model.ckpt")
 
     return prepare
