@@ -115,7 +115,7 @@ def is_own(name: Any) -> bool:
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return False
     root, *inner = name.split(".")
-    if root == "torch" and inner[0] == "optim":
+    if root == "torch" and inner[:1] == ["optim"]:
         return 2 <= len(inner) <= 3 and inner[-1] in OPTIMIZERS
     if root != "ganforge" or not 2 <= len(inner) <= 3 or inner[-1].startswith("_"):
         return False
