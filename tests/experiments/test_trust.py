@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.sweep_trust import vetting
+from ganforge.experiments.sweep_trust import is_permission, vetting, without_permissions
 from ganforge.experiments.trust import (
     confined,
     is_own,
@@ -228,6 +229,27 @@ def test_jobs_of_a_stored_sweep_are_checked():
     vet = vetting(["seed=1,2", "+loss._target_=os.system"], Path("sweep.json"), ())
     with pytest.raises(RunError, match=r"sweep.json: loss._target_ names os.system"):
         vet(OmegaConf.create({"loss": {"_target_": "os.system"}}))
+
+
+def test_a_stored_sweep_permits_itself_nothing():
+    asked = ["trust=[os]", "++trust=[os]", "+trust@x=[os]", "resume_allow=[links]"]
+    stored = ["seed=1,2", *asked, "name=trust"]
+    assert without_permissions(stored, OverridesParser.create()) == ["seed=1,2", "name=trust"]
+    assert [o for o in stored if is_permission(o)] == asked
+
+
+def test_loggers_of_a_stored_sweep_write_into_the_run_folder():
+    vet = vetting(["logger.csv={folder: /etc}"], Path("sweep.json"), ())
+    vet(OmegaConf.create({"logger": {"csv": {"folder": "${run_dir}"}, "x": None}, "run_dir": "."}))
+    with pytest.raises(RunError, match=r"sweep.json: holds a value of logger.csv.folder"):
+        vet(OmegaConf.create({"logger": {"csv": {"folder": "/etc"}}}))
+    vet(OmegaConf.create({"logger": None}))
+
+
+@pytest.mark.parametrize("target", [{"a": 1}, ["os.system"], 5, None])
+def test_a_target_that_is_no_name_is_damage(target):
+    with pytest.raises(RunError, match=r"config.yaml: damaged: loss._target_ is"):
+        trusted(OmegaConf.create({"loss": {"_target_": target}}), SOURCE)
 
 
 def test_loggers_write_into_the_run_folder(tmp_path):

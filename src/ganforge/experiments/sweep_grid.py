@@ -24,7 +24,7 @@ from ganforge.experiments.sweep_process import train_apart
 from ganforge.experiments.sweep_record import FILE, Job, SweepRecord
 from ganforge.experiments.sweep_resuming import find_sweep, match_jobs, meant
 from ganforge.experiments.sweep_running import SweepRun
-from ganforge.experiments.sweep_trust import Vet, vetting
+from ganforge.experiments.sweep_trust import Vet, is_permission, vetting, without_permissions
 from ganforge.paths import typed_path
 from ganforge.quoting import quoted
 from ganforge.redaction import redacted_line
@@ -61,11 +61,14 @@ def sweep_grid(
     typed, resume = split_resume(arguments, parser)
     typed = [settled_override(override) for override in typed]
     former = find_sweep(resume, typed, typed_path(config.log_dir))
-    allowed = [override for override in typed if override.startswith(("resume_allow=", "trust="))]
     vet: Vet | None = None
-    if former is not None and not meant(typed):
-        vet = vetting(former.overrides, former.path / FILE, config.trust)
-    plans = plan_grid([*former.overrides, *allowed] if former is not None else typed, parser)
+    overrides = typed
+    if former is not None:
+        stored = without_permissions(former.overrides, parser)
+        overrides = [*stored, *filter(is_permission, typed)]
+        if not meant(typed):
+            vet = vetting(stored, former.path / FILE, config.trust)
+    plans = plan_grid(overrides, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(
         plans, lambda o: context.config_loader.load_sweep_config(config, o), here, vet

@@ -8,6 +8,7 @@ from ganforge.experiments.run_lock import holder
 from ganforge.experiments.settling import settled_override
 from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
+from ganforge.experiments.sweep_trust import is_permission
 from ganforge.paths import typed_path
 
 
@@ -62,7 +63,7 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 def meant(typed: list[str]) -> list[str]:
     """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
-    kept = (o for o in typed if not o.startswith(("log_dir=", "resume_allow=", "trust=")))
+    kept = (o for o in typed if not (o.startswith("log_dir=") or is_permission(o)))
     return sorted(settled_override(o) for o in kept)
 
 

@@ -96,9 +96,11 @@ def trusted(cfg: DictConfig, source: Path, trust: Any = ()) -> DictConfig:
                 f"{one_line(source)}: {one_line(key)}: a stored configuration must name its "
                 "arguments; _args_ is never built"
             )
+        if not isinstance(name, str):
+            raise RunError(f"{one_line(source)}: damaged: {one_line(key)} is {one_line(name)}")
         if is_own(name) or name in known or name in prefixes:
             continue
-        if not isinstance(name, str) or not _is_below(name.replace(":", "."), prefixes):
+        if not _is_below(name.replace(":", "."), prefixes):
             raise RunError(_refusal(key, name, source))
         by_prefix.append(name)
     for name in by_prefix:  # all of them are of trusted packages, so they may be imported now
@@ -255,7 +257,7 @@ def _strings(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _strings(value, f"{path}.{key}" if path else str(key))
 
 
-def _refusal(key: str, name: Any, source: Path) -> str:
+def _refusal(key: str, name: str, source: Path) -> str:
     shown = one_line(name)
     package = shown.partition(".")[0]
     # Python's own modules and torch hold ways to run any command.
