@@ -53,7 +53,7 @@ def test_a_checkpoint_without_images_passes(told, checkpoint):
 
 
 def test_an_unknown_allowance_is_refused():
-    check_allowed(["data"])
+    check_allowed(["data", "links"])
     with pytest.raises(ConfigError, match=r"resume.allow=\[date\]: did you mean 'data'"):
         check_allowed(["date"])
 

@@ -115,11 +115,29 @@ def test_auto_says_what_the_nearest_run_differs_in(tmp_path, caplog):
     assert f"{run} differs in data.mirror" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("seed", None, "damaged, or not a run's"),
+        ("data", None, "damaged, or not a run's"),
+        ("name", "${nowhere}", "Interpolation key 'nowhere'"),
+        ("data.path", "~nobody-at-all/x", "~nobody-at-all/x: cannot expand"),
+    ],
+)
+def test_auto_passes_over_a_run_of_damaged_values(tmp_path, caplog, key, value, fault):
+    run = started(tmp_path)
+    stored = OmegaConf.load(run / "composed.yaml")
+    OmegaConf.update(stored, key, value, merge=False, force_add=True)
+    (run / "composed.yaml").write_text(OmegaConf.to_yaml(stored))
+    assert found(tmp_path, "resume=auto") is None
+    assert f"passes over {run / 'composed.yaml'}: {fault}" in caplog.text
+
+
 def test_auto_passes_over_a_damaged_run(tmp_path, caplog):
     run = started(tmp_path)
     (run / "composed.yaml").write_text("[]")
     assert found(tmp_path, "resume=auto") is None
-    assert f"passes over {run / 'composed.yaml'}" in caplog.text
+    assert f"passes over {run / 'composed.yaml'}: damaged" in caplog.text
 
 
 def test_a_range_that_was_found_is_noted_and_does_not_make_another_run(tmp_path):

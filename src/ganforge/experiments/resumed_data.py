@@ -16,7 +16,7 @@ from ganforge.experiments.run_config import noted_changes
 
 log = logging.getLogger("ganforge")
 
-ALLOWED = ["data"]
+ALLOWED = ["data", "links"]  # "links": see RunFolder.refuse_links
 
 
 def check_allowed(allow: Sequence[str]) -> None:

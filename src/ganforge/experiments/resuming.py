@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
-from ganforge.errors import ConfigError, DamagedError, RunError
+from ganforge.errors import ConfigError, DamagedError, GanforgeError, RunError
 from ganforge.experiments.checkpoint_contents import assert_finite, assert_resumable
 from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
 from ganforge.experiments.command import Command, read_choices
@@ -154,8 +155,10 @@ def _newest_unfinished(
     for folder in _unfinished(log_dir):
         try:
             differing = _differing(read_own(folder), cfg, folder, command, replaced)
-        except RunError as error:  # one damaged folder must not hide the others
-            log.warning("resume=auto passes over %s", error)
+        except (GanforgeError, OmegaConfBaseException) as error:
+            # One damaged folder must not hide the others.
+            reason = str(error).splitlines()[0].removeprefix(f"{folder.composed}: ")
+            log.warning("resume=auto passes over %s: %s", folder.composed, reason)
             continue
         if not differing:
             return folder

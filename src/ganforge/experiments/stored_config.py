@@ -73,10 +73,10 @@ def checked(cfg: DictConfig, path: Path) -> DictConfig:
     Raises:
         RunError: naming the file and the key that is missing or of another type.
     """
-    for key in NEEDED:
-        if key not in cfg:
-            raise RunError(f"{path}: damaged, or not a run's configuration: it has no {key!r}")
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    for key in NEEDED:
+        if plain.get(key) in (None, "???"):
+            raise RunError(f"{path}: damaged, or not a run's configuration: it has no {key!r}")
     for key in _MAPPINGS & plain.keys():
         if plain[key] is not None and not isinstance(plain[key], dict):
             raise RunError(f"{path}: damaged: {key} must hold keys, and is {plain[key]!r}")
