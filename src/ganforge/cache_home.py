@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from ganforge.paths import typed_path
+
 log = logging.getLogger("ganforge")
 
 
@@ -16,7 +18,7 @@ def cache_root() -> Path:
     if not given:
         return user_cache()
     ensure_home()
-    return Path(given).expanduser()
+    return typed_path(given)
 
 
 def user_cache() -> Path:

@@ -22,7 +22,7 @@ from ganforge.experiments.workspace import Workspace
 from ganforge.hardware import Hardware
 from ganforge.loggers.facts import RunFacts
 from ganforge.redaction import redacted
-from ganforge.regular_files import read_json
+from ganforge.regular_files import read_json, read_regular
 
 NAME = "provenance.json"
 STEMS = ("code", "workspace")  # of patches
@@ -78,7 +78,8 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
     return RunFacts(
         group=group_of(folder, job),
         values={"choices": read_choices(folder), "provenance": first | resumed},
-        files=[path for path in files if path.is_file()],
+        # A link in a copied folder may lead to a file of the user's own.
+        files=[path for path in files if path.is_file() and not path.is_symlink()],
         commit=code.get("commit"),
         remote=code.get("remote"),
     )
@@ -140,8 +141,9 @@ def _write_diff(folder: Path, stem: str, code: CodeVersion | Workspace | None) -
         return None
     known = sorted(folder.glob(f"{stem}*.diff"))
     for path in known:
-        if path.read_bytes() == code.diff.encode():
-            return path.name
+        with contextlib.suppress(OSError):  # a link or FIFO, which no run has made
+            if read_regular(path) == code.diff.encode():
+                return path.name
     name = f"{stem}-{len(known) + 1}.diff" if known else f"{stem}.diff"
     atomic.write(folder / name, code.diff.encode())
     return name

@@ -17,6 +17,7 @@ from ganforge.loggers import wandb_access, wandb_service
 from ganforge.loggers.wandb_access import first_line
 from ganforge.loggers.wandb_names import is_id, trimmed
 from ganforge.redaction import redacted
+from ganforge.regular_files import read_regular
 
 Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]
@@ -159,7 +160,7 @@ class WandbRun:
     def _known_id(self) -> str | None:
         """Returns the id that this run has had so far, or that `wandb agent` gave it."""
         try:
-            kept = self._id_file.read_text().strip()
+            kept = read_regular(self._id_file).decode().strip()
         except FileNotFoundError:
             kept = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
             return kept or None
@@ -201,5 +202,5 @@ def save_copies(run: Any, files: list[Path]) -> None:
     folder.mkdir(exist_ok=True)
     for path in files:
         copy = folder / path.name
-        copy.write_text(redacted(path.read_text()))
+        copy.write_text(redacted(read_regular(path).decode()))
         run.save(str(copy), base_path=run.dir, policy="now")
