@@ -35,12 +35,20 @@ def test_what_can_be_no_folder_is_refused(tmp_path, path):
         check_file(tmp_path, "out")
 
 
-def test_a_log_folder_is_tried_before_scores_are_prepared(type_in, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganforge.training._prepare_scores", lambda parts: pytest.fail("too early"))
+def test_a_run_folder_is_tried_before_data_are_read(type_in, tmp_path, monkeypatch):
+    monkeypatch.setattr("ganforge.training.build_parts", lambda cfg: pytest.fail("too early"))
     (tmp_path / "file").touch()
-    typed = type_in("train", "model=gan", *DATA, *TRAINER, *QUIET, "log_dir=file/logs")
+    command = ["train", "model=gan", *DATA, *TRAINER, *QUIET]
+    typed = type_in(*command, "log_dir=file/logs")
     assert typed.code == 2
     assert "cannot write to log_dir=file/logs" in typed.err
+    typed = type_in(*command, "run_dir=file/run")
+    assert typed.code == 2
+    assert "cannot write to run_dir=" in typed.err
+    typed = type_in(*command, "run_dir=.")
+    assert typed.code == 1
+    assert "holds other things than a run" in typed.err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("verb", [["evaluate", "fake=a", "real=b"], ["compare"]])

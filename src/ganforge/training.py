@@ -37,7 +37,7 @@ from ganforge.experiments.resumed_data import check_allowed
 from ganforge.experiments.resuming import Resumed, find_resumed
 from ganforge.experiments.resumption import begin
 from ganforge.experiments.run_config import made_of, note_range, portable, write_config
-from ganforge.experiments.run_folder import RunFolder
+from ganforge.experiments.run_folder import RunFolder, refuse_strangers
 from ganforge.experiments.run_lock import locked
 from ganforge.experiments.search_job import trial_callbacks
 from ganforge.experiments.settling import settle
@@ -105,6 +105,8 @@ def _train(
     leader: Leader,
     allow: list[str],
 ) -> float | None:
+    if resumed is None and not cfg.dry_run:  # before data are read and classifiers are trained
+        _check_place(cfg, command)
     with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
         parts = build_parts(cfg)
     if resumed is None:
@@ -116,9 +118,6 @@ def _train(
         return None
     if resumed is not None:
         resumed = begin(resumed, parts, allow)
-    else:  # before classifiers are trained for its scores
-        given = command.folder or command.job
-        check_folder(typed_path(cfg.log_dir if given is None else given), "log_dir")
     _prepare_scores(parts)
     note_range(cfg, parts.data)
     folder = resumed.folder if resumed is not None else _new_folder(cfg, command, lock)
@@ -138,6 +137,16 @@ def _train(
     finally:
         if folder.path.exists():
             console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
+
+
+def _check_place(cfg: DictConfig, command: Command) -> None:
+    """Refuses a new run that could not be written where it is to be."""
+    given = command.folder or command.job
+    if given is None:
+        check_folder(typed_path(cfg.log_dir), "log_dir")
+    else:
+        check_folder(Path(given), "run_dir")
+        refuse_strangers(Path(given))
 
 
 def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:

@@ -53,7 +53,7 @@ class RunFolder:
         parent = log_dir / "train" / f"{now:%Y-%m-%d}"
         if job is not None:
             parent, stem = Path(job).parent, Path(job).name
-            _refuse_strangers(Path(job))
+            refuse_strangers(Path(job))
         path, made = _make(parent, stem, taken=job is not None)
         latest = log_dir / "train" / LATEST
         former = latest.resolve() if latest.is_symlink() and latest.exists() else None
@@ -127,7 +127,7 @@ class RunFolder:
         Raises:
             RunError: the folder holds anything else, and nothing is removed.
         """
-        _refuse_strangers(self.path)
+        refuse_strangers(self.path)
         try:
             remove_own(Contents.of(self.path), keep=(LOCK,))
         except OSError as error:
@@ -202,8 +202,12 @@ def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
     raise RunError(f"cannot make a run folder beside {path}")
 
 
-def _refuse_strangers(path: Path) -> None:
-    """Refuses a folder to whose contents a new run would do harm."""
+def refuse_strangers(path: Path) -> None:
+    """Refuses a folder to whose contents a new run would do harm; one that is not there is fine.
+
+    Raises:
+        RunError: naming what no run wrote.
+    """
     try:
         contents = Contents.of(path)
     except FileNotFoundError:
