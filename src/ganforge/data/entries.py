@@ -30,12 +30,13 @@ _log = logging.getLogger(__name__)
 _LISTED = 3
 
 
-def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Entries:
+def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES, quiet: bool = False) -> Entries:
     """Returns the images in a folder or archive, and logs what looks like one and is passed over.
 
     Args:
         path: a folder, zip or tar.
         max_bytes: of one image, encoded.
+        quiet: log nothing, where the same images are opened again.
 
     Raises:
         DataError: there are none, or they cannot be read; it says what was found.
@@ -51,7 +52,7 @@ def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES) -> Entries:
     if not entries.names:
         expected = f"expected files like {' '.join(sorted(SUFFIXES))}"
         raise DataError(f"{shown} holds no images: {f'{passed}; ' if passed else ''}{expected}")
-    if passed:
+    if passed and not quiet:
         _log.warning("%s: %s", shown, passed)
     return entries
 

@@ -117,7 +117,7 @@ class ImageFolder(ImageDataModule):
         Raises:
             DataError: the folders allow more than one reading.
         """
-        return self._layout(open_entries(self.path).names)
+        return self._layout(open_entries(self.path, quiet=True).names)
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the splits that the folders give, or one split held out by label."""

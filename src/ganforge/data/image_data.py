@@ -216,6 +216,7 @@ class ImageDataModule(LightningDataModule):
         if self._identity is None:
             span = str({key: (span.low, span.high) for key, span in self._spans.items()})
             self._identity = [identity_of(source, n, span) for source, n in self._originals]
+            self._originals.clear()  # those of a tar hold all of its bytes
         return self._identity
 
     def train_dataloader(self) -> TrainingStream:

@@ -198,7 +198,8 @@ def _train_alone(
     _check_one(train, "training")
     depth = len(shared)
     inside = [name for name in names if name.split("/")[depth] == train[0] and "/" in name]
-    beside = [name for name in names if name.count("/") > depth and name not in {*inside}]
+    taken = {*inside}
+    beside = [name for name in names if name.count("/") > depth and name not in taken]
     alike = all(name.count("/") == depth + 1 for name in inside) or any(
         name.count("/") > depth + 1 for name in beside
     )
