@@ -45,6 +45,25 @@ def test_what_differs_is_of_tracked_files_in_the_whole_tree(repository):
     assert CodeVersion.read(repository / "package" / "code.py").diff == found.diff
 
 
+def test_the_configuration_of_a_submodule_runs_nothing(repository):
+    inner, mark = repository / "inner", repository.with_name(f"{repository.name}-ran")
+    inner.mkdir()
+    git(inner, "init", "-q")
+    (inner / "a").write_text("a")
+    git(inner, "add", ".")
+    git(inner, "commit", "-q", "-m", "inner")
+    git(repository, "add", "inner")
+    git(repository, "commit", "-q", "-m", "with inner")
+    git(inner, "config", "core.fsmonitor", f"touch {mark}; false")
+    (inner / "a").write_text("b")
+    assert CodeVersion.read(repository / "package" / "code.py").diff == ""
+    assert not mark.exists()
+    git(inner, "commit", "-q", "-a", "-m", "more")
+    mark.unlink(missing_ok=True)
+    assert "Subproject commit" in CodeVersion.read(repository / "package" / "code.py").diff
+    assert not mark.exists()
+
+
 def test_a_long_diff_is_cut_off_and_says_so(repository, monkeypatch):
     monkeypatch.setattr(code_version, "DIFF_BYTES", 200)
     (repository / "package" / "code.py").write_text("a = 'ä'\n" * 1000)

@@ -64,7 +64,9 @@ def remote_of(folder: Path) -> str | None:
 
 def diff_of(folder: Path) -> str:
     """Returns what differs from the commit, without secrets, cut off after a megabyte."""
-    found = git(folder, "diff", "HEAD", "--no-ext-diff", "--no-textconv", "--no-color", ":/") or ""
+    # git would run the commands that the configuration of a submodule names.
+    safely = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--no-color")
+    found = git(folder, "diff", "HEAD", *safely, ":/") or ""
     found = redacted_code(found)
     if len(found.encode()) <= DIFF_BYTES:
         return found
