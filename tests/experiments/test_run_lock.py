@@ -296,6 +296,12 @@ def test_a_resumed_run_writes_through_no_link(tmp_path, name):
     run.refuse_links(["data", "links"])
     with pytest.raises(RunError, match="is a link"):
         run.subfolder(name)
+    (run.path / "real").mkdir()
+    (run.path / "real" / "below").symlink_to(outside)
+    with pytest.raises(RunError, match="below is a link"):
+        run.subfolder("real", "below")
+    (run.path / "real" / "below").unlink()
+    (run.path / "real").rmdir()
     cfg = compose_config([f"log_dir={tmp_path}", f"resume={run.path}"])
     run.composed.write_text(OmegaConf.to_yaml(cfg))
     (tmp_path / "last.ckpt").touch()

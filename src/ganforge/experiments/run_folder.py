@@ -150,15 +150,20 @@ class RunFolder:
             with contextlib.suppress(OSError):  # not empty: other runs lie there
                 parent.rmdir()
 
-    def subfolder(self, name: str) -> Path:
+    def subfolder(self, *names: str) -> Path:
         """Returns where a verb writes by default, such as ``samples``.
 
         Raises:
-            RunError: it is a link, which may lead anywhere in a copied run.
+            RunError: it, or a folder above it in the run, is a link, which may lead anywhere in a
+                copied run.
         """
-        path = self.path / name
-        if path.is_symlink():
-            raise RunError(f"{path} is a link, and nothing is written through it; give out=PATH")
+        path = self.path
+        for name in names:
+            path = path / name
+            if path.is_symlink():
+                raise RunError(
+                    f"{path} is a link, and nothing is written through it; give out=PATH"
+                )
         return path
 
     def refuse_links(self, allow: Iterable[str] = ()) -> None:

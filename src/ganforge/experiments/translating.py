@@ -97,7 +97,7 @@ def _direction(asked: str | None, game: Game) -> str:
 def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
     if cfg.out is not None:
         return typed_path(cfg.out)
-    return folder.subfolder("translated") / f"{source.resolve().stem}-{direction}"
+    return folder.subfolder("translated", f"{source.resolve().stem}-{direction}")
 
 
 def _say_what_is_replaced(out: Path, targets: list[str]) -> None:
