@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ganforge.arguments import is_sweep
 
-# Parts that can be taken out of a run that goes on: what only watches it.
+# Parts that can be taken out of a resumed run: what only watches it.
 _REMOVABLE = ("callbacks.", "logger.", "metrics.")
 _ALLOW = "resume.allow"
 
@@ -38,7 +38,7 @@ def _allowance(argument: str) -> str:
 
 
 def _resumes(arguments: list[str]) -> bool:
-    """Whether a run that is named goes on, rather than a sweep or a run that is searched for."""
+    """Whether a named run is resumed, rather than a sweep or a run that is yet to be found."""
     if is_sweep(arguments):
         return False
     named = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]

@@ -517,7 +517,7 @@ def test_log_dir_is_never_removed(tmp_path, type_in):
     (tmp_path / "logs" / "train").mkdir()
     typed = type_in("runs", "runs=logs", "remove=true")
     assert typed.code == 1
-    assert "is left, for log_dir=logs lies there with other runs" in typed.err
+    assert "is left, for it holds log_dir=logs with other runs" in typed.err
     assert (tmp_path / "logs" / "checkpoints" / "last.ckpt").is_file()
 
 

@@ -101,7 +101,7 @@ def test_a_lock_and_runs_at_any_depth_keep_a_folder(root):
         assert len(find_runs([str(run)])) == 2
         assert "holds what no run writes: deep." in "".join(remove(f"runs={TRAIN}/run"))
         assert tree(run) == before
-    assert "is left, for it lies in the run" in "".join(remove("runs=logs/train/*/*"))
+    assert "is left, for it is in the run" in "".join(remove("runs=logs/train/*/*"))
     assert tree(run) == before - {str(inner.relative_to(run) / ".lock")}
     assert remove(f"runs={inner}") == []
     assert not inner.exists()

@@ -79,7 +79,7 @@ def check_size(size: int, most: int) -> None:
 
 
 def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
-    """Returns all bytes of a file whose size may be a lie.
+    """Returns all bytes of a file whose declared size may be wrong.
 
     Args:
         file: open for reading.

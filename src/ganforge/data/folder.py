@@ -31,7 +31,7 @@ class ImageFolder(ImageDataModule):
         image_size: side of the resized images.
         channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
         num_classes: expected number of class folders; 0 for as many as there are.
-        labels: "auto" takes folders as classes where all training images lie in two or more of
+        labels: "auto" takes folders as classes where all training images are in two or more of
             them; true insists on that, false ignores folders.
         holdout: share of a labelled data set without test folder that is not trained on.
         max_unreadable: unreadable files that are listed and skipped.

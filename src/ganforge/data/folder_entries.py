@@ -59,7 +59,7 @@ class FolderEntries(Entries):
         return file
 
     def stamp(self, name: str) -> str:
-        """Returns size and time of the last change; "missing" where a file can't be asked."""
+        """Returns size and time of the last change; "missing" where there is no such file."""
         try:
             status = (self.folder / name).stat()
         except OSError:

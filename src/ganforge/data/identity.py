@@ -54,9 +54,9 @@ def differences_of(then: list[Identity], now: list[Identity]) -> str | None:
             "range": f"range {after.get('range')}, and {before.get('range')} then",
             "contents": "other images",
         }
-        told = [words[key] for key in words if key in differing]
-        if told:
-            return f"{after['images']} training images as then, but {', '.join(told)}"
+        found = [words[key] for key in words if key in differing]
+        if found:
+            return f"{after['images']} training images as then, but {', '.join(found)}"
     return None
 
 
@@ -68,7 +68,7 @@ def _sample(source: FileSource, names: list[str]) -> str:
         name = names[place * len(names) // count]
         try:
             data = source.entries.read(name)
-        except Exception:  # one unreadable file is told, and skipped, when it is decoded
+        except Exception:  # an unreadable file is logged and skipped when it is decoded
             data = b""
         digest.update(f"{len(data)} ".encode())
         digest.update(data)

@@ -39,7 +39,7 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
 
     Args:
         names: paths with ``/``.
-        labels: "auto" takes folders as classes where all training images lie in two or more of
+        labels: "auto" takes folders as classes where all training images are in two or more of
             them; true insists on that, false ignores folders.
         order: the classes in their order; None for natural order.
 
@@ -63,7 +63,7 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
     chosen, test = _choose_test(splits, depth, classes)
     held_out = {"test": splits.tests[chosen]} if chosen is not None else {}
     if classes and chosen is not None and test is None:
-        remarks.append(f"no labels in {chosen}/: its images lie in no folders of these classes")
+        remarks.append(f"no labels in {chosen}/: its images are not in folders of these classes")
     kept = {"train": splits.train, **held_out}
     used = {name for split in kept.values() for name in split}
     places = {name: number for number, name in enumerate(classes)}
@@ -78,7 +78,7 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
 
 
 def class_of(name: str, depth: int) -> str | None:
-    """Returns the folder of ``name`` below ``depth`` folders; None where it lies in none."""
+    """Returns the folder of ``name`` below ``depth`` folders; None where it is in none."""
     parts = name.split("/")
     # A name that is no UTF-8 could be stored nowhere.
     known = len(parts) > depth + 1
@@ -155,7 +155,7 @@ def _choose_test(
 
 
 def _labels(names: list[str], first: int, last: int, classes: list[str]) -> list[int] | None:
-    """Returns the labels of test images, whose class folders may lie as deep as in training."""
+    """Returns the labels of test images, whose class folders may be as deep as in training."""
     places = {name: number for number, name in enumerate(classes)}
     unknown: list[str] = []
     for depth in range(max(last, _below_shared(names, first)), first - 1, -1):

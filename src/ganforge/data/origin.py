@@ -94,7 +94,7 @@ class Origin:
 def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
     """Downloads into a folder for as long as files in it grow.
 
-    gdown waits for a silent server for ever, whatever timeout sockets have by default.
+    gdown waits for a silent server without end, whatever timeout sockets have by default.
 
     Raises:
         TimeoutError: they did not grow for ``_SILENCE`` seconds.

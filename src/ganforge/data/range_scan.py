@@ -28,8 +28,8 @@ from ganforge.plain_text import one_line
 
 _log = logging.getLogger(__name__)
 
-HEADERS = 128  # images of a set whose mode is looked at
-SCANNED = 1000  # images of a deep set whose values are looked at
+HEADERS = 128  # images of a set whose mode is read
+SCANNED = 1000  # images of a deep set whose values are read
 
 T = TypeVar("T")
 

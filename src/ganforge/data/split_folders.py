@@ -169,7 +169,7 @@ def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Spli
 
 
 def _split_at(name: str, parents: list[Folder]) -> str | None:
-    """Returns whether an image lies in a split folder of one of ``parents``: its kind."""
+    """Returns the kind of the split folder of ``parents`` that an image is in; None for none."""
     folders = _folders(name)
     for parent in parents:
         if len(folders) > len(parent) and folders[: len(parent)] == parent:

@@ -21,7 +21,7 @@ MAX_UNPACKED = 64 * 2**30
 _BLOCK = 512
 _STEP = 2**20
 _MAX_READ = 4 * _STEP  # bytes that headers may ask for: long names take a few kB
-_PADDING = 64 * _STEP  # zeros after the end that are looked at, where nothing has to be unpacked
+_PADDING = 64 * _STEP  # zeros after the end that are checked, where nothing has to be unpacked
 _MAGIC: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,

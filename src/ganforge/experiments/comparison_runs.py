@@ -141,7 +141,7 @@ def _fault(run: Path, place: Path, base: Path) -> str:
         return f"{links[-1]}: is left, for it is a link; a run is removed by its own path alone"
     between = [path for path in run.parents if path == place or place in path.parents]
     if outer := [path for path in between if is_run(path)]:
-        return f"{run}: is left, for it lies in the run {outer[0]}; runs={run} removes it"
+        return f"{run}: is left, for it is in the run {outer[0]}; runs={run} removes it"
     return ""
 
 

@@ -38,7 +38,7 @@ def judge_statistics(
         cfg: composed from conf/evaluate.yaml.
         given: what :func:`given_statistics` found.
         scores: by name.
-        device: where images are looked at.
+        device: where features are computed.
 
     Raises:
         ConfigError: for scores that need the images themselves.

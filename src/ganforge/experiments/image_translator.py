@@ -18,7 +18,7 @@ from ganforge.experiments.memory import (
 )
 from ganforge.models.tiling import CropTranslation, count_tiles, padded_side, translate_any
 
-LONG = 60.0  # seconds for an image, from which on it is said how many
+LONG = 60.0  # seconds for an image above which the estimate is logged
 
 _log = logging.getLogger(__name__)
 

@@ -23,13 +23,13 @@ def job_folder(number: int, overrides: list[str]) -> str:
     """
     pairs = [override.partition("=") for override in overrides]
     seeds = [f"s{_slug(value)}" for key, _, value in pairs if key.lstrip("+") == "seed"]
-    parts = [_told(key, value) for key, _, value in pairs if key.lstrip("+") != "seed"]
+    parts = [_described(key, value) for key, _, value in pairs if key.lstrip("+") != "seed"]
     room = LONGEST - len("-".join([str(number), *seeds])) - 1
-    told = "-".join(part for part in parts if part)[: max(room, 0)].rstrip("-._")
-    return "-".join(part for part in (str(number), told, *seeds) if part)
+    text = "-".join(part for part in parts if part)[: max(room, 0)].rstrip("-._")
+    return "-".join(part for part in (str(number), text, *seeds) if part)
 
 
-def _told(key: str, value: str) -> str:
+def _described(key: str, value: str) -> str:
     name = re.split(r"[.@/]", key.lstrip("+~"))[-1]
     if key.startswith("~"):
         return f"no-{_slug(name)}"

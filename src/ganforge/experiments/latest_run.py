@@ -35,7 +35,7 @@ def latest_run(log_dir: Path) -> Path:
     newest = newest_run(log_dir)
     if newest is None:
         raise RunError(
-            f"no run yet under {log_dir / 'train'}: there is no latest one. Runs that lie "
+            f"no run yet under {log_dir / 'train'}: there is no latest one. Runs "
             "elsewhere are found with log_dir=DIR"
         )
     if os.path.lexists(link):

@@ -1,4 +1,4 @@
-"""Whether a run goes on with the images that its checkpoint was trained on."""
+"""Whether a run resumes with the images that its checkpoint was trained on."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def check_allowed(allow: Sequence[str]) -> None:
 def changed_data(
     checkpoint: dict[str, Any], data: ImageDataModule, allow: Sequence[str], run: Path, path: Path
 ) -> str | None:
-    """Returns what to note of a run that goes on with other images; None where they are the same.
+    """Returns what to note of a run that resumes with other images; None where they are the same.
 
     Args:
         checkpoint: as read; one from before images were kept in them passes.
@@ -49,16 +49,17 @@ def changed_data(
     if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
         return None
     now: list[Identity] = data.identity()
-    told = differences_of(then, now)
-    if told is None:
+    difference = differences_of(then, now)
+    if difference is None:
         return None
-    note = f"images {hash_of(str(now))}: {told}"
+    note = f"images {hash_of(str(now))}: {difference}"
     if any(entry.startswith(note.partition(":")[0]) for entry in noted_changes(run)):
         return None
     if "data" not in allow:
         raise ConfigError(
-            f"data={data.name}: not the images that {path} was trained on: {told}. Restore them "
-            "(moved ones: data.path=NEW), or type resume.allow=[data] to resume with these"
+            f"data={data.name}: not the images that {path} was trained on: {difference}. "
+            "Restore them (moved ones: data.path=NEW), or type resume.allow=[data] to resume with "
+            "these"
         )
-    log.warning("resume.allow=[data]: data=%s has %s", data.name, told)
+    log.warning("resume.allow=[data]: data=%s has %s", data.name, difference)
     return note

@@ -51,10 +51,10 @@ def tell_of_versions(run: Path) -> None:
     if not isinstance(before, dict):
         return
     now = versions()
-    told = [
+    changed = [
         f"{name} {now[name]} (before: {before[name]})"
         for name in COMPARED
         if name in before and before[name] != now[name]
     ]
-    if told:
-        log.warning("resumed under %s: results may differ", ", ".join(told))
+    if changed:
+        log.warning("resumed under %s: results may differ", ", ".join(changed))

@@ -39,7 +39,7 @@ SIGNS = ("config.yaml", "choices.json", "summary.json", "provenance.json")
 
 @dataclass
 class Contents:
-    """What lies in a folder.
+    """What is in a folder.
 
     Attributes:
         files: the run's own files, and links in their places; composed.yaml is last.
@@ -55,7 +55,7 @@ class Contents:
 
     @classmethod
     def of(cls, folder: Path, place: str = "") -> Contents:
-        """Looks through a run folder without following a link.
+        """Lists a run folder without following a link.
 
         Args:
             folder: a run folder, or one of its subfolders.

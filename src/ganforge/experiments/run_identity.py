@@ -101,6 +101,6 @@ def _argument_default(node: DictConfig, name: str) -> Any:
 
     try:
         parameter = inspect.signature(get_object(node["_target_"])).parameters[name]
-    except Exception:  # no target, or none that takes it: told when the configuration is checked
+    except Exception:  # no target, or none that takes it: a fault when the configuration is checked
         return _ABSENT
     return _ABSENT if parameter.default is parameter.empty else parameter.default

@@ -42,7 +42,7 @@ def remove_runs(
             ``train/latest`` leads to the newest run that is left.
         checkpoints_only: keep all else.
         removed: called with each folder and its bytes as soon as it is gone from sight.
-        unfit: by run, why it is left though it was asked for.
+        unfit: by run, why it is left although it was named.
 
     Raises:
         RunError: at the end, for what could not be removed.
@@ -88,7 +88,7 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
         return
     try:
         if path in (log_dir.resolve(), *log_dir.resolve().parents):
-            raise RunError(f"{path}: is left, for log_dir={log_dir} lies there with other runs")
+            raise RunError(f"{path}: is left, for it holds log_dir={log_dir} with other runs")
         _refuse_foreign(run, path)
         _refuse_read_only(path)
         size = size_of(path)
@@ -104,7 +104,7 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
         log.warning("left: %s is training in %s", who, run)
         return
     if not hidden.is_symlink() and (foreign := Contents.of(hidden, _place(hidden)).foreign):
-        os.rename(hidden, path)  # they arrived while it was looked through
+        os.rename(hidden, path)  # they arrived while it was listed
         raise _refusal(path, [path / item.relative_to(hidden) for item in foreign])
     removed(path, size)
     try:

@@ -160,7 +160,7 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
 
 
 def _chosen(asked: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
-    """Returns the class that was asked for, by name or number; None for all."""
+    """Returns the requested class, by name or number; None for all."""
     if asked is None:
         return None
     if model.num_classes == 0:

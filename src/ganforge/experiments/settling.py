@@ -91,7 +91,7 @@ def settled_override(override: str) -> str:
         return override
     try:
         value = str(OmegaConf.create({"value": plain}).value)
-    except OmegaConfBaseException:  # told where the job is composed
+    except OmegaConfBaseException:  # an error where the job is composed
         return override
     return f"{key}={value}" if re.fullmatch(r"[\w.+/-]+", value) else f"{key}={quoted(value)}"
 

@@ -155,14 +155,14 @@ def _claim(path: Path) -> bool:
 
 
 def place(config: DictConfig, path: Path) -> None:
-    """Tells Hydra the sweep's folder, for this process and for those that compose it again.
+    """Sets the sweep's folder in Hydra, for this process and for those that compose it again.
 
     The jobs' folders are in the record: Hydra's launchers would make empty ones beside them.
     """
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir, config.hydra.sweep.subdir = str(path), "."
-        told = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
-        config.hydra.overrides.hydra.extend(told)
+        given = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
+        config.hydra.overrides.hydra.extend(given)
 
 
 def flags_of(config: DictConfig) -> list[str]:

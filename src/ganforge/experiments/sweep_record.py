@@ -79,7 +79,7 @@ class SweepRecord:
             raise RunError(f"{file}: cannot be read ({error})") from error
 
     def _check(self) -> None:
-        """Raises ValueError where a value is of another type, or a job lies outside the sweep."""
+        """Raises ValueError where a value is of another type, or a job is outside the sweep."""
         texts = [self.kind, self.command, self.started, self.status, *self.overrides]
         for job in self.jobs:
             texts += [job.folder, job.status, *job.overrides]

@@ -47,7 +47,7 @@ def recorded() -> set[str]:
 
 
 def remember(names: set[str]) -> None:
-    """Adds names to the list. A run goes on where the list cannot be written.
+    """Adds names to the list. Where the list cannot be written, the run continues.
 
     One write in append mode: runs that start together lose no entry, and none is torn.
     """

@@ -107,7 +107,7 @@ class MetricsCSV(Logger):
         self._rewrite(columns, rows)
 
     def _read(self) -> tuple[list[str], list[Row]]:
-        """Returns columns and whole rows; keeps a damaged file beside the one that goes on."""
+        """Returns columns and whole rows; keeps a damaged file beside the new one."""
         try:
             found = LoggedRows.read(self.path)
         except OSError as error:
@@ -126,7 +126,7 @@ class MetricsCSV(Logger):
                 break
             kept = self.path.with_name(f"{self.path.name}.damaged-{number}")
         os.rename(self.path, kept)
-        log.warning("%s %s. It is kept as %s, and the run goes on", self.path, reason, kept.name)
+        log.warning("%s %s. It is kept as %s, and the run continues", self.path, reason, kept.name)
 
     def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
         lines = [_line(columns), *(_line(row.get(c, "") for c in columns) for row in rows)]

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class TensorBoardLogger(LightningTensorBoardLogger):
     """Points, pictures and the configuration as TensorBoard events, by step.
 
-    Where events cannot be written, training continues without them, which is said once.
+    Where events cannot be written, training continues without them, with one warning.
 
     Args:
         folder: the run folder; events go to its subfolder ``tensorboard``.
