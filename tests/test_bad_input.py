@@ -69,7 +69,7 @@ KEYS = [
     (["optimizer.generator.learn=3"], "optimizer.generator.learn: no such key; legal: lr, betas"),
     (["seed.value=3"], "seed.value=3", "could not be converted to Integer"),
     (["data.name.first=x"], "data.name.first: data.name has no keys of its own"),
-    (["hydra.job.env_set.X=1"], "hydra.job.env_set.X=1: Hydra has no such key; +hydra.job"),
+    (["hydra.job.env_set.X=1"], "hydra.job.env_set.X: Hydra has no such key; +hydra.job"),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),
     (["+network.widht=3"], "network.widht: reaches no constructor"),
@@ -215,7 +215,7 @@ def test_a_launcher_of_another_kind(type_in, tmp_path, monkeypatch):
 def test_a_log_folder_that_cannot_be_written(type_in, tmp_path):
     (tmp_path / "taken").write_text("a file")
     typed = type_in(*train("log_dir=taken/logs"))
-    assert_clear(typed, 1, "cannot make the run folder taken/logs/train", "log_dir=PATH")
+    assert_clear(typed, 2, "cannot write to log_dir=taken/logs", "give another")
     assert [path.name for path in left(tmp_path)] == ["taken"]
 
 

@@ -31,7 +31,8 @@ def _no_account(tmp_path, monkeypatch):
 
 
 def run_folder(path, **logger):
-    OmegaConf.save({"logger": logger}, path / "config.yaml")
+    parts = {"model": {}, "data": {}}
+    OmegaConf.save({"seed": 0, "logger": logger, **parts}, path / "config.yaml")
     (path / "wandb").mkdir()
     (path / "wandb" / "run_id").write_text("abcd1234")
     return RunFolder(path)

@@ -105,3 +105,11 @@ def test_data_that_moved_are_read_from_elsewhere(folder):
 def test_a_run_is_compared_with_its_own_data(folder, typed, message):
     with pytest.raises(ConfigError, match=message):
         data_config(folder, typed)
+
+
+def test_a_part_that_the_run_is_without_can_be_removed_again(tmp_path):
+    own = OmegaConf.create({"callbacks": {"progress": {}, "checkpoints": {}}})
+    change(own, {"callbacks.samples": None}, tmp_path)
+    assert list(own.callbacks) == ["progress", "checkpoints"]
+    with pytest.raises(ConfigError, match="did you mean 'progress'"):
+        change(own, {"callbacks.progres": None}, tmp_path)

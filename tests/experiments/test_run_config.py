@@ -109,7 +109,7 @@ def test_a_checkpoint_from_before_configurations_were_kept_passes(run):
 def test_a_kill_while_the_configuration_is_written_leaves_the_old_one(run, monkeypatch):
     before = (run / "composed.yaml").read_text()
 
-    def torn(path: Path, data: bytes) -> None:
+    def torn(path: Path, data: bytes, durable: bool = True) -> None:
         raise RuntimeError("killed")
 
     monkeypatch.setattr("ganforge.atomic.write", torn)
@@ -141,7 +141,8 @@ def test_a_run_that_was_moved_goes_on(tmp_path, monkeypatch):
     assert runs(tmp_path / "moved" / "logs") == []
     (whole,) = runs(tmp_path / "whole")
     names = sorted(path.name for path in whole.iterdir())
-    assert sorted({p.name for p in alone.iterdir()} - {"changes.json"}) == names
+    added = {"changes.json", "workspace.diff"}  # from /, this test is code of the user's own
+    assert sorted({p.name for p in alone.iterdir()} - added) == names
     for kind in ("last", "previous"):
         paths = [path / "checkpoints" / f"{kind}.ckpt" for path in (alone, whole)]
         ours, theirs = (torch.load(path, weights_only=True)["state_dict"] for path in paths)

@@ -28,10 +28,14 @@ def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
         ConfigError: the run has no such key, or a value cannot be resolved.
     """
     missing = {key: _missing(own, key) for key in values}
+    gone = {key for key, first in missing.items() if values[key] is None and first == key}
+    gone = {key for key in gone if _is_without(own, key)}
     for key, value in values.items():
+        if key in gone:  # ~callbacks.samples, as it was typed when the run was started
+            continue
         OmegaConf.update(own, key, value, force_add=True)
     for key, first in missing.items():
-        if first is not None and not _is_part(own, first):
+        if first is not None and key not in gone and not _is_part(own, first):
             raise ConfigError(_unknown(own, key, first, run))
     settle(own)
     absolute_places(own, Path.cwd())
@@ -46,6 +50,15 @@ def _missing(own: DictConfig, key: str) -> str | None:
             return ".".join(words[: number + 1])
         node = node[word]
     return None
+
+
+def _is_without(own: DictConfig, key: str) -> bool:
+    """Whether a removed key names a part that the run was made without, and is no misspelling."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(own, parent) if parent else None
+    if not isinstance(node, DictConfig) or "_target_" in node:
+        return False
+    return not did_you_mean(name, [str(child) for child in node]).startswith("did you mean")
 
 
 def _is_part(own: DictConfig, key: str) -> bool:
