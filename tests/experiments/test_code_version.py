@@ -54,7 +54,8 @@ def test_the_configuration_of_a_submodule_runs_nothing(repository):
     git(inner, "commit", "-q", "-m", "inner")
     git(repository, "add", "inner")
     git(repository, "commit", "-q", "-m", "with inner")
-    git(inner, "config", "core.fsmonitor", f"touch {mark}; false")
+    git(inner, "config", "filter.evil.clean", f"touch {mark}; cat")
+    (inner / ".gitattributes").write_text("* filter=evil\n")
     (inner / "a").write_text("b")
     assert CodeVersion.read(repository / "package" / "code.py").diff == ""
     assert not mark.exists()
