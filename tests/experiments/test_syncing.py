@@ -103,5 +103,7 @@ def test_wandb_itself_is_given_the_parts_whatever_mode_is_set(tmp_path, monkeypa
         syncing.subprocess, "run", lambda c, env, check: called.update(c=c, env=env)
     )
     syncing.send([tmp_path / FIRST, tmp_path / SECOND])
-    assert called["c"][1:] == ["-m", "wandb", "sync", str(tmp_path / FIRST), str(tmp_path / SECOND)]
+    parts = [str(tmp_path / FIRST), str(tmp_path / SECOND)]
+    # -P: no wandb.py of the current folder, which may be somebody's run.
+    assert called["c"][1:] == ["-P", "-m", "wandb", "sync", *parts]
     assert called["env"]["WANDB_MODE"] == "online"

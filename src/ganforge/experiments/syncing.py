@@ -3,7 +3,6 @@ from __future__ import annotations
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -15,6 +14,7 @@ from ganforge.experiments.comparison_runs import find_runs
 from ganforge.experiments.named_runs import named_places
 from ganforge.experiments.run_lock import holder
 from ganforge.loggers import wandb_access
+from ganforge.processes import module_path, python
 
 log = logging.getLogger("ganforge")
 
@@ -71,9 +71,10 @@ def is_sent(part: Path) -> bool:
 
 def send(parts: list[Path]) -> None:
     """Sends the parts of one run; what ``wandb`` says of it goes to the terminal."""
-    command = [sys.executable, "-m", "wandb", "sync", *map(str, parts)]
+    command = [*python(), "-m", "wandb", "sync", *map(str, parts)]
     # The mode that runs were recorded in is none for sending them.
-    subprocess.run(command, env=os.environ | {"WANDB_MODE": "online"}, check=False)
+    environment = os.environ | module_path() | {"WANDB_MODE": "online"}
+    subprocess.run(command, env=environment, check=False)
 
 
 def _waiting(folders: list[Path]) -> dict[Path, list[Path]]:
