@@ -6,6 +6,7 @@ import os
 import pytest
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.run_folder import RunFolder
 from ganforge.writability import check_file, check_folder
 from tests.tiny import DATA, QUIET, TRAINER
 
@@ -56,3 +57,13 @@ def test_an_output_folder_is_tried_before_anything_is_read(type_in, tmp_path, ve
     (tmp_path / "file").touch()
     typed = type_in(*verb, "out=file")
     assert (typed.code, typed.err) == (2, "ganforge: out=file is a file: give a folder\n")
+
+
+def test_the_folder_of_a_run_is_tried_before_it_is_evaluated(type_in, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    run = RunFolder(tmp_path / "file" / "run")
+    monkeypatch.setattr("ganforge.experiments.evaluating.find_trained", lambda *_: run)
+    monkeypatch.setattr("ganforge.experiments.evaluating.load", lambda *_: pytest.fail("too early"))
+    typed = type_in("evaluate")
+    assert typed.code == 2
+    assert "cannot write to out=" in typed.err

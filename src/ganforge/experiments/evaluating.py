@@ -47,10 +47,12 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     _check_values(cfg)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if images:
+        check_folder(typed_path(cfg.out or Path.cwd()), "out")
         results = judge_images(cfg, device)
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
+    check_folder(typed_path(cfg.out or folder.path), "out")
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust).to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
     results = judge(cfg, folder, model, device)
@@ -97,8 +99,6 @@ def _check_values(cfg: DictConfig) -> None:
         if cfg[name] is not None and cfg[name] < least:
             raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
     check_evaluation_costs(cfg)
-    if cfg.out is not None:
-        check_folder(typed_path(cfg.out), "out")
     if cfg.bootstrap and cfg.bootstrap < LEAST:
         raise ConfigError(f"bootstrap must be 0 (off) or at least {LEAST}, got {cfg.bootstrap}")
     choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}
