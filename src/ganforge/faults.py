@@ -44,6 +44,14 @@ def explained(error: BaseException) -> str | None:
     return None
 
 
+def system_error(error: BaseException) -> OSError | None:
+    """Returns the OSError behind ``error``: torch answers a failed write with a RuntimeError."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, OSError):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
 def _dead_worker(pids: str, killed_by: str) -> str:
     how = f"was killed ({killed_by})" if killed_by else "ended unexpectedly"
     cause = "/dev/shm is full" if killed_by.startswith("Bus") else "most often memory ran out"

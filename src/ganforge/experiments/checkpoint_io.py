@@ -11,6 +11,7 @@ from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganforge import atomic
 from ganforge.errors import DamagedError, RunError
+from ganforge.faults import system_error
 from ganforge.tensor_files import read_tensors
 
 LAST = "last.ckpt"
@@ -45,7 +46,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 if target.name == LAST:
                     _keep_as_previous(target)
         except (OSError, RuntimeError) as error:
-            cause = _system_error(error)
+            cause = system_error(error)
             if cause is None:
                 raise
             raise RunError(
@@ -98,11 +99,3 @@ def _keep_as_previous(last: Path) -> None:
         link.unlink(missing_ok=True)  # renaming a link onto itself leaves both names
     else:
         os.replace(last, previous)  # no hard links here; the new file, whole already, follows
-
-
-def _system_error(error: BaseException) -> OSError | None:
-    """Returns the OSError behind ``error``: torch answers a failed write with a RuntimeError."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__cause__ or seen.__context__
-    return seen

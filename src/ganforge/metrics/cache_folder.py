@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from ganforge import atomic
 from ganforge.cache_home import cache_root
+from ganforge.faults import system_error
 
 log = logging.getLogger("ganforge")
 
@@ -44,12 +45,9 @@ def root() -> Path:
 def reason(fault: BaseException) -> str:
     """Returns why the cache could not be written, and what to do about it.
 
-    torch.save answers a failed write with a RuntimeError of its own words. A file is written whole
-    or not at all, so what remains is the disk.
+    A file is written whole or not at all, so what remains is the disk.
     """
-    seen: BaseException | None = fault
-    while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__cause__ or seen.__context__
+    seen = system_error(fault)
     text = (seen.strerror or str(seen)) if seen is not None else "is the disk full?"
     return f"{text}; GANFORGE_CACHE=FOLDER keeps it elsewhere"
 
