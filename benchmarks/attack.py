@@ -62,6 +62,8 @@ def main() -> int:
     for probe in probes():
         if wanted not in probe.family:
             continue
+        if tried and probe.family not in tried and not wanted:
+            write(tried, wrong)  # what is interrupted leaves the families before
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
             faults, outcome = run(probe, Path(root))
         tried[probe.family] += 1
@@ -70,18 +72,16 @@ def main() -> int:
             print(f"{probe.title}: {'; '.join(faults)} ({outcome.seconds:.1f} s)", flush=True)
     print(table(tried, wrong))
     if not wanted:
-        text = [
-            "# Attack",
-            "",
-            (__doc__ or "").split("\n\n")[2].replace("\n", " "),
-            "",
-            table(tried, wrong),
-            "",
-            f"Python {platform.python_version()}, torch {torch.__version__}, CPU.",
-            "",
-        ]
-        (HERE / "attack.md").write_text("\n".join(text))
+        write(tried, wrong)
     return 1 if wrong else 0
+
+
+def write(tried: Counter[str], wrong: Counter[str]) -> None:
+    """Writes attack.md."""
+    about = (__doc__ or "").split("\n\n")[2].replace("\n", " ")
+    where = f"Python {platform.python_version()}, torch {torch.__version__}, CPU."
+    text = "\n\n".join(["# Attack", about, table(tried, wrong), where])
+    (HERE / "attack.md").write_text(f"{text}\n")
 
 
 if __name__ == "__main__":
