@@ -121,6 +121,8 @@ def test_training_outlives_the_local_process(tmp_path, monkeypatch, caplog, end)
     logger.log_picture("samples", Image.new("L", (4, 4)), step=5)
     finish()
     wandb_service.teardown()
+    assert "asyncio_manager" not in caplog.text
+    assert "WANDB_SERVICE" not in os.environ  # a later job would connect to the dead process
     if end == signal.SIGKILL:
         (line,) = warnings(caplog)
         assert "W&B TAKES NO MORE POINTS" in line

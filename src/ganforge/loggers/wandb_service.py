@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import contextlib
 import functools
+import logging
 import os
 import sys
 import threading
@@ -19,6 +20,9 @@ CLOSE_SECONDS = 10.0  # for the local process to end with this one
 UNSTICK_SECONDS = 3.0  # for a call to notice that its local process was killed
 
 T = TypeVar("T")
+
+# Its loop logs a traceback for each message to a local process that died; one line of ours says it.
+logging.getLogger("wandb.sdk.lib.asyncio_manager").setLevel(logging.CRITICAL)
 
 
 class WandbStuckError(Exception):
@@ -69,11 +73,18 @@ def teardown(seconds: float = CLOSE_SECONDS) -> None:
         return
     with contextlib.suppress(Exception):
         bounded(wandb.teardown, seconds, "wandb.teardown")
+    _forget_address()
     # It forgets the active run where it can finish it, and keeps it where that fails.
     with contextlib.suppress(Exception):
         from wandb.sdk.lib import module
 
         cast(Any, module).unset_globals()
+
+
+def _forget_address() -> None:
+    """Removes the address of a local process of this one's, which later calls would connect to."""
+    if f"-{os.getpid()}-" in os.environ.get("WANDB_SERVICE", ""):
+        os.environ.pop("WANDB_SERVICE")
 
 
 @functools.cache
