@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from ganforge.data.folder import ImageFolder
@@ -70,6 +71,19 @@ def test_another_range_is_other_data(tmp_path):
     found = differences_of(then, identity(tmp_path, range=[0, 4000]))
     assert found is not None
     assert "range" in found
+
+
+def test_a_range_that_was_found_is_the_same_when_a_run_has_noted_it(tmp_path):
+    for place in range(4):
+        picture(tmp_path / f"{place}.png", 60_000 + place, "I;16")
+    settings = {"image_size": 8, "channels": 1, "batch_size": 2, "holdout": 0}
+    first = ImageFolder(str(tmp_path), **settings)
+    first.setup()
+    kept = yaml.safe_load(yaml.safe_dump(first.range_found()))
+    again = ImageFolder(str(tmp_path), range=kept, **settings)
+    again.setup()
+    assert first.range_found() is not None
+    assert differences_of(first.identity(), again.identity()) is None
 
 
 def test_a_smaller_part_of_the_images_is_other_data(folder):

@@ -19,7 +19,7 @@ from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
 from ganforge.data.range_scan import find_span
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
-from ganforge.data.value_range import Span, noted, read_range
+from ganforge.data.value_range import Span, noted, read_range, written
 from ganforge.errors import ConfigError, DataError
 
 SPLITS = ("train", "test")
@@ -214,7 +214,7 @@ class ImageDataModule(LightningDataModule):
     def identity(self) -> list[Identity]:
         """Returns what tells the training images from others, wherever they are."""
         if self._identity is None:
-            span = str({key: (span.low, span.high) for key, span in self._spans.items()})
+            span = written(self._spans)
             self._identity = [identity_of(source, n, span) for source, n in self._originals]
             self._originals.clear()  # those of a tar hold all of its bytes
         return self._identity

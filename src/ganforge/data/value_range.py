@@ -180,5 +180,11 @@ def noted(spans: Mapping[str, Span] | Span) -> dict[str, Any] | None:
     return {"found": parts} if any(parts.values()) else None
 
 
+def written(spans: Mapping[str, Span]) -> str:
+    """Returns the same text for ranges of equal numbers, found (integers) or read from a run."""
+    texts = (f"{key} [{float(span.low)}, {float(span.high)}]" for key, span in spans.items())
+    return ", ".join(text.strip() for text in texts)
+
+
 def _is_plain(span: Span) -> bool:
     return span is ONLY_BYTES or span.clamps
