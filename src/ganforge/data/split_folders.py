@@ -71,7 +71,7 @@ def shared_folder(names: list[str]) -> Folder:
 
 
 def _remark(names: list[str], shared: Folder) -> str:
-    """Names test folders whose images are trained on for want of a training folder beside them."""
+    """Names test folders whose images are trained on, since no training folder is beside them."""
     if shared and _kind(shared[-1]) == "test":
         return f"no train/: the images of {shared[-1]}/ are trained on"
     inside = [

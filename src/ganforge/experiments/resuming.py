@@ -60,9 +60,9 @@ class Resumed:
 def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) -> Resumed | None:
     """Finds the run that ``resume`` names; None where a new one is to be started.
 
-    A run that was given its folder (a job of a sweep, or run_dir=DIR) goes on with what it finds
-    there, so that the same command goes on wherever and however often it was stopped. Like
-    resume=auto, it goes on with a run of the same values alone, wherever they come from: a variable
+    A run that was given its folder (a job of a sweep, or run_dir=DIR) resumes what it finds there,
+    so that repeating the command is enough wherever and however often it was stopped. Like
+    resume=auto, it only resumes a run of the same values, wherever they come from: a variable
     counts by its value. A time has another value in every command, so ``${now:...}`` counts by what
     was typed. The run keeps the values that it was started with.
 
