@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 from ganforge.errors import GanforgeError, RunError
 from ganforge.experiments import run_removing
 from ganforge.experiments.comparison_runs import find_runs, not_removable
+from ganforge.experiments.run_contents import Contents
 from ganforge.experiments.run_listing import manage_runs
 from ganforge.experiments.run_lock import locked
 from tests.experiments.test_run_contents import FOREIGN, tree, written
@@ -137,6 +139,22 @@ def test_five_removals_at_once_end_well(root):
     for thread in threads:
         thread.join()
     assert faults == []
+    assert tree(root / "logs") == set()
+
+
+@pytest.mark.parametrize("gone", ["checkpoints", ""])
+def test_what_another_removal_deletes_meanwhile_is_no_fault(root, monkeypatch, gone):
+    hidden, look = root / TRAIN / f"{run_removing.REMOVING}run", Contents._look
+
+    def slow(found, folder, place):
+        if folder == hidden / gone:
+            shutil.rmtree(folder)
+        look(found, folder, place)
+
+    (root / TRAIN / "run" / "checkpoints").mkdir(exist_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Contents, "_look", slow)
+        assert remove("status=failed") == []
     assert tree(root / "logs") == set()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import re
@@ -77,8 +78,9 @@ class Contents:
                 if place[:1] != ("wandb",):
                     self.links.append(path)
             elif entry.is_dir(follow_symlinks=False) and _is_folder(place, entry.name):
-                self._look(path, (*place, entry.name))
-                self.folders.append(path)
+                with contextlib.suppress(FileNotFoundError):  # another removal was quicker
+                    self._look(path, (*place, entry.name))
+                    self.folders.append(path)
             elif entry.is_file(follow_symlinks=False) and _is_file(place, entry.name):
                 self.files.append(path)
             else:

@@ -103,7 +103,7 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
         os.rename(hidden, path)
         log.warning("left: %s is training in %s", who, run)
         return
-    if not hidden.is_symlink() and (foreign := Contents.of(hidden, _place(hidden)).foreign):
+    if foreign := _foreign_in(hidden):
         os.rename(hidden, path)  # they arrived while it was listed
         raise _refusal(path, [path / item.relative_to(hidden) for item in foreign])
     removed(path, size)
@@ -127,6 +127,15 @@ def _refuse_foreign(run: Path, path: Path) -> None:
         return  # checkpoints on another disk: the link goes, its target stays
     if foreign := Contents.of(path, "" if path == run else path.name).foreign:
         raise _refusal(path, foreign)
+
+
+def _foreign_in(hidden: Path) -> list[Path]:
+    """Returns what no run writes in a folder that another removal may be deleting as well."""
+    if hidden.is_symlink():
+        return []
+    with contextlib.suppress(FileNotFoundError):
+        return Contents.of(hidden, _place(hidden)).foreign
+    return []
 
 
 def _refusal(path: Path, foreign: list[Path]) -> RunError:
@@ -157,11 +166,21 @@ def _left_in(folder: Path, names: list[str]) -> list[Path]:
     """Returns the leftovers among a folder's items: nothing else of such a name is touched."""
     found = []
     for path in (folder / name for name in names if _is_hidden(name)):
-        whole = not path.is_symlink() and path.is_dir()
         own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
-        if own or (whole and ((path / COMPOSED).is_file() or not any(path.iterdir()))):
+        if own or _was_run(path):
             found.append(path)
     return [path for path in found if path.is_symlink() or _is_own(path)]
+
+
+def _was_run(path: Path) -> bool:
+    """Whether a folder is a run's, or all but the folder itself is gone."""
+    if path.is_symlink():
+        return False
+    if (path / COMPOSED).is_file():
+        return True
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another removal was quicker
+        return not os.listdir(path)
+    return False
 
 
 def _is_own(path: Path) -> bool:
