@@ -193,7 +193,8 @@ def _checkpoint_probes() -> Iterator[Probe]:
             one = Probe(
                 "damaged checkpoints", f"last {kind}, {verb}", typed, _other(contents, False), (0,)
             )
-            yield one if kind != "of another structure" else _refusing(one)
+            refused = kind == "of another structure" or (kind, verb) == ("a folder", "resume")
+            yield _refusing(one) if refused else one
             yield Probe(
                 "damaged checkpoints",
                 f"last and previous {kind}, {verb}",

@@ -264,7 +264,7 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path, pack):
         path.write_bytes(tar([("large.png", content), ("small.png", b"0")], "w:gz"))
     entries = open_entries(path, max_bytes=1000)
     assert entries.read("small.png") == b"0"
-    with pytest.raises(DataError, match=r"is 2,049 bytes, and an image file may have 1,000 bytes"):
+    with pytest.raises(DataError, match=r"is 2,049 bytes, and an image .* may have 1,000 bytes"):
         entries.read("large.png")
     assert entries.stamp("large.png").startswith("2049 ")
 

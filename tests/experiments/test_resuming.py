@@ -321,3 +321,12 @@ def test_a_run_that_was_typed_here_is_resumed_without_a_word(run, tmp_path, monk
         go(f"resume={run}", "trainer.max_steps=6")
     go(f"resume={run}", "trainer.max_steps=6", "trust=[tests]")
     assert summary(run)["step"] == 6
+
+
+def test_a_folder_in_the_place_of_the_last_checkpoint_is_refused_before_training(run):
+    last = run / "checkpoints" / "last.ckpt"
+    last.unlink()
+    last.mkdir()
+    with pytest.raises(RunError, match=r"last\.ckpt is a folder, and a checkpoint of that name"):
+        go(f"resume={run}", "trainer.max_steps=6")
+    assert summary(run)["step"] == 4

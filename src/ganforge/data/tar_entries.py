@@ -31,7 +31,7 @@ class TarEntries(Entries):
 
     Args:
         path: an existing tar file, compressed or not.
-        max_bytes: of a member.
+        max_bytes: of a member, ``MAX_FILE_BYTES`` at most.
 
     Raises:
         DataError: it is damaged, or too large for memory.
@@ -39,7 +39,7 @@ class TarEntries(Entries):
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        self.max_bytes = max_bytes
+        self.max_bytes = min(max_bytes, MAX_FILE_BYTES)
         self.passed_over = {}
         self._data: dict[str, bytes] = {}
         self._too_large: dict[str, int] = {}
@@ -55,7 +55,8 @@ class TarEntries(Entries):
         """Returns the bytes of a member."""
         if name in self._too_large:
             size = megabytes(self._too_large[name])
-            raise DataError(f"is {size}, and an image file may have {megabytes(self.max_bytes)}")
+            most = megabytes(self.max_bytes)
+            raise DataError(f"is {size}, and an image in a tar may have {most}. Unpack the tar")
         return self._data[name]
 
     def stamp(self, name: str) -> str:

@@ -85,6 +85,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         atomic.clean(Path(folder))
 
 
+def assert_writable(path: Path) -> None:
+    """Raises RunError when a folder has the name of a checkpoint: no file can take its place."""
+    if path.is_dir() and not path.is_symlink():
+        raise RunError(f"{path} is a folder, and a checkpoint of that name is written: move it")
+
+
 def _keep_as_previous(last: Path) -> None:
     """Makes ``previous.ckpt`` what ``last.ckpt`` is, so that one of the two can always be read."""
     if not last.exists():

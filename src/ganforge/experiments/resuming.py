@@ -13,7 +13,12 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.errors import ConfigError, DamagedError, GanforgeError, RunError
 from ganforge.experiments.checkpoint_contents import assert_finite, assert_resumable
-from ganforge.experiments.checkpoint_io import LAST, PREVIOUS, AtomicCheckpointIO
+from ganforge.experiments.checkpoint_io import (
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    assert_writable,
+)
 from ganforge.experiments.command import Command, read_choices
 from ganforge.experiments.followed_length import refuse_endless
 from ganforge.experiments.lone_checkpoint import refuse_resuming
@@ -225,6 +230,7 @@ def start_of(
         RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
     """
     previous = resumed.folder.checkpoints / PREVIOUS
+    assert_writable(previous.with_name(LAST))
     unfinished = resumed.folder.read_summary().get("status") != "completed"
     more = resumed.checkpoint.name == LAST and previous.is_file()
     faults: list[str] = []
