@@ -83,6 +83,8 @@ class WandbRun:
                 mode, reason = "offline", first_line(error)
                 self._fail_or_warn(_advised(reason))
                 # The local process keeps the id of a run that failed to start: it must end first.
+                # Left to end by itself it prints where its logs are, in colours.
+                wandb_service.kill_service()
                 wandb_service.teardown()
                 if known is None or "deleted" in reason:
                     run_id = _new_id()
