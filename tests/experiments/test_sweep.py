@@ -202,6 +202,19 @@ def test_a_wrong_device_in_one_job_refuses_the_whole_sweep(type_in, tmp_path):
     refused(typed, tmp_path, "job 1 (trainer.accelerator=abacus): ", "abacus")
 
 
+PARTS = {
+    "optimizer.generator.lr=0.1,-1": "optimizer: Invalid learning rate: -1",
+    "augment=diffaugment augment.cutout=0.5,-1": "DiffAugment: cutout must be ",
+    "schedule=linear schedule.total=5,-1": "LinearDecay: total must be at least 1",
+}
+
+
+@pytest.mark.parametrize(("swept", "fault"), PARTS.items(), ids=PARTS)
+def test_a_part_that_refuses_its_value_refuses_the_whole_sweep(type_in, tmp_path, swept, fault):
+    typed = type_in("train", "-m", *FAKE, "seed=1,2", *swept.split())
+    refused(typed, tmp_path, "no job was started", fault)
+
+
 def test_jobs_that_are_the_same_are_refused(type_in, tmp_path):
     typed = type_in("train", "-m", *FAKE, "seed=1,1")
     refused(typed, tmp_path, "jobs 0 and 1 of the sweep are the same: seed=1")

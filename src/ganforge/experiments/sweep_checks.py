@@ -14,6 +14,7 @@ from ganforge.errors import ConfigError, DataError
 from ganforge.experiments.costs import check_costs
 from ganforge.experiments.found_classes import name_classes
 from ganforge.experiments.loading import build
+from ganforge.experiments.part_checks import check_parts
 from ganforge.experiments.settling import settle
 from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_trust import Vet
@@ -43,7 +44,7 @@ def check_jobs(
     here: bool,
     vet: Vet | None = None,
 ) -> list[Checked]:
-    """Composes and checks the configuration of every job; nothing of a job is built.
+    """Composes and checks the configuration of every job; no network is built, no image read.
 
     Args:
         plans: the jobs.
@@ -56,9 +57,12 @@ def check_jobs(
     """
     checked, faults = [], dict[str, list[str]]()
     found: dict[str, list[str]] = {}  # classes of data that several jobs share
+    sound: set[str] = set()  # parts that several jobs share
     for number, plan in enumerate(plans):
         try:
-            checked.append(_check(compose(list(plan.overrides)), number, here, found, vet))
+            cfg = compose(list(plan.overrides))
+            checked.append(_check(cfg, number, here, found, vet))
+            check_parts(cfg, sound)
         except Exception as error:
             message = _message(error, plan)
             if message is None:
