@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ganforge.redaction import redacted, redacted_code, redacted_line
+from ganforge.redaction import redacted, redacted_code, redacted_line, training_line
 
 
 def test_addresses_lose_their_credentials_and_nothing_else_changes():
@@ -89,6 +89,19 @@ def test_values_are_hidden_by_their_key():
         "api_key": "***",
         "c": 1,
     }
+
+
+@pytest.mark.parametrize(
+    ("program", "line"),
+    [
+        ("/opt/venv/bin/ganforge", "ganforge train seed=1"),
+        ("src/ganforge/__main__.py", "ganforge train seed=1"),
+        ("./train.py", "python train.py seed=1"),
+        ("mine.py", "mine.py seed=1"),
+    ],
+)
+def test_a_training_can_be_typed_as_it_is_recorded(program, line):
+    assert training_line([program, "seed=1"]) == line
 
 
 def test_a_command_line_is_hidden_by_argument():

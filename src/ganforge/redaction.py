@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import Any
 
 HIDDEN = "***"
@@ -64,6 +65,20 @@ def redacted(value: Any) -> Any:
 def redacted_line(arguments: Sequence[str]) -> str:
     """Returns a command line without secrets; a value of several words is hidden as a whole."""
     return " ".join(redacted(list(arguments)))
+
+
+def training_line(arguments: Sequence[str]) -> str:
+    """Returns the command line of a training as it can be typed again, without secrets.
+
+    Args:
+        arguments: ``sys.argv``, of which the verb was taken.
+    """
+    program = PurePath(arguments[0]).name
+    if program == "train.py":
+        return redacted_line(["python", "train.py", *arguments[1:]])
+    if program in ("ganforge", "ganforge.exe", "__main__.py"):
+        return redacted_line(["ganforge", "train", *arguments[1:]])
+    return redacted_line(arguments)  # a program of the user's own
 
 
 def redacted_code(text: str) -> str:

@@ -16,7 +16,7 @@ from ganforge.conf_dir import conf_dir
 from ganforge.experiments.job_names import job_folder
 from ganforge.experiments.sweep_record import sweep_of
 from ganforge.paths import typed_path
-from ganforge.redaction import redacted_line
+from ganforge.redaction import training_line
 from ganforge.regular_files import read_mapping
 
 _KEPT = "_ganforge_command"
@@ -54,7 +54,7 @@ class Command:
             return kept
         if not HydraConfig.initialized():
             return cls()
-        return cls.read(HydraConfig.get(), redacted_line(sys.argv), cfg.get("run_dir"))
+        return cls.read(HydraConfig.get(), training_line(sys.argv), cfg.get("run_dir"))
 
     @classmethod
     def read(cls, hydra: Any, line: str, run_dir: str | None = None) -> Command:

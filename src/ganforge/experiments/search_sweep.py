@@ -31,7 +31,7 @@ from ganforge.experiments.sweep_plan import Plan, split_resume
 from ganforge.experiments.sweep_process import train_apart
 from ganforge.experiments.sweep_record import SweepRecord
 from ganforge.paths import typed_path
-from ganforge.redaction import redacted_line
+from ganforge.redaction import training_line
 from ganforge.tuning.optuna_extra import require
 from ganforge.tuning.search import Search
 from ganforge.tuning.storage import Storage
@@ -132,7 +132,7 @@ def _check_launcher(search: Search, here: bool) -> None:
 def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
     path = make_folder(typed_path(config.hydra.sweep.dir).absolute())
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(path, "search", redacted_line(sys.argv), typed, started)
+    record = SweepRecord(path, "search", training_line(sys.argv), typed, started)
     record.write()
     return record
 

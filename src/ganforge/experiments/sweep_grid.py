@@ -27,7 +27,7 @@ from ganforge.experiments.sweep_running import SweepRun
 from ganforge.experiments.sweep_trust import Vet, is_permission, vetting, without_permissions
 from ganforge.paths import typed_path
 from ganforge.quoting import quoted
-from ganforge.redaction import redacted_line
+from ganforge.redaction import training_line
 
 BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
@@ -110,7 +110,7 @@ def _new_record(
     jobs = [Job(n, list(plan.swept), names[n]) for n, plan in enumerate(plans)]
     path = make_folder(wanted) if kept else wanted
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(path, "grid", redacted_line(sys.argv), typed, started, jobs=jobs)
+    record = SweepRecord(path, "grid", training_line(sys.argv), typed, started, jobs=jobs)
     if kept:
         record.write()
     return record
