@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 import logging
 import math
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from ganforge.experiments.stored_config import read_own, read_resolved
 from ganforge.experiments.trust import computes, confined, settled, trusted
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
 from ganforge.trainer_settings import TrainerSettings
 
 log = logging.getLogger("ganforge")
@@ -258,12 +260,17 @@ def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: 
     if settings.max_steps != -1 and step >= settings.max_steps:
         raise RunError(
             f"{path}: the run is at step {step} already, and trainer.max_steps="
-            f"{settings.max_steps}; give a larger one to train on, such as "
-            f"trainer.max_steps={2 * step}"
+            f"{settings.max_steps}; to train on, type a larger one: "
+            f"resume={_shown(path)} trainer.max_steps={2 * step}"
         )
     if settings.max_seconds is not None and seconds >= settings.max_seconds:
         raise RunError(
             f"{path}: the run has trained for {seconds:.0f} seconds already, and "
-            f"trainer.max_seconds={settings.max_seconds:g}; give a larger one to train on, such as "
-            f"trainer.max_seconds={2 * math.ceil(seconds)}"
+            f"trainer.max_seconds={settings.max_seconds:g}; to train on, type a larger one: "
+            f"resume={_shown(path)} trainer.max_seconds={2 * math.ceil(seconds)}"
         )
+
+
+def _shown(checkpoint: Path) -> str:
+    """Returns the run folder of a checkpoint as it is typed in a shell."""
+    return shlex.quote(one_line(checkpoint.parent.parent))
