@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,14 @@ def state(run: Path, kind: str = "last") -> dict[str, torch.Tensor]:
 def assert_same_end(ours: Path, whole: Path) -> None:
     theirs = state(whole)
     assert all(torch.equal(value, theirs[name]) for name, value in state(ours).items())
+
+
+@pytest.fixture(autouse=True)
+def _hangups_are_heard() -> Iterator[None]:
+    """Tests that run under nohup inherit that hangups are ignored."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
 
 
 @pytest.fixture(scope="module")
