@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from PIL import Image
 import ganforge
 from ganforge.callbacks.scatter import scatter
 from ganforge.cli import run
+from ganforge.data.image_data import ImageDataModule
 from ganforge.data.images import to_uint8
 from ganforge.data.ring8 import Ring8
 from ganforge.experiments.run_folder import RunFolder
@@ -85,11 +87,14 @@ def test_load_gives_the_images_of_the_command(trained, tmp_path):
     np.testing.assert_array_equal(images.permute(0, 2, 3, 1).numpy(), expected)
 
 
-def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypatch):
+def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypatch, caplog):
     monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     arguments = [f"log_dir={trained}", "n=64", "metrics=[fid,is]", "features=classifier"]
     for out in ("one", "two"):
+        assert "not the images that" not in caplog.text
         assert run(["evaluate", *arguments, f"out={tmp_path / out}"]) == 0
+        monkeypatch.setattr(ImageDataModule, "identity", lambda data: [{"images": 1}])
+    assert re.search(r"not the images that \S+last.ckpt was trained on: 1 training", caplog.text)
     one, two = (
         json.loads((tmp_path / out / "evaluation.json").read_text()) for out in ("one", "two")
     )

@@ -4,12 +4,13 @@ import json
 import re
 
 import pytest
+import torch
 from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError
 from ganforge.experiments import resumption
 from ganforge.experiments.followed_length import refuse_endless, tell_of_length
-from ganforge.experiments.resumed_data import changed_data, check_allowed
+from ganforge.experiments.resumed_data import changed_data, check_allowed, warn_of_other_data
 from ganforge.experiments.run_config import note_change, noted_changes
 
 
@@ -50,6 +51,14 @@ def test_other_images_are_refused_until_they_are_allowed(told, tmp_path, caplog)
 @pytest.mark.parametrize("checkpoint", [{}, {"images": None}, {"images": "x"}])
 def test_a_checkpoint_without_images_passes(told, checkpoint):
     assert told(9, checkpoint=checkpoint) is None
+
+
+def test_scores_against_other_images_are_marked(tmp_path, caplog):
+    torch.save({"images": Data(8).identity()}, tmp_path / "last.ckpt")
+    warn_of_other_data(tmp_path / "last.ckpt", Data(8))
+    assert caplog.text == ""
+    warn_of_other_data(tmp_path / "last.ckpt", Data(9))
+    assert "9 training images, and 8 then. Scores compare with these" in caplog.text
 
 
 def test_an_unknown_allowance_is_refused():

@@ -8,6 +8,7 @@ from omegaconf import DictConfig
 from ganforge.errors import ConfigError
 from ganforge.experiments.command import Command
 from ganforge.experiments.loading import build, read_config
+from ganforge.experiments.resumed_data import warn_of_other_data
 from ganforge.experiments.run_data import load_run_data
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.sampling import truncate
@@ -54,6 +55,7 @@ def judge_samples(
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
     data = load_run_data(folder, Command.of(cfg), cfg.trust)
+    warn_of_other_data(folder.checkpoint(cfg.checkpoint), data)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
     check_classes(scores, data, labels, n, cfg.n_real or n, split)
@@ -138,7 +140,9 @@ def judge_translations(
     nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, model))
-    data = cast(TranslationSource, load_run_data(folder, Command.of(cfg), cfg.trust))
+    images = load_run_data(folder, Command.of(cfg), cfg.trust)
+    warn_of_other_data(folder.checkpoint(cfg.checkpoint), images)
+    data = cast(TranslationSource, images)
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)
     extractor: FeatureExtractor | None = None

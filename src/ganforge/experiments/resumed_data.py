@@ -1,4 +1,4 @@
-"""Whether a run resumes with the images that its checkpoint was trained on."""
+"""Whether images are those that a checkpoint was trained on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from ganforge.config import did_you_mean
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.identity import Identity, differences_of
 from ganforge.data.image_data import ImageDataModule
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_config import noted_changes
 
 log = logging.getLogger("ganforge")
@@ -45,11 +46,8 @@ def changed_data(
     Raises:
         ConfigError: the images are others, and that is not allowed.
     """
-    then = checkpoint.get("images")
-    if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
-        return None
     now: list[Identity] = data.identity()
-    difference = differences_of(then, now)
+    difference = _difference(checkpoint, now)
     if difference is None:
         return None
     note = f"images {hash_of(str(now))}: {difference}"
@@ -63,3 +61,26 @@ def changed_data(
         )
     log.warning("resume.allow=[data]: data=%s has %s", data.name, difference)
     return note
+
+
+def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
+    """Says that scores of a checkpoint compare with other images than it was trained on.
+
+    Args:
+        path: the checkpoint; one that cannot be read, or from before images were kept, passes.
+        data: the images now.
+    """
+    try:
+        checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+    except RunError:
+        return
+    if (difference := _difference(checkpoint, data.identity())) is not None:
+        log.warning("data=%s: not the images that %s was trained on: %s. Scores compare with these",
+                    data.name, path, difference)  # fmt: skip
+
+
+def _difference(checkpoint: dict[str, Any], now: list[Identity]) -> str | None:
+    then = checkpoint.get("images")
+    if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
+        return None
+    return differences_of(then, now)
