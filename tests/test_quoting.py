@@ -120,6 +120,12 @@ def test_a_comma_separates_the_values_of_a_sweep(typed, meant):
     assert values(argument) == meant
 
 
+@pytest.mark.parametrize("key", ["log_dir", "hydra.sweep.dir", "hydra.run.dir", "tune.storage"])
+def test_what_a_whole_sweep_has_is_one_value(key):
+    (argument,) = quote_values([f"{key}=rd/lg, [z]"], sweeping=True)
+    assert read(argument) == "rd/lg, [z]"
+
+
 def test_a_path_that_exists_is_one_value(tmp_path):
     folder = tmp_path / "My Photos (2024), best"
     (argument,) = quote_values([f"data.path={folder}"], sweeping=True)

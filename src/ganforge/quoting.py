@@ -22,6 +22,7 @@ TEXTS = NAMES | {"class", "data.name", "tune.study", "entity", "project", "works
 TEXTS |= {f"logger.wandb.{key}" for key in ("project", "entity", "group", "name", "notes")}
 TEXT_LISTS = {"tags", "logger.wandb.tags"}
 PROSE = {"notes", "logger.wandb.notes"}  # commas separate no values of a sweep
+PROSE |= {"log_dir", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}  # of a sweep as a whole
 
 _OPENING, _CLOSING = "([{", ")]}"
 

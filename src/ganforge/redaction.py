@@ -16,7 +16,7 @@ CREDENTIALS = re.compile(r'(\w://)(?:[^/\s":@]*:(?!\d+/)[^\s"]*|[^/\s"]*)@')
 _TOKEN_USERS = re.compile(r"\b(?:oauth2|x-access-token|x-token-auth|gitlab-ci-token):[^\s@\"']+@")
 
 _NAME = (
-    r"(?:api[_-]?key|apikey|passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|secret(?![a-z])|"
+    r"(?:api[_-]?key|apikey|passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|(?<![a-z])pwd?(?![a-z])|secret(?![a-z])|"
     r"secret[_-]?(?:access[_-]?)?key|token(?![a-z])|private[_-]?key|access[_-]?key|account[_-]?key|"
     r"credentials?|authorization)"
 )
@@ -28,6 +28,7 @@ _NAMED = re.compile(
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'(){}\[\]]+)",
     re.IGNORECASE,
 )
+_USER_OPTION = re.compile(r"((?:^|\s)(?:-u|--user)[\s=]+[^\s:]+:)\S+")  # of curl
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{12,}", re.IGNORECASE)
 _QUERY = re.compile(r"([?&](?:sig|signature|key|auth|x-amz-[\w-]+)=)[^\s&\"'#]+", re.IGNORECASE)
 _ENVIRONMENT = re.compile(
@@ -105,7 +106,7 @@ def _redacted_text(text: str) -> str:
             return f"{argument[1]}={HIDDEN}"
     text = _ENVIRONMENT.sub(rf"\1{HIDDEN}", _without_shapes(text))
     text = _NAMED.sub(_hidden_value, _QUERY.sub(rf"\1{HIDDEN}", text))
-    return _BEARER.sub(rf"\1 {HIDDEN}", text)
+    return _USER_OPTION.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", text))
 
 
 def _hidden_value(found: re.Match[str]) -> str:

@@ -35,7 +35,7 @@ from ganforge.experiments.peers import placed
 from ganforge.experiments.provenance import record
 from ganforge.experiments.resumed_data import check_allowed
 from ganforge.experiments.resuming import Resumed, find_resumed
-from ganforge.experiments.resumption import begin
+from ganforge.experiments.resumption import assert_resumes, begin
 from ganforge.experiments.run_config import made_of, note_range, portable, write_config
 from ganforge.experiments.run_folder import RunFolder, refuse_strangers
 from ganforge.experiments.run_lock import locked
@@ -112,6 +112,8 @@ def _train(
     if resumed is None:
         check_each_class(parts.model, parts.data)
     if cfg.dry_run:
+        if resumed is not None:
+            assert_resumes(resumed, parts, allow)
         alone = replace(parts, hardware=parts.hardware.alone())
         with quiet():
             dry_run(parts.model, parts.data, make_trainer(alone, None, [], Path.cwd()))

@@ -42,6 +42,20 @@ def opened(tmp_path, content, name="a.tar"):
     return open_entries(path)
 
 
+@pytest.mark.parametrize("pack", ["zip", "tar"])
+def test_names_that_lead_outside_are_inside(tmp_path, pack):
+    names = {"/abs/x.png": "abs/x.png", "../../up.png": "up.png", "./a/../b/y.png": "b/y.png"}
+    if pack == "tar":
+        entries = opened(tmp_path, tar([(name, PIXELS) for name in names]))
+    else:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            for name in names:
+                archive.writestr(name, PIXELS)
+        entries = open_entries(tmp_path / "a.zip")
+    assert entries.names == sorted(names.values())
+    assert all(entries.read(name) == PIXELS for name in entries.names)
+
+
 # ---------------------------------------------------------------------- damaged tars
 
 

@@ -11,6 +11,7 @@ from ganforge.data.decoding import decode, upright, upright_size
 from ganforge.data.entries import open_entries
 from ganforge.data.folder import ImageFolder
 from ganforge.data.given import open_images, share_span
+from ganforge.data.range_scan import find_span
 from ganforge.data.unpaired import UnpairedImages
 from ganforge.data.value_range import ONLY_BYTES, Span, read_range, snapped
 from ganforge.errors import ConfigError, DataError
@@ -231,3 +232,10 @@ def test_translation_scales_by_the_range_of_training(tmp_path):
     whites = [translatable(entries, name, 1).getextrema()[1] for name in entries.names]
     assert whites == [128, 255]
     assert input_span(entries, noted, "BtoA") == input_span(entries, None, "AtoB") == Span(0, 9000)
+
+
+def test_a_range_that_concerns_no_image_is_said(tmp_path, caplog):
+    Image.fromarray(np.full((4, 4), 128, np.uint8)).save(tmp_path / "a.png")
+    entries = open_entries(tmp_path)
+    find_span("data=folder", entries, entries.names, read_range([0, 100]))
+    assert "all images are 8 bits, and data.range does not apply" in caplog.text

@@ -109,6 +109,13 @@ def test_names_that_a_configuration_cannot_hold(tmp_path, name, fits):
         name_classes(cfg)
 
 
+def test_a_dry_run_names_it_too(tmp_path):
+    for split, name in (("train", "a"), ("train", "b"), ("test", "b"), ("test", "c")):
+        numbered(tmp_path / "set" / split / name)
+    with pytest.raises(DataError, match="class c has no training image"):
+        name_classes(folder_config(tmp_path / "set", "dry_run=true"))
+
+
 @pytest.mark.parametrize("changes", ["data.max_images=4", "data.num_classes=9"])
 def test_a_class_without_a_training_image_is_named(tmp_path, changes):
     if "max" in changes:

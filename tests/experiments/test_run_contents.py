@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.errors import GanforgeError, RunError
-from ganforge.experiments.run_contents import Contents, is_run, remove_own
+from ganforge.errors import ConfigError, GanforgeError, RunError
+from ganforge.experiments.run_contents import Contents, is_run, refuse_run, remove_own
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.run_lock import holder, locked
 
@@ -177,3 +177,13 @@ def test_a_lock_that_no_run_made_is_not_touched(tmp_path, kind):
     assert tree(tmp_path) == before
     assert kind == "dangling" or precious.read_text() == "ssh-rsa AAAA me@home"
     assert kind != "text" or (run / ".lock").read_text() == "ssh-rsa AAAA me@home"
+
+
+@pytest.mark.parametrize("place", ["", "samples", "checkpoints"])
+def test_images_are_not_written_among_the_files_of_a_run(tmp_path, place):
+    run = tmp_path / "run"
+    written(run, OWN)
+    with pytest.raises(ConfigError, match="is in the folder of a run"):
+        refuse_run(run / place)
+    refuse_run(run / "mine")
+    refuse_run(tmp_path / "samples")

@@ -16,7 +16,7 @@ from ganforge.experiments.sweep_record import (
     sweep_of,
 )
 from ganforge.experiments.sweep_report import best_of, job_table, progress_line, roughly
-from ganforge.experiments.sweep_resuming import find_sweep, match_jobs
+from ganforge.experiments.sweep_resuming import find_sweep, match_jobs, meant, published
 from ganforge.experiments.sweep_watch import fresh_status
 
 TYPED = ["model=gan", "seed=1,2"]
@@ -104,7 +104,7 @@ def test_auto_takes_the_newest_unfinished_sweep_of_the_same_overrides(tmp_path):
     assert find_sweep(str(oldest.path), [], tmp_path).path == oldest.path
 
 
-def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path):
+def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="no sweep yet under"):
         find_sweep("latest", TYPED, tmp_path)
     with pytest.raises(RunError, match="no such folder of a sweep"):
@@ -113,11 +113,32 @@ def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path):
     other = r"other overrides \(typed now: seed=1,2,3; typed then: seed=1,2\)"
     with pytest.raises(ConfigError, match=other):
         find_sweep("latest", ["seed=1,2,3", "model=gan"], tmp_path)
+    monkeypatch.setenv("SECRET", "sesame")
+    record.overrides.append("notes=${oc.env:SECRET}")
+    record.write()
+    with pytest.raises(ConfigError, match=r"then: .*notes=\$\{oc.env:SECRET\}") as raised:
+        find_sweep("latest", ["seed=1"], tmp_path)
+    assert "sesame" not in str(raised.value)
     with locked(record.path), pytest.raises(RunError, match="is running this sweep"):
         find_sweep("latest", TYPED, tmp_path)
     search = sweep(tmp_path, "11-00-00", kind="search")
     with pytest.raises(ConfigError, match="is a search, and goes on with the tune=NAME"):
         find_sweep(str(search.path), TYPED, tmp_path)
+
+
+def test_notes_are_stored_without_secrets_and_match_all_the_same(tmp_path):
+    notes = "notes='see https://me:T0PSECRET@host/x'"
+    assert "T0PSECRET" not in published(notes)
+    assert published("optimizer.x.token=T0PSECRET") == "optimizer.x.token=T0PSECRET"  # is needed
+    assert meant([notes, "log_dir=a", "dry_run=true"]) == meant([published(notes)])
+
+
+def test_a_grid_whose_jobs_are_not_counted_from_zero_is_damaged(tmp_path):
+    record = sweep(tmp_path, "10-00-00", "completed")
+    record.jobs[0].number = 1
+    record.write()
+    with pytest.raises(RunError, match=r"cannot be read \(its jobs are not numbered"):
+        SweepRecord.read(record.path)
 
 
 def test_jobs_that_are_not_completed_are_to_be_done(tmp_path):

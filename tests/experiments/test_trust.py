@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.sweep_trust import is_permission, vetting, without_permissions
+from ganforge.experiments.sweep_trust import is_home, is_permission, vetting, without_permissions
 from ganforge.experiments.trust import (
     confined,
     is_own,
@@ -132,7 +132,7 @@ def test_positional_arguments_are_never_built(value, monkeypatch):
 )
 def test_a_stored_configuration_reads_no_environment(value, monkeypatch):
     monkeypatch.setenv("SECRET", "my-token")
-    for cfg in ({"notes": value}, {"a": [{"b": value}]}):
+    for cfg in ({"notes": value}, {"a": [{"b": value}]}, {"a": {value: 1}}):
         with pytest.raises(RunError, match="environment") as raised:
             trusted(OmegaConf.create(cfg), SOURCE)
         assert "my-token" not in str(raised.value)
@@ -234,8 +234,30 @@ def test_jobs_of_a_stored_sweep_are_checked():
 def test_a_stored_sweep_permits_itself_nothing():
     asked = ["trust=[os]", "++trust=[os]", "+trust@x=[os]", "resume_allow=[links]"]
     stored = ["seed=1,2", *asked, "name=trust"]
-    assert without_permissions(stored, OverridesParser.create()) == ["seed=1,2", "name=trust"]
+    kept = without_permissions(stored, OverridesParser.create(), SOURCE)
+    assert kept == ["seed=1,2", "name=trust"]
     assert [o for o in stored if is_permission(o)] == asked
+
+
+def test_overrides_of_a_stored_sweep_that_cannot_be_parsed_are_its_damage():
+    with pytest.raises(RunError, match=f"{SOURCE}: holds no legal overrides"):
+        without_permissions(["a=[1,"], OverridesParser.create(), SOURCE)
+
+
+def test_a_stored_sweep_writes_where_it_is_alone(tmp_path):
+    path = tmp_path / "logs" / "multirun" / "2026-11-30" / "10-00-00"
+    assert is_home(f"log_dir={tmp_path / 'logs'}", path)
+    assert is_home(f"log_dir='{tmp_path / 'logs'}'", path)
+    assert not is_home(f"log_dir={tmp_path / 'other'}", path)
+    assert not is_home("++log_dir=/etc", path)
+    assert is_home("seed=1,2", path)
+
+
+@pytest.mark.parametrize("package", ["hydra", "ganforge", "numpy", "torch", "os"])
+def test_no_general_package_is_suggested_to_be_trusted(package):
+    with pytest.raises(RunError) as raised:
+        trusted(OmegaConf.create({"loss": {"_target_": f"{package}.a.b"}}), SOURCE)
+    assert f"trust=[{package}.a.b]" in str(raised.value)
 
 
 def test_loggers_of_a_stored_sweep_write_into_the_run_folder():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import posixpath
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -64,6 +65,14 @@ def is_image(name: str) -> bool:
 def is_archive(name: str) -> bool:
     """Whether a file name is that of an archive, whose images are not read, and is not hidden."""
     return name.lower().endswith(ARCHIVE_SUFFIXES) and not PurePosixPath(name).name.startswith(".")
+
+
+def inner_name(name: str) -> str:
+    """Returns the name of an archive's member inside of the archive: ``/a/../b.png`` is ``b.png``.
+
+    Such names are legal, and some programs write them. None of them leads outside.
+    """
+    return posixpath.normpath(f"/{name}").lstrip("/") + ("/" if name.endswith("/") else "")
 
 
 def check_size(size: int, most: int) -> None:

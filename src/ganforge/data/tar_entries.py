@@ -8,6 +8,7 @@ from pathlib import Path
 from ganforge.data.encoded import (
     MAX_FILE_BYTES,
     Entries,
+    inner_name,
     is_archive,
     is_image,
     megabytes,
@@ -67,6 +68,7 @@ class TarEntries(Entries):
 
     def _take(self, tar: Tar, member: tarfile.TarInfo) -> None:
         name = member.name if "/" in member.name else member.name.replace("\\", "/")
+        name = inner_name(name)
         if not is_image(name) or member.isdir():
             if is_archive(name):
                 self.passed_over[name] = "an archive inside of the archive"
@@ -77,7 +79,7 @@ class TarEntries(Entries):
             self._keep(tar, member, name)
         elif member.islnk() or member.issym():
             folder = posixpath.dirname(name) if member.issym() else ""
-            self._links[name] = posixpath.normpath(posixpath.join(folder, member.linkname))
+            self._links[name] = inner_name(posixpath.join(folder, member.linkname))
         else:
             self.passed_over[name] = "neither a file nor a link"
 

@@ -10,6 +10,7 @@ from ganforge.data.encoded import (
     MAX_FILE_BYTES,
     Entries,
     check_size,
+    inner_name,
     is_archive,
     is_image,
     read_whole,
@@ -117,4 +118,4 @@ def _name(member: zipfile.ZipInfo, utf8: bool) -> str:
         name = name.encode("cp437").decode("utf-8", "replace")
     if member.create_system == _WINDOWS or "/" not in name:
         name = name.replace("\\", "/")
-    return name
+    return inner_name(name)

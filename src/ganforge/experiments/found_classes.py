@@ -12,6 +12,7 @@ from ganforge.data.image_data import ImageDataModule
 from ganforge.errors import ConfigError, DataError
 from ganforge.experiments.loading import build
 from ganforge.models.adversarial import AdversarialModule
+from ganforge.paths import is_there, typed_path
 from ganforge.plain_text import one_line
 
 log = logging.getLogger("ganforge")
@@ -67,7 +68,8 @@ def _find(data: Any, quiet: bool, optional: bool) -> list[str] | None:
         data.prepare_data()
         layout = data.find_classes()
     except DataError:
-        if optional:  # a dry run takes random images in place of missing ones
+        # A dry run takes random images in place of missing ones.
+        if optional and not is_there(typed_path(data.path)):
             return None
         raise
     for remark in () if quiet else layout.remarks:

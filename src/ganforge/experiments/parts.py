@@ -27,13 +27,18 @@ log = logging.getLogger("ganforge")
 
 @dataclass
 class Parts:
-    """What a configuration builds, before there is a run folder."""
+    """What a configuration builds, before there is a run folder.
+
+    Attributes:
+        random: whether random images stand in for data that were not found, in a dry run.
+    """
 
     settings: TrainerSettings
     hardware: Hardware
     data: ImageDataModule
     model: AdversarialModule
     callbacks: dict[str, Callback]
+    random: bool = False
 
 
 def build_parts(cfg: DictConfig) -> Parts:
@@ -45,13 +50,13 @@ def build_parts(cfg: DictConfig) -> Parts:
     data = cast(ImageDataModule, build(cfg.data))
     model = build_model(cfg)
     callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
-    data = _prepared(data, or_random=cfg.dry_run)
+    wanted, data = data, _prepared(data, or_random=cfg.dry_run)
     data.setup()
     _check_fit(model, data)
     _check_batches(model, data, hardware.processes)
     prepare(model, hardware)
     _check_optimizers(model)
-    return Parts(settings, hardware, data, model, callbacks)
+    return Parts(settings, hardware, data, model, callbacks, random=data is not wanted)
 
 
 def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:

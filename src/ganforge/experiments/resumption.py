@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from ganforge.callbacks.run_summary import versions
+from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.followed_length import tell_of_length
 from ganforge.experiments.parts import Parts
 from ganforge.experiments.provenance import read
 from ganforge.experiments.resumed_data import changed_data
 from ganforge.experiments.resuming import Resumed, start_of
-from ganforge.experiments.run_config import note_change
+from ganforge.experiments.run_config import assert_fits, note_change
 from ganforge.experiments.stored_config import read_own
 
 log = logging.getLogger("ganforge")
@@ -41,6 +42,20 @@ def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
     if note is not None:
         note_change(run, note)
     return replace(resumed, checkpoint=path)
+
+
+def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None:
+    """Refuses what :func:`begin` refuses, but for a run that is at its end, and changes nothing.
+
+    Raises:
+        ConfigError: the checkpoint is of another configuration, or of other images.
+        RunError: the checkpoint is damaged or of another architecture.
+    """
+    path = resumed.checkpoint
+    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+    assert_fits(checkpoint, parts.model, resumed.cfg, resumed.folder, path)
+    if not parts.random:
+        changed_data(checkpoint, parts.data, allow, resumed.folder.path, path)
 
 
 def tell_of_versions(run: Path) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ganforge import atomic
+from ganforge.errors import ConfigError
 from ganforge.experiments.run_lock import LOCK
 
 COMPOSED = "composed.yaml"
@@ -90,6 +91,20 @@ class Contents:
 def is_run(folder: Path) -> bool:
     """Whether a folder holds the configuration of a run and another file that only runs write."""
     return (folder / COMPOSED).is_file() and any((folder / sign).is_file() for sign in SIGNS)
+
+
+def refuse_run(out: Path) -> None:
+    """Refuses to write images among the files of a run, which could not be removed any more.
+
+    Raises:
+        ConfigError: ``out`` is the folder of a run, or one that a run writes itself.
+    """
+    own = out if is_run(out) else out.parent if out.name in FOLDERS and is_run(out.parent) else None
+    if own is not None:
+        raise ConfigError(
+            f"out={out} is in the folder of a run, {own}, which holds what the run writes: give "
+            "another folder"
+        )
 
 
 def remove_own(contents: Contents, keep: tuple[str, ...] = ()) -> None:

@@ -25,6 +25,7 @@ from ganforge.console import console
 from ganforge.data.entries import SUFFIXES
 from ganforge.data.mixture import Mixture
 from ganforge.errors import ConfigError, RunError
+from ganforge.experiments.run_contents import refuse_run
 from ganforge.paths import is_there
 from ganforge.writability import check_file, check_folder
 
@@ -75,6 +76,7 @@ def check_out(out: Path, points: bool) -> None:
     is_folder = is_there(out) and out.is_dir()
     if not is_folder and (is_there(out) or out.suffix.lower() in _OTHER_FILES):
         raise ConfigError(f"out={out}: is a file; must end in .png (a grid), .npz, or be a folder")
+    refuse_run(out)
     check_folder(out, "out")
 
 

@@ -22,9 +22,15 @@ from ganforge.experiments.sweep_checks import Checked, check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
 from ganforge.experiments.sweep_process import train_apart
 from ganforge.experiments.sweep_record import FILE, Job, SweepRecord
-from ganforge.experiments.sweep_resuming import find_sweep, match_jobs, meant
+from ganforge.experiments.sweep_resuming import find_sweep, match_jobs, meant, published
 from ganforge.experiments.sweep_running import SweepRun
-from ganforge.experiments.sweep_trust import Vet, is_permission, vetting, without_permissions
+from ganforge.experiments.sweep_trust import (
+    Vet,
+    is_home,
+    is_permission,
+    vetting,
+    without_permissions,
+)
 from ganforge.paths import typed_path
 from ganforge.quoting import quoted
 from ganforge.redaction import training_line
@@ -64,10 +70,11 @@ def sweep_grid(
     vet: Vet | None = None
     overrides = typed
     if former is not None:
-        stored = without_permissions(former.overrides, parser)
-        overrides = [*stored, *filter(is_permission, typed)]
+        stored = without_permissions(former.overrides, parser, former.path / FILE)
         if not meant(typed):
+            stored = [o for o in stored if is_home(o, former.path)]
             vet = vetting(stored, former.path / FILE, config.trust)
+        overrides = [*stored, *(o for o in typed if is_permission(o) or o.startswith("dry_run="))]
     plans = plan_grid(overrides, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(
@@ -107,10 +114,12 @@ def _new_record(
         raise ConfigError(
             "hydra.sweep.subdir: gives several jobs one folder; ${hydra.job.num} tells them apart"
         )
-    jobs = [Job(n, list(plan.swept), names[n]) for n, plan in enumerate(plans)]
+    jobs = [Job(n, [*map(published, plan.swept)], names[n]) for n, plan in enumerate(plans)]
     path = make_folder(wanted) if kept else wanted
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(path, "grid", training_line(sys.argv), typed, started, jobs=jobs)
+    record = SweepRecord(
+        path, "grid", training_line(sys.argv), [*map(published, typed)], started, jobs=jobs
+    )
     if kept:
         record.write()
     return record

@@ -81,6 +81,8 @@ class SweepRecord:
     def _check(self) -> None:
         """Raises ValueError where a value is of another type, or a job is outside the sweep."""
         texts = [self.kind, self.command, self.started, self.status, *self.overrides]
+        if self.kind == "grid" and [job.number for job in self.jobs] != [*range(len(self.jobs))]:
+            raise ValueError("its jobs are not numbered 0, 1, 2 ...")
         for job in self.jobs:
             texts += [job.folder, job.status, *job.overrides]
             texts += [] if job.error is None else [job.error]

@@ -10,6 +10,8 @@ from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_record import SweepRecord, find_sweeps
 from ganforge.experiments.sweep_trust import is_permission
 from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.redaction import redacted
 
 
 def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
@@ -63,8 +65,18 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 def meant(typed: list[str]) -> list[str]:
     """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
-    kept = (o for o in typed if not (o.startswith("log_dir=") or is_permission(o)))
-    return sorted(settled_override(o) for o in kept)
+    return sorted(published(settled_override(o)) for o in typed if not _passes(o))
+
+
+def _passes(override: str) -> bool:
+    """Whether an override concerns this command alone."""
+    return override.startswith(("log_dir=", "dry_run=")) or is_permission(override)
+
+
+def published(override: str) -> str:
+    """Returns an override as it is stored: without the secrets in notes and tags."""
+    key = override.partition("=")[0].lstrip("+").rpartition(".")[2]
+    return str(redacted(override)) if key in ("notes", "tags") else override
 
 
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
@@ -105,9 +117,11 @@ def _named(resume: str) -> SweepRecord:
 
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
-    then, now = meant(record.overrides), meant(typed)
-    missing = [o for o in then if o not in now]
-    new = [o for o in now if o not in then]
+    # As they are stored: a record may be a stranger's, and name variables of this machine.
+    then = {meant([o])[0]: o for o in record.overrides if meant([o])}
+    now = meant(typed)
+    missing = [one_line(stored) for o, stored in then.items() if o not in now]
+    new = [one_line(o) for o in now if o not in then]
     told = [f"typed now: {' '.join(new)}"] if new else []
     told += [f"typed then: {' '.join(missing)}"] if missing else []
     return (

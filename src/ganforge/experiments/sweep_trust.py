@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.errors import RunError
 from ganforge.experiments.trust import trusted, without_resolvers
+from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 
 # Hydra's own keys run code and set variables; loggers write into the folder that they are given.
@@ -27,9 +29,28 @@ def is_permission(override: str) -> bool:
     return re.split(r"[=@]", override.lstrip("~+"), maxsplit=1)[0] in _PERMISSIONS
 
 
-def without_permissions(overrides: list[str], parser: OverridesParser) -> list[str]:
-    """Returns the overrides of a record without those that permit something."""
-    parsed = parser.parse_overrides(overrides)
+def is_home(override: str, sweep: Path) -> bool:
+    """Whether an override of a record leaves outputs where they are: ``log_dir`` holds the sweep.
+
+    A stranger's record could name any folder of this machine.
+    """
+    key, _, value = override.partition("=")
+    if key.lstrip("+") != "log_dir":
+        return True
+    return typed_path(value.strip("'\"")).resolve() in sweep.resolve().parents
+
+
+def without_permissions(overrides: list[str], parser: OverridesParser, source: Path) -> list[str]:
+    """Returns the overrides of a record without those that permit something.
+
+    Raises:
+        RunError: one of them cannot be parsed.
+    """
+    try:
+        parsed = parser.parse_overrides(overrides)
+    except HydraException as error:
+        reason = one_line(str(error).splitlines()[0])
+        raise RunError(f"{one_line(source)}: holds no legal overrides ({reason})") from error
     return [str(o.input_line) for o in parsed if o.key_or_group not in _PERMISSIONS]
 
 

@@ -8,6 +8,7 @@ from ganforge.data.encoded import check_size, read_whole
 from ganforge.data.entries import SUFFIXES, Entries, open_entries
 from ganforge.data.folder_entries import open_data
 from ganforge.errors import ConfigError
+from ganforge.experiments.run_contents import refuse_run
 from ganforge.writability import check_folder
 
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
@@ -105,4 +106,5 @@ def check_out(out: Path, source: Path, names: list[str], targets: list[str]) -> 
     for target in targets:
         if (out / target).resolve() in read:
             raise ConfigError(f"out={out} would overwrite the input {out / target}: give another")
+    refuse_run(out)
     check_folder(out, "out")

@@ -62,6 +62,9 @@ OPTIMIZERS = {
 }
 # Arguments of ganforge's classes that name an object to import, beside ``_target_``.
 IMPORTED = {"ganforge.metrics.module_factory.ModuleFactory": ("module",)}
+# Packages that hold ways to run any command, as Python's own modules do.
+GENERAL = {"ganforge", "torch", "torchvision", "lightning", "hydra", "omegaconf", "numpy", "scipy"}
+GENERAL |= {"pandas", "sklearn", "joblib", "wandb", "PIL", "yaml", "torchmetrics", "setuptools"}
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 _PLAIN_REFERENCE = re.compile(r"\$\{\.*[\w-]+(?:[.\[][\w-]+\]?)*\}")
 
@@ -246,7 +249,7 @@ def _refuse_resolvers(cfg: DictConfig, source: Path) -> None:
 
 
 def _strings(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yields every text in a plain container, with its key."""
+    """Yields every text and key in a plain container, with the key that it is at."""
     if isinstance(node, str):
         yield path, node
     elif isinstance(node, list):
@@ -254,14 +257,15 @@ def _strings(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from _strings(item, f"{path}[{number}]")
     elif isinstance(node, dict):
         for key, value in node.items():
-            yield from _strings(value, f"{path}.{key}" if path else str(key))
+            name = f"{path}.{key}" if path else str(key)
+            yield name, str(key)
+            yield from _strings(value, name)
 
 
 def _refusal(key: str, name: str, source: Path) -> str:
     shown = one_line(name)
     package = shown.partition(".")[0]
-    # Python's own modules and torch hold ways to run any command.
-    whole = package not in {*sys.stdlib_module_names, "torch"}
+    whole = package not in {*sys.stdlib_module_names, *GENERAL}
     return (
         f"{one_line(source)}: {one_line(key)} names {shown}, which is no part of ganforge. It was "
         "not imported, because building it runs its code. If you trust the author of this file: "

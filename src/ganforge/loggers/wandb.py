@@ -281,7 +281,8 @@ def finish(failed: bool = False) -> None:
             lambda: wandb.finish(exit_code=int(failed)), FINISH_SECONDS + 10, "wandb.finish"
         )
     except Exception as error:  # the job's own result or error must be what is seen
-        log.warning("W&B could not close its run: %s", first_line(error))
+        log.warning("W&B could not close its run, and may lack its last values (%s); metrics.csv "
+                    "has them all", first_line(error))  # fmt: skip
         wandb_service.teardown()
 
 
