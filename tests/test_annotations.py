@@ -11,7 +11,7 @@ from torch import nn
 
 from ganforge.annotations import accepts, describe
 
-HINGE = {"_target_": "ganforge.losses.hinge.HingeLoss"}
+HINGE = {"_target_": "ganforge.losses.HingeLoss"}
 LINEAR = {"_target_": "torch.nn.Linear", "in_features": 1, "out_features": 1}
 
 

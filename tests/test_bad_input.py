@@ -470,7 +470,7 @@ def test_a_fault_of_our_own_in_the_first_step_leaves_no_run(type_in, tmp_path, m
     def broken(self, batch, noise):
         raise ZeroDivisionError("in a loss")
 
-    monkeypatch.setattr("ganforge.models.gan.GAN.discriminator_loss", broken)
+    monkeypatch.setattr("ganforge.models.GAN.discriminator_loss", broken)
     typed = type_in(*train())
     assert typed.code == 1
     assert typed.err.startswith("ganforge: ZeroDivisionError: in a loss")

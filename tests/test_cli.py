@@ -48,7 +48,7 @@ def said(done) -> str:
     ("command", "code", "answer"),
     [
         ([*TRAIN, "--help"], 0, "model: acgan, biggan, cgan, cyclegan, dcgan, dragan, gan, "),
-        ([*TRAIN, "model=wgan", "--cfg", "job"], 0, "_target_: ganforge.models.wgan.WGAN"),
+        ([*TRAIN, "model=wgan", "--cfg", "job"], 0, "_target_: ganforge.models.WGAN"),
         ([*TRAIN, "model=wgna"], 2, "model=wgna: no such option; did you mean 'wgan'?"),
         ([*TRAIN, "sed=3"], 2, "sed: no such key; did you mean 'seed'?"),
         ([*TRAIN, "+sed=3"], 2, "sed: did you mean 'seed'?"),
@@ -271,7 +271,7 @@ def test_the_console_script_works_from_any_folder(tmp_path):
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    assert "ganforge.models.gan.GAN" in done.stdout
+    assert "ganforge.models.GAN" in done.stdout
     assert list(tmp_path.iterdir()) == []
 
 
@@ -301,7 +301,7 @@ def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
 @pytest.mark.parametrize("flag", ["--config-dir {}", "--config-dir={}", "-cd {}"])
 def test_a_wrong_key_is_explained_beside_files_of_ones_own(flag, tmp_path, capsys):
     (tmp_path / "loss").mkdir()
-    own = "# My loss.\n_target_: ganforge.losses.hinge.HingeLoss\n"
+    own = "# My loss.\n_target_: ganforge.losses.HingeLoss\n"
     (tmp_path / "loss" / "mine.yaml").write_text(own)
     arguments = flag.format(tmp_path).split()
     assert cli.run(["train", *arguments, "loss=mine", "trainer.max_step=100"]) == 2

@@ -121,7 +121,7 @@ def test_an_interpolation_to_nothing_is_a_fault():
 
 def test_a_missing_argument_is_a_fault():
     (line,) = faults("~network.generator.image_size")
-    assert line == ("network.generator.image_size: ganforge.networks.dcgan.DCGANGenerator needs it")
+    assert line == ("network.generator.image_size: ganforge.networks.DCGANGenerator needs it")
 
 
 def test_a_value_that_is_to_be_filled_in_is_a_fault():
@@ -136,7 +136,7 @@ def test_a_target_that_does_not_exist_is_a_fault(target):
 
 
 def test_a_part_of_the_wrong_kind_is_a_fault():
-    lines = faults("loss._target_=ganforge.regularizers.r1.R1", "~loss.real_label", "loss=minimax")
+    lines = faults("loss._target_=ganforge.regularizers.R1", "~loss.real_label", "loss=minimax")
     assert any(line.startswith("model.loss: must be AdversarialLoss") for line in lines)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import yaml
 from hydra.utils import get_object
 
 from ganforge.conf_dir import conf_dir
+from ganforge.former_names import FORMER
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ganforge"
@@ -106,9 +108,39 @@ def test_constructors_spell_their_arguments():
                 assert node.args.kwarg.arg != "kwargs", f"{named(path)}: {node.name} takes **kwargs"
 
 
-def test_packages_are_empty():
+EXPORTING = {path.parent.name for path in SOURCE.glob("*/__init__.pyi")}
+
+
+def test_packages_export_lazily_or_nothing():
     for path in SOURCE.glob("*/__init__.py"):
-        assert path.read_text() == "", named(path)
+        code = [node for node in ast.parse(path.read_text()).body if not isinstance(node, ast.Expr)]
+        lines = [ast.unparse(node) for node in code]
+        if path.parent.name in EXPORTING:
+            load = "lazy_loader.attach_stub(__name__, __file__)"
+            assert lines == ["import lazy_loader", f"__getattr__, __dir__, __all__ = {load}"]
+        else:
+            assert path.read_text() == "", named(path)
+
+
+@pytest.mark.parametrize("package", sorted(EXPORTING))
+def test_every_exported_name_is_a_class_of_its_package(package):
+    face = importlib.import_module(f"ganforge.{package}")
+    assert len(face.__all__) > 3
+    for name in face.__all__:
+        assert getattr(face, name).__module__.startswith(f"ganforge.{package}."), name
+
+
+def test_importing_a_package_imports_no_torch():
+    packages = ", ".join(f"ganforge.{name}" for name in sorted(EXPORTING))
+    code = f"import sys, {packages}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_former_names_lead_to_exported_ones():
+    assert len(FORMER) > 100
+    for former, now in FORMER.items():
+        package, name = now.removeprefix("ganforge.").split(".")
+        assert name in importlib.import_module(f"ganforge.{package}").__all__, former
 
 
 def test_files_are_short():
@@ -138,6 +170,8 @@ def test_every_target_in_conf_exists():
     for path in CONFIGS:
         for target in targets(yaml.safe_load(path.read_text())):
             assert callable(get_object(target)), named(path)
+            package = target.removeprefix("ganforge.").rpartition(".")[0]
+            assert package.partition(".")[0] not in EXPORTING or "." not in package, named(path)
             found += 1
     assert found > 30
 

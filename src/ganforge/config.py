@@ -20,6 +20,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 from ganforge.annotations import accepts, describe
 from ganforge.conf_dir import conf_dir
 from ganforge.errors import ConfigError
+from ganforge.former_names import present_name
 from ganforge.loggers.wandb_names import NAME_KEYS, name_faults
 from ganforge.number_checks import number_faults
 from ganforge.schemas import KEYWORDS, SCHEMAS
@@ -243,6 +244,9 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
         function = get_object(target)
         signature = inspect.signature(function)
     except Exception as error:
+        if (now := present_name(target)) != target:
+            yield f"{path}._target_: {target} is called {now} now"
+            return
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         yield f"{path}._target_: cannot load {target!r} ({reason})"
         return

@@ -62,7 +62,7 @@ def test_what_has_to_be_beaten_is_no_score(tmp_path):
 )
 def test_the_way_up_of_runs_that_do_not_say(tmp_path, published, expected):
     settings = {
-        "metrics.is": {"_target_": "ganforge.metrics.inception_score.InceptionScore"},
+        "metrics.is": {"_target_": "ganforge.metrics.InceptionScore"},
         "metrics.x": {"_target_": "somebodys.own.Score"},
     }
     past_run(tmp_path / "a", name=published, higher=None, settings=settings)

@@ -181,7 +181,7 @@ def test_by_follows_interpolations_and_classes(tmp_path):
     (run,) = grouped(tmp_path)[0].runs
     assert run.setting("model.seed") == 4
     assert run.setting("optimizer.generator.lr") == 0.001
-    assert run.setting("data._target_") == "ganforge.data.digits.Digits"
+    assert run.setting("data._target_") == "ganforge.data.Digits"
     (run.path / "choices.json").unlink()
     assert PastRun.read(run.path).setting("loss") == "MinimaxLoss"
 

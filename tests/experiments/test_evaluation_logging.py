@@ -16,7 +16,7 @@ from tests.loggers.wandb_file import history, of_type
 
 INTERVAL = {"low": 9.0, "high": 11.0, "bootstrap": 20}
 RESULTS = {"fid": Result(10.0, None, "inception", 50, 40, "train", "none", **INTERVAL)}
-NODE = {"_target_": "ganforge.loggers.wandb.WandbLogger", "mode": "offline"}
+NODE = {"_target_": "ganforge.loggers.WandbLogger", "mode": "offline"}
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def test_results_are_recorded_under_the_id_of_the_run(tmp_path):
 
 
 def test_runs_without_it_are_left_alone(tmp_path):
-    folder = run_folder(tmp_path, csv={"_target_": "ganforge.loggers.metrics_csv.MetricsCSV"})
+    folder = run_folder(tmp_path, csv={"_target_": "ganforge.loggers.MetricsCSV"})
     log_to_wandb(folder, RESULTS, 4, 256)
     assert [path.name for path in (tmp_path / "wandb").iterdir()] == ["run_id"]
 

@@ -42,7 +42,7 @@ def runs(tmp_path_factory):
     root = tmp_path_factory.mktemp("translations")
     patch.setenv("GANFORGE_CACHE", str(root / "cache"))
     # Inception would be asked for over the network.
-    patch.setattr("ganforge.metrics.auto_features.AutoFactory._inception_fits", lambda *_: False)
+    patch.setattr("ganforge.metrics.AutoFactory._inception_fits", lambda *_: False)
     for name, overrides in (("pix2pix", PIX2PIX), ("cyclegan", CYCLEGAN)):
         common = SMALL if name == "pix2pix" else SMALL[:-1]
         train(compose_config([*common, *overrides, f"log_dir={root / name}"]))

@@ -55,7 +55,7 @@ def test_a_run_takes_its_own_keys(own, key, value, stored, monkeypatch, tmp_path
 
 
 def test_a_part_of_ones_own_can_be_added(own):
-    part = {"callbacks.extra._target_": "ganforge.callbacks.samples.Samples"}
+    part = {"callbacks.extra._target_": "ganforge.callbacks.Samples"}
     change(own, part | {"callbacks.extra.count": 4}, Path("R"))
     assert own.callbacks.extra.count == 4
 

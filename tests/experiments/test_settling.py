@@ -8,7 +8,7 @@ from ganforge.experiments.run_identity import different_keys
 from ganforge.experiments.settling import keep_settled, outside, settle, settled_override
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True}
-DATA = {"_target_": "ganforge.data.digits.Digits", "seed": "${seed}"}
+DATA = {"_target_": "ganforge.data.Digits", "seed": "${seed}"}
 
 
 @pytest.fixture(autouse=True)

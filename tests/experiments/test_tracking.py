@@ -116,7 +116,7 @@ def test_a_run_is_recorded_whole(type_in, tmp_path):
     assert assert_pictures(run, part) == [0, 5, 8]
 
     settings = config(part)
-    assert settings["model"]["_target_"] == "ganforge.models.dcgan.DCGAN"
+    assert settings["model"]["_target_"] == "ganforge.models.DCGAN"
     assert settings["data"]["batch_size"] == 8
     assert settings["choices"]["loss"] == "nonsaturating"
     origin = settings["provenance"]

@@ -26,8 +26,8 @@ from ganforge.experiments.trust import (
 from ganforge.experiments.trust_record import record_file, recorded, remember
 
 SOURCE = Path("stranger/config.yaml")
-HINGE = "ganforge.losses.hinge.HingeLoss"
-MODULE = "ganforge.metrics.module_factory.ModuleFactory"
+HINGE = "ganforge.losses.HingeLoss"
+MODULE = "ganforge.metrics.ModuleFactory"
 
 
 @pytest.fixture(autouse=True)
@@ -72,7 +72,7 @@ FOREIGN = [
     "ganforge.atomic.os.replace",
     "ganforge.data.files.Path",
     "ganforge.data.origin.shutil.rmtree",
-    "ganforge.losses.hinge.HingeLoss.__init__",
+    "ganforge.losses.HingeLoss.__init__",
     "ganforge.losses.hinge",
     "ganforge.losses",
     "ganforge",

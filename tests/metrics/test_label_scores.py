@@ -201,7 +201,7 @@ def test_where_features_name_no_labels_a_classifier_of_its_own_looks(monkeypatch
         built.append(data.name)
         return Reader()
 
-    monkeypatch.setattr("ganforge.metrics.classifier.ClassifierFactory.build", build)
+    monkeypatch.setattr("ganforge.metrics.ClassifierFactory.build", build)
     results = run(RequestedLabels("balanced", CLASSES), extractor=Glance())
     assert built == ["pictures"] * 2
     assert next(iter(results)) == "fid_glance"

@@ -1,0 +1,5 @@
+"""Augmentations of images, differentiable, for reals and fakes alike."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

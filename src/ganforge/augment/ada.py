@@ -18,7 +18,7 @@ class ADA(AugmentationPipeline):
 
     The sign means "judged real" where logits have an origin. Under the Wasserstein and
     relativistic losses, they have none and may drift, and p with them: fix p (``speed`` null), or
-    take :class:`~ganforge.augment.scheduled.ScheduledAugmentation`, as R3GAN does.
+    take :class:`~ganforge.augment.ScheduledAugmentation`, as R3GAN does.
 
     Args:
         p: probability at the start.

@@ -1,0 +1,5 @@
+"""Data sets as LightningDataModules, and what new ones are built from."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

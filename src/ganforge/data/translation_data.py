@@ -49,7 +49,7 @@ class TranslationData(ImageDataModule):
     Attributes:
         translates: the data serve inputs and targets.
         paired: an input belongs to a target.
-        layout: the rules by which folders are read; see :class:`ganforge.data.folder.ImageFolder`.
+        layout: the rules by which folders are read; see :class:`ganforge.data.ImageFolder`.
     """
 
     translates: bool = True

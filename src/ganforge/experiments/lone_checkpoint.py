@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ganforge.errors import DamagedError, RunError
 from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.experiments.run_folder import CHECKPOINTS, RunFolder
+from ganforge.former_names import present_names
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 
@@ -156,7 +157,7 @@ def as_config(stored: dict[str, Any], path: Path) -> DictConfig:
     if _exceeds(stored, MOST_VALUES):
         raise DamagedError(f"{path}: damaged: its configuration has over {MOST_VALUES:,} values")
     try:
-        return OmegaConf.create(stored)
+        return cast(DictConfig, OmegaConf.create(present_names(stored)))
     except (OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
         reason = one_line((str(error).strip() or type(error).__name__).splitlines()[0])
         raise DamagedError(f"{path}: its configuration cannot be read ({reason})") from error

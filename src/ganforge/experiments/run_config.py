@@ -17,6 +17,7 @@ from ganforge.experiments.command import Command, read_choices, write_choices
 from ganforge.experiments.comparison_runs import flatten
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.experiments.stored_config import keep_former_layout, read_stored
+from ganforge.former_names import present_names
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.regular_files import read_json
 
@@ -118,6 +119,8 @@ def assert_fits(
         RunError: it holds weights of another architecture.
     """
     assert_of_ganforge(checkpoint, path)
+    if "config" in checkpoint:
+        checkpoint["config"] = present_names(checkpoint["config"])
     assert_own(checkpoint, cfg, folder, path)
     try:
         assert_same_architecture(model, checkpoint, path)

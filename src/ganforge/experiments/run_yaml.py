@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml  # type: ignore[import-untyped, unused-ignore]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.errors import RunError
+from ganforge.former_names import present_names
 from ganforge.regular_files import read_regular
 
 # libyaml's parser is ten times as quick, and PyYAML may have been built without it.
@@ -33,7 +34,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise _damaged(path, error) from error
     if not isinstance(found, dict):
         raise RunError(f"{path}: damaged (it holds no mapping)")
-    return found
+    return cast(dict[str, Any], present_names(found))
 
 
 def read_config(path: Path) -> DictConfig:
@@ -46,6 +47,8 @@ def read_config(path: Path) -> DictConfig:
     """
     try:
         found = OmegaConf.load(io.StringIO(_checked(path)))
+        if isinstance(found, DictConfig):
+            found = OmegaConf.create(present_names(OmegaConf.to_container(found)))
     except (
         yaml.YAMLError,
         OmegaConfBaseException,

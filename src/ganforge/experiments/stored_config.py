@@ -17,9 +17,9 @@ from ganforge.schemas import TrainSchema
 
 # Data sets whose folders were once read by other rules: see ganforge.data.former_layout.
 _READ_FOLDERS = {
-    "ganforge.data.folder.ImageFolder",
-    "ganforge.data.paired.PairedImages",
-    "ganforge.data.unpaired.UnpairedImages",
+    "ganforge.data.ImageFolder",
+    "ganforge.data.PairedImages",
+    "ganforge.data.UnpairedImages",
 }
 NEEDED = ("seed", "data", "model")
 _MAPPINGS = {field.name for field in fields(TrainSchema) if "dict" in str(field.type)}

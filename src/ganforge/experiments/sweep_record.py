@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ganforge import atomic
 from ganforge.errors import RunError
 from ganforge.experiments.run_folder import RunFolder
+from ganforge.former_names import present_override
 from ganforge.regular_files import read_json
 
 FILE = "sweep.json"
@@ -72,6 +73,7 @@ class SweepRecord:
             jobs = [Job(**job) for job in found.pop("jobs")]
             record = cls(path, jobs=jobs, **found)
             record._check()
+            record._use_present_names()
             return record
         except FileNotFoundError:
             raise RunError(f"{path}: not a sweep's folder, for it has no {FILE}") from None
@@ -90,6 +92,11 @@ class SweepRecord:
                 raise ValueError(f"job {job.number!r} in {job.folder!r}")
         if not all(isinstance(text, str) for text in texts):
             raise ValueError("values of another type")
+
+    def _use_present_names(self) -> None:
+        self.overrides = [present_override(one) for one in self.overrides]
+        for job in self.jobs:
+            job.overrides = [present_override(one) for one in job.overrides]
 
     def write(self) -> None:
         """Replaces sweep.json, whole at any moment."""

@@ -8,6 +8,7 @@ it is imported. What is typed on a command line is trusted as typed.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
 import os
 import pkgutil
@@ -61,7 +62,7 @@ OPTIMIZERS = {
     "SparseAdam",
 }
 # Arguments of ganforge's classes that name an object to import, beside ``_target_``.
-IMPORTED = {"ganforge.metrics.module_factory.ModuleFactory": ("module",)}
+IMPORTED = {"ganforge.metrics.ModuleFactory": ("module",)}
 # Packages that hold ways to run any command, as Python's own modules do.
 GENERAL = {"ganforge", "torch", "torchvision", "lightning", "hydra", "omegaconf", "numpy", "scipy"}
 GENERAL |= {"pandas", "sklearn", "joblib", "wandb", "PIL", "yaml", "torchmetrics", "setuptools"}
@@ -114,8 +115,8 @@ def trusted(cfg: DictConfig, source: Path, trust: Any = ()) -> DictConfig:
 def is_own(name: Any) -> bool:
     """Whether a target is a class of ganforge for configurations, or an optimizer of torch.
 
-    Found in ganforge's source: ``ganforge.streams.os.system`` is an attribute of a module of
-    ganforge, and not a class in its file.
+    It is a name that one of ganforge's packages exports, or a class in the file of a module, as of
+    a part that was added to ganforge: ``ganforge.streams.os.system`` is neither.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return False
@@ -124,6 +125,8 @@ def is_own(name: Any) -> bool:
         return 2 <= len(inner) <= 3 and inner[-1] in OPTIMIZERS
     if root != "ganforge" or not 2 <= len(inner) <= 3 or inner[-1].startswith("_"):
         return False
+    if len(inner) == 2 and inner[0] in PACKAGES:
+        return inner[1] in importlib.import_module(f"ganforge.{inner[0]}").__all__
     if (inner[0] if len(inner) == 3 else f".{inner[0]}") not in PACKAGES:
         return False
     file = Path(ganforge.__file__).parent.joinpath(*inner[:-1]).with_suffix(".py")

@@ -1,0 +1,5 @@
+"""Scores of generated and translated images, and feature extractors."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

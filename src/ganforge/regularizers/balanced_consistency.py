@@ -12,8 +12,8 @@ class BalancedConsistency(Consistency):
 
     bCR of Zhao et al. 2021, arXiv:2002.04724. Where only reals are transformed, as in CR, the
     generator learns to generate transformed images. With
-    :class:`~ganforge.regularizers.latent_consistency.LatentConsistency` and
-    :class:`~ganforge.regularizers.latent_diversity.LatentDiversity` it makes the paper's ICR.
+    :class:`~ganforge.regularizers.LatentConsistency` and
+    :class:`~ganforge.regularizers.LatentDiversity` it makes the paper's ICR.
 
     Args:
         weight: the paper's lambda_real.

@@ -13,7 +13,7 @@ class LatentConsistency(Regularizer):
     """E[(D(G(z)) - D(G(z + e)))^2]: neighbours in the latent space are judged alike.
 
     The discriminator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The
-    generator's side is :class:`~ganforge.regularizers.latent_diversity.LatentDiversity`.
+    generator's side is :class:`~ganforge.regularizers.LatentDiversity`.
 
     Args:
         weight: the paper's lambda_dis.

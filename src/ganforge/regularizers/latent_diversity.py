@@ -12,7 +12,7 @@ class LatentDiversity(Regularizer):
 
     The generator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The square
     is averaged over the values of an image, so that ``weight`` holds for any size. The
-    discriminator's side is :class:`~ganforge.regularizers.latent_consistency.LatentConsistency`.
+    discriminator's side is :class:`~ganforge.regularizers.LatentConsistency`.
 
     Args:
         weight: the paper's lambda_gen.

@@ -1,0 +1,47 @@
+from .auto_features import AutoFactory as AutoFactory
+from .classification_accuracy import ClassificationAccuracy as ClassificationAccuracy
+from .classifier import ClassifierFactory as ClassifierFactory
+from .cycle_l1 import CycleL1 as CycleL1
+from .dinov2 import DINOv2Factory as DINOv2Factory
+from .diversity import Diversity as Diversity
+from .evaluate import Result as Result
+from .features import FeatureExtractor as FeatureExtractor
+from .features import FeatureFactory as FeatureFactory
+from .features import Features as Features
+from .frechet import FrechetDistance as FrechetDistance
+from .inception import InceptionFactory as InceptionFactory
+from .inception_score import InceptionScore as InceptionScore
+from .intra_class import IntraClassFrechet as IntraClassFrechet
+from .kernel import KernelDistance as KernelDistance
+from .l1 import L1 as L1
+from .label_agreement import LabelAgreement as LabelAgreement
+from .label_score import LabelScore as LabelScore
+from .lpips import LPIPS as LPIPS
+from .lpips_diversity import PerceptualDiversity as PerceptualDiversity
+from .memorization import CopyingScore as CopyingScore
+from .memorization import DataCopying as DataCopying
+from .memorization import Memorization as Memorization
+from .modes import HighQuality as HighQuality
+from .modes import ModeDivergence as ModeDivergence
+from .modes import ModeScore as ModeScore
+from .modes import ModesCovered as ModesCovered
+from .module_factory import ModuleFactory as ModuleFactory
+from .ms_ssim import MultiscaleSimilarity as MultiscaleSimilarity
+from .normalized_mutual_information import (
+    NormalizedMutualInformation as NormalizedMutualInformation,
+)
+from .pair_score import PairScore as PairScore
+from .path_length import PathLength as PathLength
+from .path_score import PathScore as PathScore
+from .points import PointFactory as PointFactory
+from .prdc import Coverage as Coverage
+from .prdc import Density as Density
+from .prdc import NeighborScore as NeighborScore
+from .prdc import Precision as Precision
+from .prdc import Recall as Recall
+from .preprocessing import Preprocessing as Preprocessing
+from .psnr import PSNR as PSNR
+from .score import Score as Score
+from .score import ScoreValue as ScoreValue
+from .ssim import SSIM as SSIM
+from .stacked import StackedFactory as StackedFactory
