@@ -6,9 +6,7 @@ Importing this module imports neither torch nor lightning.
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
-import typing
 from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any, cast
@@ -24,6 +22,7 @@ from ganforge.former_names import present_name
 from ganforge.loggers.wandb_names import NAME_KEYS, name_faults
 from ganforge.number_checks import number_faults
 from ganforge.schemas import KEYWORDS, SCHEMAS
+from ganforge.signatures import hints_of, parameters_of
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -242,7 +241,7 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
     target = node["_target_"]
     try:
         function = get_object(target)
-        signature = inspect.signature(function)
+        parameters, open_ended = parameters_of(function)
     except Exception as error:
         if (now := present_name(target)) != target:
             yield f"{path}._target_: {target} is called {now} now"
@@ -250,12 +249,6 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         yield f"{path}._target_: cannot load {target!r} ({reason})"
         return
-    parameters = {
-        name: p
-        for name, p in signature.parameters.items()
-        if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)
-    }
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in signature.parameters.values())
     given = [str(key) for key in node if key not in HYDRA_KEYS]
     for key in given:
         if key not in parameters and not open_ended:
@@ -269,7 +262,7 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
 
 def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -> Iterator[str]:
     try:
-        hints = typing.get_type_hints(_callable_of(function))
+        hints = hints_of(function)
     except Exception:
         return
     for key in given:
@@ -290,7 +283,3 @@ def _shown(value: Any) -> str:
     if isinstance(value, DictConfig) and "_target_" in value:
         return str(value["_target_"])
     return repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)
-
-
-def _callable_of(function: Any) -> Any:
-    return getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009

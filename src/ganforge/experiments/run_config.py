@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +19,7 @@ from ganforge.experiments.stored_config import keep_former_layout, read_stored
 from ganforge.former_names import present_names
 from ganforge.models.adversarial import AdversarialModule
 from ganforge.regular_files import read_json
+from ganforge.signatures import parameters_of
 
 # What makes a run what it is; the other keys watch it, or say where and how long it computes.
 MADE_OF = (
@@ -64,7 +64,7 @@ def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
     Resuming, evaluating and translating then scale by the same one, whatever images are added.
     """
     found = data.range_found()
-    if found is not None and "range" in inspect.signature(type(data)).parameters:
+    if found is not None and "range" in parameters_of(type(data))[0]:
         OmegaConf.update(cfg, "data.range", found, force_add=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import MISSING, fields
 from typing import Any, cast
 
@@ -10,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.experiments.comparison_runs import flatten
 from ganforge.schemas import TrainSchema
+from ganforge.signatures import parameters_of
 
 # What may differ between a run's own configuration and the one it is resumed with.
 VOLATILE = (
@@ -100,7 +100,7 @@ def _argument_default(node: DictConfig, name: str) -> Any:
     from hydra.utils import get_object
 
     try:
-        parameter = inspect.signature(get_object(node["_target_"])).parameters[name]
+        parameter = parameters_of(get_object(node["_target_"]))[0][name]
     except Exception:  # no target, or none that takes it: a fault when the configuration is checked
         return _ABSENT
     return _ABSENT if parameter.default is parameter.empty else parameter.default

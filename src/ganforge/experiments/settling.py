@@ -7,7 +7,6 @@ what follows from another key follows it after a change too.
 from __future__ import annotations
 
 import re
-import typing
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -19,6 +18,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ganforge.annotations import accepts
 from ganforge.errors import ConfigError, RunError
 from ganforge.quoting import quoted
+from ganforge.signatures import hints_of
 
 # Resolvers that depend on nothing but their arguments.
 _PURE = {"create", "decode", "deprecated", "dict.keys", "dict.values", "select"}
@@ -141,9 +141,7 @@ def _hint(node: DictConfig, key: str) -> Any:
     from hydra.utils import get_object
 
     try:
-        made = get_object(node["_target_"])
-        function = getattr(made, "__init__") if isinstance(made, type) else made  # noqa: B009
-        return typing.get_type_hints(function).get(key)
+        return hints_of(get_object(node["_target_"])).get(key)
     except Exception:  # no target, or one that cannot be loaded, which is a fault of its own
         return None
 
