@@ -2,20 +2,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from ganforge.plain_text import one_line, safe_lines
 from ganforge.terminal import readable_streams
-
-if TYPE_CHECKING:
-    from ganforge.data.image_data import ImageDataModule
-    from ganforge.experiments.resuming import Resumed
-    from ganforge.experiments.run_folder import RunFolder
-    from ganforge.hardware import Hardware
-    from ganforge.models.adversarial import AdversarialModule
 
 
 class PlainConsole(Console):
@@ -68,36 +61,3 @@ def setup_logging(quiet: bool = False) -> None:
         logging.getLogger(name).setLevel(logging.ERROR)
     # The table that trainer.profiler asks for.
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)
-
-
-def print_header(
-    folder: RunFolder,
-    model: AdversarialModule,
-    data: ImageDataModule,
-    hardware: Hardware,
-    resumed: Resumed | None,
-) -> None:
-    """Prints what is about to run, its folder first."""
-    # torch: not every verb needs it
-    from ganforge.callbacks.run_summary import count_parameters
-
-    lines = {
-        "run folder": str(folder.path),
-        "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
-        f"discriminator {count_parameters(model.discriminator):,} parameters",
-        **data_lines(data),
-        "hardware": str(hardware),
-    }
-    if resumed is not None:
-        lines["resumed"] = str(resumed.checkpoint)
-    for name, text in lines.items():
-        console.print(f"{name + ':':<13}{text}", soft_wrap=True, highlight=False, markup=False)
-
-
-def data_lines(data: ImageDataModule) -> dict[str, str]:
-    """Returns what is said of data before a run: sizes, splits, classes, what is passed over."""
-    from ganforge.data.description import describe_reading, describe_splits  # torch, as above
-
-    size = f"{data.channels} x {data.image_size} x {data.image_size}"
-    images = f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}"
-    return {"data": f"{images}, {describe_splits(data)}", **describe_reading(data)}

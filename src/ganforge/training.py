@@ -20,7 +20,7 @@ from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.standing_folder import StandingFolder
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
-from ganforge.console import console, print_header, setup_logging
+from ganforge.console import console, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.experiments.command import Command
 from ganforge.experiments.costs import check_costs
@@ -28,6 +28,7 @@ from ganforge.experiments.data_places import absolute_places, saying_where_moved
 from ganforge.experiments.dry_run import dry_run
 from ganforge.experiments.found_classes import check_each_class, name_classes
 from ganforge.experiments.handover import Handover
+from ganforge.experiments.header import print_header
 from ganforge.experiments.leading import Leader, beside, leading, settled
 from ganforge.experiments.loading import build
 from ganforge.experiments.parts import Parts, build_parts

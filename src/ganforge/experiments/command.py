@@ -13,8 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
 from ganforge.conf_dir import conf_dir
-from ganforge.experiments.job_names import job_folder
-from ganforge.experiments.sweep_record import sweep_of
+from ganforge.experiments.job_names import job_folder, sweep_of
 from ganforge.paths import typed_path
 from ganforge.redaction import training_line
 from ganforge.regular_files import read_mapping

@@ -5,8 +5,9 @@ from rich.table import Table
 from torch import nn
 
 from ganforge.callbacks.run_summary import count_parameters
-from ganforge.console import console, data_lines
+from ganforge.console import console
 from ganforge.data.image_data import ImageDataModule
+from ganforge.experiments.header import data_lines
 from ganforge.models.adversarial import AdversarialModule
 
 

@@ -1,12 +1,17 @@
-"""Names of the run folders of a sweep, which need no quoting in a shell or an override."""
+"""Names of the run folders of a sweep, which need no quoting in a shell or an override.
+
+A sweep is a folder with a sweep.json; its jobs are the run folders in it.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from pathlib import Path
 
 from ganforge.conf_dir import conf_dir
 
+FILE = "sweep.json"
 LONGEST = 60  # characters
 _NUMBER = re.compile(r"-?\d*\.?\d+(e[-+]?\d+)?")
 
@@ -27,6 +32,11 @@ def job_folder(number: int, overrides: list[str]) -> str:
     room = LONGEST - len("-".join([str(number), *seeds])) - 1
     text = "-".join(part for part in parts if part)[: max(room, 0)].rstrip("-._")
     return "-".join(part for part in (str(number), text, *seeds) if part)
+
+
+def sweep_of(run: Path) -> Path | None:
+    """Returns the folder of the sweep that a run is a job of; None for a run on its own."""
+    return run.parent if (run.parent / FILE).is_file() else None
 
 
 def _described(key: str, value: str) -> str:

@@ -90,3 +90,12 @@ def _is_sound(key: str, value: Any) -> bool:
     if value is None:
         return key not in _NEVER_NULL
     return key not in _SOUND or _SOUND[key](value)
+
+
+def best_of(summary: dict[str, Any]) -> tuple[str, float] | None:
+    """Returns the name and the best value of a run's monitored score; None without scores."""
+    for name, best in (summary.get("best") or {}).items():
+        value = best.get("value") if isinstance(best, dict) else None
+        if value is not None:
+            return str(name), float(value)
+    return None

@@ -8,10 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ganforge.experiments.past_summary import read_summary
+from ganforge.experiments.past_summary import best_of, read_summary
 from ganforge.experiments.run_contents import COMPOSED
 from ganforge.experiments.run_lock import is_locked
-from ganforge.experiments.sweep_report import best_of
 from ganforge.regular_files import read_mapping
 
 STATUSES = ("running", "killed", "interrupted", "failed", "pruned", "completed")

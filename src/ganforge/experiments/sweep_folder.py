@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganforge.experiments.sweep_record import FILE
+from ganforge.experiments.job_names import FILE
 
 
 def group_of(run: Path, job: str | None = None) -> str | None:

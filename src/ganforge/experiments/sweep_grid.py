@@ -14,14 +14,14 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.job_names import job_folder
+from ganforge.experiments.job_names import FILE, job_folder
 from ganforge.experiments.launcher_checks import check_launcher
 from ganforge.experiments.run_lock import LOCK, locked
 from ganforge.experiments.settling import settled_override
 from ganforge.experiments.sweep_checks import Checked, check_jobs
 from ganforge.experiments.sweep_plan import Plan, plan_grid, split_resume
 from ganforge.experiments.sweep_process import train_apart
-from ganforge.experiments.sweep_record import FILE, Job, SweepRecord
+from ganforge.experiments.sweep_record import Job, SweepRecord
 from ganforge.experiments.sweep_resuming import find_sweep, match_jobs, meant, published
 from ganforge.experiments.sweep_running import SweepRun
 from ganforge.experiments.sweep_trust import (

@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from ganforge import atomic
 from ganforge.errors import RunError
+from ganforge.experiments.job_names import FILE
 from ganforge.experiments.run_folder import RunFolder
 from ganforge.former_names import present_override
 from ganforge.regular_files import read_json
 
-FILE = "sweep.json"
 Status = Literal["pending", "running", "completed", "failed", "interrupted", "skipped", "pruned"]
 Kind = Literal["grid", "search"]
 
@@ -143,8 +143,3 @@ def named_job(folder: Path) -> str:
         jobs = []
     found = [job for job in jobs if job.folder == folder.name]
     return str(found[0]) if found else f"job {folder.name}"
-
-
-def sweep_of(run: Path) -> Path | None:
-    """Returns the folder of the sweep that a run is a job of; None for a run on its own."""
-    return run.parent if (run.parent / FILE).is_file() else None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ganforge.experiments.comparison_tables import Table
+from ganforge.experiments.past_summary import best_of
 from ganforge.experiments.sweep_record import Job, SweepRecord
 
 
@@ -43,15 +42,6 @@ def job_table(record: SweepRecord) -> Table:
     errors = [f"{job} {job.status}: {job.error}" for job in record.jobs if job.error]
     columns = ["job", "overrides", "status", "best"]
     return Table(f"{len(rows)} jobs: {tally(record)}", columns, rows, errors)
-
-
-def best_of(summary: dict[str, Any]) -> tuple[str, float] | None:
-    """Returns the name and the best value of a run's monitored score; None without scores."""
-    for name, best in (summary.get("best") or {}).items():
-        value = best.get("value") if isinstance(best, dict) else None
-        if value is not None:
-            return str(name), float(value)
-    return None
 
 
 def _row(record: SweepRecord, job: Job) -> list[str]:

@@ -7,9 +7,10 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from ganforge.console import console
 from ganforge.errors import GanforgeError, InterruptionError, RunError
+from ganforge.experiments.past_summary import best_of
 from ganforge.experiments.sweep_plan import Plan
 from ganforge.experiments.sweep_record import Job, SweepRecord
-from ganforge.experiments.sweep_report import best_of, job_table, progress_line, tally
+from ganforge.experiments.sweep_report import job_table, progress_line, tally
 from ganforge.experiments.sweep_signals import ending_on_signals
 from ganforge.experiments.sweep_watch import fresh_status, watching
 from ganforge.quoting import quoted

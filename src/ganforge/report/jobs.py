@@ -11,7 +11,8 @@ from typing import Any
 from ganforge.errors import RunError
 from ganforge.experiments.comparison_groups import telling
 from ganforge.experiments.comparison_runs import PastRun, find_runs
-from ganforge.experiments.sweep_record import FILE, SweepRecord
+from ganforge.experiments.job_names import FILE
+from ganforge.experiments.sweep_record import SweepRecord
 from ganforge.paths import typed_path
 
 log = logging.getLogger("ganforge")
