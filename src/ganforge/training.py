@@ -131,7 +131,7 @@ def _train(
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
         checkpoint = resumed.checkpoint if resumed is not None else None
         record(folder.path, command, parts.hardware, checkpoint)
-        with leader.training(folder.path, cfg, parts.hardware, checkpoint):
+        with leader.training(folder.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
             return fit(cfg, parts, folder, checkpoint, command)
     except BaseException:
         if resumed is None and parts.model.iteration == 0:

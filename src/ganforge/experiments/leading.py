@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from ganforge.errors import GanforgeError
 from ganforge.experiments.handover import Handover
 from ganforge.experiments.peers import alone_on_this_machine, peers, placed
@@ -29,13 +27,13 @@ class Leader:
 
     @contextlib.contextmanager
     def training(
-        self, run: Path, cfg: DictConfig, hardware: Hardware, checkpoint: Path | None
+        self, run: Path, config: str, hardware: Hardware, checkpoint: Path | None
     ) -> Iterator[None]:
         """Has the other processes train along.
 
         Args:
             run: the run's folder.
-            cfg: its configuration.
+            config: its configuration, as YAML.
             hardware: what it computes on, settled.
             checkpoint: where a resumed run goes on from.
         """
@@ -45,7 +43,7 @@ class Leader:
         launch = settled(self._launch, hardware.devices)
         with placed(launch):
             handover = self._handover or Handover(launch)
-            handover.give(_order(run, cfg, hardware, checkpoint))
+            handover.give(_order(run, config, hardware, checkpoint))
             self._told = True
             with beside(self._launch, launch):
                 yield
@@ -90,13 +88,11 @@ def beside(launch: Launch | None, settled: Launch) -> contextlib.AbstractContext
     return peers(settled)
 
 
-def _order(
-    run: Path, cfg: DictConfig, hardware: Hardware, checkpoint: Path | None
-) -> dict[str, Any]:
+def _order(run: Path, config: str, hardware: Hardware, checkpoint: Path | None) -> dict[str, Any]:
     """Returns what the others need to know; hardware as it was settled, for they may differ."""
     return {
         "run": str(run),
-        "config": OmegaConf.to_yaml(cfg),
+        "config": config,
         "checkpoint": str(checkpoint) if checkpoint is not None else None,
         "trainer": {
             "accelerator": hardware.accelerator,
