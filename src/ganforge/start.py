@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+
+SLOW = ("train", "evaluate", "sample", "translate")
+SWEEPS = ("-m", "--multirun")
 
 
 def main(verb: str | None = None) -> None:
@@ -12,9 +16,20 @@ def main(verb: str | None = None) -> None:
         verb: what to run; None reads it from the command line.
     """
     try:
+        _say_what_starts(verb, sys.argv[1:])
         from ganforge.cli import main as run
 
         run(verb)
     except KeyboardInterrupt:
         print("ganforge: interrupted", file=sys.stderr)
         sys.exit(130)
+
+
+def _say_what_starts(verb: str | None, arguments: list[str]) -> None:
+    """Prints a line on a terminal at once, where torch is imported, which takes seconds."""
+    if verb is None:
+        verb, *arguments = arguments or [""]
+    if verb in SLOW and not any(a.startswith("-") and a not in SWEEPS for a in arguments):
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
+            if sys.stderr.isatty():
+                print(f"ganforge {verb} is starting", file=sys.stderr, flush=True)

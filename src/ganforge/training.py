@@ -22,6 +22,7 @@ from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.config import check, check_root
 from ganforge.console import console, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
+from ganforge.experiments.closing import print_results
 from ganforge.experiments.command import Command
 from ganforge.experiments.costs import check_costs
 from ganforge.experiments.data_places import absolute_places, saying_where_moved
@@ -132,7 +133,9 @@ def _train(
         checkpoint = resumed.checkpoint if resumed is not None else None
         record(folder.path, command, parts.hardware, checkpoint)
         with leader.training(folder.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
-            return fit(cfg, parts, folder, checkpoint, command)
+            best = fit(cfg, parts, folder, checkpoint, command)
+        print_results(folder, alone=command.job is None)
+        return best
     except BaseException:
         if resumed is None and parts.model.iteration == 0:
             folder.discard(typed_path(cfg.log_dir))

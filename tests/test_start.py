@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from ganforge import start
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("verb", "arguments", "said"),
+    [
+        ("train", ["model=gan"], "ganforge train is starting\n"),
+        (None, ["train", "-m", "seed=1,2"], "ganforge train is starting\n"),
+        (None, ["sample", "run=latest"], "ganforge sample is starting\n"),
+        (None, ["train", "--help"], ""),
+        (None, ["train", "--cfg", "job"], ""),
+        (None, ["train", "-sc", "install=bash"], ""),
+        (None, ["compare"], ""),
+        (None, ["--version"], ""),
+        (None, [], ""),
+    ],
+)
+def test_slow_commands_say_at_once_that_they_start(monkeypatch, verb, arguments, said):
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    start._say_what_starts(verb, arguments)
+    assert sys.stderr.getvalue() == said
+
+
+def test_logs_have_no_such_line(monkeypatch):
+    for stream in (io.StringIO(), None):
+        monkeypatch.setattr(sys, "stderr", stream)
+        start._say_what_starts("train", [])
+        assert stream is None or stream.getvalue() == ""
