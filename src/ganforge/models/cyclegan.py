@@ -1,20 +1,16 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
-from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import CriticSteps, OptimizerFactory, Schedule, no_schedule
-from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
 from ganforge.models.image_pool import ImagePool
+from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import OPPOSITE, TranslationGame
-from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, mix
 
 POOLS = 5  # names the random stream of the image pools among those of a seed
@@ -30,84 +26,50 @@ class CycleGAN(TranslationGame):
 
     The identity term of the paper's section 5.2, E |G(y) - y|_1 + E |F(x) - x|_1, keeps colours.
 
+    The generator holds both networks: ``forth`` maps inputs to targets, ``back`` the other way. The
+    discriminator holds both judges, ``target`` and ``input``.
+
     Args:
-        generator: both generators: ``forth`` maps inputs to targets, ``back`` the other way.
-        discriminator: both judges, ``target`` and ``input``.
-        loss: what each player minimises, given the logits.
-        generator_optimizer: makes the generators' optimizer from their parameters.
-        discriminator_optimizer: makes the discriminators' optimizer from their parameters.
-        regularizers: penalties and constraints by name, for each judge.
-        augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generators; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
         adversarial_weight: factor of the generators' adversarial losses.
         discriminator_weight: factor of the discriminators' losses.
         input_cycle_weight: lambda of E |F(G(x)) - x|_1.
         target_cycle_weight: lambda of E |G(F(y)) - y|_1.
         identity_weight: of the identity terms, as a share of lambda; 0 for none.
         pool_size: generated images of each domain that the judges are shown again.
-        direction: which domain is the input, "AtoB" or "BtoA".
-        seed: of every random stream in training.
+        **parts: see TranslationGame.
     """
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
-        regularizers: dict[str, Regularizer] | None = None,
-        augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
+        *,
         adversarial_weight: float = 2.0,
         discriminator_weight: float = 1.0,
         input_cycle_weight: float = 10.0,
         target_cycle_weight: float = 10.0,
         identity_weight: float = 0.5,
         pool_size: int = 50,
-        direction: str = "AtoB",
-        seed: int = 0,
+        **parts: Unpack[TranslationParts],
     ) -> None:
-        for part, names in ((generator, ("forth", "back")), (discriminator, ("target", "input"))):
+        super().__init__(
+            adversarial_weight=adversarial_weight,
+            discriminator_weight=discriminator_weight,
+            **parts,
+        )
+        self.cycle_weights = {"input": input_cycle_weight, "target": target_cycle_weight}
+        self.identity_weight = identity_weight
+        self.directions = (*self.directions, OPPOSITE[self.directions[0]])
+        self.pools = {"target": ImagePool(pool_size), "input": ImagePool(pool_size)}
+        self._check_weights()
+
+    def check(self) -> None:
+        """Refuses players that are not of two networks each."""
+        players = ((self.generator, ("forth", "back")), (self.discriminator, ("target", "input")))
+        for part, names in players:
             if not all(hasattr(part, name) for name in names):
                 raise ConfigError(
                     f"model=cyclegan needs two networks for each player, {' and '.join(names)}; "
                     f"{type(part).__name__} has not both. Take network=cyclegan"
                 )
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            loss=loss,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            regularizers=regularizers,
-            augment=augment,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            adversarial_weight=adversarial_weight,
-            discriminator_weight=discriminator_weight,
-            direction=direction,
-            seed=seed,
-        )
-        self.cycle_weights = {"input": input_cycle_weight, "target": target_cycle_weight}
-        self.identity_weight = identity_weight
-        self.directions = (direction, OPPOSITE[direction])
-        self.pools = {"target": ImagePool(pool_size), "input": ImagePool(pool_size)}
-        self._check_weights()
 
     def judges(self) -> dict[str, nn.Module]:
         """Returns D_Y, of targets, and D_X, of inputs."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,15 +10,11 @@ from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.models.adversarial import (
     AdversarialModule,
-    CriticSteps,
-    OptimizerFactory,
     Player,
-    Schedule,
-    no_schedule,
 )
-from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
 from ganforge.models.packing import pack
+from ganforge.models.parts import AdversarialParts
 from ganforge.models.parts_fit import check_networks, check_regularizers
 from ganforge.models.terms import constrain, kept_rows, penalties, verdicts
 from ganforge.regularizers.regularizer import Regularizer
@@ -29,62 +25,30 @@ from ganforge.streams import Noise
 class GAN(AdversarialModule):
     """The game of Goodfellow et al. 2014 (arXiv:1406.2661):  min_G max_D V(D, G).
 
-    The generator maps latents z ~ N(0, I) to images; the discriminator tells them from real ones.
+    The generator maps latents z ~ N(0, I), [B, latent_dim], to images [B, C, H, W] in [-1, 1]; it
+    has an attribute ``latent_dim``. The discriminator maps images to raw logits [B].
 
     Args:
-        generator: maps latents [B, latent_dim] to images [B, C, H, W] in [-1, 1]; has an attribute
-            ``latent_dim``.
-        discriminator: maps images to raw logits [B].
         loss: what each player minimises.
-        generator_optimizer: makes the generator's optimizer from its parameters.
-        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
         regularizers: penalties and constraints by name.
         augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update; or a function that gives
-            them for the number of steps finished.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
         num_classes: classes of the data that both players are told; 0 for a game without.
         packing: images that the discriminator judges together (PacGAN, arXiv:1712.04086); its
             network must be built for as many.
-        seed: of every random stream in training.
+        **parts: see AdversarialModule.
     """
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
+        *,
         loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
         regularizers: dict[str, Regularizer] | None = None,
         augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
         num_classes: int = 0,
         packing: int = 1,
-        seed: int = 0,
+        **parts: Unpack[AdversarialParts],
     ) -> None:
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            seed=seed,
-        )
+        super().__init__(**parts)
         self.loss = loss
         self.num_classes = num_classes
         self.packing = packing
@@ -92,8 +56,8 @@ class GAN(AdversarialModule):
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
-        check_regularizers(self._regularizers(), generator, discriminator)
-        check_networks(generator, discriminator, num_classes, packing)
+        check_regularizers(self._regularizers(), self.generator, self.discriminator)
+        check_networks(self.generator, self.discriminator, num_classes, packing)
         self.check()
 
     def check(self) -> None:

@@ -1,27 +1,19 @@
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
-from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
-from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import (
-    CriticSteps,
-    OptimizerFactory,
-    Player,
-    Schedule,
-    no_schedule,
-)
+from ganforge.models.adversarial import Player
 from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
-from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
 from ganforge.models.conditioning import refuse_unconditional
 from ganforge.models.gan import refuse
-from ganforge.regularizers.regularizer import Regularizer
+from ganforge.models.parts import GANParts
 from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 
@@ -40,72 +32,27 @@ class InfoGAN(AuxiliaryGAN):
 
     Q shares all of D but its own linear layer. Layers of the discriminating player belong to its
     optimizer; therefore both turns minimise -lambda L_I, as in the authors' code: D's turn trains Q
-    on the fakes that it judges, G's turn trains the generator.
+    on the fakes that it judges, G's turn trains the generator. The discriminator returns
+    ``num_classes`` + ``continuous`` auxiliary outputs besides the logit.
 
     Args:
-        generator: maps latents and codes to images.
-        discriminator: gives a logit, and ``num_classes`` + ``continuous`` auxiliary outputs.
-        loss: what each player minimises besides.
-        generator_optimizer: see GAN, as all down to ``seed``.
-        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
-        regularizers: penalties and constraints by name.
-        augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
-        num_classes: values of the categorical code.
-        packing: images that the discriminator judges together: 1.
-        seed: of every random stream in training.
         continuous: number of continuous codes.
         categorical_weight: the paper's lambda for the categorical code.
         continuous_weight: lambda for the continuous codes.
+        **parts: see GAN.
     """
 
     classes_are_labels = False
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
-        regularizers: dict[str, Regularizer] | None = None,
-        augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
-        num_classes: int = 0,
-        packing: int = 1,
-        seed: int = 0,
+        *,
         continuous: int = 2,
         categorical_weight: float = 1.0,
         continuous_weight: float = 0.1,
+        **parts: Unpack[GANParts],
     ) -> None:
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            loss=loss,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            regularizers=regularizers,
-            augment=augment,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            num_classes=num_classes,
-            packing=packing,
-            seed=seed,
-        )
+        super().__init__(**parts)
         check_weights(categorical_weight=categorical_weight, continuous_weight=continuous_weight)
         self.continuous = continuous
         self.categorical_weight = categorical_weight

@@ -1,26 +1,17 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Unpack, cast
 
 import torch.nn.functional as F
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
-from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
-from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import (
-    CriticSteps,
-    OptimizerFactory,
-    Player,
-    Schedule,
-    no_schedule,
-)
-from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.adversarial import Player
 from ganforge.models.batches import Batch
 from ganforge.models.gan import GAN, refuse
 from ganforge.models.growth import Growth, reals_at
-from ganforge.regularizers.regularizer import Regularizer
+from ganforge.models.parts import GANParts
 from ganforge.streams import Noise
 
 
@@ -32,65 +23,15 @@ class PGGAN(GAN):
     size; while it learns the game makes and judges smaller images. Samples are always of the full
     size, pixels repeated. The optimizers keep their state when a stage is added.
 
+    Both networks have a method ``grow``, which sets the level of the images they make or judge.
+
     Args:
-        generator: maps latents [B, latent_dim] to images [B, C, S, S] of the level that its method
-            ``grow`` was told.
-        discriminator: maps such images to raw logits [B].
-        loss: what each player minimises.
-        generator_optimizer: see GAN, as all down to ``seed``.
-        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
         growth: when the players grow, and what batches and learning rates they take then.
-        regularizers: penalties and constraints by name.
-        augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
-        num_classes: classes of the data that both players are told; 0 for a game without.
-        packing: images that the discriminator judges together.
-        seed: of every random stream in training.
+        **parts: see GAN.
     """
 
-    def __init__(
-        self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
-        growth: Growth,
-        regularizers: dict[str, Regularizer] | None = None,
-        augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
-        num_classes: int = 0,
-        packing: int = 1,
-        seed: int = 0,
-    ) -> None:
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            loss=loss,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            regularizers=regularizers,
-            augment=augment,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            num_classes=num_classes,
-            packing=packing,
-            seed=seed,
-        )
+    def __init__(self, *, growth: Growth, **parts: Unpack[GANParts]) -> None:
+        super().__init__(**parts)
         self.growth = growth
         for player in ("generator", "discriminator"):
             _check_size(player, getattr(self, player), growth.image_size)

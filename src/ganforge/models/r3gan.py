@@ -1,24 +1,15 @@
 from __future__ import annotations
 
 import math
+from typing import Unpack
 
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
-from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import (
-    CriticSteps,
-    OptimizerFactory,
-    Player,
-    Schedule,
-    no_schedule,
-)
-from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.adversarial import Player
 from ganforge.models.gan import GAN, refuse
-from ganforge.regularizers.regularizer import Regularizer
+from ganforge.models.parts import GANParts
 
 
 class R3GAN(GAN):
@@ -30,65 +21,19 @@ class R3GAN(GAN):
     here:  beta_2 goes along half a cosine from the optimizer's to ``final_beta2``.
 
     Args:
-        generator: maps latents [B, latent_dim] to images [B, C, H, W].
-        discriminator: maps images to raw logits [B]; each on its own, so without BatchNorm.
-        loss: what each player minimises.
-        generator_optimizer: see GAN, as all down to ``seed``.
-        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
-        regularizers: penalties and constraints by name.
-        augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
-        num_classes: classes of the data that both players are told; 0 for a game without.
-        packing: images that the discriminator judges together.
-        seed: of every random stream in training.
         final_beta2: Adam's beta_2 at the end; None keeps the optimizer's.
         beta2_images: real images until then.
+        **parts: see GAN.
     """
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
-        loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
-        regularizers: dict[str, Regularizer] | None = None,
-        augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
-        num_classes: int = 0,
-        packing: int = 1,
-        seed: int = 0,
+        *,
         final_beta2: float | None = 0.99,
         beta2_images: int = 20_000_000,
+        **parts: Unpack[GANParts],
     ) -> None:
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            loss=loss,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            regularizers=regularizers,
-            augment=augment,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            num_classes=num_classes,
-            packing=packing,
-            seed=seed,
-        )
+        super().__init__(**parts)
         if final_beta2 is not None and not 0 <= final_beta2 < 1:
             raise ConfigError(f"model.final_beta2 must be in [0, 1) or null, got {final_beta2}")
         if beta2_images < 1:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import AbstractContextManager
-from typing import Literal, cast
+from typing import Literal, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -10,14 +10,9 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import (
-    CriticSteps,
-    OptimizerFactory,
-    Schedule,
-    no_schedule,
-)
 from ganforge.models.averaging import ExponentialMovingAverage
 from ganforge.models.batches import Batch
+from ganforge.models.parts import AdversarialParts
 from ganforge.models.parts_fit import check_regularizers
 from ganforge.models.patch_judging import JudgedByPatches
 from ganforge.regularizers.regularizer import Regularizer
@@ -39,60 +34,30 @@ class TranslationGame(JudgedByPatches):
         directions: which domains are translated, the first from input to target.
 
     Args:
-        generator: all networks of the generating player.
-        discriminator: all judges.
         loss: what each player minimises, given the logits.
-        generator_optimizer: makes the generator's optimizer from its parameters.
-        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
         regularizers: penalties and constraints by name.
         augment: differentiable change of reals and fakes before they are judged.
-        generator_schedule: factor of the generator's learning rate at each step.
-        discriminator_schedule: factor of the discriminator's learning rate at each step.
-        average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update.
-        accumulate: parts a batch is worked through in, to save memory.
-        clip_norm: largest norm of a player's gradient.
         adversarial_weight: factor of the generator's adversarial loss.
         discriminator_weight: factor of the discriminator's.
         direction: which domain is the input, "AtoB" or "BtoA".
-        seed: of every random stream in training.
+        **parts: see AdversarialModule.
     """
 
     needs_inputs = True
 
     def __init__(
         self,
-        generator: nn.Module,
-        discriminator: nn.Module,
+        *,
         loss: AdversarialLoss,
-        generator_optimizer: OptimizerFactory,
-        discriminator_optimizer: OptimizerFactory,
         regularizers: dict[str, Regularizer] | None = None,
         augment: Augmentation | None = None,
-        generator_schedule: Schedule = no_schedule,
-        discriminator_schedule: Schedule = no_schedule,
-        average: ExponentialMovingAverage | None = None,
-        critic_steps: int | CriticSteps = 1,
-        accumulate: int = 1,
-        clip_norm: float | None = None,
         adversarial_weight: float = 1.0,
         discriminator_weight: float = 1.0,
         direction: str = "AtoB",
-        seed: int = 0,
+        **parts: Unpack[AdversarialParts],
     ) -> None:
-        super().__init__(
-            generator=generator,
-            discriminator=discriminator,
-            generator_optimizer=generator_optimizer,
-            discriminator_optimizer=discriminator_optimizer,
-            generator_schedule=generator_schedule,
-            discriminator_schedule=discriminator_schedule,
-            average=average,
-            critic_steps=critic_steps,
-            accumulate=accumulate,
-            clip_norm=clip_norm,
-            seed=seed,
-        )
+        super().__init__(**parts)
+        self.check()
         if direction not in OPPOSITE:
             raise ConfigError(f"model.direction must be one of AtoB, BtoA, got {direction!r}")
         for name, weight in (
@@ -116,6 +81,9 @@ class TranslationGame(JudgedByPatches):
         )
         self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in judges})
         self._made: list[Batch] = []
+
+    def check(self) -> None:
+        """Raises ConfigError when the parts do not make this paper's game."""
 
     # ------------------------------------------------------------------ what a game overrides
 

@@ -1,0 +1,55 @@
+"""Arguments that the games pass on to their base classes."""
+
+from __future__ import annotations
+
+from typing import Required, TypedDict
+
+from torch import nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.adversarial import CriticSteps, OptimizerFactory, Schedule
+from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.growth import Growth
+from ganforge.regularizers.regularizer import Regularizer
+
+
+class AdversarialParts(TypedDict, total=False):
+    """Arguments of AdversarialModule."""
+
+    generator: Required[nn.Module]
+    discriminator: Required[nn.Module]
+    generator_optimizer: Required[OptimizerFactory]
+    discriminator_optimizer: Required[OptimizerFactory]
+    generator_schedule: Schedule
+    discriminator_schedule: Schedule
+    average: ExponentialMovingAverage | None
+    critic_steps: int | CriticSteps
+    accumulate: int
+    clip_norm: float | None
+    seed: int
+
+
+class GANParts(AdversarialParts, total=False):
+    """Arguments of GAN."""
+
+    loss: Required[AdversarialLoss]
+    regularizers: dict[str, Regularizer] | None
+    augment: Augmentation | None
+    num_classes: int
+    packing: int
+
+
+class PGGANParts(GANParts, total=False):
+    """Arguments of PGGAN."""
+
+    growth: Required[Growth]
+
+
+class TranslationParts(AdversarialParts, total=False):
+    """Arguments of TranslationGame, except the weights: each game has its own defaults for them."""
+
+    loss: Required[AdversarialLoss]
+    regularizers: dict[str, Regularizer] | None
+    augment: Augmentation | None
+    direction: str
