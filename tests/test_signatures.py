@@ -39,6 +39,21 @@ class Last(Middle):
         self.mode = mode
 
 
+class Narrow(TypedDict, total=False):
+    limit: int
+
+
+class Wide(Base):
+    def __init__(self, limit: int | None = None, **parts: Unpack[Parts]) -> None:
+        super().__init__(**parts)
+        self.limit = limit
+
+
+class Narrower(Wide):
+    def __init__(self, **parts: Unpack[Narrow]) -> None:
+        super().__init__("", **parts)
+
+
 class Other(Base):
     def __init__(self, *, extra: bool = False, **parts: Unpack[Parts]) -> None:
         super().__init__(**parts)
@@ -69,6 +84,8 @@ def test_arguments_are_followed_through_the_bases():
     assert parameters_of(Open) == ({}, True)
     assert hints_of(Last)["rate"] is float
     assert hints_of(Middle)["seed"] is int
+    assert hints_of(Wide)["limit"] == int | None
+    assert hints_of(Narrower)["limit"] is int
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,9 @@ def parameters_of(function: Any) -> tuple[Parameters, bool]:
 def hints_of(function: Any) -> dict[str, Any]:
     """Returns the types of the parameters that :func:`parameters_of` lists, where they are known.
 
+    That of a key of a TypedDict is the one that the TypedDict declares, which may be narrower than
+    that of the argument it is passed on to.
+
     Raises:
         Exception: of any kind, for annotations that cannot be resolved.
     """
@@ -52,7 +55,7 @@ def hints_of(function: Any) -> dict[str, Any]:
     for constructor, keys in _constructors(function):
         for name, hint in typing.get_type_hints(constructor).items():
             if keys is None or name in keys:
-                found.setdefault(name, hint)
+                found.setdefault(name, hint if keys is None else keys[name])
     return found
 
 
@@ -63,19 +66,19 @@ def _passes_on(function: Any) -> bool:
     return first is not None and _passed_on(first) is not None
 
 
-def _constructors(cls: type) -> Iterator[tuple[Any, set[str] | None]]:
+def _constructors(cls: type) -> Iterator[tuple[Any, dict[str, Any] | None]]:
     """Yields the constructors that a call reaches, the class's own first.
 
     Yields:
-        Each with the names that reach it; None for all.
+        Each with the names that reach it and their types; None for all.
     """
-    keys: set[str] | None = None
+    keys: dict[str, Any] | None = None
     for constructor in _own(cls.__mro__):
         yield constructor, keys
         passed = _passed_on(constructor)
         if passed is None:
             return
-        keys = passed if keys is None else keys & passed
+        keys = passed if keys is None else {name: keys[name] for name in keys if name in passed}
 
 
 def _own(classes: Sequence[type]) -> Iterator[Any]:
@@ -84,14 +87,14 @@ def _own(classes: Sequence[type]) -> Iterator[Any]:
             yield vars(one)["__init__"]
 
 
-def _passed_on(constructor: Any) -> set[str] | None:
-    """Returns the keys of the TypedDict that a constructor unpacks into its ``**``, if it does."""
+def _passed_on(constructor: Any) -> dict[str, Any] | None:
+    """Returns the keys and types of the TypedDict that a constructor takes as ``**``, if any."""
     for parameter in inspect.signature(constructor).parameters.values():
         if parameter.kind is not parameter.VAR_KEYWORD:
             continue
         hint = typing.get_type_hints(constructor).get(parameter.name)
         if typing.get_origin(hint) is typing.Unpack:
-            return set(typing.get_type_hints(typing.get_args(hint)[0]))
+            return typing.get_type_hints(typing.get_args(hint)[0])
     return None
 
 
