@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Unpack
 
 from torchvision import datasets
 
@@ -9,6 +10,7 @@ from ganforge.data.entries import Entries, open_entries
 from ganforge.data.files import FileSource
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.origin import Origin
+from ganforge.data.settings import FileSettings
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
@@ -34,15 +36,10 @@ class CelebA(ImageDataModule):
         name: what runs and tables call the data set.
         image_size: side of the resized images.
         channels: 3, or 1 for grey.
-        num_classes: 0.
-        batch_size: images of one critic update, over all processes.
         workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed.
         mirror: flip images at random.
-        max_images: train on that many images only.
-        in_memory: true decodes everything at the start, which takes minutes and then costs nothing.
-        memory_limit_mb: up to where "auto" does so.
         max_unreadable: unreadable files that are skipped.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
     def __init__(
@@ -51,28 +48,19 @@ class CelebA(ImageDataModule):
         name: str = "celeba",
         image_size: int = 64,
         channels: int = 3,
-        num_classes: int = 0,
-        batch_size: int = 64,
+        *,
         workers: int | None = None,
-        seed: int = 0,
         mirror: bool = True,
-        max_images: int | None = None,
-        in_memory: bool | str = "auto",
-        memory_limit_mb: int = 4096,
         max_unreadable: int = 10,
+        **settings: Unpack[FileSettings],
     ) -> None:
         super().__init__(
-            name,
-            image_size,
-            channels,
-            num_classes,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
-            in_memory,
-            memory_limit_mb,
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            workers=workers,
+            mirror=mirror,
+            **settings,
         )
         self.root = root
         self.max_unreadable = max_unreadable

@@ -5,6 +5,7 @@ import pickle
 import tarfile
 import zlib
 from pathlib import Path
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torchvision import datasets
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.images import resize, with_channels
 from ganforge.data.origin import Origin
+from ganforge.data.settings import BatchedSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import DataError
 
@@ -29,11 +31,8 @@ class CIFAR10(ImageDataModule):
         image_size: 32 for the images as they are; others are resized.
         channels: 3, or 1 for grey.
         num_classes: 10.
-        batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
         mirror: flip images at random.
-        max_images: train on that many images only.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
     classes = (
@@ -56,14 +55,17 @@ class CIFAR10(ImageDataModule):
         image_size: int = 32,
         channels: int = 3,
         num_classes: int = 10,
-        batch_size: int = 64,
-        workers: int = 0,
-        seed: int = 0,
+        *,
         mirror: bool = True,
-        max_images: int | None = None,
+        **settings: Unpack[BatchedSettings],
     ) -> None:
         super().__init__(
-            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            mirror=mirror,
+            **settings,
         )
         self.root = root
         self.origin = Origin(

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Unpack
 
 from ganforge.data.entries import FolderEntries
 from ganforge.data.origin import Origin
 from ganforge.data.pairs import pair_sources
 from ganforge.data.source import ImageSource
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.translation_data import TranslationData, TranslationSettings
 from ganforge.data.translation_layout import listed
 from ganforge.errors import DataError
 
@@ -28,20 +29,8 @@ class Cityscapes(TranslationData):
     Args:
         root: folder of ``leftImg8bit/`` and ``gtFine/``; None for the one in the cache.
         name: what runs and tables call the data set.
-        image_size: side of the windows that networks are given.
-        load_size: side to which an image is resized, stretched, before a window is cut out.
-        input_channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
-        channels: of the targets, likewise.
-        num_classes: 0.
-        direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
-        batch_size: pairs of one critic update, over all processes.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed.
-        mirror: flip pairs at random.
-        max_images: train on that many pairs only.
-        in_memory: whether files are decoded at the start; "auto" up to ``memory_limit_mb``.
-        memory_limit_mb: see ``in_memory``.
         max_unreadable: unreadable pairs that are listed and skipped.
+        **settings: see :class:`ganforge.data.TranslationData`.
     """
 
     paired = True
@@ -50,37 +39,11 @@ class Cityscapes(TranslationData):
         self,
         root: str | None = None,
         name: str = "cityscapes",
-        image_size: int = 256,
-        load_size: int = 286,
-        input_channels: int = 3,
-        channels: int = 3,
-        num_classes: int = 0,
-        direction: str = "AtoB",
-        batch_size: int = 1,
-        workers: int | None = None,
-        seed: int = 0,
-        mirror: bool = True,
-        max_images: int | None = None,
-        in_memory: bool | str = "auto",
-        memory_limit_mb: int = 4096,
+        *,
         max_unreadable: int = 10,
+        **settings: Unpack[TranslationSettings],
     ) -> None:
-        super().__init__(
-            name,
-            image_size,
-            load_size,
-            input_channels,
-            channels,
-            num_classes,
-            direction,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
-            in_memory,
-            memory_limit_mb,
-        )
+        super().__init__(name=name, **settings)
         self.root = root
         self.max_unreadable = max_unreadable
         files = (f"{_PHOTOS}/train/", f"{_LABELS}/train/", f"{_PHOTOS}/val/", f"{_LABELS}/val/")

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.images import resize, with_channels
+from ganforge.data.settings import MirroredSettings
 from ganforge.data.source import ImageSource, MemorySource, holdout
 
 _TEST = 297
@@ -21,10 +24,7 @@ class Digits(ImageDataModule):
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
         batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
     classes = tuple("0123456789")
@@ -36,13 +36,15 @@ class Digits(ImageDataModule):
         channels: int = 1,
         num_classes: int = 10,
         batch_size: int = 32,
-        workers: int = 0,
-        seed: int = 0,
-        mirror: bool = False,
-        max_images: int | None = None,
+        **settings: Unpack[MirroredSettings],
     ) -> None:
         super().__init__(
-            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            batch_size=batch_size,
+            **settings,
         )
 
     def load(self) -> dict[str, ImageSource]:

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.settings import GeneratedSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 from ganforge.streams import mix
@@ -20,11 +23,7 @@ class FakeImages(ImageDataModule):
         image_size: side of the square images.
         channels: 1 to 4.
         num_classes: number of labels; 0 for unlabelled images.
-        batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed, which decides their order and not the images.
-        mirror: flip images at random.
-        max_images: train on that many images only.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
     def __init__(
@@ -34,14 +33,10 @@ class FakeImages(ImageDataModule):
         image_size: int = 32,
         channels: int = 3,
         num_classes: int = 10,
-        batch_size: int = 64,
-        workers: int = 0,
-        seed: int = 0,
-        mirror: bool = False,
-        max_images: int | None = None,
+        **settings: Unpack[GeneratedSettings],
     ) -> None:
         super().__init__(
-            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+            name=name, image_size=image_size, channels=channels, num_classes=num_classes, **settings
         )
         if size < 2:
             raise ConfigError(f"size must be at least 2, got {size}")

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 
@@ -9,6 +9,7 @@ from ganforge.data.files import FileSource
 from ganforge.data.former_layout import read_former_layout
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.layout import Layout, read_layout
+from ganforge.data.settings import FolderSettings
 from ganforge.data.source import ImageSource, holdout
 from ganforge.data.value_range import Span, read_range
 from ganforge.errors import ConfigError, DataError
@@ -30,23 +31,18 @@ class ImageFolder(ImageDataModule):
         name: what runs and tables call the data set.
         image_size: side of the resized images.
         channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
-        num_classes: expected number of class folders; 0 for as many as there are.
         labels: "auto" takes folders as classes where all training images are in two or more of
             them; true insists on that, false ignores folders.
         holdout: share of a labelled data set without test folder that is not trained on.
         max_unreadable: unreadable files that are listed and skipped.
-        batch_size: images of one critic update, over all processes.
         workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only.
-        in_memory: whether images are decoded at the start; "auto" up to ``memory_limit_mb``.
-        memory_limit_mb: see ``in_memory``.
         range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
             the set's own.
         class_names: the class folders in the order of their numbers; None for all that there are,
             in natural order. A run keeps here what it found.
         layout: 2; 1 reads folders as runs did that were made before class names were kept.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``num_classes`` is the expected
+            number of class folders, 0 for as many as there are.
     """
 
     finds_classes = True
@@ -57,33 +53,18 @@ class ImageFolder(ImageDataModule):
         name: str = "folder",
         image_size: int = 64,
         channels: int = 3,
-        num_classes: int = 0,
+        *,
         labels: bool | str = "auto",
         holdout: float = 0.1,
         max_unreadable: int = 10,
-        batch_size: int = 64,
         workers: int | None = None,
-        seed: int = 0,
-        mirror: bool = False,
-        max_images: int | None = None,
-        in_memory: bool | str = "auto",
-        memory_limit_mb: int = 4096,
         range: list[float] | dict[str, Any] | None = None,
         class_names: list[str] | None = None,
         layout: int = 2,
+        **settings: Unpack[FolderSettings],
     ) -> None:
         super().__init__(
-            name,
-            image_size,
-            channels,
-            num_classes,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
-            in_memory,
-            memory_limit_mb,
+            name=name, image_size=image_size, channels=channels, workers=workers, **settings
         )
         if not path:
             raise ConfigError("data=folder needs data.path=PATH, a folder, zip or tar of images")
@@ -104,7 +85,7 @@ class ImageFolder(ImageDataModule):
         self.layout = layout
         self.class_names = class_names or []
         self._order = class_names
-        self._expected = num_classes
+        self._expected = self.num_classes
 
     def prepare_data(self) -> None:
         """Refuses a path that does not exist."""

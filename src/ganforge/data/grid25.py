@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 
 from ganforge.data.mixture import Mixture
-from ganforge.data.points import PointData
+from ganforge.data.points import PointData, PointSettings
 
 
 class Grid25(PointData):
@@ -13,43 +15,23 @@ class Grid25(PointData):
 
     Args:
         sigma: standard deviation of each Gaussian, for a distance of 2 between neighbours.
-        size: number of training points.
         name: what runs and tables call the data set.
-        image_size: 1.
-        channels: 2, the coordinates.
         num_classes: 25, the modes; 0 for points without labels.
-        batch_size: points of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: false.
-        max_images: train on that many points only.
+        **settings: see :class:`ganforge.data.PointData`.
     """
 
     def __init__(
         self,
         sigma: float = 0.05,
-        size: int = 100_000,
+        *,
         name: str = "grid25",
-        image_size: int = 1,
-        channels: int = 2,
         num_classes: int = 25,
-        batch_size: int = 128,
-        workers: int = 0,
-        seed: int = 0,
-        mirror: bool = False,
-        max_images: int | None = None,
+        **settings: Unpack[PointSettings],
     ) -> None:
         ticks = torch.arange(-4.0, 5.0, 2.0)
         super().__init__(
             name=name,
             mixture=Mixture(torch.cartesian_prod(ticks, ticks), sigma),
-            size=size,
-            image_size=image_size,
-            channels=channels,
             num_classes=num_classes,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-            mirror=mirror,
-            max_images=max_images,
+            **settings,
         )

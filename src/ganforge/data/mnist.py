@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 from torchvision import datasets
 
 from ganforge.data.idx import idx_origin, load_idx
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.settings import MirroredSettings
 from ganforge.data.source import ImageSource
 
 
@@ -17,12 +20,15 @@ class MNIST(ImageDataModule):
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
         batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+
+    Attributes:
+        option: what the data set is called in conf/data and in the cache.
+        dataset: torchvision's class of it.
     """
 
+    option: str = "mnist"
+    dataset: type[datasets.MNIST] = datasets.MNIST
     classes = tuple("0123456789")
 
     def __init__(
@@ -33,16 +39,18 @@ class MNIST(ImageDataModule):
         channels: int = 1,
         num_classes: int = 10,
         batch_size: int = 32,
-        workers: int = 0,
-        seed: int = 0,
-        mirror: bool = False,
-        max_images: int | None = None,
+        **settings: Unpack[MirroredSettings],
     ) -> None:
         super().__init__(
-            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            batch_size=batch_size,
+            **settings,
         )
         self.root = root
-        self.origin = idx_origin("mnist", datasets.MNIST)
+        self.origin = idx_origin(self.option, self.dataset)
 
     def prepare_data(self) -> None:
         """Downloads the files where they are missing."""
@@ -53,4 +61,4 @@ class MNIST(ImageDataModule):
         folder = self.origin.folder(self.root)
         if not self.origin.present(folder):
             raise self.origin.missing(self.root)
-        return load_idx(folder, "MNIST", self.image_size, self.channels)
+        return load_idx(folder, self.dataset.__name__, self.image_size, self.channels)

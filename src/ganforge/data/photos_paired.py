@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from ganforge.data.edges import edges
 from ganforge.data.images import with_channels
 from ganforge.data.photos import NAMES, check_photos, photo, window_sources
 from ganforge.data.source import ImageSource
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.translation_data import PhotoSettings, TranslationData
 from ganforge.errors import ConfigError
 
 TASKS = ("edges", "grey")
@@ -26,16 +28,10 @@ class PairedPhotos(TranslationData):
         name: what runs and tables call the data set.
         image_size: side of the windows.
         input_channels: of the inputs: 1 grey, 3 RGB.
-        channels: of the targets, likewise.
-        num_classes: 0.
-        direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         scale: of the photographs' sides: what a window shows grows as it falls.
         holdout: share of each half of the width, at its right, that is held out.
-        batch_size: pairs of one critic update, over all processes.
         workers: loader processes; 0 is the quickest.
-        seed: the run's seed, which decides the order and the flips.
-        mirror: flip pairs at random.
-        max_images: train on that many pairs only.
+        **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
     """
 
     paired = True
@@ -47,32 +43,21 @@ class PairedPhotos(TranslationData):
         name: str = "photos_paired",
         image_size: int = 64,
         input_channels: int = 1,
-        channels: int = 3,
-        num_classes: int = 0,
-        direction: str = "AtoB",
+        *,
         scale: float = 0.5,
         holdout: float = 0.425,
-        batch_size: int = 1,
         workers: int = 0,
-        seed: int = 0,
-        mirror: bool = True,
-        max_images: int | None = None,
+        **settings: Unpack[PhotoSettings],
     ) -> None:
         super().__init__(
-            name,
-            image_size,
-            image_size,
-            input_channels,
-            channels,
-            num_classes,
-            direction,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
+            name=name,
+            image_size=image_size,
+            load_size=image_size,
+            input_channels=input_channels,
+            workers=workers,
+            **settings,
         )
-        check_photos(scale, holdout, input_channels, channels)
+        check_photos(scale, holdout, self.input_channels, self.channels)
         if task not in TASKS:
             raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
         self.photos = list(NAMES) if photos is None else photos

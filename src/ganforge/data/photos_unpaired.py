@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 from ganforge.data.images import with_channels
 from ganforge.data.photos import NAMES, check_photos, photo, window_sources
 from ganforge.data.source import ImageSource
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.translation_data import TranslationData, UnpairedPhotoSettings
 
 
 class UnpairedPhotos(TranslationData):
@@ -15,50 +17,26 @@ class UnpairedPhotos(TranslationData):
     Args:
         name: what runs and tables call the data set.
         image_size: side of the windows.
-        input_channels: of the inputs: 1 grey, 3 RGB.
-        channels: of the targets, likewise.
-        num_classes: 0.
-        direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         scale: of the photographs' sides: what a window shows grows as it falls.
         holdout: share of each half of the width, at its right, that is held out.
-        batch_size: images of one critic update, over all processes.
         workers: loader processes; 0 is the quickest.
-        seed: the run's seed, which decides the order and the flips.
-        mirror: flip images at random.
-        max_images: train on that many images of each domain only.
+        **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
     """
 
     def __init__(
         self,
         name: str = "photos_unpaired",
         image_size: int = 64,
-        input_channels: int = 3,
-        channels: int = 3,
-        num_classes: int = 0,
-        direction: str = "AtoB",
+        *,
         scale: float = 0.5,
         holdout: float = 0.425,
-        batch_size: int = 1,
         workers: int = 0,
-        seed: int = 0,
-        mirror: bool = True,
-        max_images: int | None = None,
+        **settings: Unpack[UnpairedPhotoSettings],
     ) -> None:
         super().__init__(
-            name,
-            image_size,
-            image_size,
-            input_channels,
-            channels,
-            num_classes,
-            direction,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
+            name=name, image_size=image_size, load_size=image_size, workers=workers, **settings
         )
-        check_photos(scale, holdout, input_channels, channels)
+        check_photos(scale, holdout, self.input_channels, self.channels)
         self.scale = scale
         self.holdout = holdout
 

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 from ganforge.data.image_data import ImageDataModule
 from ganforge.data.mixture import Mixture
+from ganforge.data.settings import GeneratedSettings, MirroredSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 
 # A generator that ends in tanh reaches +-1 only at infinity.
 REACH = 0.8
+
+
+class PointSettings(GeneratedSettings, total=False):
+    """What data sets of points pass on to PointData."""
+
+    size: int
+    image_size: int
+    channels: int
 
 
 class PointData(ImageDataModule):
@@ -24,10 +35,8 @@ class PointData(ImageDataModule):
         channels: 2, the coordinates.
         num_classes: number of modes; 0 for points without labels.
         batch_size: points of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: false; points have no left and right.
-        max_images: train on that many points only.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``mirror`` must be false, as points
+            have no left and right.
 
     Attributes:
         mixture: where the points are from, in their own, scaled unit.
@@ -37,23 +46,25 @@ class PointData(ImageDataModule):
         self,
         name: str,
         mixture: Mixture,
-        size: int,
-        image_size: int,
-        channels: int,
-        num_classes: int,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        mirror: bool,
-        max_images: int | None,
+        size: int = 100_000,
+        image_size: int = 1,
+        channels: int = 2,
+        num_classes: int = 0,
+        batch_size: int = 128,
+        **settings: Unpack[MirroredSettings],
     ) -> None:
         super().__init__(
-            name, image_size, channels, num_classes, batch_size, workers, seed, mirror, max_images
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            batch_size=batch_size,
+            **settings,
         )
-        if (image_size, channels, mirror) != (1, 2, False):
+        if (image_size, channels, self.mirror) != (1, 2, False):
             raise ConfigError(
                 f"data={name} gives points: image_size must be 1, channels 2 and mirror false, got "
-                f"{image_size}, {channels} and {mirror}"
+                f"{image_size}, {channels} and {self.mirror}"
             )
         if num_classes not in (0, mixture.modes):
             raise ConfigError(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.settings import GeneratedSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 from ganforge.streams import mix
@@ -48,6 +51,14 @@ class StackedSource(ImageSource):
         return hash_of(self.digits.contents(), self.table)
 
 
+class StackedSettings(GeneratedSettings, total=False):
+    """What data sets of stacked digits pass on to StackedData."""
+
+    size: int
+    channels: int
+    num_classes: int
+
+
 class StackedData(ImageDataModule):
     """Images of three random digits, one a channel: 1,000 modes, all equally likely.
 
@@ -60,11 +71,7 @@ class StackedData(ImageDataModule):
         size: number of training images; a fifth as many are made of the held-out digits.
         channels: 3.
         num_classes: 1000, the modes; 0 for images without labels.
-        batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
 
     Attributes:
         single: the digits that are stacked, as a data set of its own.
@@ -74,25 +81,17 @@ class StackedData(ImageDataModule):
         self,
         single: ImageDataModule,
         name: str,
-        size: int,
-        channels: int,
-        num_classes: int,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        mirror: bool,
-        max_images: int | None,
+        size: int = 128_000,
+        channels: int = 3,
+        num_classes: int = 0,
+        **settings: Unpack[GeneratedSettings],
     ) -> None:
         super().__init__(
-            name,
-            single.image_size,
-            channels,
-            num_classes,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
+            name=name,
+            image_size=single.image_size,
+            channels=channels,
+            num_classes=num_classes,
+            **settings,
         )
         if channels != 3:
             raise ConfigError(f"channels must be 3, a digit each, with data={name}; got {channels}")

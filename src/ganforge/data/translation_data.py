@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
@@ -7,12 +9,39 @@ from torch.utils.data import Dataset
 from ganforge.data.crops import CentralSource, CroppedBatches, MergedBatches
 from ganforge.data.domain import Domain
 from ganforge.data.image_data import ImageDataModule
+from ganforge.data.settings import DataSettings, DecodedSettings
 from ganforge.data.source import ImageSource
 from ganforge.errors import ConfigError
 from ganforge.streams import mix
 
 DIRECTIONS = ("AtoB", "BtoA")
 _DOMAIN = 0x646F6D61696E  # names the streams of a domain's order and draws among those of a seed
+
+
+class PhotoSettings(DataSettings, total=False):
+    """What windows of photographs pass on to TranslationData."""
+
+    channels: int
+    num_classes: int
+    direction: str
+    batch_size: int
+    mirror: bool
+
+
+class UnpairedPhotoSettings(PhotoSettings, total=False):
+    """PhotoSettings, and ``input_channels``."""
+
+    input_channels: int
+
+
+class TranslationSettings(UnpairedPhotoSettings, total=False):
+    """What data sets in image files pass on to TranslationData."""
+
+    image_size: int
+    load_size: int
+    workers: int | None
+    in_memory: bool | str
+    memory_limit_mb: int
 
 
 class TranslationData(ImageDataModule):
@@ -33,18 +62,17 @@ class TranslationData(ImageDataModule):
     Args:
         name: what runs and tables call the data set.
         image_size: side of the images that networks are given, S.
-        load_size: side of a training image of which a window is taken.
-        input_channels: of the inputs: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        load_size: side to which a training image is resized, stretched, before a window is cut out.
+        input_channels: of the inputs: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same
+            with alpha.
         channels: of the targets, likewise.
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         batch_size: images, or pairs, of one critic update, over all processes.
         workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed, which decides order, windows and flips.
         mirror: flip training images from left to right with probability 1/2.
-        max_images: train on that many images, or pairs, only; of each domain.
-        in_memory: whether files are decoded at the start; "auto" up to ``memory_limit_mb``.
-        memory_limit_mb: see ``in_memory``.
+        **settings: see :class:`ganforge.data.ImageDataModule`. The seed decides windows, too, and
+            ``max_images`` holds for each domain.
 
     Attributes:
         translates: the data serve inputs and targets.
@@ -59,32 +87,27 @@ class TranslationData(ImageDataModule):
     def __init__(
         self,
         name: str,
-        image_size: int,
-        load_size: int,
-        input_channels: int,
-        channels: int,
-        num_classes: int,
-        direction: str,
-        batch_size: int,
-        workers: int | None,
-        seed: int,
-        mirror: bool,
-        max_images: int | None,
-        in_memory: bool | str = "auto",
-        memory_limit_mb: int = 4096,
+        image_size: int = 256,
+        load_size: int = 286,
+        input_channels: int = 3,
+        channels: int = 3,
+        num_classes: int = 0,
+        direction: str = "AtoB",
+        batch_size: int = 1,
+        workers: int | None = None,
+        *,
+        mirror: bool = True,
+        **settings: Unpack[DecodedSettings],
     ) -> None:
         super().__init__(
-            name,
-            image_size,
-            channels,
-            num_classes,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
-            in_memory,
-            memory_limit_mb,
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            batch_size=batch_size,
+            workers=workers,
+            mirror=mirror,
+            **settings,
         )
         if input_channels not in (1, 2, 3, 4):
             raise ConfigError(f"input_channels must be 1, 2, 3 or 4, got {input_channels}")

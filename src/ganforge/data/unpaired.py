@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from ganforge.data.domains import load_both, load_one
 from ganforge.data.entries import open_entries
 from ganforge.data.source import ImageSource
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.translation_data import TranslationData, TranslationSettings
 from ganforge.data.translation_layout import check_holdout
 from ganforge.data.value_range import read_range
 from ganforge.errors import ConfigError, DataError
@@ -24,24 +24,12 @@ class UnpairedImages(TranslationData):
         path_a: a folder, zip or tar of domain A alone; with ``path_b``, instead of ``path``.
         path_b: likewise of domain B.
         name: what runs and tables call the data set.
-        image_size: side of the windows that networks are given.
-        load_size: side to which an image is resized, stretched, before a window is cut out.
-        input_channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
-        channels: of the targets, likewise.
-        num_classes: 0.
-        direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
-        batch_size: images of one critic update, over all processes.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only of each domain.
         holdout: share of a domain without test folder that is not trained on.
-        in_memory: whether files are decoded at the start; "auto" up to ``memory_limit_mb``.
-        memory_limit_mb: see ``in_memory``.
         max_unreadable: unreadable images that are listed and skipped of each split.
         range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
             the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
         layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
+        **settings: see :class:`ganforge.data.TranslationData`.
     """
 
     def __init__(
@@ -50,40 +38,14 @@ class UnpairedImages(TranslationData):
         path_a: str | None = None,
         path_b: str | None = None,
         name: str = "unpaired",
-        image_size: int = 256,
-        load_size: int = 286,
-        input_channels: int = 3,
-        channels: int = 3,
-        num_classes: int = 0,
-        direction: str = "AtoB",
-        batch_size: int = 1,
-        workers: int | None = None,
-        seed: int = 0,
-        mirror: bool = True,
-        max_images: int | None = None,
+        *,
         holdout: float = 0.1,
-        in_memory: bool | str = "auto",
-        memory_limit_mb: int = 4096,
         max_unreadable: int = 10,
         range: list[float] | dict[str, Any] | None = None,
         layout: int = 2,
+        **settings: Unpack[TranslationSettings],
     ) -> None:
-        super().__init__(
-            name,
-            image_size,
-            load_size,
-            input_channels,
-            channels,
-            num_classes,
-            direction,
-            batch_size,
-            workers,
-            seed,
-            mirror,
-            max_images,
-            in_memory,
-            memory_limit_mb,
-        )
+        super().__init__(name=name, **settings)
         if not (path and not path_a and not path_b) and not (path_a and path_b and not path):
             raise ConfigError(
                 "data=unpaired needs data.path=PATH of trainA/ and trainB/, or both "
