@@ -1,13 +1,17 @@
-"""What the README shows works as it is written there."""
+"""What the README and the pages of docs/ show works as it is written there."""
 
 from __future__ import annotations
 
+import importlib.util
 import re
+import shlex
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
 
 from ganforge.cli import VERBS
 from ganforge.composition import compose_config, options
@@ -17,7 +21,11 @@ from ganforge.errors import ConfigError
 from ganforge.experiments.loading import build, build_model
 
 UNLISTED = ("callbacks", "experiment", "hydra", "wandb_sweeps")
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+README = (ROOT / "README.md").read_text()
+PAGES = sorted(DOCS.glob("*.md"))
+TEXT = "\n".join([README, *(page.read_text() for page in PAGES)])
 
 
 def code(language: str, marker: str) -> str:
@@ -55,34 +63,91 @@ def test_its_misspelt_argument_is_refused(own_loss):
         check(cfg)
 
 
-def typed(verb: str) -> list[list[str]]:
-    """Returns the overrides of each command of a verb; the first job's of a sweep."""
-    commands = re.findall(rf"^    uv run (?:--extra \w+ )?{verb}(.*)$", README, flags=re.MULTILINE)
-    words = [command.split("#")[0].replace("'", "").split() for command in commands]
-    return [[first(word) for word in one if not word.startswith("-")] for one in words]
+def lines(text: str) -> list[str]:
+    """Returns the lines of the indented blocks, and of the fenced ones of a shell."""
+    fenced = re.findall(r"```(?:bash|sh)\n(.*?)```", text, flags=re.DOTALL)
+    indented = re.findall(r"^    (\S.*)$", text, flags=re.MULTILINE)
+    return [*indented, *(line for block in fenced for line in block.splitlines())]
+
+
+@cache
+def commands() -> dict[str, list[tuple[str, ...]]]:
+    """Returns the overrides of each different command, by verb; the first job's of a sweep."""
+    found: dict[str, dict[tuple[str, ...], None]] = {verb: {} for verb in VERBS}
+    for line in lines(TEXT):
+        words = shlex.split(line, comments=True) if re.match("(uv run|ganforge) ", line) else []
+        if "train.py" in words:
+            verb, words = "train", words[words.index("train.py") + 1 :]
+        elif "ganforge" in words:
+            verb, *words = words[words.index("ganforge") + 1 :]
+        else:
+            continue
+        found[verb][tuple(first(word) for word in words if not word.startswith("-"))] = None
+    return {verb: list(overrides) for verb, overrides in found.items()}
 
 
 def first(word: str) -> str:
-    return re.sub(r"^([\w.]+)=(\w+),.*$", r"\1=\2", word)
+    return re.sub(r"^([\w./]+)=(\w+),.*$", r"\1=\2", word)
 
 
 def test_every_training_composes_and_passes_the_check():
-    commands = typed(r"train\.py")
-    assert len(commands) > 20
-    for overrides in commands:
-        check(compose_config(overrides))
+    assert len(commands()["train"]) > 40
+    for overrides in commands()["train"]:
+        check(compose_config(list(overrides)))
 
 
 @pytest.mark.parametrize("verb", sorted(set(VERBS) - {"train"}))
 def test_every_other_command_composes(verb):
-    commands = typed(f"ganforge {verb}")
-    assert commands
-    for overrides in commands:
-        check_root(compose_config(overrides, verb), verb)
+    assert commands()[verb]
+    for overrides in commands()[verb]:
+        check_root(compose_config(list(overrides), verb), verb)
+
+
+def test_the_readme_and_the_pages_are_short():
+    assert len(README.splitlines()) <= 200
+    for page in [*PAGES, *DOCS.glob("*/*.md")]:
+        assert len(page.read_text().splitlines()) < 150, page.name
+
+
+def test_every_page_is_reached_from_the_readme():
+    for page in PAGES:
+        assert f"](docs/{page.name})" in README, page.name
+
+
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+def slugs(text: str) -> set[str]:
+    """Returns the anchors of a page's headings, as GitHub and MkDocs both name them."""
+    headings = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize(
+    "page", [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *PAGES], ids=lambda page: page.name
+)
+def test_every_link_leads_to_a_file(page):
+    for link in LINK.findall(page.read_text()):
+        if not link.startswith("http"):
+            place, _, anchor = link.partition("#")
+            path = page.parent / place if place else page
+            assert path.is_file(), f"{page.name}: {link}"
+            assert not anchor or anchor in slugs(path.read_text()), f"{page.name}: {link}"
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "api").glob("*.md")), ids=lambda page: page.stem)
+def test_the_reference_lists_every_exported_class(page):
+    directive = page.read_text().partition("\n::: ")[2]
+    package, _, settings = directive.partition("\n")
+    listed = yaml.safe_load(settings)["options"]["members"]
+    if importlib.util.find_spec(package) is None:
+        pytest.skip(f"there is no {package} yet")
+    assert sorted(listed) == sorted(importlib.import_module(package).__all__)
 
 
 def test_the_narrowed_families_can_be_built():
-    (sweep,) = re.findall(r"^    uv run train\.py -m (model=sngan.*)$", README, flags=re.MULTILINE)
+    page = (DOCS / "training.md").read_text()
+    (sweep,) = re.findall(r"^    uv run train\.py -m (model=sngan.*)$", page, flags=re.MULTILINE)
     models, *others = sweep.split()
     for model in models.removeprefix("model=").split(","):
         build_model(compose_config([f"model={model}", *others]))
