@@ -35,11 +35,6 @@ def probes() -> Iterator[Probe]:
 
 def warm() -> None:
     """Imports what every probe needs, once, before they are forked."""
-    import ganforge.experiments.evaluating
-    import ganforge.experiments.sampling
-    import ganforge.experiments.translating
-    import ganforge.training  # noqa: F401
-
     torch.set_num_threads(1)
 
 

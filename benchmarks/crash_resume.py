@@ -271,7 +271,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=HERE / "crash_resume.md")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    importlib.import_module("ganforge.training")
+    importlib.import_module("ganforge.commands.train")
     with tempfile.TemporaryDirectory() as folder:
         whole, fire = Path(folder, "whole"), Path(folder, "fire")
         whole.mkdir()

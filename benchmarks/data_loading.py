@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
 from ganforge.data.images import to_float
-from ganforge.data.mnist import MNIST
+from ganforge.data.sets.mnist import MNIST
 
 BATCH = 64
 LEAST = 10.0

@@ -24,9 +24,9 @@ from lightning.pytorch import Callback
 
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.run_summary import RunSummary
-from ganforge.composition import compose_config
+from ganforge.commands.train import build_parts, make_trainer
+from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
-from ganforge.training import build_parts, make_trainer
 
 HERE = Path(__file__).parent
 BATCH, WIDTH = 64, 64
@@ -100,7 +100,7 @@ def main() -> None:
         images, _ = parts.data.reals(parts.data.size("train"))
         loop = HandwrittenDCGAN(images, BATCH, WIDTH, fresh_fakes=True)
         turns = Turns(loop, arguments.rounds, arguments.steps, warmup=2)
-        from ganforge.experiments.loading import build
+        from ganforge.runs.load import build
 
         loggers = [build(node) for node in cfg.logger.values()]
         callbacks = [*parts.callbacks.values(), RunSummary({}), Interruption(), turns]

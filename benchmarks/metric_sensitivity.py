@@ -24,24 +24,24 @@ import torch
 from torch import Tensor
 from torchvision.transforms.functional import gaussian_blur
 
-from ganforge.data.digits import Digits
 from ganforge.data.images import to_float
-from ganforge.metrics.classification_accuracy import ClassificationAccuracy
-from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.data.sets.digits import Digits
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.features import FeatureExtractor
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.intra_class import IntraClassFrechet
-from ganforge.metrics.kernel import KernelDistance
-from ganforge.metrics.label_agreement import LabelAgreement
-from ganforge.metrics.memorization import DataCopying, Memorization
-from ganforge.metrics.ms_ssim import MultiscaleSimilarity
-from ganforge.metrics.normalized_mutual_information import NormalizedMutualInformation
-from ganforge.metrics.prdc import Coverage, Density, Precision, Recall
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.score import Score
+from ganforge.metrics.scores.classification_accuracy import ClassificationAccuracy
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.intra_class import IntraClassFrechet
+from ganforge.metrics.scores.kernel import KernelDistance
+from ganforge.metrics.scores.label_agreement import LabelAgreement
+from ganforge.metrics.scores.memorization import DataCopying, Memorization
+from ganforge.metrics.scores.ms_ssim import MultiscaleSimilarity
+from ganforge.metrics.scores.normalized_mutual_information import NormalizedMutualInformation
+from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
+from ganforge.metrics.scores.score import Score
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

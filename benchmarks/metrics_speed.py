@@ -37,25 +37,25 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 from torchmetrics.image.fid import _compute_fid
 
-from ganforge.composition import compose_config
-from ganforge.experiments.parts import build_parts
+from ganforge.config.compose import compose_config
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.classifier import ClassifierFeatures, Trained
-from ganforge.metrics.classifier_training import ClassifierNetwork
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.features import FeatureExtractor
-from ganforge.metrics.frechet import (
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.features.classifier import ClassifierFeatures, Trained
+from ganforge.metrics.features.classifier_training import ClassifierNetwork
+from ganforge.metrics.features.inception import InceptionFeatures
+from ganforge.metrics.real_features import RealFeatures
+from ganforge.metrics.scores.frechet import (
     FrechetDistance,
     Spread,
     distance_of_spreads,
     spread_of_rows,
 )
-from ganforge.metrics.inception import InceptionFeatures
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.kernel import KernelDistance
-from ganforge.metrics.prdc import Precision, Recall
-from ganforge.metrics.real_features import RealFeatures
-from ganforge.metrics.score import Score
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.kernel import KernelDistance
+from ganforge.metrics.scores.prdc import Precision, Recall
+from ganforge.metrics.scores.score import Score
+from ganforge.runs.build import build_parts
 
 HERE = Path(__file__).parent
 SUBSETS, SUBSET_SIZE, NEIGHBORS = 100, 1000, 3

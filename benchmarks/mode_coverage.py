@@ -21,11 +21,11 @@ from statistics import mean, stdev
 
 import torch
 
-from ganforge.composition import compose_config
+from ganforge.commands.train import build_parts, make_trainer
+from ganforge.config.compose import compose_config
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.modes import HighQuality, ModeDivergence, ModesCovered
-from ganforge.metrics.points import PointFactory
-from ganforge.training import build_parts, make_trainer
+from ganforge.metrics.features.points import PointFactory
+from ganforge.metrics.scores.modes import HighQuality, ModeDivergence, ModesCovered
 
 HERE = Path(__file__).parent
 CELLS = Path("logs/mode_coverage/cells.jsonl")

@@ -22,15 +22,15 @@ from handwritten_dcgan import HandwrittenDCGAN
 from lightning.pytorch import Callback
 from torch import Tensor
 
-from ganforge.callbacks.grid import picture
-from ganforge.composition import compose_config
+from ganforge.callbacks.pictures.grid import picture
+from ganforge.commands.train import build_parts, make_trainer
+from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
-from ganforge.data.image_data import ImageDataModule
-from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.data.module import ImageDataModule
 from ganforge.metrics.evaluate import RealFeatures, evaluate
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.training import build_parts, make_trainer
+from ganforge.metrics.features.classifier import ClassifierFactory
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
 
 HERE = Path(__file__).parent
 N = 10_000

@@ -22,14 +22,14 @@ from statistics import mean, stdev
 import torch
 from PIL import Image, ImageDraw
 
-from ganforge.callbacks.grid import picture
-from ganforge.composition import compose_config
-from ganforge.experiments.parts import Parts
+from ganforge.callbacks.pictures.grid import picture
+from ganforge.commands.train import build_parts, make_trainer
+from ganforge.config.compose import compose_config
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.modes import ModeDivergence, ModesCovered
+from ganforge.metrics.features.stacked import StackedFactory
 from ganforge.metrics.real_features import Sample
-from ganforge.metrics.stacked import StackedFactory
-from ganforge.training import build_parts, make_trainer
+from ganforge.metrics.scores.modes import ModeDivergence, ModesCovered
+from ganforge.runs.build import Parts
 
 HERE = Path(__file__).parent
 LOGS = HERE.parent / "logs" / "stacked_digits"

@@ -24,8 +24,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.networks.modulated_convolution import EPSILON, modulated_convolution
-from ganforge.networks.upfirdn2d import downsample2d, filter_kernel, upsample2d
+from ganforge.networks.layers.modulated_convolution import EPSILON, modulated_convolution
+from ganforge.networks.layers.upfirdn2d import downsample2d, filter_kernel, upsample2d
 
 HERE = Path(__file__).parent
 Operation = Callable[..., Tensor]

@@ -25,11 +25,11 @@ from handwritten_translation import HandwrittenCycleGAN, HandwrittenPix2Pix
 
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.run_summary import RunSummary
-from ganforge.composition import compose_config
+from ganforge.commands.train import build_parts, make_trainer
+from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
 from ganforge.data.images import to_float
-from ganforge.experiments.loading import build
-from ganforge.training import build_parts, make_trainer
+from ganforge.runs.load import build
 
 HERE = Path(__file__).parent
 LOOPS = {"pix2pix": HandwrittenPix2Pix, "cyclegan": HandwrittenCycleGAN}

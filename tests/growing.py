@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from ganforge.losses.wasserstein import WassersteinLoss
-from ganforge.models.growth import Growth
+from ganforge.models.engine.progressive import Growth
 from ganforge.models.pggan import PGGAN
 from ganforge.networks.pggan import PGGANDiscriminator, PGGANGenerator
 from ganforge.regularizers.drift import Drift

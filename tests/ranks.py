@@ -51,8 +51,8 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     """Trains three steps and returns weights and logged values."""
     import torch
 
+    from ganforge.models.engine.progressive import Growth
     from ganforge.models.gan import GAN
-    from ganforge.models.growth import Growth
     from tests import growing, small, styled, translations
 
     class Raw(GAN):
@@ -95,7 +95,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     """Plays every case in this process, one of ``devices``."""
     import torch
 
-    from ganforge.launch import Launch
+    from ganforge.compute.launch import Launch
 
     signal.alarm(200)
     torch.set_num_threads(1)
@@ -108,7 +108,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
 
 def main(folder: Path) -> int:
     """Plays in one process, then in two; returns how many failed."""
-    from ganforge.experiments.peers import free_port
+    from ganforge.compute.workers import free_port
     from tests.trainings import import_everything
 
     import_everything()

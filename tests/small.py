@@ -13,16 +13,16 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from ganforge.data.fake import FakeImages
-from ganforge.experiments.parts import Parts, prepare
-from ganforge.experiments.trainer import make_trainer
+from ganforge.compute.settings import TrainerSettings
+from ganforge.data.sets.fake import FakeImages
 from ganforge.losses.nonsaturating import NonsaturatingLoss
-from ganforge.models.adversarial import AdversarialModule
-from ganforge.models.averaging import ExponentialMovingAverage
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.gan import GAN
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
-from ganforge.trainer_settings import TrainerSettings
+from ganforge.runs.build import Parts, prepare
+from ganforge.runs.trainer import make_trainer
 
 LATENT = 4
 BATCH = 8

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.streams import mix
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ganforge.cache_home import cache_root, user_cache
-from ganforge.data.origin import cache_folder
+from ganforge.data.files.download import cache_folder
 from ganforge.metrics.cache_folder import root
 
 

@@ -13,8 +13,8 @@ import pytest
 from omegaconf import OmegaConf
 
 from ganforge import cli
-from ganforge.composition import options
-from ganforge.conf_dir import conf_dir
+from ganforge.config.compose import options
+from ganforge.config.conf_dir import conf_dir
 from tests.tiny import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
@@ -181,7 +181,7 @@ def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
     def broken(cfg):
         raise ZeroDivisionError("no way")
 
-    monkeypatch.setattr("ganforge.training.train", broken)
+    monkeypatch.setattr("ganforge.commands.train.train", broken)
     typed = type_in("train")
     assert typed.code == 1
     assert typed.err == "ganforge: ZeroDivisionError: no way\n(GANFORGE_DEBUG=1 shows where)\n"
@@ -199,7 +199,7 @@ def test_an_interrupt_ends_quietly(type_in, monkeypatch):
     def interrupted(cfg):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ganforge.training.train", interrupted)
+    monkeypatch.setattr("ganforge.commands.train.train", interrupted)
     typed = type_in("train")
     assert (typed.code, typed.err) == (130, "ganforge: interrupted\n")
 
@@ -215,7 +215,7 @@ def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
         if cfg.seed == 1:
             raise ArithmeticError(f"{len(seen)} does not work")
 
-    monkeypatch.setattr("ganforge.training.train", job)
+    monkeypatch.setattr("ganforge.commands.train.train", job)
     typed = type_in("train", "-m", "seed=1,2", "loss=hinge,minimax")
     kinds = ("HingeLoss", "MinimaxLoss")
     assert seen == [(seed, kind) for seed in (1, 2) for kind in kinds]
@@ -234,7 +234,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
         seen.append(cfg.seed)
         raise InterruptionError("interrupted at step 3; go on with resume=HERE")
 
-    monkeypatch.setattr("ganforge.training.train", job)
+    monkeypatch.setattr("ganforge.commands.train.train", job)
     typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")
     assert seen == [1]
     assert typed.code == 130
@@ -242,10 +242,11 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
 
 
 def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monkeypatch):
-    from ganforge.experiments.command import Command
+    from ganforge.config.command import Command
 
     jobs = []
-    monkeypatch.setattr("ganforge.training.train", lambda cfg: jobs.append(Command.of(cfg).job))
+    train = "ganforge.commands.train.train"
+    monkeypatch.setattr(train, lambda cfg: jobs.append(Command.of(cfg).job))
     fixed = ["data=fake", "trainer.max_steps=3", "~callbacks.samples"]
     assert type_in("train", *fixed, "-m", "model=gan,wgan", "seed=1,2").code == 0
     names = [
@@ -292,7 +293,8 @@ def test_the_wheel_carries_conf():
 def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "ganforge"
     package.mkdir(parents=True)
-    monkeypatch.setattr("ganforge.conf_dir.__file__", str(package / "conf_dir.py"))
+    module = package / "config" / "conf_dir.py"
+    monkeypatch.setattr("ganforge.config.conf_dir.__file__", str(module))
     assert conf_dir() == tmp_path / "conf"
     (package / "conf").mkdir()
     assert conf_dir() == package / "conf"

@@ -7,12 +7,12 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.composition import compose_config, options
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check
+from ganforge.commands.train import build_parts
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config, options
+from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build_model
-from ganforge.training import build_parts
+from ganforge.runs.load import build_model
 from tests.tiny import noise_models, shrunk, take_steps, tiny, translation_models, weights
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())

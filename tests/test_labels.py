@@ -12,12 +12,12 @@ from PIL import Image
 
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.cli import run
-from ganforge.composition import compose_config, options
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check
+from ganforge.commands.train import train
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config, options
+from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
-from ganforge.metrics.classifier_training import ClassifierNetwork
-from ganforge.training import train
+from ganforge.metrics.features.classifier_training import ClassifierNetwork
 from tests.tiny import DATA, TRAINER, shrunk, take_steps, tiny
 
 TOLD = ["cgan", "acgan", "projection"]
@@ -149,7 +149,7 @@ def untrained_classifier():
         return ClassifierNetwork(data.channels, data.num_classes).state_dict(), 0.5
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("ganforge.metrics.classifier.train", train)
+        patch.setattr("ganforge.metrics.features.classifier.train", train)
         yield
 
 

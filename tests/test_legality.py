@@ -18,14 +18,14 @@ from hydra.utils import get_object
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.composition import options
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check
+from ganforge.commands.train import build_parts
+from ganforge.config.check import check
+from ganforge.config.compose import options
+from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build, build_model
-from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationGame
-from ganforge.training import build_parts
+from ganforge.runs.load import build, build_model
 from tests.tiny import tiny
 
 # ---------------------------------------------------------------------- the table

@@ -14,11 +14,11 @@ import torch
 import yaml
 
 from ganforge.cli import VERBS
-from ganforge.composition import compose_config, options
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check, check_root
+from ganforge.config.check import check, check_root
+from ganforge.config.compose import compose_config, options
+from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build, build_model
+from ganforge.runs.load import build, build_model
 
 UNLISTED = ("callbacks", "experiment", "hydra", "wandb_sweeps")
 ROOT = Path(__file__).parents[1]

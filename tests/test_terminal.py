@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ganforge import console as consoles
-from ganforge.experiments.comparison_tables import Table as ComparisonTable
+from ganforge.compare.cells import Table as ComparisonTable
 from ganforge.terminal import readable_streams
 
 HOSTILE = "run[/bold][red]\x1b]0;title\x07\x1b[2J\x9b2J\u202e\nforged line\r"

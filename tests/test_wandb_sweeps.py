@@ -9,9 +9,9 @@ import yaml
 from omegaconf import OmegaConf
 from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
-from ganforge.composition import compose_config
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
+from ganforge.config.conf_dir import conf_dir
 
 FILES = sorted((conf_dir() / "wandb_sweeps").glob("*.yaml"))
 PREFIX = ["/usr/bin/env", "uv", "run", "--no-sync", "python", "train.py"]

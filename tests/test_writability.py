@@ -6,7 +6,7 @@ import os
 import pytest
 
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.run_folder import RunFolder
+from ganforge.runs.folder import RunFolder
 from ganforge.writability import check_file, check_folder
 from tests.tiny import DATA, QUIET, TRAINER
 
@@ -37,7 +37,7 @@ def test_what_can_be_no_folder_is_refused(tmp_path, path):
 
 
 def test_a_run_folder_is_tried_before_data_are_read(type_in, tmp_path, monkeypatch):
-    monkeypatch.setattr("ganforge.training.build_parts", lambda cfg: pytest.fail("too early"))
+    monkeypatch.setattr("ganforge.commands.train.build_parts", lambda cfg: pytest.fail("too early"))
     (tmp_path / "file").touch()
     command = ["train", "model=gan", *DATA, *TRAINER, *QUIET]
     typed = type_in(*command, "log_dir=file/logs")
@@ -62,8 +62,8 @@ def test_an_output_folder_is_tried_before_anything_is_read(type_in, tmp_path, ve
 def test_the_folder_of_a_run_is_tried_before_it_is_evaluated(type_in, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     run = RunFolder(tmp_path / "file" / "run")
-    monkeypatch.setattr("ganforge.experiments.evaluating.find_trained", lambda *_: run)
-    monkeypatch.setattr("ganforge.experiments.evaluating.load", lambda *_: pytest.fail("too early"))
+    monkeypatch.setattr("ganforge.commands.evaluate.find_trained", lambda *_: run)
+    monkeypatch.setattr("ganforge.commands.evaluate.load", lambda *_: pytest.fail("too early"))
     typed = type_in("evaluate")
     assert typed.code == 2
     assert "cannot write to out=" in typed.err

@@ -11,10 +11,10 @@ import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.composition import compose_config, options
-from ganforge.conf_dir import conf_dir
-from ganforge.models.adversarial import AdversarialModule
-from ganforge.training import Parts, build_parts, make_trainer
+from ganforge.commands.train import Parts, build_parts, make_trainer
+from ganforge.config.compose import compose_config, options
+from ganforge.config.conf_dir import conf_dir
+from ganforge.models.engine.adversarial import AdversarialModule
 
 DATA = [
     "data=fake",

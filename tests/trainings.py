@@ -84,8 +84,8 @@ def run_of(folder: Path, name: str) -> Path:
 def _train(overrides: list[str]) -> None:
     signal.alarm(PATIENCE)
     from ganforge import cli
-    from ganforge.composition import compose_config
-    from ganforge.training import train
+    from ganforge.commands.train import train
+    from ganforge.config.compose import compose_config
 
     if "-m" in overrides:
         code = cli.run(["train", *overrides])

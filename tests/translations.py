@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.data.source import ImageSource, MemorySource
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.translation.module import TranslationData
 from ganforge.losses.least_squares import LeastSquaresLoss
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.cyclegan import CycleGAN
 from ganforge.models.pix2pix import Pix2Pix
-from ganforge.networks.both_ways import BothDomains, BothWays
+from ganforge.networks.bidirectional import BothDomains, BothWays
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import ResNetTranslator
 from ganforge.networks.unet import UNetTranslator

@@ -6,16 +6,16 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ganforge.composition import compose_config
-    from ganforge.experiments.loading import load
-    from ganforge.training import train
+    from ganforge.commands.train import train
+    from ganforge.config.compose import compose_config
+    from ganforge.runs.load import load
 
 __all__ = ["compose_config", "load", "train"]
 
 _HOME = {
-    "compose_config": "ganforge.composition",
-    "load": "ganforge.experiments.loading",
-    "train": "ganforge.training",
+    "compose_config": "ganforge.config.compose",
+    "load": "ganforge.runs.load",
+    "train": "ganforge.commands.train",
 }
 
 

@@ -13,33 +13,33 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ganforge.arguments import flags_first, is_sweep, prepared
 from ganforge.cache_home import ensure_home
-from ganforge.composition import explain
-from ganforge.conf_dir import conf_dir
-from ganforge.config import check_root, register_schemas
+from ganforge.compute.launch import is_first, refuse_launcher
+from ganforge.config.arguments import flags_first, is_sweep, prepared
+from ganforge.config.check import check_root, register_schemas
+from ganforge.config.compose import explain
+from ganforge.config.conf_dir import conf_dir
+from ganforge.config.quoting import options_as_filter, quote_values
+from ganforge.config.run_keys import on_run
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
-from ganforge.experiments.launcher_checks import refuse_idle_launcher
 from ganforge.faults import explained
-from ganforge.launch import is_first, refuse_launcher
 from ganforge.plain_text import safe_lines
-from ganforge.quoting import options_as_filter, quote_values
-from ganforge.run_keys import on_run
 from ganforge.steady_streams import open_standard_streams
+from ganforge.sweeps.launchers.checks import refuse_idle_launcher
 from ganforge.terminal import readable_streams
 
 # Each verb is a root file in conf/ and a function of that configuration.
 VERBS = {
-    "train": ("ganforge.training", "train"),
-    "evaluate": ("ganforge.experiments.evaluating", "evaluate_run"),
-    "sample": ("ganforge.experiments.sampling", "sample_run"),
-    "translate": ("ganforge.experiments.translating", "translate_run"),
-    "compare": ("ganforge.experiments.comparing", "compare_runs"),
-    "report": ("ganforge.report.reporting", "report"),
-    "sync": ("ganforge.experiments.syncing", "sync_runs"),
-    "dashboard": ("ganforge.experiments.dashboard", "make_dashboard"),
-    "runs": ("ganforge.experiments.run_listing", "manage_runs"),
-    "cache": ("ganforge.experiments.caching", "manage_cache"),
+    "train": ("ganforge.commands.train", "train"),
+    "evaluate": ("ganforge.commands.evaluate", "evaluate_run"),
+    "sample": ("ganforge.commands.sample", "sample_run"),
+    "translate": ("ganforge.commands.translate", "translate_run"),
+    "compare": ("ganforge.commands.compare", "compare_runs"),
+    "report": ("ganforge.commands.report", "report"),
+    "sync": ("ganforge.commands.sync", "sync_runs"),
+    "dashboard": ("ganforge.commands.dashboard", "make_dashboard"),
+    "runs": ("ganforge.commands.runs", "manage_runs"),
+    "cache": ("ganforge.commands.cache", "manage_cache"),
 }
 
 HELP = """\
@@ -150,8 +150,8 @@ def _tell_of_job(error: BaseException) -> None:
     """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
     from hydra.core.hydra_config import HydraConfig
 
-    from ganforge.experiments.command import Command
-    from ganforge.experiments.sweep_record import named_job
+    from ganforge.config.command import Command
+    from ganforge.runs.sweep_record import named_job
 
     # The search says why it gave a trial up, and the first process of several what ended them;
     # Ctrl-C ends the sweep, which says so.

@@ -6,7 +6,7 @@ import torch
 from ganforge.augment.colour import change_brightness, change_contrast, change_saturation
 from ganforge.augment.cutout import cut_out
 from ganforge.augment.diffaugment import DiffAugment
-from ganforge.augment.translation import translate
+from ganforge.augment.shift import translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 from tests.augment.pictures import pictures

@@ -5,9 +5,9 @@ from torch.utils.data import DataLoader
 
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.errors import ConfigError
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.kernel import KernelDistance
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.kernel import KernelDistance
 from tests.metrics.stand_ins import Glance, Glances, Pictures, noise_images
 
 

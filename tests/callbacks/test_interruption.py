@@ -10,10 +10,10 @@ import torch
 
 from ganforge.callbacks import interruption
 from ganforge.callbacks.interruption import SIGNALS
-from ganforge.experiments.run_lock import is_locked
-from ganforge.experiments.sweep_signals import ending_on_signals
-from tests.experiments.test_resuming import PLAIN, go, runs, summary
+from ganforge.runs.lock import is_locked
+from ganforge.sweeps.signals import ending_on_signals
 from tests.forking import fork, wait
+from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
 
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138, "SIGHUP": 129}
 SEVEN = [*PLAIN, "trainer.max_steps=7"]

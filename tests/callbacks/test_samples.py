@@ -9,7 +9,7 @@ from lightning.pytorch import LightningDataModule, LightningModule, Trainer
 from lightning.pytorch.loggers import Logger
 from PIL import Image
 
-from ganforge.callbacks.grid import picture
+from ganforge.callbacks.pictures.grid import picture
 from ganforge.callbacks.samples import Samples
 from ganforge.errors import ConfigError
 

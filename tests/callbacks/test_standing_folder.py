@@ -8,7 +8,7 @@ import pytest
 from lightning.pytorch import Callback
 
 from ganforge.errors import RunError
-from tests.experiments.test_resuming import PLAIN, go, runs
+from tests.runs.resuming.test_resume import PLAIN, go, runs
 
 
 class Gone(Callback):

@@ -4,18 +4,18 @@ import torch
 from ganforge.callbacks import translation_evaluation as module
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.callbacks.translation_evaluation import TranslationEvaluation
-from ganforge.composition import compose_config
-from ganforge.config import check
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from ganforge.metrics import classifier_training
-from ganforge.metrics.auto_features import AutoFactory
-from ganforge.metrics.cycle_l1 import CycleL1
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.kernel import KernelDistance
-from ganforge.metrics.l1 import L1
-from ganforge.metrics.label_agreement import LabelAgreement
-from ganforge.metrics.psnr import PSNR
-from ganforge.metrics.ssim import SSIM
+from ganforge.metrics.features import classifier_training
+from ganforge.metrics.features.auto import AutoFactory
+from ganforge.metrics.pairs.cycle_l1 import CycleL1
+from ganforge.metrics.pairs.l1 import L1
+from ganforge.metrics.pairs.psnr import PSNR
+from ganforge.metrics.pairs.ssim import SSIM
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.kernel import KernelDistance
+from ganforge.metrics.scores.label_agreement import LabelAgreement
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.stand_ins import Glance, Glances, Pictures, noise_images
 from tests.metrics.translation_stand_ins import flat

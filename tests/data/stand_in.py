@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import torch
 from torch import Tensor
 
-from ganforge.data.image_data import ImageDataModule
+from ganforge.data.module import ImageDataModule
 
 
 def attach(

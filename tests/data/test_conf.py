@@ -6,8 +6,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from ganforge.data.image_data import ImageDataModule
-from ganforge.signatures import parameters_of
+from ganforge.config.signatures import parameters_of
+from ganforge.data.module import ImageDataModule
 
 CONF = Path(__file__).parents[2] / "conf"
 OPTIONS = sorted(path.stem for path in (CONF / "data").glob("*.yaml"))

@@ -7,13 +7,13 @@ import zipfile
 import pytest
 import torch
 
-from ganforge.data.fake import FakeImages
 from ganforge.data.fingerprint import SAMPLE, hash_of
-from ganforge.data.folder import ImageFolder
 from ganforge.data.order import fixed_order
-from ganforge.data.paired import PairedImages
-from ganforge.data.photos_paired import PairedPhotos
-from ganforge.data.stacked_digits import StackedDigits
+from ganforge.data.sets.fake import FakeImages
+from ganforge.data.sets.folder import ImageFolder
+from ganforge.data.sets.stacked_digits import StackedDigits
+from ganforge.data.translation.paired import PairedImages
+from ganforge.data.translation.photos_paired import PairedPhotos
 from tests.data.atlas import atlas
 from tests.data.drawings import flat, save
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from ganforge.data.folder import ImageFolder
 from ganforge.data.identity import differences_of
+from ganforge.data.sets.folder import ImageFolder
 
 
 def picture(path: Path, shade: int, mode: str = "RGB") -> None:

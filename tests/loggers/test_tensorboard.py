@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from ganforge.callbacks.grid import picture
+from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError
 from ganforge.loggers.pictures import PictureLogger
 from ganforge.loggers.tensorboard import TensorBoardLogger

@@ -5,7 +5,7 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
-from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.features.base import FeatureExtractor, Features
 
 
 class Pictures:

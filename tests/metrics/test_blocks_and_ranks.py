@@ -8,13 +8,13 @@ from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
 from ganforge.metrics import real_features
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.features import Features
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.intra_class import IntraClassFrechet
-from ganforge.metrics.kernel import KernelDistance
-from ganforge.metrics.prdc import Coverage, Density, Precision, Recall
+from ganforge.metrics.features.base import Features
 from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.intra_class import IntraClassFrechet
+from ganforge.metrics.scores.kernel import KernelDistance
+from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
 from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 

@@ -9,15 +9,16 @@ import torch
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics import bootstrap, fake_rows
+from ganforge.metrics import bootstrap
+from ganforge.metrics import fake_features as fake_rows
 from ganforge.metrics.bootstrap import add_intervals, draws, interval
 from ganforge.metrics.evaluate import RealFeatures, evaluate
-from ganforge.metrics.fake_rows import FakeRows
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.intra_class import IntraClassFrechet
-from ganforge.metrics.prdc import Precision
+from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.intra_class import IntraClassFrechet
+from ganforge.metrics.scores.prdc import Precision
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
 FAKES = noise_images(200, seed=1) // 2

@@ -11,13 +11,13 @@ from ganforge.data.images import to_float
 from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.cache_folder import files
-from ganforge.metrics.classifier import ClassifierFactory, Trained
-from ganforge.metrics.classifier import _save as save_classifier
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.kernel import KernelDistance
+from ganforge.metrics.features.classifier import ClassifierFactory, Trained
+from ganforge.metrics.features.classifier import _save as save_classifier
 from ganforge.metrics.moments import moments_of
 from ganforge.metrics.real_features import RealFeatures, RealShare
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.kernel import KernelDistance
 from tests.disk import full
 from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images

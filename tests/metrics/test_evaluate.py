@@ -5,9 +5,9 @@ from ganforge.data.images import to_float
 from ganforge.errors import ConfigError, DivergenceError
 from ganforge.metrics import evaluate as module
 from ganforge.metrics.evaluate import RealFeatures, evaluate
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.kernel import KernelDistance
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.kernel import KernelDistance
 from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 

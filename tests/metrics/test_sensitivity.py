@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from ganforge.data.digits import Digits
 from ganforge.data.images import to_float
-from ganforge.metrics import classifier_training
-from ganforge.metrics.classifier import ClassifierFactory
+from ganforge.data.sets.digits import Digits
+from ganforge.metrics.features import classifier_training
+from ganforge.metrics.features.classifier import ClassifierFactory
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "metric_sensitivity.py"
 LEVELS = {

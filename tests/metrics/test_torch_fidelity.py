@@ -7,10 +7,10 @@ from torch_fidelity import calculate_metrics, register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.frechet import FrechetDistance
-from ganforge.metrics.inception_score import InceptionScore
-from ganforge.metrics.kernel import KernelDistance
-from ganforge.metrics.prdc import Precision, Recall
+from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.metrics.scores.kernel import KernelDistance
+from ganforge.metrics.scores.prdc import Precision, Recall
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
 
 REALS, FAKES = noise_images(150, channels=3), noise_images(150, seed=1, channels=3) // 2

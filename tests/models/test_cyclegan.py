@@ -6,7 +6,7 @@ from torch import nn
 
 from ganforge.augment.ada import ADA
 from ganforge.errors import ConfigError
-from ganforge.networks.both_ways import BothDomains, BothWays
+from ganforge.networks.bidirectional import BothDomains, BothWays
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.lecam import LeCam
 from ganforge.streams import Noise

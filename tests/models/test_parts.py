@@ -4,9 +4,9 @@ from typing import Required, get_args, get_origin, get_type_hints
 
 import pytest
 
+from ganforge.config.signatures import hints_of, parameters_of
 from ganforge.models import GAN, PGGAN, AdversarialModule, TranslationGame
 from ganforge.models.parts import AdversarialParts, GANParts, PGGANParts, TranslationParts
-from ganforge.signatures import hints_of, parameters_of
 
 OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
 

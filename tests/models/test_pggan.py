@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
-from ganforge.experiments.parts import _check_batches
-from ganforge.models.growth import Growth, reals_at
+from ganforge.models.engine.progressive import Growth, reals_at
+from ganforge.runs.build import _check_batches
 from ganforge.streams import Noise
 from tests import small
 from tests.growing import GROWTH, game, players

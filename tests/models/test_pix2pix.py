@@ -10,8 +10,8 @@ from ganforge.augment.diffaugment import DiffAugment
 from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
-from ganforge.models.averaging import ExponentialMovingAverage
-from ganforge.networks.both_ways import BothWays
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.networks.bidirectional import BothWays
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.feature_matching import FeatureMatching

@@ -8,11 +8,11 @@ from lightning.pytorch.plugins import MixedPrecision
 
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
-from ganforge.experiments.checkpoint_io import AtomicCheckpointIO
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from tests import small
 
 MIXED = ["bf16-mixed", "16-mixed"]

@@ -9,7 +9,7 @@ import torch
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
 from ganforge.losses.relativistic import RelativisticLoss
-from ganforge.models.cosine_average import CosineAverage
+from ganforge.models.engine.cosine_average import CosineAverage
 from ganforge.models.r3gan import R3GAN
 from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from ganforge.regularizers.r1 import R1

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.composition import compose_config
-from ganforge.config import check
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.models.sagan import SAGAN

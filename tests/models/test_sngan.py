@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ganforge.composition import compose_config
-from ganforge.config import check
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.models.sngan import SNGAN

@@ -8,11 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.averaging import ExponentialMovingAverage
-from ganforge.models.growth import Growth
-from ganforge.models.style_mixing import crossovers
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.progressive import Growth
+from ganforge.models.engine.style_mixing import crossovers
 from ganforge.models.stylegan import StyleGAN
-from ganforge.networks.noise_input import NoiseInput
+from ganforge.networks.layers.noise_input import NoiseInput
 from ganforge.networks.pggan import PGGANGenerator
 from ganforge.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from ganforge.regularizers.latent_consistency import LatentConsistency

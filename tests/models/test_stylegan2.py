@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.models.stylegan2 import StyleGAN2
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.path_length import PathLength
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 from tests import small
 from tests.styled import game, lazy, players

@@ -10,7 +10,7 @@ from torch import nn
 from ganforge.errors import ConfigError
 from ganforge.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from ganforge.networks.biggan_blocks import BigGANDownBlock
-from ganforge.networks.conditional_normalization import ConditionalNorm
+from ganforge.networks.layers.conditional_normalization import ConditionalNorm
 from ganforge.networks.orthogonal_initialization import initialize_orthogonal
 from tests.networks import counting
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.growing import double, halve
+from ganforge.networks.layers.progressive import double, halve
 from ganforge.networks.pggan import PGGANDiscriminator, PGGANGenerator
 from ganforge.networks.pggan_blocks import EqualizedHead, FirstBlock, LastBlock
 from tests.networks.counting import count

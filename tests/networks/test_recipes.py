@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.composition import compose_config
-from ganforge.config import check
-from ganforge.experiments.loading import build
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
+from ganforge.runs.load import build
 from tests.networks.counting import count
 
 ATTENTION = {"generator": 256 * 256 * 5 // 4 + 1, "discriminator": 128 * 128 * 5 // 4 + 1}

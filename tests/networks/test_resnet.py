@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.attention import SelfAttention
+from ganforge.networks.layers.attention import SelfAttention
+from ganforge.networks.layers.spectral_normalization import unnormalized_weights
 from ganforge.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from ganforge.networks.resnet_layout import DISCRIMINATORS, GENERATORS
-from ganforge.networks.spectral_normalization import unnormalized_weights
 
 SIZES = [16, 32, 48, 64, 128]
 NORMS = ["batch", "instance", "layer", "none"]

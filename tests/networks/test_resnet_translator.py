@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.both_ways import BothDomains, BothWays
+from ganforge.networks.bidirectional import BothDomains, BothWays
+from ganforge.networks.layers.reflection import ReflectedConvolution, reflect, reflect_in_order
 from ganforge.networks.patch_discriminator import PatchDiscriminator
-from ganforge.networks.reflection import ReflectedConvolution, reflect, reflect_in_order
 from ganforge.networks.resnet_translator import (
     ReflectedResidualBlock,
     ResNetTranslator,

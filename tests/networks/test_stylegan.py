@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.noise_input import NoiseInput, noise_maps
+from ganforge.networks.layers.noise_input import NoiseInput, noise_maps
 from ganforge.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from ganforge.networks.stylegan_blocks import SmoothHalvingBlock
 from ganforge.streams import Noise

@@ -8,14 +8,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganforge.composition import compose_config
+from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from ganforge.experiments.loading import build
-from ganforge.networks.mapped_projection import LabelMapping, MappedProjection
-from ganforge.networks.modulated_convolution import demodulation, modulated_weights
+from ganforge.networks.layers.mapped_projection import LabelMapping, MappedProjection
+from ganforge.networks.layers.modulated_convolution import demodulation, modulated_weights
+from ganforge.networks.layers.upfirdn2d import filter2d, filter_kernel, upsample2d
 from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from ganforge.networks.stylegan2_blocks import FilteredConvolution, Modulated, in_half_precision
-from ganforge.networks.upfirdn2d import filter2d, filter_kernel, upsample2d
+from ganforge.runs.load import build
 from tests.networks.counting import count
 
 CLASSES = 3

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.lasting_dropout import LastingDropout
+from ganforge.networks.layers.persistent_dropout import LastingDropout
 from ganforge.networks.unet import UNetTranslator, dropped_blocks, unet_depth, unet_widths
 from tests.networks.counting import blueprint, count
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganforge.regularizers.turn import Turn
+from ganforge.regularizers.context import Turn
 from ganforge.streams import Noise
 
 LATENT, SHAPE = 3, (2, 4, 4)

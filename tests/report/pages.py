@@ -8,7 +8,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tests.experiments.past_runs import CURVE, past_run
+from tests.runs.past_runs import CURVE, past_run
 
 VOID = {"img", "input", "meta", "link", "br"}
 HEAD = "step,images_seen,seconds,fid_classifier,discriminator/real_logit,discriminator/fake_logit"

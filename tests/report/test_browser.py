@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.report.reporting import report
-from ganforge.schemas import ReportSchema
+from ganforge.commands.report import report
+from ganforge.config.schemas import ReportSchema
 from tests.chromium import BINARY, Chromium
-from tests.experiments.past_runs import past_run
 from tests.report.pages import grid, whole_run
+from tests.runs.past_runs import past_run
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium")
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from ganforge.errors import ConfigError, RunError
-from ganforge.experiments.run_lock import locked
-from ganforge.experiments.sweep_record import Job, SweepRecord
 from ganforge.report.jobs import Sweep
 from ganforge.report.ranking import rank
-from tests.experiments.past_runs import past_run
+from ganforge.runs.lock import locked
+from ganforge.runs.sweep_record import Job, SweepRecord
+from tests.runs.past_runs import past_run
 
 PLACES = ("completed", "running", "failed", "pending")
 

@@ -5,7 +5,7 @@ from torch import Tensor
 from ganforge.augment.augmentation import Augmentation
 from ganforge.augment.colour import change_brightness, change_contrast, change_saturation
 from ganforge.augment.cutout import cut_out
-from ganforge.augment.translation import check_padding, translate
+from ganforge.augment.shift import check_padding, translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.augment.translation import translate
+from ganforge.augment.shift import translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 

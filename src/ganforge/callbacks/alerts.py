@@ -10,7 +10,7 @@ from ganforge.callbacks.evaluation import evaluations
 from ganforge.callbacks.status import duration, number
 from ganforge.errors import DivergenceError, InterruptionError, PrunedError
 from ganforge.loggers.facts import AlertLogger
-from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class Alerts(Callback):

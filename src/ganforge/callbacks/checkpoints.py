@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from ganforge import atomic
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class Checkpoints(Callback):

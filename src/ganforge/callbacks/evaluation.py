@@ -15,12 +15,12 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.class_checks import check_classes
 from ganforge.metrics.evaluate import Result, check_enough, evaluate, points_of
-from ganforge.metrics.features import FeatureExtractor, FeatureFactory
+from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
-from ganforge.metrics.score import Score, ranked
+from ganforge.metrics.scores.score import Score, ranked
 from ganforge.metrics.source import ImageSource
-from ganforge.models.latent_paths import LatentPaths
+from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.streams import mix
 
 Measure = Callable[[Trainer, LightningModule], dict[str, Result]]

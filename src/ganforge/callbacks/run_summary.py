@@ -15,7 +15,7 @@ from ganforge import atomic
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import InterruptionError, PrunedError, RunError
 from ganforge.loggers.facts import SummaryLogger
-from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.engine.adversarial import AdversarialModule
 
 log = logging.getLogger("ganforge")
 

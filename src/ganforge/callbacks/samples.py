@@ -12,10 +12,10 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from ganforge.callbacks.film import film
-from ganforge.callbacks.grid import by_class, picture, save
-from ganforge.callbacks.row_labels import label_rows
-from ganforge.callbacks.scatter import scatter_of
+from ganforge.callbacks.pictures.gif import film
+from ganforge.callbacks.pictures.grid import by_class, picture, save
+from ganforge.callbacks.pictures.row_labels import label_rows
+from ganforge.callbacks.pictures.scatter import scatter_of
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.pictures import PictureLogger
 

@@ -7,7 +7,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
 from ganforge.errors import RunError
-from ganforge.models.adversarial import AdversarialModule
+from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class StandingFolder(Callback):

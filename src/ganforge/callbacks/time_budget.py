@@ -4,8 +4,8 @@ from typing import Any, cast
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganforge.models.adversarial import AdversarialModule
-from ganforge.models.stopwatch import Stopwatch
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.stopwatch import Stopwatch
 
 
 class TimeBudget(Callback):

@@ -9,16 +9,16 @@ from lightning import LightningModule, Trainer
 from ganforge.callbacks.checks import one_of
 from ganforge.callbacks.evaluation import STREAM, Evaluation
 from ganforge.errors import ConfigError
-from ganforge.metrics.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.evaluate import Result
-from ganforge.metrics.features import FeatureExtractor, FeatureFactory
-from ganforge.metrics.held_out import HeldOut, Share, split_of
-from ganforge.metrics.labelled_domains import for_features
-from ganforge.metrics.pair_score import PairScore
-from ganforge.metrics.score import Score
+from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
+from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
+from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
+from ganforge.metrics.pairs.evaluate import Translates, TranslationJudge
+from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
+from ganforge.metrics.pairs.labelled_domains import for_features
+from ganforge.metrics.pairs.score import PairScore
+from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
-from ganforge.metrics.translation_judge import Translates, TranslationJudge
-from ganforge.metrics.translation_metrics import check_metrics, feature_scores, pair_scores
 from ganforge.streams import mix
 
 log = logging.getLogger("ganforge")

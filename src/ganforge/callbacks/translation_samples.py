@@ -7,13 +7,13 @@ from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from ganforge.callbacks.grid import picture
+from ganforge.callbacks.pictures.grid import picture
 from ganforge.callbacks.samples import Samples, Weights
 from ganforge.data.images import to_float, to_uint8
 from ganforge.errors import ConfigError
-from ganforge.metrics.direction import Direction, TranslationSource, directions_of
-from ganforge.metrics.held_out import split_of
-from ganforge.metrics.translation_judge import Translates
+from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
+from ganforge.metrics.pairs.evaluate import Translates
+from ganforge.metrics.pairs.held_out import split_of
 
 GAP = 8  # pixels between the two halves of a grid
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ganforge.data.image_data import ImageDataModule
-from ganforge.data.layout import shortened
-from ganforge.data.translation_data import TranslationData
+from ganforge.data.files.layout import shortened
+from ganforge.data.module import ImageDataModule
+from ganforge.data.translation.module import TranslationData
 from ganforge.plain_text import one_line
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ganforge.data.files import FileSource
+from ganforge.data.files.source import FileSource
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.order import fixed_order
 from ganforge.data.source import ImageSource

@@ -7,4 +7,4 @@ from .facts import SummaryLogger as SummaryLogger
 from .metrics_csv import MetricsCSV as MetricsCSV
 from .pictures import PictureLogger as PictureLogger
 from .tensorboard import TensorBoardLogger as TensorBoardLogger
-from .wandb import WandbLogger as WandbLogger
+from .wandb.logger import WandbLogger as WandbLogger

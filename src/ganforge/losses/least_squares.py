@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.losses.labels import check_label_noise, noisy_labels
+from ganforge.losses.label_smoothing import check_label_noise, noisy_labels
 from ganforge.streams import Noise
 
 

@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.losses.labels import check_label_noise, check_real_label, classification_loss
+from ganforge.losses.label_smoothing import check_label_noise, check_real_label, classification_loss
 from ganforge.streams import Noise
 
 

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ganforge.metrics.evaluate import Result, learn, start
-from ganforge.metrics.fake_rows import FakeRows
-from ganforge.metrics.features import FeatureExtractor
-from ganforge.metrics.path_score import PathScore
+from ganforge.metrics.fake_features import FakeRows
+from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import BLOCK, RealFeatures
 from ganforge.metrics.rows import generator
-from ganforge.metrics.score import Score
+from ganforge.metrics.scores.path_score import PathScore
+from ganforge.metrics.scores.score import Score
 from ganforge.streams import mix
 
 log = logging.getLogger("ganforge")

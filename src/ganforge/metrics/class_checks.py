@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.score import Score
+from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
 
 

@@ -8,13 +8,13 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.class_checks import check_classes, known
-from ganforge.metrics.fake_rows import FakeRows
-from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.fake_features import FakeRows
+from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.finite import FiniteFeatures, FiniteImages
-from ganforge.metrics.path_score import Paths, PathScore, refuse_images
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
 from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.score import Score
+from ganforge.metrics.scores.path_score import Paths, PathScore, refuse_images
+from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError, DivergenceError, ScoreError
-from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.features.base import FeatureExtractor, Features
 
 # Half a step of a byte: what is closer to [-1, 1] rounds to the same images as the end of it.
 SLACK = 0.5 / 127.5

@@ -10,7 +10,7 @@ from torch import Tensor
 from ganforge.data.images import to_uint8
 from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import Key, StatisticsCache
-from ganforge.metrics.features import FeatureExtractor, Features
+from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.finite import FiniteFeatures, refusal
 from ganforge.metrics.moments import Moments, merge, moments_of
 from ganforge.metrics.source import ImageSource

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError, DataError
-from ganforge.metrics.features import FeatureExtractor
+from ganforge.metrics.features.base import FeatureExtractor
 
 IMAGES = ("images", "arr_0")  # arrays of images, which are used where a file holds both
 MOST_COLUMNS = 20_000  # 3 GB of float64: no extractor is as wide

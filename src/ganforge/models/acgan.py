@@ -5,11 +5,11 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.models.adversarial import Player
 from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
-from ganforge.models.conditioning import refuse_unconditional
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.conditioning import refuse_unconditional
 from ganforge.models.parts import GANParts
-from ganforge.regularizers.turn import Turn
+from ganforge.regularizers.context import Turn
 
 
 class ACGAN(AuxiliaryGAN):

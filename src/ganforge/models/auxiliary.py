@@ -5,10 +5,10 @@ from typing import Any, cast
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import Player
-from ganforge.models.batches import Batch
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.batches import Batch
 from ganforge.models.gan import GAN, refuse
-from ganforge.regularizers.turn import Turn
+from ganforge.regularizers.context import Turn
 from ganforge.streams import Noise
 
 

@@ -5,9 +5,9 @@ from typing import Unpack, cast
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.models.engine.truncation import truncated_latents
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
-from ganforge.models.truncation import truncated_latents
 from ganforge.streams import Noise
 
 

@@ -7,8 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.batches import Batch
-from ganforge.models.image_pool import ImagePool
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.image_pool import ImagePool
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import OPPOSITE, TranslationGame
 from ganforge.streams import Noise, mix

@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch import nn
 
 from ganforge.models.gan import GAN, refuse
-from ganforge.networks.equalized import EqualizedConv2d
+from ganforge.networks.layers.equalized import EqualizedConv2d
 
 
 class DCGAN(GAN):

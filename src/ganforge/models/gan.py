@@ -8,17 +8,17 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import (
+from ganforge.models.engine.adversarial import (
     AdversarialModule,
     Player,
 )
-from ganforge.models.batches import Batch
-from ganforge.models.packing import pack
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.checks import check_networks, check_regularizers
+from ganforge.models.engine.packing import pack
+from ganforge.models.engine.regularize import constrain, kept_rows, penalties, verdicts
 from ganforge.models.parts import AdversarialParts
-from ganforge.models.parts_fit import check_networks, check_regularizers
-from ganforge.models.terms import constrain, kept_rows, penalties, verdicts
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 
 

@@ -8,13 +8,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import Player
 from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
-from ganforge.models.batches import Batch
-from ganforge.models.conditioning import refuse_unconditional
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.conditioning import refuse_unconditional
 from ganforge.models.gan import refuse
 from ganforge.models.parts import GANParts
-from ganforge.regularizers.turn import Turn
+from ganforge.regularizers.context import Turn
 from ganforge.streams import Noise
 
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from ganforge.models.engine.sigmoid import ends_in_sigmoid
 from ganforge.models.gan import GAN, refuse
-from ganforge.models.sigmoid import ends_in_sigmoid
 
 
 class LSGAN(GAN):

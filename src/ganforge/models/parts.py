@@ -8,9 +8,9 @@ from torch import nn
 
 from ganforge.augment.augmentation import Augmentation
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.adversarial import CriticSteps, OptimizerFactory, Schedule
-from ganforge.models.averaging import ExponentialMovingAverage
-from ganforge.models.growth import Growth
+from ganforge.models.engine.adversarial import CriticSteps, OptimizerFactory, Schedule
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.progressive import Growth
 from ganforge.regularizers.regularizer import Regularizer
 
 

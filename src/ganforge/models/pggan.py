@@ -7,10 +7,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import Player
-from ganforge.models.batches import Batch
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.progressive import Growth, reals_at
 from ganforge.models.gan import GAN, refuse
-from ganforge.models.growth import Growth, reals_at
 from ganforge.models.parts import GANParts
 from ganforge.streams import Noise
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.batches import Batch
+from ganforge.models.engine.batches import Batch
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import TranslationGame
 from ganforge.streams import Noise

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ganforge.models.conditioning import conditioning, refuse_unconditional
+from ganforge.models.engine.conditioning import conditioning, refuse_unconditional
 from ganforge.models.gan import GAN, refuse
 
 

@@ -7,7 +7,7 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import Player
+from ganforge.models.engine.adversarial import Player
 from ganforge.models.gan import GAN, refuse
 from ganforge.models.parts import GANParts
 

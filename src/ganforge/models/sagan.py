@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from ganforge.models.gan import refuse
 from ganforge.models.sngan import SNGAN, require_spectral_norm
-from ganforge.networks.attention import SelfAttention
+from ganforge.networks.layers.attention import SelfAttention
 
 
 class SAGAN(SNGAN):

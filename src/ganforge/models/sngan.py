@@ -4,7 +4,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.models.gan import GAN, refuse
-from ganforge.networks.spectral_normalization import unnormalized_weights
+from ganforge.networks.layers.spectral_normalization import unnormalized_weights
 
 
 class SNGAN(GAN):

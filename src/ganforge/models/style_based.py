@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.adversarial import Player
-from ganforge.models.averaging import ExponentialMovingAverage
-from ganforge.models.batches import Batch
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.sampling import image_noise, sample_blocks
+from ganforge.models.engine.style_mixing import crossovers, mixed
 from ganforge.models.gan import GAN
-from ganforge.models.sampling import image_noise, sample_blocks
-from ganforge.models.style_mixing import crossovers, mixed
-from ganforge.networks.mapping import Mapping
-from ganforge.networks.noise_input import check_mode, noise_maps
+from ganforge.networks.layers.mapping import Mapping
+from ganforge.networks.layers.noise_input import check_mode, noise_maps
 from ganforge.streams import Noise
 
 
@@ -25,7 +25,7 @@ class StyleBased(GAN):
     Karras et al. 2019, arXiv:1812.04948: style mixing and fresh noise while it learns; truncation
     towards the tracked mean of w, and a choice of noise, where samples are drawn.
 
-    Its generator has ``mapping`` (a :class:`~ganforge.networks.mapping.Mapping`), ``noise_sides``
+    Its generator has ``mapping`` (a :class:`~ganforge.networks.Mapping`), ``noise_sides``
     (of the maps of noise it takes at present, layer by layer) and ``synthesize(ws, noise)``.
 
     Attributes:

@@ -8,17 +8,17 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganforge.models.adversarial import Player
-from ganforge.models.batches import Batch
+from ganforge.models.engine.adversarial import Player
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.late_turn import LateTurn
+from ganforge.models.engine.lazy import corrected, lazy_updates, uncounted
+from ganforge.models.engine.regularize import penalties
 from ganforge.models.gan import refuse
-from ganforge.models.late_turn import LateTurn
-from ganforge.models.lazy import corrected, lazy_updates, uncounted
 from ganforge.models.parts import GANParts
 from ganforge.models.style_based import StyleBased
-from ganforge.models.terms import penalties
-from ganforge.networks.noise_input import noise_maps
+from ganforge.networks.layers.noise_input import noise_maps
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise, mix
 
 _LAZY = 4  # names the random stream of updates for penalties alone

@@ -10,11 +10,11 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.averaging import ExponentialMovingAverage
-from ganforge.models.batches import Batch
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.checks import check_regularizers
 from ganforge.models.parts import AdversarialParts
-from ganforge.models.parts_fit import check_regularizers
-from ganforge.models.patch_judging import JudgedByPatches
+from ganforge.models.patch_critic import JudgedByPatches
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, mix, seed_layers
 

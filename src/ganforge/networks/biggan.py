@@ -10,16 +10,16 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as normalize_weight
 
 from ganforge.errors import ConfigError
-from ganforge.networks.attention import attention_layers
 from ganforge.networks.biggan_blocks import BigGANDownBlock
-from ganforge.networks.convolution_blocks import NormReLU
 from ganforge.networks.discriminator import Discriminator
 from ganforge.networks.generator import Generator
-from ganforge.networks.labels import one_hot, with_label_planes
+from ganforge.networks.layers.attention import attention_layers
+from ganforge.networks.layers.convolution_blocks import NormReLU
+from ganforge.networks.layers.labels import one_hot, with_label_planes
+from ganforge.networks.layers.residual_blocks import UpResidualBlock
+from ganforge.networks.layers.shapes import check_positive, check_power_of_two
+from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.networks.orthogonal_initialization import initialize_orthogonal, initialize_weights
-from ganforge.networks.residual_blocks import UpResidualBlock
-from ganforge.networks.shapes import check_positive, check_power_of_two
-from ganforge.networks.spectral_normalization import normalize_spectrum
 
 # Multiples of the width, by image size: at 4x4 and after each of the generator's blocks ...
 UP = {
@@ -209,7 +209,7 @@ def _normalize_generator(generator: BigGANGenerator) -> None:
     """Normalizes the spectra of all but the embedding, as the authors do.
 
     The layers that steer norms are among them, other than in
-    :func:`~ganforge.networks.spectral_normalization.normalize_spectrum`.
+    :func:`~ganforge.networks.layers.spectral_normalization.normalize_spectrum`.
     """
     for module in list(generator.modules()):
         if isinstance(module, (nn.Linear, nn.Conv2d)):

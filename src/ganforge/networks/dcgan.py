@@ -7,16 +7,16 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ganforge.networks.attention import attention_layers
-from ganforge.networks.convolution_blocks import NormReLU, UpBlock, down_block
 from ganforge.networks.discriminator import Discriminator
 from ganforge.networks.generator import Generator, refuse_conditional_norm
-from ganforge.networks.initialization import initialize_normal
-from ganforge.networks.labels import with_label_planes
-from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.normalization import check_norm
-from ganforge.networks.shapes import check_positive, check_power_of_two
-from ganforge.networks.spectral_normalization import normalize_spectrum
+from ganforge.networks.layers.attention import attention_layers
+from ganforge.networks.layers.convolution_blocks import NormReLU, UpBlock, down_block
+from ganforge.networks.layers.initialization import initialize_normal
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.layers.normalization import check_norm
+from ganforge.networks.layers.shapes import check_positive, check_power_of_two
+from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 
 
 def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:

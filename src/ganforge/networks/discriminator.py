@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.head import Head
-from ganforge.networks.shapes import check_channels, check_positive
+from ganforge.networks.layers.head import Head
+from ganforge.networks.layers.shapes import check_channels, check_positive
 
 CONDITIONINGS = ("none", "concatenation", "projection")
 

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import check_conditioning
-from ganforge.networks.labels import one_hot, with_label
-from ganforge.networks.shapes import check_channels, check_positive
+from ganforge.networks.layers.labels import one_hot, with_label
+from ganforge.networks.layers.shapes import check_channels, check_positive
 
 CONDITIONINGS = ("none", "concatenation", "normalization")
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.fourier_features import FourierFeatures
 from ganforge.networks.generator import Generator
-from ganforge.networks.initialization import initialize_he
-from ganforge.networks.labels import with_label
+from ganforge.networks.layers.fourier_features import FourierFeatures
+from ganforge.networks.layers.initialization import initialize_he
+from ganforge.networks.layers.labels import with_label
 
 
 class MLPGenerator(Generator):

@@ -5,9 +5,9 @@ import itertools
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.initialization import initialize_normal
-from ganforge.networks.shapes import check_positive
-from ganforge.networks.spectral_normalization import normalize_spectrum
+from ganforge.networks.layers.initialization import initialize_normal
+from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 
 # No layer has more channels than this times the first.

@@ -6,11 +6,13 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.equalized import EqualizedConv2d
 from ganforge.networks.generator import Generator
-from ganforge.networks.growing import GrowthLevel, double, halve
-from ganforge.networks.labels import with_label_planes
-from ganforge.networks.minibatch_stddev import check_group_size
+from ganforge.networks.layers.equalized import EqualizedConv2d
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.minibatch_stddev import check_group_size
+from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.progressive import GrowthLevel, double, halve
+from ganforge.networks.layers.shapes import check_stages
 from ganforge.networks.pggan_blocks import (
     DoublingBlock,
     EqualizedHead,
@@ -20,9 +22,7 @@ from ganforge.networks.pggan_blocks import (
     activated,
     convolution,
 )
-from ganforge.networks.pixel_norm import pixel_norm
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_stages
 
 
 class PGGANGenerator(Generator):

@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
-from ganforge.networks.growing import double, halve
-from ganforge.networks.head import Head
-from ganforge.networks.minibatch_stddev import MinibatchStddev
-from ganforge.networks.pixel_norm import pixel_norm
+from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
+from ganforge.networks.layers.head import Head
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev
+from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.progressive import double, halve
 
 SLOPE = 0.2
 

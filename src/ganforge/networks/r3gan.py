@@ -8,10 +8,10 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator
 from ganforge.networks.generator import Generator
-from ganforge.networks.labels import with_label_planes
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.resampling import Downsample, Upsample
+from ganforge.networks.layers.shapes import check_full_width, check_positive, check_power_of_two
 from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, ResidualBlock, scaled
-from ganforge.networks.resampling import Downsample, Upsample
-from ganforge.networks.shapes import check_full_width, check_positive, check_power_of_two
 
 
 def stage_widths(image_size: int, width: int, full_width: int) -> list[int]:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.head import Head
+from ganforge.networks.layers.head import Head
 
 SLOPE = 0.2
 # What He et al. 2015 (arXiv:1502.01852) scale weights by, so that LeakyReLU keeps the variance.

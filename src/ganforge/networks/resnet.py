@@ -10,22 +10,22 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.networks.attention import attention_layers
-from ganforge.networks.convolution_blocks import NormReLU
 from ganforge.networks.discriminator import Discriminator
 from ganforge.networks.generator import Generator, refuse_conditional_norm
-from ganforge.networks.labels import with_label_planes
-from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.normalization import check_norm
-from ganforge.networks.residual_blocks import (
+from ganforge.networks.layers.attention import attention_layers
+from ganforge.networks.layers.convolution_blocks import NormReLU
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.layers.normalization import check_norm
+from ganforge.networks.layers.residual_blocks import (
     DownResidualBlock,
     FirstDownBlock,
     UpResidualBlock,
     initialize_glorot,
 )
+from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.networks.resnet_layout import DISCRIMINATORS, GENERATORS, check_size
-from ganforge.networks.shapes import check_positive
-from ganforge.networks.spectral_normalization import normalize_spectrum
 
 
 class ResNetGenerator(Generator):

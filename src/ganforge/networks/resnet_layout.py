@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ganforge.errors import ConfigError
-from ganforge.networks.shapes import way_out
+from ganforge.networks.layers.shapes import way_out
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.initialization import initialize_normal
-from ganforge.networks.lasting_dropout import check_dropout, lasting_dropout
-from ganforge.networks.reflection import ReflectedConvolution
-from ganforge.networks.shapes import check_positive
+from ganforge.networks.layers.initialization import initialize_normal
+from ganforge.networks.layers.persistent_dropout import check_dropout, lasting_dropout
+from ganforge.networks.layers.reflection import ReflectedConvolution
+from ganforge.networks.layers.shapes import check_positive
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 from ganforge.networks.translator import Translator
 

@@ -6,13 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.equalized import EqualizedConv2d
 from ganforge.networks.generator import Generator
-from ganforge.networks.growing import GrowthLevel, double
-from ganforge.networks.mapping import Mapping
+from ganforge.networks.layers.equalized import EqualizedConv2d
+from ganforge.networks.layers.mapping import Mapping
+from ganforge.networks.layers.progressive import GrowthLevel, double
+from ganforge.networks.layers.shapes import check_stages
 from ganforge.networks.pggan import PGGANDiscriminator
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_stages
 from ganforge.networks.stylegan_blocks import SmoothHalvingBlock, SynthesisStage
 
 

@@ -10,14 +10,14 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.generator import Generator
-from ganforge.networks.labels import with_label_planes
-from ganforge.networks.mapped_projection import MappedProjection
-from ganforge.networks.mapping import Mapping
-from ganforge.networks.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.mapped_projection import MappedProjection
+from ganforge.networks.layers.mapping import Mapping
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.layers.shapes import check_stages
 from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.shapes import check_stages
 from ganforge.networks.stylegan2_blocks import (
     FilteredConvolution,
     JudgingStage,

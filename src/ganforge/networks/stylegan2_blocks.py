@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.networks.bias_act import GAIN, bias_act
-from ganforge.networks.equalized import EqualizedConv2d, EqualizedLinear
-from ganforge.networks.modulated_convolution import modulated_convolution
-from ganforge.networks.noise_input import NoiseInput
-from ganforge.networks.upfirdn2d import downsample2d, filter2d, filter_kernel, upsample2d
+from ganforge.networks.layers.bias_act import GAIN, bias_act
+from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
+from ganforge.networks.layers.modulated_convolution import modulated_convolution
+from ganforge.networks.layers.noise_input import NoiseInput
+from ganforge.networks.layers.upfirdn2d import downsample2d, filter2d, filter_kernel, upsample2d
 
 
 class Modulated(nn.Module):
@@ -29,7 +29,7 @@ class Modulated(nn.Module):
         kernel_size: side of the weights.
         w_dim: length of styles.
         grouped: make weights for each image; see
-            :func:`~ganforge.networks.modulated_convolution.modulated_convolution`.
+            :func:`~ganforge.networks.layers.modulated_convolution.modulated_convolution`.
         clamp: largest absolute value of the outputs; None for none.
     """
 

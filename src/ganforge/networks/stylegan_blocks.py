@@ -3,11 +3,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ganforge.networks.adain import AdaIN
-from ganforge.networks.equalized import HE_GAIN, EqualizedConv2d
-from ganforge.networks.noise_input import NoiseInput
+from ganforge.networks.layers.adain import AdaIN
+from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d
+from ganforge.networks.layers.noise_input import NoiseInput
+from ganforge.networks.layers.resampling import Downsample, Upsample
 from ganforge.networks.pggan_blocks import HalvingBlock, activated
-from ganforge.networks.resampling import Downsample, Upsample
 
 
 class StyledLayer(nn.Module):

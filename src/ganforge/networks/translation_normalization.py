@@ -20,7 +20,7 @@ def _instance(channels: int) -> nn.Module:
 # "batch" keeps no running statistics: Isola et al. 2017 (arXiv:1611.07004, section 3.4) normalize
 # by the test batch's own, which for single images is instance normalization with gain and bias.
 # "instance" has neither gain nor bias, as in Zhu et al. 2017 (arXiv:1703.10593); the networks from
-# noise have both (ganforge.networks.normalization), so they keep a table of their own.
+# noise have both (ganforge.networks.layers.normalization), so they keep a table of their own.
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {"batch": _batch, "instance": _instance}
 
 

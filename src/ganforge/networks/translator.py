@@ -3,7 +3,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.shapes import check_positive
+from ganforge.networks.layers.shapes import check_positive
 
 
 class Translator(nn.Module):

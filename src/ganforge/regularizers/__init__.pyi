@@ -1,5 +1,6 @@
 from .balanced_consistency import BalancedConsistency as BalancedConsistency
 from .consistency import Consistency as Consistency
+from .context import Turn as Turn
 from .dragan import DRAGAN as DRAGAN
 from .drift import Drift as Drift
 from .feature_matching import FeatureMatching as FeatureMatching
@@ -14,5 +15,4 @@ from .r2 import R2 as R2
 from .regularizer import Regularizer as Regularizer
 from .scheduled_weight import ScheduledWeight as ScheduledWeight
 from .top_k import TopK as TopK
-from .turn import Turn as Turn
 from .weight_clip import WeightClip as WeightClip

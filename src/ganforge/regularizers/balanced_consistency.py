@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 from ganforge.regularizers.consistency import Consistency
-from ganforge.regularizers.turn import Turn
+from ganforge.regularizers.context import Turn
 
 
 class BalancedConsistency(Consistency):

@@ -3,10 +3,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.augment.translation import translate
+from ganforge.augment.shift import translate
 from ganforge.errors import ConfigError
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 from ganforge.streams import Noise
 
 

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.regularizers.context import Critic
 from ganforge.regularizers.input_gradient import input_gradient, norm
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Critic
 from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 

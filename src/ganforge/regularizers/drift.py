@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 
 
 class Drift(Regularizer):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 
 
 class FeatureMatching(Regularizer):

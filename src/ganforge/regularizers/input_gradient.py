@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.regularizers.turn import Critic
+from ganforge.regularizers.context import Critic
 
 
 def input_gradient(critic: Critic, images: Tensor) -> Tensor:

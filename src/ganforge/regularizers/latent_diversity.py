@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.latent_consistency import check_sigma, step
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 
 
 class LatentDiversity(Regularizer):

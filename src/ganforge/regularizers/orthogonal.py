@@ -7,9 +7,9 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ganforge.errors import ConfigError
-from ganforge.networks.equalized import EqualizedConv2d, EqualizedLinear
+from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 
 PLAYERS = ("generator", "discriminator")
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import ConfigError
+from ganforge.regularizers.context import Turn
 from ganforge.regularizers.input_gradient import norm
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.turn import Turn
 
 
 class PathLength(Regularizer):

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ganforge.regularizers.context import Critic
 from ganforge.regularizers.input_gradient import input_gradient, squared_norm
 from ganforge.regularizers.scheduled_weight import ScheduledWeight
-from ganforge.regularizers.turn import Critic
 from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.turn import Critic, Turn
+from ganforge.regularizers.context import Critic, Turn
 from ganforge.streams import Noise
 
 

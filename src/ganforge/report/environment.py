@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
-from ganforge.experiments.comparison_runs import PastRun
 from ganforge.regular_files import read_json
 from ganforge.report.markup import Markup, element, join
 from ganforge.report.tables import facts, grid
+from ganforge.runs.past import PastRun
 
 NAME = "provenance.json"
 

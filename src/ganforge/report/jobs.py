@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ganforge.compare.groups import telling
+from ganforge.config.job_names import FILE
 from ganforge.errors import RunError
-from ganforge.experiments.comparison_groups import telling
-from ganforge.experiments.comparison_runs import PastRun, find_runs
-from ganforge.experiments.job_names import FILE
-from ganforge.experiments.sweep_record import SweepRecord
 from ganforge.paths import typed_path
+from ganforge.runs.past import PastRun, find_runs
+from ganforge.runs.sweep_record import SweepRecord
 
 log = logging.getLogger("ganforge")
 

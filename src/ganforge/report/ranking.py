@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganforge.config import did_you_mean
+from ganforge.compare.columns import Protocol, protocol_of, scored
+from ganforge.compare.directions import higher_is_better
+from ganforge.config.check import did_you_mean
 from ganforge.errors import ConfigError
-from ganforge.experiments.comparison_columns import Protocol, protocol_of, scored
-from ganforge.experiments.comparison_directions import higher_is_better
-from ganforge.experiments.comparison_runs import PastRun
 from ganforge.report.jobs import SweptJob
+from ganforge.runs.past import PastRun
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ganforge.experiments.comparison_columns import OUTCOME, Scored, scored
-from ganforge.experiments.comparison_directions import higher_is_better
-from ganforge.experiments.comparison_runs import PastRun
-from ganforge.experiments.comparison_tables import plain
+from ganforge.compare.cells import plain
+from ganforge.compare.columns import OUTCOME, Scored, scored
+from ganforge.compare.directions import higher_is_better
+from ganforge.report.charts.history import MOST_POINTS, History
+from ganforge.report.charts.run_charts import drawn, score_charts, training_charts
 from ganforge.report.configuration import configuration, shown
 from ganforge.report.environment import environment
-from ganforge.report.history import MOST_POINTS, History
 from ganforge.report.markup import Markup, element, join
 from ganforge.report.page import Section, page
-from ganforge.report.run_charts import drawn, score_charts, training_charts
 from ganforge.report.samples import Slides, slider
 from ganforge.report.states import badge
 from ganforge.report.tables import facts, grid
+from ganforge.runs.past import PastRun
 
 WAYS = {True: "higher", False: "lower", None: "neither"}
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ganforge.report.history import History
+from ganforge.report.charts.history import History
 from ganforge.report.markup import Markup, Named, element, join
 from ganforge.report.pictures import QUALITY, Picture, encoded, fitting
 

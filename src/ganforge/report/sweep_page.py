@@ -7,23 +7,23 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ganforge.experiments.comparison_columns import Column
-from ganforge.experiments.comparison_figure import curve
-from ganforge.experiments.comparison_report import Comparison
-from ganforge.experiments.comparison_runs import PastRun
-from ganforge.experiments.comparison_tables import plain
-from ganforge.experiments.run_lock import is_locked
-from ganforge.report.chart import COLOURS, Chart, Series
+from ganforge.compare.cells import plain
+from ganforge.compare.columns import Column
+from ganforge.compare.figure import curve
+from ganforge.compare.report import Comparison
+from ganforge.report.charts.chart import COLOURS, Chart, Series
+from ganforge.report.charts.parallel import MOST_AXES, MOST_LINES, Line, legend, parallel
+from ganforge.report.charts.run_charts import drawn
 from ganforge.report.configuration import configuration
 from ganforge.report.jobs import Sweep, SweptJob
 from ganforge.report.markup import Markup, Named, element, join
 from ganforge.report.page import Section, page
-from ganforge.report.parallel import MOST_AXES, MOST_LINES, Line, legend, parallel
 from ganforge.report.ranking import Ranking
-from ganforge.report.run_charts import drawn
 from ganforge.report.samples import LONGEST, last_grid, step_of
 from ganforge.report.states import badge
 from ganforge.report.tables import facts, grid, sortable
+from ganforge.runs.lock import is_locked
+from ganforge.runs.past import PastRun
 
 MOST_SHOWN = 12  # jobs whose last grid is shown
 AROUND = 500  # bytes of what stands around these grids

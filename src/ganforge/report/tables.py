@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ganforge.experiments.comparison_tables import Table
+from ganforge.compare.cells import Table
 from ganforge.report.markup import Markup, Named, element, join
 
 FOLDED = 40  # rows above which a table scrolls by itself

@@ -16,7 +16,7 @@ class _Submitting(Launcher):
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
         """Takes the sweep's configuration, and refuses what can't be launched here."""
-        from ganforge.experiments.launcher_checks import check_launcher
+        from ganforge.sweeps.launchers.checks import check_launcher
 
         check_launcher(config.hydra.launcher)
         self.context, self.task, self.config = hydra_context, task_function, config
@@ -57,8 +57,8 @@ class LocalProcessesLauncher(_Submitting):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Runs jobs; returns how each ended."""
-        from ganforge.experiments.local_jobs import LocalJobs, slots
-        from ganforge.experiments.submitted_job import jobs_of
+        from ganforge.sweeps.launchers.job import jobs_of
+        from ganforge.sweeps.launchers.local import LocalJobs, slots
 
         places = slots(self.parallel, self.gpus_per_job, self.threads, len(job_overrides))
         pool = LocalJobs(
@@ -144,8 +144,8 @@ class SlurmLauncher(_Submitting):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Submits jobs, as one array; returns how each ended."""
-        from ganforge.experiments.slurm_jobs import SlurmJobs
-        from ganforge.experiments.submitted_job import jobs_of
+        from ganforge.sweeps.launchers.job import jobs_of
+        from ganforge.sweeps.launchers.slurm import SlurmJobs
 
         pool = SlurmJobs(self.folder, self.parameters, self.max_num_timeout)
         jobs = jobs_of(job_overrides, initial_job_idx, self.config, self.context, self.task)

@@ -31,7 +31,7 @@ class GridSweeper(BasicSweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Runs the jobs of a command line; returns the best score of each, by number."""
-        from ganforge.experiments.sweep_grid import sweep_grid
+        from ganforge.sweeps.grid import sweep_grid
 
         assert self.config is not None
         assert self.hydra_context is not None

@@ -34,7 +34,7 @@ class SearchSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Any:
         """Runs the trials of a search; returns the best value of its first objective."""
-        from ganforge.experiments.search_sweep import sweep_search
+        from ganforge.search.sweep import sweep_search
 
         assert self.config is not None
         assert self.hydra_context is not None

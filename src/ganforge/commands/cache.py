@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from omegaconf import DictConfig
+from rich.table import Table
+from rich.text import Text
+
+from ganforge.config.check import check, did_you_mean
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError, RunError
+from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries, root
+from ganforge.plain_text import one_line
+
+UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def manage_cache(cfg: DictConfig) -> list[Entry]:
+    """Lists what is kept between runs, or removes it: all of it can be made anew.
+
+    Args:
+        cfg: composed from conf/cache.yaml.
+
+    Returns:
+        What was listed or removed.
+
+    Raises:
+        ConfigError: for ``clear`` of a kind that there is not.
+        RunError: where a file can't be removed.
+    """
+    setup_logging()
+    check(cfg)
+    kind: str | None = cfg["clear"]  # cfg.clear is what empties a mapping
+    if kind is None:
+        found = entries()
+        _show(found)
+        return found
+    if kind not in ("all", *KINDS):
+        raise ConfigError(f"clear={kind}: {did_you_mean(kind, ['all', *KINDS])}")
+    try:
+        removed = clear(None if kind == "all" else kind)
+    except OSError as error:
+        raise RunError(f"cannot clear {root()} ({error.strerror or error})") from error
+    files = "1 file" if len(removed) == 1 else f"{len(removed)} files"
+    _say(f"removed {files}, {_total(removed)}, from {root()}")
+    return removed
+
+
+def bytes_as_text(size: float) -> str:
+    """Returns 950 B, 1.2 kB, 34.5 MB."""
+    unit = 0
+    while size >= 1000 and unit < len(UNITS) - 1:
+        size, unit = size / 1000, unit + 1
+    return f"{size:.0f} {UNITS[unit]}" if unit == 0 else f"{size:.1f} {UNITS[unit]}"
+
+
+def age_as_text(seconds: float) -> str:
+    """Returns 40 s, 12 min, 5 h or 3 days."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
+
+
+def _show(found: list[Entry]) -> None:
+    if not found:
+        _say(f"nothing is kept in {root()}")
+        return
+    table = Table("kind", "name", "size", "age")
+    for entry in found:
+        name = Text(one_line(entry.path.name))
+        table.add_row(entry.kind, name, bytes_as_text(entry.size), age_as_text(entry.age))
+    console.print(table)
+    _say(f"{_total(found)} in {root()}; clear=all removes it")
+
+
+def _total(found: list[Entry]) -> str:
+    return bytes_as_text(sum(entry.size for entry in found))
+
+
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

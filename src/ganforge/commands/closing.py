@@ -1,0 +1,53 @@
+"""What a training prints after its last step."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from ganforge.console import console
+from ganforge.plain_text import one_line
+from ganforge.runs.folder import RunFolder
+
+SHOWN = 6  # scores in the line
+
+
+def print_results(folder: RunFolder, alone: bool) -> None:
+    """Prints the scores of a completed run, where its samples are, and what can be done next.
+
+    Args:
+        folder: of the run.
+        alone: whether it is no job of a sweep, after which others follow.
+    """
+    lines = {}
+    if scores := describe_scores(folder.read_summary()):
+        lines["scores"] = scores
+    if pictures := sorted((folder.path / "samples").glob("step_*.png")):
+        lines["samples"] = str(pictures[-1])
+    if alone:
+        place = shlex.quote(one_line(folder.path))
+        lines["next"] = f"ganforge sample run={place}"
+        lines["or"] = f"ganforge report run={place}"
+    for name, text in lines.items():
+        console.print(f"{name + ':':<13}{text}", soft_wrap=True)
+
+
+def describe_scores(summary: dict[str, Any]) -> str:
+    """Returns ``fid_classifier 8.51 at step 2000 (best 8.22 at step 1800), is_classifier 7.9``.
+
+    Args:
+        summary: as in summary.json. Scores without a value are left out.
+    """
+    metrics, best = summary.get("metrics") or {}, summary.get("best") or {}
+    texts = []
+    for name, final in metrics.items():
+        if final.get("value") is None:
+            continue
+        text = f"{name} {final['value']:.4g}"
+        text += f" at step {final['step']}" if "step" in final else ""  # baselines have none
+        reached = best.get(name) or {}
+        if reached.get("value") not in (None, final["value"]):
+            text += f" (best {reached['value']:.4g} at step {reached['step']})"
+        texts.append(text)
+    more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
+    return ", ".join(texts[:SHOWN]) + more

@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ganforge.compare.columns import columns_of
+from ganforge.compare.directions import higher_is_better
+from ganforge.compare.files import write
+from ganforge.compare.groups import group_runs
+from ganforge.compare.report import Comparison
+from ganforge.config.check import check
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
+from ganforge.runs.named import listed, named_places
+from ganforge.runs.past import PastRun, find_runs, holding
+from ganforge.writability import check_folder
+
+log = logging.getLogger("ganforge")
+
+VALUES = ("final", "best")
+
+
+def compare_runs(cfg: DictConfig) -> Comparison:
+    """Groups runs that differ only in seed, prints their scores and writes comparison.*.
+
+    Run folders are all that is read: no model is built, nothing is measured again. Values of
+    different protocol or data get columns of their own, and no difference is claimed from one seed.
+
+    Args:
+        cfg: composed from conf/compare.yaml.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ConfigError: a value that is not legal.
+        RunError: where there is no run.
+    """
+    setup_logging()
+    check(cfg)
+    _check_values(cfg)
+    if cfg.out is not None:
+        check_folder(typed_path(cfg.out), "out")
+    folders = find_runs(named_places(cfg.runs, cfg.log_dir))
+    groups = group_runs(list(_read(folders)), listed(cfg.by))
+    comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
+    out = typed_path(cfg.out) if cfg.out is not None else holding(folders)
+    written = write(comparison, out)
+    for table in comparison.summary():
+        console.print(table.rich(), highlight=False)
+    for path in written:
+        console.print(f"written to {path}", soft_wrap=True, highlight=False, markup=False)
+    return comparison
+
+
+def _read(folders: list[Path]) -> Iterator[PastRun]:
+    for folder in folders:
+        try:
+            yield PastRun.read(folder)
+        except RunError as error:  # one torn file must not hide hundreds of runs
+            log.warning("left out: %s", error)
+
+
+def _check_values(cfg: DictConfig) -> None:
+    if cfg.value not in VALUES:
+        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
+    if not 0 < cfg.level < 1:
+        raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")

@@ -1,0 +1,124 @@
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+from omegaconf import DictConfig
+
+from ganforge.config.check import check
+from ganforge.console import console, setup_logging
+from ganforge.errors import RunError
+from ganforge.loggers.wandb.access import first_line, require_server
+from ganforge.loggers.wandb.dashboard_charts import USUAL, Charts, charts_of, logged_names
+from ganforge.loggers.wandb.dashboard_library import reports, require_library, workspaces
+from ganforge.loggers.wandb.dashboard_report import TITLE, build_report
+from ganforge.loggers.wandb.dashboard_workspace import NAME, build_workspace
+from ganforge.runs.named import named_places
+from ganforge.runs.past import find_runs
+
+ANSWER = 20.0  # seconds to wait for the server's first answer
+
+
+def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
+    """Makes or renews a project's workspace and report in Weights & Biases, or shows them.
+
+    Args:
+        cfg: composed from conf/dashboard.yaml.
+
+    Returns:
+        What the server would be sent, by name: "workspace" and "report".
+
+    Raises:
+        ConfigError: wandb-workspaces is not installed.
+        RunError: there is no such run, or no server.
+    """
+    setup_logging()
+    check(cfg)
+    require_library()
+    charts = _charts(cfg)
+    if not cfg.print:
+        require_server(ANSWER)
+    entity = str(cfg.entity) if cfg.entity is not None else _default_entity(asked=not cfg.print)
+    workspace = build_workspace(entity, cfg.project, charts)
+    report = build_report(entity, cfg.project, charts)
+    if cfg.print:
+        print(json.dumps(described(workspace, report), indent=2))
+    else:
+        _save(workspace, report, cfg)
+    return described(workspace, report)
+
+
+def described(workspace: Any, report: Any) -> dict[str, Any]:
+    """Returns a workspace and a report as the plain containers that a server is sent."""
+    objects = {"workspace": workspace, "report": report}
+    return {
+        name: json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
+        for name, item in objects.items()
+    }
+
+
+def _charts(cfg: DictConfig) -> Charts:
+    """Returns charts of what the runs named have logged, or all, or of what is usual."""
+    try:
+        names = logged_names(find_runs(named_places(cfg.runs, cfg.log_dir)))
+    except RunError:
+        if cfg.runs is not None:
+            raise
+        names = []
+    return charts_of(names or USUAL)
+
+
+def _default_entity(asked: bool) -> str:
+    if not asked:
+        return "ENTITY"
+    import wandb
+
+    try:
+        found = wandb.Api().default_entity
+    except Exception as error:  # the library lets through whatever the server's answer leads to
+        raise RunError(f"W&B refused to say who you are: {first_line(error)}") from error
+    if not found:
+        raise RunError("the account has no default entity; give entity=TEAM")
+    return str(found)
+
+
+def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
+    """Writes over what this verb has made before, so that links to it stay good."""
+    workspace._internal_name, workspace._internal_id = _known_workspace(workspace, cfg.workspace)
+    report.id = _known_report(report, cfg.report)
+    for name, item in {"workspace": workspace, "report": report}.items():
+        try:
+            saved = item.save()
+        except Exception as error:
+            raise RunError(f"W&B did not take the {name}: {first_line(error)}") from error
+        console.print(f"{name}: {saved.url}", soft_wrap=True, highlight=False, markup=False)
+
+
+def _known_workspace(workspace: Any, address: str | None) -> tuple[str, str]:
+    """Returns name and id under which the server knows the workspace; the id is "" for none."""
+    ws = workspaces()
+    # Of the address, no more than the path and the name are read.
+    own = f"https://wandb.ai/{workspace.entity}/{workspace.project}?nw={NAME}"
+    try:
+        found = ws.Workspace.from_url(address or own)
+    except Exception as error:  # the library lets through whatever the server's answer leads to
+        if address is not None:
+            raise RunError(f"workspace={address}: cannot be read ({error})") from error
+        return f"nw-{NAME}-v", ""
+    return str(found._internal_name), str(found._internal_id)
+
+
+def _known_report(report: Any, address: str | None) -> str:
+    """Returns the id under which the server knows the report; "" for none."""
+    import wandb
+
+    wr = reports()
+    try:
+        if address is None:
+            known = wandb.Api().reports(f"{report.entity}/{report.project}", name=TITLE)
+            address = next((str(one.url) for one in known), None)
+        return cast(str, wr.Report.from_url(address).id) if address is not None else ""
+    except Exception as error:
+        if address is not None:
+            raise RunError(f"report={address}: cannot be read ({error})") from error
+        return ""

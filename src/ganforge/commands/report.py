@@ -1,0 +1,89 @@
+"""The verb ``report``: one page that opens without an account, a server or a network."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+from ganforge import atomic
+from ganforge.compare.columns import columns_of
+from ganforge.compare.directions import higher_is_better
+from ganforge.compare.groups import group_runs
+from ganforge.compare.report import Comparison
+from ganforge.config.schemas import ReportSchema
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
+from ganforge.report.jobs import Sweep
+from ganforge.report.ranking import rank
+from ganforge.report.run_page import run_page
+from ganforge.report.sweep_page import sweep_page
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.named import listed, named_places
+from ganforge.runs.past import PastRun, holding
+from ganforge.writability import check_file
+
+FILE = "report.html"
+LEAST_MB, MOST_MB = 0.5, 10_000.0
+LEVEL = 0.05  # as `ganforge compare` has it
+
+
+def report(cfg: ReportSchema) -> Path:
+    """Writes the page of a run or of a sweep.
+
+    Files of the runs are all that is read: no model is built and nothing is measured.
+
+    Args:
+        cfg: composed from conf/report.yaml.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: a value that is not legal.
+        RunError: where there is no run, or the page can't be written.
+    """
+    setup_logging()
+    _check(cfg)
+    limit = int(cfg.max_mb * 1e6)
+    folder, page = _of_sweep(cfg, limit) if cfg.sweep is not None else _of_run(cfg, limit)
+    out = typed_path(cfg.out) if cfg.out is not None else folder / FILE
+    try:
+        atomic.write(out, page.encode())
+    except OSError as error:
+        raise RunError(
+            f"cannot write {out} ({error.strerror or error}); out=FILE.html puts it elsewhere"
+        ) from error
+    told = f"written to {out} ({len(page.encode()) / 1e6:.1f} MB)"
+    console.print(told, soft_wrap=True, highlight=False, markup=False)
+    return out
+
+
+def _check(cfg: ReportSchema) -> None:
+    if cfg.run is not None and cfg.sweep is not None:
+        raise ConfigError("run and sweep are given: a page is of one; legal: run=RUN or sweep=DIR")
+    if cfg.max_mb > MOST_MB or math.isnan(cfg.max_mb):
+        raise ConfigError(f"max_mb must be at most {MOST_MB:.0f}, got {cfg.max_mb}")
+    if cfg.max_mb < LEAST_MB:
+        raise ConfigError(f"max_mb must be at least {LEAST_MB}, got {cfg.max_mb}")
+    if cfg.out is not None and typed_path(cfg.out).suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"out={cfg.out}: must be the name of a page, such as {FILE}")
+    if cfg.out is not None:
+        check_file(typed_path(cfg.out), "out")
+    if cfg.sweep is None and (cfg.by is not None or cfg.score is not None):
+        key = "by" if cfg.by is not None else "score"
+        raise ConfigError(f"{key} compares runs, and is legal with sweep=DIR alone")
+
+
+def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
+    folder = RunFolder.find(cfg.run or "latest", typed_path(cfg.log_dir)).path
+    return folder, run_page(PastRun.read(folder), limit)
+
+
+def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
+    sweep = Sweep.read(named_places(cfg.sweep, cfg.log_dir))
+    groups = group_runs(sweep.runs, listed(cfg.by)) if sweep.runs else []
+    comparison = Comparison(groups, columns_of(groups, higher_is_better), "final", LEVEL)
+    ranking = rank(sweep.runs, cfg.score)
+    folder = sweep.record.path if sweep.record else holding(sweep.folders)
+    return folder, sweep_page(folder, sweep, comparison, ranking, limit)

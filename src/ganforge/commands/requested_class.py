@@ -1,0 +1,91 @@
+"""The class that ``ganforge sample class=...`` asks for, by name or number."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ganforge.config.check import did_you_mean
+from ganforge.data.module import ImageDataModule
+from ganforge.errors import ConfigError
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.plain_text import one_line
+
+_LONGEST = 40  # letters of a name in a file's name
+
+
+@dataclass(frozen=True)
+class RequestedClass:
+    """A class of a run.
+
+    Attributes:
+        number: its label.
+        text: what messages call it.
+    """
+
+    number: int
+    text: str
+
+
+def find_class(asked: object, names: list[str], count: int) -> RequestedClass:
+    """Returns the class with a name, or else with a number.
+
+    Where all names are numbers, a number is a name: ``class=1`` is the folder ``1`` or ``01``.
+
+    Args:
+        asked: what was typed.
+        names: of the run's classes; empty where they have none.
+        count: how many classes there are.
+
+    Raises:
+        ConfigError: there is no such class.
+    """
+    text = str(asked).lower() if isinstance(asked, bool) else str(asked)
+    whole = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
+    number = _by_name(text, whole, names)
+    if number is None and whole is not None and whole < count and not _all_numbers(names):
+        number = whole
+    if number is None:
+        if not names:
+            raise ConfigError(f"class must be in 0 ... {count - 1} for this run, got {text}")
+        hint = did_you_mean(text, names)
+        numbers = "" if _all_numbers(names) else f"; or a number in 0 ... {count - 1}"
+        raise ConfigError(f"class={text}: this run has no such class; {hint}{numbers}")
+    return RequestedClass(number, _described(number, names, whole))
+
+
+def _by_name(text: str, whole: int | None, names: list[str]) -> int | None:
+    if text in names:
+        return names.index(text)
+    if whole is None or not _all_numbers(names):
+        return None
+    equal = [place for place, name in enumerate(names) if int(name) == whole]
+    return equal[0] if len(equal) == 1 else None
+
+
+def _all_numbers(names: list[str]) -> bool:
+    return bool(names) and all(re.fullmatch(r"\d{1,9}", name, re.ASCII) for name in names)
+
+
+def _described(number: int, names: list[str], whole: int | None) -> str:
+    if not names:
+        return f"class {number}"
+    other = "" if whole is None or names[number] == str(number) else f", number {number}"
+    return one_line(f"class {names[number]}{other}")
+
+
+def file_part(asked: object) -> str:
+    """Returns a class as part of a file's name: letters, digits and signs that every disk takes."""
+    plain = str(asked).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.-]+", "_", plain)[:_LONGEST] or "class"
+
+
+def class_names_of(data: ImageDataModule, model: AdversarialModule) -> list[str]:
+    """Returns the names of a run's classes; none where they are no labels of its data.
+
+    Args:
+        data: as built from the run's configuration; nothing is read.
+        model: the run's.
+    """
+    fitting = model.classes_are_labels and len(data.class_names) == model.num_classes
+    return data.class_names if fitting else []

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig
+from rich.table import Table
+from rich.text import Text
+
+from ganforge.commands.cache import age_as_text, bytes_as_text
+from ganforge.compare.cells import plain
+from ganforge.config.check import did_you_mean
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.runs.entry import RunEntry
+from ganforge.runs.filter import RunFilter
+from ganforge.runs.named import listed, named_places
+from ganforge.runs.past import find_runs, not_removable, runs_in
+from ganforge.runs.removal import remove_runs
+
+log = logging.getLogger("ganforge")
+
+SHORTEST = 16  # characters of a run's path that are shown at least
+GAP = 2  # between columns
+
+
+def manage_runs(cfg: DictConfig) -> list[RunEntry]:
+    """Lists runs, or removes those that are listed.
+
+    Args:
+        cfg: composed from conf/runs.yaml.
+
+    Returns:
+        What was listed, or was to be removed.
+
+    Raises:
+        ConfigError: a value that is not legal, or a removal of nothing in particular.
+        RunError: there is no such run, or it can't be removed.
+    """
+    setup_logging()
+    options = {str(group): listed(value) for group, value in cfg.where.items()}
+    meant = RunFilter(listed(cfg.status), options, cfg.older_than, cfg.newer_than)
+    if cfg.sort not in SORTS:
+        raise ConfigError(f"sort={cfg.sort}: {did_you_mean(cfg.sort, list(SORTS))}")
+    _check_removal(cfg, bool(meant))
+    log_dir = typed_path(cfg.log_dir)
+    every = [RunEntry.read(folder) for folder in _folders(cfg, log_dir)]
+    meant.check_options(every)
+    found = sorted(filter(meant, every), key=SORTS[cfg.sort])
+    if cfg.remove:
+        faults = not_removable(named_places(cfg.runs, cfg.log_dir), log_dir)
+        _remove(found, log_dir, cfg.checkpoints_only, faults)
+    else:
+        _show(found, log_dir)
+    for fault in filter(None, (run.fault for run in found)):
+        log.warning("%s", fault)
+    return found
+
+
+def elided(text: str, room: int) -> str:
+    """Shortens a path in its middle, for its end tells the most.
+
+    Args:
+        text: any.
+        room: characters that it may take.
+    """
+    if len(text) <= room:
+        return text
+    head = (room - 1) // 3
+    return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
+
+
+def _by_best(run: RunEntry) -> tuple[Any, ...]:
+    if run.best is None:
+        return (True,)
+    name, value = run.best
+    return (False, name, -value if run.higher else value)
+
+
+SORTS: dict[str, Callable[[RunEntry], Any]] = {
+    "age": lambda run: (-run.changed, str(run.path)),
+    "best": _by_best,
+    "size": lambda run: -run.size,
+    "step": lambda run: (run.step is None, -(run.step or 0)),
+    "name": lambda run: str(run.path),
+}
+
+
+def _check_removal(cfg: DictConfig, filtered: bool) -> None:
+    if cfg.checkpoints_only and not cfg.remove:
+        raise ConfigError("checkpoints_only=true: says what remove=true removes; give both")
+    if cfg.remove and not filtered and cfg.runs is None:
+        raise ConfigError(
+            "remove=true: would remove every run. Say which: runs=, status=, model=, data=, "
+            f"older_than= or newer_than=; all of them are runs={cfg.log_dir}"
+        )
+
+
+def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
+    if cfg.runs is None:  # where nothing was trained yet, there is nothing to refuse
+        return sorted(run.resolve() for run in runs_in(log_dir))
+    return find_runs(named_places(cfg.runs, cfg.log_dir))
+
+
+def _remove(
+    runs: list[RunEntry], log_dir: Path, checkpoints_only: bool, faults: dict[Path, str]
+) -> None:
+    sizes = []
+
+    def removed(path: Path, size: int) -> None:
+        sizes.append(size)
+        _say(f"removed {_shown(path, Path())}  {bytes_as_text(size)}")
+
+    try:
+        remove_runs(runs, log_dir, checkpoints_only, removed, faults)
+    finally:
+        what = "checkpoints of " if checkpoints_only else ""
+        _say(f"removed {what}{_counted(len(sizes))}, {bytes_as_text(sum(sizes))}")
+
+
+def _show(runs: list[RunEntry], log_dir: Path) -> None:
+    if not runs:
+        _say(f"no such run in {log_dir}")
+        return
+    names = {run.best[0] for run in runs if run.best is not None}
+    rows = [_row(run, len(names) > 1) for run in runs]
+    columns = ["status", "step", "best", "age", "size"]
+    widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
+    room = max(SHORTEST, console.width - sum(widths) - GAP * len(columns))
+    table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
+    table.add_column("run", overflow="fold")
+    for name in columns:
+        table.add_column(name, no_wrap=True, justify="left" if name == "status" else "right")
+    for run, row in zip(runs, rows, strict=True):
+        table.add_row(Text(elided(one_line(_shown(run.path, log_dir)), room)), *map(Text, row))
+    console.print(table, highlight=False)
+    total = bytes_as_text(sum(run.size for run in runs))
+    score = f"; best: {names.pop()}" if len(names) == 1 else ""
+    _say(f"{_counted(len(runs))}, {total}{score}")
+
+
+def _row(run: RunEntry, named: bool) -> list[str]:
+    best = "-"
+    if run.best is not None:
+        name, value = run.best
+        best = f"{elided(name, 20)} {plain(value)}" if named else plain(value)
+    step = "-" if run.step is None else f"{run.step:,}"
+    age = age_as_text(time.time() - run.changed)
+    return [one_line(run.status), step, one_line(best), age, bytes_as_text(run.size)]
+
+
+def _shown(path: Path, root: Path) -> str:
+    """Returns a path as it is told: from ``root`` on where it lies there."""
+    base = root.resolve()
+    return os.path.relpath(path, base) if base in path.parents else str(path)
+
+
+def _counted(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
+
+
+def _say(line: str) -> None:
+    console.print(line, soft_wrap=True, highlight=False, markup=False)

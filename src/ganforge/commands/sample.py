@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig
+
+from ganforge.callbacks.pictures.grid import picture, save
+from ganforge.callbacks.samples import ROWS
+from ganforge.commands.counting import counting
+from ganforge.commands.requested_class import (
+    RequestedClass,
+    class_names_of,
+    file_part,
+    find_class,
+)
+from ganforge.commands.sample_files import (
+    Labels,
+    Samples,
+    check_grid,
+    check_out,
+    write_images,
+    write_points,
+)
+from ganforge.commands.sample_styles import (
+    check_style_mix,
+    choose_noise,
+    destinations,
+    style_mix,
+)
+from ganforge.console import console
+from ganforge.data.images import to_uint8
+from ganforge.errors import ConfigError
+from ganforge.metrics.features.points import mixture_of
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.style_based import StyleBased
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.runs.load import build_data, load
+from ganforge.runs.stored.lone_checkpoint import find_trained
+
+BLOCK = 256
+
+
+def sample_run(cfg: DictConfig) -> Path:
+    """Draws images from a run: a PNG grid, an array, or single PNGs. Points: a density or an array.
+
+    With ``style_mix`` the grid of a style-based game's sources and destinations.
+
+    Args:
+        cfg: composed from conf/sample.yaml.
+
+    Returns:
+        Where they are.
+    """
+    if cfg.n < 1:
+        raise ConfigError(f"n must be at least 1, got {cfg.n}")
+    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
+    data = build_data(folder, cfg.trust)
+    mixture = mixture_of(data)
+    out = (
+        folder.subfolder("samples") / f"{_name(cfg)}.png"
+        if cfg.out is None
+        else typed_path(cfg.out)
+    )
+    check_out(out, points=mixture is not None)
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+    _refuse_translations(cfg.run, model)
+    names = class_names_of(data, model)
+    chosen = _chosen(cfg["class"], names, model)
+    labels = _labels(chosen, model)
+    truncate(model, cfg.truncation)
+    choose_noise(model, cfg.noise)
+    if cfg.style_mix:
+        return _mix_styles(model, cfg, out, chosen)
+    drawn = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
+    if mixture is None:
+        in_rows = 0 < model.num_classes <= ROWS and chosen is None
+        write_images(drawn, out, model.num_classes if in_rows else 0, names)
+    else:
+        write_points(drawn, out, mixture)
+    what = "images" if mixture is None else "points"
+    what += "" if chosen is None else f" of {chosen.text}"
+    _say(f"{cfg.n} {what}, seed {cfg.seed}: {out}")
+    return out
+
+
+def _mix_styles(
+    model: AdversarialModule, cfg: DictConfig, out: Path, chosen: RequestedClass | None
+) -> Path:
+    """Writes the grid of sources and destinations."""
+    styled = check_style_mix(model, cfg.n, out)
+    if torch.cuda.is_available():
+        styled = styled.cuda()
+    check_grid(cfg.n, *styled.sample(1, cfg.seed).shape[2:])
+    sources = cfg.n // destinations(styled)
+    label = None if chosen is None else chosen.number
+    images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, label)
+    save(picture(images, columns), out)
+    _say(
+        f"styles of {sources} sources, along the top, given to {destinations(styled)} "
+        f"destinations, seed {cfg.seed}: {out}"
+    )
+    return out
+
+
+def _say(line: str) -> None:
+    console.print(one_line(line), soft_wrap=True, highlight=False, markup=False)
+
+
+def _refuse_translations(run: str, model: AdversarialModule) -> None:
+    if getattr(model, "directions", ()):
+        raise ConfigError(
+            f"run={run}: {type(model).__name__} makes images of images, not of noise: use "
+            f"`ganforge translate run={run} input=DIR out=DIR`"
+        )
+
+
+def _name(cfg: DictConfig) -> str:
+    """Returns a file's name that says what was asked for."""
+    asked = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
+    asked += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
+    asked += "" if cfg.noise is None else f"-{cfg.noise}"
+    kind = "styles" if cfg.style_mix else "sample"
+    return f"{kind}-s{cfg.seed}-n{cfg.n}{asked}"
+
+
+def _draw(
+    model: AdversarialModule, cfg: DictConfig, labels: Labels | None, as_bytes: bool
+) -> Iterator[torch.Tensor]:
+    """Yields [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
+    if torch.cuda.is_available():
+        model = model.cuda()
+    with counting(cfg.n, "made") as advance:
+        for first in range(0, cfg.n, BLOCK):
+            n = min(BLOCK, cfg.n - first)
+            asked = None if labels is None else labels(first, n)
+            block = model.sample(n, cfg.seed, cfg.weights, first, asked)
+            yield (to_uint8(block) if as_bytes else block).cpu()
+            advance(n)
+
+
+def truncate(model: AdversarialModule, truncation: float | None) -> None:
+    """Bounds what samples are made of, latents or styles; None leaves it as the run has it."""
+    if truncation is None:
+        return
+    if not hasattr(model, "truncation"):
+        raise ConfigError(
+            f"truncation={truncation:g}: this run's model ({type(model).__name__}) draws from all "
+            "of N(0, I). Leave truncation out, or train a model that bounds it: model=biggan, or "
+            "model=stylegan"
+        )
+    if isinstance(model, StyleBased):
+        model.check_truncation("truncation", truncation)
+    elif not truncation > 0:
+        raise ConfigError(f"truncation must be above 0 or null, got {truncation:g}")
+    cast(Any, model).truncation = truncation
+
+
+def _chosen(asked: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
+    """Returns the requested class, by name or number; None for all."""
+    if asked is None:
+        return None
+    if model.num_classes == 0:
+        raise ConfigError(
+            f"class={asked}: this run's model ({type(model).__name__}) makes images without "
+            "classes. Leave class out, or train a conditional model: model=cgan"
+        )
+    return find_class(asked, names, model.num_classes)
+
+
+def _labels(chosen: RequestedClass | None, model: AdversarialModule) -> Labels | None:
+    """Returns what gives the class of each image: the chosen one, or all in turn."""
+    classes = model.num_classes
+    if chosen is not None:
+        return lambda first, n: torch.full((n,), chosen.number)
+    return None if classes == 0 else lambda first, n: torch.arange(first, first + n) % classes

@@ -1,0 +1,215 @@
+"""Files of samples, written block by block: memory does not grow with their number."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import math
+import shutil
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ganforge import atomic
+from ganforge.callbacks.pictures.grid import CELL, PADDING, by_class, picture, save, single
+from ganforge.callbacks.pictures.row_labels import label_rows
+from ganforge.callbacks.pictures.scatter import scatter
+from ganforge.console import console
+from ganforge.data.files.entries import SUFFIXES
+from ganforge.data.sets.mixture import Mixture
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import is_there
+from ganforge.runs.contents import refuse_run
+from ganforge.writability import check_file, check_folder
+
+GRID_PIXELS = 100_000_000  # of a picture, most viewers open no larger one
+SAID_BYTES = 100_000_000  # from which on the size is said before the work
+_FILE_BYTES = 4096  # that a file takes on disk at least
+_OTHER_FILES = SUFFIXES | {".npy", ".zip", ".tar", ".pt"}
+_PROBED = 16  # images that are compressed to estimate the size of all
+
+# Returns int64 [count], the classes of ``count`` samples from ``first`` on.
+Labels = Callable[[int, int], Tensor]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples that are made as they are written.
+
+    Attributes:
+        n: how many.
+        blocks: [count, C, H, W] each, uint8 images or float32 points.
+        labels: their classes; None without any.
+    """
+
+    n: int
+    blocks: Iterator[Tensor]
+    labels: Labels | None = None
+
+    def peeked(self) -> tuple[Tensor, Samples]:
+        """Returns the first block, and samples that still begin with it."""
+        first = next(self.blocks)
+        return first, Samples(self.n, itertools.chain([first], self.blocks), self.labels)
+
+
+def check_out(out: Path, points: bool) -> None:
+    """Refuses what cannot be written, and single PNGs of points.
+
+    A path that ends in .png or .npz is a file, every other one a folder, unless it is called as a
+    file of another kind is.
+    """
+    if out.suffix.lower() in (".png", ".npz"):
+        check_file(out, "out")
+        return
+    if points:
+        raise ConfigError(
+            f"out={out}: points of the plane have no picture each; must end in .png (the density "
+            "of all) or .npz (an array)"
+        )
+    is_folder = is_there(out) and out.is_dir()
+    if not is_folder and (is_there(out) or out.suffix.lower() in _OTHER_FILES):
+        raise ConfigError(f"out={out}: is a file; must end in .png (a grid), .npz, or be a folder")
+    refuse_run(out)
+    check_folder(out, "out")
+
+
+def write_images(samples: Samples, out: Path, rows: int = 0, names: Sequence[str] = ()) -> None:
+    """Writes images: a grid to FILE.png, an array to FILE.npz, else single PNGs.
+
+    The array is ``images`` uint8 [N, H, W, C], as the evaluation suites of the field read it, and
+    ``labels`` int64 [N] beside it where there are any.
+
+    Args:
+        samples: uint8 [count, C, H, W] each.
+        out: where to.
+        rows: classes that have a row each in a grid; 0 for a grid as square as may be.
+        names: of these classes, beside their rows; none where they have none.
+
+    Raises:
+        ConfigError: a grid would be too large.
+        RunError: the disk is full, or has not enough room.
+    """
+    first, samples = samples.peeked()
+    if out.suffix.lower() == ".png":
+        check_grid(samples.n, first.shape[2], first.shape[3])
+        _write_grid(samples, out, rows, names)
+        return
+    check_space(out, samples.n, first)
+    if out.suffix.lower() == ".npz":
+        channels_last = (block.permute(0, 2, 3, 1) for block in samples.blocks)
+        _write_arrays(out, "images", Samples(samples.n, channels_last, samples.labels))
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    for index, image in enumerate(itertools.chain.from_iterable(samples.blocks)):
+        save(single(image), out / f"{index:06d}.png", durable=False)
+
+
+def write_points(samples: Samples, out: Path, mixture: Mixture) -> None:
+    """Writes points of the plane: their density to FILE.png, an array to FILE.npz.
+
+    The array is ``points`` float32 [N, 2] in [-1, 1], and ``labels`` int64 [N] beside it where
+    there are any.
+
+    Args:
+        samples: float32 [count, 2, 1, 1] each.
+        out: where to.
+        mixture: what real points are drawn from.
+    """
+    if out.suffix.lower() == ".png":
+        save(scatter(samples.blocks, mixture), out)
+        return
+    first, samples = samples.peeked()
+    check_space(out, samples.n, first)
+    flat = (block.flatten(1) for block in samples.blocks)
+    _write_arrays(out, "points", Samples(samples.n, flat, samples.labels))
+
+
+def check_grid(n: int, height: int, width: int) -> None:
+    """Refuses a picture of more pixels than can be opened.
+
+    Raises:
+        ConfigError: saying what takes any number.
+    """
+    factor = max(1, math.ceil(CELL / max(height, width)))
+    cell = (height * factor + PADDING) * (width * factor + PADDING)
+    if n * cell > GRID_PIXELS:
+        raise ConfigError(
+            f"n={n}: a grid of so many images is too large; it takes {GRID_PIXELS // cell:,} of "
+            "these. out=FILE.npz or out=FOLDER takes any number"
+        )
+
+
+def check_space(out: Path, n: int, first: Tensor) -> None:
+    """Says how much the samples take on disk, and refuses what the disk has no room for.
+
+    Args:
+        out: a folder of PNGs, or one compressed file.
+        n: samples.
+        first: some of them, from which the size of all is estimated.
+
+    Raises:
+        RunError: with both numbers.
+    """
+    raw = first[:_PROBED].contiguous().numpy().tobytes()
+    each = len(zlib.compress(raw)) / len(first[:_PROBED])
+    single_files = out.suffix.lower() != ".npz"
+    total = n * (math.ceil(each / _FILE_BYTES) * _FILE_BYTES if single_files else each)
+    place = next(path for path in (out, *out.absolute().parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    if total > free:
+        raise RunError(
+            f"n={n}: takes about {total / 1e9:,.1f} GB, and {place} has {free / 1e9:,.1f} GB free"
+        )
+    if total > SAID_BYTES:
+        console.print(f"{n:,} samples take about {total / 1e9:,.1f} GB in {out}", markup=False)
+
+
+def _write_grid(samples: Samples, out: Path, rows: int, names: Sequence[str]) -> None:
+    images = torch.cat(list(samples.blocks))
+    labels = samples.labels(0, samples.n) if samples.labels is not None else None
+    shown = (images, None) if labels is None or not rows else by_class(images, labels, rows)
+    save(label_rows(picture(*shown), list(names)[:rows]), out)
+
+
+def _write_arrays(out: Path, name: str, samples: Samples) -> None:
+    try:
+        with _archive(out) as archive:
+            _write_array(archive, name, samples.n, samples.blocks)
+            if samples.labels is not None:
+                _write_array(archive, "labels", samples.n, _labelled(samples.labels, samples.n))
+    except OSError as error:
+        raise RunError(f"cannot write {out}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def _archive(out: Path) -> Iterator[zipfile.ZipFile]:
+    with atomic.writing(out) as file, _zip(file) as archive:
+        yield archive
+
+
+def _zip(file: BinaryIO) -> zipfile.ZipFile:
+    return zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
+
+
+def _write_array(archive: zipfile.ZipFile, name: str, n: int, blocks: Iterable[Tensor]) -> None:
+    """Writes an array of n rows as ``numpy.savez_compressed`` does, block by block."""
+    with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+        for index, block in enumerate(blocks):
+            array = np.ascontiguousarray(block.numpy())
+            if index == 0:
+                header = np.lib.format.header_data_from_array_1_0(array)
+                header["shape"] = (n, *array.shape[1:])
+                np.lib.format.write_array_header_2_0(member, header)
+            member.write(array.data)
+
+
+def _labelled(labels: Labels, n: int, count: int = 65536) -> Iterator[Tensor]:
+    for first in range(0, n, count):
+        yield labels(first, min(count, n - first))

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig
+
+from ganforge.commands.sample import truncate
+from ganforge.config.command import Command
+from ganforge.errors import ConfigError
+from ganforge.metrics.bootstrap import add_intervals
+from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.class_checks import check_classes, check_labels
+from ganforge.metrics.evaluate import Result, evaluate
+from ganforge.metrics.fake_features import FakeRows
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
+from ganforge.metrics.pairs.direction import TranslationSource
+from ganforge.metrics.pairs.evaluate import Translates, TranslationJudge
+from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
+from ganforge.metrics.pairs.labelled_domains import for_features
+from ganforge.metrics.real_features import RealFeatures, Sample
+from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.scores.path_score import Paths
+from ganforge.metrics.scores.score import Score
+from ganforge.metrics.source import ImageSource
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.latent_paths import LatentPaths
+from ganforge.runs.data import load_run_data
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import build, read_config
+from ganforge.runs.resuming.images import warn_of_other_data
+
+DEFAULT_N = 10_000
+TOGETHER = {"samples": 256, "translations": 16}  # images looked at in one go
+
+
+def judge_samples(
+    cfg: DictConfig, folder: RunFolder, model: AdversarialModule, device: torch.device
+) -> dict[str, Result]:
+    """Returns the scores of images made of noise.
+
+    Args:
+        cfg: composed from conf/evaluate.yaml.
+        folder: of the run.
+        model: on ``device``.
+        device: where images are made and looked at.
+    """
+    scores = {name: build(node) for name, node in cfg.metrics.items()}
+    if pairs := list(pair_scores(scores)):
+        raise ConfigError(
+            f"metrics={pairs[0]} judges translations, and this run's model "
+            f"({type(model).__name__}) makes images of noise. Leave it out of metrics=[...]"
+        )
+    check_labels(scores, model.num_classes)
+    truncate(model, cfg.truncation)
+    data = load_run_data(folder, Command.of(cfg), cfg.trust)
+    warn_of_other_data(folder.checkpoint(cfg.checkpoint), data)
+    split, n = cfg.split or "train", cfg.n or DEFAULT_N
+    labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
+    check_classes(scores, data, labels, n, cfg.n_real or n, split)
+    extractor = make_extractor(cfg, data, device)
+    scores = ready(cfg, scores, data, extractor, device)
+
+    def sample(n: int, start: int) -> torch.Tensor:
+        asked = labels(n, start)
+        return model.sample(n, cfg.seed, weights=cfg.weights, start=start, labels=asked)
+
+    paths = LatentPaths(model, cfg.seed, cfg.weights)
+    reals = RealFeatures(data, extractor, StatisticsCache())
+    results = judge(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
+    if cfg.truncation is not None:
+        for result in results.values():
+            result.details["truncation"] = cfg.truncation
+    return results
+
+
+def judge(
+    cfg: DictConfig,
+    sample: Sample,
+    reals: RealFeatures,
+    scores: dict[str, Score],
+    n: int,
+    n_real: int,
+    split: str,
+    labels: RequestedLabels | None = None,
+    paths: Paths | None = None,
+) -> dict[str, Result]:
+    """Returns scores of images of any origin, with intervals where they are asked for.
+
+    Args:
+        cfg: composed from conf/evaluate.yaml.
+        sample: see :func:`ganforge.metrics.evaluate.evaluate`, and so for what is not said here.
+        reals: features of the real images.
+        scores: by name.
+        n: generated images.
+        n_real: real images; fewer are taken where there are fewer.
+        split: where they are from.
+        labels: the classes asked for.
+        paths: through the latent space.
+    """
+    n_real = min(n_real, reals.data.size(split))
+    size, seed = cfg.batch_size or TOGETHER["samples"], cfg.seed
+    keep = FakeRows(n) if cfg.bootstrap else None
+    results = evaluate(
+        sample,
+        reals.data,
+        reals.extractor,
+        scores,
+        n,
+        seed,
+        size,
+        split=split,
+        n_real=n_real,
+        reals=reals,
+        labels=labels,
+        paths=paths,
+        keep=keep,
+    )
+    if keep is not None:
+        add_intervals(results, keep, reals, scores, cfg.bootstrap, seed, size, split, n_real)
+    return results
+
+
+def judge_translations(
+    cfg: DictConfig, folder: RunFolder, model: AdversarialModule, device: torch.device
+) -> dict[str, Result]:
+    """Returns the scores of translations of held-out images, and what they have to beat.
+
+    Without metrics=[...] on the command line they are those that the run was trained with.
+
+    Args:
+        cfg: composed from conf/evaluate.yaml.
+        folder: of the run.
+        model: on ``device``.
+        device: where images are translated and looked at.
+    """
+    _refuse_for_translations(cfg)
+    typed = "metrics" in Command.of(cfg).groups
+    nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
+    metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
+    game = cast(Translates, cast(Any, model))
+    images = load_run_data(folder, Command.of(cfg), cfg.trust)
+    warn_of_other_data(folder.checkpoint(cfg.checkpoint), images)
+    data = cast(TranslationSource, images)
+    check_metrics(metrics, data, game.directions)
+    scores = feature_scores(metrics)
+    extractor: FeatureExtractor | None = None
+    if scores:
+        extractor = make_extractor(cfg, for_features(data), device)
+        scores = _fitting(scores, for_features(data), extractor, device)
+    pairs = pair_scores(metrics)
+    for pair in pairs.values():
+        pair.prepare(device)
+    split = split_of(data, cfg.split or "test", least=2 if scores else 1)
+    held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or TOGETHER["translations"], split)
+    judge, share = TranslationJudge(data, extractor, scores, pairs, held), Share(device)
+    results = judge.judge(game, cfg.weights, cfg.seed, share)
+    return results | judge.baselines(game.directions, share)
+
+
+def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
+    """Returns what the images are looked at through.
+
+    Raises:
+        ConfigError: nothing fits the data.
+    """
+    extractor: FeatureExtractor | None = build(cfg.features).build(data, device)
+    if extractor is None:
+        raise ConfigError("no features fit this data: features=inception features.weights=PATH")
+    return extractor
+
+
+def ready(
+    cfg: DictConfig,
+    scores: dict[str, Score],
+    data: ImageSource,
+    extractor: FeatureExtractor,
+    device: torch.device,
+) -> dict[str, Score]:
+    """Returns the scores that can judge these data; the others have said why they can't.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    fit = _fitting(scores, data, extractor, device)
+    if not fit:
+        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
+    return fit
+
+
+def _fitting(
+    scores: dict[str, Score],
+    data: ImageSource,
+    extractor: FeatureExtractor,
+    device: torch.device,
+) -> dict[str, Score]:
+    return {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
+
+
+def _refuse_for_translations(cfg: DictConfig) -> None:
+    for name in ("truncation", "n_real", "bootstrap"):
+        if cfg[name]:
+            raise ConfigError(
+                f"{name}={cfg[name]}: is for images made of noise, and this run's model translates "
+                f"images. Leave {name} out"
+            )

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ganforge.config.check import check
+from ganforge.console import console, setup_logging
+from ganforge.errors import ConfigError, RunError
+from ganforge.loggers.wandb import access as wandb_access
+from ganforge.processes import module_path, python
+from ganforge.runs.lock import holder
+from ganforge.runs.named import named_places
+from ganforge.runs.past import find_runs
+
+log = logging.getLogger("ganforge")
+
+
+def sync_runs(cfg: DictConfig) -> list[Path]:
+    """Sends what runs recorded offline to Weights & Biases, by ``wandb sync``.
+
+    A resumed run has one part for each of its processes, all of one id. They are sent together:
+    ``wandb sync`` then takes them in the order of their start and makes one run of them. What it
+    has sent it marks, and what is marked is not sent again.
+
+    Args:
+        cfg: composed from conf/sync.yaml.
+
+    Returns:
+        The parts that were sent, or would be.
+
+    Raises:
+        ConfigError: a value that is not legal.
+        RunError: no credentials, no server, or a part that it did not take.
+    """
+    setup_logging()
+    check(cfg)
+    if not cfg.timeout > 0:
+        raise ConfigError(f"timeout must be above 0 seconds; got {cfg.timeout}")
+    waiting = _waiting(find_runs(named_places(cfg.runs, cfg.log_dir)))
+    parts = [part for found in waiting.values() for part in found]
+    if not parts:
+        console.print("nothing waits to be sent")
+        return []
+    if cfg.dry_run:
+        for part in parts:
+            console.print(f"would send {part}", soft_wrap=True, highlight=False, markup=False)
+        return parts
+    wandb_access.require_server(cfg.timeout)
+    for folder, found in waiting.items():
+        console.print(f"sending {folder}", soft_wrap=True, highlight=False, markup=False)
+        send(found)
+    if left := [str(folder) for folder, found in waiting.items() if not all(map(is_sent, found))]:
+        raise RunError("\n  ".join([f"{len(left)} runs were not sent whole:", *left]))
+    return parts
+
+
+def parts_of(folder: Path) -> list[Path]:
+    """Returns what a run recorded offline, one folder for each process, the oldest first."""
+    found = (folder / "wandb").glob("offline-run-*")  # -<date>_<time>-<id>
+    return sorted(part for part in found if any(part.glob("run-*.wandb")))
+
+
+def is_sent(part: Path) -> bool:
+    """Whether ``wandb sync`` has marked a part as sent."""
+    return any(part.glob("run-*.wandb.synced"))
+
+
+def send(parts: list[Path]) -> None:
+    """Sends the parts of one run; what ``wandb`` says of it goes to the terminal."""
+    command = [*python(), "-m", "wandb", "sync", *map(str, parts)]
+    # The mode that runs were recorded in is none for sending them.
+    environment = os.environ | module_path() | {"WANDB_MODE": "online"}
+    subprocess.run(command, env=environment, check=False)
+
+
+def _waiting(folders: list[Path]) -> dict[Path, list[Path]]:
+    """Returns what is to be sent of each run; a run that is on is left for later."""
+    found = {}
+    for folder in folders:
+        parts = [part for part in parts_of(folder) if not is_sent(part)]
+        if parts and (who := holder(folder)) is not None:
+            log.warning("left for later: %s is training in %s", who, folder)
+        elif parts:
+            found[folder] = parts
+    return found

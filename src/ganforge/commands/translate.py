@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import errno
+import logging
+import warnings
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from omegaconf import DictConfig
+from torch import Tensor
+
+from ganforge.callbacks.pictures.grid import save, single
+from ganforge.commands.counting import counting
+from ganforge.commands.translation_inputs import input_span, stated_range, translatable
+from ganforge.console import console, setup_logging
+from ganforge.data.files.decoding import reason_of, to_tensor
+from ganforge.data.files.entries import Entries
+from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
+from ganforge.paths import is_there, typed_path
+from ganforge.plain_text import one_line
+from ganforge.runs.contents import refuse_run
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import load
+from ganforge.runs.stored.lone_checkpoint import find_trained
+from ganforge.translate.files import check_out, open_input, output_names
+from ganforge.translate.side_by_side import warn_of_pairs
+from ganforge.translate.translator import Game, ImageTranslator
+from ganforge.writability import check_folder
+
+log = logging.getLogger("ganforge")
+
+# What ends a translation, since no other image will fare better.
+FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
+
+
+def translate_run(cfg: DictConfig) -> Path:
+    """Translates images by a run's network: PNGs of the same names and sizes.
+
+    Args:
+        cfg: composed from conf/translate.yaml.
+
+    Returns:
+        The folder that they are in.
+
+    Raises:
+        DataError: when some could not be read, after the others are done; it lists them.
+    """
+    setup_logging()
+    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
+    if cfg.weights not in ("ema", "raw"):
+        raise ConfigError(f"weights must be one of ema, raw; got {cfg.weights!r}")
+    if cfg.input is None:
+        raise ConfigError("translate needs input=PATH: a folder, zip or image")
+    source = typed_path(cfg.input)
+    entries = open_input(source)
+    if cfg.out is not None:
+        check_folder(typed_path(cfg.out), "out")  # before the model is loaded
+    game = _game(cfg)
+    direction = _direction(cfg.direction, game)
+    entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
+    warn_of_pairs(entries, bool(getattr(game, "needs_pairs", False)))
+    out = _out(cfg, folder, source, direction)
+    targets = output_names(entries.names)
+    refuse_run(out)
+    check_out(out, source, entries.names, targets)
+    _say_what_is_replaced(out, targets)
+    translator = ImageTranslator(game, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
+    faults = _translate(translator, entries, out, targets)
+    done = len(targets) - len(faults)
+    found = f"{done} {'image' if done == 1 else 'images'}, {direction}, seed {cfg.seed}: {out}"
+    if done:
+        console.print(one_line(found), soft_wrap=True, highlight=False, markup=False)
+    if faults:
+        raise DataError(_report(faults, len(targets)))
+    return out
+
+
+def _game(cfg: DictConfig) -> Game:
+    """Returns the run's model on the device, if it translates at all."""
+    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+    if not getattr(model, "directions", ()):
+        raise ConfigError(
+            f"run={cfg.run}: {type(model).__name__} makes images of noise, not of images: use "
+            f"`ganforge sample run={cfg.run}`, or train model=pix2pix or model=cyclegan"
+        )
+    model = model.cuda() if torch.cuda.is_available() else model
+    return cast(Game, cast(Any, model))
+
+
+def _direction(asked: str | None, game: Game) -> str:
+    direction = game.directions[0] if asked is None else asked
+    if direction not in game.directions:
+        legal = ", ".join(game.directions)
+        raise ConfigError(f"direction={direction}: this run's model translates {legal} alone")
+    return direction
+
+
+def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
+    if cfg.out is not None:
+        return typed_path(cfg.out)
+    return folder.subfolder("translated", f"{source.resolve().stem}-{direction}")
+
+
+def _say_what_is_replaced(out: Path, targets: list[str]) -> None:
+    there = sum(is_there(out / target) and (out / target).is_file() for target in targets)
+    if there:
+        log.info("%s: replaces %d images that are there already", one_line(out), there)
+
+
+def _translate(
+    translator: ImageTranslator, entries: Entries, out: Path, targets: list[str]
+) -> dict[str, str]:
+    """Writes the translated images; returns why some are not, by name."""
+    faults: dict[str, str] = {}
+    written = 0
+    try:
+        with counting(len(targets), "translated") as advance:
+            for name, target in zip(entries.names, targets, strict=True):
+                fault = _translate_one(translator, entries, name, out / target)
+                if fault is None:
+                    written += 1
+                else:
+                    faults[name] = fault
+                advance(1)
+    except KeyboardInterrupt as error:
+        raise InterruptionError(
+            f"interrupted: {written} of {len(targets)} images are in {out}, each of them whole"
+        ) from error
+    return faults
+
+
+def _translate_one(
+    translator: ImageTranslator, entries: Entries, name: str, path: Path
+) -> str | None:
+    """Writes one translated image; returns why it could not be."""
+    image = _read(entries, name, translator.channels)
+    if isinstance(image, str):
+        return image
+    try:
+        made = translator(image, name)
+    except MemoryError as error:
+        return str(error)
+    try:
+        save(single(made), path, durable=False)
+    except RunError as error:
+        cause = error.__cause__
+        if not isinstance(cause, OSError) or cause.errno in FATAL:
+            raise
+        return f"cannot be written to {one_line(path)}: {cause.strerror or cause}"
+    return None
+
+
+def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
+    """Returns an image, uint8 [C, H, W], or why it cannot be read."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd headers; what cannot be read raises
+            return to_tensor(translatable(entries, name, channels))
+    except Exception as error:  # decoders raise what they like on damaged data
+        return reason_of(error)
+
+
+def _report(faults: dict[str, str], total: int) -> str:
+    head = f"{len(faults)} of {total} images could not be translated:"
+    return "\n".join([head, *(f"  {one_line(name)}: {reason}" for name, reason in faults.items())])

@@ -1,0 +1,78 @@
+"""What a comparison leaves behind: comparison.md, comparison.csv and comparison.png."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+from ganforge import atomic
+from ganforge.compare.columns import Column
+from ganforge.compare.costs import cost, parameters
+from ganforge.compare.figure import draw
+from ganforge.compare.groups import Group
+from ganforge.compare.report import Comparison
+from ganforge.compare.statistics import Spread
+from ganforge.errors import RunError
+
+
+def write(comparison: Comparison, out: Path) -> list[Path]:
+    """Writes the report, the table and, where matplotlib is there, the figure.
+
+    Returns:
+        What was written.
+
+    Raises:
+        RunError: when nothing can be written there.
+    """
+    try:
+        figure = draw(comparison, out / "comparison.png")
+        report = comparison.markdown(figure.name if figure else None)
+        atomic.write(out / "comparison.md", report.encode())
+        atomic.write(out / "comparison.csv", table(comparison).encode())
+    except OSError as error:
+        raise RunError(
+            f"cannot write into {out} ({error.strerror or error}); out=DIR puts it elsewhere"
+        ) from error
+    written = [out / "comparison.md", out / "comparison.csv"]
+    return [*written, figure] if figure else written
+
+
+def table(comparison: Comparison) -> str:
+    """Returns one line for each group and column, with a heading; all digits are kept."""
+    rows = [
+        _row(group, column)
+        for column in comparison.columns
+        for group in comparison.groups
+        if column.of(group)
+    ]
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()
+
+
+def _row(group: Group, column: Column) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "group": group.label,
+        "score": column.name,
+        "higher_is_better": column.higher_is_better,
+        "seeds": column.spread(group, "final").n,
+    }
+    row |= _both("final", column.spread(group, "final")) | _both(
+        "best", column.spread(group, "best")
+    )
+    row |= _both("images_to_best", column.images_to_best(group))
+    for name in ("images_seen", "seconds", "images_per_second"):
+        row |= _both(name, cost(group, name))
+    for player in ("generator", "discriminator"):
+        row[f"{player}_parameters"] = " ".join(map(str, parameters(group, player)))
+    return row | {"protocol": json.dumps(column.protocol, sort_keys=True)}
+
+
+def _both(name: str, spread: Spread) -> dict[str, float | None]:
+    return {f"{name}_mean": spread.mean if spread.n else None, f"{name}_std": spread.std}

@@ -1,0 +1,168 @@
+"""Which runs are the same experiment with another seed, and what to call each experiment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from ganforge.config.check import did_you_mean
+from ganforge.errors import ConfigError
+from ganforge.runs.past import PastRun
+
+# Roots and keys that decide neither the weights nor what they cost. Measuring is none of the
+# experiment: what was measured otherwise is another column, not another group.
+ASIDE = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
+ASIDE += ["tune", "sampler", "pruner"]
+ASIDE += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
+ASIDE += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
+WATCHERS = "ganforge.callbacks."  # they look on, and leave training bit for bit as it is
+# What a reader would name first; the others follow by the alphabet.
+FIRST = ("model", "data", "loss", "regularizer", "network", "augment", "condition", "optimizer")
+
+
+@dataclass(frozen=True)
+class Omitted:
+    """A run that no mean is made of.
+
+    Attributes:
+        run: the run.
+        reason: its status, or that a newer run of the same seed counts: one seed is one value, how
+            often and by whatever scores it was measured.
+    """
+
+    run: PastRun
+    reason: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in their seed alone, or in what ``by`` leaves out too.
+
+    Attributes:
+        label: what tells it from the other groups.
+        runs: completed runs, the newest of each seed.
+        omitted: the others.
+        pooled: settings in which its runs differ beside the seed: the spread is not over seeds.
+    """
+
+    label: str
+    runs: list[PastRun]
+    omitted: list[Omitted]
+    pooled: list[str]
+
+    @property
+    def seeds(self) -> int:
+        """Number of different seeds that count."""
+        return len({run.seed for run in self.runs})
+
+
+def experiment(run: PastRun) -> dict[str, Any]:
+    """Returns the settings of a run that make its experiment: all but seed, names and watching."""
+    watchers = {
+        key.removesuffix("_target_")
+        for key, value in run.settings.items()
+        if key.startswith("callbacks.") and str(value).startswith(WATCHERS)
+    }
+    aside = tuple(f"{key}." for key in ASIDE) + tuple(watchers)
+    # A callback that was taken out is null here and empty there.
+    told = {key: value for key, value in run.settings.items() if value not in (None, {})}
+    return {key: value for key, value in told.items() if not f"{key}.".startswith(aside)}
+
+
+def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:
+    """Returns groups in the order of their first runs.
+
+    Args:
+        runs: all runs.
+        by: option groups (``loss``) or dotted keys that tell groups apart; empty for every setting
+            but the seed. Runs that are alike in these and differ in others are pooled, and their
+            group says so.
+
+    Raises:
+        ConfigError: a key that no run has.
+    """
+    experiments = {run.path: _key(experiment(run).items()) for run in runs}
+    for key in by:
+        if all(run.setting(key) is None for run in runs):
+            known = sorted({name for run in runs for name in (*run.choices, *experiment(run))})
+            raise ConfigError(f"by={key}: no run has that setting; {did_you_mean(key, known)}")
+    sorts: dict[Any, list[PastRun]] = {}
+    for run in runs:
+        kind = _key((k, run.setting(k)) for k in by) if by else experiments[run.path]
+        sorts.setdefault(kind, []).append(run)
+    members = list(sorts.values())
+    labels = labels_of([group[0] for group in members], by)
+    return [_group(label, group) for label, group in zip(labels, members, strict=True)]
+
+
+def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
+    """Returns the shortest labels that tell experiments apart, such as ``model=dcgan, loss=hinge``.
+
+    Args:
+        runs: one of each group.
+        by: what to label them with; empty for what is needed.
+    """
+    keys = by or telling(runs) or ["model", "data"]
+    settings = [[(key, run.setting(key)) for key in keys] for run in runs]
+    plain = [
+        ", ".join(f"{key}={value}" for key, value in found if value is not None) or "runs"
+        for found in settings
+    ]
+    # What differs may look the same: a value, and an interpolation that leads to it.
+    twins = [plain[: place + 1].count(label) for place, label in enumerate(plain)]
+    return [f"{one} ({n})" if n > 1 else one for one, n in zip(plain, twins, strict=True)]
+
+
+def telling(runs: list[PastRun]) -> list[str]:
+    """Returns few settings that together differ wherever the experiments do."""
+    choices = {key for run in runs for key in run.choices if key not in (*ASIDE, "callbacks")}
+    ordered = [key for key in FIRST if key in choices] + sorted(choices - {*FIRST})
+    experiments = [experiment(run) for run in runs]
+    single = sorted({key for found in experiments for key in found})
+    keys: list[str] = []
+    parts: list[Any] = [()] * len(runs)
+    for key in [*ordered, *single]:
+        told = [_text(run.choices.get(key, run.settings.get(key))) for run in runs]
+        finer = list(zip(parts, told, strict=True))
+        if len(set(finer)) > len(set(parts)):  # it tells apart what no earlier one did
+            keys.append(key)
+            parts = finer
+    return keys
+
+
+def _group(label: str, members: list[PastRun]) -> Group:
+    newest: dict[Any, PastRun] = {}
+    experiments = {run.path: experiment(run) for run in members}
+
+    def same(run: PastRun) -> Any:
+        return _text(run.seed), _key(experiments[run.path].items())
+
+    for run in sorted(members, key=lambda run: run.age):
+        if run.status == "completed":
+            newest[same(run)] = run
+    counted = [run for run in members if newest.get(same(run)) is run]
+    counts = [(run, newest.get(same(run))) for run in members]
+    omitted = [Omitted(run, _reason(run, newer)) for run, newer in counts if newer is not run]
+    pooled = _differing([experiments[run.path] for run in counted])
+    return Group(label, counted, omitted, pooled)
+
+
+def _reason(run: PastRun, newest: PastRun | None) -> str:
+    if run.status != "completed" or newest is None:
+        return run.status
+    lost = run.summary.get("metrics", {}).keys() - newest.summary.get("metrics", {}).keys()
+    scores = f", which has no {', '.join(sorted(lost))}" if lost else ""
+    return f"seed {run.seed} again: a newer run counts{scores}"
+
+
+def _differing(experiments: list[dict[str, Any]]) -> list[str]:
+    keys = dict.fromkeys(key for found in experiments for key in found)
+    return [key for key in keys if len({_text(found.get(key)) for found in experiments}) > 1]
+
+
+def _key(settings: Iterable[tuple[str, Any]]) -> Any:
+    return frozenset((key, _text(value)) for key, value in settings)
+
+
+_text: Callable[[Any], str] = repr  # lists are no members of sets

@@ -1,0 +1,173 @@
+"""A comparison as tables: the scores, what they cost, what differs, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ganforge.compare.cells import Table, cell, plain
+from ganforge.compare.columns import Column, Value
+from ganforge.compare.costs import cost_table
+from ganforge.compare.differences import Difference, differences, why_not
+from ganforge.compare.groups import Group
+
+MOST_PAIRS = 15  # of six groups; of more, each is shown against the first alone
+MOST_NAMES = 6
+PREFACE = """\
+Values are mean ± standard deviation (n - 1) over seeds. *final*: at the last evaluation. *best*: \
+each run's best evaluation, chosen by the score itself, hence a little flattering. *images to \
+best*: real images seen until then.
+"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Groups, columns, and what they are compared by.
+
+    Attributes:
+        groups: runs that differ in their seed.
+        columns: scores by protocol.
+        value: "final" or "best": what groups are ranked and tested by.
+        level: of significance, for all pairs of a column together.
+    """
+
+    groups: list[Group]
+    columns: list[Column]
+    value: Value
+    level: float
+
+    def summary(self) -> list[Table]:
+        """Returns what the terminal shows: one table of all scores, costs and differences."""
+        found = [table for column in self.columns for table in self._differences(column)]
+        found = [table.without("t", "degrees", "p") for table in found]
+        return [self._overview(), *found, cost_table(self.groups), *self._omitted()]
+
+    def markdown(self, figure: str | None) -> str:
+        """Returns the whole report.
+
+        Args:
+            figure: file name of the curves; None without.
+        """
+        parts = ["# Comparison\n", PREFACE, self._overview().markdown()]
+        for column in self.columns:
+            parts += _rendered(self._scores(column), *self._differences(column))
+        parts += _rendered(cost_table(self.groups), *self._omitted())
+        if figure is not None:
+            parts.append(f"## Curves\n\n![Scores over the real images seen]({figure})\n")
+        return "\n".join(parts)
+
+    def ordered(self) -> list[Group]:
+        """Returns the groups, those first that are best in the first column."""
+        best = self.columns[0].ranked(self.groups, self.value) if self.columns else []
+        return best + [group for group in self.groups if group not in best]
+
+    def _overview(self) -> Table:
+        rows = [
+            [g.label, str(g.seeds), *(cell(c.spread(g, self.value)) for c in self.columns)]
+            for g in self.ordered()
+        ]
+        names = ["group", "seeds", *(column.title for column in self.columns)]
+        runs = sum(len(group.runs) for group in self.groups)
+        title = f"{runs} completed runs in {len(self.groups)} groups: {self.value} scores"
+        return Table(title, names, rows, self._split())
+
+    def _split(self) -> list[str]:
+        """Tells of scores that were measured in several ways."""
+        names = [column.name for column in self.columns]
+        return [
+            f"{name} was measured by {names.count(name)} protocols: values of one can't be "
+            "compared with those of another, and stand in columns of their own."
+            for name in dict.fromkeys(names)
+            if names.count(name) > 1
+        ]
+
+    def _scores(self, column: Column) -> Table:
+        rows = [
+            [
+                group.label,
+                str(column.seeds(group)),
+                cell(column.spread(group, "final")),
+                cell(column.spread(group, "best")),
+                cell(column.images_to_best(group), 6),
+            ]
+            for group in column.ranked(self.groups, self.value)
+        ]
+        ways = {True: "higher is better", False: "lower is better", None: "no way is up"}
+        names = ["group", "seeds", "final", "best", "images to best"]
+        title = f"{column.title}: {ways[column.higher_is_better]}"
+        return Table(title, names, rows, [_protocol(column), *_lost(column, self.groups)])
+
+    def _differences(self, column: Column) -> list[Table]:
+        found = differences(column, self.groups, self.value)
+        notes = self._unclaimed(column)
+        if found:
+            notes.insert(0, self._test(len(found)))
+        if len(found) > MOST_PAIRS:
+            first = found[0].first
+            notes.append(f"Shown are the pairs with {first}, the first of its table.")
+            found = [one for one in found if one.first == first]
+        names = ["groups", "seeds", "difference", "t", "degrees", "p", "p (Holm)", "verdict"]
+        rows = [self._difference(one) for one in found]
+        title = f"Differences in {column.title}"
+        return [Table(title, names, rows, notes)] if len(column.values) > 1 else []
+
+    def _unclaimed(self, column: Column) -> list[str]:
+        reasons: dict[str, list[str]] = {}
+        for group in column.ranked(self.groups, self.value):
+            if reason := why_not(column, group, self.value):
+                reasons.setdefault(reason, []).append(group.label)
+        return [
+            f"No difference to {_some(labels)} is claimed: {reason}."
+            for reason, labels in reasons.items()
+        ]
+
+    def _test(self, pairs: int) -> str:
+        return (
+            f"Welch's t-test of the {self.value} values, two-sided, with its degrees of freedom. "
+            f"p (Holm) holds for all pairs ({pairs}) together; below {self.level:g} a difference "
+            "is called larger than the spread over seeds."
+        )
+
+    def _difference(self, one: Difference) -> list[str]:
+        head = [f"{one.first} - {one.second}", f"{one.seeds[0]} and {one.seeds[1]}"]
+        if one.test is None or one.p is None:
+            return [*head, *["-"] * 5, one.verdict(self.level)]
+        difference, t, degrees, p = one.test
+        numbers = [plain(difference), plain(t, 3), plain(degrees, 3), plain(p, 2), plain(one.p, 2)]
+        return [*head, *numbers, one.verdict(self.level)]
+
+    def _omitted(self) -> list[Table]:
+        rows = [
+            [
+                str(one.run.path),
+                group.label,
+                one.reason,
+                str(one.run.summary.get("step", "-")),
+                str(one.run.summary.get("error", "")).partition("\n")[0],
+            ]
+            for group in self.groups
+            for one in group.omitted
+        ]
+        names = ["run", "group", "status", "step", "error"]
+        return [Table("Runs that do not count", names, rows)] if rows else []
+
+
+def _rendered(*tables: Table) -> list[str]:
+    return [table.markdown() for table in tables]
+
+
+def _some(labels: list[str]) -> str:
+    if len(labels) > MOST_NAMES:
+        return f"{len(labels)} groups"
+    return "; ".join(labels)
+
+
+def _protocol(column: Column) -> str:
+    return f"Protocol: {', '.join(f'{key}={value}' for key, value in column.protocol.items())}."
+
+
+def _lost(column: Column, groups: list[Group]) -> list[str]:
+    return [
+        f"{group.label}: {lost} not finite at the end, and left out of the mean."
+        for group in groups
+        if (lost := column.not_finite(group))
+    ]

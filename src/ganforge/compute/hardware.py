@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import torch
+
+from ganforge.compute.launch import Launch
+from ganforge.errors import ConfigError
+
+Switch = Literal["auto", True, False]
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+STRATEGIES = ("auto", "ddp")
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """What a run computes on, and in which form.
+
+    Attributes:
+        accelerator: "cpu", "cuda" or "mps".
+        devices: processes on each machine, one for each device.
+        precision: Lightning's name of it.
+        channels_last: images and convolution weights lie in memory with channels last.
+        fused: optimizers update all weights in one kernel.
+        reason: why, in words for the user.
+        nodes: machines.
+    """
+
+    accelerator: str
+    devices: int
+    precision: str
+    channels_last: bool
+    fused: bool
+    reason: str
+    nodes: int = 1
+
+    @property
+    def processes(self) -> int:
+        """Processes in all, which share each batch."""
+        return self.nodes * self.devices
+
+    def alone(self) -> Hardware:
+        """Returns the same for one process."""
+        return replace(self, devices=1, nodes=1)
+
+    def __str__(self) -> str:
+        switches = {"channels_last": self.channels_last, "fused optimizers": self.fused}
+        count = f"{self.nodes} nodes x " if self.nodes > 1 else ""
+        count += f"{self.devices} x " if self.processes > 1 else ""
+        facts = [f"{count}{self.accelerator}", self.precision]
+        facts += [name for name, on in switches.items() if on]
+        return f"{', '.join(facts)} ({self.reason})"
+
+
+def choose_hardware(
+    accelerator: str = "auto",
+    devices: int | str = "auto",
+    strategy: str = "auto",
+    precision: str = "auto",
+    channels_last: Switch = "auto",
+    fused: Switch = "auto",
+    num_nodes: int | str = "auto",
+    launch: Launch | None = None,
+) -> Hardware:
+    """Settles every "auto" by what this machine has, and by how many processes were started.
+
+    Raises:
+        ConfigError: for what does not exist here, or cannot work.
+    """
+    _refuse_unknown("accelerator", accelerator, ACCELERATORS)
+    _refuse_unknown("precision", precision, PRECISIONS)
+    if strategy not in STRATEGIES:
+        raise ConfigError(
+            f"trainer.strategy={strategy!r} is not supported; legal: {', '.join(STRATEGIES)}. Two "
+            "players with an optimizer each, updated in turn, need every rank's gradients to be "
+            "averaged at each backward: sharded strategies (fsdp, deepspeed) take one optimizer or "
+            "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
+        )
+    kind, why = _accelerator(accelerator)
+    nodes = _nodes(num_nodes, launch)
+    count = _devices(kind, devices, launch)
+    chosen = _precision(kind) if precision == "auto" else precision
+    reason = f"{why}; {_precision_reason(kind, chosen)}" if precision == "auto" else why
+    if kind == "mps" and chosen == "16-mixed":
+        raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
+    # The fused step of 16-mixed unscales on its own, too late for clipping and for measuring.
+    if fused is True and chosen == "16-mixed":
+        raise ConfigError(
+            "trainer.fused=true does not go with trainer.precision=16-mixed: a fused optimizer "
+            "unscales gradients only after they are clipped. Take trainer.fused=false or bf16-mixed"
+        )
+    layout = kind == "cuda" or (kind == "cpu" and chosen != "32-true")
+    return Hardware(
+        accelerator=kind,
+        devices=count,
+        precision=chosen,
+        channels_last=layout if channels_last == "auto" else bool(channels_last),
+        fused=chosen != "16-mixed" if fused == "auto" else bool(fused),
+        reason=reason,
+        nodes=nodes,
+    )
+
+
+def has_native_bf16() -> bool:
+    """Whether the processor computes in bfloat16 (AVX512-BF16, AMX, or ARM's extension)."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    native = {"avx512_bf16", "amx_bf16"} if platform.machine() in ("x86_64", "AMD64") else {"bf16"}
+    return not native.isdisjoint(flags)
+
+
+def _refuse_unknown(name: str, value: str, legal: tuple[str, ...]) -> None:
+    if value not in legal:
+        raise ConfigError(f"trainer.{name}={value!r} is not one of {', '.join(legal)}")
+
+
+def _accelerator(wanted: str) -> tuple[str, str]:
+    if wanted in ("gpu", "cuda"):
+        if torch.cuda.is_available():
+            return "cuda", "as asked"
+        if wanted == "gpu" and torch.backends.mps.is_available():
+            return "mps", "as asked"
+        raise ConfigError(f"trainer.accelerator={wanted} was asked for, but no GPU is to be found")
+    if wanted == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("trainer.accelerator=mps was asked for, but this machine has none")
+    if wanted != "auto":
+        return wanted, "as asked"
+    if torch.cuda.is_available():
+        return "cuda", f"found {torch.cuda.get_device_name()}"
+    if torch.backends.mps.is_available():
+        return "mps", "found MPS"
+    return "cpu", "no GPU found"
+
+
+def _nodes(wanted: int | str, launch: Launch | None) -> int:
+    started = launch.nodes if launch is not None else 1
+    if wanted == "auto":
+        return started
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise ConfigError(f"trainer.num_nodes must be a number from 1 or auto, got {wanted!r}")
+    if wanted != started:
+        raise ConfigError(
+            f"trainer.num_nodes={wanted}, but this run was started on {started}. Start it on each "
+            f"node, as by torchrun --nnodes={wanted} or srun --nodes={wanted}; or take auto"
+        )
+    return wanted
+
+
+def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
+    present = torch.cuda.device_count() if kind == "cuda" else 1
+    # One task on each of SLURM's nodes starts the processes beside it by itself.
+    one_each = launch is None or (launch.launcher == "srun" and launch.per_node == 1)
+    started = None if one_each or launch is None else launch.per_node
+    if wanted == "auto":
+        wanted = started or present
+    if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
+        raise ConfigError(f"trainer.devices must be a number from 1 or auto, got {wanted!r}")
+    if launch is not None and started not in (None, wanted):
+        flag = {"torchrun": "--nproc-per-node", "srun": "--ntasks-per-node"}
+        raise ConfigError(
+            f"trainer.devices={wanted}, but {launch.launcher} started {started} on each node; "
+            f"take {flag.get(launch.launcher, 'devices')}={wanted}, or trainer.devices=auto"
+        )
+    if kind != "cpu" and wanted > present:
+        raise ConfigError(
+            f"trainer.devices={wanted}, but this machine has {present} of {kind}{_hidden(launch)}"
+        )
+    return wanted
+
+
+def _hidden(launch: Launch | None) -> str:
+    srun = launch is not None and launch.launcher == "srun"
+    return " that each task sees; take --gpus-per-node, not --gpus-per-task" if srun else ""
+
+
+def _precision(kind: str) -> str:
+    if kind == "cuda":
+        native = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        native = kind == "cpu" and has_native_bf16()
+    return "bf16-mixed" if native else "32-true"
+
+
+def _precision_reason(kind: str, precision: str) -> str:
+    having = "has" if precision == "bf16-mixed" else "lacks"
+    return f"it {having} native bf16 arithmetic" if kind != "mps" else "MPS is surest in float32"

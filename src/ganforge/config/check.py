@@ -1,0 +1,285 @@
+"""What a configuration may say: the root's keys, and every constructor's arguments.
+
+Importing this module imports neither torch nor lightning.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any, cast
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
+
+from ganforge.config.conf_dir import conf_dir
+from ganforge.config.former_names import present_name
+from ganforge.config.number_checks import number_faults
+from ganforge.config.schemas import KEYWORDS, SCHEMAS
+from ganforge.config.signatures import hints_of, parameters_of
+from ganforge.config.types import accepts, describe
+from ganforge.config.wandb_names import NAME_KEYS, name_faults
+from ganforge.errors import ConfigError
+
+HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
+
+
+def register_schemas() -> None:
+    """Makes the schemas known to Hydra as ``train_schema`` and so on."""
+    for verb, schema in SCHEMAS.items():
+        node = OmegaConf.structured(schema)
+        with open_dict(node):
+            for key in KEYWORDS.get(verb, []):
+                node[key] = AnyNode(None)
+        ConfigStore.instance().store(name=f"{verb}_schema", node=node)
+
+
+def root_keys(verb: str) -> list[str]:
+    """Returns what may stand at the root of a verb's configuration."""
+    return [f.name for f in fields(SCHEMAS[verb])] + KEYWORDS.get(verb, [])
+
+
+def did_you_mean(name: str, legal: list[str]) -> str:
+    """Returns a hint at the nearest legal name, or the list of them all."""
+    near = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return f"{hint}legal: {', '.join(legal) or 'nothing'}"
+
+
+def check_root(cfg: DictConfig, verb: str) -> None:
+    """Refuses root keys that the schema does not know, and numbers that no setting can have.
+
+    Hydra lets keys in after a ``+``.
+
+    Raises:
+        ConfigError: naming every unknown key, or every such number.
+    """
+    legal = root_keys(verb)
+    unknown = [str(key) for key in cfg if key not in legal]
+    if unknown:
+        lines = [f"  {key}: {did_you_mean(key, legal)}" for key in unknown]
+        raise ConfigError("unknown keys:\n" + "\n".join(lines))
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    if faults := number_faults(plain):
+        raise ConfigError("\n".join(faults))
+
+
+def check(cfg: DictConfig) -> None:
+    """Binds every ``_target_`` to its constructor's signature and types.
+
+    Raises:
+        ConfigError: with all faults in one message.
+    """
+    if "model" in cfg and "data" in cfg:
+        _check_inputs(cfg)  # first: without inputs, much else would be found at fault
+    used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
+    if "model" in cfg and _attribute(cfg.model, "needs_inputs"):
+        used |= {f"condition.{key}" for key in cfg.condition}  # refused below, if not "none"
+    faults = [
+        fault
+        for group in cfg
+        if isinstance(_raw(cfg, group), DictConfig)
+        for fault in _faults(_raw(cfg, group), str(group), used)
+    ] + _wandb_faults(cfg)
+    if faults:
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
+    if "model" in cfg and "data" in cfg:
+        _check_labels(cfg)
+
+
+def _wandb_faults(cfg: DictConfig) -> list[str]:
+    node = OmegaConf.select(cfg, "logger.wandb")
+    if not isinstance(node, DictConfig):
+        return []
+    try:
+        settings = {key: node.get(key) for key in NAME_KEYS}
+    except OmegaConfBaseException:  # an interpolation, which is a fault of its own
+        return []
+    return name_faults(settings)
+
+
+def _check_inputs(cfg: DictConfig) -> None:
+    """Refuses data without inputs, or without pairs, for a game that translates them."""
+    if not _attribute(cfg.model, "needs_inputs"):
+        _check_scores(cfg)
+        return
+    if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
+        raise ConfigError(
+            f"{_option_of(cfg.model)} translates images and is told no classes. Take condition=none"
+        )
+    pairs = _attribute(cfg.model, "needs_pairs")
+    if not _attribute(cfg.data, "paired" if pairs else "translates"):
+        what = "pairs of images" if pairs else "images to translate"
+        options = _options_with("paired" if pairs else "translates")
+        raise ConfigError(
+            f"{_option_of(cfg.model)} learns from {what}, and data={cfg.data.get('name')} has "
+            f"none. Data that fit: {', '.join(options)}"
+        )
+
+
+def _check_scores(cfg: DictConfig) -> None:
+    """Refuses scores of translations for a game that translates nothing."""
+    for name, score in cfg.metrics.items():
+        if score and _attribute(score, "needs_inputs"):
+            raise ConfigError(
+                f"metrics={name} judges translations, and {_option_of(cfg.model)} makes images of "
+                "latents. Leave it out of metrics=[...], or take model=pix2pix"
+            )
+
+
+def _options_with(attribute: str) -> list[str]:
+    """Returns the data options whose class has an attribute that is true."""
+    files = sorted((conf_dir() / "data").glob("*.yaml"))
+    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
+    return [name for name, node in nodes.items() if _attribute(node, attribute)]
+
+
+def _check_labels(cfg: DictConfig) -> None:
+    """Refuses labels for a game where the data have none, and scores of classes without classes."""
+    data, condition = cfg.data, cfg.condition
+    told = [condition.get(player, "none") for player in ("generator", "discriminator")]
+    needed = _attribute(cfg.model, "needs_labels") or (
+        condition.get("num_classes", 0) == 0 and told != ["none", "none"]
+    )
+    if needed and data.get("num_classes", 0) == 0:
+        raise ConfigError(_unlabelled(cfg))
+    for name, score in cfg.metrics.items():
+        if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
+            raise ConfigError(
+                f"metrics={name} compares with the classes asked for, and this model makes images "
+                "without classes. Leave it out of metrics=[...], or take model=cgan"
+            )
+
+
+def _unlabelled(cfg: DictConfig) -> str:
+    name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
+    own = "; of your own: data=folder data.path=PATH with a folder for each class"
+    points = cfg.data.get("image_size") == 1
+    return (
+        f"{name} is told the labels of its images, and data={cfg.data.get('name')} has none "
+        f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options(points))}"
+        f"{'' if points else own}. Without labels: "
+        f"{'model=gan, or model=dcgan for images' if always else f'{name} condition=none'}"
+    )
+
+
+def _option_of(model: DictConfig) -> str:
+    """Returns what is typed for a game, such as "model=cgan"; its class where no option has it."""
+    target = str(model.get("_target_", "model"))
+    for path in sorted((conf_dir() / "model").glob("*.yaml")):
+        node = cast(DictConfig, OmegaConf.load(path))
+        if OmegaConf.select(node, "model._target_") == target:
+            return f"model={path.stem}"
+    return target.rpartition(".")[2]
+
+
+def _attribute(node: DictConfig, name: str) -> bool:
+    from hydra.utils import get_object
+
+    try:
+        return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
+    except Exception:  # a target that cannot be loaded is a fault of its own
+        return False
+
+
+def _labelled_options(points: bool) -> list[str]:
+    """Returns the data options that say that they have labels, of points or of images."""
+    files = sorted((conf_dir() / "data").glob("*.yaml"))
+    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
+    alike = {name: n for name, n in nodes.items() if (n.get("image_size") == 1) == points}
+    classes = {name: node.get("num_classes", 0) for name, node in alike.items()}
+    return [name for name, number in classes.items() if isinstance(number, int) and number > 0]
+
+
+def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
+    """Returns a child, or None for an interpolation, which is checked where it points."""
+    if OmegaConf.is_interpolation(node, key):
+        return None
+    return None if OmegaConf.is_missing(node, key) else node[key]
+
+
+def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
+    if "_target_" in node:
+        yield from _signature_faults(node, path)
+    elif _holds_parts(node) and (stray := _stray(node, path, used)):
+        # Where nothing of a part is of use, its own name is what is wrong.
+        whole = "." in path and len(stray) == len(node)
+        for at in [path] if whole else [f"{path}.{key}" for key in stray]:
+            yield f"{at}: reaches no constructor; {_neighbours(node, at, path)}"
+    for key in node:
+        child = _raw(node, key)
+        if isinstance(child, DictConfig):
+            yield from _faults(child, f"{path}.{key!s}", used)
+
+
+def _stray(node: DictConfig, path: str, used: set[str]) -> list[str]:
+    """Returns the plain values beside parts that no interpolation reads."""
+    plain = [key for key in node if not isinstance(_raw(node, key), (DictConfig, ListConfig))]
+    values = [str(key) for key in plain if _raw(node, key) is not None]
+    return [key for key in values if f"{path}.{key}" not in used]
+
+
+def _neighbours(node: DictConfig, at: str, path: str) -> str:
+    owner = node._get_parent() if at == path else node
+    name = at.rpartition(".")[2]
+    return did_you_mean(name, [str(key) for key in cast(DictConfig, owner) if key != name])
+
+
+def _holds_parts(node: DictConfig) -> bool:
+    """Whether a node holds parts by name, rather than being a plain mapping argument."""
+    parent = node._get_parent()
+    return not (isinstance(parent, DictConfig) and "_target_" in parent)
+
+
+def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
+    from hydra.utils import get_object
+
+    target = node["_target_"]
+    try:
+        function = get_object(target)
+        parameters, open_ended = parameters_of(function)
+    except Exception as error:
+        if (now := present_name(target)) != target:
+            yield f"{path}._target_: {target} is called {now} now"
+            return
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        yield f"{path}._target_: cannot load {target!r} ({reason})"
+        return
+    given = [str(key) for key in node if key not in HYDRA_KEYS]
+    for key in given:
+        if key not in parameters and not open_ended:
+            yield f"{path}.{key}: {target} takes no {key!r}; {did_you_mean(key, list(parameters))}"
+    if not node.get("_partial_", False):
+        for name, parameter in parameters.items():
+            if parameter.default is parameter.empty and name not in given:
+                yield f"{path}.{name}: {target} needs it"
+    yield from _type_faults(node, path, function, [key for key in given if key in parameters])
+
+
+def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -> Iterator[str]:
+    try:
+        hints = hints_of(function)
+    except Exception:
+        return
+    for key in given:
+        if OmegaConf.is_missing(node, key):
+            yield f"{path}.{key}: is missing"
+            continue
+        try:
+            value = node[key]
+            if key not in hints or accepts(hints[key], value):
+                continue
+        except InterpolationKeyError as error:
+            yield f"{path}.{key}: {str(error).splitlines()[0]}"
+        else:
+            yield f"{path}.{key}: must be {describe(hints[key])}, got {_shown(value)}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, DictConfig) and "_target_" in value:
+        return str(value["_target_"])
+    return repr(OmegaConf.to_container(value) if OmegaConf.is_config(value) else value)

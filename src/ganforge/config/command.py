@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge import atomic
+from ganforge.config.conf_dir import conf_dir
+from ganforge.config.job_names import job_folder, sweep_of
+from ganforge.paths import typed_path
+from ganforge.redaction import training_line
+from ganforge.regular_files import read_mapping
+
+_KEPT = "_ganforge_command"
+
+
+@dataclass(frozen=True)
+class Command:
+    """What was typed.
+
+    Attributes:
+        line: the command as typed.
+        choices: the chosen option of every group.
+        groups: groups among the overrides.
+        values: single values among the overrides, by dotted key.
+        job: folder for this job of a sweep; None for a single run.
+        folder: folder that this run was given (run_dir=DIR), by its sweep or by hand.
+        typed: every override as typed.
+        config_dirs: folders of the user's own options (``--config-dir``, ``hydra.searchpath``).
+    """
+
+    line: str = ""
+    choices: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    values: dict[str, Any] = field(default_factory=dict)
+    job: str | None = None
+    typed: list[str] = field(default_factory=list)
+    folder: str | None = None
+    config_dirs: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, cfg: DictConfig) -> Command:
+        """Returns what ``cfg`` was composed from, on the command line or in Python."""
+        kept: Command | None = cfg.__dict__.get(_KEPT)
+        if kept is not None:
+            return kept
+        if not HydraConfig.initialized():
+            return cls()
+        return cls.read(HydraConfig.get(), training_line(sys.argv), cfg.get("run_dir"))
+
+    @classmethod
+    def read(cls, hydra: Any, line: str, run_dir: str | None = None) -> Command:
+        """Reads Hydra's own node of a composition.
+
+        Args:
+            hydra: the node.
+            line: the command as typed.
+            run_dir: the resolved ``run_dir``, for one that was typed with an interpolation.
+        """
+        choices = {str(k): str(v) for k, v in hydra.runtime.choices.items()}
+        choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
+        groups: dict[str, str] = {}
+        values: dict[str, Any] = {}
+        # As typed: an interpolation among them means the run's configuration, not Hydra's.
+        typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
+        for override in OverridesParser.create().parse_overrides(typed):
+            key = override.key_or_group
+            if key in choices or _is_group(key):  # Hydra's choices leave out lists of options
+                groups[key] = choices.get(key, str(override.value()))
+            elif not override.is_delete():
+                values[key] = override.value()
+        given = values.pop("run_dir", None)
+        if given is not None and "${" in str(given):
+            given = run_dir
+        elif given is None and hydra.mode == RunMode.RUN and str(hydra.run.dir) != ".":
+            given = hydra.run.dir  # set in a configuration file
+        folder = None if given is None else str(typed_path(str(given)).absolute())
+        job = _job_folder(hydra) if folder is None else _in_sweep(folder)
+        return cls(line, choices, groups, values, job, typed, folder, _config_dirs(hydra))
+
+    def keep(self, cfg: DictConfig) -> None:
+        """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
+        cfg.__dict__[_KEPT] = self
+
+
+def _config_dirs(hydra: Any) -> list[Path]:
+    sources = hydra.runtime.get("config_sources") or []
+    own = (s for s in sources if s.schema == "file" and Path(s.path) != conf_dir())
+    return [Path(s.path) for s in own if s.provider == "command-line" or "searchpath" in s.provider]
+
+
+def _is_group(key: str) -> bool:
+    return "." not in key and (conf_dir() / key).is_dir()
+
+
+def _job_folder(hydra: Any) -> str | None:
+    if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
+        return None  # the latter in Python: a search that is composed and not run
+    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept(hydra)))
+
+
+def _in_sweep(folder: str) -> str | None:
+    return folder if sweep_of(Path(folder)) is not None else None
+
+
+def swept(hydra: Any) -> list[str]:
+    """Returns what tells a job of a sweep from the others, such as ["loss=hinge", "seed=1"]."""
+    typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
+    return [o for o in typed if o not in sys.argv and not o.startswith("~")]
+
+
+def write_choices(folder: Path, choices: dict[str, str]) -> None:
+    """Keeps beside a run which options it was composed of."""
+    atomic.replace(folder / "choices.json", json.dumps(choices, indent=2).encode())
+
+
+def read_choices(folder: Path) -> dict[str, str]:
+    """Returns the options that a run was composed of; empty where they are missing or damaged."""
+    return {key: str(option) for key, option in read_mapping(folder / "choices.json").items()}

@@ -1,0 +1,163 @@
+"""Composing a configuration from overrides, and telling in plain words why it failed."""
+
+from __future__ import annotations
+
+import itertools
+import re
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from ganforge.config.check import did_you_mean, register_schemas, root_keys
+from ganforge.config.command import Command
+from ganforge.config.conf_dir import conf_dir
+from ganforge.config.quoting import quoted
+from ganforge.config.run_keys import on_run
+from ganforge.paths import typed_path
+from ganforge.redaction import redacted_line
+
+# Folders of conf/ that hold no options of a configuration: what other programs read.
+NO_GROUPS = {"wandb_sweeps"}
+
+
+def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
+    """Composes a configuration as the command line would, for use in Python.
+
+    Args:
+        overrides: such as ``["model=wgan_gp", "data=mnist"]``.
+        verb: root file in conf/.
+    """
+    register_schemas()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        cfg = compose(verb, overrides=on_run(overrides, verb), return_hydra_config=True)
+    line = redacted_line(["ganforge", verb, *overrides])
+    command = Command.read(cfg.hydra, line, cfg.get("run_dir"))
+    choices = cfg.hydra.runtime.choices
+    with open_dict(cfg):
+        del cfg["hydra"]
+        if verb == "train" and OmegaConf.is_interpolation(cfg, "name"):
+            cfg.name = f"{choices.model}-{choices.data}"
+    command.keep(cfg)
+    return cfg
+
+
+def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
+    """Returns a message for an error of composition, or None when the error is another one."""
+    text = str(error).strip()
+    if isinstance(error, ValueError) and "Config group override must be" in text:
+        return _explain_choices(arguments) or text
+    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+        return None
+    wanted = re.search(r"Could not override '([^']+)'", text)
+    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
+    unparsed = re.search(r"Error parsing override '([^'=]*)'", text)
+    if missing:
+        return _explain_option(missing.group(1), text)
+    if wanted:
+        return _explain_key(wanted.group(1).split("@")[0], verb, arguments, text)
+    if unparsed:
+        return f"{unparsed.group(1)!r} is not of the form KEY=VALUE"
+    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
+    return _without_internals(text + cause)
+
+
+def options(group: str) -> list[str]:
+    """Returns the legal options of a group, by name; a subfolder's are ``folder/option``."""
+    folder = conf_dir() / group
+    files = sorted(folder.rglob("*.yaml"))
+    names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
+    return [name for name in names if not name.startswith("base/")]
+
+
+def _explain_option(path: str, text: str) -> str:
+    group, slash, option = path.partition("/")
+    # Hydra lists what other folders of hydra.searchpath hold.
+    listed = [line.strip() for line in text.splitlines() if line.startswith("\t")]
+    parent = option.rpartition("/")[0]
+    listed = [f"{parent}/{name}" if parent else name for name in listed if "=" not in name]
+    legal = list(dict.fromkeys([*options(group), *listed]))
+    if not slash:
+        return _without_internals(text)
+    return f"{group}={option}: no such option; {did_you_mean(option, legal)}"
+
+
+def _explain_choices(arguments: list[str]) -> str | None:
+    """Explains a group that was given null or a number in place of an option's name."""
+    lines = []
+    for group, _, value in (argument.partition("=") for argument in arguments):
+        legal = options(group.lstrip("+")) if group else []
+        if legal and value not in legal and not value.startswith("["):
+            lines.append(f"{group}={value}: not an option's name; {did_you_mean(value, legal)}")
+        elif not group:
+            lines.append(f"'={value}' is not of the form KEY=VALUE")
+    return "\n".join(lines)
+
+
+def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
+    parent, _, name = key.rpartition(".")
+    if key.startswith("hydra."):
+        return f"{key}: Hydra has no such key; +{key}=VALUE adds it where keys are free"
+    if not parent:
+        return _explain_root(key, verb, arguments)
+    chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
+    try:
+        found = compose_config([*_further_folder(arguments), *chosen], verb)
+        node = OmegaConf.select(found, parent)
+    except Exception:
+        return _without_internals(text)
+    if node is None:
+        return _explain_key(parent, verb, arguments, text)
+    if not isinstance(node, DictConfig):
+        return f"{key}: {parent} has no keys of its own"
+    legal = [str(child) for child in node if not str(child).startswith("_")]
+    return f"{key}: no such key; {did_you_mean(name, legal)}"
+
+
+def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
+    """Explains a key at the root, which may be legal and missing where it was looked for."""
+    legal = _root_names(verb)
+    if name == "hydra":
+        typed = next((a for a in arguments if a.lstrip("+~").startswith("hydra.")), name)
+        return f"{typed}: Hydra has no such key; +{typed.lstrip('+~')} adds one"
+    if name in legal and any(a.startswith(("--config-name", "-cn")) for a in arguments):
+        return (
+            f"{name}: --config-name chose another configuration than {verb}'s, which has no such "
+            "key; leave --config-name out"
+        )
+    if name in legal:
+        return f"{name}: holds no keys of its own here; {name}=OPTION chooses what it is"
+    return f"{name}: no such key; {did_you_mean(name, legal)}"
+
+
+def _further_folder(arguments: list[str]) -> list[str]:
+    """Returns the override that finds what ``--config-dir DIR`` (or ``-cd DIR``) adds."""
+    for flag, folder in itertools.pairwise([*arguments, ""]):
+        name, _, value = flag.partition("=")
+        if name in ("--config-dir", "-cd"):
+            place = typed_path(value or folder).absolute()
+            return [f"hydra.searchpath=[{quoted(f'file://{place}')}]"]
+    return []
+
+
+def _root_names(verb: str) -> list[str]:
+    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - NO_GROUPS
+    keys = root_keys(verb)
+    return keys + sorted(groups - set(keys)) if verb in ("train", "runs") else keys
+
+
+def _without_internals(text: str) -> str:
+    noise = (
+        "full_key:",
+        "object_type=",
+        "reference_type=",
+        "Set the environment variable",
+        "Config search path:",
+        "provider=",
+        "See https://hydra.cc",
+    )
+    lines = [line.strip() for line in text.splitlines()]
+    return "\n".join(line for line in lines if line and not line.startswith(noise))

@@ -1,0 +1,180 @@
+"""Values on the command line that Hydra's grammar would read as something else than was typed."""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from ganforge.config.conf_dir import conf_dir
+from ganforge.paths import is_there
+
+PATHS = {"run", "resume", "run_dir", "log_dir", "input", "out", "fake", "real", "checkpoint"}
+PATHS |= {"data.path", "data.path_a", "data.path_b", "data.root", "features.weights"}
+PATHS |= {"features.cache", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}
+LISTS = {"runs", "sweep", "by", "status"}  # a comma belongs to the value, also without brackets
+NAMES = {"name", "notes"}  # always text: null and 1e3 too
+TEXTS = NAMES | {"class", "data.name", "tune.study", "entity", "project", "workspace", "report"}
+TEXTS |= {f"logger.wandb.{key}" for key in ("project", "entity", "group", "name", "notes")}
+TEXT_LISTS = {"tags", "logger.wandb.tags"}
+PROSE = {"notes", "logger.wandb.notes"}  # commas separate no values of a sweep
+PROSE |= {"log_dir", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}  # of a sweep as a whole
+
+_OPENING, _CLOSING = "([{", ")]}"
+
+
+def quote_values(arguments: list[str], sweeping: bool = False) -> list[str]:
+    """Quotes what Hydra would not read as typed: ``input=Fotos (2024)``, ``notes=Größe: 3``.
+
+    Hydra's grammar takes only ASCII letters, digits and some signs without quotes, and reads 1e3
+    as a number. What the user has quoted, escaped or interpolated is left alone.
+
+    Args:
+        arguments: flags and overrides.
+        sweeping: whether commas outside of quotes and brackets separate the values of a sweep. A
+            path that exists as it was typed is one value.
+    """
+    return [_quoted(argument, sweeping) for argument in arguments]
+
+
+def quoted(text: object) -> str:
+    """Returns ``text`` in quotes that Hydra reads as exactly this text."""
+    escaped = re.sub(r"(\\*)('|\Z)", _escaped, str(text))
+    return f"'{escaped}'"
+
+
+def options_as_filter(arguments: list[str]) -> list[str]:
+    """Turns ``model=dcgan`` into ``++where.model=dcgan``: Hydra would compose the option."""
+    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
+    return [f"++where.{a}" if a.partition("=")[0] in groups else a for a in arguments]
+
+
+def split_values(text: str) -> list[str]:
+    """Splits at commas outside of quotes and brackets."""
+    found = _split(text, brackets=True)
+    return found if found is not None else _split(text, brackets=False) or []
+
+
+def _quoted(argument: str, sweeping: bool) -> str:
+    key, equals, value = argument.partition("=")
+    if not equals or not value or argument[0] in "-~":
+        return argument
+    name = key.lstrip("+")
+    if name in TEXT_LISTS:
+        return f"{key}={_text_list(value)}"
+    if not sweeping or name in PROSE or _is_one_path(name, value):
+        return f"{key}={_value(name, value)}"
+    # Within choice(...) Hydra drops the quotes that it would need for its jobs.
+    call = re.fullmatch(r"\s*choice\((.*)\)\s*", value, re.DOTALL)
+    parts = split_values(call[1] if call else value)
+    legal = [_swept(name, part) for part in parts]
+    return argument if legal == parts else f"{key}={','.join(legal)}"
+
+
+def _swept(name: str, part: str) -> str:
+    found = _parsed(part)
+    if found is not None and found.is_sweep_override():  # range(1,4), glob(*)
+        return part
+    return _value(name, part.strip()) or "''"
+
+
+def _value(name: str, value: str) -> str:
+    several = name in LISTS or name.startswith("where.")
+    if name in PATHS and value == "None":  # how Python and W&B write null
+        return "null"
+    if not value or not (several or name in PATHS | TEXTS):
+        return value if _parsed(value) is not None else _forced(value)
+    if several and value[0] == "[":
+        return value if _parsed(value) is not None else _forced(value)
+    found = _read(value)
+    if found is None and value.lower() == "null" and name not in NAMES:
+        return value
+    as_typed = isinstance(found, str) and str(found) == value
+    meant = value[0] in "'\"" or "\\" in value or "${" in value
+    return value if as_typed or (meant and isinstance(found, str)) else quoted(value)
+
+
+def _forced(value: str) -> str:
+    """Quotes a value, or the items of a list, that Hydra cannot parse."""
+    if value[:1] == "[" and value[-1:] == "]":
+        items = ",".join(_value("", item.strip()) for item in split_values(value[1:-1]))
+        if _parsed(f"[{items}]") is not None:
+            return f"[{items}]"
+    return quoted(value)
+
+
+def _text_list(value: str) -> str:
+    """Returns a list of texts, from ``[a,b]`` or ``a,b``; of several lists, a sweep over them."""
+    parts = [part.strip() for part in split_values(value)]
+    if value.strip().lower() == "null" or ("${" in value and _parsed(value) is not None):
+        return value
+    if all(part[:1] == "[" and part[-1:] == "]" for part in parts):
+        return ",".join(f"[{_texts(part[1:-1])}]" for part in parts)
+    return f"[{_texts(value)}]"
+
+
+def _texts(items: str) -> str:
+    found = [item.strip() for item in split_values(items)] if items.strip() else []
+    return ",".join(_item(item) for item in found)
+
+
+def _item(text: str) -> str:
+    """Returns a text of a list, where a backslash could escape what follows."""
+    typed = _value("name", text)
+    return quoted(text) if not text or (typed == text and text.endswith("\\")) else typed
+
+
+def _is_one_path(name: str, value: str) -> bool:
+    return "," in value and name in PATHS | LISTS and is_there(value)
+
+
+def _read(value: str) -> Any:
+    """Returns what Hydra reads; None for null, for a sweep and for what it cannot parse."""
+    found = _parsed(value)
+    return None if found is None or found.is_sweep_override() else found.value()
+
+
+def _parsed(value: str) -> Override | None:
+    try:
+        return _parser().parse_override(f"key={value}")
+    except (HydraException, ValueError, RecursionError):
+        return None
+
+
+@functools.cache
+def _parser() -> OverridesParser:
+    return OverridesParser.create()
+
+
+def _escaped(match: re.Match[str]) -> str:
+    slashes, quote = match.groups()
+    return slashes * 2 + ("\\'" if quote else "")
+
+
+def _split(text: str, brackets: bool) -> list[str] | None:
+    """Splits at commas; None where a bracket is not closed."""
+    parts, opened, start, at = [], list[str](), 0, 0
+    while at < len(text):
+        sign = text[at]
+        if sign in "'\"" and text[:at].rstrip()[-1:] in ("", ",", ":", *_OPENING):
+            at = _after_quote(text, at)
+        elif brackets and sign in _OPENING:
+            opened.append(_CLOSING[_OPENING.index(sign)])
+        elif opened and sign == opened[-1]:
+            opened.pop()
+        elif sign == "," and not opened:
+            parts.append(text[start:at])
+            start = at + 1
+        at += 1
+    return None if opened else [*parts, text[start:]]
+
+
+def _after_quote(text: str, at: int) -> int:
+    """Returns where a quoted text ends that begins at ``at``; ``at`` for a mere apostrophe."""
+    ended = re.compile(rf"{text[at]}(?:\\.|[^\\])*?{text[at]}(?=\s*(?:[,)\]}}]|\Z))", re.DOTALL)
+    found = ended.match(text, at)
+    return found.end() - 1 if found else at

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import importlib.util
+import io
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import BinaryIO
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image
+from torch import Tensor
+
+from ganforge.data.files.encoded import MAX_FILE_BYTES, read_whole
+from ganforge.data.files.large_images import LARGE_PIXELS, wait_for_turn
+from ganforge.data.files.value_range import Span, is_deep, span_of
+from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
+# Of an image to train on or to measure: decoding takes up to about 1 GB.
+MAX_PIXELS = 100_000_000
+# Of an image to translate, which is held in memory whole, at about 16 bytes a pixel.
+MAX_TRANSLATED_PIXELS = 2**30
+# Formats whose decoders compute pixels and nothing else: EPS would start Ghostscript.
+FORMATS = ["PNG", "JPEG", "GIF", "BMP", "DIB", "PPM", "WEBP", "TIFF", "JPEG2000"]
+FORMATS += ["AVIF"] if importlib.util.find_spec("PIL.AvifImagePlugin") else []
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS, _SIGN = 258, 339  # TIFF's BitsPerSample and SampleFormat
+_guard = threading.Lock()
+
+
+def decode(
+    data: bytes,
+    image_size: int,
+    channels: int,
+    crop: int | None = None,
+    span: Span | None = None,
+) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of an encoded image of any size and colour mode.
+
+    It is turned upright by its EXIF orientation, cut to the central square, and resized with an
+    antialiased filter; transparency is laid on white unless ``channels`` has alpha.
+
+    Args:
+        data: an encoded image: PNG, JPEG, WebP, ...
+        image_size: side of the result.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        crop: side of the central square in the image's own pixels; None for its shorter side.
+        span: values of a 16-bit, 32-bit or float image that become black and white; None for its
+            own.
+
+    Raises:
+        DataError: it has over ``MAX_PIXELS``.
+        Exception: of any kind, by the decoders, on damaged data.
+    """
+    return squared(upright(data), image_size, channels, crop, span)
+
+
+def squared(
+    image: Image.Image,
+    image_size: int,
+    channels: int,
+    crop: int | None = None,
+    span: Span | None = None,
+) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of the central square; see :func:`decode`."""
+    image = in_mode(image, channels, span)
+    side = min(image.size) if crop is None else min(crop, *image.size)
+    left, top = (image.width - side) // 2, (image.height - side) // 2
+    # Cut first: a filter over a box of the whole image would reach beyond it.
+    image = image.crop((left, top, left + side, top + side))
+    if side != image_size:
+        image = image.resize((image_size, image_size), Image.Resampling.LANCZOS)
+    return to_tensor(image)
+
+
+def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Returns an encoded image in its own colour mode, turned by its EXIF orientation.
+
+    Raises:
+        DataError: it has over ``max_pixels``.
+        Exception: of any kind, by the decoders, on damaged data.
+    """
+    try:
+        return _upright(io.BytesIO(data), max_pixels)
+    except DataError:
+        raise
+    except Exception:
+        # Text and colour profiles may be too long for Pillow, or damaged: pixels do not need them.
+        if not data.startswith(_PNG):
+            raise
+        try:
+            return _upright(io.BytesIO(_without_metadata(data)), max_pixels)
+        except Exception:
+            pass
+        raise
+
+
+def upright_size(file: BinaryIO) -> tuple[int, int]:
+    """Returns the width and height of an encoded image as :func:`upright` turns it."""
+    return upright_header(file)[0]
+
+
+def upright_header(file: BinaryIO) -> tuple[tuple[int, int], str]:
+    """Returns width and height of an encoded image as :func:`upright` turns it, and its mode."""
+    with file, _header(file) as opened:
+        mode, (width, height) = opened.mode, opened.size
+        turned = _orientation(opened) >= 5
+    return (height, width) if turned else (width, height), mode
+
+
+def mode_of(file: BinaryIO) -> str:
+    """Returns the colour mode of an encoded image, of which only the header is read."""
+    with file, _header(file) as opened:
+        return opened.mode
+
+
+def stretched(
+    image: Image.Image, image_size: int, channels: int, span: Span | None = None
+) -> Tensor:
+    """Returns uint8 [C, image_size, image_size] of the whole image, whatever its proportions.
+
+    The filter is bicubic and antialiased, as in the preprocessing of Pix2Pix and CycleGAN.
+    """
+    image = in_mode(image, channels, span)
+    if image.size != (image_size, image_size):
+        image = image.resize((image_size, image_size), Image.Resampling.BICUBIC)
+    return to_tensor(image)
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """Returns uint8 [C, H, W] of an image of one of the ``MODES``."""
+    pixels = torch.from_numpy(np.array(image))
+    return pixels.view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
+
+
+def in_mode(image: Image.Image, channels: int, span: Span | None = None) -> Image.Image:
+    """Returns the image with 1 to 4 channels; transparency is laid on white unless they have it.
+
+    Args:
+        image: of any mode.
+        channels: of the result.
+        span: values of a 16-bit, 32-bit or float image that become black and white; None for its
+            own.
+    """
+    mode = MODES[channels]
+    if is_deep(image.mode):
+        image = (span or span_of(image)).grey(image)
+    if image.has_transparency_data and not mode.endswith("A"):
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == mode else image.convert(mode)
+
+
+def reason_of(error: Exception) -> str:
+    """Returns in one line why an image cannot be read."""
+    # Without the address of the buffer that Pillow puts behind it.
+    return one_line(str(error).split(" <")[0]) or type(error).__name__
+
+
+@contextmanager
+def open_image(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
+    """Opens an encoded image, of which nothing is decoded yet.
+
+    Raises:
+        DataError: it has over ``max_pixels``.
+    """
+    with _guard:  # Pillow's own limit cannot be given for one image
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            image = Image.open(file, formats=FORMATS)
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+    with image:
+        pixels = image.width * image.height
+        if pixels > max_pixels:
+            raise DataError(
+                f"is {image.width} x {image.height}, {pixels:,} pixels, and may have {max_pixels:,}"
+            )
+        if pixels > LARGE_PIXELS:
+            wait_for_turn()
+        yield image
+
+
+def _upright(file: BinaryIO, max_pixels: int) -> Image.Image:
+    with open_image(file, max_pixels) as image:
+        image.load()
+        tags = getattr(image, "tag_v2", None)
+        if (
+            image.mode == "I"
+            and tags
+            and tags.get(_BITS) == (32,)
+            and tags.get(_SIGN, (1,)) == (1,)
+        ):
+            image.info["unsigned"] = True  # which Pillow holds as signed integers
+        turn = _TURNS.get(_orientation(image))
+        return image.copy() if turn is None else image.transpose(turn)
+
+
+def _orientation(image: Image.Image) -> int:
+    try:
+        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # damaged metadata of sound pixels
+        return 1
+
+
+@contextmanager
+def _header(file: BinaryIO) -> Iterator[Image.Image]:
+    with ExitStack() as stack:
+        try:
+            image = stack.enter_context(open_image(file))
+        except DataError:
+            raise
+        except Exception:
+            file.seek(0)
+            start = file.read(len(_PNG))
+            if start != _PNG:
+                raise
+            rest = read_whole(file, MAX_FILE_BYTES, 2**12)
+            image = stack.enter_context(open_image(io.BytesIO(_without_metadata(start + rest))))
+        yield image
+
+
+def _without_metadata(data: bytes) -> bytes:
+    """Returns a PNG without what its pixels do not need."""
+    parts, place = [_PNG], len(_PNG)
+    while place + 8 <= len(data):
+        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+        if kind in _PIXEL_CHUNKS:
+            parts.append(data[place : place + 12 + length])
+        place += 12 + length
+    return b"".join(parts)

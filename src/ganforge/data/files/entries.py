@@ -1,0 +1,104 @@
+"""Where encoded images are: a folder tree, a zip, a tar. Each lists names and reads bytes."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import zipfile
+from pathlib import Path
+
+from ganforge.data.files.encoded import MAX_FILE_BYTES, SUFFIXES, Entries, is_archive, is_image
+from ganforge.data.files.folder_entries import FolderEntries, kind_of, open_data
+from ganforge.data.files.tape import NotATarError
+from ganforge.data.files.tar_entries import TarEntries
+from ganforge.data.files.zip_entries import ZipEntries
+from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+__all__ = [
+    "SUFFIXES",
+    "Entries",
+    "FolderEntries",
+    "TarEntries",
+    "ZipEntries",
+    "is_image",
+    "open_entries",
+]
+
+_log = logging.getLogger(__name__)
+_LISTED = 3
+
+
+def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES, quiet: bool = False) -> Entries:
+    """Returns the images in a folder or archive, and logs what looks like one and is passed over.
+
+    Args:
+        path: a folder, zip or tar.
+        max_bytes: of one image, encoded.
+        quiet: log nothing, where the same images are opened again.
+
+    Raises:
+        DataError: there are none, or they cannot be read; it says what was found.
+    """
+    shown = one_line(path)
+    try:
+        entries = _opened(path, os.stat(path).st_mode, max_bytes)
+    except FileNotFoundError as error:
+        raise DataError(f"{shown} does not exist: give a folder, zip or tar of images") from error
+    except OSError as error:
+        raise DataError(f"{shown} cannot be read: {error.strerror or error}") from error
+    passed = _summary(entries.passed_over)
+    if not entries.names:
+        expected = f"expected files like {' '.join(sorted(SUFFIXES))}"
+        raise DataError(f"{shown} holds no images: {f'{passed}; ' if passed else ''}{expected}")
+    if passed and not quiet:
+        _log.warning("%s: %s", shown, passed)
+    return entries
+
+
+def _opened(path: Path, mode: int, max_bytes: int) -> Entries:
+    shown = one_line(path)
+    if stat.S_ISDIR(mode):
+        return FolderEntries(path, max_bytes)
+    if not stat.S_ISREG(mode):
+        raise DataError(f"{shown} is {kind_of(mode)}: give a folder, zip or tar of images")
+    try:
+        return _archive(path, max_bytes)
+    except NotATarError as error:
+        damaged = ", or it is damaged" if is_archive(path.name) else ""
+        raise DataError(
+            f"{shown} is a file, but no zip or tar{damaged}: give a folder, zip or tar of images"
+        ) from error
+    except DataError as error:
+        raise DataError(f"{shown}: {error}") from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged archive raises what it likes
+        reason = one_line(str(error)) or type(error).__name__
+        raise DataError(f"{shown} cannot be read: {reason}") from error
+
+
+def _archive(path: Path, max_bytes: int) -> Entries:
+    # A tar that ends with a zip looks like a zip too, and a program that unpacks itself is one.
+    with open_data(path) as file:
+        zipped = file.read(2) == b"PK"
+    if zipped and zipfile.is_zipfile(path):
+        return ZipEntries(path, max_bytes)
+    try:
+        return TarEntries(path, max_bytes)
+    except NotATarError:
+        if zipfile.is_zipfile(path):
+            return ZipEntries(path, max_bytes)
+        raise
+
+
+def _summary(passed_over: dict[str, str]) -> str:
+    """Returns in one line what was passed over and why; empty where nothing was."""
+    names = list(passed_over)
+    if not names:
+        return ""
+    listed = [f"{one_line(name)} ({one_line(passed_over[name])})" for name in names[:_LISTED]]
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    files = "1 file" if len(names) == 1 else f"{len(names)} files"
+    return f"passed over {files}: {', '.join(listed)}{more}"

@@ -1,0 +1,268 @@
+"""Images that were made elsewhere: a folder tree, a zip or tar, or an array in an NPZ file."""
+
+from __future__ import annotations
+
+import logging
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ganforge.data.files.decoding import reason_of, squared, upright_header
+from ganforge.data.files.entries import open_entries
+from ganforge.data.files.range_scan import SCANNED, joined, spread
+from ganforge.data.files.source import FileSource
+from ganforge.data.files.value_range import ONLY_BYTES, Span, is_deep
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.source import ImageSource
+from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
+
+GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
+ARRAYS = ("images", "arr_0")  # as `ganforge sample` and the evaluation suites of the field write
+
+
+class GivenImages:
+    """A set of images of which only a path is known.
+
+    Attributes:
+        path: where they are.
+        sizes: every (width, height) among them, in the images' own pixels.
+        grey: whether none of them has colours.
+        span: values that become black and white of images that are not 8 bits.
+    """
+
+    path: Path
+    sizes: set[tuple[int, int]]
+    grey: bool
+    span: Span | None = None
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def source(self, image_size: int, channels: int) -> ImageSource:
+        """Returns the images, cut to their central square and resized where they are larger.
+
+        Args:
+            image_size: side of the square images.
+            channels: 1 grey or 3 RGB, with transparency laid on white.
+        """
+        raise NotImplementedError
+
+
+class GivenFiles(GivenImages):
+    """Encoded images in a folder tree, zip or tar; folders in it have no meaning.
+
+    Args:
+        path: where they are.
+
+    Raises:
+        DataError: there are none, or one of them is no image.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.entries = open_entries(path)
+        self.sizes = set()
+        self.grey = True
+        self.deep: list[str] = []
+        for name in self.entries.names:
+            self._look(name)
+
+    def __len__(self) -> int:
+        return len(self.entries.names)
+
+    def source(self, image_size: int, channels: int) -> ImageSource:
+        """Returns the images, decoded when they are read. A damaged one is an error then."""
+        names = self.entries.names
+        span = self.span or ONLY_BYTES
+        return FileSource(self.entries, names, image_size, channels, max_unreadable=0, span=span)
+
+    def _look(self, name: str) -> None:
+        try:
+            size, mode = upright_header(self.entries.open(name))
+        except Exception as error:  # decoders raise what they like on damaged data
+            raise DataError(
+                f"{self.path}: {one_line(name)} is no readable image ({reason_of(error)})"
+            ) from error
+        self.sizes.add(size)
+        self.grey &= mode in GREY
+        if is_deep(mode):
+            self.deep.append(name)
+
+
+class GivenArray(GivenImages):
+    """An array of an NPZ file: uint8 [N, H, W, C] of 1 to 4 channels, or [N, H, W].
+
+    It is held in memory whole.
+
+    Args:
+        path: the file.
+
+    Raises:
+        DataError: it holds no such array.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.images = _read(path)
+        count, height, width, channels = self.images.shape
+        self.sizes = {(width, height)} if count else set()
+        self.grey = channels in (1, 2)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def source(self, image_size: int, channels: int) -> ImageSource:
+        """Returns the images, converted when they are read."""
+        return ArraySource(self.images, image_size, channels)
+
+
+class ArraySource(ImageSource):
+    """Images of an array, given the same treatment as files.
+
+    Args:
+        images: uint8 [N, H, W, C], C of 1 to 4.
+        image_size: side of the square images.
+        channels: 1 grey or 3 RGB.
+    """
+
+    labels = None
+
+    def __init__(self, images: NDArray[np.uint8], image_size: int, channels: int) -> None:
+        self.images = images
+        self.shape = (channels, image_size, image_size)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, C, H, W]."""
+        return torch.stack([self._one(self.images[index]) for index in indices.tolist()])
+
+    def subset(self, indices: Tensor) -> ArraySource:
+        """Returns a copy of the images at ``indices``."""
+        channels, image_size, _ = self.shape
+        return ArraySource(self.images[indices.numpy()], image_size, channels)
+
+    def contents(self) -> str:
+        """Returns a hash of every byte, and of what is made of them."""
+        return hash_of(str(self.shape), torch.from_numpy(self.images))
+
+    def _one(self, pixels: NDArray[np.uint8]) -> Tensor:
+        grey = pixels.shape[-1] == 1
+        image = Image.fromarray(pixels[..., 0] if grey else pixels)
+        channels, image_size, _ = self.shape
+        return squared(image, image_size, channels)
+
+
+def open_images(path: str, key: str) -> GivenImages:
+    """Returns the images at a path.
+
+    Args:
+        path: a folder, zip, tar, NPZ or NPY file.
+        key: what it was given by, for messages.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
+    place = typed_path(path)
+    try:
+        given = GivenArray(place) if place.suffix in (".npz", ".npy") else GivenFiles(place)
+    except DataError as error:
+        raise DataError(f"{key}={path}: {error}") from error
+    if len(given) < 2:
+        raise DataError(f"{key}={path}: scores need 2 images at least, and it holds {len(given)}")
+    return given
+
+
+def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span | None:
+    """Gives images that are not 8 bits the same range in all sets, so that they can be compared.
+
+    Args:
+        sets: by the key that each was given by.
+        span: the range; None for the one of all of them.
+
+    Returns:
+        The range; None where all images are 8 bits.
+    """
+    files = {key: given for key, given in sets.items() if isinstance(given, GivenFiles)}
+    deep = {key: given for key, given in files.items() if given.deep}
+    if not deep:
+        return None
+    if span is None or span is ONLY_BYTES:
+        span = joined([(given.entries, spread(given.deep, SCANNED)) for given in deep.values()])
+    for given in deep.values():
+        given.span = span
+    _log.info("%s: images of more than 8 bits, scaled from the range %s", ", ".join(deep), span)
+    return span
+
+
+def common_size(sets: dict[str, GivenImages], asked: int | None) -> int:
+    """Returns the side that all images are brought to: their own, or the one that was asked for.
+
+    Args:
+        sets: by the key that each was given by.
+        asked: side to resize to; None where all images are squares of one size.
+
+    Raises:
+        ConfigError: sizes differ, and none was asked for.
+    """
+    if asked is not None:
+        if asked < 1:
+            raise ConfigError(f"image_size must be at least 1, got {asked}")
+        return asked
+    sizes = set().union(*(given.sizes for given in sets.values()))
+    width, height = next(iter(sizes))
+    if len(sizes) > 1 or width != height:
+        found = "; ".join(f"{key}: {_listed(given.sizes)}" for key, given in sets.items())
+        raise ConfigError(
+            f"images must be squares of one size to be compared ({found}). Give image_size=N: each "
+            "is cut to its central square and resized to N x N"
+        )
+    return width
+
+
+def _listed(sizes: set[tuple[int, int]]) -> str:
+    shown = [f"{width}x{height}" for width, height in sorted(sizes)[:4]]
+    return ", ".join([*shown, f"{len(sizes) - 4} more"] if len(sizes) > 4 else shown)
+
+
+def _read(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise DataError("no such file")
+    try:
+        if path.suffix == ".npy":
+            return _checked(np.load(path, allow_pickle=False), path.name)
+        with np.load(path, allow_pickle=False) as arrays:
+            name = next((name for name in ARRAYS if name in arrays.files), None)
+            found = ", ".join(arrays.files) or "nothing"
+            images = None if name is None else arrays[name]
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"cannot be read ({error})") from error
+    if images is None:
+        points = "; points of the plane are no images" if "points" in found else ""
+        raise DataError(f"holds {found}, and no array called {' or '.join(ARRAYS)}{points}")
+    return _checked(images, str(name))
+
+
+def _checked(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
+    """Returns images of an array as [N, H, W, C].
+
+    Raises:
+        DataError: it holds other values.
+    """
+    images = images[..., None] if images.ndim == 3 else images
+    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 2, 3, 4):
+        raise DataError(
+            f"{name} is {images.dtype} {[*images.shape]}, and must be uint8 [N, H, W, C] in "
+            "0 ... 255, C of 1, 2, 3 or 4"
+        )
+    return np.ascontiguousarray(images)

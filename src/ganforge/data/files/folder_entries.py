@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from ganforge.data.files.encoded import (
+    MAX_FILE_BYTES,
+    Entries,
+    check_size,
+    is_archive,
+    is_image,
+    read_whole,
+)
+from ganforge.errors import DataError
+
+_SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+
+
+class FolderEntries(Entries):
+    """Images anywhere under a folder. Each folder is read once, however many links lead to it.
+
+    Args:
+        folder: an existing folder.
+        max_bytes: of a file.
+
+    Raises:
+        DataError: a folder in it cannot be read.
+    """
+
+    def __init__(self, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.folder = folder
+        self.passed_over = {}
+        self._visited: dict[object, str] = {}
+        self._links: list[str] = []
+        found = [*self._walk("")]
+        # Links last: what can be reached without one keeps the path without one.
+        for link in self._unwalked():
+            found += self._walk(link)
+        self.names = sorted(found)
+
+    def read(self, name: str) -> bytes:
+        """Returns the bytes of a file."""
+        with self.open(name) as file:
+            return read_whole(file, self.max_bytes)
+
+    def open(self, name: str) -> BinaryIO:
+        """Returns an open file."""
+        file = open_data(self.folder / name)
+        try:
+            check_size(os.fstat(file.fileno()).st_size, self.max_bytes)
+        except DataError:
+            file.close()
+            raise
+        return file
+
+    def stamp(self, name: str) -> str:
+        """Returns size and time of the last change; "missing" where there is no such file."""
+        try:
+            status = (self.folder / name).stat()
+        except OSError:
+            return "missing"
+        return f"{status.st_size} {status.st_mtime_ns}"
+
+    def _unwalked(self) -> Iterator[str]:
+        """Yields links to folders, those that are found meanwhile too."""
+        while self._links:
+            waiting, self._links = sorted(self._links), []
+            yield from waiting
+
+    def _walk(self, start: str) -> Iterator[str]:
+        waiting = [start]
+        while waiting:
+            place = waiting.pop()
+            if not self._is_new(place):
+                continue
+            for entry in _scanned(self.folder / place):
+                name = f"{place}/{entry.name}" if place else entry.name
+                if entry.name.startswith("."):
+                    continue
+                mode = _mode(entry)
+                if stat.S_ISDIR(mode):
+                    (self._links if entry.is_symlink() else waiting).append(name)
+                elif not is_image(name):
+                    if is_archive(name):
+                        self.passed_over[name] = "an archive, which has to be given as the path"
+                elif stat.S_ISREG(mode):
+                    yield name
+                else:
+                    self.passed_over[name] = _kind(Path(entry.path))
+
+    def _is_new(self, place: str) -> bool:
+        """Whether a folder has not been visited by another path."""
+        status = os.stat(self.folder / place)
+        # Some network file systems number nothing.
+        key: object = (status.st_dev, status.st_ino)
+        key = key if status.st_ino else os.path.realpath(self.folder / place)
+        first = self._visited.setdefault(key, place)
+        if first != place:
+            where = first or "the folder itself"
+            self.passed_over[place] = f"a link to {where}, which is read already"
+        return first == place
+
+
+def open_data(path: Path) -> BinaryIO:
+    """Opens a regular file, or a link to one; anything else could block or never end.
+
+    Raises:
+        OSError: it cannot be opened, or is a FIFO, device or socket.
+    """
+    descriptor = os.open(path, os.O_RDONLY | _SAFELY)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, f"is {_kind(path)}", str(path))
+    return open(descriptor, "rb")
+
+
+def kind_of(mode: int) -> str:
+    """Returns in words what kind of file a mode of ``stat`` says."""
+    for test, words in (
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+        (stat.S_ISCHR, "a device"),
+        (stat.S_ISBLK, "a device"),
+        (stat.S_ISDIR, "a folder"),
+        (stat.S_ISLNK, "a link"),
+    ):
+        if test(mode):
+            return words
+    return "a file"
+
+
+def _mode(entry: os.DirEntry[str]) -> int:
+    """Returns the kind of file that an entry is or links to, without asking for most of them."""
+    try:
+        if entry.is_dir():
+            return stat.S_IFDIR
+        return stat.S_IFREG if entry.is_file() else entry.stat().st_mode
+    except OSError:
+        return 0
+
+
+def _kind(path: Path) -> str:
+    try:
+        return kind_of(path.stat().st_mode)
+    except OSError:
+        return "a link that leads nowhere"
+
+
+def _scanned(folder: Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError(f"{folder} cannot be read: {error.strerror}") from error

@@ -1,0 +1,179 @@
+"""What the folders of an image collection mean: splits and classes."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from ganforge.data.files.split_folders import Splits, find_splits, passed_over
+from ganforge.errors import DataError
+
+_DIGITS = re.compile(r"(\d+)", re.ASCII)
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The images of each split, with their classes.
+
+    Attributes:
+        names: images of ``train`` and, where there are held-out ones, of ``test``.
+        classes: class folders, in order; empty without labels.
+        labels: class number of each image in ``names``; None for a split without labels.
+        passed_over: files and folders that belong to no split, described.
+        remarks: what else the user should know, such as why there are no labels.
+    """
+
+    names: dict[str, list[str]]
+    classes: list[str]
+    labels: dict[str, list[int] | None]
+    passed_over: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def read_layout(names: list[str], labels: bool | str, order: list[str] | None = None) -> Layout:
+    """Sorts images into splits and classes by their folders.
+
+    The folders of the training split decide on the classes. Of several test and validation
+    folders, the first one with labels is taken where the training images have labels.
+
+    Args:
+        names: paths with ``/``.
+        labels: "auto" takes folders as classes where all training images are in two or more of
+            them; true insists on that, false ignores folders.
+        order: the classes in their order; None for natural order.
+
+    Raises:
+        DataError: the folders allow more than one reading, or a class has no training image.
+    """
+    splits = find_splits(names, labels)
+    depth = _below_shared(splits.train, splits.depth)
+    train = [class_of(name, depth) for name in splits.train]
+    found = sorted({name for name in train if name is not None}, key=natural_key)
+    remarks = [splits.remark] if splits.remark else []
+    if labels is False or len(found) < 2 or None in train:
+        found, reason = [], _why_unlabelled(found, splits.train, train)
+        if labels is True:
+            raise DataError(
+                "labels=true needs every image in one of two or more class folders: "
+                f"{reason or 'there are none'}"
+            )
+        remarks += [reason] if reason and labels is not False else []
+    classes = _in_order(found, order)
+    chosen, test = _choose_test(splits, depth, classes)
+    held_out = {"test": splits.tests[chosen]} if chosen is not None else {}
+    if classes and chosen is not None and test is None:
+        remarks.append(f"no labels in {chosen}/: its images are not in folders of these classes")
+    kept = {"train": splits.train, **held_out}
+    used = {name for split in kept.values() for name in split}
+    places = {name: number for number, name in enumerate(classes)}
+    numbers = [places[name] for name in train if name is not None] if classes else None
+    return Layout(
+        kept,
+        classes,
+        {"train": numbers, "test": test},
+        passed_over(names, used),
+        remarks,
+    )
+
+
+def class_of(name: str, depth: int) -> str | None:
+    """Returns the folder of ``name`` below ``depth`` folders; None where it is in none."""
+    parts = name.split("/")
+    # A name that is no UTF-8 could be stored nowhere.
+    known = len(parts) > depth + 1
+    return (
+        parts[depth].encode(errors="surrogateescape").decode(errors="backslashreplace")
+        if known
+        else None
+    )
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Returns a key that sorts 2 before 10: digit runs compare as numbers, ties as text."""
+    parts = _DIGITS.split(name)
+    numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
+    # A number with more digits is larger; text compares letter by letter.
+    keys = [(len(part) if place % 2 else 0, part) for place, part in enumerate(numbers)]
+    return keys, name
+
+
+def shortened(classes: list[str]) -> str:
+    """Returns the first class names and how many more there are."""
+    more = len(classes) - _SHOWN
+    shown = ", ".join(classes[:_SHOWN])
+    return f"{shown} and {more} more ({len(classes)} in all)" if more > 0 else shown
+
+
+def _below_shared(names: list[str], depth: int) -> int:
+    """Returns the depth at which images first differ in their folders, at least ``depth``."""
+    while len(tops := {class_of(name, depth) for name in names}) == 1 and None not in tops:
+        depth += 1
+    return depth
+
+
+def _why_unlabelled(found: list[str], names: list[str], classes: list[str | None]) -> str:
+    """Returns why images in class folders have no labels; empty where there is no such folder."""
+    outside = [name for name, folder in zip(names, classes, strict=True) if folder is None]
+    if not found:
+        return ""
+    if outside:
+        count = "1 image" if len(outside) == 1 else f"{len(outside)} images"
+        return f"no labels: {count} in no class folder, such as {outside[0]}"
+    return f"no labels: {found[0]}/ is the only class folder"
+
+
+def _in_order(found: list[str], order: list[str] | None) -> list[str]:
+    if order is None or order == found:
+        return found
+    if missing := [name for name in order if name not in found]:
+        raise DataError(
+            f"{_folders(missing)} no training image. data.class_names are {shortened(order)}, and "
+            f"the class folders are {shortened(found) or 'none'}"
+        )
+    if new := [name for name in found if name not in order]:
+        raise DataError(
+            f"the class folders {shortened(new)} are not among data.class_names: {shortened(order)}"
+        )
+    return order
+
+
+def _choose_test(
+    splits: Splits, depth: int, classes: list[str]
+) -> tuple[str | None, list[int] | None]:
+    """Returns the test folder, labelled if any of them is, and the labels of its images."""
+    if not classes:
+        return next(iter(splits.tests), None), None
+    labelled = {
+        folder: _labels(names, splits.depth, depth, classes)
+        for folder, names in splits.tests.items()
+    }
+    chosen = next((folder for folder, labels in labelled.items() if labels is not None), None)
+    if chosen is None:
+        return next(iter(splits.tests), None), None
+    return chosen, labelled[chosen]
+
+
+def _labels(names: list[str], first: int, last: int, classes: list[str]) -> list[int] | None:
+    """Returns the labels of test images, whose class folders may be as deep as in training."""
+    places = {name: number for number, name in enumerate(classes)}
+    unknown: list[str] = []
+    for depth in range(max(last, _below_shared(names, first)), first - 1, -1):
+        found = [class_of(name, depth) for name in names]
+        if all(folder in places for folder in found):
+            return [places[str(folder)] for folder in found]
+        new = {folder for folder in found if folder is not None and folder not in places}
+        if None not in found and (len(new) > 1 or set(found) & set(places)):
+            unknown = sorted(new, key=natural_key)
+    if unknown:
+        raise DataError(
+            f"{_folders(unknown)} no training image, only test images: add some, or remove the "
+            "folder, or set data.labels=false"
+        )
+    return None
+
+
+def _folders(classes: list[str]) -> str:
+    if len(classes) == 1:
+        return f"class {classes[0]} has"
+    return f"classes {shortened(classes)} have"

@@ -1,0 +1,131 @@
+"""The range of values of a set of images, found from a bounded number of them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TypeVar
+
+from ganforge.data.files.decoding import mode_of, upright
+from ganforge.data.files.encoded import Entries
+from ganforge.data.files.large_images import taking_turns
+from ganforge.data.files.value_range import (
+    FULL,
+    ONLY_BYTES,
+    Span,
+    extremes,
+    is_deep,
+    is_whole,
+    kind_of,
+    snapped,
+    values,
+)
+from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
+
+HEADERS = 128  # images of a set whose mode is read
+SCANNED = 1000  # images of a deep set whose values are read
+
+T = TypeVar("T")
+
+
+def find_span(
+    label: str, entries: Entries, names: list[str], stated: Span | None, mixed: bool = False
+) -> Span:
+    """Returns the one range of values of a set of images, and logs it where it is not 8 bits.
+
+    Args:
+        label: what messages call the set, such as "data=folder".
+        entries: reads the images.
+        names: of the images.
+        stated: the range that the user has stated, or that a run has found before.
+        mixed: accept 8-bit images among others.
+
+    Raises:
+        DataError: 8-bit images and others are mixed, and no range is stated.
+    """
+    modes = _modes(entries, names)
+    deep = {name: mode for name, mode in modes.items() if is_deep(mode)}
+    if stated is not None:
+        if deep:
+            _say(label, deep, f"{stated}, as {'stated' if stated.clamps else 'found before'}")
+        elif stated.clamps:
+            _log.warning("%s: all images are 8 bits, and data.range does not apply to them", label)
+        return stated
+    if not deep:
+        return ONLY_BYTES
+    scanned = spread(names, SCANNED)
+    span = joined([(entries, scanned)])
+    if not mixed and len(deep) < len(modes) and (span.low, span.high) != (0, FULL):
+        plain = next(name for name in modes if name not in deep)
+        raise DataError(
+            f"{label} mixes 8-bit images, such as {one_line(plain)}, with {_kinds(deep)} ones, "
+            f"such as {one_line(next(iter(deep)))}: convert them, or state the range of the "
+            "latter: data.range=[lo,hi]"
+        )
+    _say(label, deep, f"{span}, found in {len(scanned)} images; data.range=[lo,hi] states another")
+    return span
+
+
+def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
+    """Returns the range of all deep ones among images of some sets; unreadable ones do not count.
+
+    Raises:
+        DataError: no deep image is readable.
+    """
+    found = []
+    for entries, names in sets:
+        look = partial(_extremes, entries)
+        found += [part for part in _each(look, names) if part]
+    if not found:
+        raise DataError("no image of the set has values that can be read")
+    least, most = min(part[0] for part in found), max(part[1] for part in found)
+    return snapped(least, most, whole=all(part[2] for part in found))
+
+
+def spread(names: list[str], most: int) -> list[str]:
+    """Returns at most so many names, at even distances."""
+    return (
+        [names[place * len(names) // most] for place in range(most)] if len(names) > most else names
+    )
+
+
+def _modes(entries: Entries, names: list[str]) -> dict[str, str]:
+    looked = spread(names, HEADERS)
+    modes = _each(lambda name: mode_of(entries.open(name)), looked)
+    return {name: mode for name, mode in zip(looked, modes, strict=True) if mode}
+
+
+def _extremes(entries: Entries, name: str) -> tuple[float, float, bool] | None:
+    image = upright(entries.read(name))
+    if not is_deep(image.mode):
+        return None
+    found = values(image)
+    return *extremes(found), is_whole(found)
+
+
+def _each(look: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
+    """Looks at images in threads; None for those that cannot be read, which say so later."""
+
+    def attempt(name: str) -> T | None:
+        try:
+            with taking_turns():
+                return look(name)
+        except Exception:  # decoders raise what they like on damaged data
+            return None
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return [*threads.map(attempt, names)]
+
+
+def _kinds(deep: dict[str, str]) -> str:
+    return " and ".join(sorted({kind_of(mode) for mode in deep.values()}))
+
+
+def _say(label: str, deep: dict[str, str], text: str) -> None:
+    _log.info("%s: %s images, scaled from the range %s", label, _kinds(deep), text)

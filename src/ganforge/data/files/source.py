@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+import copy
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from ganforge.data.files.decoding import decode, reason_of
+from ganforge.data.files.entries import Entries
+from ganforge.data.files.large_images import taking_turns
+from ganforge.data.files.value_range import ONLY_BYTES, Span
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
+
+
+class FileSource(ImageSource):
+    """Encoded images, decoded when they are read.
+
+    An unreadable file is reported once and replaced by the next readable one; decoding everything
+    into memory leaves it out.
+
+    Args:
+        entries: reads encoded images.
+        names: which of them, in order.
+        image_size: side of the square images.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        labels: int64 [N], or None.
+        crop: side of the central square that is cut out first; None for the shorter side.
+        max_unreadable: unreadable files that are skipped before DataError is raised.
+        span: values that become black and white, of images that are not 8 bits.
+    """
+
+    def __init__(
+        self,
+        entries: Entries,
+        names: list[str],
+        image_size: int,
+        channels: int,
+        labels: Tensor | None = None,
+        crop: int | None = None,
+        max_unreadable: int = 10,
+        span: Span = ONLY_BYTES,
+    ) -> None:
+        self.entries = entries
+        self.names = names
+        self.image_size = image_size
+        self.channels = channels
+        self.labels = labels
+        self.crop = crop
+        self.max_unreadable = max_unreadable
+        self.span = span
+        self.shape = (channels, image_size, image_size)
+        self.unreadable: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, C, H, W], decoded from the files at ``indices``."""
+        return torch.stack([self._readable(index)[1] for index in indices.tolist()])
+
+    def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Returns images and labels; a replacement comes with its own label."""
+        found = [self._readable(index) for index in indices.tolist()]
+        images = torch.stack([image for _, image in found])
+        if self.labels is None:
+            return images, None
+        return images, self.labels[torch.tensor([index for index, _ in found])]
+
+    def subset(self, indices: Tensor) -> FileSource:
+        """Returns a source of the files at ``indices``."""
+        part = copy.copy(self)
+        part.names = [self.names[index] for index in indices.tolist()]
+        part.labels = None if self.labels is None else self.labels[indices]
+        part.unreadable = {}
+        return part
+
+    def contents(self) -> str:
+        """Returns a hash of the files' names and stamps, which are not their bytes in a folder."""
+        stamps = [f"{name} {self.entries.stamp(name)}" for name in self.files()]
+        return hash_of("\n".join(stamps), self.labels)
+
+    def files(self) -> list[str]:
+        """Returns the names of all files that are read."""
+        return self.names
+
+    def decode(self, name: str) -> Tensor:
+        """Returns uint8 [C, H, W] of one file, or raises anything where it is damaged."""
+        data = self.entries.read(name)
+        return decode(data, self.image_size, self.channels, self.crop, self.span)
+
+    def decoded(self) -> MemorySource:
+        """Returns all readable images as one tensor, decoded by as many threads as processors."""
+        images = torch.empty((len(self), *self.shape), dtype=torch.uint8)
+        kept = torch.zeros(len(self), dtype=torch.bool)
+
+        def fill(index: int) -> None:
+            image = self._attempt(index)
+            if image is not None:
+                images[index] = image
+                kept[index] = True
+
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            for _ in threads.map(fill, range(len(self))):
+                pass
+        if not kept.any():
+            raise DataError(self._report("all images are unreadable"))
+        if kept.all():
+            return MemorySource(images, self.labels)
+        return MemorySource(images[kept], None if self.labels is None else self.labels[kept])
+
+    def _readable(self, index: int) -> tuple[int, Tensor]:
+        """Returns the image at ``index``, or the next one that is readable, and its index."""
+        for distance in range(len(self)):
+            place = (index + distance) % len(self)
+            image = self._attempt(place)
+            if image is not None:
+                return place, image
+        raise DataError(self._report("all images are unreadable"))
+
+    def _attempt(self, index: int) -> Tensor | None:
+        name = self.names[index]
+        if name in self.unreadable:
+            return None
+        try:
+            with taking_turns():
+                return self.decode(name)
+        except Exception as error:  # decoders raise what they like on damaged data
+            self.unreadable[name] = reason_of(error)
+        _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
+        if len(self.unreadable) > self.max_unreadable:
+            raise DataError(
+                self._report(f"over max_unreadable={self.max_unreadable} images are unreadable")
+            )
+        return None
+
+    def _report(self, fault: str) -> str:
+        listed = [
+            f"  {one_line(name)}: {reason}" for name, reason in list(self.unreadable.items())[:10]
+        ]
+        return "\n".join([f"{fault} of {len(self)}:", *listed])

@@ -1,0 +1,148 @@
+"""A tar that is read once, from its start to its end, so that damage anywhere in it is noticed."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ganforge.data.files.encoded import megabytes
+from ganforge.data.files.folder_entries import open_data
+from ganforge.errors import DataError
+
+# What a compressed tar may hold in all: unpacking that much takes minutes.
+MAX_UNPACKED = 64 * 2**30
+
+_BLOCK = 512
+_STEP = 2**20
+_MAX_READ = 4 * _STEP  # bytes that headers may ask for: long names take a few kB
+_PADDING = 64 * _STEP  # zeros after the end that are checked, where nothing has to be unpacked
+_MAGIC: dict[bytes, Callable[..., Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ": lzma.open,
+    b"]\0\0": lzma.open,
+}
+
+
+class NotATarError(Exception):
+    """A file that does not begin like a tar."""
+
+
+class _Tape:
+    """The file that tarfile reads: bounded, never turned back, and with its last block at hand."""
+
+    def __init__(self, file: BinaryIO, compressed: bool) -> None:
+        self.file = file
+        self.compressed = compressed
+        self.position = 0
+        self.last = b""
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= _MAX_READ:
+            raise tarfile.ReadError(f"a header of {megabytes(size)}")
+        self.last = self.file.read(size)
+        self.position += len(self.last)
+        if self.compressed and self.position > MAX_UNPACKED:
+            raise DataError(f"it unpacks to over {megabytes(MAX_UNPACKED)}")
+        return self.last
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, position: int) -> None:
+        if position < self.position:
+            raise tarfile.ReadError("a header points backwards")
+        if not self.compressed:
+            self.position = self.file.seek(position)
+        while self.position < position:
+            if not self.read(min(_STEP, position - self.position)):
+                return
+
+    def close(self) -> None:
+        self.file.close()
+
+
+class Tar:
+    """Members of a tar, in their order.
+
+    Args:
+        archive: just opened on ``tape``.
+        tape: what it reads.
+    """
+
+    def __init__(self, archive: tarfile.TarFile, tape: _Tape) -> None:
+        self._archive = archive
+        self._tape = tape
+
+    def members(self) -> Iterator[tarfile.TarInfo]:
+        """Yields all members.
+
+        Raises:
+            DataError: the tar ends early, holds a damaged header, or continues after its end.
+            Exception: of any kind, on damaged data.
+        """
+        count = 0
+        while (member := self._archive.next()) is not None:
+            vars(self._archive)["members"].clear()  # millions of them would fill memory
+            yield member
+            count += 1
+        self._check_end(count)
+
+    def file(self, member: tarfile.TarInfo) -> BinaryIO:
+        """Returns the member that was just yielded, to be read before the next one."""
+        return cast(BinaryIO, self._archive.extractfile(member))
+
+    def _check_end(self, count: int) -> None:
+        """Looks at what made tarfile stop: it takes any damage of a header for the end."""
+        where = f"after {count} members, at byte {self._tape.position - len(self._tape.last):,}"
+        if len(self._tape.last) < _BLOCK:
+            raise DataError(
+                f"it ends {where} without the blocks of zeros that end a tar: it was cut off. Copy "
+                "it again, or unpack what is there and give the folder"
+            )
+        if any(self._tape.last):
+            raise DataError(
+                f"{where} a header is damaged, and what follows would be lost. Copy it again, or "
+                "unpack what is there and give the folder"
+            )
+        self._check_padding(self._tape.position)
+
+    def _check_padding(self, start: int) -> None:
+        # To the end of a compressed tar, where its checksum is.
+        while self._tape.compressed or self._tape.position < start + _PADDING:
+            rest = self._tape.read(_STEP)
+            if not rest:
+                return
+            if rest.count(0) != len(rest):
+                raise DataError(
+                    "it holds more after the blocks of zeros that end a tar: a damaged header, or "
+                    "tars that were joined. Unpack it with `tar --ignore-zeros -xf`, and give the "
+                    "folder"
+                )
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Tar]:
+    """Opens a tar, compressed by gzip, bzip2, xz or not.
+
+    Raises:
+        NotATarError: it does not begin like a tar.
+        Exception: of any kind, on damaged data.
+    """
+    with open_data(path) as raw:
+        start = raw.read(8)
+        raw.seek(0)
+        unpack = next((unpack for magic, unpack in _MAGIC.items() if start.startswith(magic)), None)
+        file = raw if unpack is None else cast(BinaryIO, unpack(raw, "rb"))
+        tape = _Tape(file, compressed=unpack is not None)
+        try:
+            archive = tarfile.TarFile(fileobj=cast(BinaryIO, tape), mode="r")
+        except tarfile.ReadError as error:
+            raise NotATarError(str(error)) from error
+        yield Tar(archive, tape)

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import posixpath
+import tarfile
+import zlib
+from pathlib import Path
+
+from ganforge.data.files.encoded import (
+    MAX_FILE_BYTES,
+    Entries,
+    inner_name,
+    is_archive,
+    is_image,
+    megabytes,
+    read_whole,
+)
+from ganforge.data.files.tape import Tar, opened
+from ganforge.errors import DataError
+
+# What a tar's images may take in memory, each with its entry in a table.
+MAX_HELD = 4 * 2**30
+
+_ENTRY = 512
+_HOPS = 40  # links that lead to links, as many as Linux follows
+
+
+class TarEntries(Entries):
+    """Images in a tar, held in memory as they are encoded: a compressed tar can't be read by name.
+
+    Links to images of the same tar are those images. Of several members of one name the last one
+    counts.
+
+    Args:
+        path: an existing tar file, compressed or not.
+        max_bytes: of a member, ``MAX_FILE_BYTES`` at most.
+
+    Raises:
+        DataError: it is damaged, or too large for memory.
+        Exception: of any kind, on damaged data.
+    """
+
+    def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
+        self.max_bytes = min(max_bytes, MAX_FILE_BYTES)
+        self.passed_over = {}
+        self._data: dict[str, bytes] = {}
+        self._too_large: dict[str, int] = {}
+        self._links: dict[str, str] = {}
+        self._held = 0
+        with opened(path) as tar:
+            for member in tar.members():
+                self._take(tar, member)
+        self._resolve_links()
+        self.names = sorted([*self._data, *self._too_large])
+
+    def read(self, name: str) -> bytes:
+        """Returns the bytes of a member."""
+        if name in self._too_large:
+            size = megabytes(self._too_large[name])
+            most = megabytes(self.max_bytes)
+            raise DataError(f"is {size}, and an image in a tar may have {most}. Unpack the tar")
+        return self._data[name]
+
+    def stamp(self, name: str) -> str:
+        """Returns size and checksum."""
+        if name in self._too_large:
+            return f"{self._too_large[name]} too large"
+        return f"{len(self._data[name])} {zlib.crc32(self._data[name])}"
+
+    def _take(self, tar: Tar, member: tarfile.TarInfo) -> None:
+        name = member.name if "/" in member.name else member.name.replace("\\", "/")
+        name = inner_name(name)
+        if not is_image(name) or member.isdir():
+            if is_archive(name):
+                self.passed_over[name] = "an archive inside of the archive"
+            return
+        if any(name in kept for kept in (self._data, self._too_large, self._links)):
+            self._forget(name)
+        if member.isfile():
+            self._keep(tar, member, name)
+        elif member.islnk() or member.issym():
+            folder = posixpath.dirname(name) if member.issym() else ""
+            self._links[name] = inner_name(posixpath.join(folder, member.linkname))
+        else:
+            self.passed_over[name] = "neither a file nor a link"
+
+    def _keep(self, tar: Tar, member: tarfile.TarInfo, name: str) -> None:
+        if member.size > self.max_bytes:
+            self._too_large[name] = member.size
+            return
+        self._held += member.size + _ENTRY
+        if self._held > MAX_HELD:
+            raise DataError(
+                f"its images take over {megabytes(MAX_HELD)}, and those of a tar are held in "
+                "memory. Unpack it, and give the folder"
+            )
+        with tar.file(member) as file:
+            self._data[name] = read_whole(file, self.max_bytes)
+
+    def _forget(self, name: str) -> None:
+        self._held -= len(self._data.pop(name, b""))
+        self._too_large.pop(name, None)
+        self._links.pop(name, None)
+        self.passed_over[name] = "an earlier member of the same name"
+
+    def _resolve_links(self) -> None:
+        for name, target in self._links.items():
+            for _ in range(_HOPS):
+                if target not in self._links:
+                    break
+                target = self._links[target]
+            if target in self._data:
+                self._data[name] = self._data[target]
+            else:
+                self.passed_over[name] = f"a link to {target}, which is not an image of the archive"

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import logging
+import math
+import os
+from typing import Any
+
+import torch
+from lightning import LightningDataModule
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganforge.data.files.encoded import Entries
+from ganforge.data.files.levels import LOOKED_AT, fault_of
+from ganforge.data.files.range_scan import find_span
+from ganforge.data.files.source import FileSource
+from ganforge.data.files.value_range import Span, noted, read_range, written
+from ganforge.data.fingerprint import SAMPLE, hash_of
+from ganforge.data.identity import Identity, identity_of
+from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.data.stream import Batches, TrainingStream
+from ganforge.errors import ConfigError, DataError
+
+SPLITS = ("train", "test")
+_log = logging.getLogger(__name__)
+_DECODED_AT_START = 100_000  # files beyond which a start would wait minutes for decoding
+
+
+class ImageDataModule(LightningDataModule):
+    """Images of one data set: an endless training stream, and fixed reals to compare with.
+
+    A subclass says in :meth:`load` where its images come from, and in ``prepare_data`` how they
+    are downloaded.
+
+    Args:
+        name: what runs and tables call the data set.
+        image_size: side of the square images.
+        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        num_classes: number of labels; 0 for unlabelled data.
+        batch_size: images of one critic update, over all processes and before accumulation.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        seed: the run's seed, which decides the order and the flips.
+        mirror: flip each training image from left to right with probability 1/2.
+        max_images: train on that many images only, None for all.
+        in_memory: "auto" keeps decoded image files in memory up to ``memory_limit_mb``.
+        memory_limit_mb: see ``in_memory``.
+
+    Attributes:
+        finds_classes: whether the data say how many classes there are, as folders do.
+        classes: names of the classes of a data set whose classes are known.
+        class_names: the name of each label; empty where labels have no names.
+        passed_over: files and folders that are not used, described.
+        remarks: what else the user should know of how the data were read.
+        range: the stated range of images that are not 8 bits, or the one that a run has noted.
+    """
+
+    name: str
+    finds_classes: bool = False
+    classes: tuple[str, ...] = ()
+    range: list[float] | dict[str, Any] | None = None
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int,
+        channels: int,
+        num_classes: int = 0,
+        batch_size: int = 64,
+        workers: int | None = 0,
+        seed: int = 0,
+        mirror: bool = False,
+        max_images: int | None = None,
+        in_memory: bool | str = "auto",
+        memory_limit_mb: int = 4096,
+    ) -> None:
+        super().__init__()
+        _at_least("image_size", image_size, 1)
+        _at_least("num_classes", num_classes, 0)
+        _at_least("batch_size", batch_size, 1)
+        _at_least("workers", workers or 0, 0)
+        _at_least("max_images", 2 if max_images is None else max_images, 2)
+        _at_least("memory_limit_mb", memory_limit_mb, 0)
+        if channels not in (1, 2, 3, 4):
+            raise ConfigError(f"channels must be 1, 2, 3 or 4, got {channels}")
+        if in_memory not in (True, False, "auto"):
+            raise ConfigError(f"in_memory must be auto, true or false, got {in_memory!r}")
+        self.name = name
+        self.image_size = image_size
+        self.channels = channels
+        self.num_classes = num_classes
+        self.batch_size = batch_size
+        self.workers = workers or 0
+        self.seed = seed
+        self.mirror = mirror
+        self.max_images = max_images
+        self.in_memory = in_memory
+        self.memory_limit_mb = memory_limit_mb
+        self.class_names: list[str] = [*self.classes] if num_classes == len(self.classes) else []
+        self.passed_over: list[str] = []
+        self.remarks: list[str] = []
+        self._workers_chosen = workers is not None
+        self._sources: dict[str, ImageSource] = {}
+        self._reals_orders: dict[str, Tensor] = {}
+        self._fingerprints: dict[str, str] = {}
+        self._spans: dict[str, Span] = {}
+        self._originals: list[tuple[ImageSource, int]] = []
+        self._identity: list[Identity] | None = None
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the sources ``train`` and, where there are held-out images, ``test``."""
+        raise NotImplementedError
+
+    def setup(self, stage: str | None = None) -> None:
+        """Makes both splits ready and refuses a data set that is unfit for what was asked."""
+        if not self._sources:
+            shape = (self.channels, self.image_size, self.image_size)
+            self._sources = self._prepared(self.load(), shape)
+
+    def _prepared(
+        self, loaded: dict[str, ImageSource], shape: tuple[int, int, int]
+    ) -> dict[str, ImageSource]:
+        sources = {split: self._placed(source) for split, source in loaded.items()}
+        if "train" not in sources:
+            raise DataError(f"data={self.name} has no training images")
+        train = sources["train"]
+        if self.max_images is not None and self.max_images < len(train):
+            sources["train"] = train = train.subset(fixed_order(len(train))[: self.max_images])
+        self._check(train, shape)
+        self._originals.append((loaded["train"], len(train)))
+        if isinstance(loaded["train"], FileSource):
+            self._look(train)
+        if isinstance(train, FileSource) and not self._workers_chosen:
+            self.workers = min(4, os.cpu_count() or 1)
+        return sources
+
+    def span(self, entries: Entries, names: list[str], letter: str | None = None) -> Span:
+        """Returns the one range of values of images that are not 8 bits, stated or found.
+
+        Args:
+            entries: reads the images.
+            names: of all images, of all splits.
+            letter: "A" or "B", the domain of translation data.
+        """
+        label = f"data={self.name}" if letter is None else f"data={self.name}, domain {letter}"
+        span = find_span(label, entries, names, read_range(self.range, letter))
+        self._spans[letter or ""] = span
+        return span
+
+    def set_span(self) -> Span | None:
+        """Returns the range of a set without domains; None for data that are not in files."""
+        return self._spans.get("")
+
+    def range_found(self) -> dict[str, Any] | None:
+        """Returns what a run notes as its ``data.range``; None where there is nothing to note."""
+        return noted(self._spans.get("", self._spans))
+
+    def size(self, split: str = "train") -> int:
+        """Returns the number of images in ``split``; 0 for a split that the data does not have."""
+        self._check_split(split)
+        return len(self._sources[split]) if split in self._sources else 0
+
+    def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
+        """Returns n images of a fixed shuffled order, the same for every seed, never augmented.
+
+        Args:
+            n: how many; fewer are returned where the split ends.
+            split: "train" or "test".
+            start: place of the first one in that order.
+
+        Returns:
+            uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
+        """
+        indices = self._reals_order(split)[start : start + n]
+        return self._sources[split].read_labelled(indices)
+
+    def real_labels(self, split: str = "train") -> Tensor | None:
+        """Returns the labels of all images in the order of :meth:`reals`, int64 [N], or None.
+
+        No image is read.
+        """
+        order = self._reals_order(split)
+        labels = self._sources[split].labels
+        return None if labels is None else labels[order]
+
+    def _reals_order(self, split: str) -> Tensor:
+        if self.size(split) == 0:
+            raise DataError(f"data={self.name} has no {split} images")
+        if split not in self._reals_orders:
+            self._reals_orders[split] = fixed_order(len(self._sources[split]))
+        return self._reals_orders[split]
+
+    def empty_classes(self) -> list[str]:
+        """Returns the classes without a training image, by name where they have one."""
+        labels = self.real_labels("train")
+        if labels is None:
+            return []
+        counts = labels.bincount(minlength=self.num_classes).tolist()
+        names = self.class_names or [str(label) for label in range(len(counts))]
+        return [name for name, count in zip(names, counts, strict=True) if count == 0]
+
+    def fingerprint(self, split: str = "train") -> str:
+        """Returns 16 hex digits that tell these images and labels from others.
+
+        It names cached statistics and classifiers. Of images in memory every byte counts; of files
+        their names, sizes and times or checksums, and a sample of what is decoded from them.
+        """
+        if split not in self._fingerprints:
+            sample = self.reals(SAMPLE, split)[0]
+            contents = self._sources[split].contents()
+            self._fingerprints[split] = hash_of(str(self.num_classes), contents, sample)
+        return self._fingerprints[split]
+
+    def identity(self) -> list[Identity]:
+        """Returns what tells the training images from others, wherever they are."""
+        if self._identity is None:
+            span = written(self._spans)
+            self._identity = [identity_of(source, n, span) for source, n in self._originals]
+            self._originals.clear()  # those of a tar hold all of its bytes
+        return self._identity
+
+    def train_dataloader(self) -> TrainingStream:
+        """Returns the endless stream: one item holds the images of one training step.
+
+        It starts, whenever it is iterated, at the ``images_seen`` of the trainer's module.
+        """
+        self.setup("fit")
+        assert self.trainer is not None
+        check_divisible(self.batch_size, self.trainer.world_size)
+        batches = self._batches(self.trainer.lightning_module.device)
+        deal = Deal(self.batch_size, self._progress)
+        return TrainingStream(batches, deal, self.workers, torch.cuda.is_available())
+
+    def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
+        return Batches(self._near(self._sources["train"], device), self.seed, self.mirror)
+
+    def _near(self, source: ImageSource, device: torch.device) -> ImageSource:
+        """Moves images in memory to the device, unless workers read them."""
+        if self.workers == 0 and isinstance(source, MemorySource):
+            return source.on(device)
+        return source
+
+    def _progress(self) -> Progress:
+        trainer = self.trainer
+        assert trainer is not None
+        module = trainer.lightning_module
+        return Progress(
+            images_seen=int(module.images_seen),  # type: ignore[arg-type]
+            iteration=int(module.iteration),  # type: ignore[arg-type]
+            critic_steps_at=module.critic_steps_at,  # type: ignore[arg-type]
+            rank=trainer.global_rank,
+            world=trainer.world_size,
+            batch_size_at=module.batch_size_at,  # type: ignore[arg-type]
+        )
+
+    def _placed(self, source: ImageSource) -> ImageSource:
+        """Decodes image files into memory where that was asked for, or pays."""
+        if not isinstance(source, FileSource) or self.in_memory is False:
+            return source
+        size = len(source) * math.prod(source.shape)
+        fits = size <= self.memory_limit_mb * 2**20 and len(source) <= _DECODED_AT_START
+        return source.decoded() if self.in_memory is True or fits else source
+
+    def _check(self, train: ImageSource, expected: tuple[int, int, int]) -> None:
+        if train.shape != expected:
+            raise DataError(f"data={self.name} gives images {train.shape}, not {expected}")
+        if train.labels is not None and 0 < self.num_classes <= (top := int(train.labels.max())):
+            raise DataError(
+                f"data={self.name} has the label {top}, and num_classes={self.num_classes} is too "
+                f"few: set data.num_classes={top + 1}"
+            )
+        if len(train) < 2:
+            raise DataError(
+                f"data={self.name} holds {len(train)} training image: at least 2 are needed"
+            )
+        if self.batch_size > len(train):
+            raise DataError(
+                f"batch_size={self.batch_size} is larger than the {len(train)} training images of "
+                f"data={self.name}: set data.batch_size={len(train)} or less"
+            )
+
+    def _look(self, train: ImageSource) -> None:
+        """Warns of images that hold next to nothing, such as those of a wrong range."""
+        fault = fault_of(train.read(fixed_order(len(train))[:LOOKED_AT]))
+        if fault is not None:
+            looked = min(LOOKED_AT, len(train))
+            _log.warning("data=%s: of %d training images, %s", self.name, looked, fault)
+
+    def _check_split(self, split: str) -> None:
+        if split not in SPLITS:
+            raise ConfigError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+        self.setup()
+
+
+def _at_least(name: str, value: int, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Unpack
+
+from torchvision import datasets
+
+from ganforge.data.files.download import Origin
+from ganforge.data.files.entries import Entries, open_entries
+from ganforge.data.files.source import FileSource
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import FileSettings
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+from ganforge.plain_text import one_line
+
+_log = logging.getLogger(__name__)
+
+_IMAGES = "img_align_celeba"
+_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # of the authors, of Kaggle
+_TEST = "2"
+_CROP = 178  # the width of the aligned images, 178x218
+
+
+class CelebA(ImageDataModule):
+    """CelebA, aligned (Liu et al. 2015, arXiv:1411.7766): 202,599 faces, 178x218 RGB.
+
+    The central 178x178 are resized. Its train and validation parts, 182,637 faces, are trained
+    on, the 19,962 of its test part are held out; without the file that says which is which, all
+    are trained on. Labels are not served.
+
+    Args:
+        root: where ``img_align_celeba/`` or its zip lies, itself or under ``celeba/``; None for a
+            download into the cache.
+        name: what runs and tables call the data set.
+        image_size: side of the resized images.
+        channels: 3, or 1 for grey.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        mirror: flip images at random.
+        max_unreadable: unreadable files that are skipped.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        name: str = "celeba",
+        image_size: int = 64,
+        channels: int = 3,
+        *,
+        workers: int | None = None,
+        mirror: bool = True,
+        max_unreadable: int = 10,
+        **settings: Unpack[FileSettings],
+    ) -> None:
+        super().__init__(
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            workers=workers,
+            mirror=mirror,
+            **settings,
+        )
+        self.root = root
+        self.max_unreadable = max_unreadable
+        files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITIONS[0]}")
+        self.origin = Origin("celeba", files, _present, _download, _ADVICE)
+
+    def prepare_data(self) -> None:
+        """Downloads the files where they are missing."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits, or the train split alone where no partition is given."""
+        path = _images_path(self.origin.folder(self.root))
+        if path is None:
+            raise self.origin.missing(self.root)
+        entries = open_entries(path)
+        parts = _partition(path)
+        named: dict[str, list[str]] = {"train": [], "test": []}
+        for name in entries.names:
+            part = parts.get(Path(name).name) if parts else "0"
+            if part is not None:
+                named["test" if part == _TEST else "train"].append(name)
+        _check_partition(path, len(entries.names), named)
+        return {split: self._source(entries, names) for split, names in named.items() if names}
+
+    def _source(self, entries: Entries, names: list[str]) -> FileSource:
+        return FileSource(
+            entries, names, self.image_size, self.channels, None, _CROP, self.max_unreadable
+        )
+
+
+_ADVICE = "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
+
+
+def _images_path(root: Path) -> Path | None:
+    for folder in (root / "celeba", root):
+        for path in (folder / _IMAGES, folder / f"{_IMAGES}.zip"):
+            if path.exists():
+                return path
+    return None
+
+
+def _present(root: Path) -> bool:
+    return _images_path(root) is not None
+
+
+def _download(root: Path) -> None:
+    datasets.CelebA(str(root), download=True)
+
+
+def _partition(images: Path) -> dict[str, str]:
+    """Returns the part of each image: 0 train, 1 validation, 2 test. Empty without such a file."""
+    files = [images.parent / name for name in _PARTITIONS]
+    path = next((path for path in files if path.is_file()), None)
+    if path is None:
+        _log.warning(
+            "data=celeba: all images are trained on, for there is no %s beside %s",
+            " or ".join(_PARTITIONS),
+            one_line(images),
+        )
+        return {}
+    lines = path.read_text("utf-8-sig", errors="replace").splitlines()
+    rows = [line.replace(",", " ").split() for line in lines if line.strip()]
+    rows = rows[1:] if rows and rows[0] == ["image_id", "partition"] else rows
+    if any(len(row) != 2 or row[1] not in ("0", "1", "2") for row in rows):
+        raise DataError(f"{path} is damaged: expected lines such as 000001.jpg 0")
+    return {row[0]: row[1] for row in rows}
+
+
+def _check_partition(path: Path, count: int, named: dict[str, list[str]]) -> None:
+    listed = sum(map(len, named.values()))
+    if listed == 0:
+        raise DataError(f"{path}: none of its {count} images is in {' or '.join(_PARTITIONS)}")
+    if listed < count:
+        _log.warning("data=celeba: %d images are in no part, and passed over", count - listed)

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import hashlib
+import pickle
+import tarfile
+import zlib
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+import torch
+from torchvision import datasets
+
+from ganforge.data.files.download import Origin
+from ganforge.data.images import resize, with_channels
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import BatchedSettings
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import DataError
+
+_FOLDER = "cifar-10-batches-py"
+_ARCHIVE = "cifar-10-python.tar.gz"
+
+
+class CIFAR10(ImageDataModule):
+    """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 photographs of 10 classes, 32x32 RGB.
+
+    Args:
+        root: where torchvision's files lie; None for a download into the cache.
+        name: what runs and tables call the data set.
+        image_size: 32 for the images as they are; others are resized.
+        channels: 3, or 1 for grey.
+        num_classes: 10.
+        mirror: flip images at random.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+    """
+
+    classes = (
+        "airplane",
+        "automobile",
+        "bird",
+        "cat",
+        "deer",
+        "dog",
+        "frog",
+        "horse",
+        "ship",
+        "truck",
+    )
+
+    def __init__(
+        self,
+        root: str | None = None,
+        name: str = "cifar10",
+        image_size: int = 32,
+        channels: int = 3,
+        num_classes: int = 10,
+        *,
+        mirror: bool = True,
+        **settings: Unpack[BatchedSettings],
+    ) -> None:
+        super().__init__(
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            mirror=mirror,
+            **settings,
+        )
+        self.root = root
+        self.origin = Origin(
+            "cifar10", (f"{_ARCHIVE} or {_FOLDER}/",), _present, _download, _ADVICE
+        )
+
+    def prepare_data(self) -> None:
+        """Downloads the files where they are missing."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits."""
+        folder = self.origin.folder(self.root)
+        if not _present(folder):
+            raise self.origin.missing(self.root)
+        return {
+            "train": self._split(folder, datasets.CIFAR10.train_list),
+            "test": self._split(folder, datasets.CIFAR10.test_list),
+        }
+
+    def _split(self, folder: Path, files: list[list[str]]) -> MemorySource:
+        images, labels = [], []
+        for content in _contents(folder, files):
+            batch = pickle.loads(content, encoding="latin1")
+            images.append(torch.from_numpy(np.asarray(batch["data"])).view(-1, 3, 32, 32))
+            labels += batch["labels"]
+        sized = resize(torch.cat(images), self.image_size)
+        return MemorySource(with_channels(sized, self.channels), torch.tensor(labels))
+
+
+_ADVICE = (
+    f"The archive is {datasets.CIFAR10.url}. For CIFAR-10 as image files use data=folder "
+    "data.path=PATH data.image_size=32."
+)
+
+
+def _present(root: Path) -> bool:
+    names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
+    unpacked = all((_folder(root) / name).is_file() for name in names)
+    return unpacked or (root / _ARCHIVE).is_file()
+
+
+def _folder(root: Path) -> Path:
+    """Returns the folder of the batches: under the root, or the root itself."""
+    return root / _FOLDER if (root / _FOLDER).is_dir() else root
+
+
+def _download(root: Path) -> None:
+    datasets.CIFAR10(str(root), download=True)
+
+
+def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
+    """Reads the batch files, unpacked or from the archive, and refuses any but the original ones.
+
+    The checksum comes first because a pickle may run code.
+    """
+    try:
+        folder = _folder(root)
+        if all((folder / name).is_file() for name, _ in files):
+            found = [(folder / name).read_bytes() for name, _ in files]
+        else:
+            found = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
+    except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
+        raise DataError(f"data=cifar10: {root} cannot be read: {error}") from error
+    for content, (name, md5) in zip(found, files, strict=True):
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise DataError(f"data=cifar10: {name} under {root} is damaged: its checksum is wrong")
+    return found
+
+
+def _members(path: Path, names: list[str]) -> list[bytes]:
+    with tarfile.open(path) as archive:
+        opened = [archive.extractfile(name) for name in names]
+        return [member.read() for member in opened if member is not None]

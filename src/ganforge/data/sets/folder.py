@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+import torch
+
+from ganforge.data.files.entries import Entries, open_entries
+from ganforge.data.files.former_layout import read_former_layout
+from ganforge.data.files.layout import Layout, read_layout
+from ganforge.data.files.source import FileSource
+from ganforge.data.files.value_range import Span, read_range
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import FolderSettings
+from ganforge.data.source import ImageSource, holdout
+from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
+
+FORMER = 1  # how folders were read before class names were kept in a run
+
+
+class ImageFolder(ImageDataModule):
+    """Any images: a folder tree, zip or tar of mixed sizes and colour modes.
+
+    Each is turned upright by its EXIF orientation, cut to its central square and resized. Folders
+    ``train`` and ``test`` (or ``val``) are the splits, whatever stands beside them, and the class
+    folders in ``train`` are the classes. Without a test folder ``holdout`` of a labelled set is
+    held out for judging classifiers, and an unlabelled one is trained on as a whole.
+
+    Args:
+        path: a folder, zip or tar.
+        name: what runs and tables call the data set.
+        image_size: side of the resized images.
+        channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
+        labels: "auto" takes folders as classes where all training images are in two or more of
+            them; true insists on that, false ignores folders.
+        holdout: share of a labelled data set without test folder that is not trained on.
+        max_unreadable: unreadable files that are listed and skipped.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
+            the set's own.
+        class_names: the class folders in the order of their numbers; None for all that there are,
+            in natural order. A run keeps here what it found.
+        layout: 2; 1 reads folders as runs did that were made before class names were kept.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``num_classes`` is the expected
+            number of class folders, 0 for as many as there are.
+    """
+
+    finds_classes = True
+
+    def __init__(
+        self,
+        path: str | None = None,
+        name: str = "folder",
+        image_size: int = 64,
+        channels: int = 3,
+        *,
+        labels: bool | str = "auto",
+        holdout: float = 0.1,
+        max_unreadable: int = 10,
+        workers: int | None = None,
+        range: list[float] | dict[str, Any] | None = None,
+        class_names: list[str] | None = None,
+        layout: int = 2,
+        **settings: Unpack[FolderSettings],
+    ) -> None:
+        super().__init__(
+            name=name, image_size=image_size, channels=channels, workers=workers, **settings
+        )
+        if not path:
+            raise ConfigError("data=folder needs data.path=PATH, a folder, zip or tar of images")
+        if labels not in (True, False, "auto"):
+            raise ConfigError(f"labels must be auto, true or false, got {labels!r}")
+        if not 0 <= holdout < 1:
+            raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
+        if max_unreadable < 0:
+            raise ConfigError(f"max_unreadable must be at least 0, got {max_unreadable}")
+        if layout not in (FORMER, 2):
+            raise ConfigError(f"layout must be 1 or 2, got {layout}")
+        self.path = typed_path(path)
+        self.labels = labels
+        self.holdout = holdout
+        self.max_unreadable = max_unreadable
+        self.range = range
+        read_range(range)
+        self.layout = layout
+        self.class_names = class_names or []
+        self._order = class_names
+        self._expected = self.num_classes
+
+    def prepare_data(self) -> None:
+        """Refuses a path that does not exist."""
+        if not self.path.exists():
+            raise DataError(f"{self.path} does not exist: give a folder, zip or tar of images")
+
+    def find_classes(self) -> Layout:
+        """Returns the splits and classes of the folders; only names of files are read.
+
+        Raises:
+            DataError: the folders allow more than one reading.
+        """
+        return self._layout(open_entries(self.path, quiet=True).names)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the splits that the folders give, or one split held out by label."""
+        entries = open_entries(self.path)
+        layout = self._layout(entries.names)
+        self.class_names = layout.classes
+        self.passed_over, self.remarks = layout.passed_over, layout.remarks
+        used = [name for names in layout.names.values() for name in names]
+        span = self.span(entries, used if self.layout > FORMER else entries.names)
+        sources = {
+            split: self._source(entries, names, layout.labels.get(split), span)
+            for split, names in layout.names.items()
+        }
+        train = sources["train"]
+        count = round(self.holdout * len(train))
+        if train.labels is not None and "test" not in sources and count:
+            kept, held_out = holdout(train.labels, count, spare=self.layout > FORMER)
+            sources = {"train": train.subset(kept)}
+            sources |= {"test": train.subset(held_out)} if len(held_out) else {}
+        return dict(sources)
+
+    def _layout(self, names: list[str]) -> Layout:
+        """Reads the folders, and sets the number of classes."""
+        try:
+            if self.layout == FORMER:
+                layout = read_former_layout(names, self.labels)
+            else:
+                layout = read_layout(names, self.labels, self._order)
+        except DataError as error:
+            raise DataError(f"{self.path}: {error}") from error
+        count = len(layout.classes)
+        if self._expected not in (0, count):
+            why = "".join(f"; {remark}" for remark in layout.remarks)
+            raise DataError(
+                f"{self.path} has {count} class folders, but num_classes={self._expected}{why}"
+            )
+        self.num_classes = count
+        return layout
+
+    def _source(
+        self, entries: Entries, names: list[str], labels: list[int] | None, span: Span
+    ) -> FileSource:
+        numbers = None if labels is None else torch.tensor(labels, dtype=torch.int64)
+        return FileSource(
+            entries, names, self.image_size, self.channels, numbers, None, self.max_unreadable, span
+        )

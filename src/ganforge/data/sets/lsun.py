@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Unpack
+
+from ganforge.data.files.download import Origin
+from ganforge.data.files.entries import Entries
+from ganforge.data.files.source import FileSource
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import FileSettings
+from ganforge.data.source import ImageSource
+from ganforge.errors import DataError
+from ganforge.extras import install
+
+_ADVICE = (
+    "LSUN is not downloaded for you: get the lmdb folder with the scripts of "
+    "https://github.com/fyu/lsun and unpack it."
+)
+_PARTS = {"train": "train", "test": "val"}
+
+
+class LSUN(ImageDataModule):
+    """One category of LSUN (Yu et al. 2015, arXiv:1506.03365): up to millions of photographs, RGB.
+
+    Their central squares are resized. The validation part, 300 images, is held out.
+
+    Args:
+        root: folder of ``CATEGORY_train_lmdb/`` and ``CATEGORY_val_lmdb/``.
+        category: bedroom, church_outdoor, cat, ...
+        name: what runs and tables call the data set.
+        image_size: side of the resized images.
+        channels: 3, or 1 for grey.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        mirror: flip images at random.
+        max_unreadable: unreadable images that are skipped.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        category: str = "bedroom",
+        name: str = "lsun",
+        image_size: int = 64,
+        channels: int = 3,
+        *,
+        workers: int | None = None,
+        mirror: bool = True,
+        max_unreadable: int = 10,
+        **settings: Unpack[FileSettings],
+    ) -> None:
+        super().__init__(
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            workers=workers,
+            mirror=mirror,
+            **settings,
+        )
+        self.root = root
+        self.category = category
+        self.max_unreadable = max_unreadable
+        files = tuple(f"{category}_{part}_lmdb/data.mdb" for part in _PARTS.values())
+        self.origin = Origin("lsun", files, self._present, None, _ADVICE)
+
+    def prepare_data(self) -> None:
+        """Refuses a root without the category."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the train split, and the held-out one where it is there."""
+        root = self.origin.folder(self.root)
+        if not self._present(root):
+            raise self.origin.missing(self.root)
+        paths = {split: root / f"{self.category}_{part}_lmdb" for split, part in _PARTS.items()}
+        return {split: self._source(path) for split, path in paths.items() if path.is_dir()}
+
+    def _present(self, root: Path) -> bool:
+        return (root / f"{self.category}_train_lmdb" / "data.mdb").is_file()
+
+    def _source(self, path: Path) -> FileSource:
+        entries = LmdbEntries(path)
+        return FileSource(
+            entries,
+            entries.names,
+            self.image_size,
+            self.channels,
+            max_unreadable=self.max_unreadable,
+        )
+
+
+class LmdbEntries(Entries):
+    """Encoded images of an lmdb folder.
+
+    Args:
+        path: folder of ``data.mdb``.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with _database(path).begin() as transaction:
+            keys = transaction.cursor().iternext(keys=True, values=False)
+            self.names = [bytes(key).decode("latin1") for key in keys]
+        status = (path / "data.mdb").stat()
+        self._stamp = f"{status.st_size} {status.st_mtime_ns}"
+
+    def read(self, name: str) -> bytes:
+        """Returns the value of a key."""
+        with _database(self.path).begin() as transaction:
+            return bytes(transaction.get(name.encode("latin1")))
+
+    def stamp(self, name: str) -> str:
+        """Returns size and time of the last change of the whole database."""
+        return self._stamp
+
+
+_databases: dict[Path, tuple[int, Any]] = {}
+
+
+def _database(path: Path) -> Any:
+    """Returns the one handle of this process: lmdb allows no second, and none of before a fork."""
+    key = path.resolve()
+    process, database = _databases.get(key, (0, None))
+    if process != os.getpid():
+        if database is not None:
+            database.close()
+        database = _open(path)
+        _databases[key] = os.getpid(), database
+    return database
+
+
+def _open(path: Path) -> Any:
+    try:
+        import lmdb
+    except ImportError as error:
+        raise DataError(f"data=lsun needs the package lmdb: {install('lsun')}") from error
+    try:
+        return lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
+    except lmdb.Error as error:
+        raise DataError(f"{path} cannot be read: {error}") from error

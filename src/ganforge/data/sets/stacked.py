@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor
+
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import GeneratedSettings
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import ConfigError
+from ganforge.streams import mix
+
+MODES = 1000
+_TABLE = 0x737461636B  # names the stream of digits that are stacked
+
+
+class StackedSource(ImageSource):
+    """Three single digits in the three channels of an image, put together when it is read.
+
+    Args:
+        digits: single digits, one channel.
+        table: int64 [N, 3], the digits in each image.
+        labelled: whether images have labels, 100 a + 10 b + c of the digits a, b, c.
+    """
+
+    def __init__(self, digits: MemorySource, table: Tensor, labelled: bool = False) -> None:
+        assert digits.labels is not None
+        self.digits = digits
+        self.table = table
+        self.labelled = labelled
+        self.shape = (3, digits.shape[1], digits.shape[2])
+        places = torch.tensor([100, 10, 1])
+        self.labels = (digits.labels[table] * places).sum(1) if labelled else None
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, 3, H, W] in 0..255."""
+        chosen = self.table[indices]
+        return self.digits.read(chosen.flatten()).view(len(chosen), *self.shape)
+
+    def subset(self, indices: Tensor) -> StackedSource:
+        """Returns the images at ``indices``; the digits are shared."""
+        return StackedSource(self.digits, self.table[indices], self.labelled)
+
+    def contents(self) -> str:
+        """Returns a hash of the digits, and of which ones meet."""
+        return hash_of(self.digits.contents(), self.table)
+
+
+class StackedSettings(GeneratedSettings, total=False):
+    """What data sets of stacked digits pass on to StackedData."""
+
+    size: int
+    channels: int
+    num_classes: int
+
+
+class StackedData(ImageDataModule):
+    """Images of three random digits, one a channel: 1,000 modes, all equally likely.
+
+    Metz et al. 2017, arXiv:1611.02163; protocol of Lin et al. 2018, arXiv:1712.04086. Which digits
+    meet is always the same; the run's seed decides the order alone.
+
+    Args:
+        single: the digits, grey; its splits are those of the stacked images.
+        name: what runs and tables call the data set.
+        size: number of training images; a fifth as many are made of the held-out digits.
+        channels: 3.
+        num_classes: 1000, the modes; 0 for images without labels.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+
+    Attributes:
+        single: the digits that are stacked, as a data set of its own.
+    """
+
+    def __init__(
+        self,
+        single: ImageDataModule,
+        name: str,
+        size: int = 128_000,
+        channels: int = 3,
+        num_classes: int = 0,
+        **settings: Unpack[GeneratedSettings],
+    ) -> None:
+        super().__init__(
+            name=name,
+            image_size=single.image_size,
+            channels=channels,
+            num_classes=num_classes,
+            **settings,
+        )
+        if channels != 3:
+            raise ConfigError(f"channels must be 3, a digit each, with data={name}; got {channels}")
+        if num_classes not in (0, MODES):
+            raise ConfigError(f"num_classes must be 0 or {MODES} with data={name}")
+        if size < 2:
+            raise ConfigError(f"size must be at least 2, got {size}")
+        self.single = single
+        self.stacks = size
+
+    def prepare_data(self) -> None:
+        """Downloads the digits where they are missing."""
+        self.single.prepare_data()
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits."""
+        self.single.setup()
+        digits = self.single.load()
+        counts = {"train": self.stacks, "test": max(self.stacks // 5, 1)}
+        return {
+            split: self._stacked(split, source, counts[split]) for split, source in digits.items()
+        }
+
+    def _stacked(self, split: str, digits: ImageSource, count: int) -> StackedSource:
+        assert isinstance(digits, MemorySource)
+        generator = torch.Generator().manual_seed(mix(_TABLE, int(split == "test")))
+        table = torch.randint(len(digits), (count, 3), generator=generator)
+        return StackedSource(digits, table, labelled=self.num_classes > 0)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Unpack
+
+from ganforge.data.files.download import Origin
+from ganforge.data.files.entries import FolderEntries
+from ganforge.data.source import ImageSource
+from ganforge.data.translation.layout import listed
+from ganforge.data.translation.module import TranslationData, TranslationSettings
+from ganforge.data.translation.pairs import pair_sources
+from ganforge.errors import DataError
+
+_PHOTOS, _LABELS = "leftImg8bit", "gtFine"
+_PHOTO, _LABEL = "_leftImg8bit.png", "_gtFine_color.png"
+_PARTS = {"train": "train", "test": "val"}
+_ADVICE = (
+    "Its licence forbids handing it on: register at https://www.cityscapes-dataset.com, download "
+    "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, and unpack both into that folder."
+)
+
+
+class Cityscapes(TranslationData):
+    """Cityscapes (Cordts et al. 2016, arXiv:1604.01685): A street photographs, B their labels.
+
+    2,975 pairs are trained on and the 500 of the validation part held out, as by Isola et al. 2017,
+    arXiv:1611.07004. Its licence forbids handing it on: nothing is downloaded.
+
+    Args:
+        root: folder of ``leftImg8bit/`` and ``gtFine/``; None for the one in the cache.
+        name: what runs and tables call the data set.
+        max_unreadable: unreadable pairs that are listed and skipped.
+        **settings: see :class:`ganforge.data.TranslationData`.
+    """
+
+    paired = True
+
+    def __init__(
+        self,
+        root: str | None = None,
+        name: str = "cityscapes",
+        *,
+        max_unreadable: int = 10,
+        **settings: Unpack[TranslationSettings],
+    ) -> None:
+        super().__init__(name=name, **settings)
+        self.root = root
+        self.max_unreadable = max_unreadable
+        files = (f"{_PHOTOS}/train/", f"{_LABELS}/train/", f"{_PHOTOS}/val/", f"{_LABELS}/val/")
+        self.origin = Origin("cityscapes", files, _present, None, _ADVICE)
+
+    def prepare_data(self) -> None:
+        """Refuses a root without the data set, and says how to get it."""
+        self.origin.obtain(self.root)
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns both splits."""
+        root = self.origin.folder(self.root)
+        if not _present(root):
+            raise self.origin.missing(self.root)
+        entries = FolderEntries(root)
+        partners = {
+            name: f"{_LABELS}{name.removeprefix(_PHOTOS).removesuffix(_PHOTO)}{_LABEL}"
+            for name in entries.names
+            if name.startswith(f"{_PHOTOS}/") and name.endswith(_PHOTO)
+        }
+        missing = [name for name in partners.values() if not (root / name).is_file()]
+        if missing:
+            fault = f"{len(missing)} of {len(partners)} photographs have no labels"
+            raise DataError(f"{root}: {fault}:\n{listed(missing)}")
+        splits = {
+            split: [name for name in partners if name.startswith(f"{_PHOTOS}/{part}/")]
+            for split, part in _PARTS.items()
+        }
+        splits = {split: names for split, names in splits.items() if names}
+        return pair_sources(self, root, entries, splits, partners, self.max_unreadable)
+
+
+def _present(root: Path) -> bool:
+    return all((root / folder / "train").is_dir() for folder in (_PHOTOS, _LABELS))

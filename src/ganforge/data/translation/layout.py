@@ -1,0 +1,204 @@
+"""What the folders of a translation data set mean: domains, splits, and who belongs to whom."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import torch
+
+from ganforge.data.files.split_folders import TEST_FOLDERS, TRAIN_FOLDERS
+from ganforge.data.source import holdout
+from ganforge.errors import ConfigError, DataError
+
+_SPLIT = "|".join((*TRAIN_FOLDERS, *TEST_FOLDERS))
+_FOLDER = re.compile(rf"(?P<split>{_SPLIT})?[_-]?(?P<domain>[ab])?", re.IGNORECASE)
+_LISTED = 10
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an image stands in a data set.
+
+    Attributes:
+        name: its path.
+        domain: "A", "B", or None where no folder says so.
+        split: the folder of its split in lower case, or None.
+        key: its path below those folders, without suffix: what pairs share.
+    """
+
+    name: str
+    domain: str | None
+    split: str | None
+    key: str
+
+
+def places(names: list[str], layout: int = 2) -> list[Place]:
+    """Reads the folders of images: ``train/A``, ``A/train``, ``trainA``, ``train``, ``A``, or none.
+
+    Folders above the first that means something are passed over.
+
+    Args:
+        names: paths with ``/``.
+        layout: 1 for the rules of runs that were made when images beside that folder hid it.
+    """
+    depth = _shared_depth(names)
+    root = () if layout == 1 else _root(names)
+    if not root:
+        return [_place(name, depth) for name in names]
+    return [_place(name, len(root)) if _is_below(name, root) else _stray(name) for name in names]
+
+
+def _root(names: list[str]) -> tuple[str, ...]:
+    """Returns the highest folder that holds folders of meaning; () where none has any."""
+    root: tuple[str, ...] = ()
+    while True:
+        below = [name.split("/")[len(root) :] for name in names if _is_below(name, root)]
+        tops = {parts[0] for parts in below if len(parts) > 1}
+        if any(_meaning(top) for top in tops):
+            return root
+        holding = {p[0] for p in below if any(_meaning(folder) for folder in p[1:-1])}
+        if len(holding) != 1:
+            return ()
+        root = (*root, holding.pop())
+
+
+def _is_below(name: str, root: tuple[str, ...]) -> bool:
+    return tuple(name.split("/")[:-1][: len(root)]) == root
+
+
+def _stray(name: str) -> Place:
+    return Place(name, None, None, str(PurePosixPath(name).with_suffix("")))
+
+
+def _place(name: str, depth: int) -> Place:
+    *folders, file = name.split("/")[depth:]
+    meaning: dict[str, str] = {}
+    while folders:
+        found = _meaning(folders[0])
+        if not found or found.keys() & meaning.keys():
+            break
+        meaning |= found
+        folders = folders[1:]
+    domain, split = meaning.get("domain"), meaning.get("split")
+    key = "/".join([*folders, PurePosixPath(file).stem])
+    return Place(name, domain and domain.upper(), split and split.lower(), key)
+
+
+def _meaning(folder: str) -> dict[str, str]:
+    match = _FOLDER.fullmatch(folder)
+    return {kind: text for kind, text in match.groupdict().items() if text} if match else {}
+
+
+def _shared_depth(names: list[str]) -> int:
+    depth = 0
+    while True:
+        tops = {name.split("/")[depth] if name.count("/") > depth else None for name in names}
+        top = next(iter(tops))
+        if len(tops) > 1 or top is None or _meaning(top):
+            return depth
+        depth += 1
+
+
+def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, list[Place]]:
+    """Sorts images into ``train`` and ``test``.
+
+    A test folder goes before a validation folder. Beside a training folder, images outside of the
+    split folders are passed over; without one they are trained on. Without a test folder a share
+    of the images is held out, at even distances, always the same ones.
+
+    Args:
+        found: images, in order.
+        share: of a set without test folder, what is held out.
+        layout: 1 for the rules of runs that were made when such images were trained on.
+
+    Raises:
+        DataError: there are test folders alone.
+    """
+    kinds = {place.split for place in found if place.split is not None}
+    chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
+    train = [place for place in found if place.split not in TEST_FOLDERS]
+    if layout != 1 and kinds & {*TRAIN_FOLDERS}:
+        train = [place for place in train if place.split is not None]
+    test = [place for place in found if place.split == chosen] if chosen else []
+    if not train and layout != 1:
+        raise DataError(
+            f"there are images in {', '.join(sorted(f'{kind}/' for kind in kinds))} and none to "
+            "train on: name the folder to train on train/, or give it alone as the path"
+        )
+    if not train:
+        train, test = found, []
+    count = max(round(share * len(train)), 1) if share and len(train) > 2 else 0
+    if not test and count:
+        kept, held_out = holdout(torch.zeros(len(train), dtype=torch.int64), count)
+        train, test = [train[i] for i in kept.tolist()], [train[i] for i in held_out.tolist()]
+    return {"train": train, **({"test": test} if test else {})}
+
+
+def check_holdout(share: float) -> None:
+    """Raises ConfigError for a share that leaves nothing to train on."""
+    if not 0 <= share < 1:
+        raise ConfigError(f"holdout must be at least 0 and below 1, got {share}")
+
+
+def of_domain(path: Path, found: list[Place], letter: str) -> list[Place]:
+    """Returns the images of a domain, or raises DataError where there are none."""
+    chosen = [place for place in found if place.domain == letter]
+    if not chosen:
+        raise DataError(
+            f"{path}: domain {letter} is empty: expected images in train{letter}/ and "
+            f"test{letter}/, or in {letter}/"
+        )
+    return chosen
+
+
+def are_sides(path: Path, found: list[Place]) -> bool:
+    """Returns whether each image holds a pair side by side, as no folder says A or B.
+
+    Raises:
+        DataError: if that holds for some images alone.
+    """
+    split = any(place.split in TRAIN_FOLDERS and place.domain for place in found)
+    outside = [p.name for p in found if p.domain is None and not (split and p.split is None)]
+    if outside and len(outside) < len(found):
+        raise DataError(
+            f"{path}: {len(outside)} of {len(found)} images lie in no folder A or B, while others "
+            f"do:\n{listed(outside)}"
+        )
+    return bool(outside)
+
+
+def matched(path: Path, found: list[Place]) -> dict[str, str]:
+    """Returns the name of the B that belongs to each A, which has the same key and split.
+
+    Args:
+        path: the data set, for messages.
+        found: images of both domains.
+
+    Raises:
+        DataError: if an image has no partner, or more than one: how many, and which.
+    """
+    sides = {letter: of_domain(path, found, letter) for letter in "AB"}
+    keys = {side: [(p.split, p.key) for p in sides[side]] for side in sides}
+    twice = {key for side in keys for key, n in Counter(keys[side]).items() if n > 1}
+    alone = {*keys["A"]} ^ {*keys["B"]}
+    for wrong, fault in (
+        (alone, "have no partner of the same name in the other domain"),
+        (twice, "share their name, up to its suffix, with another"),
+    ):
+        names = [p.name for side in sides.values() for p in side if (p.split, p.key) in wrong]
+        if names:
+            raise DataError(
+                f"{path}: {len(names)} of {len(found)} images {fault}:\n{listed(names)}"
+            )
+    partners = dict(zip(keys["B"], (place.name for place in sides["B"]), strict=True))
+    return {place.name: partners[place.split, place.key] for place in sides["A"]}
+
+
+def listed(names: list[str]) -> str:
+    """Returns the first names, one a line, and how many more there are."""
+    lines = [f"  {name}" for name in names[:_LISTED]]
+    more = len(names) - _LISTED
+    return "\n".join([*lines, f"  and {more} more"] if more > 0 else lines)

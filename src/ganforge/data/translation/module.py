@@ -1,0 +1,208 @@
+from __future__ import annotations
+
+from typing import Unpack
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import DataSettings, DecodedSettings
+from ganforge.data.source import ImageSource
+from ganforge.data.translation.crops import CentralSource, CroppedBatches, MergedBatches
+from ganforge.data.translation.domain import Domain
+from ganforge.errors import ConfigError
+from ganforge.streams import mix
+
+DIRECTIONS = ("AtoB", "BtoA")
+_DOMAIN = 0x646F6D61696E  # names the streams of a domain's order and draws among those of a seed
+
+
+class PhotoSettings(DataSettings, total=False):
+    """What windows of photographs pass on to TranslationData."""
+
+    channels: int
+    num_classes: int
+    direction: str
+    batch_size: int
+    mirror: bool
+
+
+class UnpairedPhotoSettings(PhotoSettings, total=False):
+    """PhotoSettings, and ``input_channels``."""
+
+    input_channels: int
+
+
+class TranslationSettings(UnpairedPhotoSettings, total=False):
+    """What data sets in image files pass on to TranslationData."""
+
+    image_size: int
+    load_size: int
+    workers: int | None
+    in_memory: bool | str
+    memory_limit_mb: int
+
+
+class TranslationData(ImageDataModule):
+    """Images of two domains, A and B, of which one is translated into the other.
+
+    Training images have the side ``load_size``; a window of ``image_size`` is cut out at random and
+    mirrored at random, the jitter of Isola et al. 2017, arXiv:1611.07004. A training batch is
+
+        {"input": uint8 [B, input_channels, S, S], "image": uint8 [B, channels, S, S]}
+
+    In paired data, row i of both comes from the same pair, by the same draws. In unpaired data both
+    domains have orders and draws of their own, and each its own epoch.
+
+    A subclass with ``paired`` returns from :meth:`load` pairs as single images, the channels of the
+    input before those of the target. One without returns the targets, and the inputs from
+    :meth:`load_inputs`. Their test images may have the side ``image_size`` already.
+
+    Args:
+        name: what runs and tables call the data set.
+        image_size: side of the images that networks are given, S.
+        load_size: side to which a training image is resized, stretched, before a window is cut out.
+        input_channels: of the inputs: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same
+            with alpha.
+        channels: of the targets, likewise.
+        num_classes: 0.
+        direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
+        batch_size: images, or pairs, of one critic update, over all processes.
+        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
+        mirror: flip training images from left to right with probability 1/2.
+        **settings: see :class:`ganforge.data.ImageDataModule`. The seed decides windows, too, and
+            ``max_images`` holds for each domain.
+
+    Attributes:
+        translates: the data serve inputs and targets.
+        paired: an input belongs to a target.
+        layout: the rules by which folders are read; see :class:`ganforge.data.ImageFolder`.
+    """
+
+    translates: bool = True
+    paired: bool = False
+    layout: int = 2
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int = 256,
+        load_size: int = 286,
+        input_channels: int = 3,
+        channels: int = 3,
+        num_classes: int = 0,
+        direction: str = "AtoB",
+        batch_size: int = 1,
+        workers: int | None = None,
+        *,
+        mirror: bool = True,
+        **settings: Unpack[DecodedSettings],
+    ) -> None:
+        super().__init__(
+            name=name,
+            image_size=image_size,
+            channels=channels,
+            num_classes=num_classes,
+            batch_size=batch_size,
+            workers=workers,
+            mirror=mirror,
+            **settings,
+        )
+        if input_channels not in (1, 2, 3, 4):
+            raise ConfigError(f"input_channels must be 1, 2, 3 or 4, got {input_channels}")
+        if num_classes != 0:
+            raise ConfigError(f"num_classes must be 0 with data={name}: its images have no labels")
+        if direction not in DIRECTIONS:
+            raise ConfigError(f"direction must be AtoB or BtoA, got {direction!r}")
+        if isinstance(load_size, bool) or not isinstance(load_size, int) or load_size < image_size:
+            raise ConfigError(
+                f"load_size must be an integer of at least image_size={image_size}, which is cut "
+                f"out of it; got {load_size!r}"
+            )
+        self.load_size = load_size
+        self.input_channels = input_channels
+        self.direction = direction
+        self._streams: list[tuple[ImageSource, dict[str, int]]] = []
+        self._domains: dict[str, Domain] = {}
+
+    def load_inputs(self) -> dict[str, ImageSource]:
+        """Returns the inputs ``train`` and, where there are held-out ones, ``test``."""
+        raise NotImplementedError
+
+    @property
+    def letters(self) -> tuple[str, str]:
+        """The letters of the input's and the target's domain."""
+        return ("A", "B") if self.direction == "AtoB" else ("B", "A")
+
+    def channels_of(self, letter: str) -> int:
+        """Returns the channels of domain A or B."""
+        return self.input_channels if letter == self.letters[0] else self.channels
+
+    def setup(self, stage: str | None = None) -> None:
+        """Makes both splits of both domains ready, and refuses data unfit for what was asked."""
+        if self._sources:
+            return
+        inputs, targets = self.input_channels, self.channels
+        if self.paired:
+            pairs = self._prepared(self.load(), self._loaded(inputs + targets))
+            self._streams = [(pairs["train"], {"input": inputs, "image": targets})]
+            input_sources, target_sources = pairs, pairs
+        else:
+            input_sources = self._prepared(self.load_inputs(), self._loaded(inputs))
+            target_sources = self._prepared(self.load(), self._loaded(targets))
+            self._streams = [
+                (input_sources["train"], {"input": inputs}),
+                (target_sources["train"], {"image": targets}),
+            ]
+        served = self._central(target_sources, inputs if self.paired else 0, targets)
+        self._domains = {
+            "input": Domain(self.name, self._central(input_sources, 0, inputs)),
+            "target": Domain(self.name, served),
+        }
+        self._sources = served
+
+    def inputs(self, n: int, split: str = "train", start: int = 0) -> Tensor:
+        """Returns n inputs of a fixed shuffled order; of pairs, those of the same ``reals``.
+
+        Args:
+            n: how many; fewer are returned where the split ends.
+            split: "train" or "test".
+            start: place of the first one in that order.
+
+        Returns:
+            uint8 [n, input_channels, S, S] in 0..255, never augmented.
+        """
+        self._check_split(split)
+        return self._domains["input"].reals(n, split, start)[0]
+
+    def input_size(self, split: str = "train") -> int:
+        """Returns the number of inputs in ``split``; 0 for a split that the data does not have."""
+        self._check_split(split)
+        return self._domains["input"].size(split)
+
+    def domain(self, role: str) -> Domain:
+        """Returns the images of one role, "input" or "target", as a data set of its own."""
+        self.setup()
+        if role not in self._domains:
+            raise ConfigError(f"role must be input or target, got {role!r}")
+        return self._domains[role]
+
+    def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
+        parts = []
+        for place, (source, channels) in enumerate(self._streams):
+            seed = mix(self.seed, _DOMAIN, place)
+            near = self._near(source, device)
+            parts.append(CroppedBatches(near, seed, self.image_size, self.mirror, channels))
+        return MergedBatches(parts)
+
+    def _loaded(self, channels: int) -> tuple[int, int, int]:
+        return channels, self.load_size, self.load_size
+
+    def _central(
+        self, sources: dict[str, ImageSource], first: int, channels: int
+    ) -> dict[str, ImageSource]:
+        size = self.image_size
+        return {
+            split: CentralSource(source, first, channels, size) for split, source in sources.items()
+        }

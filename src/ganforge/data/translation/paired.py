@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from typing import Any, Unpack
+
+from ganforge.data.files.entries import open_entries
+from ganforge.data.files.value_range import read_range
+from ganforge.data.source import ImageSource
+from ganforge.data.translation.layout import check_holdout
+from ganforge.data.translation.module import TranslationData, TranslationSettings
+from ganforge.data.translation.pairs import load_pairs
+from ganforge.errors import ConfigError, DataError
+from ganforge.paths import typed_path
+
+
+class PairedImages(TranslationData):
+    """Your own pairs of images, as for Pix2Pix (Isola et al. 2017, arXiv:1611.07004).
+
+    Either both lie side by side in a file, A to the left of B; or under equal names, up to the
+    suffix, in folders ``A`` and ``B``. Folders ``train`` and ``test`` (or ``val``) are the splits,
+    below or above A and B or in one word with them, as ``trainA``.
+
+    Args:
+        path: a folder, zip or tar.
+        name: what runs and tables call the data set.
+        holdout: share of a data set without test folder that is not trained on.
+        max_unreadable: unreadable pairs that are listed and skipped.
+        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
+            the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
+        layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
+        **settings: see :class:`ganforge.data.TranslationData`.
+    """
+
+    paired = True
+
+    def __init__(
+        self,
+        path: str | None = None,
+        name: str = "paired",
+        *,
+        holdout: float = 0.1,
+        max_unreadable: int = 10,
+        range: list[float] | dict[str, Any] | None = None,
+        layout: int = 2,
+        **settings: Unpack[TranslationSettings],
+    ) -> None:
+        super().__init__(name=name, **settings)
+        if not path:
+            raise ConfigError("data=paired needs data.path=PATH, a folder, zip or tar of pairs")
+        check_holdout(holdout)
+        self.path = typed_path(path)
+        self.holdout = holdout
+        self.max_unreadable = max_unreadable
+        self.range = range
+        for letter in "AB":
+            read_range(range, letter)
+        self.layout = layout
+
+    def prepare_data(self) -> None:
+        """Refuses a path that does not exist."""
+        if not self.path.exists():
+            raise DataError(f"{self.path} does not exist: give a folder, zip or tar of pairs")
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the splits that the folders give, or one held out."""
+        entries = open_entries(self.path)
+        return load_pairs(self, self.path, entries, self.holdout, self.max_unreadable)

@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ganforge.data.files.decoding import stretched, upright, upright_size
+from ganforge.data.files.entries import Entries
+from ganforge.data.files.source import FileSource
+from ganforge.data.files.split_folders import passed_over
+from ganforge.data.files.value_range import Span
+from ganforge.data.source import ImageSource
+from ganforge.data.translation.layout import are_sides, by_split, listed, matched, places
+from ganforge.data.translation.module import TranslationData
+from ganforge.errors import DataError
+
+
+class PairSource(FileSource):
+    """Pairs in files, as single images: the channels of the input before those of the target.
+
+    Both halves of a pair are resized to a square, stretched where they are none. An unreadable
+    half makes the pair unreadable.
+
+    Args:
+        entries: reads encoded images.
+        names: of A's images; of the pairs, where both lie side by side in a file, A to the left.
+        partners: the B of each A; empty where they lie side by side.
+        image_size: side of the squares.
+        channels: of A and of B.
+        swapped: whether B is the input.
+        max_unreadable: unreadable pairs that are skipped before DataError is raised.
+        spans: of A and of B, values that become black and white where images are not 8 bits.
+    """
+
+    def __init__(
+        self,
+        entries: Entries,
+        names: list[str],
+        partners: Mapping[str, str],
+        image_size: int,
+        channels: tuple[int, int],
+        swapped: bool,
+        max_unreadable: int,
+        spans: tuple[Span, Span],
+    ) -> None:
+        super().__init__(entries, names, image_size, sum(channels), max_unreadable=max_unreadable)
+        self.partners = partners
+        self.each = channels
+        self.swapped = swapped
+        self.spans = spans
+
+    def files(self) -> list[str]:
+        """Returns the names of all files that are read, partners included."""
+        return [*self.names, *(self.partners[name] for name in self.names if self.partners)]
+
+    def decode(self, name: str) -> Tensor:
+        """Returns uint8 [input + target channels, image_size, image_size] of one pair."""
+        sides = [
+            stretched(image, self.image_size, channels, span)
+            for image, channels, span in zip(self._halves(name), self.each, self.spans, strict=True)
+        ]
+        return torch.cat(sides[::-1] if self.swapped else sides)
+
+    def fault(self, name: str) -> str | None:
+        """Returns what makes a pair unfit though it is readable; only headers are read."""
+        try:
+            width, height = upright_size(self.entries.open(name))
+            other = self._partner_size(name)
+        except Exception:  # unreadable files are told of when they are decoded
+            return None
+        if not other and width % 2:
+            return f"{name}: {width}x{height}, and an odd width has no halves"
+        if other and other != (width, height):
+            return f"{name}: {width}x{height}, but {self.partners[name]}: {other[0]}x{other[1]}"
+        return None
+
+    def _partner_size(self, name: str) -> tuple[int, int] | None:
+        return upright_size(self.entries.open(self.partners[name])) if self.partners else None
+
+    def _halves(self, name: str) -> tuple[Image.Image, Image.Image]:
+        image = upright(self.entries.read(name))
+        if self.partners:
+            return image, self._partner(self.partners[name])
+        middle = image.width // 2
+        left, right = (0, 0, middle, image.height), (middle, 0, 2 * middle, image.height)
+        return image.crop(left), image.crop(right)
+
+    def _partner(self, name: str) -> Image.Image:
+        try:
+            return upright(self.entries.read(name))
+        except Exception as error:
+            raise DataError(f"its partner {name}: {error}") from error
+
+
+def load_pairs(
+    data: TranslationData, path: Path, entries: Entries, share: float, max_unreadable: int
+) -> dict[str, ImageSource]:
+    """Returns the splits of pairs that lie side by side, or under equal names in folders A and B.
+
+    Args:
+        data: says sizes, channels and direction.
+        path: where the images are, for messages.
+        entries: reads them.
+        share: of a set without test folder, what is held out.
+        max_unreadable: unreadable pairs that are skipped.
+
+    Raises:
+        DataError: if partners are missing, or pairs have halves of different sizes.
+    """
+    found = places(entries.names, data.layout)
+    partners: dict[str, str] = {}
+    if not are_sides(path, found):
+        partners = matched(path, found)
+        found = [place for place in found if place.name in partners]
+    try:
+        chosen = by_split(found, share, data.layout)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    splits = {split: [place.name for place in images] for split, images in chosen.items()}
+    used = {name for names in splits.values() for name in names}
+    used |= {partners[name] for name in used & partners.keys()}
+    data.passed_over = [] if data.layout == 1 else passed_over(entries.names, used)
+    return pair_sources(data, path, entries, splits, partners, max_unreadable)
+
+
+def pair_sources(
+    data: TranslationData,
+    path: Path,
+    entries: Entries,
+    splits: dict[str, list[str]],
+    partners: Mapping[str, str],
+    max_unreadable: int,
+) -> dict[str, ImageSource]:
+    """Returns the splits of named pairs, all of which have halves of one size."""
+    make = partial(
+        PairSource,
+        channels=(data.channels_of("A"), data.channels_of("B")),
+        swapped=data.direction == "BtoA",
+        max_unreadable=max_unreadable,
+        spans=_spans(data, entries, splits, partners),
+    )
+    sizes = {"train": data.load_size, "test": data.image_size}
+    sources = {
+        split: make(entries, names, partners, sizes[split]) for split, names in splits.items()
+    }
+    _check_halves(path, list(sources.values()))
+    return dict(sources)
+
+
+def _spans(
+    data: TranslationData,
+    entries: Entries,
+    splits: dict[str, list[str]],
+    partners: Mapping[str, str],
+) -> tuple[Span, Span]:
+    first = [name for names in splits.values() for name in names]
+    second = [partners[name] for name in first] if partners else first
+    return data.span(entries, first, "A"), data.span(entries, second, "B")
+
+
+def _check_halves(path: Path, sources: list[PairSource]) -> None:
+    """Looks at all headers at the start: a run shall not end at a pair that it meets late."""
+    faults: list[str] = []
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        for source in sources:
+            faults += [fault for fault in threads.map(source.fault, source.names) if fault]
+    if faults:
+        count = sum(map(len, sources))
+        fault = f"{len(faults)} of {count} pairs have no two halves of the same size"
+        raise DataError(f"{path}: {fault}:\n{listed(faults)}")

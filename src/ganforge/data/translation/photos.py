@@ -1,0 +1,132 @@
+"""The two photographs that come with scikit-learn, and windows of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.source import ImageSource
+from ganforge.data.translation.crops import windows
+from ganforge.errors import ConfigError
+
+NAMES = ("china", "flower")
+STEPS = 16  # a held-out window begins every 16th of its side
+GAP = 8  # columns beside held-out ones that no window shows
+
+
+class WindowSource(ImageSource):
+    """Windows of photographs, cut out when they are read.
+
+    Args:
+        photos: uint8 [P, C, H, W].
+        origins: int64 [N, 3], the photograph, top and left of each window.
+        size: side of the windows.
+    """
+
+    labels: Tensor | None = None
+
+    def __init__(self, photos: Tensor, origins: Tensor, size: int) -> None:
+        self.photos = photos
+        self.origins = origins
+        self.size = size
+        self.shape = (photos.shape[1], size, size)
+
+    def __len__(self) -> int:
+        return len(self.origins)
+
+    def read(self, indices: Tensor) -> Tensor:
+        """Returns uint8 [B, C, size, size]."""
+        which, tops, lefts = self.origins[indices].unbind(1)
+        return windows(self.photos, tops, lefts, self.size, which)
+
+    def subset(self, indices: Tensor) -> WindowSource:
+        """Returns the windows at ``indices``; the photographs are shared."""
+        return WindowSource(self.photos, self.origins[indices], self.size)
+
+    def contents(self) -> str:
+        """Returns a hash of the photographs, and of where windows are."""
+        return hash_of(self.photos, self.origins, str(self.size))
+
+
+def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:
+    """Returns all windows of the training columns, and held-out ones at a fixed grid.
+
+    In each half of the width the columns on the right are held out: one side of the temple and of
+    the blossom, and some of what is around them. What is in them has its like in the others, so
+    that translating it is a matter of having learnt, not of guessing. Some columns belong to
+    neither part: filters reach over a border. An epoch shows every window of the training part
+    once, in an order that the seed decides.
+
+    Args:
+        photos: uint8 [P, C, H, W].
+        holdout: share of each half of the width that is held out.
+        size: side of the windows.
+
+    Returns:
+        The sources ``train`` and ``test``.
+    """
+    height, width = photos.shape[-2:]
+    sources: dict[str, ImageSource] = {}
+    for split, step in (("train", 1), ("test", max(size // STEPS, 1))):
+        parts = columns(width, holdout)[split]
+        lefts = [left for part in parts for left in range(part.start, part.stop - size + 1, step)]
+        tops = range(0, height - size + 1, step)
+        if not tops or not lefts:
+            raise ConfigError(
+                f"image_size={size} does not fit into the {split} part of the photographs, "
+                f"{height} rows and {' and '.join(str(len(part)) for part in parts)} columns"
+            )
+        sources[split] = WindowSource(photos, grid(photos, tops, lefts), size)
+    return sources
+
+
+def columns(width: int, holdout: float) -> dict[str, list[range]]:
+    """Returns the columns of the parts ``train`` and ``test``, each in one range of each half."""
+    half = width // 2
+    begin = round(half * (1 - holdout))
+    return {
+        "train": [range(begin - GAP), range(half + GAP, half + begin - GAP)],
+        "test": [range(begin, half), range(half + begin, 2 * half)],
+    }
+
+
+def grid(photos: Tensor, tops: Iterable[int], lefts: Iterable[int]) -> Tensor:
+    """Returns int64 [N, 3]: photograph, top and left of windows at all these places."""
+    return torch.cartesian_prod(
+        torch.arange(len(photos)), torch.tensor([*tops]), torch.tensor([*lefts])
+    )
+
+
+def photo(name: str, scale: float) -> Tensor:
+    """Returns a photograph, uint8 [1, 3, H, W].
+
+    Args:
+        name: "china" or "flower", 427x640.
+        scale: of the sides, above 0 and at most 1.
+    """
+    from sklearn.datasets import load_sample_image
+
+    return _scaled(np.array(load_sample_image(f"{name}.jpg")), scale)
+
+
+def check_photos(scale: float, holdout: float, *channels: int) -> None:
+    """Raises ConfigError for arguments that no photograph can be made with."""
+    if not 0 < scale <= 1:
+        raise ConfigError(f"scale must be above 0 and at most 1, got {scale}")
+    if not 0 < holdout <= 0.8:
+        raise ConfigError(f"holdout must be above 0 and at most 0.8, got {holdout}")
+    if set(channels) - {1, 3}:
+        raise ConfigError(f"channels and input_channels must be 1 or 3 of photos, got {channels}")
+
+
+def _scaled(pixels: NDArray[np.uint8], scale: float) -> Tensor:
+    image = Image.fromarray(pixels)
+    size = (round(image.width * scale), round(image.height * scale))
+    scaled = np.array(image.resize(size, Image.Resampling.BICUBIC) if scale != 1 else image)
+    return torch.from_numpy(scaled).permute(2, 0, 1).unsqueeze(0).contiguous()

@@ -1,0 +1,209 @@
+"""Starting a run in Weights & Biases: online where that works, offline where not."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import string
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ganforge import atomic
+from ganforge.errors import RunError
+from ganforge.loggers.wandb import access as wandb_access
+from ganforge.loggers.wandb import service as wandb_service
+from ganforge.loggers.wandb.access import first_line
+from ganforge.config.wandb_names import is_id, trimmed
+from ganforge.redaction import redacted
+from ganforge.regular_files import read_regular
+
+Mode = Literal["auto", "online", "offline"]
+OnUnreachable = Literal["offline", "fail"]
+
+FINISH_SECONDS = 60.0
+INIT_MARGIN = 15.0  # beyond what wandb itself waits for the server
+ID_CHARACTERS = string.ascii_lowercase + string.digits
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class WandbRun:
+    """How a run is started.
+
+    Attributes:
+        folder: the run folder.
+        mode: "online", "offline", or "auto" for online where credentials exist.
+        on_unreachable: "offline" or "fail".
+        timeout: seconds to wait for the server.
+        commit: of the code; None where it is not known.
+        remote: address of its repository.
+    """
+
+    folder: Path
+    mode: Mode
+    on_unreachable: OnUnreachable
+    timeout: float
+    commit: str | None = None
+    remote: str | None = None
+
+    def start(self, arguments: dict[str, Any]) -> Any:
+        """Returns a new ``wandb.Run`` with its axes defined.
+
+        Args:
+            arguments: of ``wandb.init``, but for id, mode and settings.
+
+        Raises:
+            RunError: it cannot go online, and ``on_unreachable`` is "fail".
+            Exception: wandb cannot record this run at all.
+        """
+        try:
+            (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
+            return self._started(arguments)
+        except RunError:
+            raise
+        except Exception as error:
+            if self.on_unreachable == "fail":
+                raise RunError(
+                    f"W&B cannot record this run: {first_line(error)} "
+                    "(logger.wandb.on_unreachable is fail)"
+                ) from error
+            raise
+
+    def _started(self, arguments: dict[str, Any]) -> Any:
+        known = self._known_id()
+        mode, reason = self._settle_mode()
+        run_id = known or _new_id()
+        if mode == "online":
+            try:
+                return self._init("online", arguments, run_id)
+            except Exception as error:  # CommError, UsageError, AuthenticationError, OSError ...
+                mode, reason = "offline", first_line(error)
+                self._fail_or_warn(_advised(reason))
+                # The local process keeps the id of a run that failed to start: it must end first.
+                # Left to end by itself it prints where its logs are, in colours.
+                wandb_service.kill_service()
+                wandb_service.teardown()
+                if known is None or "deleted" in reason:
+                    run_id = _new_id()
+        run = self._init(mode, arguments, run_id)
+        if mode != "disabled":
+            log.info(
+                "W&B is offline (%s). To send the run later: ganforge sync runs=%s",
+                reason,
+                self.folder,
+            )
+        return run
+
+    def _settle_mode(self) -> tuple[str, str]:
+        """Returns "online", "offline" or "disabled", and why it is not online."""
+        wished = wandb_access.configured_mode() if self.mode == "auto" else self.mode
+        if wished in ("offline", "disabled"):
+            return wished, f"mode {wished}"
+        if not wandb_access.has_credentials():
+            if self.mode == "online":
+                self._fail_or_warn("no credentials; run `wandb login` or set WANDB_API_KEY")
+            return "offline", "no credentials"
+        if problem := wandb_access.unreachable(self.timeout):
+            self._fail_or_warn(problem)
+            return "offline", problem
+        return "online", ""
+
+    def _fail_or_warn(self, reason: str) -> None:
+        if self.on_unreachable == "fail":
+            raise RunError(f"W&B cannot go online: {reason} (logger.wandb.on_unreachable is fail)")
+        log.warning("W&B CANNOT GO ONLINE: %s. This run is recorded offline.", reason)
+
+    def _init(self, mode: str, arguments: dict[str, Any], run_id: str) -> Any:
+        """Starts a run, and keeps its id so that a resumed run continues as the same one."""
+        seconds = wandb_service.start_seconds() + (self.timeout + INIT_MARGIN) * (mode == "online")
+        run = wandb_service.bounded(
+            lambda: self._call_init(mode, arguments, run_id), seconds, "wandb.init"
+        )
+        wandb_service.close_at_exit()
+        try:
+            atomic.write(self._id_file, run_id.encode())
+        except OSError as error:
+            log.warning("%s cannot be written (%s); resuming starts a new run in W&B.",
+                        self._id_file, error.strerror)  # fmt: skip
+        return run
+
+    def _call_init(self, mode: str, arguments: dict[str, Any], run_id: str) -> Any:
+        import wandb
+
+        settings: dict[str, Any] = {
+            "init_timeout": self.timeout,
+            "login_timeout": self.timeout,
+            "silent": mode != "online",
+            # wandb would describe the repository of the working folder, whatever that is of.
+            "disable_git": True,
+            "git_commit": self.commit,
+            "git_remote_url": self.remote,
+            # It would also send the command line as typed.
+            "x_disable_meta": redacted(sys.argv) != sys.argv,
+        }
+        if "finish_timeout" in wandb.Settings.model_fields:
+            settings["finish_timeout"] = FINISH_SECONDS
+        arguments = {name: v for name, v in arguments.items() if name != "anonymous"}
+        # Generated of a recipe's and a sweep's name, which may be longer than W&B accepts.
+        arguments |= {key: trimmed(arguments.get(key)) for key in ("name", "group")}
+        arguments = redacted(arguments)
+        arguments |= {"id": run_id, "mode": mode, "reinit": "finish_previous"}
+        run = wandb.init(**arguments, settings=wandb.Settings(**settings))
+        _define_axes(run)
+        return run
+
+    @property
+    def _id_file(self) -> Path:
+        return self.folder / "wandb" / "run_id"
+
+    def _known_id(self) -> str | None:
+        """Returns the id that this run has had so far, or that `wandb agent` gave it."""
+        try:
+            kept = read_regular(self._id_file).decode().strip()
+        except FileNotFoundError:
+            kept = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
+            return kept or None
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read (%s); W&B gets a new run.", self._id_file, error)
+            return None
+        if kept and not is_id(kept):
+            log.warning("%s holds no run id; W&B gets a new run.", self._id_file)
+            return None
+        return kept or None
+
+
+def _new_id() -> str:
+    return "".join(secrets.choice(ID_CHARACTERS) for _ in range(8))
+
+
+def _define_axes(run: Any) -> None:
+    for axis in ("step", "images_seen"):
+        run.define_metric(axis)
+    # Its summary stays a plain number, the last one: sweeps of W&B read no other.
+    run.define_metric("*", step_metric="images_seen", step_sync=True)
+
+
+def _advised(reason: str) -> str:
+    """Returns a server's refusal with what to do about it."""
+    lower = reason.lower()
+    if any(sign in lower for sign in ("401", "403", "permission", "unauthorized", "api key")):
+        return f"{reason} (check WANDB_API_KEY with `wandb login`, and logger.wandb.entity)"
+    if any(sign in lower for sign in ("404", "not found")):
+        return f"{reason} (check WANDB_BASE_URL, logger.wandb.entity and logger.wandb.project)"
+    return reason
+
+
+def save_copies(run: Any, files: list[Path]) -> None:
+    """Puts copies among the run's files, in their folder ``run``."""
+    if run.disabled:
+        return
+    folder = Path(run.dir) / "run"
+    folder.mkdir(exist_ok=True)
+    for path in files:
+        copy = folder / path.name
+        copy.write_text(redacted(read_regular(path).decode()))
+        run.save(str(copy), base_path=run.dir, policy="now")

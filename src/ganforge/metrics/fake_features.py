@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.real_features import Uses
+
+MOST_BYTES = 4 * 2**30
+
+
+class FakeRows:
+    """What scores looked at in generated images, kept in the CPU's memory to be resampled.
+
+    Args:
+        n: generated images.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+        self.labels: Tensor | None = None
+        self._rows: dict[tuple[FeatureExtractor, Uses], Tensor] = {}
+
+    def keep(self, extractor: FeatureExtractor, uses: Uses, values: Tensor, first: int) -> None:
+        """Keeps rows [m, width] of images first ... first + m - 1; those it has already are let be.
+
+        Raises:
+            ConfigError: all of them would not fit into ``MOST_BYTES``.
+        """
+        place = (extractor, uses)
+        if place not in self._rows:
+            self._make_room(values)
+            self._rows[place] = values.new_empty((self.n, values.shape[1]), device="cpu")
+        self._rows[place][first : first + len(values)] = values.cpu()
+
+    def ask(self, labels: Tensor | None, first: int) -> None:
+        """Keeps the classes that images first ... were asked for, int64 [m]; None is nothing."""
+        if labels is not None:
+            if self.labels is None:
+                self.labels = torch.empty(self.n, dtype=torch.int64)
+            self.labels[first : first + len(labels)] = labels.cpu()
+
+    def rows(self, extractor: FeatureExtractor, uses: Uses, indices: Tensor) -> Tensor:
+        """Returns the rows of images at int64 ``indices`` [m], [m, width]."""
+        return self._rows[extractor, uses][indices]
+
+    def _make_room(self, values: Tensor) -> None:
+        size = sum(rows.nbytes for rows in self._rows.values())
+        size += self.n * values.shape[1] * values.element_size()
+        if size > MOST_BYTES:
+            raise ConfigError(
+                f"bootstrap keeps what scores see in {self.n} images, {size / 2**30:.1f} GiB, and "
+                f"at most {MOST_BYTES / 2**30:.0f} GiB: lower n, or leave bootstrap out"
+            )

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import importlib
+import pickle
+from typing import Any
+
+import torch
+from torch import nn
+
+from ganforge.errors import ConfigError
+from ganforge.extras import install
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.features.module_features import ModuleFeatures
+from ganforge.metrics.features.points import refuse_points
+from ganforge.metrics.features.preprocessing import Preprocessing
+from ganforge.metrics.features.resizing import Resize, check_resize
+from ganforge.metrics.scores.score import own_random_numbers
+from ganforge.metrics.source import ImageSource
+from ganforge.paths import typed_path
+
+PATCH = 14
+
+
+class DINOv2Factory:
+    """Features of DINOv2, a vision transformer that learned without labels.
+
+    Oquab et al. 2023, arXiv:2304.07193. The class token after the last normalization, of images
+    resized to 224. Frechet distances over it agree better with people's judgement than Inception's
+    (Stein et al. 2023, arXiv:2306.04675: FD-DINOv2 with the large model); here they are named
+    ``fid_dinov2``. There are no logits: no Inception score. timm fits the position embedding to the
+    number of patches with another filter than the authors' code, so that values differ slightly
+    from theirs.
+
+    Args:
+        model: timm's name of the network.
+        weights: file of its weights, timm's or the authors'; None takes the hub's cache, then the
+            download.
+        size: side that images are resized to, a multiple of 14.
+        resize: "clean" or "legacy".
+    """
+
+    def __init__(
+        self,
+        model: str = "vit_large_patch14_dinov2.lvd142m",
+        weights: str | None = None,
+        size: int = 224,
+        resize: Resize = "clean",
+    ) -> None:
+        # timm would take "hf-hub:USER/NAME" and "local-dir:PATH" for anybody's network.
+        if "dinov2" not in model or not set(model).isdisjoint(":/\\"):
+            raise ConfigError(
+                f"features.model must be one of timm's DINOv2, such as vit_small_patch14_dinov2."
+                f"lvd142m, whose scores are named after it; got {model!r}. Others: features=module"
+            )
+        check_resize(resize, ("clean", "legacy"))
+        if size < PATCH or size % PATCH:
+            raise ConfigError(f"features.size must be a multiple of {PATCH}, got {size}")
+        self.model = model
+        self.weights = weights
+        self.preprocessing = Preprocessing(size, resize)
+
+    def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
+        """Returns the extractor on ``device``.
+
+        Raises:
+            ConfigError: timm is not installed, or the weights can't be had.
+        """
+        refuse_points(data, "dinov2")
+        extractor = ModuleFeatures(self._network(), "dinov2", self.preprocessing)
+        extractor.protocol["features"] = self.model.partition(".")[0]
+        extractor.to(device).probe(data)
+        return extractor
+
+    def _network(self) -> nn.Module:
+        timm = _timm()
+        given = self.weights is not None
+        if given and not typed_path(str(self.weights)).is_file():
+            raise ConfigError(f"features.weights={self.weights}: no such file")
+        file = {"file": str(typed_path(str(self.weights)))} if given else None
+        try:
+            # Its initial weights, soon replaced, must not cost training random numbers.
+            with own_random_numbers(0):
+                network: nn.Module = timm.create_model(
+                    self.model,
+                    pretrained=True,
+                    pretrained_cfg_overlay=file,
+                    num_classes=0,
+                    img_size=self.preprocessing.size,
+                )
+        except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.PickleError) as fault:
+            raise ConfigError(self._missing(fault)) from fault
+        return network
+
+    def _missing(self, fault: Exception) -> str:
+        reason = [*str(fault).strip().splitlines(), type(fault).__name__][0]
+        if self.weights is not None:
+            return f"features.weights={self.weights}: not those of {self.model}: {reason}"
+        return (
+            f"features=dinov2: the weights of {self.model} can't be had ({reason}). Fetch "
+            f"https://huggingface.co/timm/{self.model} (model.safetensors) and give "
+            "features.weights=FILE; features=auto needs no such download"
+        )
+
+
+def _timm() -> Any:
+    try:
+        return importlib.import_module("timm")
+    except ImportError as fault:
+        raise ConfigError(
+            f"features=dinov2 needs timm: {install('backbones')}; features=auto needs none"
+        ) from fault

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.features.base import FeatureExtractor, Features
+from ganforge.metrics.features.classifier_training import SIDE, shrink
+from ganforge.metrics.features.points import mixture_of
+from ganforge.metrics.source import ImageSource
+
+
+class Pixels(FeatureExtractor):
+    """Hands images on as they are, for scores that look at them without a network between.
+
+    Features are bytes, uint8 [B, C H W]; there are no logits.
+
+    Args:
+        data: images of the same shape.
+        small: resize images to 32x32, as for the small classifier.
+        device: where images are handed on.
+    """
+
+    name = "pixels"
+    suffix = ""
+    num_logits = 0
+
+    def __init__(self, data: ImageSource, device: torch.device, small: bool = False) -> None:
+        super().__init__()
+        side = SIDE if small else data.image_size
+        self.small = small
+        self.shape = (data.channels, side, side)
+        self.num_features = data.channels * side * side
+        self.protocol = {
+            "features": "pixels",
+            "resize": f"bilinear-antialias-{SIDE}" if small else "none",
+        }
+        self._device = device
+
+    @property
+    def device(self) -> torch.device:
+        """Where images are handed on."""
+        return self._device
+
+    def forward(self, images: Tensor) -> Features:
+        """Returns the bytes of uint8 images [B, C, H, W], [B, C H W]."""
+        if self.small:
+            # Antialiased resizing is not on every Metal version.
+            images = shrink(images.cpu() if images.device.type == "mps" else images)
+        return Features(images.flatten(1), torch.zeros(len(images), 0, device=images.device))
+
+    def images(self, rows: Tensor) -> Tensor:
+        """Returns uint8 images [n, C, H, W] of what was handed on, [n, C H W]."""
+        return rows.view(-1, *self.shape)
+
+
+def refuse_points_for(data: ImageSource, metric: str) -> None:
+    """Raises ConfigError where a score of images is to look at points of the plane."""
+    if mixture_of(data) is not None:
+        raise ConfigError(
+            f"metrics={metric} looks at images, and data={data.name} has points of the plane. "
+            "Leave it out of metrics=[...]"
+        )

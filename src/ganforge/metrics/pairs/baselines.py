@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+from ganforge.data.images import to_float, with_channels
+from ganforge.metrics.evaluate import Result
+from ganforge.metrics.pairs.direction import Direction
+from ganforge.metrics.pairs.held_out import HeldOut, Share
+from ganforge.metrics.pairs.score import PairScore
+from ganforge.metrics.real_features import Sample
+from ganforge.metrics.source import ImageSource
+
+COLOURS = 1000  # training images that the mean colour is taken of, at most
+CHUNK = 100
+
+
+def baselines(
+    pairs: dict[str, PairScore], directions: Iterable[Direction], held: HeldOut, share: Share
+) -> dict[str, Result]:
+    """Returns pair scores of images that no network made: what a translation has to beat.
+
+    ``l1_input_baseline`` is of the inputs as they are, where grey can be shown as RGB or RGB as
+    grey; ``l1_constant_baseline`` of the mean colour of the training targets. Cyclic scores have
+    none.
+
+    Args:
+        pairs: scores of single images, by name.
+        directions: of the game.
+        held: images to judge by.
+        share: this process's part.
+    """
+    pairs = {name: score for name, score in pairs.items() if not score.cyclic}
+    results: dict[str, Result] = {}
+    for direction in directions if pairs else ():
+        for kind, make in _makers(direction, held).items():
+            _measure(pairs, direction, make, held, share)
+            for name, score in pairs.items():
+                published = score.published(f"{name}_{kind}_baseline", direction)
+                results[published] = score.result(direction, held.count(direction), held.split)
+    return results
+
+
+def mean_colour(images: ImageSource) -> Tensor:
+    """Returns the mean of up to 1,000 training images by channel, float32 [C, 1, 1] in [-1, 1].
+
+    Of all constant pictures it has the least squared error on them.
+    """
+    count = min(images.size("train"), COLOURS)
+    total = torch.zeros(images.channels, dtype=torch.float64)
+    for start in range(0, count, CHUNK):
+        pixels = images.reals(min(CHUNK, count - start), "train", start)[0]
+        total += pixels.double().mean((2, 3)).sum(0)
+    return (total / count / 127.5 - 1).float().view(-1, 1, 1)
+
+
+def _makers(direction: Direction, held: HeldOut) -> dict[str, Sample]:
+    colour, channels = mean_colour(direction.target), direction.target.channels
+    side = direction.target.image_size
+
+    def constant(n: int, start: int) -> Tensor:
+        return colour.expand(n, channels, side, side)
+
+    def inputs(n: int, start: int) -> Tensor:
+        images = direction.source.reals(n, held.split, start)[0]
+        return to_float(with_channels(images, channels))
+
+    alike = {direction.source.channels, channels}
+    fits = len(alike) == 1 or alike == {1, 3}
+    return {"input": inputs, "constant": constant} if fits else {"constant": constant}
+
+
+def _measure(
+    pairs: dict[str, PairScore],
+    direction: Direction,
+    make: Callable[[int, int], Tensor],
+    held: HeldOut,
+    share: Share,
+) -> None:
+    def images(n: int, start: int) -> Tensor:
+        made, targets = make(n, start), held.targets(direction, n, start)
+        for score in pairs.values():
+            score.update(made, targets)
+        return made
+
+    for score in pairs.values():
+        score.reset(share.device)
+    held.go_through(direction, images, share)

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Literal, Protocol
+
+import torch
+from torch import Tensor
+
+from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.evaluate import Result, evaluate
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.pairs.baselines import baselines
+from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
+from ganforge.metrics.pairs.held_out import HeldOut, Share
+from ganforge.metrics.pairs.score import PairScore
+from ganforge.metrics.real_features import RealFeatures, Sample
+from ganforge.metrics.scores.score import Score
+
+Weights = Literal["ema", "raw"]
+
+
+class Translates(Protocol):
+    """What is asked of a game that translates images."""
+
+    directions: tuple[str, ...]
+
+    def translate(
+        self,
+        inputs: Tensor,
+        direction: str | None = None,
+        weights: Weights = "ema",
+        seed: int = 0,
+        start: int = 0,
+    ) -> Tensor:
+        """Returns translations [n, C, H, W] of images start ... of a list, both in [-1, 1]."""
+        ...
+
+
+class TranslationJudge:
+    """Scores a game's translations of held-out images, in each of its directions.
+
+    Scores of features compare the translations with the domain that they are translated to, pair
+    scores each with the image that belongs to its input, cyclic ones each input with what comes
+    back of it. Every image is translated once for all of them.
+
+    Args:
+        data: the two domains.
+        extractor: what scores look through; None where there are no ``scores``.
+        scores: of features, by name.
+        pairs: scores of single images, by name.
+        held: images to judge by.
+        n_real: real images; None takes as many as translations, or all where there are fewer.
+    """
+
+    def __init__(
+        self,
+        data: TranslationSource,
+        extractor: FeatureExtractor | None,
+        scores: dict[str, Score],
+        pairs: dict[str, PairScore],
+        held: HeldOut,
+        n_real: int | None = None,
+    ) -> None:
+        self.data = data
+        self.extractor = extractor
+        self.scores = scores if extractor is not None else {}
+        self.pairs = pairs
+        self.held = held
+        self.n_real = n_real
+        self._reals: dict[str, RealFeatures] = {}
+
+    def published(self, name: str, direction: Direction) -> str:
+        """Returns the name that a score's results go by."""
+        if name in self.pairs:
+            return self.pairs[name].published(name, direction)
+        assert self.extractor is not None
+        return direction.published(self.scores[name].published(name, self.extractor))
+
+    @torch.no_grad()
+    def judge(
+        self, game: Translates, weights: Weights, seed: int, share: Share
+    ) -> dict[str, Result]:
+        """Returns the scores of a game by published name, equal on all processes.
+
+        Args:
+            game: what translates.
+            weights: the generator's moving average "ema" or its "raw" weights.
+            seed: of the draws of networks that draw, and of scores' random subsets.
+            share: this process's part.
+
+        Raises:
+            ConfigError: too few images.
+            DivergenceError: the game makes images that are not finite.
+        """
+        results: dict[str, Result] = {}
+        for direction in directions_of(self.data, game.directions):
+            images = self._translations(game, direction, weights, seed, share)
+            for pair in self.pairs.values():
+                pair.reset(share.device)
+            if self.scores:
+                results |= self._compare_features(direction, images, seed, share)
+            else:
+                self.held.go_through(direction, images, share)
+            count = self.held.count(direction)
+            for name, pair in self.pairs.items():
+                found = pair.result(direction, count, self.held.split)
+                results[pair.published(name, direction)] = found
+        return results
+
+    @torch.no_grad()
+    def baselines(self, names: Sequence[str], share: Share) -> dict[str, Result]:
+        """Returns what the pair scores make of inputs as they are, and of one colour.
+
+        Args:
+            names: directions of the game.
+            share: this process's part.
+        """
+        return baselines(self.pairs, directions_of(self.data, names), self.held, share)
+
+    def _translations(
+        self, game: Translates, direction: Direction, weights: Weights, seed: int, share: Share
+    ) -> Sample:
+        translate = partial(game.translate, weights=weights, seed=seed)
+
+        def images(n: int, start: int) -> Tensor:
+            inputs = self.held.inputs(direction, n, start).to(share.device)
+            made = translate(inputs, direction.name, start=start)
+            cyclic = [pair for pair in self.pairs.values() if pair.cyclic]
+            paired = [pair for pair in self.pairs.values() if not pair.cyclic]
+            if cyclic:
+                returned = translate(made, direction.back, start=start)
+                for pair in cyclic:
+                    pair.update(returned, inputs)
+            if paired:
+                targets = self.held.targets(direction, n, start)
+                for pair in paired:
+                    pair.update(made, targets)
+            return made
+
+        return images
+
+    def _compare_features(
+        self, direction: Direction, images: Sample, seed: int, share: Share
+    ) -> dict[str, Result]:
+        assert self.extractor is not None
+        if direction.name not in self._reals:
+            reals = RealFeatures(direction.target, self.extractor, StatisticsCache())
+            self._reals[direction.name] = reals
+        results = evaluate(
+            images,
+            direction.target,
+            self.extractor,
+            self.scores,
+            n=self.held.count(direction),
+            seed=seed,
+            batch_size=self.held.batch_size,
+            rank=share.rank,
+            world=share.world,
+            split=self.held.split,
+            n_real=self.n_real,
+            reals=self._reals[direction.name],
+        )
+        for result in results.values():
+            result.details["direction"] = direction.name
+        return {direction.published(name): result for name, result in results.items()}

@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.moments import Moments, merge, merge_stacked, moments_of, nothing
+from ganforge.metrics.real_features import RealShare
+from ganforge.metrics.scores.score import Score, ScoreValue
+
+SIDES = ("real", "fake")
+# Rows of a factor that are multiplied together.
+ROWS = 256
+# Eigenvalues below this share of the largest are rounding: their square roots would add up.
+ROUNDING = 16 * torch.finfo(torch.float64).eps
+
+
+class FrechetDistance(Score):
+    """Distance of the Gaussians that fit real and generated features, 0 for equal ones.
+
+    |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Called FID with Inception features.
+    Heusel et al. 2017, arXiv:1706.08500. Biased upwards, the more so the fewer the images: only
+    values of the same ``n_real`` and ``n_fake`` are comparable. Sees means and covariances alone.
+    Cannot see: copies of training images, which look better than new images.
+    """
+
+    def learn(self, share: RealShare) -> None:
+        """Takes this process's real images: their moments where there are many."""
+        if self.streams:
+            self.metric.update(share.moments(self.uses).to(self.device), real=True)
+        else:
+            super().learn(share)
+
+    def update(self, values: Tensor, real: bool) -> None:
+        """Takes this process's next rows [n, width]."""
+        self.metric.update(values.to(self.device), real)
+
+    def compute(self, seed: int = 0) -> ScoreValue:
+        """Returns the distance; nothing in it is random."""
+        return ScoreValue(float(self.metric.compute()), None)
+
+    def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
+        self.streams = n_real > width
+        return GaussianDistance(width, n_real, n_fake)
+
+
+class GaussianDistance(Metric):
+    """The Frechet distance of two sets of rows, with memory of 2 d^2 numbers however many they are.
+
+    A set of more rows than columns is summed up as it comes, in float64; one of fewer is kept as
+    it is, being smaller than its covariance.
+
+    Args:
+        width: d.
+        n_real: rows of the real set, over all processes.
+        n_fake: rows of the generated set, over all processes.
+    """
+
+    full_state_update = False
+
+    def __init__(self, width: int, n_real: int, n_fake: int) -> None:
+        super().__init__()
+        self.kept = {"real": n_real <= width, "fake": n_fake <= width}
+        for side in SIDES:
+            if self.kept[side]:
+                self.add_state(f"{side}_rows", [], dist_reduce_fx="cat")
+                continue
+            # Not reduced but stacked: moments of processes merge, they don't add up one by one.
+            for name, value in nothing(width)._asdict().items():
+                self.add_state(f"{side}_{name}", value, dist_reduce_fx=None)
+
+    def update(self, rows: Tensor | Moments, real: bool) -> None:
+        """Takes rows [n, d] of the real or of the generated set, or the moments of many of them."""
+        side = SIDES[not real]
+        if isinstance(rows, Tensor) and self.kept[side]:
+            getattr(self, f"{side}_rows").append(rows)
+            return
+        more = moments_of(rows) if isinstance(rows, Tensor) else rows
+        for name, value in merge(self._moments(side), more)._asdict().items():
+            setattr(self, f"{side}_{name}", value)
+
+    def compute(self) -> Tensor:
+        """Returns the distance, a float64 scalar.
+
+        Raises:
+            ConfigError: fewer than two rows on a side.
+        """
+        return distance_of_spreads(*(self._spread(side) for side in SIDES))
+
+    def _moments(self, side: str) -> Moments:
+        return merge_stacked(*(getattr(self, f"{side}_{name}") for name in Moments._fields))
+
+    def _spread(self, side: str) -> Spread:
+        if self.kept[side]:
+            return spread_of_rows(dim_zero_cat(getattr(self, f"{side}_rows")))
+        # More rows than columns, and so two at least.
+        moments = self._moments(side)
+        return Spread(moments.mean, None, moments.covariance)
+
+
+class Spread(NamedTuple):
+    """A Gaussian, by its covariance S or by a factor F of few rows with F^T F = S.
+
+    Attributes:
+        mean: float64 [d].
+        factor: float64 [r, d]; None where the covariance is known.
+        covariance: float64 [d, d]; None where a factor is known.
+    """
+
+    mean: Tensor
+    factor: Tensor | None
+    covariance: Tensor | None
+
+
+def spread_of_rows(rows: Tensor) -> Spread:
+    """Returns the Gaussian that fits rows [n, d], by a factor of n rows or by d x d numbers.
+
+    Raises:
+        ConfigError: fewer than two rows.
+    """
+    if len(rows) < 2:
+        raise ConfigError(f"the Frechet distance needs 2 images at least, got {len(rows)}")
+    if len(rows) > rows.shape[1]:
+        moments = moments_of(rows)
+        return Spread(moments.mean, None, moments.covariance)
+    values = rows.double()
+    mean = values.mean(0)
+    return Spread(mean, (values - mean) / (len(rows) - 1) ** 0.5, None)
+
+
+def frechet_distance(
+    mean_1: Tensor, covariance_1: Tensor, mean_2: Tensor, covariance_2: Tensor
+) -> Tensor:
+    """Returns the squared Frechet distance of two Gaussians, a float64 scalar of 0 or more.
+
+    Dowson & Landau 1982; Heusel et al. 2017, arXiv:1706.08500.
+
+    Args:
+        mean_1: [d].
+        covariance_1: [d, d], symmetric and positive semidefinite, singular or not.
+        mean_2: [d].
+        covariance_2: [d, d], likewise.
+    """
+    first = Spread(mean_1.double(), None, covariance_1.double())
+    return distance_of_spreads(first, Spread(mean_2.double(), None, covariance_2.double()))
+
+
+def distance_of_spreads(first: Spread, second: Spread) -> Tensor:
+    """Returns the squared Frechet distance, exact also where there are fewer rows than columns."""
+    means = (first.mean - second.mean).square().sum()
+    distance = means + _variance(first) + _variance(second) - 2 * root_trace(first, second)
+    # Rounding can leave equal Gaussians a distance of -1e-9.
+    return distance.clamp(min=0)
+
+
+def root_trace(first: Spread, second: Spread) -> Tensor:
+    """Returns tr (S S')^(1/2), by the eigenvalues of a symmetric matrix no larger than need be.
+
+    With S = F^T F, the eigenvalues of S S' that are not 0 are those of F S' F^T.
+    """
+    factor, second = _factored(first, second)
+    if second.factor is not None:
+        mixed = factor @ second.factor.T
+        inner = mixed @ mixed.T
+    else:
+        assert second.covariance is not None
+        inner = _lower_of_sandwich(factor, second.covariance)
+    values = torch.linalg.eigvalsh(inner)
+    trace: Tensor = values[values > ROUNDING * values[-1:]].clamp(min=0).sqrt().sum()
+    return trace
+
+
+def _lower_of_sandwich(factor: Tensor, covariance: Tensor) -> Tensor:
+    """Returns F S F^T without most of what is above its diagonal, where ``eigvalsh`` never looks.
+
+    Block by block of F's rows, without the zeros that these begin with where F is triangular, which
+    takes a third of the products.
+    """
+    inner = factor.new_zeros(len(factor), len(factor))
+    blocks = torch.split(factor, ROWS)
+    # Argmax of booleans is the place of the first that is true.
+    begins = [int((block != 0).any(0).byte().argmax()) for block in blocks]
+    for place, (block, begin) in enumerate(zip(blocks, begins, strict=True)):
+        columns = slice(place * ROWS, place * ROWS + len(block))
+        product = block[:, begin:] @ covariance[begin:]
+        for below in range(place, len(blocks)):
+            start, rows = begins[below], blocks[below]
+            places = slice(below * ROWS, below * ROWS + len(rows))
+            inner[places, columns] = rows[:, start:] @ product[:, start:].T
+    return inner
+
+
+def _factored(first: Spread, second: Spread) -> tuple[Tensor, Spread]:
+    """Returns F of that of two Gaussians for which it is cheaper, and the other Gaussian."""
+    known = [one for one in (first, second) if one.factor is not None]
+    if known:
+        # The sizes are numbers of rows, of which the fewer make the smaller matrix.
+        one = min(known, key=lambda spread: len(cast(Tensor, spread.factor)))
+        return cast(Tensor, one.factor), second if one is first else first
+    for one, other in ((first, second), (second, first)):
+        factor = triangular_factor(cast(Tensor, one.covariance))
+        if factor is not None:
+            return factor, other
+    return eigenvector_factor(cast(Tensor, first.covariance)), second
+
+
+def triangular_factor(covariance: Tensor) -> Tensor | None:
+    """Returns F [r, d] with F^T F = S by Cholesky's method; None where S is singular.
+
+    Features that never vary, as dead units do, are left out, and don't make it singular.
+    """
+    variances = covariance.diagonal()
+    alive = variances > ROUNDING * variances.max()
+    lower, failed = torch.linalg.cholesky_ex(covariance[alive][:, alive])
+    if failed:
+        return None
+    factor = covariance.new_zeros(len(lower), len(covariance))
+    factor[:, alive] = lower.T
+    return factor
+
+
+def eigenvector_factor(covariance: Tensor) -> Tensor:
+    """Returns F [r, d] with F^T F = S for a singular S: the eigenvectors that span it. Slower."""
+    values, vectors = torch.linalg.eigh(covariance)
+    real = values > ROUNDING * values[-1:]
+    factor: Tensor = vectors[:, real] * values[real].sqrt()
+    return factor.T
+
+
+def _variance(spread: Spread) -> Tensor:
+    if spread.factor is not None:
+        return spread.factor.square().sum()
+    assert spread.covariance is not None
+    return spread.covariance.trace()

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.scores.mode_counts import (
+    count_modes,
+    high_quality_share,
+    mode_divergence,
+    modes_covered,
+)
+from ganforge.metrics.scores.score import Score, ScoreValue
+from ganforge.metrics.source import ImageSource
+
+
+class ModeHistograms(Metric):
+    """Counts real and generated images by mode; counts add up over processes.
+
+    Args:
+        modes: k.
+        radius: deviations from its mode within which an image is of high quality.
+
+    Attributes:
+        real: int64 [k], all real images.
+        fake: int64 [k], all generated images.
+        good: int64 [k], generated images of high quality.
+    """
+
+    full_state_update = False
+    real: Tensor
+    fake: Tensor
+    good: Tensor
+
+    def __init__(self, modes: int, radius: float = 3.0) -> None:
+        super().__init__()
+        self.radius = radius
+        for name in ("real", "fake", "good"):
+            self.add_state(name, torch.zeros(modes, dtype=torch.int64), dist_reduce_fx="sum")
+
+    def update(self, logits: Tensor, real: bool) -> None:
+        """Takes logits [B, k] of real or of generated images."""
+        everything, good = count_modes(logits, self.radius)
+        if real:
+            self.real += everything
+        else:
+            self.fake += everything
+            self.good += good
+
+    def compute(self) -> dict[str, float]:
+        """Returns modes covered, share of high quality, and KL(fake || real), NaN without reals."""
+        known = bool(self.real.sum() > 0)
+        return {
+            "modes": float(modes_covered(self.good)),
+            "high_quality": high_quality_share(self.fake, self.good),
+            "mode_kl": mode_divergence(self.fake, self.real) if known else float("nan"),
+        }
+
+
+class ModeScore(Score):
+    """One of the numbers that :class:`ModeHistograms` gives.
+
+    Cannot see: variety within a mode, copies of training images.
+
+    Args:
+        radius: standard deviations from the nearest mode within which a sample is of high quality.
+            3 in VEEGAN (arXiv:1705.07761) and PacGAN (arXiv:1712.04086). Extractors without a
+            notion of distance, such as the digit classifier, count every image.
+    """
+
+    uses = "logits"
+    suffixed = False  # what a mode is, data and extractor say together: see a result's protocol
+    number: str
+
+    def __init__(self, radius: float = 3.0) -> None:
+        if radius <= 0:
+            raise ConfigError(f"{self.number}: radius must be above 0, got {radius}")
+        self.radius = radius
+
+    def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
+        """Refuses what names no modes: logits must be those of the data's own labels or centres."""
+        if not (shared.names_labels or shared.names_modes):
+            raise ConfigError(
+                f"metrics={self.number} counts modes, and features={shared.name} names none of "
+                f"data={data.name}. Take features=auto on ring8, grid25 or stacked data, or "
+                "features=classifier"
+            )
+        return True
+
+    def update(self, values: Tensor, real: bool) -> None:
+        """Takes this process's logits [n, k]; only counts are kept."""
+        self.metric.update(values.to(self.device), real)
+
+    def compute(self, seed: int = 0) -> ScoreValue:
+        """Returns the number; nothing in it is random."""
+        return ScoreValue(self.metric.compute()[self.number], None)
+
+    def protocol(self) -> dict[str, str | int | float]:
+        """Returns the radius."""
+        return {"radius": self.radius}
+
+    def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
+        return ModeHistograms(width, self.radius)
+
+
+class ModesCovered(ModeScore):
+    """Modes that at least one generated sample of high quality belongs to, 0 to k."""
+
+    number = "modes"
+    needs_real = False
+    higher_is_better = True
+
+
+class HighQuality(ModeScore):
+    """Share of generated samples within ``radius`` deviations of the nearest mode, 0 to 1."""
+
+    number = "high_quality"
+    needs_real = False
+    higher_is_better = True
+
+
+class ModeDivergence(ModeScore):
+    """KL(fake || real) of the histograms over modes, in nats; 0 where shares are equal."""
+
+    number = "mode_kl"

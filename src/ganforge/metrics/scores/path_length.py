@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import logging
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.features.base import FeatureExtractor
+from ganforge.metrics.features.pixels import refuse_points_for
+from ganforge.metrics.pairs.lpips import LEAST_SIDE, LPIPS, Network
+from ganforge.metrics.scores.path_score import Paths, PathScore
+from ganforge.metrics.scores.score import ScoreValue
+from ganforge.metrics.source import ImageSource
+
+log = logging.getLogger("ganforge")
+
+
+class PathLength(PathScore):
+    """How fast images change along a path through the latent space: mean of d(t, t + e) / e^2.
+
+    The perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1), on full paths:
+    in W for style-based games, in Z for others; the shorter, the smoother the space. d is LPIPS
+    through VGG. The highest and the lowest 1% are left out, as in the authors' code; unlike there
+    images are neither cropped nor resized. Blind to quality and variety: a constant generator has
+    length 0.
+
+    Where LPIPS can't be had, d is the squared distance of the run's features, and the name
+    ``feature_path_length``: such lengths compare within the same features alone.
+
+    Args:
+        paths: paths, rounded up to whole blocks of 64.
+        epsilon: step, as a share of the path.
+        network: what LPIPS looks through, "alex" or "vgg".
+    """
+
+    suffixed = False
+
+    def __init__(self, paths: int = 2048, epsilon: float = 1e-4, network: Network = "vgg") -> None:
+        if paths < 1:
+            raise ConfigError(f"perceptual_path_length: paths must be at least 1, got {paths}")
+        if not 0 < epsilon < 1:
+            raise ConfigError(
+                f"perceptual_path_length: epsilon must be between 0 and 1, got {epsilon}"
+            )
+        self.paths = paths
+        self.epsilon = epsilon
+        self.lpips = LPIPS(network)
+        self.perceptual = False
+        self.space = ""
+        self.taken = 0
+
+    def published(self, name: str, shared: FeatureExtractor) -> str:
+        """Returns the name that results go by, which says what distances are of."""
+        return name if self.perceptual else f"feature_path_length{shared.suffix}"
+
+    def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
+        """Loads what it looks through: LPIPS where it can be had, else the run's extractor."""
+        refuse_points_for(data, "perceptual_path_length")
+        self.look = shared
+        least = LEAST_SIDE[self.lpips.network]
+        if data.channels not in (1, 3) or data.image_size < least:
+            fault = f"LPIPS takes grey or RGB images of {least} x {least} pixels and more"
+        else:
+            try:
+                self.lpips.prepare(device)
+                self.perceptual = True
+                return True
+            except ConfigError as missing:
+                fault = str(missing)
+        log.warning("feature_path_length in place of perceptual_path_length: %s", fault)
+        return True
+
+    def travel(self, paths: Paths, rank: int, world: int) -> None:
+        """Measures this process's share of the paths.
+
+        Args:
+            paths: makes the pairs of images.
+            rank: index of this process.
+            world: number of processes.
+        """
+        blocks = -(-self.paths // paths.size)
+        self.taken, self.space = blocks * paths.size, paths.space
+        # A process without a block has nothing to add, but takes part.
+        self.metric.update(torch.zeros(0, dtype=torch.float64, device=self.device))
+        # Whole blocks: rounding, which epsilon makes large, is the same on any number of processes.
+        for block in range(blocks * rank // world, blocks * (rank + 1) // world):
+            gaps = self.distances(*paths(block, self.epsilon))
+            self.metric.update(gaps.to(self.device).double() / self.epsilon**2)
+
+    def distances(self, near: Tensor, far: Tensor) -> Tensor:
+        """Returns how far apart images are, [n], of float images [n, C, H, W] in [-1, 1]."""
+        shown = [images.clamp(-1, 1).add(1).div(2) for images in (near, far)]
+        if self.perceptual:
+            self.lpips.reset(near.device)
+            return self.lpips.each(*(images.to(self.lpips.device) for images in shown))
+        # Not as bytes, whose steps are larger than those of the path.
+        seen = [self.look(255 * images).features.to(self.device).double() for images in shown]
+        gaps: Tensor = (seen[0] - seen[1]).square().sum(1)
+        return gaps
+
+    def compute(self, seed: int = 0) -> ScoreValue:
+        """Returns the mean without outliers; nothing in it is random."""
+        return ScoreValue(float(without_outliers(self.metric.compute()).mean()), None)
+
+    def protocol(self) -> dict[str, str | int | float]:
+        """Returns what the length is of."""
+        look = f"lpips-{self.lpips.network}" if self.perceptual else "features"
+        return {
+            "paths": self.taken,
+            "epsilon": self.epsilon,
+            "space": self.space,
+            "distance": look,
+        }
+
+    def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
+        return Lengths()
+
+
+class Lengths(Metric):
+    """Keeps a number of each path."""
+
+    full_state_update = False
+    lengths: list[Tensor]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("lengths", [], dist_reduce_fx="cat")
+
+    def update(self, lengths: Tensor) -> None:
+        """Takes the numbers of some paths, float64 [n]."""
+        self.lengths.append(lengths)
+
+    def compute(self) -> Tensor:
+        """Returns the numbers of all paths."""
+        return dim_zero_cat(self.lengths)
+
+
+def without_outliers(lengths: Tensor) -> Tensor:
+    """Returns the numbers from the 1st to the 99th percentile of [n], both of them included."""
+    low = torch.quantile(lengths, 0.01, interpolation="lower")
+    high = torch.quantile(lengths, 0.99, interpolation="higher")
+    return lengths[(low <= lengths) & (lengths <= high)]

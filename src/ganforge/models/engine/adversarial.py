@@ -1,0 +1,447 @@
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, cast
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ganforge.data.images import to_float
+from ganforge.errors import ConfigError, DivergenceError
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.batches import Batch, split
+from ganforge.models.engine.freezing import frozen
+from ganforge.models.engine.optimizer_state import adopt_state
+from ganforge.models.engine.sampling import sample_blocks
+from ganforge.models.engine.stopwatch import Stopwatch
+from ganforge.streams import Noise, mix, seed_layers
+
+Objective = Callable[[Batch, Noise], Tensor]
+OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
+Schedule = Callable[[int], float]
+CriticSteps = Callable[[int], int]
+Player = Literal["generator", "discriminator"]
+
+# Names the random streams of a run, so that no two of them ever share a seed.
+TRAINING, LAYERS = 1, 3  # sampling has 2
+
+
+def no_schedule(step: int) -> float:
+    """Keeps the learning rate."""
+    return 1.0
+
+
+class AdversarialModule(LightningModule):
+    """Two players optimized in turn by hand, and everything about it that is hard to get right.
+
+    One step is one update of the generator. Before it come ``critic_steps`` updates of the
+    discriminator, each on reals of its own. Lightning counts the generator's updates alone:
+    ``trainer.max_steps``, checkpoints and the axis of every logger are in that unit.
+
+    All randomness is a function of (seed, step, update), and the position in the data a function
+    of the images seen, so that a run which was killed goes on as if it had not been. Draws belong
+    to the global batch; each process takes its rows.
+
+    A game overrides :meth:`play` and says what its players minimise.
+
+    Attributes:
+        needs_labels: its data must have labels.
+        needs_inputs: it makes images of images.
+        needs_pairs: of images that belong to those it should make.
+        num_classes: classes that the generator can be asked for; 0 for none.
+        classes_are_labels: these classes are the labels of the data, with their names.
+        iteration: finished steps.
+        images_seen: real images that the discriminator has seen, over all processes.
+
+    Args:
+        generator: all networks of the generating player.
+        discriminator: all networks of the judging player; returns raw logits.
+        generator_optimizer: makes the generator's optimizer from its parameters.
+        discriminator_optimizer: makes the discriminator's optimizer from its parameters.
+        generator_schedule: factor of the generator's learning rate at each step.
+        discriminator_schedule: factor of the discriminator's learning rate at each step.
+        average: moving average of the generator; None evaluates the live weights.
+        critic_steps: discriminator updates for each generator update; or a function that gives
+            them for the number of steps finished.
+        accumulate: parts a batch is worked through in, to save memory; the update is the same.
+        clip_norm: largest norm of a player's gradient, measured after unscaling.
+        seed: of every random stream in training.
+    """
+
+    needs_labels: bool = False
+    needs_inputs: bool = False
+    needs_pairs: bool = False
+    num_classes: int = 0
+    classes_are_labels: bool = True
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        discriminator: nn.Module,
+        generator_optimizer: OptimizerFactory,
+        discriminator_optimizer: OptimizerFactory,
+        generator_schedule: Schedule = no_schedule,
+        discriminator_schedule: Schedule = no_schedule,
+        average: ExponentialMovingAverage | None = None,
+        critic_steps: int | CriticSteps = 1,
+        accumulate: int = 1,
+        clip_norm: float | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if isinstance(critic_steps, int) and critic_steps < 1:
+            raise ConfigError(f"model.critic_steps must be at least 1, got {critic_steps}")
+        if accumulate < 1:
+            raise ConfigError(f"model.accumulate must be at least 1, got {accumulate}")
+        if clip_norm is not None and clip_norm <= 0:
+            raise ConfigError(f"model.clip_norm must be above 0 or null, got {clip_norm}")
+        self.automatic_optimization = False
+        self.generator = generator
+        self.discriminator = discriminator
+        self.average = average
+        if average is not None:
+            average.follow(generator)
+        self.critic_steps = critic_steps
+        self.accumulate = accumulate
+        self.clip_norm = clip_norm
+        self.seed = seed
+        self.iteration = 0
+        self.images_seen = 0
+        self.stopwatch = Stopwatch()
+        self.memory_format = torch.contiguous_format
+        self.fused_optimizers = False
+        self._factories = {
+            "generator": generator_optimizer,
+            "discriminator": discriminator_optimizer,
+        }
+        self._schedules = {
+            "generator": generator_schedule,
+            "discriminator": discriminator_schedule,
+        }
+        self._updates = {"generator": 0, "discriminator": 0}
+        self._observed: dict[str, Tensor | float] = {}
+        self._lasting: dict[str, Tensor] = {}
+        self._part = (0, 1.0)  # which one of an update's parts is at work, and its share
+        self._finite: Tensor | None = None
+        self._window = (0, 0.0)
+
+    # ------------------------------------------------------------------ what a game overrides
+
+    def play(self, reals: list[Batch]) -> None:
+        """Plays one step of the game.
+
+        Args:
+            reals: ``critic_steps`` batches of real data, images in [-1, 1].
+        """
+        raise NotImplementedError
+
+    def critic_steps_at(self, iteration: int) -> int:
+        """Discriminator updates in the step that follows ``iteration`` finished ones."""
+        if callable(self.critic_steps):
+            return self.critic_steps(iteration)
+        return self.critic_steps
+
+    def batch_size_at(self, images_seen: int, batch_size: int) -> int:
+        """Images of the next critic update, over all processes; mostly what is set for the data."""
+        return batch_size
+
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
+        """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
+
+        Args:
+            generator: the live one, or its average.
+            noise: random draws, one row for each image.
+            labels: int64 [rows] in 0 ... num_classes - 1, None in a game without classes.
+        """
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ one step
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        """Plays one step and keeps the books."""
+        self._begin_step()
+        reals = self._critic_batches(batch)
+        self.play(reals)
+        self._end_step(len(batch["image"]) * self._world, len(reals[-1]["image"]) * self._world)
+
+    def update(self, player: Player, objective: Objective, batch: Batch) -> None:
+        """Updates one player: zero_grad, backward, step, strictly in this order.
+
+        A scaler shared by two players is only right when no step of one comes between the
+        backward and the step of the other (PyTorch's GradScaler changes its scale at each step).
+
+        Args:
+            player: who is updated; the other one's weights get no gradient.
+            objective: maps a batch and its random draws to the loss to be minimised.
+            batch: real data, images in [-1, 1].
+        """
+        optimizer = self._optimizer(player)
+        opponent = self.discriminator if player == "generator" else self.generator
+        rows = len(batch["image"])
+        noise = self._noise(player, rows)
+        parts = min(self.accumulate, rows)
+        pieces = split(batch, parts)
+        with frozen(opponent):
+            optimizer.zero_grad()
+            total = torch.zeros((), device=self.device)
+            for index, draws in enumerate(noise.split(parts)):
+                self._part = (index, draws.rows / rows)
+                loss = objective(pieces[index], draws) * self._part[1]
+                self.manual_backward(loss)
+                total += loss.detach()
+            self._part = (0, 1.0)
+            optimizer.step()
+        self._updates[player] += 1
+        self._watch(f"{player}/loss", total)
+
+    def observe(self, name: str, value: Tensor | float) -> None:
+        """Keeps a scalar of this step for the log; over several updates the last one counts.
+
+        Over the parts of one update it is averaged.
+        """
+        if self.observing:
+            index, share = self._part
+            seen = share * (value.detach().float() if isinstance(value, Tensor) else value)
+            self._observed[name] = seen + self._observed[name] if index > 0 else seen
+
+    def observe_rarely(self, name: str, value: Tensor) -> None:
+        """Keeps a scalar that is not computed at every step, so that the next point shows it."""
+        index, share = self._part
+        seen = share * value.detach().float()
+        self._lasting[name] = seen + self._lasting[name] if index > 0 else seen
+
+    @property
+    def observing(self) -> bool:
+        """Whether this step's values are logged."""
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        return every > 0 and (self.iteration + 1) % every == 0
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """Clips and measures the gradient: here, and only here, it is unscaled already."""
+        player = self._player_of(optimizer)
+        if self.clip_norm is None and not self.observing:
+            return
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        norm = torch.nn.utils.get_total_norm(gradients)
+        self.observe(f"{player}/gradient_norm", norm)
+        if self.clip_norm is not None:
+            torch._foreach_mul_(gradients, (self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+
+    # ------------------------------------------------------------------ images
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Literal["ema", "raw"] = "ema",
+        start: int = 0,
+        labels: Tensor | None = None,
+    ) -> Tensor:
+        """Generates images, in evaluation mode and full precision.
+
+        Image ``i`` is a function of (seed, start + i) and its label alone, whatever ``n``, so that
+        processes may share the work and a longer list begins like a shorter one.
+
+        Args:
+            n: how many images.
+            seed: of the latents' own stream, which training never touches.
+            weights: "ema" for the averaged generator, "raw" for the live one.
+            start: index of the first image.
+            labels: int64 [n] in 0 ... num_classes - 1; None takes all classes in turn, image i
+                that of i % num_classes.
+
+        Returns:
+            [n, C, H, W] in [-1, 1] on the module's device.
+        """
+        if weights not in ("ema", "raw"):
+            raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
+        averaged = weights == "ema" and self.average is not None
+        generator = cast(nn.Module, self.average) if averaged else self.generator
+        was_training = generator.training
+        generator.eval()
+        with torch.autocast(self.device.type, enabled=False):
+            images = sample_blocks(
+                lambda noise, classes: self.generate(generator, noise, classes),
+                n,
+                seed,
+                start,
+                labels,
+                self.num_classes,
+                self.device,
+            )
+        generator.train(was_training)
+        return images
+
+    # ------------------------------------------------------------------ the log
+
+    def publish(self, values: dict[str, Any]) -> None:
+        """Logs a point at the present step to every logger, and shows it to the callbacks.
+
+        Tensors are averaged over the processes; plain numbers are taken as equal on all of them.
+        """
+        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+        point = {"images_seen": float(self.images_seen)}
+        point |= {name: float(v) for name, v in values.items() if name not in tensors}
+        if tensors:
+            stacked = torch.stack([t.to(self.device, torch.float32) for t in tensors.values()])
+            mean = self.trainer.strategy.reduce(stacked, reduce_op="mean")
+            point |= dict(zip(tensors, cast(Tensor, mean).tolist(), strict=True))
+        for logger in self.trainer.loggers:
+            logger.log_metrics(point, step=self.iteration)
+        self.trainer.callback_metrics.update({k: torch.tensor(v) for k, v in point.items()})
+
+    def assert_finite(self) -> None:
+        """Raises DivergenceError when a loss has not been finite since the last call.
+
+        Called at logged steps, since reading it waits for the device.
+        """
+        finite, self._finite = self._finite, None
+        if finite is None:
+            return
+        # Together: a process that stopped alone would leave the others waiting for it.
+        if not self.trainer.strategy.reduce_boolean_decision(bool(finite)):
+            raise self._diverged("a loss is")
+
+    def assert_worth_saving(self) -> None:
+        """Raises DivergenceError when a checkpoint would hold what is not finite.
+
+        The weights are looked at too: a gradient can be infinite where the loss is not.
+        """
+        self.assert_finite()
+        values = [p.detach() for p in self.parameters() if p.is_floating_point()]
+        if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
+            raise self._diverged("weights are")
+
+    def _diverged(self, what: str) -> DivergenceError:
+        return DivergenceError(
+            f"{what} not finite at step {self.iteration}: training has diverged. The last "
+            "checkpoint holds finite weights; try a smaller learning rate, a penalty "
+            "(regularizer=[r1]) or trainer.precision=32-true."
+        )
+
+    # ------------------------------------------------------------------ Lightning's hooks
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        """Makes both optimizers, the generator's first."""
+        return [self._make_optimizer("generator"), self._make_optimizer("discriminator")]
+
+    def on_train_start(self) -> None:
+        """Starts the clock, and lets the optimizers' present settings count.
+
+        A checkpoint brings those of the run so far, and a resumed run may have been given others.
+        """
+        for optimizer in self.trainer.optimizers:
+            adopt_state(optimizer)
+        self._window = (self.images_seen, self.stopwatch.seconds)
+        self.stopwatch.start()
+
+    def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
+        """Restarts the clock: Lightning calls this after the callbacks of the step."""
+        self.stopwatch.start()
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Adds where the run stands, in plain numbers."""
+        checkpoint["progress"] = {
+            "iteration": self.iteration,
+            "images_seen": self.images_seen,
+            "updates": dict(self._updates),
+            "seconds": self.stopwatch.seconds,
+            "lasting": {name: float(value) for name, value in self._lasting.items()},
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores where the run stood."""
+        progress = checkpoint["progress"]
+        self.iteration = progress["iteration"]
+        self.images_seen = progress["images_seen"]
+        self._updates = dict(progress["updates"])
+        self.stopwatch.set(progress["seconds"])
+        self._lasting = {name: torch.tensor(v) for name, v in progress["lasting"].items()}
+
+    # ------------------------------------------------------------------ the books
+
+    @property
+    def _world(self) -> int:
+        return int(self.trainer.world_size)
+
+    def _begin_step(self) -> None:
+        generator, discriminator = self._optimizer("generator"), self._optimizer("discriminator")
+        # Lightning counts a step at each optimizer's step and rebinds these hooks at each batch;
+        # without them the discriminator goes uncounted, on the same path through precision and
+        # strategy.
+        discriminator._on_before_step = discriminator._on_after_step = _uncounted
+        self._set_learning_rate("generator", generator)
+        self._set_learning_rate("discriminator", discriminator)
+        # Layers with draws of their own (dropout) take them from the global stream.
+        seed_layers(mix(self.seed, LAYERS, self.iteration, self.trainer.global_rank), self.device)
+
+    def _end_step(self, images: int, generator_images: int) -> None:
+        observing = self.observing
+        self.images_seen += images
+        self.iteration += 1
+        if self.average is not None:
+            self.average.update(self.generator, generator_images, self.images_seen)
+        if observing:
+            self.assert_finite()
+            self.publish(self._lasting | self._observed | self._throughput())
+            self._observed = {}
+        self.stopwatch.stop()
+
+    def _throughput(self) -> dict[str, Any]:
+        seen, seconds = self._window
+        now = self.stopwatch.seconds
+        self._window = (self.images_seen, now)
+        rate = (self.images_seen - seen) / max(now - seconds, 1e-9)
+        return {"images_per_second": rate, "seconds": now}
+
+    def _critic_batches(self, batch: Batch) -> list[Batch]:
+        images = {name: to_float(batch[name]) for name in ("image", "input") if name in batch}
+        for name, pixels in images.items():
+            if pixels.ndim == 4:
+                images[name] = pixels.contiguous(memory_format=self.memory_format)
+        return split(batch | images, self.critic_steps_at(self.iteration))
+
+    def _noise(self, player: Player, rows: int) -> Noise:
+        # Counted within the run, not within the step, so that no two updates share their draws.
+        key = mix(self.seed, TRAINING, int(player == "generator"), self._updates[player])
+        return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
+
+    def _watch(self, name: str, loss: Tensor) -> None:
+        finite = loss.isfinite()
+        self._finite = finite if self._finite is None else self._finite & finite
+        self.observe(name, loss)
+
+    def _optimizer(self, player: Player) -> LightningOptimizer:
+        optimizers = cast(list[LightningOptimizer], self.optimizers())
+        return optimizers[0 if player == "generator" else 1]
+
+    def _player_of(self, optimizer: Optimizer) -> Player:
+        generators = self._optimizer("generator").optimizer
+        return "generator" if optimizer is generators else "discriminator"
+
+    def _make_optimizer(self, player: Player) -> Optimizer:
+        factory = self._factories[player]
+        parameters = [p for p in getattr(self, player).parameters() if p.requires_grad]
+        if self.fused_optimizers and _takes_fused(factory):
+            return factory(parameters, fused=True)  # type: ignore[call-arg]
+        return factory(parameters)
+
+    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
+        rate = optimizer.optimizer.defaults["lr"] * self._schedules[player](self.iteration)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        self.observe(f"{player}/learning_rate", float(rate))
+
+
+def _uncounted() -> None:
+    """Stands in for Lightning's counting of optimizer steps."""
+
+
+def _takes_fused(factory: OptimizerFactory) -> bool:
+    return "fused" in inspect.signature(getattr(factory, "func", factory)).parameters

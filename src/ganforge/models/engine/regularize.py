@@ -1,0 +1,71 @@
+"""What regularizers add to a game, whatever the game is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.regularizers.context import Turn
+from ganforge.regularizers.regularizer import Regularizer
+
+Terms = Mapping[str, Regularizer]
+Observe = Callable[[str, Tensor, bool], None]  # name, value, whether it is computed rarely
+
+
+def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor | None:
+    """Returns which images count in the generator's loss, int64 of at most B; None for all.
+
+    Args:
+        terms: regularizers by name; each chooses among what those before it left.
+        fake_logits: [B] raw logits.
+        images_seen: real images that the discriminator has seen before this step.
+    """
+    rows: Tensor | None = None
+    for term in terms.values():
+        chosen = term.kept(fake_logits if rows is None else fake_logits[rows], images_seen)
+        if chosen is not None:
+            rows = chosen if rows is None else rows[chosen]
+    return rows
+
+
+def penalties(terms: Terms, player: str, update: int, turn: Turn, observe: Observe) -> Tensor:
+    """Returns the weighted sum of the terms due at a player's ``update``, in float32.
+
+    Outside autocast: in half precision the gradients of a penalty underflow. A lazy term is
+    scaled by its interval, which keeps its mean strength.
+    """
+    total = torch.zeros((), device=turn.fake.device)
+    with torch.autocast(turn.fake.device.type, enabled=False):
+        for name, term in terms.items():
+            if term.player != player or not term.due(update):
+                continue
+            penalty = term.term(turn)
+            if penalty is not None:
+                observe(name, penalty, term.every > 1)
+                total = total + term.weight_at(turn.images_seen) * term.every * penalty
+    return total
+
+
+def constrain(terms: Terms, player: str, network: nn.Module) -> None:
+    """Applies the constraints on a player's weights, after its update."""
+    for term in terms.values():
+        if term.player == player:
+            term.constrain(network)
+
+
+def verdicts(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+    """Returns the mean logits, and the shares of reals and fakes that D gets right."""
+    real, fake = real.detach().float(), fake.detach().float()
+    boundary = loss.boundary
+    # Where logits have no origin, an image is right when it beats the other side's mean.
+    for_real = fake.mean() if boundary is None else boundary
+    for_fake = real.mean() if boundary is None else boundary
+    return {
+        "real_logit": real.mean(),
+        "fake_logit": fake.mean(),
+        "real_accuracy": (real > for_real).float().mean(),
+        "fake_accuracy": (fake < for_fake).float().mean(),
+    }

@@ -1,0 +1,189 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.engine.adversarial import AdversarialModule, Player
+from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.regularize import Terms, constrain, kept_rows, penalties, verdicts
+from ganforge.regularizers.context import Turn
+from ganforge.streams import Noise
+
+
+class JudgedByPatches(AdversarialModule):
+    """Games whose discriminators, one for each domain, give a logit to each patch of an image.
+
+    Losses count every patch. Regularizers and augmentations see one logit for each image, the mean
+    of its patches. Each judge has those of its own, since they may have a state.
+
+    Attributes:
+        loss: what each player minimises, given the logits.
+        regularizers: for each domain, penalties and constraints by name.
+        augment: for each domain, a differentiable change of images before they are judged.
+        adversarial_weight: factor of the generator's adversarial losses.
+        discriminator_weight: factor of the discriminators' losses; penalties have weights of
+            their own.
+    """
+
+    loss: AdversarialLoss
+    regularizers: nn.ModuleDict
+    augment: nn.ModuleDict
+    adversarial_weight: float
+    discriminator_weight: float
+
+    def judges(self) -> dict[str, nn.Module]:
+        """Returns the discriminator of each domain that images are made in."""
+        raise NotImplementedError
+
+    def makers(self) -> dict[str, nn.Module]:
+        """Returns the generator into each of these domains."""
+        raise NotImplementedError
+
+    def halves(self, domain: str) -> list[int]:
+        """Returns the channels of the images that a judge sees side by side."""
+        raise NotImplementedError
+
+    def deceive(
+        self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
+    ) -> Tensor:
+        """Returns the adversarial part of the generators' loss in one domain, with its terms.
+
+        Args:
+            domain: a key of :meth:`judges`.
+            real: images [B, C, H, W] as the judge sees them, augmentation aside.
+            fake: generated ones.
+            batch: what the update is about.
+            noise: random draws of this update.
+        """
+        terms = self._terms(domain)
+        judged = self.judged(domain, fake, noise)
+        patches = self.critic(domain, judged)
+        shown, real_patches = real, None
+        if self.loss.paired:
+            shown = self.judged(domain, real, noise)
+            real_patches = self.critic(domain, shown)
+        rows = kept_rows(terms, _means(patches), self.images_seen)
+        fakes, reals = patches, real_patches
+        if rows is not None:
+            fakes, reals = patches[rows], None if real_patches is None else real_patches[rows]
+        kept = None if reals is None else reals.flatten()
+        adversarial = self.loss.generator(fakes.flatten(), kept)
+        self.observe(f"generator/{self._prefix(domain)}adversarial", adversarial)
+        logits = (None if real_patches is None else _means(real_patches), _means(patches))
+        turn = self._turn(domain, (real, fake), (shown, judged), logits, batch, noise)
+        return self.adversarial_weight * adversarial + self._penalties("generator", domain, turn)
+
+    def tell_apart(
+        self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
+    ) -> Tensor:
+        """Returns what the judge of one domain minimises, its terms included.
+
+        Args:
+            domain: a key of :meth:`judges`.
+            real: images [B, C, H, W] as the judge sees them, augmentation aside.
+            fake: generated ones, detached.
+            batch: what the update is about.
+            noise: random draws of this update.
+        """
+        judged = (self.judged(domain, real, noise), self.judged(domain, fake, noise))
+        patches = (self.critic(domain, judged[0]), self.critic(domain, judged[1]))
+        logits = (_means(patches[0]), _means(patches[1]))
+        cast(Augmentation, self.augment[domain]).observe(logits[0].detach())
+        if self.observing:
+            for name, value in verdicts(self.loss, patches[0], patches[1]).items():
+                self.observe(f"discriminator/{self._prefix(domain)}{name}", value)
+        loss = self.loss.discriminator(patches[0].flatten(), patches[1].flatten(), noise)
+        turn = self._turn(domain, (real, fake), judged, logits, batch, noise)
+        return self.discriminator_weight * loss + self._penalties("discriminator", domain, turn)
+
+    def judged(self, domain: str, images: Tensor, noise: Noise) -> Tensor:
+        """Returns images [B, C, H, W] as a judge gets them: augmented.
+
+        Images that are judged side by side are changed by the same draws, each on its own: an
+        input stays the input of its target, and no colour of one runs into the other.
+        """
+        augment = cast(Augmentation, self.augment[domain])
+        if type(augment) is Augmentation:
+            return images
+        draws = noise.fork()
+        halves = torch.split(images, self.halves(domain), 1)
+        return torch.cat([augment(half, draws.restarted()) for half in halves], 1)
+
+    def critic(self, domain: str, images: Tensor) -> Tensor:
+        """Returns the raw logits of all patches, [B, 1, h, w] in float32."""
+        return cast(Tensor, self.judges()[domain](images)).float()
+
+    def constrain(self, player: Player) -> None:
+        """Applies the constraints on a player's weights, after its update."""
+        networks = self.makers() if player == "generator" else self.judges()
+        for domain, network in networks.items():
+            constrain(self._terms(domain), player, network)
+
+    # ------------------------------------------------------------------ the books
+
+    def _terms(self, domain: str) -> Terms:
+        return cast(Terms, dict(cast(nn.ModuleDict, self.regularizers[domain]).items()))
+
+    def _prefix(self, domain: str) -> str:
+        return f"{domain}_" if len(self.judges()) > 1 else ""
+
+    def _penalties(self, player: Player, domain: str, turn: Turn) -> Tensor:
+        def observe(name: str, value: Tensor, rarely: bool) -> None:
+            keep = self.observe_rarely if rarely else self.observe
+            keep(f"{player}/{self._prefix(domain)}{name}", value)
+
+        return penalties(self._terms(domain), player, self._updates[player], turn, observe)
+
+    def _adjust_augmentation(self, reals: list[Batch]) -> None:
+        images = sum(len(real["image"]) for real in reals) * self._world
+        for domain, augment in self.augment.items():
+            augment = cast(Augmentation, augment)
+            augment.adjust(images, self.images_seen + images, self._mean)
+            for name, value in augment.values().items():
+                self.observe(f"augment/{self._prefix(domain)}{name}", value)
+
+    def _mean(self, value: Tensor) -> Tensor:
+        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
+
+    def _turn(
+        self,
+        domain: str,
+        images: tuple[Tensor, Tensor],
+        judged: tuple[Tensor, Tensor],
+        logits: tuple[Tensor | None, Tensor],
+        batch: Batch,
+        noise: Noise,
+    ) -> Turn:
+        judge = self.judges()[domain]
+        return Turn(
+            critic=lambda shown: _means(self.critic(domain, shown)),
+            features=cast(Callable[[Tensor], Tensor], getattr(judge, "features", None)),
+            generate=_generate_nothing,
+            augment=lambda shown: self.judged(domain, shown, noise),
+            generator=self.makers()[domain],
+            discriminator=judge,
+            real=judged[0].float(),
+            fake=judged[1].float(),
+            real_images=images[0].float(),
+            fake_images=images[1].float(),
+            latents=batch["input"],
+            labels=None,
+            real_logits=logits[0],
+            fake_logits=logits[1],
+            noise=noise,
+            images_seen=self.images_seen,
+        )
+
+
+def _means(patches: Tensor) -> Tensor:
+    """Returns an image's logit [B], the mean of its patches' [B, 1, h, w]."""
+    return patches.flatten(1).mean(1)
+
+
+def _generate_nothing(latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    raise NotImplementedError("terms about latents are refused in games from image to image")

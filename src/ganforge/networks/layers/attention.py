@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from ganforge.errors import ConfigError
+from ganforge.networks.layers.shapes import check_positive
+
+
+class SelfAttention(nn.Module):
+    """Every place looks at all places:  y = x + gamma v(softmax(g(x) f(x)^T) h(x)).
+
+    Zhang et al. 2019 (SAGAN), arXiv:1805.08318: f makes keys, g queries and h values, all by 1x1
+    convolutions without bias; v leads back to C channels. As in the authors' code, keys and values
+    are max-pooled 2x2, keys and queries have C / 8 channels, values C / 2, and scores are not
+    divided by a square root. gamma starts at 0: the layer is the identity at first, and the network
+    learns near evidence before it learns far evidence.
+
+    Spectral normalization of the whole network reaches the four convolutions, never gamma.
+
+    Args:
+        channels: C. Below 8, keys and queries keep one channel.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        check_positive("SelfAttention", "channels", channels)
+        keys, values = max(channels // 8, 1), max(channels // 2, 1)
+        self.f = nn.Conv2d(channels, keys, 1, bias=False)
+        self.g = nn.Conv2d(channels, keys, 1, bias=False)
+        self.h = nn.Conv2d(channels, values, 1, bias=False)
+        self.v = nn.Conv2d(values, channels, 1, bias=False)
+        self.gamma = nn.Parameter(torch.zeros(()))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C, H, W]; H and W at least 2."""
+        queries = _places(self.g(features))
+        keys = _places(F.max_pool2d(self.f(features), 2))
+        values = _places(F.max_pool2d(self.h(features), 2))
+        with _differentiable_twice():
+            found = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+        attended: Tensor = self.v(_map(found, features.shape[2:]))
+        return features + self.gamma * attended
+
+
+class AttentionLayers(nn.ModuleDict):
+    """The attention of a network, by the index of the block that it stands behind."""
+
+    def after(self, index: int, features: Tensor) -> Tensor:
+        """Returns what follows block ``index``: attention, or its features [B, C, H, W] as is."""
+        return self[str(index)](features) if str(index) in self else features
+
+
+def attention_layers(
+    name: str,
+    attention: Sequence[int] | Literal["auto"],
+    image_size: int,
+    sides: Sequence[int],
+    widths: Sequence[int],
+) -> AttentionLayers:
+    """Returns self-attention behind the first block that reaches each resolution asked for.
+
+    Args:
+        name: of the network.
+        attention: as in :func:`attention_sides`.
+        image_size: side of the images.
+        sides: side of the features after each of the network's blocks.
+        widths: channels after each of them.
+    """
+    asked = attention_sides(name, attention, image_size, sides)
+    indices = sorted(sides.index(side) for side in set(asked))
+    return AttentionLayers({str(index): SelfAttention(widths[index]) for index in indices})
+
+
+def attention_sides(
+    name: str, attention: Sequence[int] | Literal["auto"], image_size: int, sides: Sequence[int]
+) -> list[int]:
+    """Returns the resolutions that a network attends at; refuses those it does not pass through.
+
+    Args:
+        name: of the network.
+        attention: the resolutions asked for, or "auto": 32, where the paper found it best for
+            images of 128, and half the image's side below 64.
+        image_size: side of the images.
+        sides: side of the features after each of the network's blocks.
+    """
+    if isinstance(attention, str) and attention != "auto":
+        raise ConfigError(f"{name}: attention must be auto or a list; got {attention!r}")
+    asked = [min(image_size // 2, 32)] if attention == "auto" else [*attention]
+    if not set(asked) <= set(sides):
+        legal = ", ".join(map(str, sorted(set(sides))))
+        raise ConfigError(f"{name}: attention must list resolutions out of {legal}; got {asked}")
+    return asked
+
+
+def _places(features: Tensor) -> Tensor:
+    """Returns [B, 1, H W, C] of [B, C, H, W]: one head, a row for each place."""
+    return features.flatten(2).transpose(1, 2).unsqueeze(1)
+
+
+def _map(rows: Tensor, size: torch.Size) -> Tensor:
+    """Returns [B, C, H, W] of [B, 1, H W, C]."""
+    return rows.squeeze(1).transpose(1, 2).reshape(len(rows), -1, *size)
+
+
+def _differentiable_twice() -> AbstractContextManager[None]:
+    """Takes PyTorch's plain kernel in training: the fused ones cannot be differentiated twice.
+
+    Penalties on gradients (R1, gradient penalty, path length) differentiate through the backward
+    pass. Without gradients, in sampling, PyTorch takes the fastest kernel of the device.
+    """
+    return sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext()

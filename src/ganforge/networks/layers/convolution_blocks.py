@@ -1,0 +1,66 @@
+"""The two layers that DCGAN is made of."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.networks.layers.conditional_normalization import ConditionalNorm
+from ganforge.networks.layers.normalization import normalization
+
+
+class NormReLU(nn.Module):
+    """Norm, then ReLU; the norm follows a condition where there is one.
+
+    Args:
+        channels: C of the features.
+        norm: batch, instance, layer or none.
+        condition_dim: length of the condition; 0 for none.
+    """
+
+    def __init__(self, channels: int, norm: str, condition_dim: int = 0) -> None:
+        super().__init__()
+        self.conditional = condition_dim > 0
+        self.norm = (
+            ConditionalNorm(norm, channels, condition_dim)
+            if self.conditional
+            else nn.Sequential(*normalization(norm, channels))
+        )
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C, H, W] and conditions [B, condition_dim]."""
+        normalized: Tensor = (
+            self.norm(features, condition) if self.conditional else self.norm(features)
+        )
+        # Without a norm this is the input itself, which a residual block still needs.
+        return F.relu(normalized, inplace=normalized is not features)
+
+
+class UpBlock(nn.Module):
+    """Doubles the resolution: transposed convolution, norm, ReLU. [B, C, H, W] -> [B, C', 2H, 2W].
+
+    A bias before a norm would be taken out again, so there is one only without a norm.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, norm: str, condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.convolution = nn.ConvTranspose2d(
+            channels_in, channels_out, 4, 2, 1, bias=norm == "none"
+        )
+        self.norm = NormReLU(channels_out, norm, condition_dim)
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Returns [B, C', 2H, 2W] of features [B, C, H, W]."""
+        shaped: Tensor = self.norm(self.convolution(features), condition)
+        return shaped
+
+
+def down_block(channels_in: int, channels_out: int, norm: str, bias: bool) -> nn.Sequential:
+    """Halves the resolution: convolution, norm, LeakyReLU. [B, C, H, W] -> [B, C', H/2, W/2]."""
+    return nn.Sequential(
+        nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=bias),
+        *normalization(norm, channels_out),
+        nn.LeakyReLU(0.2, inplace=True),
+    )

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.networks.layers.shapes import check_positive
+
+
+class FourierFeatures(nn.Module):
+    """Sines and cosines of a few coordinates, so that a small network sees details of them.
+
+    Tancik et al. 2020, arXiv:2006.10739: fully connected layers learn low frequencies first, and
+    what is a hundredth of the coordinates' range very late. Here in octaves, as in NeRF (Mildenhall
+    et al. 2020, arXiv:2003.08934):  x, sin(f 2^k x), cos(f 2^k x)  for k = 0 ... octaves - 1.
+
+    Args:
+        dim: D, length of the vectors.
+        octaves: doublings of the frequency; 0 leaves the vectors as they are.
+        frequency: f of the lowest octave, radians for each unit.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int, octaves: int, frequency: float = math.pi) -> None:
+        super().__init__()
+        check_positive("FourierFeatures", "dim", dim)
+        self.octaves = octaves
+        self.output_dim = dim * (1 + 2 * octaves)
+        frequencies = frequency * 2.0 ** torch.arange(octaves)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Returns [B, D (1 + 2 octaves)] of vectors [B, D]."""
+        if self.octaves == 0:
+            return vectors
+        phases = (vectors[..., None] * self.frequencies).flatten(1)
+        return torch.cat([vectors, phases.sin(), phases.cos()], dim=1)

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, distributed, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
+from ganforge.networks.layers.labels import one_hot
+from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.shapes import check_positive
+
+
+class Mapping(nn.Module):
+    """The mapping network f: latents z to styles w, whose distribution can follow the data's.
+
+    Karras et al. 2019, arXiv:1812.04948, section 2: fully connected layers with leaky ReLU, on z of
+    length sqrt(latent_dim). They learn at a hundredth of the rate (appendix C). Labels go through
+    an embedding, normalized like z and put beside it (Karras et al. 2020, arXiv:2006.06676). All of
+    it is in float32, also under autocast: it costs next to nothing, and styles steer everything.
+
+    The mean of w over z, which the truncation trick needs, is tracked as a moving average over the
+    updates of the generator: call :meth:`track` once for each, with the styles of all its parts.
+
+    Args:
+        latent_dim: length of z.
+        w_dim: length of w, and of the layers between.
+        num_ws: layers of the synthesis network that take a style each.
+        layers: fully connected layers.
+        num_classes: labels; 0 in a game without.
+        learning_rate_multiplier: how fast these layers learn, among the others.
+        w_mean_decay: share of the old mean that stays at each update, at least 0 and below 1.
+        normalize: bring z, and the label's embedding, to mean square 1.
+
+    Attributes:
+        w_mean: moving average of w, [w_dim]; the same on all processes.
+    """
+
+    w_mean: Tensor
+
+    def __init__(
+        self,
+        latent_dim: int,
+        w_dim: int,
+        num_ws: int,
+        layers: int = 8,
+        num_classes: int = 0,
+        learning_rate_multiplier: float = 0.01,
+        w_mean_decay: float = 0.995,
+        normalize: bool = True,
+    ) -> None:
+        super().__init__()
+        sizes = {"latent_dim": latent_dim, "w_dim": w_dim, "num_ws": num_ws, "layers": layers}
+        for argument, value in sizes.items():
+            check_positive("Mapping", argument, value)
+        if not 0 <= w_mean_decay < 1:
+            raise ConfigError(
+                f"Mapping: w_mean_decay must be at least 0 and below 1, got {w_mean_decay}"
+            )
+        self.latent_dim = latent_dim
+        self.w_dim = w_dim
+        self.num_ws = num_ws
+        self.num_classes = num_classes
+        self.w_mean_decay = w_mean_decay
+        self.normalize = normalize
+        self.embedding = EqualizedLinear(num_classes, w_dim) if num_classes > 0 else None
+        first = latent_dim + (w_dim if num_classes > 0 else 0)
+        self.layers = nn.ModuleList(
+            EqualizedLinear(
+                first if layer == 0 else w_dim,
+                w_dim,
+                learning_rate_multiplier=learning_rate_multiplier,
+                gain=HE_GAIN,
+            )
+            for layer in range(layers)
+        )
+        self.register_buffer("w_mean", torch.zeros(w_dim))
+
+    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns styles w [B, w_dim], float32.
+
+        Args:
+            z: latents [B, latent_dim].
+            labels: int64 [B], for a network with classes.
+        """
+        with torch.autocast(z.device.type, enabled=False):
+            features = self._inputs(z.float(), labels)
+            for layer in self.layers:
+                features = F.leaky_relu(layer(features), 0.2)
+        return features
+
+    def broadcast(
+        self, w: Tensor, truncation: float | None = None, cutoff: int | None = None
+    ) -> Tensor:
+        """Returns a style for each layer, ws [B, num_ws, w_dim].
+
+        The truncation trick in W (section 4.2; Brock et al. 2019, arXiv:1809.11096, in Z):
+        w' = mean + psi (w - mean). Smaller psi, more typical and less varied images.
+
+        Args:
+            w: styles [B, w_dim], or one for each layer already, [B, num_ws, w_dim].
+            truncation: psi; 1 or None leaves w, 0 makes all of them the mean.
+            cutoff: truncate the styles of the first ``cutoff`` layers alone, which are the coarse
+                ones; None truncates all.
+        """
+        ws = w if w.ndim == 3 else w[:, None].expand(-1, self.num_ws, -1)
+        if truncation is None or truncation == 1:
+            return ws
+        typical = torch.lerp(self.w_mean.to(ws), ws, truncation)
+        layers = torch.arange(self.num_ws, device=ws.device)
+        coarse = layers < (self.num_ws if cutoff is None else cutoff)
+        return torch.where(coarse[:, None], typical, ws)
+
+    @torch.no_grad()
+    def track(self, w: Tensor) -> None:
+        """Moves ``w_mean`` towards the mean of styles [B, w_dim], over all processes.
+
+        Every process must call it after the same updates, or one waits in vain for another.
+        """
+        total = torch.cat([w.float().sum(dim=0), w.new_full((1,), float(len(w))).float()])
+        if distributed.is_available() and distributed.is_initialized():
+            distributed.all_reduce(total)
+        self.w_mean.lerp_(total[:-1] / total[-1], 1 - self.w_mean_decay)
+
+    def _inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
+        parts = [z]
+        if self.embedding is not None:
+            parts.append(self.embedding(one_hot(labels, self.num_classes, z)))
+        return torch.cat([pixel_norm(part) if self.normalize else part for part in parts], dim=1)

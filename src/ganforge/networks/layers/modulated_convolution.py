@@ -1,0 +1,122 @@
+"""Convolution whose weights the style scales (Karras et al. 2020, arXiv:1912.04958, section 2.2).
+
+With w'_ijk = s_i w_ijk for input channel i, output channel j and place k, and, demodulated,
+
+    w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps),
+
+each image is convolved with weights of its own. Two ways give the same numbers: weights for each
+image in a grouped convolution, or, without making them, the shared weights between a scaling of the
+input's channels by s and one of the output's by the root. The first needs memory for B times the
+weights, and its second derivative takes one convolution for each image; the second passes over the
+feature maps twice more.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ganforge.networks.layers.upfirdn2d import filter2d
+
+EPSILON = 1e-8
+
+
+def modulated_convolution(
+    features: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    demodulate: bool = True,
+    upsampling: Tensor | None = None,
+    grouped: bool = False,
+) -> Tensor:
+    """Returns features convolved with weights that each image's style scales, of the same size.
+
+    In half precision nothing overflows on the way: the shared weights are convolved with inputs
+    whose largest style is 1, and factors are put together in float32.
+
+    Args:
+        features: [B, C_in, H, W].
+        weight: [C_out, C_in, K, K], K odd; of gain 1 / sqrt(fan in), where it is equalized.
+        styles: [B, C_in], the factors s.
+        demodulate: divide by the norm of each output channel's weights.
+        upsampling: [F], a filter: the result has twice the size. None keeps it.
+        grouped: make weights for each image.
+
+    Returns:
+        [B, C_out, H, W], or twice as high and wide.
+    """
+    scales = demodulation(weight, styles) if demodulate else None
+    if grouped:
+        weights = modulated_weights(weight, styles, scales).to(features.dtype)
+        return _convolve_each(features, weights, upsampling)
+    # The same factor in front and behind, but for rounding: a constant in all derivatives.
+    peak = _peak(styles)
+    shown = features * (styles / peak).to(features.dtype)[:, :, None, None]
+    convolved = _convolve(shown, weight, upsampling)
+    after = peak.expand(-1, len(weight)) if scales is None else scales * peak
+    return convolved * after.to(convolved.dtype)[:, :, None, None]
+
+
+def demodulation(weight: Tensor, styles: Tensor) -> Tensor:
+    """Returns 1 / sqrt(sum_ik (s_i w_ijk)^2 + eps), [B, C_out], in full precision.
+
+    Args:
+        weight: [C_out, C_in, K, K].
+        styles: [B, C_in].
+    """
+    with torch.autocast(weight.device.type, enabled=False):
+        squares = weight.square().sum(dim=(2, 3))
+        energy: Tensor = styles.to(weight.dtype).square() @ squares.T
+        return (energy + EPSILON).rsqrt()
+
+
+def modulated_weights(weight: Tensor, styles: Tensor, scales: Tensor | None = None) -> Tensor:
+    """Returns the weights w' of each image, or w'' with ``scales``: [B, C_out, C_in, K, K].
+
+    Args:
+        weight: [C_out, C_in, K, K].
+        styles: [B, C_in].
+        scales: [B, C_out], see :func:`demodulation`.
+    """
+    weights = weight[None] * styles.to(weight.dtype)[:, None, :, None, None]
+    return weights if scales is None else weights * scales[:, :, None, None, None]
+
+
+def _peak(styles: Tensor) -> Tensor:
+    """Returns the largest absolute style of each image, [B, 1], without a derivative."""
+    peak = styles.detach().abs().amax(dim=1, keepdim=True)
+    return torch.where(peak > 0, peak, torch.ones_like(peak))
+
+
+def _convolve(features: Tensor, weight: Tensor, upsampling: Tensor | None) -> Tensor:
+    """Convolves all images with the same weights, [C_out, C_in, K, K]."""
+    if upsampling is None:
+        return F.conv2d(features, weight.to(features.dtype), padding=weight.shape[-1] // 2)
+    # Zeros between pixels, convolution and filter commute; this order convolves no zeros.
+    turned = weight.to(features.dtype).flip(2, 3).transpose(0, 1)
+    spread = F.conv_transpose2d(features, turned, stride=2)
+    return _smoothed(spread, weight.shape[-1], upsampling)
+
+
+def _convolve_each(features: Tensor, weights: Tensor, upsampling: Tensor | None) -> Tensor:
+    """Convolves each image with weights of its own, [B, C_out, C_in, K, K]: a group for each."""
+    batch, channels_out, channels_in, side = weights.shape[:4]
+    joined = features.reshape(1, -1, *features.shape[2:])
+    if upsampling is None:
+        flat = weights.reshape(-1, channels_in, side, side)
+        made = F.conv2d(joined, flat, padding=side // 2, groups=batch)
+    else:
+        turned = weights.flip(3, 4).transpose(1, 2).reshape(-1, channels_out, side, side)
+        made = F.conv_transpose2d(joined, turned, stride=2, groups=batch)
+    made = made.reshape(batch, channels_out, *made.shape[2:])
+    return made if upsampling is None else _smoothed(made, side, upsampling)
+
+
+def _smoothed(spread: Tensor, side: int, kernel: Tensor) -> Tensor:
+    """Filters what a transposed convolution of stride 2 made, and cuts it to twice the input."""
+    # Together, the two filters reach over side + F - 1 pixels, of which the convolution's own
+    # padding takes side // 2 and upsampling (F + 1) // 2 on the left, (F - 2) // 2 on the right.
+    before = side // 2 + (len(kernel) + 1) // 2 - (side - 1)
+    after = side // 2 + (len(kernel) - 2) // 2 - (side - 2)
+    return filter2d(spread, kernel, (before, after) * 2, gain=4.0)

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.errors import ConfigError
+from ganforge.networks.layers.shapes import check_positive
+from ganforge.streams import Noise, mix
+
+MODES = ("const", "random", "none")
+_CONSTANT = 0x6E6F697365  # names the stream of the constant maps
+
+
+class NoiseInput(nn.Module):
+    """Adds one map of noise to all features, scaled for each channel by a learned factor.
+
+    Karras et al. 2019, arXiv:1812.04948, section 2: what chance decides in an image (the fall of
+    single hairs) then needs no room in the latents. Factors are 0 at the start (appendix C).
+
+    The layer draws nothing: its map is an input. Without one it takes a constant map, the same for
+    all images, runs and devices, which is no part of a checkpoint.
+
+    Args:
+        channels: C.
+        side: H and W of the features.
+        layer: index of the layer; each has another constant map.
+    """
+
+    constant: Tensor
+
+    def __init__(self, channels: int, side: int, layer: int = 0) -> None:
+        super().__init__()
+        check_positive("NoiseInput", "channels", channels)
+        check_positive("NoiseInput", "side", side)
+        self.side = side
+        self.scale = nn.Parameter(torch.zeros(channels))
+        # Drawn on the CPU, where numbers are the same on every machine.
+        generator = torch.Generator().manual_seed(mix(_CONSTANT, layer, side))
+        constant = torch.randn(1, 1, side, side, generator=generator, device="cpu")
+        self.register_buffer("constant", constant.to(self.scale.device), persistent=False)
+
+    def forward(self, features: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C, H, W] and maps [B or 1, 1, H or 1, W or 1]."""
+        drawn = self.constant if noise is None else noise
+        return features + self.scale.view(1, -1, 1, 1).to(features) * drawn.to(features)
+
+
+def noise_maps(noise: Noise, sides: Sequence[int], mode: str) -> list[Tensor] | None:
+    """Returns a map for each noise input; None for the constant ones.
+
+    Args:
+        noise: random draws, one row for each image.
+        sides: of the maps, layer by layer.
+        mode: "random", drawn anew for each image; "const", the layers' own maps for all of them;
+            "none", maps of 0, which leave the features as they are.
+    """
+    check_mode("noise_maps", mode)
+    if mode == "const":
+        return None
+    if mode == "none":
+        return [torch.zeros(1, 1, 1, 1, device=noise.device) for _ in sides]
+    return [noise.normal(1, side, side) for side in sides]
+
+
+def check_mode(name: str, mode: str) -> None:
+    """Refuses an unknown kind of noise."""
+    if mode not in MODES:
+        raise ConfigError(f"{name}: noise must be one of {', '.join(MODES)}; got {mode!r}")

@@ -1,0 +1,130 @@
+"""Pre-activation residual blocks, as in WGAN-GP and SNGAN."""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ganforge.networks.layers.convolution_blocks import NormReLU
+
+
+class UpResidualBlock(nn.Module):
+    """Norm, ReLU, up, convolution, norm, ReLU, convolution; plus a shortcut.
+
+    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. "Up" repeats
+    each pixel, which doubles the resolution; the shortcut is a 1x1 convolution of that.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+        norm: batch, instance, layer or none.
+        condition_dim: length of the condition that the norms follow; 0 for none.
+    """
+
+    def __init__(
+        self, channels_in: int, channels_out: int, norm: str, condition_dim: int = 0
+    ) -> None:
+        super().__init__()
+        self.first_norm = NormReLU(channels_in, norm, condition_dim)
+        self.first_convolution = _convolution(channels_in, channels_out)
+        self.second_norm = NormReLU(channels_out, norm, condition_dim)
+        self.second_convolution = _convolution(channels_out, channels_out)
+        self.shortcut = _pointwise(channels_in, channels_out)
+
+    def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Returns [B, C', 2H, 2W] of features [B, C, H, W] and conditions [B, condition_dim]."""
+        inner = self.first_convolution(_double(self.first_norm(features, condition)))
+        residual: Tensor = self.second_convolution(self.second_norm(inner, condition))
+        # The published order is up, then 1x1; this is the same function at a quarter of the work.
+        return residual + _double(self.shortcut(features))
+
+
+class DownResidualBlock(nn.Module):
+    """Norm, ReLU, convolution, norm, ReLU, convolution, mean pooling; plus a shortcut.
+
+    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. As in the latter
+    authors' code, channels change in the second convolution.
+
+    Args:
+        channels_in: C.
+        channels_out: C'.
+        norm: batch, instance, layer or none.
+        down: halve the resolution.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, norm: str, down: bool = True) -> None:
+        super().__init__()
+        self.down = down
+        self.first_norm = NormReLU(channels_in, norm)
+        self.first_convolution = _convolution(channels_in, channels_in)
+        self.second_norm = NormReLU(channels_in, norm)
+        self.second_convolution = _convolution(channels_in, channels_out)
+        same = channels_in == channels_out and not down
+        self.shortcut = nn.Identity() if same else _pointwise(channels_in, channels_out)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', H/2, W/2] of features [B, C, H, W], or [B, C', H, W] without ``down``."""
+        inner = self.first_convolution(self.first_norm(features))
+        residual: Tensor = self.second_convolution(self.second_norm(inner))
+        shortcut: Tensor = features
+        if self.down:
+            residual, shortcut = F.avg_pool2d(residual, 2), F.avg_pool2d(features, 2)
+        # The published order is 1x1, then pooling; this is the same at a quarter of the work.
+        shortcut = self.shortcut(shortcut)
+        return residual + shortcut
+
+
+class FirstDownBlock(nn.Module):
+    """The down block that sees the image: neither norm nor ReLU before its first convolution.
+
+    Miyato et al. 2018, arXiv:1802.05957 ("optimized block" in the authors' code): a ReLU would cut
+    away all that is darker than grey. [B, C, H, W] -> [B, C', H/2, W/2].
+
+    Args:
+        channels_in: C of the image, label planes included.
+        channels_out: C'.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.first_convolution = _convolution(channels_in, channels_out)
+        self.second_convolution = _convolution(channels_out, channels_out)
+        self.shortcut = _pointwise(channels_in, channels_out)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Returns features [B, C', H/2, W/2] of images [B, C, H, W]."""
+        inner = F.relu(self.first_convolution(images), inplace=True)
+        residual: Tensor = self.second_convolution(inner)
+        shortcut: Tensor = self.shortcut(F.avg_pool2d(images, 2))
+        return F.avg_pool2d(residual, 2) + shortcut
+
+
+def initialize_glorot(module: nn.Module, gain: float = 1.0) -> None:
+    """Draws a module's weights as Glorot & Bengio 2010 (uniform), times ``gain``; biases are 0.
+
+    It is how the authors' code of arXiv:1802.05957 starts, with a gain of sqrt(2) where a ReLU goes
+    before. Call it before spectral normalization is put on.
+    """
+    for layer in module.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):
+            nn.init.xavier_uniform_(layer.weight, gain)
+            if not isinstance(layer, nn.Embedding) and layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+    initialize_glorot(layer, math.sqrt(2))
+    return layer
+
+
+def _pointwise(channels_in: int, channels_out: int) -> nn.Conv2d:
+    layer = nn.Conv2d(channels_in, channels_out, 1)
+    initialize_glorot(layer)
+    return layer
+
+
+def _double(features: Tensor) -> Tensor:
+    return F.interpolate(features, scale_factor=2.0, mode="nearest")

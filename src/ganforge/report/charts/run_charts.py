@@ -1,0 +1,95 @@
+"""What a run has measured and logged, as charts: scores first, then how the players stood."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from ganforge.report.charts.chart import COLOURS, Chart, Series, figure
+from ganforge.report.charts.history import Curve, History, thinned
+from ganforge.report.markup import Markup, element
+
+# What a reader looks at first; the others follow in the order in which they were logged.
+FIRST = ("loss", "logit", "accuracy", "gradient_norm")
+WAYS = {"True": "higher is better", "False": "lower is better"}
+SIDES = ("real_", "fake_")
+
+
+def score_charts(summary: dict[str, Any], history: History) -> list[Chart]:
+    """Returns a chart for each score that was measured at least once.
+
+    Args:
+        summary: of the run; its history holds every evaluation.
+        history: holds the scores' own spreads, where they have one.
+    """
+    charts = []
+    for name, entry in summary.get("metrics", {}).items():
+        curve = _evaluated(name, summary.get("history", []))
+        if curve.points:
+            spread = _spread(curve, history.curves.get(f"{name}_std"))
+            way = WAYS.get(str(entry.get("higher_is_better"))) if isinstance(entry, dict) else None
+            notes = ["The band is the score's own standard deviation."] if any(spread) else []
+            series = [Series(name, curve.points, spread)]
+            y = f"{name} ({way})" if way else name
+            charts.append(Chart(name, series, y=y, notes=[*notes, *_lost([curve])]))
+    return charts
+
+
+def training_charts(history: History, scores: set[str]) -> list[Chart]:
+    """Returns a chart for each kind of value: the losses of both players in one.
+
+    Args:
+        history: all that was logged.
+        scores: names that have charts of their own.
+    """
+    kinds: dict[str, list[Curve]] = {}
+    for name, curve in history.curves.items():
+        if curve.points and not {name, name.removesuffix("_std")} & scores:
+            kinds.setdefault(kind_of(name), []).append(curve)
+    ordered = sorted(kinds, key=lambda kind: FIRST.index(kind) if kind in FIRST else len(FIRST))
+    return [_chart(kind, kinds[kind]) for kind in ordered]
+
+
+def kind_of(name: str) -> str:
+    """Returns what is alike in ``discriminator/real_logit`` and ``discriminator/fake_logit``."""
+    kind = name.rpartition("/")[2]
+    for side in SIDES:
+        kind = kind.removeprefix(side)
+    return kind
+
+
+def drawn(charts: list[Chart]) -> Markup:
+    """Returns charts beside each other."""
+    return element("div", {"class": "charts"}, *(figure(chart) for chart in charts))
+
+
+def _chart(kind: str, curves: list[Curve]) -> Chart:
+    series = [
+        Series(curve.name, thinned(curve.points), colour=place % COLOURS)
+        for place, curve in enumerate(curves)
+    ]
+    title = kind.replace("_", " ")
+    return Chart(title, series, y=title, notes=_lost(curves))
+
+
+def _evaluated(name: str, evaluations: list[dict[str, Any]]) -> Curve:
+    told = [(p["images_seen"], p[name]) for p in evaluations if {name, "images_seen"} <= p.keys()]
+    points = [(float(images), float(v)) for images, v in told if images is not None and _finite(v)]
+    return Curve(name, thinned(sorted(points)), len(told) - len(points))
+
+
+def _finite(value: Any) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value)
+
+
+def _spread(curve: Curve, logged: Curve | None) -> list[float]:
+    found = dict(logged.points) if logged else {}
+    return [found.get(images, 0.0) for images, _ in curve.points]
+
+
+def _lost(curves: list[Curve]) -> list[str]:
+    return [
+        f"{curve.name}: {curve.lost} of its values not finite, and not drawn."
+        for curve in curves
+        if curve.lost
+    ]

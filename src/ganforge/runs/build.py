@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import copy
+import logging
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback
+from omegaconf import DictConfig
+
+from ganforge.compute.hardware import Hardware
+from ganforge.compute.settings import TrainerSettings
+from ganforge.data.module import ImageDataModule
+from ganforge.data.order import check_divisible
+from ganforge.data.sets.fake import FakeImages
+from ganforge.data.translation.module import TranslationData
+from ganforge.errors import ConfigError, DataError
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.translation import TranslationGame
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev
+from ganforge.runs.load import build, build_model
+from ganforge.streams import split_rows
+
+log = logging.getLogger("ganforge")
+
+
+@dataclass
+class Parts:
+    """What a configuration builds, before there is a run folder.
+
+    Attributes:
+        random: whether random images stand in for data that were not found, in a dry run.
+    """
+
+    settings: TrainerSettings
+    hardware: Hardware
+    data: ImageDataModule
+    model: AdversarialModule
+    callbacks: dict[str, Callback]
+    random: bool = False
+
+
+def build_parts(cfg: DictConfig) -> Parts:
+    """Builds everything that can be wrong, before anything is written."""
+    # Hydra resolves in place what it builds from, but a run keeps its interpolations.
+    cfg = copy.deepcopy(cfg)
+    settings = cast(TrainerSettings, build(cfg.trainer))
+    hardware = settings.hardware()
+    data = cast(ImageDataModule, build(cfg.data))
+    model = build_model(cfg)
+    callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
+    wanted, data = data, _prepared(data, or_random=cfg.dry_run)
+    data.setup()
+    _check_fit(model, data)
+    _check_batches(model, data, hardware.processes)
+    prepare(model, hardware)
+    _check_optimizers(model)
+    return Parts(settings, hardware, data, model, callbacks, random=data is not wanted)
+
+
+def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
+    """Returns the data, on this machine by now; or random images of their shape if they can't be.
+
+    Raises:
+        DataError: they can't be had, and are not to be, or can't be, replaced.
+    """
+    try:
+        data.prepare_data()
+    except DataError as fault:
+        if not or_random or isinstance(data, TranslationData):
+            raise
+        log.warning("THE DATA WERE NOT FOUND: one step is made, on random images: %s", fault)
+        missing = f"random images, for the data were not found: {fault}"
+        data = FakeImages(
+            size=max(8 * data.batch_size, data.num_classes),
+            name=data.name,
+            image_size=data.image_size,
+            channels=data.channels,
+            num_classes=data.num_classes,
+            batch_size=data.batch_size,
+        )
+        data.remarks.append(missing)
+    return data
+
+
+def prepare(model: AdversarialModule, hardware: Hardware) -> None:
+    """Gives a model the memory layout and optimizers that suit the hardware."""
+    if hardware.channels_last:
+        model.memory_format = torch.channels_last
+        cast(Any, model).to(memory_format=torch.channels_last)
+    model.fused_optimizers = hardware.fused
+
+
+def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
+    if isinstance(model, TranslationGame):
+        _check_translation(model, cast(TranslationData, data))
+        return
+    for player in ("generator", "discriminator"):
+        network = getattr(model, player)
+        shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
+        if None not in shape and shape != (data.channels, data.image_size):
+            raise ConfigError(
+                f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
+                f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
+            )
+
+
+def _check_translation(model: TranslationGame, data: TranslationData) -> None:
+    """Refuses translators of other channels, or of sizes that they can't halve so often."""
+    both = [data.input_channels, data.channels]
+    for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):
+        network: Any = model.translator(direction, "raw")
+        made = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
+        if None not in made and made != ways:
+            raise ConfigError(
+                f"network.generator translates {made[0]} channels into {made[1]}, and "
+                f"data={data.name} has {ways[0]} and {ways[1]} in direction {direction}"
+            )
+        multiple = int(getattr(network, "multiple", 1))
+        if data.image_size % multiple:
+            raise ConfigError(
+                f"network.generator takes sides that are multiples of {multiple}, and "
+                f"data.image_size is {data.image_size}"
+            )
+
+
+def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: int) -> None:
+    """Refuses batches that the processes cannot share, or that don't fill packs and groups.
+
+    Of a game that grows, all those which it will come to.
+    """
+    sizes, remedy = [data.batch_size], "set data.batch_size={near}"
+    growth = getattr(model, "growth", None)
+    if growth is not None:
+        sizes = growth.all_batch_sizes(data.batch_size)
+        remedy = "take {near} in model.growth.batch_sizes" if growth.batch_sizes else remedy
+    for size in sizes:
+        check_divisible(size, processes, remedy)
+        _check_packs(model, size // processes)
+
+
+def _check_packs(model: AdversarialModule, rows: int) -> None:
+    """Refuses packs, and groups of them, that a process's part of a batch does not fill.
+
+    Before a run has a folder, and long before it comes to such a batch.
+    """
+    packing = int(getattr(model, "packing", 1))
+    parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
+    if uneven := [len(part) for part in parts if len(part) % packing]:
+        raise ConfigError(
+            f"model.packing={packing} does not divide {uneven[0]} images, which one process judges "
+            f"together (data.batch_size over processes, over model.accumulate={model.accumulate})"
+        )
+    for layer in model.discriminator.modules():
+        if isinstance(layer, MinibatchStddev):
+            for part in parts:
+                layer(torch.zeros(len(part) // packing, 1, 1, 1))  # refuses uneven groups
+
+
+def _check_optimizers(model: AdversarialModule) -> None:
+    try:
+        model.configure_optimizers()
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"optimizer: {error}") from error

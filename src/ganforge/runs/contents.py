@@ -1,0 +1,166 @@
+"""What of a folder a run wrote itself, by exact names: nothing else is ever removed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ganforge import atomic
+from ganforge.errors import ConfigError
+from ganforge.runs.lock import LOCK
+
+COMPOSED = "composed.yaml"
+LISTED = 5  # names in a message
+
+_FILES = re.compile(
+    r"(composed|config)\.yaml|(choices|changes|provenance|summary|evaluation)\.json"
+    r"|metrics\.csv(\.damaged(-\d+)?)?|(code|workspace)(-\d+)?\.diff|report\.html|\.lock"
+)
+_PICTURES = re.compile(r".+\.png", re.DOTALL)
+# The subfolders of a run: by path, what files and which further folders they hold.
+_TREE: dict[str, re.Pattern[str]] = {
+    "checkpoints": re.compile(r"(last|previous|best)\.ckpt"),
+    "samples": re.compile(
+        r"reals\.png|training\.gif|step_\d{7,}\.png|(sample|styles)-s-?\d+-n\d+[\w.-]*\.(png|npz)"
+    ),
+    "tensorboard": re.compile(r"events\.out\.tfevents\..+|hparams\.yaml"),
+    "translated": _PICTURES,
+    "wandb": re.compile(r"run_id|settings|debug(-\w+)?\.log|wandb-resume\.json|latest-run"),
+}
+FOLDERS = tuple(_TREE)
+# W&B's own folders, one for each process: what it records, downloads and logs there is its own.
+_WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-[\w-]+")
+_WANDB_PART = re.compile(r"files|logs|tmp|run-[\w-]+\.wandb(\.synced)?")
+# What a folder needs, beside composed.yaml, to be a run's.
+SIGNS = ("config.yaml", "choices.json", "summary.json", "provenance.json")
+
+
+@dataclass
+class Contents:
+    """What is in a folder.
+
+    Attributes:
+        files: the run's own files, and links in their places; composed.yaml is last.
+        folders: its own subfolders, deepest first.
+        links: those of ``files`` that are links, but for W&B's own.
+        foreign: what no run writes.
+    """
+
+    files: list[Path] = field(default_factory=list)
+    folders: list[Path] = field(default_factory=list)
+    links: list[Path] = field(default_factory=list)
+    foreign: list[Path] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, folder: Path, place: str = "") -> Contents:
+        """Lists a run folder without following a link.
+
+        Args:
+            folder: a run folder, or one of its subfolders.
+            place: which subfolder it is, such as "checkpoints"; "" for the run folder.
+
+        Raises:
+            OSError: a folder that cannot be read; nothing is known of it.
+        """
+        found = cls()
+        found._look(folder, tuple(Path(place).parts))
+        found.files.sort(key=lambda path: path.name == COMPOSED)
+        return found
+
+    def _look(self, folder: Path, place: tuple[str, ...]) -> None:
+        for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+            path = Path(entry.path)
+            if entry.is_symlink() and _is_link_of_run(place, entry.name):
+                self.files.append(path)
+                if place[:1] != ("wandb",):
+                    self.links.append(path)
+            elif entry.is_dir(follow_symlinks=False) and _is_folder(place, entry.name):
+                with contextlib.suppress(FileNotFoundError):  # another removal was quicker
+                    self._look(path, (*place, entry.name))
+                    self.folders.append(path)
+            elif entry.is_file(follow_symlinks=False) and _is_file(place, entry.name):
+                self.files.append(path)
+            else:
+                self.foreign.append(path)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder holds the configuration of a run and another file that only runs write."""
+    return (folder / COMPOSED).is_file() and any((folder / sign).is_file() for sign in SIGNS)
+
+
+def refuse_run(out: Path) -> None:
+    """Refuses to write images among the files of a run, which could not be removed any more.
+
+    Raises:
+        ConfigError: ``out`` is the folder of a run, or one that a run writes itself.
+    """
+    own = out if is_run(out) else out.parent if out.name in FOLDERS and is_run(out.parent) else None
+    if own is not None:
+        raise ConfigError(
+            f"out={out} is in the folder of a run, {own}, which holds what the run writes: give "
+            "another folder"
+        )
+
+
+def remove_own(contents: Contents, keep: tuple[str, ...] = ()) -> None:
+    """Removes what a run wrote, file by file; a link, and not its target.
+
+    A subfolder that holds anything else stays. Another process may be removing the same folder.
+
+    Args:
+        contents: what was found.
+        keep: names of files that stay.
+
+    Raises:
+        OSError: a file that cannot be removed.
+    """
+    for path in contents.files:
+        if path.name not in keep:
+            path.unlink(missing_ok=True)
+    for folder in contents.folders:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTEMPTY, errno.EEXIST):
+                raise
+
+
+def named(paths: list[Path], root: Path) -> str:
+    """Returns ``a, b and 3 more``, by their paths from ``root`` on."""
+    shown = ", ".join(str(path.relative_to(root)) for path in paths[:LISTED])
+    return shown + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
+
+
+def linked_folders(run: Path) -> list[Path]:
+    """Returns the subfolders of a run that are links: what is written there ends elsewhere."""
+    return [run / name for name in FOLDERS if (run / name).is_symlink()]
+
+
+def _is_file(place: tuple[str, ...], name: str) -> bool:
+    if not place:
+        return _FILES.fullmatch(name) is not None or atomic.is_temporary(name)
+    if place[0] == "wandb" and len(place) > 1:
+        return name != LOCK and (len(place) > 2 or _WANDB_PART.fullmatch(name) is not None)
+    if place[0] == "translated" and len(place) == 1:
+        return False
+    return _TREE[place[0]].fullmatch(name) is not None or atomic.is_temporary(name)
+
+
+def _is_folder(place: tuple[str, ...], name: str) -> bool:
+    if not place:
+        return name in _TREE
+    if place == ("wandb",):
+        return _WANDB_RUN.fullmatch(name) is not None
+    if place[0] == "wandb":
+        return len(place) > 2 or _WANDB_PART.fullmatch(name) is not None
+    return place[0] == "translated"
+
+
+def _is_link_of_run(place: tuple[str, ...], name: str) -> bool:
+    """Whether a link stands for what a run writes; in its subfolders any link does no harm."""
+    return bool(place) or _FILES.fullmatch(name) is not None or name in _TREE

@@ -1,0 +1,70 @@
+"""The data of a run that was trained, for a verb that reads them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.config.check import check, did_you_mean
+from ganforge.config.command import Command, read_choices
+from ganforge.data.module import ImageDataModule
+from ganforge.errors import ConfigError
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import build, read_config
+from ganforge.runs.stored.data_places import PLACES, absolute_places, saying_where_moved
+from ganforge.runs.stored.settling import settle
+
+# What may differ from training: where the images are, and how they are read.
+READING = ("workers", "in_memory", "memory_limit_mb", "max_unreadable")
+
+
+def load_run_data(
+    folder: RunFolder, command: Command, trust: Sequence[str] = ()
+) -> ImageDataModule:
+    """Rebuilds the data module of a run, with the ``data.path=NEW`` of a command.
+
+    Args:
+        folder: of the run.
+        command: what was typed.
+        trust: packages of the user's own whose parts the run may be made of.
+
+    Raises:
+        ConfigError: the command asks for other data than the run's.
+        DataError: the data are missing or unreadable.
+    """
+    node = data_config(folder, command, trust)
+    with saying_where_moved(node):
+        data = cast(ImageDataModule, build(node))
+        data.prepare_data()
+        data.setup()
+    return data
+
+
+def data_config(folder: RunFolder, command: Command, trust: Sequence[str] = ()) -> DictConfig:
+    """Returns the configuration of a run's data, with what a command changes in it."""
+    option, own = command.groups.get("data"), read_choices(folder.path).get("data")
+    if option is not None and own not in (None, option):
+        raise ConfigError(
+            f"data={option}: the run {folder.path} was trained with data={own} and is compared "
+            "with these. Where they have moved, data.path=NEW; images made elsewhere are compared "
+            "with fake=IMAGES real=data data=NAME"
+        )
+    cfg = read_config(folder, trust)
+    legal = [key for key in (*PLACES, *READING) if key in cfg.data]
+    for key, value in command.values.items():
+        root, _, name = key.partition(".")
+        if root != "data":
+            continue
+        if name not in legal:
+            raise ConfigError(
+                f"{key}: a run is compared with the data that it was trained on, and only where "
+                f"and how they are read can change; {did_you_mean(name, legal)}"
+            )
+        OmegaConf.update(cfg, key, value)
+    settle(cfg)
+    absolute_places(cfg, Path.cwd())
+    check(OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)}))
+    return cast(DictConfig, cfg.data)

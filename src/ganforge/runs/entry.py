@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ganforge.regular_files import read_mapping
+from ganforge.runs.contents import COMPOSED
+from ganforge.runs.lock import is_locked
+from ganforge.runs.stored.past_summary import best_of, read_summary
+
+STATUSES = ("running", "killed", "interrupted", "failed", "pruned", "completed")
+
+
+@dataclass(frozen=True)
+class RunEntry:
+    """A run as it is listed: what its small files tell, without its configuration.
+
+    Attributes:
+        path: its folder.
+        status: one of ``STATUSES``. "running" needs a living process, or it is "killed".
+        step: generator updates made; None without a summary.
+        best: name and best value of the monitored score; None without one.
+        higher: whether a higher value of that score is better.
+        changed: when its summary or a checkpoint was last written, in seconds since the epoch.
+        choices: the options it was composed of, by group.
+        fault: what is wrong with its summary; "" for nothing.
+    """
+
+    path: Path
+    status: str
+    step: int | None
+    best: tuple[str, float] | None
+    higher: bool
+    changed: float
+    choices: dict[str, Any]
+    fault: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> RunEntry:
+        """Reads a run folder; damaged files in it count as missing."""
+        summary, fault = read_summary(path)
+        step, best = summary.get("step"), _best(summary)
+        return cls(
+            path,
+            _status(path, summary),
+            step if isinstance(step, int) else None,
+            best,
+            best is not None and _is_higher_better(summary, best[0]),
+            _changed(path),
+            read_mapping(path / "choices.json"),
+            fault,
+        )
+
+    @cached_property
+    def size(self) -> int:
+        """Bytes of its files."""
+        return size_of(self.path)
+
+    def is_of(self, group: str, option: str) -> bool:
+        """Whether the run was composed of an option, by its name with or without its folder."""
+        chosen = str(self.choices.get(group))
+        return option in (chosen, chosen.rpartition("/")[2])
+
+
+def size_of(folder: Path) -> int:
+    """Returns the bytes of all files beneath; one of several names counts once, links nothing."""
+    sizes = {}
+    for place, _, names in os.walk(folder) if not folder.is_symlink() else ():
+        for name in names:
+            with contextlib.suppress(OSError):  # a run that is on removes files of its own
+                found = os.lstat(os.path.join(place, name))
+                sizes[found.st_dev, found.st_ino] = found.st_size
+    return sum(sizes.values())
+
+
+def _status(path: Path, summary: dict[str, Any]) -> str:
+    if is_locked(path):
+        return "running"
+    told = str(summary.get("status"))
+    return told if told in STATUSES and told != "running" else "killed"
+
+
+def _best(summary: dict[str, Any]) -> tuple[str, float] | None:
+    try:
+        return best_of(summary)
+    except (AttributeError, TypeError, ValueError):  # one damaged file must not hide the others
+        return None
+
+
+def _is_higher_better(summary: dict[str, Any], name: str) -> bool:
+    metrics = summary.get("metrics")
+    score = metrics.get(name) if isinstance(metrics, dict) else None
+    return isinstance(score, dict) and score.get("higher_is_better") is True
+
+
+def _changed(path: Path) -> float:
+    written = list(_times([path / "summary.json", *(path / "checkpoints").glob("*.ckpt")]))
+    return max(written or _times([path / COMPOSED]), default=0.0)
+
+
+def _times(files: list[Path]) -> Iterator[float]:
+    for file in files:
+        with contextlib.suppress(OSError):
+            yield file.stat().st_mtime

@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
+from ganforge.runs.contents import Contents, linked_folders, named, remove_own
+from ganforge.runs.latest import LATEST, latest_run, point_latest
+from ganforge.runs.lock import LOCK
+from ganforge.runs.stored.past_summary import read_summary
+
+CHECKPOINTS = ("last", "previous", "best")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Where a run keeps everything: logs/train/<date>/<time>-<model>-<data>-s<seed>/.
+
+    Attributes:
+        path: the folder.
+        former: the run that was the latest one before, where this one is new.
+        made: whether the folder was made for this run; False for one that was there.
+    """
+
+    path: Path
+    former: Path | None = None
+    made: bool = False
+
+    @classmethod
+    def new(cls, log_dir: Path, name: str, seed: int, job: str | None = None) -> RunFolder:
+        """Makes a folder of its own for a run, and points the link ``latest`` at it.
+
+        Args:
+            log_dir: root of all outputs.
+            name: what the run is called, such as "dcgan-mnist".
+            seed: the run's seed.
+            job: folder of a sweep's job, in place of the dated one. One that is there is taken
+                over: the run in it was stopped before its first checkpoint.
+
+        Raises:
+            RunError: when no folder can be made there, or it holds other things than a run.
+        """
+        if Path(name).name != name:
+            raise ConfigError(f"name={name}: becomes part of a folder's name, so no / is legal")
+        now = datetime.now()
+        stem = f"{now:%H-%M-%S}-{name}-s{seed}"
+        parent = log_dir / "train" / f"{now:%Y-%m-%d}"
+        if job is not None:
+            parent, stem = Path(job).parent, Path(job).name
+            refuse_strangers(Path(job))
+        path, made = _make(parent, stem, taken=job is not None)
+        latest = log_dir / "train" / LATEST
+        former = latest.resolve() if latest.is_symlink() and latest.exists() else None
+        folder = cls(path.absolute(), former, made)
+        point_latest(folder.path, log_dir / "train")
+        return folder
+
+    @classmethod
+    def find(cls, where: str, log_dir: Path) -> RunFolder:
+        """Finds a run by its folder, by one of its checkpoints, or the "latest" one.
+
+        Raises:
+            RunError: when there is no run.
+        """
+        if where == LATEST:
+            return cls(latest_run(log_dir))
+        path = typed_path(where)
+        if not os.path.exists(path):  # no error for a name too long to exist
+            raise RunError(f"{where}: no such run folder or checkpoint")
+        if path.is_file():
+            if path.suffix != ".ckpt":
+                raise RunError(f"{where}: neither a run folder nor a checkpoint (*.ckpt)")
+            path = path.parent.parent
+        folder = cls(path.resolve())
+        if not folder.composed.is_file():
+            raise RunError(f"{where}: not a run folder, for it has no {folder.composed.name}")
+        return folder
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration, for readers."""
+        return self.path / "config.yaml"
+
+    @property
+    def composed(self) -> Path:
+        """The configuration with its interpolations, from which a resumed run is built."""
+        return self.path / "composed.yaml"
+
+    @property
+    def checkpoints(self) -> Path:
+        """The folder of checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def summary(self) -> Path:
+        """The machine-readable end of the run."""
+        return self.path / "summary.json"
+
+    def read_summary(self) -> dict[str, Any]:
+        """Returns the summary, empty when there is none yet."""
+        return read_summary(self.path)[0]
+
+    def checkpoint(self, kind: str = "last") -> Path:
+        """Returns a checkpoint's path; "last" falls back to the previous one.
+
+        Raises:
+            RunError: when there is none.
+        """
+        if kind not in CHECKPOINTS:
+            raise ConfigError(f"checkpoint={kind}: legal: {', '.join(CHECKPOINTS)}")
+        fallbacks = ["last", "previous"] if kind == "last" else [kind]
+        for name in fallbacks:
+            path = self.checkpoints / f"{name}.ckpt"
+            if path.is_file():
+                return path
+        raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
+
+    def clear(self) -> None:
+        """Removes what a run wrote that had no checkpoint yet, but for its lock.
+
+        Raises:
+            RunError: the folder holds anything else, and nothing is removed.
+        """
+        refuse_strangers(self.path)
+        try:
+            remove_own(Contents.of(self.path), keep=(LOCK,))
+        except OSError as error:
+            raise RunError(f"cannot clear {self.path}: {error.strerror or error}") from error
+
+    def discard(self, log_dir: Path) -> None:
+        """Removes what a run wrote that never began, and gives ``latest`` back."""
+        with contextlib.suppress(OSError):  # what ended the run is what the user has to read
+            remove_own(Contents.of(self.path))
+            if self.made:
+                self.path.rmdir()
+        link = log_dir / "train" / LATEST
+        if link.is_symlink() and link.resolve() == self.path.resolve():
+            link.unlink(missing_ok=True)
+            if self.former is not None and self.former.is_dir():
+                point_latest(self.former, log_dir / "train")
+        for parent in self.path.parents:
+            if log_dir.absolute() not in parent.parents:
+                break
+            with contextlib.suppress(OSError):  # not empty: other runs lie there
+                parent.rmdir()
+
+    def subfolder(self, *names: str) -> Path:
+        """Returns where a verb writes by default, such as ``samples``.
+
+        Raises:
+            RunError: it, or a folder above it in the run, is a link, which may lead anywhere in a
+                copied run.
+        """
+        path = self.path
+        for name in names:
+            path = path / name
+            if path.is_symlink():
+                raise RunError(
+                    f"{path} is a link, and nothing is written through it; give out=PATH"
+                )
+        return path
+
+    def refuse_links(self, allow: Iterable[str] = ()) -> None:
+        """Refuses to write into subfolders that are links: a copied run's may lead anywhere.
+
+        Args:
+            allow: what a resumed run may differ in; "links" is for a user's own.
+
+        Raises:
+            RunError: naming the links.
+        """
+        if "links" not in allow and (links := linked_folders(self.path)):
+            raise RunError(
+                f"{self.path}: {named(links, self.path)} in it "
+                f"{'is a link' if len(links) == 1 else 'are links'}, through which a resumed run "
+                "would write. Replace it by a folder, or give resume.allow=[links] if you made it"
+            )
+
+
+def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
+    """Makes a run folder; returns it, and whether it was not there before.
+
+    Args:
+        parent: the folder that holds it.
+        stem: its name, to which a number is added where there is one of that name.
+        taken: whether one of that name is taken instead.
+    """
+    for attempt in range(1, 100):
+        path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir(parents=True)
+            return path, True
+        except OSError as error:
+            if taken and path.is_dir():
+                return path, False
+            if taken or not os.path.exists(path):
+                raise RunError(
+                    f"cannot make the run folder {path} ({error.strerror or error}); "
+                    "log_dir=PATH puts it elsewhere"
+                ) from error
+    raise RunError(f"cannot make a run folder beside {path}")
+
+
+def refuse_strangers(path: Path) -> None:
+    """Refuses a folder to whose contents a new run would do harm; one that is not there is fine.
+
+    Raises:
+        RunError: naming what no run wrote.
+    """
+    try:
+        contents = Contents.of(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise RunError(f"run_dir={path}: {error.strerror or error}") from error
+    if strange := [*contents.foreign, *contents.links]:
+        raise RunError(
+            f"{path}: holds other things than a run; run_dir=DIR takes a new folder, or one in "
+            f"which a run was stopped early. No run wrote {named(strange, path)}"
+        )
+    summary, fault = read_summary(path)
+    if fault or summary.get("status") == "completed" or summary.get("checkpoint"):
+        raise RunError(
+            f"{path}: holds the record of a run whose checkpoints are gone, and a new run would "
+            f"replace it. Give another run_dir, or remove the record: ganforge runs runs={path} "
+            "remove=true"
+        )

@@ -1,0 +1,212 @@
+"""Reading many run folders quickly: plain text and JSON, nothing is built and torch stays away."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ganforge.errors import RunError
+from ganforge.paths import typed_path
+from ganforge.regular_files import read_mapping
+from ganforge.runs.contents import COMPOSED, FOLDERS, SIGNS, is_run
+from ganforge.runs.lock import is_locked
+from ganforge.runs.stored.past_summary import read_summary
+from ganforge.runs.stored.settling import reads_outside
+from ganforge.runs.stored.yaml_files import read_yaml
+
+REMOVING = ".removing-"  # opens the name of a folder that is being removed
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """What a run folder tells.
+
+    Attributes:
+        path: the folder.
+        settings: the configuration by dotted key, interpolations as they are written, so that what
+            follows from another key (``${seed}``) is no setting of its own.
+        choices: the options it was composed of, by group.
+        summary: summary.json; empty where it is missing or damaged.
+    """
+
+    path: Path
+    settings: dict[str, Any]
+    choices: dict[str, str]
+    summary: dict[str, Any]
+
+    @classmethod
+    def read(cls, path: Path) -> PastRun:
+        """Reads a folder that :func:`find_runs` has found.
+
+        Raises:
+            RunError: when its configuration can't be read.
+        """
+        settings = _settings(path / COMPOSED)
+        if outside := [key for key, value in settings.items() if reads_outside(value)]:
+            values = _settings(path / "config.yaml")  # what a variable was, not what it is called
+            settings |= {key: values[key] for key in outside if key in values}
+        return cls(path, settings, read_mapping(path / "choices.json"), read_summary(path)[0])
+
+    @property
+    def status(self) -> str:
+        """completed, running, killed, interrupted, failed or pruned; unknown without a summary."""
+        told = str(self.summary.get("status", "unknown"))
+        return "killed" if told == "running" and not is_locked(self.path) else told
+
+    @property
+    def seed(self) -> Any:
+        """The run's seed."""
+        return self.settings.get("seed", self.summary.get("seed"))
+
+    @cached_property
+    def age(self) -> tuple[float, str]:
+        """Orders runs by when they were last written to."""
+        summary = self.path / "summary.json"
+        return (summary.stat().st_mtime if summary.is_file() else 0.0, str(self.path))
+
+    @cached_property
+    def resolved(self) -> dict[str, Any]:
+        """The configuration by dotted key without interpolations: read where one is asked for."""
+        path = self.path / "config.yaml"
+        return _settings(path) if path.is_file() else self.settings
+
+    def setting(self, key: str) -> Any:
+        """Returns an option's name (``loss``) or a value (``optimizer.generator.lr``), or None."""
+        if key in self.choices:
+            return self.choices[key]
+        value = self.settings.get(key)
+        if isinstance(value, str) and "${" in value:
+            value = self.resolved.get(key)
+        if value is None and (target := self.settings.get(f"{key}._target_")) is not None:
+            return str(target).rpartition(".")[2]
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Returns a number of the summary, None where there is none."""
+        value = self.summary.get(name)
+        return float(value) if isinstance(value, (int, float)) else None
+
+
+def find_runs(patterns: list[str]) -> list[Path]:
+    """Returns run folders: those named, those that match, and all that lie anywhere beneath.
+
+    Args:
+        patterns: run folders, folders of runs such as ``logs/multirun/2026-11-22/13-07-13``, or
+            patterns such as ``logs/train/*/*-dcgan-*``.
+
+    Raises:
+        RunError: where a pattern leads to no run.
+    """
+    found: dict[Path, None] = {}
+    for pattern in patterns:
+        runs = [run for place in _matching(pattern) for run in runs_in(place)]
+        if not runs:
+            raise RunError(f"runs={pattern}: no run folder there or beneath (one with {COMPOSED})")
+        found |= dict.fromkeys(sorted(run.resolve() for run in runs))
+    return list(found)
+
+
+def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
+    """Returns, by run, why it must not be removed though patterns lead to it.
+
+    A link that a pattern spells out above what it names is the user's way to his disk, and ``root``
+    may be one; a run, or what a wildcard stands for, may not. A run in the folder of another one is
+    removed only where a pattern names it.
+
+    Args:
+        patterns: as for :func:`find_runs`.
+        root: root of all outputs.
+    """
+    fit: set[Path] = set()
+    faults: dict[Path, str] = {}
+    for pattern in patterns:
+        for place in _matching(pattern):
+            base = place if _is_same(place, root) else _spelled_out(pattern, place)
+            for run in runs_in(place):
+                if fault := _fault(run, place, base):
+                    faults[run.resolve()] = fault
+                else:
+                    fit.add(run.resolve())
+    return {run: fault for run, fault in faults.items() if run not in fit}
+
+
+def _fault(run: Path, place: Path, base: Path) -> str:
+    below = [path for path in (run, *run.parents) if base in path.parents]
+    if links := [path for path in below if path.is_symlink()]:
+        return f"{links[-1]}: is left, for it is a link; a run is removed by its own path alone"
+    between = [path for path in run.parents if path == place or place in path.parents]
+    if outer := [path for path in between if is_run(path)]:
+        return f"{run}: is left, for it is in the run {outer[0]}; runs={run} removes it"
+    return ""
+
+
+def _is_same(place: Path, root: Path) -> bool:
+    return os.path.abspath(place) == os.path.abspath(root)
+
+
+def _spelled_out(pattern: str, place: Path) -> Path:
+    """Returns the part of a path above the first wildcard, or above its last name."""
+    parts = Path(pattern).expanduser().parts
+    wild = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
+    depth = len(place.parts) - 1 if os.path.exists(Path(pattern).expanduser()) else wild
+    return Path(*place.parts[:depth])
+
+
+def holding(runs: list[Path]) -> Path:
+    """Returns the folder that holds all runs."""
+    return Path(os.path.commonpath([run.parent for run in runs]))
+
+
+def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yields the values of nested mappings by dotted key; an empty mapping is a value."""
+    for key, value in node.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _matching(pattern: str) -> list[Path]:
+    plain = typed_path(pattern)
+    # Jobs of a sweep may be called "0-metrics=[fid]", which is no pattern.
+    if os.path.exists(plain):  # no error for a name too long to exist
+        return [plain]
+    return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
+
+
+def runs_in(place: Path) -> Iterator[Path]:
+    """Yields a folder that is a run, and all runs beneath it; links (latest) are not followed.
+
+    A stray composed.yaml does not make a run of a folder that holds runs.
+    """
+    try:
+        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+    except OSError:  # not a folder, closed to this user, or removed just now
+        return
+    names = {entry.name for entry in entries}
+    # A run's own subfolders hold no runs, but thousands of files.
+    passed_over = FOLDERS if COMPOSED in names else ()
+    below = [
+        entry.path
+        for entry in entries
+        if entry.is_dir(follow_symlinks=False)
+        and not entry.name.startswith(REMOVING)
+        and entry.name not in passed_over
+    ]
+    nested = (run for path in below for run in runs_in(Path(path)))
+    if COMPOSED not in names:
+        yield from nested
+        return
+    found = list(nested)
+    if not found or names.intersection(SIGNS):
+        yield place
+    yield from found
+
+
+def _settings(path: Path) -> dict[str, Any]:
+    return dict(flatten(read_yaml(path)))

@@ -1,0 +1,149 @@
+"""Where a run comes from: what was typed, with which code, and on which machine."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+from datetime import datetime
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+
+from ganforge import atomic
+from ganforge.callbacks.run_summary import versions
+from ganforge.compute.hardware import Hardware
+from ganforge.config.command import Command, read_choices
+from ganforge.errors import RunError
+from ganforge.loggers.facts import RunFacts
+from ganforge.redaction import redacted
+from ganforge.regular_files import read_json, read_regular
+from ganforge.runs.code_version import CodeVersion
+from ganforge.runs.sweep_folder import group_of
+from ganforge.runs.workspace import Workspace
+
+NAME = "provenance.json"
+STEMS = ("code", "workspace")  # of patches
+
+
+def record(
+    folder: Path, command: Command, hardware: Hardware, checkpoint: Path | None = None
+) -> None:
+    """Adds this process to ``<run folder>/provenance.json``, which holds one entry for each.
+
+    What differs from the commit lies in ``code.diff``, of the first process, and ``code-2.diff``
+    ... of later ones whose code is another one. ``workspace.diff`` holds the user's own, likewise.
+
+    Args:
+        folder: of the run.
+        command: that was typed.
+        hardware: that is computed on.
+        checkpoint: where a resumed run goes on from.
+
+    Raises:
+        RunError: when the disk takes no more.
+    """
+    code, workspace = CodeVersion.read(), Workspace.read(command.config_dirs)
+    sessions = read(folder)
+    try:
+        diff = _write_diff(folder, "code", code)
+        session = _session(command, hardware, checkpoint, code, diff)
+        if workspace is not None:
+            found = {"commit": workspace.commit, "remote": workspace.remote}
+            found["diff"] = _write_diff(folder, "workspace", workspace)
+            session["workspace"] = {**found, "files": workspace.files}
+        sessions.append(session)
+        atomic.write(folder / NAME, json.dumps(sessions, indent=2).encode())
+    except OSError as error:
+        raise RunError(f"cannot write {folder / NAME}: {error.strerror or error}") from error
+
+
+def facts_of(folder: Path, job: str | None = None) -> RunFacts:
+    """Returns what loggers want to know of a run whose present process is recorded.
+
+    Args:
+        folder: of the run.
+        job: the folder that Hydra's sweeper gave it; None outside of a sweep.
+    """
+    sessions = read(folder)
+    first = sessions[0] if sessions else {}
+    resumed = {"resumed": sessions[1:]} if len(sessions) > 1 else {}
+    code = sessions[-1].get("code") if sessions else None
+    code = code if isinstance(code, dict) else {}
+    names = ["config.yaml", "composed.yaml", NAME]
+    diffs = (path for stem in STEMS for path in sorted(folder.glob(f"{stem}*.diff")))
+    files = [*(folder / name for name in names), *diffs]
+    return RunFacts(
+        group=group_of(folder, job),
+        values={"choices": read_choices(folder), "provenance": first | resumed},
+        # A link in a copied folder may lead to a file of the user's own.
+        files=[path for path in files if path.is_file() and not path.is_symlink()],
+        commit=code.get("commit"),
+        remote=code.get("remote"),
+    )
+
+
+def read(folder: Path) -> list[dict[str, Any]]:
+    """Returns one entry for each process that trained the run; [] where none is known."""
+    try:
+        found = read_json(folder / NAME)
+    except (FileNotFoundError, RunError):
+        return []
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def overrides_of(folder: Path) -> list[str]:
+    """Returns the overrides that a run was started with, as typed; [] where they are unknown."""
+    found = read(folder)[:1]
+    overrides = found[0].get("overrides") if found else None
+    return [str(override) for override in overrides] if isinstance(overrides, list) else []
+
+
+def environment(hardware: Hardware) -> dict[str, Any]:
+    """Returns what a repetition needs to know of the machine."""
+    found: dict[str, Any] = {
+        "device": str(hardware),
+        "platform": platform.platform(),
+        "processors": os.cpu_count(),
+        "versions": versions(),
+    }
+    if hardware.accelerator == "cuda":
+        count = torch.cuda.device_count()
+        found["gpus"] = [torch.cuda.get_device_name(number) for number in range(count)]
+        found["cuda"] = torch.version.cuda
+        with contextlib.suppress(RuntimeError):
+            found["cudnn"] = cast(Any, torch.backends.cudnn).version()
+    return found
+
+
+def _session(
+    command: Command,
+    hardware: Hardware,
+    checkpoint: Path | None,
+    code: CodeVersion | None,
+    diff: str | None,
+) -> dict[str, Any]:
+    return {
+        "started": datetime.now().astimezone().isoformat(timespec="seconds"),
+        "checkpoint": checkpoint.name if checkpoint is not None else None,
+        "command": redacted(command.line),
+        "overrides": redacted(command.typed),
+        "code": {"commit": code.commit, "remote": code.remote, "diff": diff} if code else None,
+        "environment": environment(hardware),
+    }
+
+
+def _write_diff(folder: Path, stem: str, code: CodeVersion | Workspace | None) -> str | None:
+    """Writes what differs from the commit, unless an earlier process wrote the same."""
+    if code is None or not code.diff:
+        return None
+    known = sorted(folder.glob(f"{stem}*.diff"))
+    for path in known:
+        with contextlib.suppress(OSError):  # a link or FIFO, which no run has made
+            if read_regular(path) == code.diff.encode():
+                return path.name
+    name = f"{stem}-{len(known) + 1}.diff" if known else f"{stem}.diff"
+    atomic.write(folder / name, code.diff.encode())
+    return name

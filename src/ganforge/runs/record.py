@@ -1,0 +1,187 @@
+"""What a run was made of: in its folder, in its checkpoints, and whether the two agree."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge import atomic
+from ganforge.config.command import Command, read_choices, write_choices
+from ganforge.config.former_names import present_names
+from ganforge.config.signatures import parameters_of
+from ganforge.data.module import ImageDataModule
+from ganforge.errors import ConfigError, RunError
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.regular_files import read_json
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.past import flatten
+from ganforge.runs.stored.checkpoint_contents import assert_of_ganforge, assert_same_architecture
+from ganforge.runs.stored.config import keep_former_layout, read_stored
+
+# What makes a run what it is; the other keys watch it, or say where and how long it computes.
+MADE_OF = (
+    "seed",
+    "data",
+    "condition",
+    "network",
+    "loss",
+    "regularizer",
+    "optimizer",
+    "schedule",
+    "augment",
+    "model",
+)
+SCORED_BY = ("metrics", "features")
+NAMED = 5  # differences that a message lists
+ABSENT = "absent"
+
+
+def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
+    """Writes a run's configuration into its folder, each file whole or not at all.
+
+    What a resumed run changes is noted first: its checkpoints are of the values before.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    chosen = command.choices if new else read_choices(folder.path) | command.groups
+    if not new and folder.composed.is_file():
+        before = read_stored(folder.composed)
+        changed = sorted({*_changed(folder), *differences(made_of(before), made_of(cfg))})
+        if changed:
+            _write(_changes(folder), json.dumps(changed, indent=2))
+    _write(folder.composed, OmegaConf.to_yaml(cfg))
+    _write(folder.config, OmegaConf.to_yaml(cfg, resolve=True))
+    write_choices(folder.path, chosen)
+
+
+def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
+    """Writes the range that was found in images of more than 8 bits into a configuration.
+
+    Resuming, evaluating and translating then scale by the same one, whatever images are added.
+    """
+    found = data.range_found()
+    if found is not None and "range" in parameters_of(type(data))[0]:
+        OmegaConf.update(cfg, "data.range", found, force_add=True)
+
+
+def noted_changes(run: Path) -> list[str]:
+    """Returns the keys, and other facts, that were changed when a run was resumed."""
+    return _changed(RunFolder(run))
+
+
+def note_change(run: Path, change: str) -> None:
+    """Adds a change to those that resumes of a run have made.
+
+    Raises:
+        RunError: the disk is full or not writable.
+    """
+    folder = RunFolder(run)
+    _write(_changes(folder), json.dumps(sorted({*_changed(folder), change}), indent=2))
+
+
+def made_of(cfg: DictConfig) -> dict[str, Any]:
+    """Returns what makes a run what it is: settled values, and references between keys."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    return {key: plain[key] for key in MADE_OF if key in plain}
+
+
+def portable(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Returns what a checkpoint holds so that it can be used without the folder of its run.
+
+    Args:
+        resolved: the run's resolved configuration, in plain values.
+    """
+    return {key: resolved[key] for key in (*MADE_OF, *SCORED_BY) if key in resolved}
+
+
+def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Returns the dotted keys in which two configurations differ, with both values."""
+    one, other = dict(flatten(ours)), dict(flatten(theirs))
+    pairs = {key: (one.get(key, ABSENT), other.get(key, ABSENT)) for key in {**one, **other}}
+    return {key: pair for key, pair in sorted(pairs.items()) if pair[0] != pair[1]}
+
+
+def assert_fits(
+    checkpoint: dict[str, Any],
+    model: AdversarialModule,
+    cfg: DictConfig,
+    folder: RunFolder,
+    path: Path,
+) -> None:
+    """Refuses a checkpoint that a run can't go on from.
+
+    Raises:
+        ConfigError: it is of another configuration.
+        RunError: it holds weights of another architecture.
+    """
+    assert_of_ganforge(checkpoint, path)
+    if "config" in checkpoint:
+        checkpoint["config"] = present_names(checkpoint["config"])
+    assert_own(checkpoint, cfg, folder, path)
+    try:
+        assert_same_architecture(model, checkpoint, path)
+    except RunError as error:
+        found = differences(checkpoint.get("config", {}), made_of(cfg))
+        if "config" not in checkpoint or not found:
+            raise
+        raise RunError(f"{error}: {listed(found)}") from error
+
+
+def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, path: Path) -> None:
+    """Refuses a checkpoint that another run left, or one of this run with other values.
+
+    What a command line has changed at a resume, this one's included, may differ.
+
+    Args:
+        checkpoint: as read; one from before configurations were kept in them passes.
+        cfg: what the run goes on with.
+        folder: the run's.
+        path: the checkpoint's, for the message.
+
+    Raises:
+        ConfigError: naming the keys that differ.
+    """
+    if "config" not in checkpoint:
+        return
+    keep_former_layout(checkpoint["config"].get("data"))
+    own = read_stored(folder.composed)
+    may_differ = {*_changed(folder), *differences(made_of(own), made_of(cfg))}
+    found = differences(checkpoint["config"], made_of(cfg))
+    found = {key: pair for key, pair in found.items() if not _is_among(key, may_differ)}
+    if found:
+        raise ConfigError(
+            f"{path}: is a checkpoint of another configuration: {listed(found)}. A run goes on "
+            f"from its own; start a new one, or resume the run that it is from"
+        )
+
+
+def listed(found: dict[str, tuple[Any, Any]]) -> str:
+    """Returns "loss.weight is 1 there and 2 here, ..."."""
+    parts = [f"{key} is {there} there and {here} here" for key, (there, here) in found.items()]
+    more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
+    return ", ".join(parts[:NAMED]) + more
+
+
+def _is_among(key: str, keys: set[str]) -> bool:
+    """Whether a key, one above it or one below it is among others: values may become mappings."""
+    return any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in keys)
+
+
+def _changes(folder: RunFolder) -> Path:
+    return folder.path / "changes.json"
+
+
+def _changed(folder: RunFolder) -> list[str]:
+    try:
+        found = read_json(_changes(folder))
+    except (FileNotFoundError, RunError):
+        return []
+    return [str(key) for key in found] if isinstance(found, list) else []
+
+
+def _write(path: Path, text: str) -> None:
+    atomic.replace(path, text.encode())

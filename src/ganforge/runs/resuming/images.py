@@ -1,0 +1,86 @@
+"""Whether images are those that a checkpoint was trained on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ganforge.config.check import did_you_mean
+from ganforge.data.fingerprint import hash_of
+from ganforge.data.identity import Identity, differences_of
+from ganforge.data.module import ImageDataModule
+from ganforge.errors import ConfigError, RunError
+from ganforge.runs.record import noted_changes
+from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
+
+log = logging.getLogger("ganforge")
+
+ALLOWED = ["data", "links"]  # "links": see RunFolder.refuse_links
+
+
+def check_allowed(allow: Sequence[str]) -> None:
+    """Refuses an unknown word of ``resume.allow=[...]``.
+
+    Raises:
+        ConfigError: naming what is legal.
+    """
+    for word in allow:
+        if word not in ALLOWED:
+            raise ConfigError(f"resume.allow=[{word}]: {did_you_mean(word, ALLOWED)}")
+
+
+def changed_data(
+    checkpoint: dict[str, Any], data: ImageDataModule, allow: Sequence[str], run: Path, path: Path
+) -> str | None:
+    """Returns what to note of a run that resumes with other images; None where they are the same.
+
+    Args:
+        checkpoint: as read; one from before images were kept in them passes.
+        data: the images now.
+        allow: words of ``resume.allow``.
+        run: the run's folder: images that it has gone on with before are its own.
+        path: of the checkpoint.
+
+    Raises:
+        ConfigError: the images are others, and that is not allowed.
+    """
+    now: list[Identity] = data.identity()
+    difference = _difference(checkpoint, now)
+    if difference is None:
+        return None
+    note = f"images {hash_of(str(now))}: {difference}"
+    if any(entry.startswith(note.partition(":")[0]) for entry in noted_changes(run)):
+        return None
+    if "data" not in allow:
+        raise ConfigError(
+            f"data={data.name}: not the images that {path} was trained on: {difference}. "
+            "Restore them (moved ones: data.path=NEW), or type resume.allow=[data] to resume with "
+            "these"
+        )
+    log.warning("resume.allow=[data]: data=%s has %s", data.name, difference)
+    return note
+
+
+def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
+    """Says that scores of a checkpoint compare with other images than it was trained on.
+
+    Args:
+        path: the checkpoint; one that cannot be read, or from before images were kept, passes.
+        data: the images now.
+    """
+    try:
+        checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+    except RunError:
+        return
+    if (difference := _difference(checkpoint, data.identity())) is not None:
+        log.warning("data=%s: not the images that %s was trained on: %s. Scores compare with these",
+                    data.name, path, difference)  # fmt: skip
+
+
+def _difference(checkpoint: dict[str, Any], now: list[Identity]) -> str | None:
+    then = checkpoint.get("images")
+    if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
+        return None
+    return differences_of(then, now)

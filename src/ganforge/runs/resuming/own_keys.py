@@ -1,0 +1,79 @@
+"""Changing a run's own configuration by keys that were typed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.config.check import did_you_mean, root_keys
+from ganforge.errors import ConfigError
+from ganforge.runs.stored.data_places import absolute_places
+from ganforge.runs.stored.settling import settle
+
+
+def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
+    """Puts typed values over a run's configuration, in place.
+
+    Arguments that a part's constructor does not take are refused when the whole is checked.
+
+    Args:
+        own: the run's configuration.
+        values: by dotted key, interpolations as typed.
+        run: its folder, for messages.
+
+    Raises:
+        ConfigError: the run has no such key, or a value cannot be resolved.
+    """
+    missing = {key: _missing(own, key) for key in values}
+    gone = {key for key, first in missing.items() if values[key] is None and first == key}
+    gone = {key for key in gone if _is_without(own, key)}
+    for key, value in values.items():
+        if key in gone:  # ~callbacks.samples, as it was typed when the run was started
+            continue
+        OmegaConf.update(own, key, value, force_add=True)
+    for key, first in missing.items():
+        if first is not None and key not in gone and not _is_part(own, first):
+            raise ConfigError(_unknown(own, key, first, run))
+    settle(own)
+    absolute_places(own, Path.cwd())
+
+
+def _missing(own: DictConfig, key: str) -> str | None:
+    """Returns the first part of a key that the run does not have; None where it has them all."""
+    node: Any = own
+    words = key.split(".")
+    for number, word in enumerate(words):
+        if not isinstance(node, DictConfig) or word not in node:
+            return ".".join(words[: number + 1])
+        node = node[word]
+    return None
+
+
+def _is_without(own: DictConfig, key: str) -> bool:
+    """Whether a removed key names a part that the run was made without, and is no misspelling."""
+    parent, _, name = key.rpartition(".")
+    node = OmegaConf.select(own, parent) if parent else None
+    if not isinstance(node, DictConfig) or "_target_" in node:
+        return False
+    return not did_you_mean(name, [str(child) for child in node]).startswith("did you mean")
+
+
+def _is_part(own: DictConfig, key: str) -> bool:
+    """Whether a new key is a part of its own (+callbacks.x._target_=...), or belongs to one."""
+    words = key.split(".")
+    if len(words) == 1:
+        return key in root_keys("train")
+    above = [OmegaConf.select(own, ".".join(words[:end])) for end in range(1, len(words) + 1)]
+    return any(isinstance(node, DictConfig) and "_target_" in node for node in above)
+
+
+def _unknown(own: DictConfig, key: str, first: str, run: Path) -> str:
+    parent, _, name = first.rpartition(".")
+    node = OmegaConf.select(own, parent) if parent else own
+    present = [str(child) for child in node] if isinstance(node, DictConfig) else []
+    legal = [child for child in present if not child.startswith("_") and child != name]
+    legal = legal if parent else root_keys("train")
+    return f"{key}: the run {run} has no key {first}; {did_you_mean(name, legal)}"

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ganforge.compute.settings import TrainerSettings
+from ganforge.config.command import Command, read_choices
+from ganforge.errors import ConfigError, DamagedError, GanforgeError, RunError
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.lock import is_locked
+from ganforge.runs.provenance import overrides_of
+from ganforge.runs.record import NAMED, assert_fits
+from ganforge.runs.resuming.identity import different_keys
+from ganforge.runs.resuming.length import refuse_endless
+from ganforge.runs.resuming.own_keys import change
+from ganforge.runs.stored.checkpoint import (
+    LAST,
+    PREVIOUS,
+    AtomicCheckpointIO,
+    assert_writable,
+)
+from ganforge.runs.stored.checkpoint_contents import assert_finite, assert_resumable
+from ganforge.runs.stored.config import read_own, read_resolved
+from ganforge.runs.stored.lone_checkpoint import refuse_resuming
+from ganforge.runs.stored.settling import reads_clock
+from ganforge.runs.stored.trust import computes, confined, settled, trusted
+
+log = logging.getLogger("ganforge")
+
+# Keys that say how a run goes on, and are none of its own.
+OF_A_COMMAND = ("resume", "resume_allow", "run_dir")
+# Groups that watch a run or say where it computes; the others make it what it is.
+EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
+# Groups given as lists of options, each of which is a part of its own.
+LISTS = ("regularizer", "metrics")
+# What an option of trainer= is chosen for; how long and how precisely is the run's own.
+PLACE = ("accelerator", "devices", "num_nodes", "strategy")
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """A run that goes on.
+
+    Attributes:
+        folder: its folder.
+        checkpoint: where it goes on from.
+        cfg: its configuration, with what the command line changes now.
+    """
+
+    folder: RunFolder
+    checkpoint: Path
+    cfg: DictConfig
+
+
+def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) -> Resumed | None:
+    """Finds the run that ``resume`` names; None where a new one is to be started.
+
+    A run that was given its folder (a job of a sweep, or run_dir=DIR) resumes what it finds there,
+    so that repeating the command is enough wherever and however often it was stopped. Like
+    resume=auto, it only resumes a run of the same values, wherever they come from: a variable
+    counts by its value. A time has another value in every command, so ``${now:...}`` counts by what
+    was typed. The run keeps the values that it was started with.
+
+    Args:
+        cfg: composed from conf/train.yaml, with settled values.
+        command: what was typed.
+        replaced: the expressions that values of ``cfg`` were settled from, by dotted key.
+    """
+    if command.folder is not None:
+        return _in_given_folder(cfg, RunFolder(Path(command.folder)), command, replaced)
+    if cfg.resume is None:
+        return None
+    log_dir = typed_path(cfg.log_dir)
+    if cfg.resume == "auto":
+        folder = _newest_unfinished(cfg, log_dir, command, replaced)
+        if folder is None:
+            return None
+        own = _goes_on(folder, cfg.trust)
+        for key in ("dry_run", "tags", "notes"):
+            own[key] = cfg[key]
+        return Resumed(folder, folder.checkpoint(), own)
+    refuse_resuming(cfg.resume)
+    folder = RunFolder.find(cfg.resume, log_dir)
+    named = str(cfg.resume).endswith(".ckpt")
+    checkpoint = typed_path(cfg.resume).resolve() if named else folder.checkpoint()
+    return Resumed(folder, checkpoint, _changed(_goes_on(folder, cfg.trust), cfg, command, folder))
+
+
+def _in_given_folder(
+    cfg: DictConfig, folder: RunFolder, command: Command, replaced: dict[str, str]
+) -> Resumed | None:
+    if cfg.resume is not None:
+        raise ConfigError(
+            f"resume={cfg.resume} and run_dir={folder.path}: a run goes on with what its run_dir "
+            "holds, or with what resume says; give one of them"
+        )
+    try:
+        checkpoint = folder.checkpoint()
+    except RunError:  # stopped before its first one, or nothing there at all
+        return None
+    own = _goes_on(folder, cfg.trust)
+    if differing := _differing(own, cfg, folder, command, replaced):
+        raise ConfigError(
+            f"{folder.path}: holds a run of another configuration, which differs in "
+            f"{', '.join(differing)}. Take another run_dir=DIR, or change the run itself with "
+            f"resume={folder.path} and the keys to change"
+        )
+    for key in ("dry_run", "tags", "notes", "tune"):
+        own[key] = cfg[key]
+    return Resumed(folder, checkpoint, own)
+
+
+def _differing(
+    own: DictConfig,
+    cfg: DictConfig,
+    folder: RunFolder,
+    command: Command,
+    replaced: dict[str, str],
+) -> list[str]:
+    """Returns the keys in which a command asks for another run than that of a folder."""
+    differing = different_keys(own, cfg)
+    clocks = {key for key in differing if reads_clock(replaced.get(key, ""))}
+    if not clocks:
+        return differing
+    typed, then = _by_key(command.typed), _by_key(overrides_of(folder.path))
+    alike = {key for key in clocks if typed.get(key) == then.get(key)}
+    return [key for key in differing if key not in alike]
+
+
+def _by_key(overrides: list[str]) -> dict[str, str]:
+    pairs = (override.partition("=") for override in overrides)
+    return {key.lstrip("+"): value for key, _, value in pairs}
+
+
+def _goes_on(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
+    """Returns the run's own configuration, of which all that can be built is trusted."""
+    cfg = read_own(folder)
+    cfg.run_dir = str(folder.path)
+    if computes(cfg):
+        settled(cfg, read_resolved(folder))
+    confined(trusted(cfg, folder.composed, trust), folder.path)
+    cfg.tune = {}  # a search sets it for its trials; a stored one could name any database
+    return cfg
+
+
+def _newest_unfinished(
+    cfg: DictConfig, log_dir: Path, command: Command, replaced: dict[str, str]
+) -> RunFolder | None:
+    near: tuple[RunFolder, list[str]] | None = None
+    for folder in _unfinished(log_dir):
+        try:
+            differing = _differing(read_own(folder), cfg, folder, command, replaced)
+        except (GanforgeError, OmegaConfBaseException) as error:
+            # One damaged folder must not hide the others.
+            reason = str(error).splitlines()[0].removeprefix(f"{folder.composed}: ")
+            log.warning("resume=auto passes over %s: %s", folder.composed, reason)
+            continue
+        if not differing:
+            return folder
+        if near is None or len(differing) < len(near[1]):
+            near = folder, differing
+    other = f" ({near[0].path} differs in {', '.join(near[1][:NAMED])})" if near else ""
+    log.info(
+        "resume=auto: no unfinished run of this configuration in %s%s: a new one", log_dir, other
+    )
+    return None
+
+
+def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
+    """Yields runs that were stopped and can go on, the newest first."""
+    folders = sorted((log_dir / "train").glob("*/[!.]*/composed.yaml"), reverse=True)
+    for folder in (RunFolder(path.parent.resolve()) for path in folders):
+        if folder.read_summary().get("status") == "completed" or is_locked(folder.path):
+            continue
+        if any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
+            yield folder
+
+
+def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:
+    """Puts this command line's values over the run's own configuration."""
+    chosen = read_choices(folder.path)
+    for group, option in command.groups.items():
+        if str(chosen.get(group)) == option or _same_parts(own, cfg, group):
+            continue
+        if group not in EXCHANGEABLE:
+            raise ConfigError(
+                f"{group}={option}: the run {folder.path} was made with {group}="
+                f"{chosen.get(group, _parts(own, group))}, and a resumed run keeps it; start a new "
+                "one to change it"
+            )
+        new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
+        own[group] = {**own[group], **{k: new[k] for k in PLACE}} if group == "trainer" else new
+    typed = {k: v for k, v in command.values.items() if k not in OF_A_COMMAND}
+    before = copy.deepcopy(own)
+    change(own, typed, folder.path)
+    refuse_endless(before, own)
+    return own
+
+
+def _parts(cfg: DictConfig, group: str) -> list[str]:
+    """Returns the names of what a group given as a list of options holds."""
+    return [str(name) for name in cfg[group]] if group in cfg else []
+
+
+def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
+    return group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
+
+
+def start_of(
+    resumed: Resumed, model: AdversarialModule, settings: TrainerSettings
+) -> tuple[Path, dict[str, Any]]:
+    """Returns the checkpoint that a run goes on from, and its contents, once it is known to fit.
+
+    A run that was stopped between its last step and its end repeats its last stretch from the
+    checkpoint before, and so comes to its last evaluation; so does one whose last checkpoint is
+    damaged.
+
+    Raises:
+        ConfigError: the checkpoint is of another configuration.
+        RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
+    """
+    previous = resumed.folder.checkpoints / PREVIOUS
+    assert_writable(previous.with_name(LAST))
+    unfinished = resumed.folder.read_summary().get("status") != "completed"
+    more = resumed.checkpoint.name == LAST and previous.is_file()
+    faults: list[str] = []
+    for path in [resumed.checkpoint, *([previous] if more else [])]:
+        try:
+            checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+            assert_fits(checkpoint, model, resumed.cfg, resumed.folder, path)
+            assert_finite(model, checkpoint, path)
+            assert_resumable(checkpoint, path)
+            assert_goes_on(checkpoint, settings, path)
+        except RunError as error:
+            faults.append(str(error))
+            if more and (unfinished or isinstance(error, DamagedError)):
+                more = False
+                log.warning("%s\nresuming from %s", error, previous)
+                continue
+            raise RunError("\n".join(faults)) from error
+        return path, checkpoint
+    raise AssertionError("there is always a choice")
+
+
+def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:
+    """Raises RunError when a run has nothing left to do."""
+    step, seconds = checkpoint["progress"]["iteration"], checkpoint["progress"]["seconds"]
+    if settings.max_steps != -1 and step >= settings.max_steps:
+        raise RunError(
+            f"{path}: the run is at step {step} already, and trainer.max_steps="
+            f"{settings.max_steps}; to train on, type a larger one: "
+            f"resume={_shown(path)} trainer.max_steps={2 * step}"
+        )
+    if settings.max_seconds is not None and seconds >= settings.max_seconds:
+        raise RunError(
+            f"{path}: the run has trained for {seconds:.0f} seconds already, and "
+            f"trainer.max_seconds={settings.max_seconds:g}; to train on, type a larger one: "
+            f"resume={_shown(path)} trainer.max_seconds={2 * math.ceil(seconds)}"
+        )
+
+
+def _shown(checkpoint: Path) -> str:
+    """Returns the run folder of a checkpoint as it is typed in a shell."""
+    return shlex.quote(one_line(checkpoint.parent.parent))

@@ -1,0 +1,75 @@
+"""What is checked, said and noted before a run resumes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from ganforge.callbacks.run_summary import versions
+from ganforge.runs.build import Parts
+from ganforge.runs.provenance import read
+from ganforge.runs.record import assert_fits, note_change
+from ganforge.runs.resuming.images import changed_data
+from ganforge.runs.resuming.length import tell_of_length
+from ganforge.runs.resuming.resume import Resumed, start_of
+from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
+from ganforge.runs.stored.config import read_own
+
+log = logging.getLogger("ganforge")
+
+COMPARED = ("ganforge", "torch")  # whose versions may change what a run computes
+
+
+def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
+    """Returns a run with the checkpoint that it resumes from.
+
+    Args:
+        resumed: the run.
+        parts: what its configuration builds.
+        allow: words of ``resume.allow``.
+
+    Raises:
+        ConfigError: the checkpoint is of another configuration, or of other images.
+        RunError: the checkpoint is damaged or of another architecture, or nothing is left to do.
+    """
+    path, checkpoint = start_of(resumed, parts.model, parts.settings)
+    run = resumed.folder.path
+    note = changed_data(checkpoint, parts.data, allow, run, path)
+    tell_of_length(read_own(resumed.folder), resumed.cfg, checkpoint["progress"]["iteration"])
+    tell_of_versions(run)
+    if note is not None:
+        note_change(run, note)
+    return replace(resumed, checkpoint=path)
+
+
+def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None:
+    """Refuses what :func:`begin` refuses, but for a run that is at its end, and changes nothing.
+
+    Raises:
+        ConfigError: the checkpoint is of another configuration, or of other images.
+        RunError: the checkpoint is damaged or of another architecture.
+    """
+    path = resumed.checkpoint
+    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
+    assert_fits(checkpoint, parts.model, resumed.cfg, resumed.folder, path)
+    if not parts.random:
+        changed_data(checkpoint, parts.data, allow, resumed.folder.path, path)
+
+
+def tell_of_versions(run: Path) -> None:
+    """Logs in one line which packages that compute are of other versions than before."""
+    sessions = read(run)
+    environment = sessions[-1].get("environment") if sessions else None
+    before = environment.get("versions") if isinstance(environment, dict) else None
+    if not isinstance(before, dict):
+        return
+    now = versions()
+    changed = [
+        f"{name} {now[name]} (before: {before[name]})"
+        for name in COMPARED
+        if name in before and before[name] != now[name]
+    ]
+    if changed:
+        log.warning("resumed under %s: results may differ", ", ".join(changed))

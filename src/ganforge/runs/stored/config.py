@@ -1,0 +1,94 @@
+"""Reading the configuration that a run folder holds, which may be damaged or a stranger's."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.config.schemas import TrainSchema
+from ganforge.errors import RunError
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.stored.data_places import absolute_places, start_folder
+from ganforge.runs.stored.settling import keep_settled, outside
+from ganforge.runs.stored.yaml_files import read_config
+
+# Data sets whose folders were once read by other rules: see ganforge.data.files.former_layout.
+_READ_FOLDERS = {
+    "ganforge.data.ImageFolder",
+    "ganforge.data.PairedImages",
+    "ganforge.data.UnpairedImages",
+}
+NEEDED = ("seed", "data", "model")
+_MAPPINGS = {field.name for field in fields(TrainSchema) if "dict" in str(field.type)}
+
+
+def read_resolved(folder: RunFolder) -> DictConfig:
+    """Returns the values that a run was last started with, from config.yaml.
+
+    Raises:
+        RunError: the file is missing, damaged, or refers to the environment.
+    """
+    cfg = read_stored(folder.config)
+    if found := outside(cfg):
+        path, text = found[0]
+        raise RunError(f"{folder.config}: {'.'.join(path)} is {text}, not a value")
+    return cfg
+
+
+def read_own(folder: RunFolder) -> DictConfig:
+    """Returns a run's configuration with references between its keys, from composed.yaml.
+
+    What it once read from the environment keeps the value that config.yaml holds. Relative paths
+    of data become absolute.
+
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    own = read_stored(folder.composed)
+    if outside(own):
+        keep_settled(own, read_resolved(folder))
+    absolute_places(own, start_folder(own, folder.path))
+    return own
+
+
+def read_stored(path: Path) -> DictConfig:
+    """Returns the configuration in a file of a run folder.
+
+    Raises:
+        RunError: naming the file, when it cannot be read or is no run's configuration.
+    """
+    return checked(read_config(path), path)
+
+
+def checked(cfg: DictConfig, path: Path) -> DictConfig:
+    """Returns a stored configuration if it is a run's.
+
+    Args:
+        cfg: as it was read.
+        path: from where.
+
+    Raises:
+        RunError: naming the file and the key that is missing or of another type.
+    """
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    for key in NEEDED:
+        if plain.get(key) in (None, "???"):
+            raise RunError(f"{path}: damaged, or not a run's configuration: it has no {key!r}")
+    for key in _MAPPINGS & plain.keys():
+        if plain[key] is not None and not isinstance(plain[key], dict):
+            raise RunError(f"{path}: damaged: {key} must hold keys, and is {plain[key]!r}")
+    keep_former_layout(cfg.data)
+    return cfg
+
+
+def keep_former_layout(data: Any) -> None:
+    """Has a run that was made before class names were kept read its folders as it did, in place.
+
+    Args:
+        data: the configuration of its data, a mapping or None.
+    """
+    if data is not None and data.get("_target_") in _READ_FOLDERS and "layout" not in data:
+        data["layout"] = 1

@@ -1,0 +1,62 @@
+"""What loggers are told of a run beside its points, and what watches a run for them alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
+
+from ganforge.callbacks.alerts import Alerts
+from ganforge.callbacks.checkpoint_artifacts import CheckpointArtifacts
+from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
+from ganforge.runs.provenance import facts_of
+from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
+
+
+def watchers(loggers: list[Logger]) -> list[Callback]:
+    """Returns callbacks for what loggers ask for; they stand behind all that write to the disk."""
+    found: list[Callback] = []
+    if any(isinstance(logger, AlertLogger) and logger.alerts for logger in loggers):
+        found.append(Alerts())
+    if any(isinstance(logger, CheckpointLogger) and logger.checkpoints for logger in loggers):
+        found.append(CheckpointArtifacts())
+    return found
+
+
+def introduce(
+    loggers: list[Logger],
+    folder: Path,
+    job: str | None,
+    config: dict[str, Any],
+    checkpoint: Path | None,
+) -> None:
+    """Tells loggers what the run is and where it begins, before the first point.
+
+    Args:
+        loggers: of this process; none but the first one of a run has any.
+        folder: of the run.
+        job: the folder that Hydra's sweeper gave it; None outside of a sweep.
+        config: the resolved configuration, as plain containers.
+        checkpoint: where a resumed run goes on from.
+    """
+    if not loggers:
+        return
+    if checkpoint is not None:
+        _go_on(loggers, AtomicCheckpointIO().load_checkpoint(checkpoint)["progress"])
+    facts = facts_of(folder, job)
+    for logger in loggers:
+        if isinstance(logger, FactLogger):
+            logger.log_facts(facts)
+        logger.log_hyperparams(config)
+
+
+def _go_on(loggers: list[Logger], progress: dict[str, Any]) -> None:
+    step, images = progress["iteration"], progress["images_seen"]
+    for logger in loggers:
+        truncate = getattr(logger, "truncate_after", None)
+        if truncate is not None:
+            truncate(step)
+        if isinstance(logger, ContinuedLogger):
+            logger.go_on_from(step, images)

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.fabric.plugins.environments.lightning import LightningEnvironment
+from lightning.pytorch import Callback, Trainer
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.strategies import DDPStrategy
+
+from ganforge.compute.cluster import RunProcesses
+from ganforge.compute.hardware import Hardware
+from ganforge.runs.build import Parts
+from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
+
+NOT_APPLICABLE = (
+    ".*does not have many workers.*",  # images lie in memory
+    ".*in eval mode at the start of training.*",  # the moving average, on purpose
+    ".*has no `__len__`.*",  # the stream of images is endless
+    ".*torchdata.*StatefulDataLoader.*",  # its place is a function of the images seen
+    ".*resuming from a checkpoint that ended before the epoch.*",
+    ".*LeafSpec.*",  # Lightning's own
+    ".*srun.*",
+    ".*Please set the environment variable.*",
+)
+
+
+def make_trainer(
+    parts: Parts, loggers: list[Logger] | None, callbacks: list[Callback], root: Path
+) -> Trainer:
+    """Makes the trainer that all runs share. ``loggers=None`` makes one that logs nothing."""
+    settings, hardware = parts.settings, parts.hardware
+    mixed = hardware.precision != "32-true"
+    plugins: list[Any] = [AtomicCheckpointIO()]
+    if hardware.processes == 1:
+        plugins.append(LightningEnvironment())  # whatever SLURM's variables say
+    if mixed:
+        plugins.append(_mixed_precision(hardware))
+    return Trainer(
+        accelerator=hardware.accelerator,
+        devices=hardware.devices,
+        num_nodes=hardware.nodes,
+        strategy=_strategy(hardware),
+        precision=None if mixed else "32-true",
+        plugins=plugins,
+        max_steps=settings.max_steps,
+        max_epochs=-1,
+        logger=loggers or False,
+        callbacks=callbacks,
+        default_root_dir=root,
+        log_every_n_steps=settings.log_every_n_steps,
+        deterministic=settings.deterministic,
+        profiler=settings.profiler,
+        detect_anomaly=settings.detect_anomaly,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=any(isinstance(callback, ProgressBar) for callback in callbacks),
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _strategy(hardware: Hardware) -> Any:
+    if hardware.processes == 1:
+        return "auto"
+    # Each backward reaches one player's weights; the other's count as unused.
+    backend = "nccl" if hardware.accelerator == "cuda" else "gloo"
+    return DDPStrategy(
+        cluster_environment=RunProcesses(),
+        find_unused_parameters=True,
+        process_group_backend=backend,
+    )
+
+
+def _mixed_precision(hardware: Hardware) -> MixedPrecision:
+    device = hardware.accelerator
+    scaled = hardware.precision == "16-mixed"
+    scaler = torch.amp.GradScaler(device) if scaled else None
+    return MixedPrecision(cast(Any, hardware.precision), device, scaler)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps away warnings that do not apply to this kind of training."""
+    with warnings.catch_warnings():
+        for message in NOT_APPLICABLE:
+            warnings.filterwarnings("ignore", message=message)
+        logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+        yield

@@ -1,0 +1,14 @@
+from .pruners import ASHA as ASHA
+from .pruners import Median as Median
+from .pruners import NoPruner as NoPruner
+from .pruners import PrunerFactory as PrunerFactory
+from .samplers import CMAES as CMAES
+from .samplers import TPE as TPE
+from .samplers import Grid as Grid
+from .samplers import Random as Random
+from .samplers import SamplerFactory as SamplerFactory
+from .settings import Search as Search
+from .space import Choice as Choice
+from .space import Real as Real
+from .space import Whole as Whole
+from .study import SharedStudy as SharedStudy

@@ -1,0 +1,84 @@
+"""A grid that every worker walks in the same order.
+
+Optuna's own wants to end a loop that we do not run, and two workers may try one combination twice.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from random import Random as Generator
+from typing import TYPE_CHECKING, Any
+
+from optuna.samplers import BaseSampler
+from optuna.trial import FrozenTrial, TrialState
+
+from ganforge.search.space import Space
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+
+CELL = "ganforge_cell"  # which combination a trial has, among its attributes
+
+
+class GridSampler(BaseSampler):
+    """Gives each trial the first combination that no other trial has.
+
+    Args:
+        space: dimensions with finitely many values.
+        seed: of the order.
+    """
+
+    def __init__(self, space: Space, seed: int) -> None:
+        self.keys = list(space)
+        columns = [dimension.values() or [] for dimension in space.values()]
+        self.cells = list(itertools.product(*columns))
+        Generator(seed).shuffle(self.cells)
+
+    def before_trial(self, study: Study, trial: FrozenTrial) -> None:
+        """Takes a combination; who calls it holds the study's lock."""
+        storage, own = study._storage, trial._trial_id
+        if CELL in trial.user_attrs or trial.params or "fixed_params" in trial.system_attrs:
+            return
+        others = storage.get_all_trials(study._study_id, deepcopy=False)
+        taken = {t.user_attrs.get(CELL) for t in others if t.state != TrialState.WAITING}
+        free = [cell for cell in range(len(self.cells)) if cell not in taken]
+        storage.set_trial_user_attr(own, CELL, free[0] if free else own % len(self.cells))
+
+    def infer_relative_search_space(
+        self, study: Study, trial: FrozenTrial
+    ) -> dict[str, BaseDistribution]:
+        """Returns none: the parameters come one by one."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Returns none: the parameters come one by one."""
+        return {}
+
+    def sample_independent(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        param_name: str,
+        param_distribution: BaseDistribution,
+    ) -> Any:
+        """Returns the combination's value."""
+        attributes = study._storage.get_trial_user_attrs(trial._trial_id)
+        return self.cells[attributes[CELL]][self.keys.index(param_name)]
+
+    def after_trial(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
+    ) -> None:
+        """Nothing is learnt."""
+
+
+def grid_sampler(space: Space, seed: int) -> GridSampler:
+    """Returns the sampler of a grid."""
+    return GridSampler(space, seed)

@@ -1,0 +1,188 @@
+"""A search from its command line: what it means, whether it can work, where it goes, running it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.config.check import check, check_root, did_you_mean
+from ganforge.console import setup_logging
+from ganforge.errors import ConfigError
+from ganforge.paths import typed_path
+from ganforge.redaction import training_line
+from ganforge.runs.load import build
+from ganforge.runs.lock import is_locked, locked
+from ganforge.runs.sweep_record import SweepRecord
+from ganforge.search.job import require_search
+from ganforge.search.loop import Apart, Launch, Searching, nothing_came
+from ganforge.search.optuna_extra import require
+from ganforge.search.overrides import SearchPlan, read_plan
+from ganforge.search.report import report
+from ganforge.search.resume import find_search
+from ganforge.search.settings import Search
+from ganforge.search.storage import Storage
+from ganforge.search.study import SharedStudy
+from ganforge.sweeps.checks import check_jobs
+from ganforge.sweeps.grid import BASIC, flags_of, make_folder, place
+from ganforge.sweeps.launchers.checks import check_launcher
+from ganforge.sweeps.plan import Plan, split_resume
+from ganforge.sweeps.process import train_apart
+
+# What may differ between two workers of a study, or two parts of a search.
+FREE = ("tune.", "resume", "log_dir", "logger", "tags", "notes", "hydra", "trainer.devices")
+NUMBERS = ("seconds", "images_per_second", "step", "images_seen")
+
+
+def sweep_search(
+    arguments: list[str], config: DictConfig, context: HydraContext, task: TaskFunction
+) -> float | None:
+    """Runs a search, goes on with one, or takes part in one that other workers run.
+
+    Everything that can be refused is refused before a folder is made.
+
+    Args:
+        arguments: overrides as typed.
+        config: Hydra's configuration of the search; its folder is set here.
+        context: Hydra's loader of configurations.
+        task: what Hydra calls for each trial.
+
+    Returns:
+        The best value of the first objective.
+
+    Raises:
+        GanforgeError: with a message for the user; RunError where no trial was completed.
+    """
+    setup_logging()
+    require()
+    search = _search(config)
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    check_launcher(config.hydra.launcher)
+    sweep = config.hydra.sweep
+    if OmegaConf.is_interpolation(sweep, "subdir") or sweep.subdir != ".":
+        raise ConfigError("hydra.sweep.subdir: a search names the folders of its trials itself")
+    typed, resume = split_resume(arguments, parser)
+    plan = read_plan(search.space, typed, parser)
+    search.sampler.check(plan.space)
+    here = config.hydra.launcher._target_ == BASIC
+    devices = _check(plan, config, context, here)
+    _check_launcher(search, here)
+    former = find_search(resume, typed, search, typed_path(config.log_dir))
+    # Opened before there is a folder: a server that does not answer must leave none behind.
+    server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
+    record = former if former is not None else _new_record(typed, config)
+    with locked(record.path), _kept_if_begun(record, new=former is None):
+        storage = server or Storage(str(record.path / "study.log"), search.beat_seconds)
+        study = _study(search, plan, storage, record)
+        place(config, record.path)
+        launch, apart = _ways(config, context, task, devices)
+        try:
+            Searching(study, record, plan.fixed, launch, apart).run()
+        finally:
+            report(study, record)
+    if not study.completed():
+        raise nothing_came(record)
+    best = study.best()
+    return best.values[0] if best is not None else None
+
+
+def _search(config: DictConfig) -> Search:
+    check_root(
+        OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), "train"
+    )
+    require_search(config)
+    check(OmegaConf.create({"tune": OmegaConf.to_container(config.tune, resolve=True)}))
+    search: Search = build(config.tune)
+    if search.trial is not None:
+        raise ConfigError(f"tune.trial={search.trial}: the search sets it for its trials")
+    known = [*config.metrics, *NUMBERS]
+    for name in search.objectives:
+        if name not in known and not any(name.startswith(f"{key}_") for key in config.metrics):
+            told = f"no such number; {did_you_mean(name, known)}"
+            raise ConfigError(f"tune.objectives.{name}: {told}")
+    return search
+
+
+def _check(plan: SearchPlan, config: DictConfig, context: HydraContext, here: bool) -> int:
+    """Composes and checks trials of every value that can be counted; returns their processes."""
+    probes = [Plan((*plan.fixed, *probe), probe) for probe in plan.probes()]
+    checked = check_jobs(probes, lambda o: context.config_loader.load_sweep_config(config, o), here)
+    if any(job.dry_run for job in checked):
+        raise ConfigError("dry_run=true leaves nothing to search by; try it without tune=")
+    return max(job.devices for job in checked)
+
+
+def _check_launcher(search: Search, here: bool) -> None:
+    if here and search.n_jobs > 1:
+        raise ConfigError(
+            f"tune.n_jobs={search.n_jobs}: this launcher runs one trial after the other. Take "
+            "hydra/launcher=local_processes or slurm, or start this command several times with "
+            "one tune.storage and tune.study"
+        )
+
+
+def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
+    path = make_folder(typed_path(config.hydra.sweep.dir).absolute())
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    record = SweepRecord(path, "search", training_line(sys.argv), typed, started)
+    record.write()
+    return record
+
+
+@contextlib.contextmanager
+def _kept_if_begun(record: SweepRecord, new: bool) -> Iterator[None]:
+    """Leaves no folder of a search that was refused before its first trial."""
+    try:
+        yield
+    except BaseException:
+        if new and not record.jobs:
+            for name in ("sweep.json", "study.log", ".lock"):
+                (record.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                record.path.rmdir()
+                record.path.parent.rmdir()
+        raise
+
+
+def _study(search: Search, plan: SearchPlan, storage: Storage, record: SweepRecord) -> SharedStudy:
+    kept = [o for o in plan.fixed if not o.lstrip("+~").startswith(FREE)]
+    name = search.study or _name(storage, record)
+    study = SharedStudy(
+        search,
+        plan.space,
+        storage,
+        name,
+        terms={"overrides": sorted(kept), "value": search.value},
+        owner=str(record.path),
+        alive=lambda folder: bool(folder) and is_locked(Path(folder)),
+    )
+    study.take_back()
+    record.status = "running"
+    record.write()
+    return study
+
+
+def _name(storage: Storage, record: SweepRecord) -> str:
+    """Returns the name of a search's own study: that of its folder when it began."""
+    own = storage.file == record.path / "study.log"
+    known = [study.study_name for study in storage.optuna.get_all_studies()] if own else []
+    return known[0] if known else f"{record.path.parent.name}-{record.path.name}"
+
+
+def _ways(
+    config: DictConfig, context: HydraContext, task: TaskFunction, devices: int
+) -> tuple[Launch, Apart | None]:
+    launcher: Any = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task, config=config
+    )
+    if devices == 1:
+        return launcher.launch, None
+    return launcher.launch, lambda overrides: train_apart(overrides, flags_of(config))

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, cast
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from ganforge.callbacks.evaluation import Scored, evaluations
+from ganforge.errors import ConfigError, PrunedError
+from ganforge.search.objectives import score_named
+from ganforge.search.settings import Search
+from ganforge.search.storage import Storage
+from ganforge.search.study import FOLDER, open_study
+from ganforge.streams import mix
+
+if TYPE_CHECKING:
+    from optuna.trial import Trial
+
+log = logging.getLogger("ganforge")
+
+LOOKED_AT = 64  # images
+STREAM = 0xC011A  # keeps their latents apart from all others of the run
+
+
+class TrialReports(Callback):
+    """Tells a search of each evaluation, and ends a trial that is given up.
+
+    A trial is given up when the search's pruner says so, or when its images are all alike. It may
+    run in another process than the search: storage, study and number lead it there.
+
+    Args:
+        search: with storage, study and trial.
+
+    Raises:
+        ConfigError: one of these is missing.
+    """
+
+    def __init__(self, search: Search) -> None:
+        if search.storage is None or search.study is None or search.trial is None:
+            raise ConfigError("a trial needs tune.storage, tune.study and tune.trial, set by tune=")
+        self.search = search
+        self.trial: Trial | None = None
+        self._seen = 0
+        self._widest = 0.0
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Finds the trial, and says where its run is."""
+        if not trainer.is_global_zero or self.trial is not None:
+            return
+        from optuna.trial import Trial
+
+        search = self.search
+        storage = Storage(cast(str, search.storage), search.beat_seconds)
+        study = open_study(search, storage, cast(str, search.study))
+        number = storage.optuna.get_trial_id_from_study_id_trial_number(
+            study._study_id, cast(int, search.trial)
+        )
+        self.trial = Trial(study, number)
+        self.trial.set_user_attr(FOLDER, str(trainer.default_root_dir))
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Tells of what a run that goes on had measured, and sees how images differ untrained."""
+        if self._watches(pl_module):
+            self._widest = max(self._widest, self._spread(pl_module))
+        self._look(trainer, pl_module)
+
+    def on_train_batch_end(
+        self,
+        trainer: Trainer,
+        pl_module: LightningModule,
+        outputs: object,
+        batch: object,
+        batch_idx: int,
+    ) -> None:
+        """Tells of an evaluation, if there was one."""
+        self._look(trainer, pl_module)
+
+    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        points = [point for scored in evaluations(trainer) for point in scored.history]
+        if len(points) == self._seen:
+            return
+        self._seen = len(points)
+        over = 0 < trainer.max_steps <= cast(Scored, pl_module).iteration
+        reason = self._collapsed(pl_module) or self._report(points, over)
+        # Together: a process that ended alone would leave the others waiting for it.
+        reason = trainer.strategy.broadcast(reason)
+        if reason:
+            raise PrunedError(f"{reason} at step {cast(Scored, pl_module).iteration}")
+
+    def _report(self, points: list[dict[str, int | float]], over: bool) -> str:
+        """Tells the study; returns why the trial is given up, "" where it is not.
+
+        Args:
+            points: all evaluations.
+            over: whether there is no training left to save.
+        """
+        if self.trial is None or len(self.search.objectives) > 1:
+            return ""
+        ((name, way),) = self.search.objectives.items()
+        series = [(int(p["step"]), _value(p, name)) for p in points if p["step"]]
+        values = [(step, value) for step, value in series if value is not None]
+        if any(not math.isfinite(value) for _, value in values):
+            return f"{name} is not finite"
+        best = min if way == "minimize" else max
+        for place, (step, value) in enumerate(values):
+            so_far = best(v for _, v in values[: place + 1])
+            self._send(so_far if self.search.best else value, step)
+        # Asked at the end too: what a trial reached there is what ASHA compares others with.
+        hopeless = bool(values) and self._hopeless()
+        return "given up: others were better" if hopeless and not over else ""
+
+    def _send(self, value: float, step: int) -> None:
+        from optuna.exceptions import UpdateFinishedTrialError
+
+        assert self.trial is not None
+        if step in self.trial.storage.get_trial(self.trial._trial_id).intermediate_values:
+            return
+        try:
+            self.trial.report(value, step)
+        except UpdateFinishedTrialError:
+            raise PrunedError("the search took this trial for dead, and runs it again") from None
+        except Exception as error:  # a server that is away for a moment must not end a training
+            log.warning("step %d could not be reported to the study: %s", step, error)
+
+    def _hopeless(self) -> bool:
+        assert self.trial is not None
+        try:
+            return self.trial.should_prune()
+        except Exception as error:
+            log.warning("the study could not be asked: %s", error)
+            return False
+
+    def state_dict(self) -> dict[str, float]:
+        """Returns how much the run's images have differed at most."""
+        return {"widest": self._widest}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        """Takes back what an earlier part of the run has seen."""
+        self._widest = state_dict["widest"]
+
+    def _watches(self, game: object) -> bool:
+        return self.search.collapse > 0 and not getattr(game, "needs_inputs", False)
+
+    def _collapsed(self, pl_module: LightningModule) -> str:
+        """Returns the reason where images of different latents have become all alike.
+
+        Compared with the run itself: how much a fresh generator's images differ is its own.
+        """
+        if not self._watches(pl_module):
+            return ""
+        spread = self._spread(pl_module)
+        self._widest = max(self._widest, spread)
+        if spread >= self.search.collapse * self._widest:
+            return ""
+        return f"collapsed: {LOOKED_AT} images differ by {spread:.2g}, once by {self._widest:.2g}"
+
+    def _spread(self, pl_module: LightningModule) -> float:
+        """Returns the pixels' standard deviation over images, on average."""
+        game, device = cast(Scored, pl_module), pl_module.device
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+            seed = mix(game.seed, STREAM)
+            images = game.sample(LOOKED_AT, seed=seed, weights="raw", start=0, labels=None)
+        return float(images.flatten(1).std(0).mean())
+
+
+def _value(point: dict[str, int | float], name: str) -> float | None:
+    score = score_named(name, [key for key in point if key not in ("step", "images_seen")])
+    return None if score is None else float(point[score])

@@ -1,0 +1,196 @@
+"""A grid from its command line: what it means, whether it can work, where it goes, running it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict, read_write
+
+from ganforge.config.job_names import FILE, job_folder
+from ganforge.config.quoting import quoted
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
+from ganforge.redaction import training_line
+from ganforge.runs.lock import LOCK, locked
+from ganforge.runs.stored.settling import settled_override
+from ganforge.runs.sweep_record import Job, SweepRecord
+from ganforge.sweeps.checks import Checked, check_jobs
+from ganforge.sweeps.launchers.checks import check_launcher
+from ganforge.sweeps.plan import Plan, plan_grid, split_resume
+from ganforge.sweeps.process import train_apart
+from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
+from ganforge.sweeps.runner import SweepRun
+from ganforge.sweeps.trust import (
+    Vet,
+    is_home,
+    is_permission,
+    vetting,
+    without_permissions,
+)
+
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+
+
+def sweep_grid(
+    arguments: list[str],
+    config: DictConfig,
+    context: HydraContext,
+    task: TaskFunction,
+    batch_size: int | None = None,
+) -> list[float | None]:
+    """Runs a grid, or goes on with one that was stopped.
+
+    Everything that can be refused is refused before a folder is made.
+
+    Args:
+        arguments: overrides as typed.
+        config: Hydra's configuration of the sweep; its folder is set here.
+        context: Hydra's loader of configurations.
+        task: what Hydra calls for each job.
+        batch_size: jobs handed at a time to a launcher that runs them side by side; None: all.
+
+    Returns:
+        The best value of the monitored score of every job, None for one without scores.
+
+    Raises:
+        GanforgeError: with a message for the user; RunError at the end, where a job failed.
+    """
+    parser = OverridesParser.create(config_loader=context.config_loader)
+    check_launcher(config.hydra.launcher)
+    typed, resume = split_resume(arguments, parser)
+    typed = [settled_override(override) for override in typed]
+    former = find_sweep(resume, typed, typed_path(config.log_dir))
+    vet: Vet | None = None
+    overrides = typed
+    if former is not None:
+        stored = without_permissions(former.overrides, parser, former.path / FILE)
+        if not meant(typed):
+            stored = [o for o in stored if is_home(o, former.path)]
+            vet = vetting(stored, former.path / FILE, config.trust)
+        overrides = [*stored, *(o for o in typed if is_permission(o) or o.startswith("dry_run="))]
+    plans = plan_grid(overrides, parser)
+    here = config.hydra.launcher._target_ == BASIC
+    checked = check_jobs(
+        plans, lambda o: context.config_loader.load_sweep_config(config, o), here, vet
+    )
+    kept = not all(job.dry_run for job in checked)
+    if former is not None:
+        match_jobs(former, plans)
+    record = former if former is not None else _new_record(typed, plans, config, checked, kept)
+    with locked(record.path) if kept else _leaving_nothing(record.path, typed_path(config.log_dir)):
+        place(config, record.path)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=context, task_function=task, config=config
+        )
+        run = SweepRun(
+            record,
+            plans,
+            launch=launcher.launch,
+            apart=lambda overrides: train_apart(overrides, flags_of(config)),
+            lonely={n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run},
+            side_by_side=None if here else batch_size or len(plans),
+            kept=kept,
+        )
+        return run.run()
+
+
+def _new_record(
+    typed: list[str], plans: list[Plan], config: DictConfig, checked: list[Checked], kept: bool
+) -> SweepRecord:
+    """Makes a sweep's folder, its own even where another sweep began in the same second."""
+    wanted = typed_path(config.hydra.sweep.dir).absolute()
+    names = [
+        job.subdir or job_folder(number, list(plan.swept))
+        for number, (plan, job) in enumerate(zip(plans, checked, strict=True))
+    ]
+    if len(set(names)) < len(names):
+        raise ConfigError(
+            "hydra.sweep.subdir: gives several jobs one folder; ${hydra.job.num} tells them apart"
+        )
+    jobs = [Job(n, [*map(published, plan.swept)], names[n]) for n, plan in enumerate(plans)]
+    path = make_folder(wanted) if kept else wanted
+    started = datetime.now().astimezone().isoformat(timespec="seconds")
+    record = SweepRecord(
+        path, "grid", training_line(sys.argv), [*map(published, typed)], started, jobs=jobs
+    )
+    if kept:
+        record.write()
+    return record
+
+
+def make_folder(wanted: Path) -> Path:
+    """Makes a sweep's folder, under another name where another sweep is.
+
+    Returns:
+        The folder without links in its path, as it is found when the sweep goes on.
+
+    Raises:
+        RunError: where none can be made.
+    """
+    for attempt in range(1, 100):
+        path = wanted if attempt == 1 else wanted.with_name(f"{wanted.name}-{attempt}")
+        try:
+            path.mkdir(parents=True, exist_ok=attempt == 1)
+            if _claim(path):
+                return path.resolve()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise RunError(
+                f"cannot make the sweep's folder {path} ({error.strerror or error}); "
+                "log_dir=PATH puts it elsewhere"
+            ) from error
+    raise RunError(f"cannot make a sweep's folder beside {path}")
+
+
+def _claim(path: Path) -> bool:
+    """Takes an empty folder, which of several commands that start together one alone can."""
+    lock = path / LOCK
+    try:
+        lock.touch(exist_ok=False)
+    except FileExistsError:
+        return False
+    if any(item != lock for item in path.iterdir()):
+        lock.unlink()
+        return False
+    return True
+
+
+def place(config: DictConfig, path: Path) -> None:
+    """Sets the sweep's folder in Hydra, for this process and for those that compose it again.
+
+    The jobs' folders are in the record: Hydra's launchers would make empty ones beside them.
+    """
+    with read_write(config), open_dict(config):
+        config.hydra.sweep.dir, config.hydra.sweep.subdir = str(path), "."
+        given = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
+        config.hydra.overrides.hydra.extend(given)
+
+
+def flags_of(config: DictConfig) -> list[str]:
+    """Returns what makes another process find the options that this one has found."""
+    sources = config.hydra.runtime.config_sources
+    given = [str(s.path) for s in sources if s.provider == "command-line"]
+    typed = [str(o) for o in config.hydra.overrides.hydra]
+    paths = [o for o in typed if o.lstrip("+").startswith("hydra.searchpath=")]
+    return [word for folder in given for word in ("--config-dir", folder)] + paths
+
+
+@contextlib.contextmanager
+def _leaving_nothing(path: Path, log_dir: Path) -> Iterator[None]:
+    """Removes the empty folder that a launcher makes for a sweep of dry runs."""
+    try:
+        yield
+    finally:
+        for folder in (path, *path.parents):
+            if not folder.is_relative_to(log_dir.absolute()):
+                break
+            with contextlib.suppress(OSError):  # other runs lie there
+                folder.rmdir()

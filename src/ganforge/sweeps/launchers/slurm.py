@@ -1,0 +1,57 @@
+"""Jobs of a sweep on a SLURM cluster, through submitit."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import Any
+
+from hydra.core.utils import JobReturn
+
+from ganforge.console import console
+from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
+
+LOOKING = 1.0  # seconds between looks at the jobs; submitit asks SLURM much more rarely
+
+
+class SlurmJobs:
+    """Submits jobs as one array, and waits for them through any number of requeues.
+
+    Args:
+        folder: for scripts and outputs, seen by all machines.
+        parameters: of submitit, None for those not to be given.
+        max_num_timeout: how often a job is requeued after its time was up.
+    """
+
+    def __init__(self, folder: str, parameters: dict[str, Any], max_num_timeout: int) -> None:
+        os.environ["SUBMITIT_PREEMPT_SIGNAL"] = PREEMPTION  # read when submitit is imported
+        from submitit import AutoExecutor
+
+        self.executor: Any = AutoExecutor(
+            folder, cluster="slurm", slurm_max_num_timeout=max_num_timeout
+        )
+        given = {name: value for name, value in parameters.items() if value is not None}
+        self.executor.update_parameters(**given)
+
+    def run(self, jobs: list[SubmittedJob]) -> list[JobReturn]:
+        """Submits jobs; returns how each ended, in their order.
+
+        Raises:
+            KeyboardInterrupt: nobody waits any longer; the jobs go on.
+        """
+        with self.executor.batch():
+            submitted = [self.executor.submit(replace(job, requeued=True)) for job in jobs]
+        for job, one in zip(jobs, submitted, strict=True):
+            self._say(f"job {job.number} is SLURM's {one.job_id}, output: {one.paths.stdout}")
+        try:
+            while not all(one.done() for one in submitted):
+                time.sleep(LOOKING)
+        except BaseException:
+            known = " ".join(one.job_id for one in submitted if not one.done())
+            self._say(f"the jobs go on without this command; scancel {known} ends them")
+            raise
+        return [result_of(one, job.number) for one, job in zip(submitted, jobs, strict=True)]
+
+    def _say(self, line: str) -> None:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)

@@ -1,0 +1,47 @@
+"""Parts that are quick to build, built before a sweep starts: they check their own numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.errors import ConfigError
+from ganforge.runs.load import build
+
+# Neither the networks, whose weights take seconds to draw, nor what is made of data.
+GROUPS = ("loss", "regularizer", "augment", "schedule")
+OPTIMIZERS = "optimizer"
+
+
+def check_parts(cfg: DictConfig, sound: set[str]) -> None:
+    """Builds the loss, regularizers, augmentation, schedules and optimizers of a configuration.
+
+    Args:
+        cfg: a job's, composed and checked.
+        sound: parts that an earlier job has built, as text; those of this one are added.
+
+    Raises:
+        ConfigError: a part refuses its arguments.
+    """
+    for group in (*GROUPS, OPTIMIZERS):
+        node: Any = cfg.get(group)
+        if not isinstance(node, DictConfig):
+            continue
+        text = f"{group}: {OmegaConf.to_yaml(node, resolve=True)}"
+        if text in sound:
+            continue
+        try:
+            _build(group, node)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{group}: {error}") from error
+        sound.add(text)
+
+
+def _build(group: str, node: DictConfig) -> None:
+    plain = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
+    built = build(plain)
+    if group == OPTIMIZERS:
+        for make in built.values():
+            make([torch.nn.Parameter(torch.zeros(1))])

@@ -1,0 +1,51 @@
+"""What a sweep says of its jobs: a line before each, and a table at the end."""
+
+from __future__ import annotations
+
+from ganforge.compare.cells import Table
+from ganforge.runs.stored.past_summary import best_of
+from ganforge.runs.sweep_record import Job, SweepRecord
+
+
+def progress_line(record: SweepRecord, job: Job, seconds_left: float | None) -> str:
+    """Returns ``job 3 of 9 · model=lsgan seed=1 · 2 done, 1 failed · about 4 min left``.
+
+    Args:
+        record: the sweep.
+        job: the one that starts.
+        seconds_left: until the end of the sweep; None where nothing tells.
+    """
+    parts = [f"job {job.number + 1} of {len(record.jobs)}", " ".join(job.overrides)]
+    parts.append(tally(record))
+    if seconds_left is not None:
+        parts.append(f"about {roughly(seconds_left)} left")
+    return " · ".join(part for part in parts if part)
+
+
+def tally(record: SweepRecord) -> str:
+    """Returns ``2 done, 1 failed``."""
+    states = [job.status for job in record.jobs]
+    done, failed = states.count("completed"), states.count("failed")
+    return f"{done} done" + (f", {failed} failed" if failed else "")
+
+
+def roughly(seconds: float) -> str:
+    """Returns ``40 s``, ``4 min`` or ``3.5 h``."""
+    if seconds < 90:
+        return f"{max(round(seconds), 1)} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def job_table(record: SweepRecord) -> Table:
+    """Returns a row for each job, and what ended those that failed."""
+    rows = [_row(record, job) for job in record.jobs]
+    errors = [f"{job} {job.status}: {job.error}" for job in record.jobs if job.error]
+    columns = ["job", "overrides", "status", "best"]
+    return Table(f"{len(rows)} jobs: {tally(record)}", columns, rows, errors)
+
+
+def _row(record: SweepRecord, job: Job) -> list[str]:
+    best = best_of(record.summary(job))
+    told = " ".join(job.overrides)
+    score = f"{best[0]} {best[1]:.4g}" if best else "-"
+    return [str(job.number), told, job.status, score]

@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from ganforge.console import console
+from ganforge.errors import ConfigError, RunError
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.redaction import redacted
+from ganforge.runs.lock import holder
+from ganforge.runs.stored.settling import settled_override
+from ganforge.runs.sweep_record import SweepRecord, find_sweeps
+from ganforge.sweeps.plan import Plan
+from ganforge.sweeps.trust import is_permission
+
+
+def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
+    """Finds the sweep that goes on; None where a new one is to be started.
+
+    Args:
+        resume: "auto": the newest grid of the same overrides that has a job to do, and is not
+            running; "latest": the newest grid; else the folder of a sweep.
+        typed: overrides without ``resume=``, in any order. For a sweep that is named they may be
+            left out.
+        log_dir: root of all outputs.
+
+    Raises:
+        RunError: there is no such sweep, or it is running.
+        ConfigError: it is a sweep of other overrides.
+    """
+    if resume is None:
+        return None
+    if resume == "auto":
+        return _newest_unfinished(typed, log_dir)
+    record = _newest(log_dir) if resume == "latest" else _named(resume)
+    if record.kind != "grid":
+        raise ConfigError(
+            f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
+            "was started with"
+        )
+    if meant(typed) and meant(typed) != meant(record.overrides):
+        raise ConfigError(_difference(record, typed))
+    if (who := holder(record.path)) is not None:
+        raise RunError(f"{record.path}: {who} is running this sweep. Wait for it, or stop it")
+    return record
+
+
+def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
+    """Makes a former sweep's jobs ready to go on: those that are not completed are pending.
+
+    Raises:
+        ConfigError: its overrides mean other jobs by now, as glob(*) does with a new option.
+    """
+    known = [job.overrides for job in record.jobs]
+    if known != [list(plan.swept) for plan in plans]:
+        raise ConfigError(
+            f"{record.path}: its overrides mean {len(plans)} jobs now, which are not the "
+            f"{len(known)} that it was started with (an option came or went that glob(...) finds). "
+            "Start a new sweep, without resume="
+        )
+    for job in record.jobs:
+        done = record.status_of(job) == "completed"
+        job.status, job.error = ("completed" if done else "pending"), None
+
+
+def meant(typed: list[str]) -> list[str]:
+    """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
+    return sorted(published(settled_override(o)) for o in typed if not _passes(o))
+
+
+def _passes(override: str) -> bool:
+    """Whether an override concerns this command alone."""
+    return override.startswith(("log_dir=", "dry_run=")) or is_permission(override)
+
+
+def published(override: str) -> str:
+    """Returns an override as it is stored: without the secrets in notes and tags."""
+    key = override.partition("=")[0].lstrip("+").rpartition(".")[2]
+    return str(redacted(override)) if key in ("notes", "tags") else override
+
+
+def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
+    complete = None
+    for record in find_sweeps(log_dir):
+        if record.kind != "grid" or meant(record.overrides) != meant(typed):
+            continue
+        if not record.unfinished():
+            complete = complete or record.path
+        elif holder(record.path) is None:
+            return record
+    tell_of_a_new_one("sweep", complete, log_dir)
+    return None
+
+
+def tell_of_a_new_one(kind: str, complete: Path | None, log_dir: Path) -> None:
+    """Says that resume=auto found nothing to go on with, so that nobody takes it for having."""
+    found = f"no unfinished {kind} of these overrides in {log_dir}"
+    found += f" ({complete} is complete)" if complete else ""
+    console.print(f"resume=auto: {found}: a new one", soft_wrap=True, highlight=False, markup=False)
+
+
+def _newest(log_dir: Path) -> SweepRecord:
+    for record in find_sweeps(log_dir):
+        if record.kind == "grid":
+            return record
+    raise RunError(
+        f"no sweep yet under {log_dir / 'multirun'}: there is no latest one. Sweeps that lie "
+        "elsewhere are found with log_dir=DIR"
+    )
+
+
+def _named(resume: str) -> SweepRecord:
+    path = typed_path(resume)
+    if not path.is_dir():
+        raise RunError(f"resume={resume}: no such folder of a sweep")
+    return SweepRecord.read(path.resolve())
+
+
+def _difference(record: SweepRecord, typed: list[str]) -> str:
+    # As they are stored: a record may be a stranger's, and name variables of this machine.
+    then = {meant([o])[0]: o for o in record.overrides if meant([o])}
+    now = meant(typed)
+    missing = [one_line(stored) for o, stored in then.items() if o not in now]
+    new = [one_line(o) for o in now if o not in then]
+    told = [f"typed now: {' '.join(new)}"] if new else []
+    told += [f"typed then: {' '.join(missing)}"] if missing else []
+    return (
+        f"{record.path}: is a sweep of other overrides ({'; '.join(told)}). A sweep goes on with "
+        "those it was started with, or with none: -m resume=FOLDER. Start a new one to change them"
+    )

@@ -1,0 +1,91 @@
+"""What a sweep that is resumed without its overrides typed may take from its record."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.errors import RunError
+from ganforge.paths import typed_path
+from ganforge.plain_text import one_line
+from ganforge.runs.stored.trust import trusted, without_resolvers
+
+# Hydra's own keys run code and set variables; loggers write into the folder that they are given.
+_REFUSED = re.compile(r"[~+]*(hydra\b|logger\.[^=]*\bfolder\b)")
+# What the command that is typed now permits, and no file: a record could permit itself anything.
+_PERMISSIONS = ("trust", "resume_allow")
+
+Vet = Callable[[DictConfig], object]
+
+
+def is_permission(override: str) -> bool:
+    """Whether an override as typed permits something."""
+    return re.split(r"[=@]", override.lstrip("~+"), maxsplit=1)[0] in _PERMISSIONS
+
+
+def is_home(override: str, sweep: Path) -> bool:
+    """Whether an override of a record leaves outputs where they are: ``log_dir`` holds the sweep.
+
+    A stranger's record could name any folder of this machine.
+    """
+    key, _, value = override.partition("=")
+    if key.lstrip("+") != "log_dir":
+        return True
+    return typed_path(value.strip("'\"")).resolve() in sweep.resolve().parents
+
+
+def without_permissions(overrides: list[str], parser: OverridesParser, source: Path) -> list[str]:
+    """Returns the overrides of a record without those that permit something.
+
+    Raises:
+        RunError: one of them cannot be parsed.
+    """
+    try:
+        parsed = parser.parse_overrides(overrides)
+    except HydraException as error:
+        reason = one_line(str(error).splitlines()[0])
+        raise RunError(f"{one_line(source)}: holds no legal overrides ({reason})") from error
+    return [str(o.input_line) for o in parsed if o.key_or_group not in _PERMISSIONS]
+
+
+def vetting(overrides: list[str], source: Path, trust: Any) -> Vet:
+    """Returns what checks the configuration of a job that stored overrides make.
+
+    Args:
+        overrides: of the sweep's record.
+        source: the record, for messages.
+        trust: packages that the user trusts.
+
+    Raises:
+        RunError: an override is none that a record may hold.
+    """
+    for override in overrides:
+        if _REFUSED.match(override) or not without_resolvers(override):
+            raise _refusal(source, f"the override {one_line(override)}")
+
+    def vet(cfg: DictConfig) -> None:
+        for key in _foreign_folders(cfg):
+            raise _refusal(source, f"a value of {one_line(key)}")
+        trusted(cfg, source, trust)
+
+    return vet
+
+
+def _foreign_folders(cfg: DictConfig) -> list[str]:
+    """Returns the keys of loggers that write elsewhere than into their run's folder."""
+    nodes: Any = OmegaConf.to_container(cfg.get("logger") or OmegaConf.create(), resolve=False)
+    folders = {name: node["folder"] for name, node in nodes.items() if "folder" in (node or {})}
+    return [f"logger.{name}.folder" for name, folder in folders.items() if folder != "${run_dir}"]
+
+
+def _refusal(source: Path, what: str) -> RunError:
+    return RunError(
+        f"{one_line(source)}: holds {what}, which is taken from the command line alone. Type the "
+        "sweep's overrides to resume it"
+    )

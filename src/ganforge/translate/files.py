@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import os
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from ganforge.data.files.encoded import check_size, read_whole
+from ganforge.data.files.entries import SUFFIXES, Entries, open_entries
+from ganforge.data.files.folder_entries import open_data
+from ganforge.errors import ConfigError
+from ganforge.writability import check_folder
+
+_ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
+# Of an encoded image: 2^30 uncompressed pixels in colour. An image at that limit fills 4 GB.
+LARGEST_BYTES = 4 * 2**30
+
+
+class FileEntry(Entries):
+    """A single image.
+
+    Args:
+        path: an existing file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.names = [path.name]
+
+    def read(self, name: str) -> bytes:
+        """Returns the bytes of the file."""
+        with open_data(self.path) as file:
+            check_size(os.fstat(file.fileno()).st_size, LARGEST_BYTES)
+            return read_whole(file, LARGEST_BYTES)
+
+
+def open_input(path: Path) -> Entries:
+    """Returns the images of a folder, zip or tar, or a single one.
+
+    Raises:
+        DataError: there are none, or they cannot be read.
+    """
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return FileEntry(path)
+    return open_entries(path, LARGEST_BYTES)
+
+
+def output_names(names: list[str]) -> list[str]:
+    """Returns the path of each translated image below the output folder: its own, as a PNG.
+
+    ``a/b.jpg`` becomes ``a/b.png``. Images that differ in their suffix alone keep it, as
+    ``b.jpg.png`` and ``b.gif.png``. What a zip calls ``../b.jpg`` stays inside the folder. Systems
+    that do not tell ``B`` from ``b`` get names that differ there too.
+    """
+    inside = [_inside(name) for name in names]
+    plain = [str(name.with_suffix(".png")) for name in inside]
+    shared = {name for name, count in Counter(map(str.casefold, plain)).items() if count > 1}
+    taken: set[str] = set()
+    found = []
+    for name, short in zip(inside, plain, strict=True):
+        target = f"{name}.png" if short.casefold() in shared else short
+        found.append(_free(target, taken))
+        taken.add(found[-1].casefold())
+    return found
+
+
+def _inside(name: str) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/") if os.sep == "\\" else name)
+    return PurePosixPath(*[part for part in path.parts if part not in ("/", "//", "..")])
+
+
+def _free(target: str, taken: set[str]) -> str:
+    numbered, number = target, 1
+    while numbered.casefold() in taken:
+        number += 1
+        numbered = f"{target.removesuffix('.png')}-{number}.png"
+    return numbered
+
+
+def check_out(out: Path, source: Path, names: list[str], targets: list[str]) -> None:
+    """Refuses an output folder that is none, cannot be written, or would harm the inputs.
+
+    Args:
+        out: where images are going to be written.
+        source: where they are read: a folder, archive or file.
+        names: what is read in ``source``, where it is a folder.
+        targets: what is going to be written in ``out``.
+
+    Raises:
+        ConfigError: ``out`` is no folder, lies inside ``source``, or holds the inputs.
+        RunError: nothing can be written there.
+    """
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"out={out} is a file: give a folder, where images keep their names")
+    if not out.exists() and out.suffix.lower() in SUFFIXES | _ARCHIVES:
+        raise ConfigError(
+            f"out={out} looks like a file: give a folder, where images keep their names"
+        )
+    place, home = out.resolve(), source.resolve()
+    if source.is_dir() and (place == home or home in place.parents):
+        raise ConfigError(
+            f"out={out} lies inside input={source}, where what is made would be taken for input: "
+            "give a folder outside"
+        )
+    read = {(source / name).resolve() for name in names} if source.is_dir() else {home}
+    for target in targets:
+        if (out / target).resolve() in read:
+            raise ConfigError(f"out={out} would overwrite the input {out / target}: give another")
+    check_folder(out, "out")

@@ -1,0 +1,182 @@
+from __future__ import annotations
+
+import logging
+import time
+from typing import Protocol, cast
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.data.images import to_float, to_uint8
+from ganforge.errors import ConfigError
+from ganforge.translate.memory import (
+    PROBE,
+    bytes_per_pixel,
+    free_bytes,
+    is_out_of_memory,
+    side_that_fits,
+)
+from ganforge.translate.tiling import CropTranslation, count_tiles, padded_side, translate_any
+
+LONG = 60.0  # seconds for an image above which the estimate is logged
+
+_log = logging.getLogger(__name__)
+
+
+class Game(Protocol):
+    """What a translation asks of a trained model; models/translation.py has it."""
+
+    directions: tuple[str, ...]
+    device: torch.device
+
+    def translator(self, direction: str | None = None, weights: str = "ema") -> nn.Module:
+        """Returns the network of a direction."""
+        ...
+
+    def translate(
+        self,
+        inputs: Tensor,
+        direction: str | None = None,
+        weights: str = "ema",
+        seed: int = 0,
+        start: int = 0,
+    ) -> Tensor:
+        """Returns [n, C', H, W] in [-1, 1] from [n, C, H, W] in [-1, 1]."""
+        ...
+
+
+class ImageTranslator:
+    """Translates images of any size, one at a time: whole where memory allows, else in tiles.
+
+    A result is a function of the image and the seed alone, whatever else is translated with it.
+
+    Tiles see their part of the image alone: layers that normalise over an image, and dropout, give
+    each its own look, which the overlap blends. So an image is cut up only when it has to be.
+
+    Args:
+        game: the trained model, on its device.
+        direction: one of its directions.
+        weights: "ema" or "raw".
+        seed: of the draws of networks that draw.
+        tile: side of tiles for images that are larger; None for what the free memory allows.
+        overlap: pixels that neighbouring tiles share; None for a quarter of a tile.
+    """
+
+    def __init__(
+        self,
+        game: Game,
+        direction: str,
+        weights: str = "ema",
+        seed: int = 0,
+        tile: int | None = None,
+        overlap: int | None = None,
+    ) -> None:
+        network = game.translator(direction, weights)
+        self.channels = cast(int, network.in_channels)
+        self.multiple = cast(int, network.multiple)
+        self.smallest = int(getattr(network, "smallest", 1))
+        _check(tile, overlap, self.multiple, self._padded(1))
+        self.game = game
+        self.direction = direction
+        self.weights = weights
+        self.seed = seed
+        self.tile = tile
+        self.overlap = overlap
+        self._network = network
+        self._bytes: float | None = None
+
+    def __call__(self, image: Tensor, name: str = "") -> Tensor:
+        """Translates an image.
+
+        Args:
+            image: uint8 [C, H, W] of the network's channels.
+            name: what log lines call it.
+
+        Returns:
+            uint8 [C', H, W] on the CPU.
+
+        Raises:
+            MemoryError: even the smallest tile is too large, or the one asked for.
+        """
+        tile = self._side(image) if self.tile is None else self.tile
+        while True:
+            if self.tile is None and tile is not None:
+                _log.info("%s: in tiles of %d for want of memory (tile=N sets them)", name, tile)
+            try:
+                return self._translated(image, tile, name)
+            except (RuntimeError, MemoryError) as error:
+                smaller = self._smaller(image, tile)
+                if not is_out_of_memory(error):
+                    raise
+                if self.tile is not None or smaller == tile:
+                    raise MemoryError(
+                        f"too large for the free memory, even in tiles of {tile} pixels"
+                    ) from error
+            # Here the failed attempt's tensors are gone with its error.
+            tile = smaller
+            if torch.cuda.is_available():
+                torch.cuda.empty_cache()
+
+    def _translated(self, image: Tensor, tile: int | None, name: str) -> Tensor:
+        overlap = 0 if tile is None else tile // 4 if self.overlap is None else self.overlap
+        crop: CropTranslation = self._crop
+        if tile is not None:
+            height, width = (self._padded(side) for side in image.shape[1:])
+            count = count_tiles(height, width, self.multiple, tile, overlap)
+            crop = _saying_how_long(crop, count, f"{name}: {width} x {height}")
+        return translate_any(
+            image, crop, self.multiple, tile, overlap, self.smallest, finish=to_uint8
+        )
+
+    def _crop(self, crop: Tensor, index: int) -> Tensor:
+        batch = to_float(crop[None]).contiguous()
+        made = self.game.translate(batch, self.direction, self.weights, self.seed, index)
+        return made[0].float().cpu()
+
+    def _side(self, image: Tensor) -> int | None:
+        """Returns the side of the tiles that memory asks for, if it does."""
+        if self._bytes is None:
+            self._bytes = bytes_per_pixel(self._network, self.channels, self._padded(PROBE))
+        height, width = (self._padded(side) for side in image.shape[1:])
+        free = free_bytes(self.game.device)
+        side = side_that_fits(height, width, self.multiple, self._bytes, free)
+        return None if side is None else max(side, self._least())
+
+    def _smaller(self, image: Tensor, tile: int | None) -> int:
+        """Returns a side of half as much, or the least there is."""
+        whole = self._padded(max(image.shape[1:])) if tile is None else tile
+        return max(whole // 2 // self.multiple * self.multiple, self._least())
+
+    def _least(self) -> int:
+        return self._padded(2 * (self.overlap or 0))
+
+    def _padded(self, side: int) -> int:
+        return padded_side(side, self.multiple, self.smallest)
+
+
+def _saying_how_long(crop: CropTranslation, count: int, what: str) -> CropTranslation:
+    """Returns ``crop`` such that the first one tells how long all will take, where that is long."""
+    began = time.monotonic()
+
+    def measured(image: Tensor, index: int) -> Tensor:
+        made = crop(image, index)
+        seconds = (time.monotonic() - began) / (index + 1) * count
+        if index == 0 and seconds > LONG:
+            _log.info("%s pixels, %d tiles: about %.0f min", what, count, seconds / 60)
+        return made
+
+    return measured
+
+
+def _check(tile: int | None, overlap: int | None, multiple: int, smallest: int) -> None:
+    if tile is not None and (tile < smallest or tile % multiple):
+        low = max(tile // multiple * multiple, smallest)
+        raise ConfigError(
+            f"tile must be a multiple of {multiple}, at least {smallest}, for this run's network, "
+            f"or null; got {tile}. Take {low} or {low + multiple}"
+        )
+    if overlap is None:
+        return
+    if overlap < 0 or (tile is not None and 2 * overlap > tile):
+        most = "" if tile is None else f" and at most {tile // 2}, half a tile"
+        raise ConfigError(f"overlap must be at least 0{most}; got {overlap}")

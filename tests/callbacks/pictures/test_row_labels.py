@@ -1,0 +1,32 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from PIL import ImageChops
+
+from ganforge.callbacks.pictures.grid import picture
+from ganforge.callbacks.pictures.row_labels import label_rows
+from ganforge.callbacks.samples import _names
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("names", [["cat", "dog"], ["東", ""], ["y" * 300, "a\x1b[2J"]])
+def test_rows_are_named_at_their_left(channels, names):
+    grid = picture(torch.rand(4, channels, 8, 8) * 2 - 1, 2)
+    shown = label_rows(grid, names)
+    column = shown.width - grid.width
+    assert 20 < column < 180
+    assert shown.height == grid.height
+    kept = shown.crop((column, 0, shown.width, shown.height))
+    assert ImageChops.difference(kept, grid).getbbox() is None
+    for top in (0, grid.height // 2):
+        letters = shown.crop((0, top, column, top + grid.height // 2)).convert("L")
+        assert letters.getextrema()[1] > 200
+    assert label_rows(grid, []) is grid
+
+
+def test_names_belong_to_games_that_learn_the_labels_of_the_data():
+    trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=["a", "b"]))
+    assert _names(trainer, SimpleNamespace(num_classes=2)) == ["a", "b"]
+    assert _names(trainer, SimpleNamespace(num_classes=2, classes_are_labels=False)) == []
+    assert _names(trainer, SimpleNamespace(num_classes=0)) == []

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from ganforge.errors import ConfigError
+from ganforge.networks.layers.fourier_features import FourierFeatures
+from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
+
+
+def test_waves_of_doubling_frequency():
+    features = FourierFeatures(2, 2, frequency=math.pi)(torch.tensor([[0.5, 0.25]]))
+    half = math.sqrt(0.5)
+    sines = [1.0, 0.0, half, 1.0]  # sin pi/2, sin pi, sin pi/4, sin pi/2
+    cosines = [0.0, -1.0, half, 0.0]
+    expected = torch.tensor([[0.5, 0.25, *sines, *cosines]])
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-6)
+    assert FourierFeatures(2, 2).output_dim == 10
+
+
+def test_without_octaves_nothing_changes():
+    vectors = torch.randn(3, 4)
+    assert FourierFeatures(4, 0)(vectors) is vectors
+    torch.manual_seed(0)
+    plain = MLPDiscriminator(4, 1, hidden=[5])
+    assert plain.hidden[0].in_features == 16
+
+
+def test_frequencies_are_no_weights():
+    assert not FourierFeatures(2, 3).state_dict()
+
+
+@pytest.mark.parametrize("conditioning", ["none", "concatenation"])
+def test_networks_of_points(conditioning):
+    classes = 0 if conditioning == "none" else 3
+    labels = None if conditioning == "none" else torch.tensor([0, 2, 1, 1])
+    generator = MLPGenerator(
+        1, 2, 2, [8], num_classes=classes, conditioning=conditioning, octaves=3
+    )
+    judge = MLPDiscriminator(1, 2, [8], num_classes=classes, conditioning=conditioning, octaves=4)
+    points = generator(torch.randn(4, 2), labels)
+    assert points.shape == (4, 2, 1, 1)
+    assert judge(points, labels).shape == (4,)
+    assert generator.hidden[0].in_features == 2 * 7 + classes
+    assert judge.hidden[0].in_features == 2 * 9 + classes
+
+
+def test_far_latents_stay_in_the_box():
+    generator = MLPGenerator(1, 2, 2, [8], octaves=3)
+    far = generator(torch.tensor([[40.0, -40.0], [80.0, -80.0]]))
+    torch.testing.assert_close(far[0], far[1])
+
+
+def test_refuses_negative_octaves():
+    with pytest.raises(ConfigError, match="octaves must be at least 0, got -1"):
+        MLPGenerator(1, 2, octaves=-1)
