@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ganforge.streams import Noise, mix, split_rows
+from ganforge.streams import Noise, Stream, Substream, mix, split_rows
 from tests.properties import deterministic
 
 DRAWS = {
@@ -94,3 +94,28 @@ def test_global_generator_is_left_alone():
     before = torch.get_rng_state()
     Noise(7, 4).normal(2)
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_streams_keep_their_numbers_and_share_none():
+    """Runs of every version draw the same: a number is never given to another stream."""
+    assert {stream.name: stream.value for stream in Stream} == {
+        "TRAINING": 1,
+        "SAMPLING": 2,
+        "LAYERS": 3,
+        "TRANSLATING": 4,
+        "POOLS": 5,
+        "PLACES": 6,
+        "SCORES": 0x5C02E,
+        "COLLAPSE": 0xC011A,
+        "BOOTSTRAP": 0x626F6F74,
+        "PAIRS": 0x70616972,
+        "MIRROR": 0x6D6972726F72,
+        "TOP": 0x746F70,
+        "LEFT": 0x6C656674,
+        "DOMAIN": 0x646F6D61696E,
+        "STACKED": 0x737461636B,
+        "CONSTANT_NOISE": 0x6E6F697365,
+    }
+    assert {stream.name: stream.value for stream in Substream} == {"LAZY": 4, "ENDS": 5}
+    assert len({mix(0, stream) for stream in Stream}) == len(Stream)
+    assert mix(3, Stream.SAMPLING, 1) == mix(3, 2, 1)

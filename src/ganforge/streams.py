@@ -7,11 +7,45 @@ as one that was left alone.
 from __future__ import annotations
 
 import itertools
+from enum import IntEnum, unique
 
 import torch
 from torch import Tensor
 
 _MASK = (1 << 64) - 1
+
+
+@unique
+class Stream(IntEnum):
+    """The random streams among those of one seed: ``mix(seed, Stream.TRAINING, ...)``.
+
+    A new stream takes a new number. The numbers are part of what a run draws, and never change.
+    """
+
+    TRAINING = 1
+    SAMPLING = 2
+    LAYERS = 3  # dropout and the like, from the global generators
+    TRANSLATING = 4
+    POOLS = 5  # which image of CycleGAN's pool is returned
+    PLACES = 6  # between two latents, of the perceptual path length
+    SCORES = 0x5C02E  # latents of evaluations
+    COLLAPSE = 0xC011A  # latents of the check for collapse in a search
+    BOOTSTRAP = 0x626F6F74
+    PAIRS = 0x70616972  # of images whose diversity is measured
+    MIRROR = 0x6D6972726F72
+    TOP = 0x746F70  # of a window that is cut out
+    LEFT = 0x6C656674
+    DOMAIN = 0x646F6D61696E  # order and draws of one domain
+    STACKED = 0x737461636B  # which digits are stacked; with no seed before it
+    CONSTANT_NOISE = 0x6E6F697365  # maps of constant noise; with no seed before it
+
+
+@unique
+class Substream(IntEnum):
+    """The random streams among those of a seed that a :class:`Stream` has made already."""
+
+    LAZY = 4  # of an update: further latents for penalties alone
+    ENDS = 5  # of samples: the second latents of paths
 
 
 def mix(*keys: int) -> int:

@@ -21,10 +21,9 @@ from ganforge.metrics.requested_labels import Distribution, RequestedLabels, che
 from ganforge.metrics.scores.score import Score, ranked
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.latent_paths import LatentPaths
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
-STREAM = 0x5C02E  # keeps the latents of scores apart from all others of the run
 
 
 class Scored(Protocol):
@@ -242,7 +241,7 @@ class Evaluation(Callback):
 
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
         game, reals = cast(Scored, pl_module), cast(RealFeatures, self._reals)
-        seed = mix(game.seed, STREAM)
+        seed = mix(game.seed, Stream.SCORES)
         asked = self._asked or RequestedLabels(self.labels)
 
         def sample(n: int, start: int) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from lightning import LightningModule, Trainer
 
 from ganforge.callbacks.checks import one_of
-from ganforge.callbacks.evaluation import STREAM, Evaluation
+from ganforge.callbacks.evaluation import Evaluation
 from ganforge.errors import ConfigError
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
@@ -19,7 +19,7 @@ from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.pairs.score import PairScore
 from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
 
@@ -194,7 +194,7 @@ class TranslationEvaluation(Evaluation):
 
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
         game = cast(Translator, pl_module)
-        seed = mix(game.seed, STREAM)
+        seed = mix(game.seed, Stream.SCORES)
         return self._judging().judge(game, self.weights, seed, _share(trainer, pl_module))
 
     def _baselines(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:

@@ -12,10 +12,9 @@ from ganforge.data.shared_memory import PREFETCH, checked_workers
 from ganforge.data.source import ImageSource
 from ganforge.data.worker_signals import leave_signals_to_parent
 from ganforge.errors import DataError
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 TIMEOUT = 600.0  # seconds without a batch: a worker that lost one would be waited for forever
-_MIRROR = 0x6D6972726F72  # names the stream of flips among those of a seed
 
 
 class Batches(Dataset[dict[str, Tensor]]):
@@ -48,7 +47,9 @@ class Batches(Dataset[dict[str, Tensor]]):
 def mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
     """Returns [B, C, H, W] with the image at each position flipped with probability 1/2."""
     places = torch.arange(positions.start, positions.stop, positions.step)
-    flipped = (uniforms(mix(seed, _MIRROR), places) < 0.5).to(images.device, non_blocking=True)
+    flipped = (uniforms(mix(seed, Stream.MIRROR), places) < 0.5).to(
+        images.device, non_blocking=True
+    )
     return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
 
 

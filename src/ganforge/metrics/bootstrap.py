@@ -15,13 +15,12 @@ from ganforge.metrics.real_features import BLOCK, RealFeatures
 from ganforge.metrics.rows import generator
 from ganforge.metrics.scores.path_score import PathScore
 from ganforge.metrics.scores.score import Score
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
 
 LEAST = 20  # resamples: the 95 % interval of fewer is that of the extremes
 LEVEL = 0.95
-STREAM = 0x626F6F74
 LONG = 30.0  # seconds that are worth a line
 
 
@@ -92,7 +91,7 @@ def draws(n: int, labels: Tensor | None, resamples: int, seed: int) -> Iterator[
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
     members = [(classes == label).nonzero().flatten() for label in sorted(set(classes.tolist()))]
     for place in range(resamples):
-        random = generator(mix(mix(seed, STREAM), place))
+        random = generator(mix(mix(seed, Stream.BOOTSTRAP), place))
         rows = torch.empty(n, dtype=torch.int64)
         for ours in members:
             rows[ours] = ours[torch.randint(len(ours), (len(ours),), generator=random)]

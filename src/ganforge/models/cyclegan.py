@@ -11,9 +11,7 @@ from ganforge.models.engine.batches import Batch
 from ganforge.models.engine.image_pool import ImagePool
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import OPPOSITE, TranslationGame
-from ganforge.streams import Noise, mix
-
-POOLS = 5  # names the random stream of the image pools among those of a seed
+from ganforge.streams import Noise, Stream, mix
 
 
 class CycleGAN(TranslationGame):
@@ -159,7 +157,7 @@ class CycleGAN(TranslationGame):
             # Row j of the global batch is at rank j % world, as everywhere.
             gathered = cast(Tensor, self.all_gather(fakes))
             fakes = gathered.transpose(0, 1).flatten(0, 1)
-        key = mix(self.seed, POOLS, int(domain == "target"), self._updates["discriminator"])
+        key = mix(self.seed, Stream.POOLS, int(domain == "target"), self._updates["discriminator"])
         return pool.query(fakes, Noise(key, len(fakes)))[rank::world]
 
     def _check_weights(self) -> None:

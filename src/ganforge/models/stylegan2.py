@@ -19,9 +19,7 @@ from ganforge.models.style_based import StyleBased
 from ganforge.networks.layers.noise_input import noise_maps
 from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.streams import Noise, mix
-
-_LAZY = 4  # names the random stream of updates for penalties alone
+from ganforge.streams import Noise, Substream, mix
 
 
 class StyleGAN2(StyleBased):
@@ -180,7 +178,7 @@ class StyleGAN2(StyleBased):
         noise = super()._noise(player, rows)
         if not self._regularizing:
             return noise
-        return Noise(mix(noise.seed, _LAZY), rows, noise.device, noise.rank, noise.world)
+        return Noise(mix(noise.seed, Substream.LAZY), rows, noise.device, noise.rank, noise.world)
 
     def _make_optimizer(self, player: Player) -> Optimizer:
         intervals = [term.every for term in self._terms(player, lazy=True).values()]

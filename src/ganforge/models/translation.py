@@ -16,9 +16,8 @@ from ganforge.models.engine.checks import check_regularizers
 from ganforge.models.parts import AdversarialParts
 from ganforge.models.patch_critic import JudgedByPatches
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.streams import Noise, mix, seed_layers
+from ganforge.streams import Noise, Stream, mix, seed_layers
 
-TRANSLATING = 4  # names the random stream of translations among those of a seed
 OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
@@ -183,7 +182,7 @@ class TranslationGame(JudgedByPatches):
         with torch.autocast(self.device.type, enabled=False), _fork_rng(self.device):
             outputs = []
             for i, block in enumerate(torch.split(inputs, 1 if alone else max(len(inputs), 1))):
-                seed_layers(mix(seed, TRANSLATING, start + i), self.device)
+                seed_layers(mix(seed, Stream.TRANSLATING, start + i), self.device)
                 outputs.append(network(block))
         network.train(was_training)
         return torch.cat(outputs)

@@ -13,7 +13,7 @@ from ganforge.search.objectives import score_named
 from ganforge.search.settings import Search
 from ganforge.search.storage import Storage
 from ganforge.search.study import FOLDER, open_study
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("ganforge")
 
 LOOKED_AT = 64  # images
-STREAM = 0xC011A  # keeps their latents apart from all others of the run
 
 
 class TrialReports(Callback):
@@ -160,7 +159,7 @@ class TrialReports(Callback):
         """Returns the pixels' standard deviation over images, on average."""
         game, device = cast(Scored, pl_module), pl_module.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            seed = mix(game.seed, STREAM)
+            seed = mix(game.seed, Stream.COLLAPSE)
             images = game.sample(LOOKED_AT, seed=seed, weights="raw", start=0, labels=None)
         return float(images.flatten(1).std(0).mean())
 

@@ -1,4 +1,4 @@
-"""Hydra's way to the launchers of ganforge.experiments: it imports this file at each start."""
+"""Hydra's way to the launchers of ganforge.sweeps: it imports this file at each start."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Hydra's way to the grids of ganforge.experiments: it imports this file at each start."""
+"""Hydra's way to the grids of ganforge.sweeps: it imports this file at each start."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Hydra's way to the searches of ganforge.experiments: it imports this file at each start."""
+"""Hydra's way to the searches of ganforge.search: it imports this file at each start."""
 
 from typing import Any
 

@@ -4,10 +4,10 @@ import pytest
 import torch
 
 from ganforge.config.compose import compose_config
-from ganforge.models.engine.latent_paths import _ENDS, _PLACES, Given, LatentPaths, slerp
+from ganforge.models.engine.latent_paths import Given, LatentPaths, slerp
 from ganforge.models.engine.truncation import truncated_latents
 from ganforge.runs.load import build_model
-from ganforge.streams import Noise, mix
+from ganforge.streams import Noise, Stream, Substream, mix
 from tests.small import game
 from tests.tiny import tiny
 
@@ -82,7 +82,7 @@ def test_what_else_is_drawn_is_the_same_for_both_and_no_copy_of_the_latents_draw
     monkeypatch.setattr(model, "generate", generate)
     LatentPaths(model, seed=1)(0, 0.1)
     assert torch.equal(*drawn)
-    assert not torch.equal(drawn[0], Noise(mix(1, _ENDS, 0), 64).uniform(3))
+    assert not torch.equal(drawn[0], Noise(mix(1, Substream.ENDS, 0), 64).uniform(3))
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
@@ -108,9 +108,9 @@ def test_of_truncated_samples_the_ends_are_truncated_and_the_path_does_not_jump(
     monkeypatch.setattr(model, "images", images)
     LatentPaths(model, seed=1)(0, 1e-3)
     near, far = seen
-    noise = Noise(mix(1, _ENDS, 0), 64)
+    noise = Noise(mix(1, Substream.ENDS, 0), 64)
     ends = [truncated_latents(noise, near.shape[1], 0.5) for _ in range(2)]
-    places = Noise(mix(1, _PLACES, 0), 64).uniform(1)
+    places = Noise(mix(1, Stream.PLACES, 0), 64).uniform(1)
     assert torch.equal(near, slerp(*ends, places))
     # An arc is at most half a turn long, and lengths change by less than the longer one's.
     longest = torch.stack(ends).norm(dim=2).amax(0)

@@ -10,10 +10,9 @@ from ganforge.data.module import ImageDataModule
 from ganforge.data.settings import GeneratedSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 MODES = 1000
-_TABLE = 0x737461636B  # names the stream of digits that are stacked
 
 
 class StackedSource(ImageSource):
@@ -117,6 +116,6 @@ class StackedData(ImageDataModule):
 
     def _stacked(self, split: str, digits: ImageSource, count: int) -> StackedSource:
         assert isinstance(digits, MemorySource)
-        generator = torch.Generator().manual_seed(mix(_TABLE, int(split == "test")))
+        generator = torch.Generator().manual_seed(mix(Stream.STACKED, int(split == "test")))
         table = torch.randint(len(digits), (count, 3), generator=generator)
         return StackedSource(digits, table, labelled=self.num_classes > 0)

@@ -11,9 +11,7 @@ from ganforge.data.fingerprint import hash_of
 from ganforge.data.order import Order
 from ganforge.data.source import ImageSource
 from ganforge.data.stream import mirrored
-from ganforge.streams import mix
-
-_TOP, _LEFT = 0x746F70, 0x6C656674  # name the streams of window origins among those of a seed
+from ganforge.streams import Stream, mix
 
 
 def windows(
@@ -40,8 +38,8 @@ def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Te
     if height == width == size:
         return images
     places = torch.arange(positions.start, positions.stop, positions.step)
-    tops = uniforms(mix(seed, _TOP), places) * (height - size + 1)
-    lefts = uniforms(mix(seed, _LEFT), places) * (width - size + 1)
+    tops = uniforms(mix(seed, Stream.TOP), places) * (height - size + 1)
+    lefts = uniforms(mix(seed, Stream.LEFT), places) * (width - size + 1)
     return windows(images, tops.long(), lefts.long(), size)
 
 

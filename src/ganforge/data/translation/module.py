@@ -12,10 +12,9 @@ from ganforge.data.source import ImageSource
 from ganforge.data.translation.crops import CentralSource, CroppedBatches, MergedBatches
 from ganforge.data.translation.domain import Domain
 from ganforge.errors import ConfigError
-from ganforge.streams import mix
+from ganforge.streams import Stream, mix
 
 DIRECTIONS = ("AtoB", "BtoA")
-_DOMAIN = 0x646F6D61696E  # names the streams of a domain's order and draws among those of a seed
 
 
 class PhotoSettings(DataSettings, total=False):
@@ -191,7 +190,7 @@ class TranslationData(ImageDataModule):
     def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
         parts = []
         for place, (source, channels) in enumerate(self._streams):
-            seed = mix(self.seed, _DOMAIN, place)
+            seed = mix(self.seed, Stream.DOMAIN, place)
             near = self._near(source, device)
             parts.append(CroppedBatches(near, seed, self.image_size, self.mirror, channels))
         return MergedBatches(parts)

@@ -6,9 +6,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from ganforge.metrics.rows import generator
-from ganforge.streams import mix
-
-STREAM = 0x70616972
+from ganforge.streams import Stream, mix
 
 
 class ImagePairs(Metric):
@@ -32,7 +30,7 @@ class ImagePairs(Metric):
         self.pairs = pairs
         self.place = first
         # Images of the pairs' first sides, then their partners.
-        self.drawn = torch.randperm(n, generator=generator(mix(seed, STREAM)))[: 2 * pairs]
+        self.drawn = torch.randperm(n, generator=generator(mix(seed, Stream.PAIRS)))[: 2 * pairs]
         self.add_state("rows", [], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor) -> None:

@@ -18,16 +18,13 @@ from ganforge.models.engine.freezing import frozen
 from ganforge.models.engine.optimizer_state import adopt_state
 from ganforge.models.engine.sampling import sample_blocks
 from ganforge.models.engine.stopwatch import Stopwatch
-from ganforge.streams import Noise, mix, seed_layers
+from ganforge.streams import Noise, Stream, mix, seed_layers
 
 Objective = Callable[[Batch, Noise], Tensor]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 Schedule = Callable[[int], float]
 CriticSteps = Callable[[int], int]
 Player = Literal["generator", "discriminator"]
-
-# Names the random streams of a run, so that no two of them ever share a seed.
-TRAINING, LAYERS = 1, 3  # sampling has 2
 
 
 def no_schedule(step: int) -> float:
@@ -379,7 +376,9 @@ class AdversarialModule(LightningModule):
         self._set_learning_rate("generator", generator)
         self._set_learning_rate("discriminator", discriminator)
         # Layers with draws of their own (dropout) take them from the global stream.
-        seed_layers(mix(self.seed, LAYERS, self.iteration, self.trainer.global_rank), self.device)
+        seed_layers(
+            mix(self.seed, Stream.LAYERS, self.iteration, self.trainer.global_rank), self.device
+        )
 
     def _end_step(self, images: int, generator_images: int) -> None:
         observing = self.observing
@@ -409,7 +408,7 @@ class AdversarialModule(LightningModule):
 
     def _noise(self, player: Player, rows: int) -> Noise:
         # Counted within the run, not within the step, so that no two updates share their draws.
-        key = mix(self.seed, TRAINING, int(player == "generator"), self._updates[player])
+        key = mix(self.seed, Stream.TRAINING, int(player == "generator"), self._updates[player])
         return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
 
     def _watch(self, name: str, loss: Tensor) -> None:

@@ -11,9 +11,7 @@ from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.sampling import SAMPLE_BLOCK
 from ganforge.models.engine.truncation import truncated_latents
 from ganforge.models.style_based import StyleBased, evaluated
-from ganforge.streams import Noise, mix
-
-_ENDS, _PLACES = 5, 6  # name the streams of second latents, and of places between two
+from ganforge.streams import Noise, Stream, Substream, mix
 
 
 class LatentPaths:
@@ -51,7 +49,7 @@ class LatentPaths:
         Returns:
             float32 [64, C, H, W] in [-1, 1], twice.
         """
-        places = Noise(mix(self.seed, _PLACES, block), self.size, self.game.device).uniform(1)
+        places = Noise(mix(self.seed, Stream.PLACES, block), self.size, self.game.device).uniform(1)
         if isinstance(self.game, StyleBased):
             return self._styled(self.game, block, places, epsilon)
         return self._plain(block, places, epsilon)
@@ -62,7 +60,7 @@ class LatentPaths:
         start = block * self.size
         first, second = (
             game.styles(self.size, seed, self.weights, start)
-            for seed in (self.seed, mix(self.seed, _ENDS))
+            for seed in (self.seed, mix(self.seed, Substream.ENDS))
         )
         near, far = (
             game.render(torch.lerp(first, second, at[:, None]), self.seed, self.weights, start)
@@ -74,7 +72,7 @@ class LatentPaths:
         game = self.game
         averaged = self.weights == "ema" and game.average is not None
         player = cast(nn.Module, game.average) if averaged else game.generator
-        noise = Noise(mix(self.seed, _ENDS, block), self.size, game.device)
+        noise = Noise(mix(self.seed, Substream.ENDS, block), self.size, game.device)
         length = int(cast(Any, game.generator).latent_dim)
         with evaluated(player, game.device), untruncated(game) as threshold:
             first, second = (_end(noise, length, threshold) for _ in range(2))

@@ -6,11 +6,10 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.streams import Noise, mix
+from ganforge.streams import Noise, Stream, mix
 
 # Images are generated in whole blocks: a convolution may round differently at another batch size.
 SAMPLE_BLOCK = 64
-_SAMPLING = 2  # names the stream; see TRAINING in adversarial.py
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
 
@@ -44,7 +43,7 @@ def sample_blocks(
     images = []
     for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
         first = block * SAMPLE_BLOCK
-        noise = Noise(mix(seed, _SAMPLING, block), SAMPLE_BLOCK, device)
+        noise = Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device)
         rows = slice(max(start - first, 0), start + n - first)
         classes = _block_labels(first, start, labels, num_classes, device)
         images.append(generate(noise, classes)[rows].float())
@@ -54,7 +53,7 @@ def sample_blocks(
 def image_noise(seed: int, index: int, device: torch.device) -> Noise:
     """Returns the random draws of the one image ``index`` of stream ``seed``."""
     block, row = divmod(index, SAMPLE_BLOCK)
-    return Noise(mix(seed, _SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
+    return Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
 
 
 def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:

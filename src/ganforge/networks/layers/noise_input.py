@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.shapes import check_positive
-from ganforge.streams import Noise, mix
+from ganforge.streams import Noise, Stream, mix
 
 MODES = ("const", "random", "none")
-_CONSTANT = 0x6E6F697365  # names the stream of the constant maps
 
 
 class NoiseInput(nn.Module):
@@ -37,7 +36,7 @@ class NoiseInput(nn.Module):
         self.side = side
         self.scale = nn.Parameter(torch.zeros(channels))
         # Drawn on the CPU, where numbers are the same on every machine.
-        generator = torch.Generator().manual_seed(mix(_CONSTANT, layer, side))
+        generator = torch.Generator().manual_seed(mix(Stream.CONSTANT_NOISE, layer, side))
         constant = torch.randn(1, 1, side, side, generator=generator, device="cpu")
         self.register_buffer("constant", constant.to(self.scale.device), persistent=False)
 
