@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
@@ -16,7 +17,7 @@ CREDENTIALS = re.compile(r'(\w://)(?:[^/\s":@]*:(?!\d+/)[^\s"]*|[^/\s"]*)@')
 _TOKEN_USERS = re.compile(r"\b(?:oauth2|x-access-token|x-token-auth|gitlab-ci-token):[^\s@\"']+@")
 
 _NAME = (
-    r"(?:api[_-]?key|apikey|passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|(?<![a-z])pwd?(?![a-z])|secret(?![a-z])|"
+    r"(?:api[_-]?key|apikey|passw(?:or)?d|passphrase|(?<![a-z])pass(?![a-z])|secret(?![a-z])|"
     r"secret[_-]?(?:access[_-]?)?key|token(?![a-z])|private[_-]?key|access[_-]?key|account[_-]?key|"
     r"credentials?|authorization)"
 )
@@ -28,7 +29,12 @@ _NAMED = re.compile(
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s&;,\"'(){}\[\]]+)",
     re.IGNORECASE,
 )
-_USER_OPTION = re.compile(r"((?:^|\s)(?:-u|--user)[\s=]+[^\s:]+:)\S+")  # of curl
+# Short names that are often something else: a folder, a part of another name.
+_SHORT = re.compile(
+    r"((?<![a-z_.-])pw\s*[=:]\s*|(?<![a-z])pwd\s*[=:]\s*(?!/))([^\s&;,\"'(){}\[\]/]+)",
+    re.IGNORECASE,
+)
+_CURL_USER = re.compile(r"(\bcurl\b[^\n]*?\s(?:-u|--user)[\s=]+[^\s:\"']+:)[^\s\"'&;,(){}\[\]]+")
 _BEARER = re.compile(r"\b(bearer|basic)\s+[\w.~+/=-]{12,}", re.IGNORECASE)
 _QUERY = re.compile(r"([?&](?:sig|signature|key|auth|x-amz-[\w-]+)=)[^\s&\"'#]+", re.IGNORECASE)
 _ENVIRONMENT = re.compile(
@@ -74,12 +80,13 @@ def training_line(arguments: Sequence[str]) -> str:
     Args:
         arguments: ``sys.argv``, of which the verb was taken.
     """
-    program = PurePath(arguments[0]).name
-    if program == "train.py":
-        return redacted_line(["python", "train.py", *arguments[1:]])
-    if program in ("ganforge", "ganforge.exe", "__main__.py"):
-        return redacted_line(["ganforge", "train", *arguments[1:]])
-    return redacted_line(arguments)  # a program of the user's own
+    program = PurePath(arguments[0])
+    start = [arguments[0]]  # a program of the user's own
+    if program.name == "train.py":
+        start = ["python", "train.py"]
+    elif program.stem == "ganforge" or program.parts[-2:] == ("ganforge", "__main__.py"):
+        start = ["ganforge", "train"]
+    return shlex.join(redacted([*start, *arguments[1:]]))
 
 
 def redacted_code(text: str) -> str:
@@ -106,7 +113,8 @@ def _redacted_text(text: str) -> str:
             return f"{argument[1]}={HIDDEN}"
     text = _ENVIRONMENT.sub(rf"\1{HIDDEN}", _without_shapes(text))
     text = _NAMED.sub(_hidden_value, _QUERY.sub(rf"\1{HIDDEN}", text))
-    return _USER_OPTION.sub(rf"\1{HIDDEN}", _BEARER.sub(rf"\1 {HIDDEN}", text))
+    text = _CURL_USER.sub(rf"\1{HIDDEN}", _SHORT.sub(rf"\1{HIDDEN}", text))
+    return _BEARER.sub(rf"\1 {HIDDEN}", text)
 
 
 def _hidden_value(found: re.Match[str]) -> str:

@@ -9,6 +9,7 @@ import wandb
 from omegaconf import OmegaConf
 
 from ganforge.commands.evaluation_logging import log_to_wandb
+from ganforge.loggers.wandb import service
 from ganforge.loggers.wandb.run import WandbRun
 from ganforge.metrics.evaluate import Result
 from ganforge.runs.folder import RunFolder
@@ -21,13 +22,13 @@ NODE = {"_target_": "ganforge.loggers.WandbLogger", "mode": "offline"}
 
 @pytest.fixture(autouse=True)
 def _no_account(tmp_path, monkeypatch):
+    service.teardown()  # first: the address of an ended process would be restored afterwards
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL", "WANDB_SERVICE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    wandb.teardown()
     yield
-    wandb.teardown()
+    service.teardown()
 
 
 def run_folder(path, **logger):
@@ -42,7 +43,7 @@ def test_results_are_recorded_under_the_id_of_the_run(tmp_path):
     folder = run_folder(tmp_path, wandb=NODE | {"folder": "where it was before"})
     log_to_wandb(folder, RESULTS, step=4, images=256)
     assert wandb.run is None
-    wandb.teardown()
+    service.teardown()
     (run,) = (tmp_path / "wandb").glob("offline-run-*-abcd1234")
     (row,) = history(run)
     names = {"evaluate/fid": 10.0, "evaluate/fid_low": 9.0, "evaluate/fid_high": 11.0}

@@ -156,9 +156,10 @@ def test_a_zip(game, translate, tmp_path):
             archive.writestr(name, data)
     assert translate("input=photos.zip", "out=new/drawings").code == 0
     out = tmp_path / "new" / "drawings"
-    assert written(out) == ["a/b.png", "rooted.png"]
+    assert written(out) == ["a/b.png", "outside.png", "rooted.png"]
     np.testing.assert_array_equal(pixels(out / "a" / "b.png"), 255 - noise(6, 9).astype(int))
-    assert written(tmp_path / "new") == ["drawings/a/b.png", "drawings/rooted.png"]
+    inside = ["drawings/a/b.png", "drawings/outside.png", "drawings/rooted.png"]
+    assert written(tmp_path / "new") == inside
 
 
 def test_a_single_image(game, translate, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ganforge.config.job_names import sweep_of
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.lock import locked
 from ganforge.runs.sweep_record import (
@@ -12,7 +13,6 @@ from ganforge.runs.sweep_record import (
     SweepRecord,
     find_sweeps,
     named_job,
-    sweep_of,
 )
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.progress import best_of, job_table, progress_line, roughly

@@ -19,6 +19,7 @@ from PIL import Image
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from ganforge.commands.sync import parts_of
+from ganforge.loggers.wandb import service
 from tests.loggers.wandb.file import config, history, of_type, summary
 from tests.trainings import SMALL
 
@@ -37,6 +38,7 @@ CLOCK = ("seconds", "images_per_second")
 def _no_account(tmp_path, monkeypatch):
     import wandb
 
+    service.teardown()  # first: the address of an ended process would be restored afterwards
     for name in [name for name in os.environ if name.startswith("WANDB_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -76,8 +76,8 @@ def check_out(out: Path, points: bool) -> None:
     is_folder = is_there(out) and out.is_dir()
     if not is_folder and (is_there(out) or out.suffix.lower() in _OTHER_FILES):
         raise ConfigError(f"out={out}: is a file; must end in .png (a grid), .npz, or be a folder")
-    refuse_run(out)
     check_folder(out, "out")
+    refuse_run(out)
 
 
 def write_images(samples: Samples, out: Path, rows: int = 0, names: Sequence[str] = ()) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -36,7 +37,11 @@ TOGETHER = {"samples": 256, "translations": 16}  # images looked at in one go
 
 
 def judge_samples(
-    cfg: DictConfig, folder: RunFolder, model: AdversarialModule, device: torch.device
+    cfg: DictConfig,
+    folder: RunFolder,
+    model: AdversarialModule,
+    checkpoint: Path,
+    device: torch.device,
 ) -> dict[str, Result]:
     """Returns the scores of images made of noise.
 
@@ -44,6 +49,7 @@ def judge_samples(
         cfg: composed from conf/evaluate.yaml.
         folder: of the run.
         model: on ``device``.
+        checkpoint: that the model was read from.
         device: where images are made and looked at.
     """
     scores = {name: build(node) for name, node in cfg.metrics.items()}
@@ -55,7 +61,7 @@ def judge_samples(
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
     data = load_run_data(folder, Command.of(cfg), cfg.trust)
-    warn_of_other_data(folder.checkpoint(cfg.checkpoint), data)
+    warn_of_other_data(checkpoint, data)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
     check_classes(scores, data, labels, n, cfg.n_real or n, split)
@@ -123,7 +129,11 @@ def judge(
 
 
 def judge_translations(
-    cfg: DictConfig, folder: RunFolder, model: AdversarialModule, device: torch.device
+    cfg: DictConfig,
+    folder: RunFolder,
+    model: AdversarialModule,
+    checkpoint: Path,
+    device: torch.device,
 ) -> dict[str, Result]:
     """Returns the scores of translations of held-out images, and what they have to beat.
 
@@ -133,6 +143,7 @@ def judge_translations(
         cfg: composed from conf/evaluate.yaml.
         folder: of the run.
         model: on ``device``.
+        checkpoint: that the model was read from.
         device: where images are translated and looked at.
     """
     _refuse_for_translations(cfg)
@@ -141,7 +152,7 @@ def judge_translations(
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, model))
     images = load_run_data(folder, Command.of(cfg), cfg.trust)
-    warn_of_other_data(folder.checkpoint(cfg.checkpoint), images)
+    warn_of_other_data(checkpoint, images)
     data = cast(TranslationSource, images)
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)

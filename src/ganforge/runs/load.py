@@ -46,13 +46,23 @@ def load(
         RunError: when the run or its checkpoint is missing, damaged or of another architecture, or
             names a part that is not trusted.
     """
+    return load_with_path(run, checkpoint, log_dir, trust)[0]
+
+
+def load_with_path(
+    run: str | Path,
+    checkpoint: str = "last",
+    log_dir: str | Path = "logs",
+    trust: Sequence[str] = (),
+) -> tuple[AdversarialModule, Path]:
+    """Returns what :func:`load` returns, and the checkpoint that it was read from."""
     folder = find_trained(str(run), typed_path(log_dir))
     named = typed_path(run) if str(run).endswith(".ckpt") else None
     choices = [named] if named is not None else _choices(folder, checkpoint)
     with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
         model = build_model(read_config(folder, trust))
-    restore_first(model, choices)
-    return model.eval()
+    path = restore_first(model, choices)
+    return model.eval(), path
 
 
 def _choices(folder: RunFolder, kind: str) -> list[Path]:

@@ -7,7 +7,7 @@ from ganforge.paths import typed_path
 from ganforge.runs.lock import holder
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.search.settings import Search
-from ganforge.sweeps.resume import tell_of_a_new_one
+from ganforge.sweeps.resume import published, tell_of_a_new_one
 
 
 def find_search(
@@ -59,4 +59,4 @@ def _newest_unfinished(typed: list[str], search: Search, log_dir: Path) -> Sweep
 
 def _terms(overrides: list[str]) -> list[str]:
     free = ("tune.n_trials=", "tune.n_jobs=", "tune.beat_seconds=")
-    return sorted(word for word in overrides if not word.startswith(free))
+    return sorted(published(word) for word in overrides if not word.startswith(free))

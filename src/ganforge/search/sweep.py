@@ -36,6 +36,7 @@ from ganforge.sweeps.grid import BASIC, flags_of, make_folder, place
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, split_resume
 from ganforge.sweeps.process import train_apart
+from ganforge.sweeps.resume import published
 
 # What may differ between two workers of a study, or two parts of a search.
 FREE = ("tune.", "resume", "log_dir", "logger", "tags", "notes", "hydra", "trainer.devices")
@@ -132,7 +133,7 @@ def _check_launcher(search: Search, here: bool) -> None:
 def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
     path = make_folder(typed_path(config.hydra.sweep.dir).absolute())
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(path, "search", training_line(sys.argv), typed, started)
+    record = SweepRecord(path, "search", training_line(sys.argv), [*map(published, typed)], started)
     record.write()
     return record
 

@@ -31,6 +31,7 @@ from ganforge.sweeps.trust import (
     Vet,
     is_home,
     is_permission,
+    key_of,
     vetting,
     without_permissions,
 )
@@ -71,10 +72,10 @@ def sweep_grid(
     overrides = typed
     if former is not None:
         stored = without_permissions(former.overrides, parser, former.path / FILE)
+        stored = [o for o in stored if is_home(o, former.path)]
         if not meant(typed):
-            stored = [o for o in stored if is_home(o, former.path)]
             vet = vetting(stored, former.path / FILE, config.trust)
-        overrides = [*stored, *(o for o in typed if is_permission(o) or o.startswith("dry_run="))]
+        overrides = [*stored, *(o for o in typed if is_permission(o) or key_of(o) == "dry_run")]
     plans = plan_grid(overrides, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(

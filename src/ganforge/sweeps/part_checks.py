@@ -9,6 +9,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.errors import ConfigError
 from ganforge.runs.load import build
+from ganforge.runs.stored.trust import is_own, targets
 
 # Neither the networks, whose weights take seconds to draw, nor what is made of data.
 GROUPS = ("loss", "regularizer", "augment", "schedule")
@@ -29,6 +30,8 @@ def check_parts(cfg: DictConfig, sound: set[str]) -> None:
         node: Any = cfg.get(group)
         if not isinstance(node, DictConfig):
             continue
+        if not all(is_own(target) for _, target in targets(OmegaConf.to_container(node))):
+            continue  # a part of the user's own may need the job's machine
         text = f"{group}: {OmegaConf.to_yaml(node, resolve=True)}"
         if text in sound:
             continue
@@ -43,5 +46,5 @@ def _build(group: str, node: DictConfig) -> None:
     plain = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
     built = build(plain)
     if group == OPTIMIZERS:
-        for make in built.values():
-            make([torch.nn.Parameter(torch.zeros(1))])
+        for make in filter(None, built.values()):
+            make([torch.nn.Parameter(torch.zeros(2, 2))])  # some take matrices only

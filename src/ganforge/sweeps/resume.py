@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from ganforge.config.quoting import quoted
 from ganforge.console import console
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
@@ -11,7 +17,7 @@ from ganforge.runs.lock import holder
 from ganforge.runs.stored.settling import settled_override
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.sweeps.plan import Plan
-from ganforge.sweeps.trust import is_permission
+from ganforge.sweeps.trust import is_permission, key_of
 
 
 def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
@@ -70,13 +76,35 @@ def meant(typed: list[str]) -> list[str]:
 
 def _passes(override: str) -> bool:
     """Whether an override concerns this command alone."""
-    return override.startswith(("log_dir=", "dry_run=")) or is_permission(override)
+    return key_of(override) in ("log_dir", "dry_run") or is_permission(override)
 
 
 def published(override: str) -> str:
-    """Returns an override as it is stored: without the secrets in notes and tags."""
-    key = override.partition("=")[0].lstrip("+").rpartition(".")[2]
-    return str(redacted(override)) if key in ("notes", "tags") else override
+    """Returns an override as it is stored: without the secrets in notes and tags.
+
+    A sweep over notes or tags is stored as typed: the values name its jobs.
+    """
+    if key_of(override).rpartition(".")[2] not in ("notes", "tags"):
+        return override
+    try:
+        found = OverridesParser.create().parse_override(override)
+    except HydraException:  # of a damaged record; what is typed was parsed before
+        return override
+    if found.is_sweep_override() or redacted(value := plain_value(found)) == value:
+        return override
+    return f"{override.partition('=')[0]}={_spelled(redacted(value))}"
+
+
+def plain_value(override: Override) -> Any:
+    """Returns the value of a parsed override without Hydra's marks of quotes."""
+    value = override.value()
+    return [str(item) for item in value] if isinstance(value, list) else str(value)
+
+
+def _spelled(value: str | list[str]) -> str:
+    if isinstance(value, list):
+        return f"[{','.join(quoted(item) for item in value)}]"
+    return quoted(value)
 
 
 def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
@@ -118,7 +146,7 @@ def _named(resume: str) -> SweepRecord:
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
     # As they are stored: a record may be a stranger's, and name variables of this machine.
-    then = {meant([o])[0]: o for o in record.overrides if meant([o])}
+    then = {found[0]: o for o in record.overrides if (found := meant([o]))}
     now = meant(typed)
     missing = [one_line(stored) for o, stored in then.items() if o not in now]
     new = [one_line(o) for o in now if o not in then]

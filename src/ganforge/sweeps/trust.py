@@ -11,7 +11,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.errors import RunError
+from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.stored.trust import trusted, without_resolvers
@@ -24,9 +24,14 @@ _PERMISSIONS = ("trust", "resume_allow")
 Vet = Callable[[DictConfig], object]
 
 
+def key_of(override: str) -> str:
+    """Returns the key of an override: ``log_dir`` of ``++log_dir=DIR``."""
+    return re.split(r"[=@]", override.lstrip("~+"), maxsplit=1)[0]
+
+
 def is_permission(override: str) -> bool:
     """Whether an override as typed permits something."""
-    return re.split(r"[=@]", override.lstrip("~+"), maxsplit=1)[0] in _PERMISSIONS
+    return key_of(override) in _PERMISSIONS
 
 
 def is_home(override: str, sweep: Path) -> bool:
@@ -34,10 +39,13 @@ def is_home(override: str, sweep: Path) -> bool:
 
     A stranger's record could name any folder of this machine.
     """
-    key, _, value = override.partition("=")
-    if key.lstrip("+") != "log_dir":
+    if key_of(override) != "log_dir":
         return True
-    return typed_path(value.strip("'\"")).resolve() in sweep.resolve().parents
+    try:
+        value = OverridesParser.create().parse_override(override).value()
+        return typed_path(str(value)).resolve() in sweep.resolve().parents
+    except (HydraException, ConfigError, OSError):
+        return False
 
 
 def without_permissions(overrides: list[str], parser: OverridesParser, source: Path) -> list[str]:

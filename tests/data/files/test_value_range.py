@@ -238,4 +238,4 @@ def test_a_range_that_concerns_no_image_is_said(tmp_path, caplog):
     Image.fromarray(np.full((4, 4), 128, np.uint8)).save(tmp_path / "a.png")
     entries = open_entries(tmp_path)
     find_span("data=folder", entries, entries.names, read_range([0, 100]))
-    assert "all images are 8 bits, and data.range does not apply" in caplog.text
+    assert "the images are 8 bits, and data.range does not apply" in caplog.text

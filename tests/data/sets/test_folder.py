@@ -120,7 +120,7 @@ def test_unreadable_files_are_listed_and_skipped(tmp_path, caplog):
     spoil(tmp_path, 3)
     data = folder(tmp_path, max_unreadable=3)
     assert data.size() == 5
-    skipped = [record for record in caplog.records if record.name.endswith("files")]
+    skipped = [record for record in caplog.records if record.name.endswith("files.source")]
     assert sorted(record.args[0] for record in skipped) == [
         "bad0.png",
         "bad1.png",

@@ -10,6 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge.loggers.wandb import service
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import access as wandb_access
@@ -26,6 +27,7 @@ def no_account(tmp_path, monkeypatch):
     """A machine without an account, on which any question on the terminal is an error."""
     import wandb
 
+    service.teardown()  # first: the address of an ended process would be restored afterwards
     for name in ("WANDB_API_KEY", "WANDB_IDENTITY_TOKEN_FILE", "WANDB_MODE", "WANDB_BASE_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -327,6 +327,6 @@ def test_a_folder_in_the_place_of_the_last_checkpoint_is_refused_before_training
     last = run / "checkpoints" / "last.ckpt"
     last.unlink()
     last.mkdir()
-    with pytest.raises(RunError, match=r"last\.ckpt is a folder, and a checkpoint of that name"):
+    with pytest.raises(RunError, match=r"last\.ckpt is a folder where the checkpoint"):
         go(f"resume={run}", "trainer.max_steps=6")
     assert summary(run)["step"] == 4

@@ -58,7 +58,7 @@ def test_scores_against_other_images_are_marked(tmp_path, caplog):
     warn_of_other_data(tmp_path / "last.ckpt", Data(8))
     assert caplog.text == ""
     warn_of_other_data(tmp_path / "last.ckpt", Data(9))
-    assert "9 training images, and 8 then. Scores compare with these" in caplog.text
+    assert "9 training images, and 8 then. Scores are computed with the present" in caplog.text
 
 
 def test_an_unknown_allowance_is_refused():

@@ -70,8 +70,11 @@ def is_archive(name: str) -> bool:
 def inner_name(name: str) -> str:
     """Returns the name of an archive's member inside of the archive: ``/a/../b.png`` is ``b.png``.
 
-    Such names are legal, and some programs write them. None of them leads outside.
+    Such names are legal, and some programs write them. None of them leads outside. Any other name
+    is kept as it is, ``./a.png`` too: the names are part of what identifies a run's images.
     """
+    if not name.startswith("/") and ".." not in name.split("/"):
+        return name
     return posixpath.normpath(f"/{name}").lstrip("/") + ("/" if name.endswith("/") else "")
 
 

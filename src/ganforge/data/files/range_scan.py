@@ -54,8 +54,8 @@ def find_span(
     if stated is not None:
         if deep:
             _say(label, deep, f"{stated}, as {'stated' if stated.clamps else 'found before'}")
-        elif stated.clamps:
-            _log.warning("%s: all images are 8 bits, and data.range does not apply to them", label)
+        elif stated.clamps and modes and not mixed:
+            _log.warning("%s: the images are 8 bits, and data.range does not apply to them", label)
         return stated
     if not deep:
         return ONLY_BYTES

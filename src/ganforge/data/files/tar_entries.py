@@ -41,6 +41,7 @@ class TarEntries(Entries):
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
         self.max_bytes = min(max_bytes, MAX_FILE_BYTES)
+        self._folder_takes_more = max_bytes > MAX_FILE_BYTES
         self.passed_over = {}
         self._data: dict[str, bytes] = {}
         self._too_large: dict[str, int] = {}
@@ -57,7 +58,8 @@ class TarEntries(Entries):
         if name in self._too_large:
             size = megabytes(self._too_large[name])
             most = megabytes(self.max_bytes)
-            raise DataError(f"is {size}, and an image in a tar may have {most}. Unpack the tar")
+            advice = ". Unpack the tar, and give the folder" if self._folder_takes_more else ""
+            raise DataError(f"is {size}, and an image in a tar may have {most}{advice}")
         return self._data[name]
 
     def stamp(self, name: str) -> str:
@@ -79,7 +81,8 @@ class TarEntries(Entries):
             self._keep(tar, member, name)
         elif member.islnk() or member.issym():
             folder = posixpath.dirname(name) if member.issym() else ""
-            self._links[name] = inner_name(posixpath.join(folder, member.linkname))
+            target = posixpath.normpath(posixpath.join(folder, member.linkname))
+            self._links[name] = inner_name(target)
         else:
             self.passed_over[name] = "neither a file nor a link"
 

@@ -75,8 +75,13 @@ def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
     except RunError:
         return
     if (difference := _difference(checkpoint, data.identity())) is not None:
-        log.warning("data=%s: not the images that %s was trained on: %s. Scores compare with these",
-                    data.name, path, difference)  # fmt: skip
+        log.warning(
+            "data=%s: not the images that %s was trained on: %s. Scores are computed with the "
+            "present images",
+            data.name,
+            path,
+            difference,
+        )
 
 
 def _difference(checkpoint: dict[str, Any], now: list[Identity]) -> str | None:

@@ -219,13 +219,19 @@ def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
 
 
 def start_of(
-    resumed: Resumed, model: AdversarialModule, settings: TrainerSettings
+    resumed: Resumed, model: AdversarialModule, settings: TrainerSettings, ended: bool = False
 ) -> tuple[Path, dict[str, Any]]:
     """Returns the checkpoint that a run goes on from, and its contents, once it is known to fit.
 
     A run that was stopped between its last step and its end repeats its last stretch from the
     checkpoint before, and so comes to its last evaluation; so does one whose last checkpoint is
     damaged.
+
+    Args:
+        resumed: the run.
+        model: that the checkpoint must fit.
+        settings: with the length of the run.
+        ended: accept a run that has nothing left to do, as a dry run does.
 
     Raises:
         ConfigError: the checkpoint is of another configuration.
@@ -242,7 +248,8 @@ def start_of(
             assert_fits(checkpoint, model, resumed.cfg, resumed.folder, path)
             assert_finite(model, checkpoint, path)
             assert_resumable(checkpoint, path)
-            assert_goes_on(checkpoint, settings, path)
+            if not ended:
+                assert_goes_on(checkpoint, settings, path)
         except RunError as error:
             faults.append(str(error))
             if more and (unfinished or isinstance(error, DamagedError)):

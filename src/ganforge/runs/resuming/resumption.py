@@ -10,11 +10,10 @@ from pathlib import Path
 from ganforge.callbacks.run_summary import versions
 from ganforge.runs.build import Parts
 from ganforge.runs.provenance import read
-from ganforge.runs.record import assert_fits, note_change
+from ganforge.runs.record import note_change
 from ganforge.runs.resuming.images import changed_data
 from ganforge.runs.resuming.length import tell_of_length
 from ganforge.runs.resuming.resume import Resumed, start_of
-from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from ganforge.runs.stored.config import read_own
 
 log = logging.getLogger("ganforge")
@@ -51,9 +50,7 @@ def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None
         ConfigError: the checkpoint is of another configuration, or of other images.
         RunError: the checkpoint is damaged or of another architecture.
     """
-    path = resumed.checkpoint
-    checkpoint = AtomicCheckpointIO().load_checkpoint(path)
-    assert_fits(checkpoint, parts.model, resumed.cfg, resumed.folder, path)
+    path, checkpoint = start_of(resumed, parts.model, parts.settings, ended=True)
     if not parts.random:
         changed_data(checkpoint, parts.data, allow, resumed.folder.path, path)
 

@@ -88,7 +88,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 def assert_writable(path: Path) -> None:
     """Raises RunError when a folder has the name of a checkpoint: no file can take its place."""
     if path.is_dir() and not path.is_symlink():
-        raise RunError(f"{path} is a folder, and a checkpoint of that name is written: move it")
+        raise RunError(f"{path} is a folder where the checkpoint has to be written: move it away")
 
 
 def _keep_as_previous(last: Path) -> None:
