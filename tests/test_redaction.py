@@ -85,6 +85,11 @@ def test_secrets_are_hidden(text):
     assert redacted(redacted(text)) == redacted(text)
 
 
+def test_quotes_around_a_secret_stay():
+    text = '{"notes": "curl -u me:T0PSECRET", "pw": 1, "seed": 1}'
+    assert json.loads(redacted(text))["notes"] == "curl -u me:***"
+
+
 def test_values_are_hidden_by_their_key():
     plain = {"api_key": "a", "hydra": {"job": {"env_set": {"A": "a"}}}, "token": "", "tokens": "a"}
     hidden = {"api_key": "***", "hydra": {"job": {"env_set": {"A": "***"}}}}
@@ -98,14 +103,15 @@ def test_values_are_hidden_by_their_key():
 @pytest.mark.parametrize(
     ("program", "line"),
     [
-        ("/opt/venv/bin/ganforge", "ganforge train seed=1"),
-        ("src/ganforge/__main__.py", "ganforge train seed=1"),
-        ("./train.py", "python train.py seed=1"),
-        ("mine.py", "mine.py seed=1"),
+        ("/opt/venv/bin/ganforge", "ganforge train seed=1 'data.path=my photos'"),
+        ("src/ganforge/__main__.py", "ganforge train seed=1 'data.path=my photos'"),
+        ("src/other/__main__.py", "src/other/__main__.py seed=1 'data.path=my photos'"),
+        ("./train.py", "python train.py seed=1 'data.path=my photos'"),
+        ("mine.py", "mine.py seed=1 'data.path=my photos'"),
     ],
 )
 def test_a_training_can_be_typed_as_it_is_recorded(program, line):
-    assert training_line([program, "seed=1"]) == line
+    assert training_line([program, "seed=1", "data.path=my photos"]) == line
 
 
 def test_a_command_line_is_hidden_by_argument():
@@ -126,6 +132,10 @@ def test_a_command_line_is_hidden_by_argument():
         "passing: yes",
         "pwm: 3 and cpw=1",
         "python -u train.py name=a:b",
+        "docker run -u 1000:1000",
+        "wget -u https://host/x",
+        "network.conv_pw=true",
+        "PWD=/home/me/exp",
         "secretary: no",
     ],
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -105,6 +107,15 @@ def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypat
     assert fid["n_real"] == 24
     assert fid["step"] == 4
     assert "is_classifier" in one["metrics"]
+
+
+def test_one_checkpoint_is_scored_where_others_are_missing(trained, tmp_path, monkeypatch):
+    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
+    run_folder = Path(shutil.copytree(RunFolder.find("latest", trained).path, tmp_path / "run"))
+    for kind in ("last", "best"):
+        (run_folder / "checkpoints" / f"{kind}.ckpt").unlink(missing_ok=True)
+    path = run_folder / "checkpoints" / "previous.ckpt"
+    assert run(["evaluate", f"run={path}", "n=16", "metrics=[fid]", "features=classifier"]) == 0
 
 
 def test_checkpoints_are_told_apart(trained):

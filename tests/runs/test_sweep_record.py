@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from ganforge.config.job_names import sweep_of
+from ganforge.config.quoting import quote_values
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.lock import locked
 from ganforge.runs.sweep_record import (
@@ -128,9 +130,28 @@ def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypa
 
 def test_notes_are_stored_without_secrets_and_match_all_the_same(tmp_path):
     notes = "notes='see https://me:T0PSECRET@host/x'"
-    assert "T0PSECRET" not in published(notes)
     assert published("optimizer.x.token=T0PSECRET") == "optimizer.x.token=T0PSECRET"  # is needed
     assert meant([notes, "log_dir=a", "dry_run=true"]) == meant([published(notes)])
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "notes='see https://me:T0PSECRET@host/x'",
+        r"notes='it\'s token: \'T0PSECRET def\''",
+        "++notes=password=T0PSECRET",
+        "tags=['https://me:T0PSECRET@host, a',b]",
+        "logger.wandb.notes='token=T0PSECRET'",
+    ],
+)
+def test_what_is_stored_has_no_secret_and_can_be_parsed(typed):
+    (typed,) = quote_values([typed])
+    stored = published(typed)
+    assert "T0PSECRET" not in stored
+    assert published(stored) == stored
+    parsed = [OverridesParser.create().parse_override(text) for text in (typed, stored)]
+    assert parsed[0].key_or_group == parsed[1].key_or_group
+    assert type(parsed[0].value()) is type(parsed[1].value())
 
 
 def test_a_grid_whose_jobs_are_not_counted_from_zero_is_damaged(tmp_path):

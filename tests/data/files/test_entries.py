@@ -56,6 +56,11 @@ def test_names_that_lead_outside_are_inside(tmp_path, pack):
     assert all(entries.read(name) == PIXELS for name in entries.names)
 
 
+def test_usual_names_are_kept_as_they_are(tmp_path):
+    """`tar -cf x.tar .` writes them so, and they identify the images of runs that were made."""
+    assert opened(tmp_path, tar([("./a/0.png", PIXELS)])).names == ["./a/0.png"]
+
+
 # ---------------------------------------------------------------------- damaged tars
 
 

@@ -133,6 +133,8 @@ def test_a_run_that_has_nothing_left_to_do_says_so(run):
 def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_resumed(run, caplog):
     last = run / "checkpoints" / "last.ckpt"
     last.write_bytes(b"torn")
+    go(f"resume={run}", "dry_run=true")  # as the resume itself
+    assert summary(run)["step"] == 4
     go(f"resume={run}", "trainer.max_steps=6")
     assert f"{last}: damaged" in caplog.text
     assert f"resuming from {run / 'checkpoints' / 'previous.ckpt'}" in caplog.text
