@@ -1,4 +1,4 @@
-"""Data sets as LightningDataModules, and what new ones are built from."""
+"""Data sets as LightningDataModules, and the building blocks for new ones."""
 
 import lazy_loader
 

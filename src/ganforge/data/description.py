@@ -1,4 +1,4 @@
-"""What a run says of its data: splits, classes, and what was passed over."""
+"""Descriptions of the data for the output of a run: splits, classes, skipped files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ganforge.plain_text import one_line
 
 
 def describe_splits(data: ImageDataModule) -> str:
-    """Returns the sizes of the splits and the classes: ``train 8, test 4, classes cat, dog``."""
+    """Returns the split sizes and the classes: ``train 8, test 4, classes cat, dog``."""
     sizes = [f"{split} {_size(data, split)}" for split in ("train", "test") if data.size(split)]
     if data.class_names:
         sizes.append(f"classes {shortened(data.class_names)}")
@@ -21,7 +21,7 @@ def describe_splits(data: ImageDataModule) -> str:
 
 
 def describe_reading(data: ImageDataModule) -> dict[str, str]:
-    """Returns what was not used, and other remarks on how the data were read, by heading."""
+    """Returns unused files and other remarks on how the data were read, by heading."""
     lines = {}
     if data.passed_over:
         lines["passed over"] = one_line(", ".join(data.passed_over))

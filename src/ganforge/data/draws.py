@@ -1,4 +1,4 @@
-"""Random decisions about single samples, as a function of where they stand in the order."""
+"""Random numbers for single samples, as a function of their position in the order."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _MASK = (1 << 64) - 1
 def uniforms(seed: int, positions: Tensor) -> Tensor:
     """Returns float64 [B] in [0, 1): number ``position`` of the stream ``seed``.
 
-    A counter-based generator (the splitmix64 sequence): a sample gets the same number whatever
-    the batch, worker or process it is dealt to, without one generator object per sample.
+    A counter-based generator (the splitmix64 sequence): a sample gets the same number in any
+    batch, worker or process, without one generator object per sample.
 
     Args:
-        seed: names the stream, any integer.
+        seed: identifies the stream, any integer.
         positions: int64 [B], on the CPU.
     """
     state = positions * _signed(0x9E3779B97F4A7C15) + _signed(seed)
@@ -26,11 +26,11 @@ def uniforms(seed: int, positions: Tensor) -> Tensor:
 
 
 def _signed(value: int) -> int:
-    """The int64 with the bits of ``value``: torch has no arithmetic of unsigned 64 bits."""
+    """Returns the int64 with the bits of ``value``; torch has no arithmetic on uint64."""
     value &= _MASK
     return value - (1 << 64) if value >> 63 else value
 
 
 def _shifted(state: Tensor, bits: int) -> Tensor:
-    """A logical shift to the right; torch's own repeats the sign."""
+    """Returns a logical right shift; ``>>`` on int64 tensors is arithmetic (extends the sign)."""
     return (state >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,4 +1,4 @@
-"""Hashes that tell data sets apart: what was computed of one is never taken for another's."""
+"""Hashes that identify data sets, as keys of cached statistics and classifiers."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import hashlib
 import torch
 from torch import Tensor
 
-SAMPLE = 64  # decoded images that a fingerprint looks at: settings of decoding show in any few
+SAMPLE = 64  # decoded images in a fingerprint: a few suffice to reveal different settings
 
 
 def hash_of(*parts: str | Tensor | None) -> str:
-    """Returns 16 hex digits that tell these texts and tensors from others, in their order.
+    """Returns a hash of texts and tensors, in order: 16 hex digits.
 
-    Every byte counts; a second takes about 1.5 GB.
+    Covers every byte, at about 1.5 GB per second.
     """
     digest = hashlib.sha256()
     for part in parts:
@@ -23,6 +23,6 @@ def hash_of(*parts: str | Tensor | None) -> str:
             digest.update(flat.view(torch.uint8).numpy().data)
         else:
             text = "none" if part is None else part
-            # Names of files may hold bytes that are no text, as surrogates.
+            # File names that are not valid UTF-8 contain surrogates.
             digest.update(f"{len(text)} {text};".encode(errors="surrogatepass"))
     return digest.hexdigest()[:16]

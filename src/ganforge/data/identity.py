@@ -1,6 +1,7 @@
-"""What makes the images of a run the same images, wherever and whenever they were copied.
+"""Identity of a run's training images, used to check that a resumed run has the same data.
 
-Unlike a fingerprint, which names cached statistics, it says nothing of paths, times and decoding.
+Unlike a fingerprint (the key of cached statistics), it is independent of the data set's path, of
+file times and of decoding, so it survives copying the data.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ganforge.data.fingerprint import hash_of
 from ganforge.data.order import fixed_order
 from ganforge.data.source import ImageSource
 
-# All bytes of a small set of files are read, and of a large one these, spread over the whole.
+# Limits of hashing file contents. Larger sets are sampled evenly.
 MOST_FILES = 1000
 MOST_BYTES = 64 * 2**20
 
@@ -26,22 +27,23 @@ def identity_of(source: ImageSource, images: int, span: str) -> Identity:
     """Returns plain values that are equal for the same training images, labels and range.
 
     Args:
-        source: the training images before any is decoded.
-        images: how many are trained on.
-        span: the range of values that become black and white.
+        source: the training images before decoding.
+        images: number of images that are trained on.
+        span: value range that is mapped to black and white.
     """
     labels = None if source.labels is None else source.labels.to(torch.int64)
     identity = {"images": images, "labels": hash_of(labels), "range": span}
     if isinstance(source, FileSource):
         names = source.files()
         return identity | {"names": hash_of("\n".join(names)), "contents": _sample(source, names)}
-    if source.shape[1:] == (1, 1):  # points are drawn anew, and rounded as the machine rounds
+    # 2D points are generated anew in each run and may differ by rounding between machines.
+    if source.shape[1:] == (1, 1):
         return identity
     return identity | {"contents": source.contents()}
 
 
 def differences_of(then: list[Identity], now: list[Identity]) -> str | None:
-    """Returns what tells two identities apart, in words; None where nothing does."""
+    """Returns a description of the difference between two identities; None if they are equal."""
     if len(then) != len(now):
         return f"{len(now)} sets of images, and {len(then)} then"
     for before, after in zip(then, now, strict=True):
@@ -61,14 +63,17 @@ def differences_of(then: list[Identity], now: list[Identity]) -> str | None:
 
 
 def _sample(source: FileSource, names: list[str]) -> str:
-    """Returns a hash of the encoded bytes of many files; all files, of a small set."""
+    """Returns a hash of encoded files: all of a small set, an evenly spaced sample of a large one.
+
+    The sample is hashed in a shuffled order, so that the limit of bytes does not cut off the end.
+    """
     count = min(len(names), MOST_FILES)
     digest, read = hashlib.sha256(), 0
     for place in fixed_order(count).tolist():
         name = names[place * len(names) // count]
         try:
             data = source.entries.read(name)
-        except Exception:  # an unreadable file is logged and skipped when it is decoded
+        except Exception:  # decoding logs and skips unreadable files
             data = b""
         digest.update(f"{len(data)} ".encode())
         digest.update(data)

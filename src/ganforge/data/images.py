@@ -1,4 +1,4 @@
-"""Images as tensors: the two forms in which batches hold them, and how their size is changed."""
+"""Images as tensors: conversion between uint8 and float, resizing, padding and channels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _CHUNK = 4096
 
 
 def to_float(images: Tensor) -> Tensor:
-    """Returns float images in [-1, 1]: ``x / 127.5 - 1`` of uint8 ones, others as they are.
+    """Returns float images in [-1, 1]: ``x / 127.5 - 1`` for uint8, other dtypes unchanged.
 
     Args:
         images: [B, C, H, W], uint8 in 0..255 or float in [-1, 1].
@@ -34,7 +34,7 @@ def to_uint8(images: Tensor) -> Tensor:
 
 
 def resize(images: Tensor, size: int) -> Tensor:
-    """Returns uint8 [N, C, size, size] by an antialiased bicubic filter, smooth both up and down.
+    """Returns uint8 [N, C, size, size], resized with an antialiased bicubic filter.
 
     Args:
         images: [N, C, H, W], uint8 or float with values in 0..255.
@@ -42,7 +42,7 @@ def resize(images: Tensor, size: int) -> Tensor:
     """
     if images.shape[-2:] == (size, size) and images.dtype == torch.uint8:
         return images
-    # In chunks: the float copy of a whole data set would need four times its memory.
+    # In chunks: a float copy of the whole data set would take four times its memory.
     return torch.cat([_resize(chunk, size) for chunk in torch.split(images, _CHUNK)])
 
 
@@ -61,11 +61,11 @@ def pad_to(images: Tensor, size: int) -> Tensor:
 
 
 def with_channels(images: Tensor, channels: int) -> Tensor:
-    """Returns uint8 [N, channels, H, W]: grey repeated to RGB, or RGB turned to its luma.
+    """Returns uint8 [N, channels, H, W]: grey repeated to RGB, or RGB converted to luma.
 
     Args:
         images: uint8 [N, 1 or 3, H, W].
-        channels: as many as the images have, 1 or 3.
+        channels: 1 or 3; equal channels return the images unchanged.
     """
     found = images.shape[1]
     if channels == found:
@@ -78,6 +78,6 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def _luma(images: Tensor) -> Tensor:
-    """ITU-R BT.601, as in the greys of image libraries."""
+    """Returns the ITU-R BT.601 luma, the grey conversion of common image libraries."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     return (images.float() * weights).sum(1, keepdim=True).round_().to(torch.uint8)

@@ -24,35 +24,35 @@ from ganforge.errors import ConfigError, DataError
 
 SPLITS = ("train", "test")
 _log = logging.getLogger(__name__)
-_DECODED_AT_START = 100_000  # files beyond which a start would wait minutes for decoding
+_DECODED_AT_START = 100_000  # decoding more files than this would delay the start by minutes
 
 
 class ImageDataModule(LightningDataModule):
-    """Images of one data set: an endless training stream, and fixed reals to compare with.
+    """Base class of all data sets: an endless training stream, and fixed real images for scores.
 
-    A subclass says in :meth:`load` where its images come from, and in ``prepare_data`` how they
-    are downloaded.
+    Subclasses load the images in :meth:`load` and download them in ``prepare_data``.
 
     Args:
-        name: what runs and tables call the data set.
+        name: name of the data set in runs and tables.
         image_size: side of the square images.
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         num_classes: number of labels; 0 for unlabelled data.
-        batch_size: images of one critic update, over all processes and before accumulation.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        seed: the run's seed, which decides the order and the flips.
-        mirror: flip each training image from left to right with probability 1/2.
-        max_images: train on that many images only, None for all.
-        in_memory: "auto" keeps decoded image files in memory up to ``memory_limit_mb``.
+        batch_size: images per discriminator update, over all processes and before accumulation.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        seed: seed of the run; determines the order and the flips.
+        mirror: flip each training image horizontally with probability 1/2.
+        max_images: number of images to train on; None for all.
+        in_memory: true keeps decoded image files in memory, false decodes them on every read,
+            "auto" keeps them in memory if they fit into ``memory_limit_mb``.
         memory_limit_mb: see ``in_memory``.
 
     Attributes:
-        finds_classes: whether the data say how many classes there are, as folders do.
-        classes: names of the classes of a data set whose classes are known.
-        class_names: the name of each label; empty where labels have no names.
-        passed_over: files and folders that are not used, described.
-        remarks: what else the user should know of how the data were read.
-        range: the stated range of images that are not 8 bits, or the one that a run has noted.
+        finds_classes: whether the number of classes is read from the data, as from folders.
+        classes: class names of a data set with fixed classes.
+        class_names: name of each label; empty if labels have no names.
+        passed_over: descriptions of files and folders that are not used.
+        remarks: further notes for the user on how the data were read.
+        range: value range of images that are not 8-bit, set by the user or recorded by the run.
     """
 
     name: str
@@ -108,11 +108,11 @@ class ImageDataModule(LightningDataModule):
         self._identity: list[Identity] | None = None
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the sources ``train`` and, where there are held-out images, ``test``."""
+        """Returns the sources ``train`` and, if there are held-out images, ``test``."""
         raise NotImplementedError
 
     def setup(self, stage: str | None = None) -> None:
-        """Makes both splits ready and refuses a data set that is unfit for what was asked."""
+        """Loads both splits and checks them against the settings; raises DataError on mismatch."""
         if not self._sources:
             shape = (self.channels, self.image_size, self.image_size)
             self._sources = self._prepared(self.load(), shape)
@@ -135,11 +135,11 @@ class ImageDataModule(LightningDataModule):
         return sources
 
     def span(self, entries: Entries, names: list[str], letter: str | None = None) -> Span:
-        """Returns the one range of values of images that are not 8 bits, stated or found.
+        """Returns the common value range of images that are not 8-bit, configured or detected.
 
         Args:
             entries: reads the images.
-            names: of all images, of all splits.
+            names: names of the images of all splits.
             letter: "A" or "B", the domain of translation data.
         """
         label = f"data={self.name}" if letter is None else f"data={self.name}, domain {letter}"
@@ -148,25 +148,25 @@ class ImageDataModule(LightningDataModule):
         return span
 
     def set_span(self) -> Span | None:
-        """Returns the range of a set without domains; None for data that are not in files."""
+        """Returns the value range of data without domains; None for data not read from files."""
         return self._spans.get("")
 
     def range_found(self) -> dict[str, Any] | None:
-        """Returns what a run notes as its ``data.range``; None where there is nothing to note."""
+        """Returns the ``data.range`` to record in the run; None if no range was detected."""
         return noted(self._spans.get("", self._spans))
 
     def size(self, split: str = "train") -> int:
-        """Returns the number of images in ``split``; 0 for a split that the data does not have."""
+        """Returns the number of images in ``split``; 0 if the split does not exist."""
         self._check_split(split)
         return len(self._sources[split]) if split in self._sources else 0
 
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
-        """Returns n images of a fixed shuffled order, the same for every seed, never augmented.
+        """Returns n images in a fixed shuffled order, the same for every seed, never augmented.
 
         Args:
-            n: how many; fewer are returned where the split ends.
+            n: number of images; fewer are returned at the end of the split.
             split: "train" or "test".
-            start: place of the first one in that order.
+            start: position of the first image in that order.
 
         Returns:
             uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
@@ -177,7 +177,7 @@ class ImageDataModule(LightningDataModule):
     def real_labels(self, split: str = "train") -> Tensor | None:
         """Returns the labels of all images in the order of :meth:`reals`, int64 [N], or None.
 
-        No image is read.
+        Reads no images.
         """
         order = self._reals_order(split)
         labels = self._sources[split].labels
@@ -191,7 +191,7 @@ class ImageDataModule(LightningDataModule):
         return self._reals_orders[split]
 
     def empty_classes(self) -> list[str]:
-        """Returns the classes without a training image, by name where they have one."""
+        """Returns the names (or numbers, if unnamed) of classes without a training image."""
         labels = self.real_labels("train")
         if labels is None:
             return []
@@ -200,10 +200,10 @@ class ImageDataModule(LightningDataModule):
         return [name for name, count in zip(names, counts, strict=True) if count == 0]
 
     def fingerprint(self, split: str = "train") -> str:
-        """Returns 16 hex digits that tell these images and labels from others.
+        """Returns a fingerprint of the images and labels: 16 hex digits.
 
-        It names cached statistics and classifiers. Of images in memory every byte counts; of files
-        their names, sizes and times or checksums, and a sample of what is decoded from them.
+        It is the cache key of statistics and classifiers. For images in memory it covers every
+        byte; for files it covers names, sizes, times or checksums, and a sample of decoded images.
         """
         if split not in self._fingerprints:
             sample = self.reals(SAMPLE, split)[0]
@@ -212,17 +212,17 @@ class ImageDataModule(LightningDataModule):
         return self._fingerprints[split]
 
     def identity(self) -> list[Identity]:
-        """Returns what tells the training images from others, wherever they are."""
+        """Returns what identifies the training images, independent of where they are stored."""
         if self._identity is None:
             span = written(self._spans)
             self._identity = [identity_of(source, n, span) for source, n in self._originals]
-            self._originals.clear()  # those of a tar hold all of its bytes
+            self._originals.clear()  # a tar's source holds the whole tar in memory
         return self._identity
 
     def train_dataloader(self) -> TrainingStream:
         """Returns the endless stream: one item holds the images of one training step.
 
-        It starts, whenever it is iterated, at the ``images_seen`` of the trainer's module.
+        Each iteration starts at the current ``images_seen`` of the trainer's module.
         """
         self.setup("fit")
         assert self.trainer is not None
@@ -235,7 +235,7 @@ class ImageDataModule(LightningDataModule):
         return Batches(self._near(self._sources["train"], device), self.seed, self.mirror)
 
     def _near(self, source: ImageSource, device: torch.device) -> ImageSource:
-        """Moves images in memory to the device, unless workers read them."""
+        """Moves images in memory to the device if no worker processes read them."""
         if self.workers == 0 and isinstance(source, MemorySource):
             return source.on(device)
         return source
@@ -254,7 +254,7 @@ class ImageDataModule(LightningDataModule):
         )
 
     def _placed(self, source: ImageSource) -> ImageSource:
-        """Decodes image files into memory where that was asked for, or pays."""
+        """Decodes image files into memory if ``in_memory`` is true, or is "auto" and they fit."""
         if not isinstance(source, FileSource) or self.in_memory is False:
             return source
         size = len(source) * math.prod(source.shape)
@@ -280,7 +280,7 @@ class ImageDataModule(LightningDataModule):
             )
 
     def _look(self, train: ImageSource) -> None:
-        """Warns of images that hold next to nothing, such as those of a wrong range."""
+        """Warns about nearly constant images, for example due to a wrong value range."""
         fault = fault_of(train.read(fixed_order(len(train))[:LOOKED_AT]))
         if fault is not None:
             looked = min(LOOKED_AT, len(train))

@@ -1,7 +1,7 @@
 """The endless order of training images, a pure function of (seed, images seen).
 
-Nothing is remembered between samples, so a run that is resumed, or split over loader workers and
-processes, sees what an undisturbed process would have seen.
+No state is kept between samples. A resumed run, or one that is split over loader workers and
+processes, therefore sees the same images as a single uninterrupted process.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.streams import mix
 
-_REALS = 0x7265616C  # seed of the fixed order in which `reals` are taken
+_REALS = 0x7265616C  # seed of the fixed order of `reals`
 
 
 class Order:
-    """Which image stands at each position: epoch ``e`` is a permutation seeded by (seed, e).
+    """Maps positions to images: epoch ``e`` is a permutation seeded by (seed, e).
 
     Args:
-        count: images in the data set, n; position k belongs to epoch ``k // n``.
-        seed: the run's seed.
+        count: number of images n; position k is in epoch ``k // n``.
+        seed: seed of the run.
     """
 
     def __init__(self, count: int, seed: int) -> None:
@@ -45,29 +45,29 @@ class Order:
 
     def _epoch(self, epoch: int) -> Tensor:
         if epoch not in self._permutations:
-            self._permutations.clear()
+            self._permutations.clear()  # positions only increase: earlier epochs are not needed
             generator = torch.Generator().manual_seed(mix(self.seed, epoch))
             self._permutations[epoch] = torch.randperm(self.count, generator=generator)
         return self._permutations[epoch]
 
 
 def fixed_order(count: int) -> Tensor:
-    """Returns int64 [count], a permutation that is the same for every run: that of the reals."""
+    """Returns the permutation used for ``reals``, int64 [count], the same for every run."""
     return torch.randperm(count, generator=torch.Generator().manual_seed(_REALS))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run stands, and who asks.
+    """Progress of a run, and the rank of this process.
 
     Attributes:
-        images_seen: real images shown so far, over all processes.
-        iteration: finished generator updates.
-        critic_steps_at: critic updates of a given iteration.
+        images_seen: real images used so far, over all processes.
+        iteration: completed generator updates.
+        critic_steps_at: returns the number of critic steps of an iteration.
         rank: index of this process.
         world: number of processes.
-        batch_size_at: images of one critic update, over all processes, after so many images seen;
-            its second argument is what was set for the data.
+        batch_size_at: returns the images per critic step, over all processes, given the images
+            seen so far and the configured ``data.batch_size``.
     """
 
     images_seen: int
@@ -79,15 +79,15 @@ class Progress:
 
 
 class Deal:
-    """Deals the order out to training steps: iterates, endlessly, over one range for each step.
+    """Assigns positions to training steps: an endless iterable with one range per step.
 
-    A step at position s with c critic updates of a global batch B takes positions s ... s + cB - 1,
-    of which rank r gets every world-th from the r-th on. B being a multiple of the world, these are
-    its shares of the critic's batches one after the other.
+    A step at position s with c critic steps of global batch size B uses positions s ... s + cB - 1.
+    Rank r gets positions s + r, s + r + world, and so on. Since B is a multiple of the world size,
+    these are its shares of the c batches, one after the other.
 
     Args:
-        batch_size: the global batch B, of a game that takes the same at every step.
-        progress: asked when an iteration begins, because a checkpoint may be loaded before that.
+        batch_size: global batch size B; ``Progress.batch_size_at`` may change it during training.
+        progress: called when iteration begins, not before: a checkpoint may be loaded until then.
     """
 
     def __init__(self, batch_size: int, progress: Callable[[], Progress]) -> None:
@@ -95,7 +95,7 @@ class Deal:
         self.progress = progress
 
     def __iter__(self) -> Iterator[range]:
-        """Yields the positions of each training step, from where the run stands now."""
+        """Yields the positions of each training step, starting at the current progress."""
         at = self.progress()
         start, iteration = at.images_seen, at.iteration
         while True:
@@ -109,12 +109,12 @@ class Deal:
 def check_divisible(
     batch_size: int, world: int, remedy: str = "set data.batch_size={near}"
 ) -> None:
-    """Raises ConfigError when a batch cannot be split evenly among the processes.
+    """Raises ConfigError if a batch cannot be split evenly among the processes.
 
     Args:
-        batch_size: images of one critic update, over all processes.
+        batch_size: images per critic step, over all processes.
         world: number of processes.
-        remedy: what to do, with a place for the sizes that would do.
+        remedy: advice for the message; ``{near}`` is replaced by the nearest valid sizes.
     """
     if batch_size % world:
         below = batch_size // world * world

@@ -1,7 +1,7 @@
-"""Arguments of ImageDataModule that data sets pass on to it.
+"""Types of the keyword arguments that data sets pass to ImageDataModule.
 
-A data set with a default of its own for an argument declares that argument, and passes on a
-TypedDict without it: type checkers refuse a key beside an argument of the same name.
+A data set with its own default for an argument declares that argument and passes a TypedDict
+without it: type checkers reject a key that duplicates a named argument.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from typing import TypedDict
 
 
 class DataSettings(TypedDict, total=False):
-    """What every data set passes on."""
+    """Keyword arguments of every data set."""
 
     seed: int
     max_images: int | None
 
 
 class DecodedSettings(DataSettings, total=False):
-    """DataSettings, and where images in files are decoded."""
+    """DataSettings, and the settings for decoding image files into memory."""
 
     in_memory: bool | str
     memory_limit_mb: int
 
 
 class FileSettings(DecodedSettings, total=False):
-    """What data sets in image files pass on."""
+    """Keyword arguments of data sets read from image files."""
 
     num_classes: int
     batch_size: int
@@ -37,7 +37,7 @@ class FolderSettings(FileSettings, total=False):
 
 
 class MemorySettings(DataSettings, total=False):
-    """What data sets in memory pass on."""
+    """Keyword arguments of data sets in memory."""
 
     workers: int
 

@@ -1,4 +1,4 @@
-"""Room for the batches that loader workers hand over: Docker gives /dev/shm 64 MB by default."""
+"""Shared memory for the batches of loader workers; Docker limits /dev/shm to 64 MB by default."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from pathlib import Path
 
 log = logging.getLogger("ganforge")
 
-FOLDER = Path("/dev/shm")  # of Linux; other systems bound shared memory otherwise
-PREFETCH = 2  # batches that each worker of torch's loader makes ahead
-USABLE = 0.8  # share of what is free: pages are rounded up, and others use it too
+FOLDER = Path("/dev/shm")  # Linux; other systems limit shared memory in other ways
+PREFETCH = 2  # batches that each DataLoader worker prefetches
+USABLE = 0.8  # share of the free memory: pages are rounded up, and other processes use it too
 
 
 def free_bytes(folder: Path = FOLDER) -> int | None:
-    """Returns the free shared memory; None where the system does not say."""
+    """Returns the free shared memory in bytes; None if unknown."""
     try:
         status = os.statvfs(folder)
     except (OSError, AttributeError):  # AttributeError: Windows
@@ -23,28 +23,28 @@ def free_bytes(folder: Path = FOLDER) -> int | None:
 
 
 def fitting_workers(workers: int, batch_bytes: int, free: int | None, processes: int = 1) -> int:
-    """Returns how many of ``workers`` have room for their batches.
+    """Returns the number of workers, at most ``workers``, whose batches fit into shared memory.
 
-    Without room, a worker prints an error and its batch never arrives: training would wait forever.
+    If a batch does not fit, its worker prints an error and training waits forever for the batch.
 
     Args:
-        workers: loader processes that are wanted for each training process.
+        workers: requested loader processes per training process.
         batch_bytes: size of one batch.
-        free: bytes of free shared memory; None for no known bound.
+        free: bytes of free shared memory; None if the limit is unknown.
         processes: training processes that share it.
 
     Returns:
-        0 where not even one has room: batches are then made by the training process.
+        The number of workers; 0 means that the training process makes the batches itself.
     """
     if free is None or batch_bytes == 0:
         return workers
-    # One more batch than is made ahead: the one that training uses.
+    # In addition to the prefetched batches, training holds one.
     room = int(free * USABLE) // processes // batch_bytes - 1
     return max(0, min(workers, room // PREFETCH))
 
 
 def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
-    """Returns the workers that have room, and says so where they are fewer than ``workers``."""
+    """Returns :func:`fitting_workers` for this machine; warns if it is less than ``workers``."""
     free = free_bytes()
     fitting = fitting_workers(workers, batch_bytes, free, processes)
     if fitting < workers:

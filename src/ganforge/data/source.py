@@ -23,14 +23,14 @@ class ImageSource:
     def read(self, indices: Tensor) -> Tensor:
         """Returns the images at int64 ``indices`` [B]: uint8 [B, C, H, W] in 0..255.
 
-        Points of the plane, which bytes are too coarse for, are float32 [B, 2, 1, 1] in [-1, 1].
+        2D points are float32 [B, 2, 1, 1] in [-1, 1], because uint8 is too coarse for them.
         """
         raise NotImplementedError
 
     def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns the images at ``indices`` as :meth:`read` does, and their labels [B] or None.
 
-        A source that replaces an image returns the label of the replacement.
+        If a source replaces an unreadable image, it returns the label of the replacement.
         """
         labels = self.labels
         if labels is None:
@@ -38,16 +38,16 @@ class ImageSource:
         return self.read(indices), labels[indices.to(labels.device, non_blocking=True)]
 
     def subset(self, indices: Tensor) -> ImageSource:
-        """Returns the images at int64 ``indices``, in that order, as a source of their own."""
+        """Returns a source of the images at int64 ``indices``, in that order."""
         raise NotImplementedError
 
     def contents(self) -> str:
-        """Returns a hash of all that images and labels are made from; no image is decoded."""
+        """Returns a hash of the data behind the images and labels, without decoding any image."""
         raise NotImplementedError
 
 
 class MemorySource(ImageSource):
-    """A data set that lies in memory as one tensor; a batch is one indexing operation.
+    """A data set in memory as one tensor; reading a batch is one indexing operation.
 
     Args:
         images: uint8 [N, C, H, W] in 0..255, or float32 in [-1, 1].
@@ -63,9 +63,9 @@ class MemorySource(ImageSource):
         return len(self.images)
 
     def read(self, indices: Tensor) -> Tensor:
-        """Returns [B, C, H, W] on the device where the tensor lies."""
+        """Returns [B, C, H, W] on the device of the tensor."""
         if self.images.is_cpu:
-            # NumPy copies in one thread; waking torch's pool costs more than so small a copy.
+            # NumPy copies in one thread: for a batch, waking torch's thread pool takes longer.
             return torch.from_numpy(self.images.numpy()[indices.numpy()])
         return self.images.index_select(0, indices.to(self.images.device, non_blocking=True))
 
@@ -79,9 +79,9 @@ class MemorySource(ImageSource):
         return hash_of(self.images, self.labels)
 
     def on(self, device: torch.device) -> MemorySource:
-        """Returns the images on ``device`` where they take at most a quarter of its free memory.
+        """Returns the images on ``device`` if they take at most a quarter of its free memory.
 
-        Only CUDA is considered: elsewhere a copy on the device shares the memory of the host.
+        Applies to CUDA only: other devices share memory with the host.
         """
         if device.type != "cuda" or self.images.device == device:
             return self
@@ -93,15 +93,15 @@ class MemorySource(ImageSource):
 
 
 def holdout(labels: Tensor, count: int, spare: bool = False) -> tuple[Tensor, Tensor]:
-    """Splits a data set into (train, test) indices, int64 and increasing, test of ``count``.
+    """Splits a data set into (train, test) indices, int64, increasing, with ``count`` for test.
 
-    Test images are taken at even distances from the list sorted by label (systematic sampling),
-    so that each class gives its share, and always the same images.
+    Test images are evenly spaced in the list sorted by label (systematic sampling). The split is
+    therefore deterministic and keeps the class proportions.
 
     Args:
         labels: int64 [N].
         count: size of the test split.
-        spare: whether a class keeps its last training image; the test split is then smaller.
+        spare: keep at least one training image per class, even if the test split becomes smaller.
     """
     by_label = torch.argsort(labels, stable=True)
     taken = torch.arange(count) * len(labels) // max(count, 1)
@@ -114,7 +114,7 @@ def holdout(labels: Tensor, count: int, spare: bool = False) -> tuple[Tensor, Te
 
 
 def _last_ones(labels: Tensor, taken: Tensor) -> Tensor:
-    """Returns which of ``taken`` to give back, bool, so that each class keeps one image."""
+    """Returns a bool mask of images in ``taken`` to put back, so that no class becomes empty."""
     back = torch.zeros(len(taken), dtype=torch.bool)
     chosen = labels[taken]
     left = labels.bincount() - chosen.bincount(minlength=int(labels.max()) + 1)

@@ -14,16 +14,16 @@ from ganforge.data.worker_signals import leave_signals_to_parent
 from ganforge.errors import DataError
 from ganforge.streams import Stream, mix
 
-TIMEOUT = 600.0  # seconds without a batch: a worker that lost one would be waited for forever
+TIMEOUT = 600.0  # seconds without a batch; without it, a lost batch would block training forever
 
 
 class Batches(Dataset[dict[str, Tensor]]):
-    """Maps positions of the order to a batch, which depends on nothing else.
+    """Maps positions of the order to a batch, which depends only on the positions and the seed.
 
     Args:
         source: the images.
-        seed: the run's seed.
-        mirror: flip each sample from left to right with probability 1/2.
+        seed: seed of the run.
+        mirror: flip each sample horizontally with probability 1/2.
     """
 
     def __init__(self, source: ImageSource, seed: int, mirror: bool = False) -> None:
@@ -33,7 +33,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.order = Order(len(source), seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
-        """Returns ``image`` [B, C, H, W] and, where there are labels, ``label`` int64 [B]."""
+        """Returns ``image`` [B, C, H, W] and, for labelled data, ``label`` int64 [B]."""
         indices = self.order.indices(positions)
         images, labels = self.source.read_labelled(indices)
         if self.mirror:
@@ -45,7 +45,10 @@ class Batches(Dataset[dict[str, Tensor]]):
 
 
 def mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
-    """Returns [B, C, H, W] with the image at each position flipped with probability 1/2."""
+    """Returns [B, C, H, W], each image flipped horizontally with probability 1/2.
+
+    The flip is a function of (seed, position).
+    """
     places = torch.arange(positions.start, positions.stop, positions.step)
     flipped = (uniforms(mix(seed, Stream.MIRROR), places) < 0.5).to(
         images.device, non_blocking=True
@@ -57,11 +60,11 @@ class TrainingStream:
     """An endless iterable of training batches, the same with any number of workers.
 
     Args:
-        batches: makes a batch of positions.
+        batches: returns the batch at given positions.
         deal: the positions of each training step.
-        workers: processes that make batches ahead; with 0 they are made where they are asked for,
-            which is the quickest way for images in memory.
-        pin_memory: whether workers' batches end in page-locked memory, for faster copies to CUDA.
+        workers: processes that prefetch batches. With 0, the training process makes them, which
+            is fastest for images in memory.
+        pin_memory: put workers' batches into page-locked memory, for faster copies to CUDA.
     """
 
     def __init__(
@@ -78,8 +81,8 @@ class TrainingStream:
         self._fitting: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        """Yields the batch of each training step, from where the run stands now."""
-        if self._fitting is None:  # Lightning iterates twice
+        """Yields the batch of each training step, starting at the current progress."""
+        if self._fitting is None:  # Lightning iterates twice: check the workers once
             self._fitting = self._workers_with_room() if self.workers else 0
         if self._fitting == 0:
             return (self.batches[positions] for positions in self.deal)
@@ -95,7 +98,7 @@ class TrainingStream:
         try:
             yield from self._loader(workers)
         except DataError as error:
-            # The loader puts the worker's traceback before the message.
+            # DataLoader prepends the worker's traceback to the message.
             raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
 
     def _loader(self, workers: int) -> DataLoader[dict[str, Tensor]]:
@@ -108,6 +111,6 @@ class TrainingStream:
             timeout=TIMEOUT,
             pin_memory=self.pin_memory,
             worker_init_fn=leave_signals_to_parent,
-            # Of its own: the loader would draw its workers' seed from the global generator.
+            # Otherwise DataLoader draws the workers' base seed from the global generator.
             generator=torch.Generator(),
         )

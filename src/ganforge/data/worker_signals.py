@@ -8,19 +8,20 @@ IGNORED = ("SIGINT", "SIGUSR1", "SIGHUP")
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:
-    """Lets a data worker live through the signals that end a run, for the run's last step.
+    """Makes a loader worker ignore the signals that stop a run, so that the last step can finish.
 
-    Terminals and schedulers send them to all processes of a run, and a run whose workers are gone
-    cannot finish its step. SIGTERM counts where it is the parent's own, which so ends a worker that
-    it has no use for. Where the parent dies, torch's workers see it by themselves.
+    Terminals and schedulers send them to all processes of a run, and a step cannot finish without
+    its workers. SIGTERM is obeyed only if the parent sent it, which is how DataLoader ends
+    workers. If the parent dies, torch's workers detect it themselves.
 
     Args:
-        worker: its index, which torch gives; of no matter.
+        worker: worker index, passed by DataLoader; unused.
     """
     for name in IGNORED:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    if hasattr(signal, "sigwaitinfo"):  # macOS tells nobody who sent a signal
+    # sigwaitinfo reports the sender of a signal; macOS does not have it.
+    if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_with_parent, daemon=True).start()
 
