@@ -19,11 +19,11 @@ from ganforge.errors import DataError
 from ganforge.plain_text import one_line
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
-# Of an image to train on or to measure: decoding takes up to about 1 GB.
+# Limit for images to train on or to score: decoding takes up to about 1 GB.
 MAX_PIXELS = 100_000_000
-# Of an image to translate, which is held in memory whole, at about 16 bytes a pixel.
+# Limit for images to translate, which are held in memory whole, at about 16 bytes per pixel.
 MAX_TRANSLATED_PIXELS = 2**30
-# Formats whose decoders compute pixels and nothing else: EPS would start Ghostscript.
+# Only formats with decoders that start no other program: EPS would run Ghostscript.
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "DIB", "PPM", "WEBP", "TIFF", "JPEG2000"]
 FORMATS += ["AVIF"] if importlib.util.find_spec("PIL.AvifImagePlugin") else []
 
@@ -49,22 +49,22 @@ def decode(
     crop: int | None = None,
     span: Span | None = None,
 ) -> Tensor:
-    """Returns uint8 [C, image_size, image_size] of an encoded image of any size and colour mode.
+    """Returns uint8 [C, image_size, image_size] from an encoded image of any size and colour mode.
 
-    It is turned upright by its EXIF orientation, cut to the central square, and resized with an
-    antialiased filter; transparency is laid on white unless ``channels`` has alpha.
+    The image is rotated according to its EXIF orientation, cropped to the central square and
+    resized with an antialiased filter. Transparent pixels are blended with white unless
+    ``channels`` includes alpha.
 
     Args:
         data: an encoded image: PNG, JPEG, WebP, ...
         image_size: side of the result.
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
-        crop: side of the central square in the image's own pixels; None for its shorter side.
-        span: values of a 16-bit, 32-bit or float image that become black and white; None for its
-            own.
+        crop: side of the central square before resizing; None for the shorter side of the image.
+        span: value range of a 16-bit, 32-bit or float image; None for the range of the image.
 
     Raises:
-        DataError: it has over ``MAX_PIXELS``.
-        Exception: of any kind, by the decoders, on damaged data.
+        DataError: the image has more than ``MAX_PIXELS`` pixels.
+        Exception: any exception that a decoder raises on damaged data.
     """
     return squared(upright(data), image_size, channels, crop, span)
 
@@ -80,7 +80,7 @@ def squared(
     image = in_mode(image, channels, span)
     side = min(image.size) if crop is None else min(crop, *image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
-    # Cut first: a filter over a box of the whole image would reach beyond it.
+    # Crop before resizing: the filter of `resize(box=...)` reads pixels outside of the box.
     image = image.crop((left, top, left + side, top + side))
     if side != image_size:
         image = image.resize((image_size, image_size), Image.Resampling.LANCZOS)
@@ -88,18 +88,18 @@ def squared(
 
 
 def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Returns an encoded image in its own colour mode, turned by its EXIF orientation.
+    """Returns a decoded image in its own colour mode, rotated according to its EXIF orientation.
 
     Raises:
-        DataError: it has over ``max_pixels``.
-        Exception: of any kind, by the decoders, on damaged data.
+        DataError: the image has more than ``max_pixels`` pixels.
+        Exception: any exception that a decoder raises on damaged data.
     """
     try:
         return _upright(io.BytesIO(data), max_pixels)
     except DataError:
         raise
     except Exception:
-        # Text and colour profiles may be too long for Pillow, or damaged: pixels do not need them.
+        # Text chunks or colour profiles may be damaged or exceed Pillow's limits: retry without.
         if not data.startswith(_PNG):
             raise
         try:
@@ -110,12 +110,12 @@ def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def upright_size(file: BinaryIO) -> tuple[int, int]:
-    """Returns the width and height of an encoded image as :func:`upright` turns it."""
+    """Returns the width and height of an encoded image after rotation by :func:`upright`."""
     return upright_header(file)[0]
 
 
 def upright_header(file: BinaryIO) -> tuple[tuple[int, int], str]:
-    """Returns width and height of an encoded image as :func:`upright` turns it, and its mode."""
+    """Returns the size of an encoded image after rotation by :func:`upright`, and its mode."""
     with file, _header(file) as opened:
         mode, (width, height) = opened.mode, opened.size
         turned = _orientation(opened) >= 5
@@ -123,7 +123,7 @@ def upright_header(file: BinaryIO) -> tuple[tuple[int, int], str]:
 
 
 def mode_of(file: BinaryIO) -> str:
-    """Returns the colour mode of an encoded image, of which only the header is read."""
+    """Returns the colour mode of an encoded image, reading only its header."""
     with file, _header(file) as opened:
         return opened.mode
 
@@ -131,7 +131,7 @@ def mode_of(file: BinaryIO) -> str:
 def stretched(
     image: Image.Image, image_size: int, channels: int, span: Span | None = None
 ) -> Tensor:
-    """Returns uint8 [C, image_size, image_size] of the whole image, whatever its proportions.
+    """Returns uint8 [C, image_size, image_size] of the whole image, ignoring its aspect ratio.
 
     The filter is bicubic and antialiased, as in the preprocessing of Pix2Pix and CycleGAN.
     """
@@ -142,19 +142,18 @@ def stretched(
 
 
 def to_tensor(image: Image.Image) -> Tensor:
-    """Returns uint8 [C, H, W] of an image of one of the ``MODES``."""
+    """Returns an image in one of the ``MODES`` as uint8 [C, H, W]."""
     pixels = torch.from_numpy(np.array(image))
     return pixels.view(image.height, image.width, -1).permute(2, 0, 1).contiguous()
 
 
 def in_mode(image: Image.Image, channels: int, span: Span | None = None) -> Image.Image:
-    """Returns the image with 1 to 4 channels; transparency is laid on white unless they have it.
+    """Returns the image with 1 to 4 channels, blended with white unless they include alpha.
 
     Args:
-        image: of any mode.
-        channels: of the result.
-        span: values of a 16-bit, 32-bit or float image that become black and white; None for its
-            own.
+        image: an image of any mode.
+        channels: channels of the result.
+        span: value range of a 16-bit, 32-bit or float image; None for the range of the image.
     """
     mode = MODES[channels]
     if is_deep(image.mode):
@@ -167,19 +166,20 @@ def in_mode(image: Image.Image, channels: int, span: Span | None = None) -> Imag
 
 
 def reason_of(error: Exception) -> str:
-    """Returns in one line why an image cannot be read."""
-    # Without the address of the buffer that Pillow puts behind it.
+    """Returns a one-line reason why an image cannot be read."""
+    # Pillow appends the address of the buffer (" <_io.BytesIO ...>"): drop it.
     return one_line(str(error).split(" <")[0]) or type(error).__name__
 
 
 @contextmanager
 def open_image(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.Image]:
-    """Opens an encoded image, of which nothing is decoded yet.
+    """Opens an encoded image without decoding its pixels.
 
     Raises:
-        DataError: it has over ``max_pixels``.
+        DataError: the image has more than ``max_pixels`` pixels.
     """
-    with _guard:  # Pillow's own limit cannot be given for one image
+    # Pillow's own pixel limit is a global: disable it under a lock and check ours below.
+    with _guard:
         before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
             image = Image.open(file, formats=FORMATS)
@@ -206,7 +206,8 @@ def _upright(file: BinaryIO, max_pixels: int) -> Image.Image:
             and tags.get(_BITS) == (32,)
             and tags.get(_SIGN, (1,)) == (1,)
         ):
-            image.info["unsigned"] = True  # which Pillow holds as signed integers
+            # Unsigned 32-bit TIFF, which Pillow decodes as signed integers; see `values`.
+            image.info["unsigned"] = True
         turn = _TURNS.get(_orientation(image))
         return image.copy() if turn is None else image.transpose(turn)
 
@@ -214,7 +215,7 @@ def _upright(file: BinaryIO, max_pixels: int) -> Image.Image:
 def _orientation(image: Image.Image) -> int:
     try:
         return int(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # damaged metadata of sound pixels
+    except Exception:  # damaged metadata; the pixels may be intact
         return 1
 
 
@@ -236,7 +237,7 @@ def _header(file: BinaryIO) -> Iterator[Image.Image]:
 
 
 def _without_metadata(data: bytes) -> bytes:
-    """Returns a PNG without what its pixels do not need."""
+    """Returns a PNG with only the chunks needed for its pixels and orientation."""
     parts, place = [_PNG], len(_PNG)
     while place + 8 <= len(data):
         length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]

@@ -14,27 +14,27 @@ from ganforge.cache_home import user_cache
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
-_TIMEOUT = 30.0  # seconds without an answer; torchvision's own downloads would wait for ever
-_SILENCE = 120.0  # seconds in which no file grows, as while a large one is checked
-_GLANCE = 5.0  # seconds between two looks
+_TIMEOUT = 30.0  # socket timeout in seconds; torchvision's downloads set none and could hang
+_SILENCE = 120.0  # seconds without file growth; checking a large file also causes such pauses
+_GLANCE = 5.0  # seconds between two checks of the size
 
 
 def cache_folder() -> Path:
-    """Returns where downloads lie: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
+    """Returns the folder of downloads: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
     given = os.environ.get("GANFORGE_DATA")
     return typed_path(given) if given else user_cache() / "data"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where a public data set lies, and how it comes there.
+    """Location of a public data set, and how to download it.
 
     Attributes:
-        name: the data option, also the folder's name in the cache.
-        files: what belongs under the root, for messages.
-        present: whether a root holds the data set.
-        download: puts the data set into an empty root; None where that is impossible.
-        advice: what else the reader should know when it is missing.
+        name: the option of ``conf/data``, also the name of the folder in the cache.
+        files: files expected under the root, for messages.
+        present: returns whether a root contains the data set.
+        download: downloads the data set into an empty root; None if that is impossible.
+        advice: further advice for the message if the data set is missing.
     """
 
     name: str
@@ -44,11 +44,15 @@ class Origin:
     advice: str = ""
 
     def folder(self, root: str | None) -> Path:
-        """Returns the root that was given, or the one in the cache."""
+        """Returns the given root, or the data set's folder in the cache."""
         return typed_path(root) if root else cache_folder() / self.name
 
     def obtain(self, root: str | None) -> None:
-        """Downloads the data set where no root was given and the cache does not hold it yet."""
+        """Downloads the data set into the cache if it is missing there and no root is given.
+
+        Raises:
+            DataError: the root does not contain the data set, or the download failed.
+        """
         folder = self.folder(root)
         if self.present(folder):
             return
@@ -60,7 +64,7 @@ class Origin:
             raise self._failed(folder, _short(error)) from error
 
     def missing(self, root: str | None) -> DataError:
-        """Returns the error for a root that does not hold the data set."""
+        """Returns the error for a root that does not contain the data set."""
         folder = self.folder(root)
         return DataError(
             f"data={self.name}: {folder} {_holds(folder)}; expected: {', '.join(self.files)}. "
@@ -75,7 +79,7 @@ class Origin:
         )
 
     def _download_into(self, folder: Path) -> None:
-        """Downloads beside the final place, then moves: no half file or folder is ever found."""
+        """Downloads next to the final folder, then moves: no incomplete file is ever visible."""
         assert self.download is not None
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.partial-", dir=folder.parent))
@@ -92,12 +96,12 @@ class Origin:
 
 
 def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
-    """Downloads into a folder for as long as files in it grow.
+    """Downloads into a folder, and gives up when the files in it stop growing.
 
-    gdown waits for a silent server without end, whatever timeout sockets have by default.
+    gdown ignores the default socket timeout and waits forever for a silent server.
 
     Raises:
-        TimeoutError: they did not grow for ``_SILENCE`` seconds.
+        TimeoutError: no file grew for ``_SILENCE`` seconds.
     """
     size, silent = -1, 0.0
     failed: list[Exception] = []
@@ -108,7 +112,7 @@ def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
         except Exception as error:
             failed.append(error)
 
-    # Left behind where it is silent: it does not keep the process from ending.
+    # A hanging thread is abandoned; as a daemon it does not block the exit of the process.
     thread = threading.Thread(target=run, name="download", daemon=True)
     thread.start()
     while True:
@@ -127,13 +131,13 @@ def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
 def _size(folder: Path) -> int:
     size = 0
     for path in folder.rglob("*"):
-        with suppress(OSError):  # unpacked and removed meanwhile
+        with suppress(OSError):  # removed in the meantime, for example after unpacking
             size += path.stat().st_size
     return size
 
 
 def _move(source: Path, target: Path) -> None:
-    """Moves a file or folder at once, or into the folder that is there already."""
+    """Moves a file or folder atomically, or merges a folder into an existing one."""
     if not (source.is_dir() and target.is_dir()):
         os.replace(source, target)
         return

@@ -1,4 +1,4 @@
-"""Encoded images by name: what every folder and archive of images offers, and its bounds."""
+"""Interface of folders and archives of encoded images, and limits on their sizes."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
 )
 ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".rar", ".7z")
-# 100 million uncompressed pixels with alpha take 400 MB; no image of a training set takes more.
+# 100 million uncompressed RGBA pixels take 400 MB, and no training image may have more.
 MAX_FILE_BYTES = 512 * 2**20
 
 _STEP = 2**20
 
 
 class Entries:
-    """Encoded images by name.
+    """Encoded images, accessed by name.
 
     Attributes:
-        names: sorted, with ``/`` between folders.
-        passed_over: why files that look like images, or hold some, are not among ``names``.
-        max_bytes: size beyond which :meth:`read` refuses a file, after it is unpacked.
-        span: values that become black and white of images that are not 8 bits, where all of a set
-            share them; None for each image's own.
+        names: sorted names, with ``/`` between folders.
+        passed_over: reasons why image-like files and nested archives are not in ``names``.
+        max_bytes: largest unpacked size that :meth:`read` accepts.
+        span: common value range of images that are not 8-bit; None for the range of each image.
     """
 
     names: list[str]
@@ -41,17 +40,17 @@ class Entries:
         """Returns the encoded image ``name``.
 
         Raises:
-            DataError: it is larger than ``max_bytes``.
-            Exception: of any kind, where it cannot be read.
+            DataError: the image is larger than ``max_bytes``.
+            Exception: any exception if the image cannot be read.
         """
         raise NotImplementedError
 
     def open(self, name: str) -> BinaryIO:
-        """Returns the encoded image ``name`` as a file, of which perhaps only the start is read."""
+        """Returns the encoded image ``name`` as a file object, to read only its header."""
         return io.BytesIO(self.read(name))
 
     def stamp(self, name: str) -> str:
-        """Returns what changes when the image ``name`` does, and is quick to find out."""
+        """Returns a cheap stamp that changes with the image, such as size and time or checksum."""
         raise NotImplementedError
 
 
@@ -63,15 +62,16 @@ def is_image(name: str) -> bool:
 
 
 def is_archive(name: str) -> bool:
-    """Whether a file name is that of an archive, whose images are not read, and is not hidden."""
+    """Whether a file name has the suffix of an archive and is not hidden."""
     return name.lower().endswith(ARCHIVE_SUFFIXES) and not PurePosixPath(name).name.startswith(".")
 
 
 def inner_name(name: str) -> str:
-    """Returns the name of an archive's member inside of the archive: ``/a/../b.png`` is ``b.png``.
+    """Returns a normalized member name: ``/a/../b.png`` becomes ``b.png``.
 
-    Such names are legal, and some programs write them. None of them leads outside. Any other name
-    is kept as it is, ``./a.png`` too: the names are part of what identifies a run's images.
+    Some programs write such names, and they are legal. The result never points outside of the
+    archive. Any other name is kept, ``./a.png`` too: names are part of what identifies a run's
+    images.
     """
     if not name.startswith("/") and ".." not in name.split("/"):
         return name
@@ -79,10 +79,10 @@ def inner_name(name: str) -> str:
 
 
 def check_size(size: int, most: int) -> None:
-    """Refuses an encoded image before it is read, and lets large ones take turns.
+    """Checks the size of an encoded image before it is read; serializes reading of large images.
 
     Raises:
-        DataError: it is larger than ``most`` bytes.
+        DataError: the image is larger than ``most`` bytes.
     """
     if size > most:
         raise DataError(f"is {megabytes(size)}, and an image file may have {megabytes(most)}")
@@ -94,14 +94,14 @@ def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
     """Returns all bytes of a file whose declared size may be wrong.
 
     Args:
-        file: open for reading.
-        most: bytes that it may hold.
-        step: bytes that are read at once.
+        file: a file open for reading.
+        most: maximum number of bytes.
+        step: bytes per read.
 
     Raises:
-        DataError: it holds more.
+        DataError: the file is longer than ``most``.
     """
-    # One buffer: a list of parts would take twice the memory, and threads would keep theirs.
+    # One buffer: joining a list of parts would take twice the memory in each thread.
     whole = io.BytesIO()
     while part := file.read(step):
         whole.write(part)
@@ -111,5 +111,5 @@ def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
 
 
 def megabytes(count: int) -> str:
-    """Returns a size in words, such as "3,072 MB"."""
+    """Returns a size as text, such as "3,072 MB"."""
     return f"{count / 2**20:,.0f} MB" if count >= 2**20 else f"{count:,} bytes"

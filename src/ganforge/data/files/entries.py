@@ -1,4 +1,4 @@
-"""Where encoded images are: a folder tree, a zip, a tar. Each lists names and reads bytes."""
+"""Opens a folder tree, zip or tar of encoded images as :class:`Entries`."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ _LISTED = 3
 
 
 def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES, quiet: bool = False) -> Entries:
-    """Returns the images in a folder or archive, and logs what looks like one and is passed over.
+    """Returns the images in a folder or archive, and warns about skipped files.
 
     Args:
         path: a folder, zip or tar.
-        max_bytes: of one image, encoded.
-        quiet: log nothing, where the same images are opened again.
+        max_bytes: maximum size of one encoded image.
+        quiet: suppress the warning, for images that were opened before.
 
     Raises:
-        DataError: there are none, or they cannot be read; it says what was found.
+        DataError: the path contains no images or cannot be read.
     """
     shown = one_line(path)
     try:
@@ -74,13 +74,14 @@ def _opened(path: Path, mode: int, max_bytes: int) -> Entries:
         raise DataError(f"{shown}: {error}") from error
     except OSError:
         raise
-    except Exception as error:  # a damaged archive raises what it likes
+    except Exception as error:  # damaged archives cause exceptions of any type
         reason = one_line(str(error)) or type(error).__name__
         raise DataError(f"{shown} cannot be read: {reason}") from error
 
 
 def _archive(path: Path, max_bytes: int) -> Entries:
-    # A tar that ends with a zip looks like a zip too, and a program that unpacks itself is one.
+    # is_zipfile searches the end of the file, so a tar whose last member is a zip matches too:
+    # check the first bytes. A self-extracting zip starts with a program; it is tried last.
     with open_data(path) as file:
         zipped = file.read(2) == b"PK"
     if zipped and zipfile.is_zipfile(path):
@@ -94,7 +95,7 @@ def _archive(path: Path, max_bytes: int) -> Entries:
 
 
 def _summary(passed_over: dict[str, str]) -> str:
-    """Returns in one line what was passed over and why; empty where nothing was."""
+    """Returns one line on skipped files and the reasons; empty if there are none."""
     names = list(passed_over)
     if not names:
         return ""

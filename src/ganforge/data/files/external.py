@@ -1,4 +1,4 @@
-"""Images that were made elsewhere: a folder tree, a zip or tar, or an array in an NPZ file."""
+"""Images from outside of ganforge: a folder tree, a zip or tar, or an array in an NPZ file."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from ganforge.plain_text import one_line
 _log = logging.getLogger(__name__)
 
 GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
-ARRAYS = ("images", "arr_0")  # as `ganforge sample` and the evaluation suites of the field write
+ARRAYS = ("images", "arr_0")  # names used by `ganforge sample` and by other evaluation suites
 
 
 class GivenImages:
-    """A set of images of which only a path is known.
+    """A set of images given by a path.
 
     Attributes:
-        path: where they are.
-        sizes: every (width, height) among them, in the images' own pixels.
-        grey: whether none of them has colours.
-        span: values that become black and white of images that are not 8 bits.
+        path: the folder or file.
+        sizes: all distinct (width, height) of the images, in pixels.
+        grey: whether all images are greyscale.
+        span: value range of images that are not 8-bit.
     """
 
     path: Path
@@ -48,23 +48,23 @@ class GivenImages:
         raise NotImplementedError
 
     def source(self, image_size: int, channels: int) -> ImageSource:
-        """Returns the images, cut to their central square and resized where they are larger.
+        """Returns the images, cropped to the central square and resized to ``image_size``.
 
         Args:
             image_size: side of the square images.
-            channels: 1 grey or 3 RGB, with transparency laid on white.
+            channels: 1 grey or 3 RGB; transparent pixels are blended with white.
         """
         raise NotImplementedError
 
 
 class GivenFiles(GivenImages):
-    """Encoded images in a folder tree, zip or tar; folders in it have no meaning.
+    """Encoded images in a folder tree, zip or tar; its folders have no meaning.
 
     Args:
-        path: where they are.
+        path: the folder or archive.
 
     Raises:
-        DataError: there are none, or one of them is no image.
+        DataError: there are no images, or one cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -80,7 +80,7 @@ class GivenFiles(GivenImages):
         return len(self.entries.names)
 
     def source(self, image_size: int, channels: int) -> ImageSource:
-        """Returns the images, decoded when they are read. A damaged one is an error then."""
+        """Returns the images, decoded on read; a damaged image then raises DataError."""
         names = self.entries.names
         span = self.span or ONLY_BYTES
         return FileSource(self.entries, names, image_size, channels, max_unreadable=0, span=span)
@@ -88,7 +88,7 @@ class GivenFiles(GivenImages):
     def _look(self, name: str) -> None:
         try:
             size, mode = upright_header(self.entries.open(name))
-        except Exception as error:  # decoders raise what they like on damaged data
+        except Exception as error:  # decoders raise exceptions of any type on damaged data
             raise DataError(
                 f"{self.path}: {one_line(name)} is no readable image ({reason_of(error)})"
             ) from error
@@ -99,15 +99,15 @@ class GivenFiles(GivenImages):
 
 
 class GivenArray(GivenImages):
-    """An array of an NPZ file: uint8 [N, H, W, C] of 1 to 4 channels, or [N, H, W].
+    """An array in an NPZ or NPY file: uint8 [N, H, W, C] with 1 to 4 channels, or [N, H, W].
 
-    It is held in memory whole.
+    The whole array is held in memory.
 
     Args:
         path: the file.
 
     Raises:
-        DataError: it holds no such array.
+        DataError: the file contains no such array.
     """
 
     def __init__(self, path: Path) -> None:
@@ -121,15 +121,15 @@ class GivenArray(GivenImages):
         return len(self.images)
 
     def source(self, image_size: int, channels: int) -> ImageSource:
-        """Returns the images, converted when they are read."""
+        """Returns the images, converted on read."""
         return ArraySource(self.images, image_size, channels)
 
 
 class ArraySource(ImageSource):
-    """Images of an array, given the same treatment as files.
+    """Images in an array, cropped and resized like image files.
 
     Args:
-        images: uint8 [N, H, W, C], C of 1 to 4.
+        images: uint8 [N, H, W, C] with C from 1 to 4.
         image_size: side of the square images.
         channels: 1 grey or 3 RGB.
     """
@@ -153,7 +153,7 @@ class ArraySource(ImageSource):
         return ArraySource(self.images[indices.numpy()], image_size, channels)
 
     def contents(self) -> str:
-        """Returns a hash of every byte, and of what is made of them."""
+        """Returns a hash of all bytes and of the output shape."""
         return hash_of(str(self.shape), torch.from_numpy(self.images))
 
     def _one(self, pixels: NDArray[np.uint8]) -> Tensor:
@@ -168,10 +168,10 @@ def open_images(path: str, key: str) -> GivenImages:
 
     Args:
         path: a folder, zip, tar, NPZ or NPY file.
-        key: what it was given by, for messages.
+        key: the option that the path was given with, for messages.
 
     Raises:
-        DataError: there are fewer than two.
+        DataError: the path contains fewer than two images or cannot be read.
     """
     place = typed_path(path)
     try:
@@ -184,14 +184,14 @@ def open_images(path: str, key: str) -> GivenImages:
 
 
 def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span | None:
-    """Gives images that are not 8 bits the same range in all sets, so that they can be compared.
+    """Sets a common value range for images that are not 8-bit, so that the sets are comparable.
 
     Args:
-        sets: by the key that each was given by.
-        span: the range; None for the one of all of them.
+        sets: the sets, by the option that each was given with.
+        span: the range; None to detect it from all sets together.
 
     Returns:
-        The range; None where all images are 8 bits.
+        The range; None if all images are 8-bit.
     """
     files = {key: given for key, given in sets.items() if isinstance(given, GivenFiles)}
     deep = {key: given for key, given in files.items() if given.deep}
@@ -206,14 +206,14 @@ def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span |
 
 
 def common_size(sets: dict[str, GivenImages], asked: int | None) -> int:
-    """Returns the side that all images are brought to: their own, or the one that was asked for.
+    """Returns the side that all images are resized to: ``asked``, or else their own.
 
     Args:
-        sets: by the key that each was given by.
-        asked: side to resize to; None where all images are squares of one size.
+        sets: the sets, by the option that each was given with.
+        asked: side to resize to; None requires that all images are squares of one size.
 
     Raises:
-        ConfigError: sizes differ, and none was asked for.
+        ConfigError: ``asked`` is below 1, or is None and the sizes differ.
     """
     if asked is not None:
         if asked < 1:
@@ -254,10 +254,10 @@ def _read(path: Path) -> NDArray[np.uint8]:
 
 
 def _checked(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
-    """Returns images of an array as [N, H, W, C].
+    """Returns the images of an array as [N, H, W, C].
 
     Raises:
-        DataError: it holds other values.
+        DataError: the array has another dtype or shape.
     """
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 2, 3, 4):

@@ -1,4 +1,4 @@
-"""Archives from the network: fetched with a progress line, unpacked without trusting them."""
+"""Downloads archives with progress messages, and unpacks them safely."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ganforge.errors import DataError
 
 _log = logging.getLogger(__name__)
 
-TIMEOUT = 30.0  # seconds to connect, and of silence
+TIMEOUT = 30.0  # seconds, for connecting and between packets
 
 _CHUNK = 2**20
-_STEPS = 10  # progress lines of a download whose size is known
-_STEP_BYTES = 100 * 2**20  # bytes between two lines otherwise
+_STEPS = 10  # number of progress messages if the size is known
+_STEP_BYTES = 100 * 2**20  # bytes between two messages otherwise
 
 
 def fetch(url: str, path: Path) -> None:
-    """Downloads a file, and says every tenth of it how far it is.
+    """Downloads a file and logs its progress ten times.
 
     Raises:
-        DataError: if it ends before what the server announced.
-        OSError: as by urllib; the server was silent for ``TIMEOUT`` seconds.
+        DataError: the download is shorter than the server announced.
+        OSError: urllib failed, or the server was silent for ``TIMEOUT`` seconds.
     """
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, path.open("wb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
@@ -46,10 +46,10 @@ def fetch(url: str, path: Path) -> None:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpacks the images of a zip or tar, and nothing else, below a folder.
+    """Unpacks the images, and only the images, of a zip or tar into a folder.
 
     Raises:
-        DataError: if a member would lie outside, or the archive is damaged.
+        DataError: the archive is damaged, or a member would be unpacked outside of the folder.
     """
     try:
         for name, open_member in _members(archive):
@@ -61,7 +61,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 file.write(read_whole(cast(BinaryIO, source), MAX_FILE_BYTES))
     except DataError:
         raise
-    except Exception as error:  # a damaged archive raises what it likes
+    except Exception as error:  # damaged archives cause exceptions of any type
         raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
 
 
@@ -73,7 +73,7 @@ def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
         return
     with opened(archive) as tar:
         for member in tar.members():
-            if member.isfile():  # a link could lead anywhere
+            if member.isfile():  # skip links: they may point outside of the folder
                 yield member.name, partial(tar.file, member)
 
 

@@ -17,18 +17,19 @@ from ganforge.data.files.encoded import (
 )
 from ganforge.errors import DataError
 
+# Without O_NONBLOCK, opening a FIFO blocks until something writes to it.
 _SAFELY = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 
 
 class FolderEntries(Entries):
-    """Images anywhere under a folder. Each folder is read once, however many links lead to it.
+    """Images anywhere under a folder. Each folder is read once, even if several links lead to it.
 
     Args:
         folder: an existing folder.
-        max_bytes: of a file.
+        max_bytes: maximum size of a file.
 
     Raises:
-        DataError: a folder in it cannot be read.
+        DataError: a subfolder cannot be read.
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
@@ -38,7 +39,7 @@ class FolderEntries(Entries):
         self._visited: dict[object, str] = {}
         self._links: list[str] = []
         found = [*self._walk("")]
-        # Links last: what can be reached without one keeps the path without one.
+        # Follow links last, so that a folder reachable without a link is listed without one.
         for link in self._unwalked():
             found += self._walk(link)
         self.names = sorted(found)
@@ -59,7 +60,7 @@ class FolderEntries(Entries):
         return file
 
     def stamp(self, name: str) -> str:
-        """Returns size and time of the last change; "missing" where there is no such file."""
+        """Returns size and modification time; "missing" if there is no such file."""
         try:
             status = (self.folder / name).stat()
         except OSError:
@@ -67,7 +68,7 @@ class FolderEntries(Entries):
         return f"{status.st_size} {status.st_mtime_ns}"
 
     def _unwalked(self) -> Iterator[str]:
-        """Yields links to folders, those that are found meanwhile too."""
+        """Yields links to folders, including those found during the iteration."""
         while self._links:
             waiting, self._links = sorted(self._links), []
             yield from waiting
@@ -94,9 +95,9 @@ class FolderEntries(Entries):
                     self.passed_over[name] = _kind(Path(entry.path))
 
     def _is_new(self, place: str) -> bool:
-        """Whether a folder has not been visited by another path."""
+        """Whether a folder was not visited under another path before."""
         status = os.stat(self.folder / place)
-        # Some network file systems number nothing.
+        # Some network file systems have no inode numbers: compare the resolved paths instead.
         key: object = (status.st_dev, status.st_ino)
         key = key if status.st_ino else os.path.realpath(self.folder / place)
         first = self._visited.setdefault(key, place)
@@ -107,10 +108,10 @@ class FolderEntries(Entries):
 
 
 def open_data(path: Path) -> BinaryIO:
-    """Opens a regular file, or a link to one; anything else could block or never end.
+    """Opens a regular file or a link to one; other kinds could block or be endless.
 
     Raises:
-        OSError: it cannot be opened, or is a FIFO, device or socket.
+        OSError: the file cannot be opened, or is a FIFO, device or socket.
     """
     descriptor = os.open(path, os.O_RDONLY | _SAFELY)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -120,7 +121,7 @@ def open_data(path: Path) -> BinaryIO:
 
 
 def kind_of(mode: int) -> str:
-    """Returns in words what kind of file a mode of ``stat`` says."""
+    """Returns the kind of file of a ``stat`` mode in words."""
     for test, words in (
         (stat.S_ISFIFO, "a FIFO"),
         (stat.S_ISSOCK, "a socket"),
@@ -135,7 +136,10 @@ def kind_of(mode: int) -> str:
 
 
 def _mode(entry: os.DirEntry[str]) -> int:
-    """Returns the kind of file that an entry is or links to, without asking for most of them."""
+    """Returns the file type of an entry or of its link target; 0 if it cannot be determined.
+
+    Avoids ``stat`` where ``scandir`` has already returned the type.
+    """
     try:
         if entry.is_dir():
             return stat.S_IFDIR

@@ -1,4 +1,4 @@
-"""Large images take turns: as many threads as processors decode at once, and memory is one."""
+"""Serializes the decoding of large images, so that parallel threads do not exhaust memory."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-LARGE_BYTES = 32 * 2**20  # of an encoded image
-LARGE_PIXELS = 2**24  # of a decoded image, 64 MB as RGBA
+LARGE_BYTES = 32 * 2**20  # encoded size
+LARGE_PIXELS = 2**24  # decoded size, 64 MB as RGBA
 
+# Reentrant: an image that is large both encoded and decoded acquires the lock twice.
 _turn = threading.RLock()
 _held = threading.local()
 
 
 @contextmanager
 def taking_turns() -> Iterator[None]:
-    """Ends this thread's turn, if :func:`wait_for_turn` began one inside of the block."""
+    """Releases the lock at the end of the block if :func:`wait_for_turn` acquired it inside."""
     _held.count = 0
     try:
         yield
@@ -26,7 +27,7 @@ def taking_turns() -> Iterator[None]:
 
 
 def wait_for_turn() -> None:
-    """Waits until no other thread holds a large image; does nothing outside of taking_turns."""
+    """Blocks until no other thread holds a large image; no-op outside of :func:`taking_turns`."""
     if hasattr(_held, "count"):
         _turn.acquire()
         _held.count += 1

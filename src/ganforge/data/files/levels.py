@@ -1,16 +1,16 @@
-"""Whether training images hold anything to learn: black ones train without an error."""
+"""Detects nearly constant training images: training on black images raises no error."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-FEW = 32  # grey levels below which images look like a mask, or like a wrong range
-LOOKED_AT = 64  # images
+FEW = 32  # fewer grey levels than this suggest a mask or a wrong value range
+LOOKED_AT = 64  # images that are checked
 
 
 def fault_of(images: Tensor) -> str | None:
-    """Returns what is suspicious about training images; None where nothing is.
+    """Returns what is suspicious about training images; None if nothing is.
 
     Args:
         images: uint8 [N, C, H, W].

@@ -1,4 +1,4 @@
-"""The range of values of a set of images, found from a bounded number of them."""
+"""Detects the value range of a set of images from a limited sample."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ from ganforge.plain_text import one_line
 
 _log = logging.getLogger(__name__)
 
-HEADERS = 128  # images of a set whose mode is read
-SCANNED = 1000  # images of a deep set whose values are read
+HEADERS = 128  # images whose mode is read
+SCANNED = 1000  # images whose values are read, if the set is not 8-bit
 
 T = TypeVar("T")
 
@@ -37,17 +37,17 @@ T = TypeVar("T")
 def find_span(
     label: str, entries: Entries, names: list[str], stated: Span | None, mixed: bool = False
 ) -> Span:
-    """Returns the one range of values of a set of images, and logs it where it is not 8 bits.
+    """Returns the common value range of a set of images, and logs it unless they are 8-bit.
 
     Args:
-        label: what messages call the set, such as "data=folder".
+        label: name of the set in messages, such as "data=folder".
         entries: reads the images.
-        names: of the images.
-        stated: the range that the user has stated, or that a run has found before.
-        mixed: accept 8-bit images among others.
+        names: names of the images.
+        stated: the range that the user configured or that the run detected before.
+        mixed: allow sets with both 8-bit images and others.
 
     Raises:
-        DataError: 8-bit images and others are mixed, and no range is stated.
+        DataError: the set mixes 8-bit images with others, and no range is given.
     """
     modes = _modes(entries, names)
     deep = {name: mode for name, mode in modes.items() if is_deep(mode)}
@@ -73,10 +73,10 @@ def find_span(
 
 
 def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
-    """Returns the range of all deep ones among images of some sets; unreadable ones do not count.
+    """Returns the common range of all images that are not 8-bit; unreadable ones are skipped.
 
     Raises:
-        DataError: no deep image is readable.
+        DataError: no such image is readable.
     """
     found = []
     for entries, names in sets:
@@ -89,7 +89,7 @@ def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
 
 
 def spread(names: list[str], most: int) -> list[str]:
-    """Returns at most so many names, at even distances."""
+    """Returns at most ``most`` names, evenly spaced."""
     return (
         [names[place * len(names) // most] for place in range(most)] if len(names) > most else names
     )
@@ -110,13 +110,13 @@ def _extremes(entries: Entries, name: str) -> tuple[float, float, bool] | None:
 
 
 def _each(look: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
-    """Looks at images in threads; None for those that cannot be read, which say so later."""
+    """Calls ``look`` for each name in threads; None for unreadable images, reported on decoding."""
 
     def attempt(name: str) -> T | None:
         try:
             with taking_turns():
                 return look(name)
-        except Exception:  # decoders raise what they like on damaged data
+        except Exception:  # decoders raise exceptions of any type on damaged data
             return None
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:

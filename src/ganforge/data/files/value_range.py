@@ -1,4 +1,4 @@
-"""Images that are not 8 bits: which of their values become black and white."""
+"""Value ranges of images that are not 8-bit: the values that map to black and white."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from PIL import Image
 
 from ganforge.errors import ConfigError, DataError
 
-FULL = 65535  # white of an image that uses its 16 bits
-# Whites of what cameras and scanners make, and of floats: taken where a set comes close to them.
+FULL = 65535  # white of an image that uses all 16 bits
+# White levels of common formats (floats, 8 to 32 bits), used if the values come close to them.
 _WHITES = (1, 255, 1023, 4095, 16383, FULL, 2**24 - 1, 2**31 - 1, 2**32 - 1)
-_ROWS = 2**20  # values that are scaled at once
+_ROWS = 2**20  # values that are scaled at a time
 
 
 @dataclass(frozen=True)
 class Span:
-    """The values that become black and white.
+    """The values that map to black and white.
 
     Attributes:
-        low: becomes black.
-        high: becomes white.
-        clamps: values outside become black or white, since the user said so; otherwise they are an
-            error, and nothing is cut.
+        low: value that maps to black.
+        high: value that maps to white.
+        clamps: clamp values outside of the range, as for a range that the user configured;
+            otherwise they raise DataError.
     """
 
     low: float
@@ -34,10 +34,10 @@ class Span:
     clamps: bool = False
 
     def grey(self, image: Image.Image) -> Image.Image:
-        """Returns a 16-bit, 32-bit or float image as 8 bits, "L".
+        """Returns a 16-bit, 32-bit or float image as an 8-bit image, mode "L".
 
         Raises:
-            DataError: values are not finite, or outside of the range.
+            DataError: values are not finite, or are outside of a range that does not clamp.
         """
         found = values(image)
         least, most = extremes(found)
@@ -58,7 +58,7 @@ class Span:
         return grey
 
     def clamped(self) -> Span:
-        """Returns a range that takes values outside of it for black and white."""
+        """Returns the same range, with values outside of it clamped."""
         return replace(self, clamps=True)
 
     def __str__(self) -> str:
@@ -66,10 +66,10 @@ class Span:
 
 
 class _OnlyBytes(Span):
-    """The range of a set of 8-bit images, in which others are faults."""
+    """The range of a set of 8-bit images; any other image is an error."""
 
     def grey(self, image: Image.Image) -> Image.Image:
-        """Raises DataError."""
+        """Raises DataError, since the image is not 8-bit."""
         raise DataError(
             f"is a {kind_of(image.mode)} image in a set of 8-bit ones: convert it, or state its "
             f"range, such as data.range=[0,{FULL}]"
@@ -80,31 +80,31 @@ ONLY_BYTES: Span = _OnlyBytes(0, 255)
 
 
 def is_deep(mode: str) -> bool:
-    """Whether an image of a mode of Pillow has other than 8 bits in a channel."""
+    """Whether a Pillow mode has more than 8 bits per channel."""
     return mode.startswith("I") or mode == "F"
 
 
 def kind_of(mode: str) -> str:
-    """Returns in words what values an image of a deep mode has."""
+    """Returns the value type of a deep mode: "float", "32-bit" or "16-bit"."""
     return {"F": "float", "I": "32-bit"}.get(mode, "16-bit")
 
 
 def values(image: Image.Image) -> NDArray[Any]:
-    """Returns the values of a deep image, [H, W]."""
+    """Returns the values of a deep image, [H, W]; unsigned 32-bit ones as uint32."""
     found = np.asarray(image)
     return found.view(np.uint32) if image.info.get("unsigned") else found
 
 
 def is_whole(found: NDArray[Any]) -> bool:
-    """Whether values are of an integer type."""
+    """Whether the values have an integer dtype."""
     return np.issubdtype(found.dtype, np.integer)
 
 
 def extremes(found: NDArray[Any]) -> tuple[float, float]:
-    """Returns the least and the largest value.
+    """Returns the smallest and the largest value.
 
     Raises:
-        DataError: some are not finite.
+        DataError: some values are not finite.
     """
     least, most = float(found.min()), float(found.max())
     if not np.isfinite([least, most]).all():
@@ -113,21 +113,22 @@ def extremes(found: NDArray[Any]) -> tuple[float, float]:
 
 
 def span_of(image: Image.Image) -> Span:
-    """Returns the range of a deep image by itself."""
+    """Returns the value range of a single deep image."""
     found = values(image)
     return snapped(*extremes(found), whole=is_whole(found))
 
 
 def snapped(least: float, most: float, whole: bool) -> Span:
-    """Returns the range of values that were found.
+    """Returns the value range for given extremes.
 
-    It is the one of their format, such as [0, 4095] of 12 bits, where they come close to its white
-    and its black, so that a set's range does not depend on a few pixels. Otherwise it is their own.
+    If the extremes are close to black and white of a common format, such as [0, 4095] for 12 bits,
+    the range is that of the format, so that it does not depend on a few pixels. Otherwise it is
+    [least, most].
 
     Args:
-        least: of all values.
-        most: of all values.
-        whole: they are integers.
+        least: smallest value.
+        most: largest value.
+        whole: whether the values are integers.
     """
     whites = _WHITES[1:] if whole else _WHITES[:2]
     white = next((white for white in whites if most <= white), None)
@@ -141,15 +142,15 @@ def snapped(least: float, most: float, whole: bool) -> Span:
 
 
 def read_range(value: Any, letter: str | None = None) -> Span | None:
-    """Returns the range that ``data.range`` holds, for one domain of a translation data set.
+    """Returns the range given by ``data.range``; for translation data, that of one domain.
 
     Args:
-        value: [lo, hi]; {A: [lo, hi], B: [lo, hi]}; {found: ...} of either, as runs note the range
-            that was found in their data; or None.
-        letter: "A" or "B", where the data have domains.
+        value: [lo, hi]; {A: [lo, hi], B: [lo, hi]}; {found: ...} with either of them, as runs
+            record a detected range; or None.
+        letter: "A" or "B" for data with domains.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the value has none of these forms.
     """
     found = isinstance(value, Mapping) and "found" in value
     inner = value["found"] if found else value
@@ -173,7 +174,7 @@ def _wrong(value: Any) -> ConfigError:
 
 
 def noted(spans: Mapping[str, Span] | Span) -> dict[str, Any] | None:
-    """Returns what a run notes as its ``data.range``; None for 8-bit images or a stated range."""
+    """Returns the ``data.range`` to record; None for 8-bit images or a configured range."""
     if isinstance(spans, Span):
         return None if _is_plain(spans) else {"found": [spans.low, spans.high]}
     parts = {key: None if _is_plain(s) else [s.low, s.high] for key, s in spans.items()}
@@ -181,7 +182,7 @@ def noted(spans: Mapping[str, Span] | Span) -> dict[str, Any] | None:
 
 
 def written(spans: Mapping[str, Span]) -> str:
-    """Returns the same text for ranges of equal numbers, found (integers) or read from a run."""
+    """Returns ranges as text, equal for equal values: detected (int) or read from a run (float)."""
     texts = (f"{key} [{float(span.low)}, {float(span.high)}]" for key, span in spans.items())
     return ", ".join(text.strip() for text in texts)
 
