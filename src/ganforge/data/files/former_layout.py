@@ -1,6 +1,6 @@
-"""The rules for folders of runs that were made before class names were kept with them.
+"""Folder rules of runs that predate the recording of class names.
 
-Such a run resumes on the same images with the same labels only under the rules that it began with.
+To resume on the same images with the same labels, such a run needs the rules it started with.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from ganforge.errors import DataError
 
 
 def read_former_layout(names: list[str], labels: bool | str) -> Layout:
-    """Sorts images into splits and classes as ``data.files.layout.read_layout`` once did.
+    """Sorts images into splits and classes by the former rules of ``layout.read_layout``.
 
-    Split folders count only where nothing stands beside them; classes are in text order.
+    Split folders are used only if there is nothing next to them. Classes are in text order.
 
     Args:
         names: paths with ``/``.

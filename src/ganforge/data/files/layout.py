@@ -1,4 +1,4 @@
-"""What the folders of an image collection mean: splits and classes."""
+"""Splits and classes of an image collection, derived from its folders."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Layout:
     """The images of each split, with their classes.
 
     Attributes:
-        names: images of ``train`` and, where there are held-out ones, of ``test``.
+        names: images of ``train`` and, if there are held-out images, of ``test``.
         classes: class folders, in order; empty without labels.
         labels: class number of each image in ``names``; None for a split without labels.
-        passed_over: files and folders that belong to no split, described.
-        remarks: what else the user should know, such as why there are no labels.
+        passed_over: descriptions of files and folders that belong to no split.
+        remarks: further notes for the user, such as why there are no labels.
     """
 
     names: dict[str, list[str]]
@@ -34,17 +34,17 @@ class Layout:
 def read_layout(names: list[str], labels: bool | str, order: list[str] | None = None) -> Layout:
     """Sorts images into splits and classes by their folders.
 
-    The folders of the training split decide on the classes. Of several test and validation
-    folders, the first one with labels is taken where the training images have labels.
+    The classes are the class folders of the training split. If there are several test and
+    validation folders and the training images have labels, the first folder with labels is used.
 
     Args:
         names: paths with ``/``.
-        labels: "auto" takes folders as classes where all training images are in two or more of
-            them; true insists on that, false ignores folders.
-        order: the classes in their order; None for natural order.
+        labels: "auto" uses folders as classes if all training images are in two or more of
+            them; true requires that, false ignores folders.
+        order: the classes in order; None for natural order.
 
     Raises:
-        DataError: the folders allow more than one reading, or a class has no training image.
+        DataError: the folders are ambiguous, or a class has no training image.
     """
     splits = find_splits(names, labels)
     depth = _below_shared(splits.train, splits.depth)
@@ -78,9 +78,9 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
 
 
 def class_of(name: str, depth: int) -> str | None:
-    """Returns the folder of ``name`` below ``depth`` folders; None where it is in none."""
+    """Returns the folder of ``name`` at ``depth``; None if the file is not that deep."""
     parts = name.split("/")
-    # A name that is no UTF-8 could be stored nowhere.
+    # Names that are not valid UTF-8 cannot be stored in a run: escape their bytes.
     known = len(parts) > depth + 1
     return (
         parts[depth].encode(errors="surrogateescape").decode(errors="backslashreplace")
@@ -90,30 +90,30 @@ def class_of(name: str, depth: int) -> str | None:
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Returns a key that sorts 2 before 10: digit runs compare as numbers, ties as text."""
+    """Returns a sort key that puts 2 before 10: digits compare as numbers, ties as text."""
     parts = _DIGITS.split(name)
     numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
-    # A number with more digits is larger; text compares letter by letter.
+    # Compare numbers by length, then by digits; this also works for numbers of any length.
     keys = [(len(part) if place % 2 else 0, part) for place, part in enumerate(numbers)]
     return keys, name
 
 
 def shortened(classes: list[str]) -> str:
-    """Returns the first class names and how many more there are."""
+    """Returns the first class names and the number of further ones."""
     more = len(classes) - _SHOWN
     shown = ", ".join(classes[:_SHOWN])
     return f"{shown} and {more} more ({len(classes)} in all)" if more > 0 else shown
 
 
 def _below_shared(names: list[str], depth: int) -> int:
-    """Returns the depth at which images first differ in their folders, at least ``depth``."""
+    """Returns the depth, at least ``depth``, at which the folders of the images first differ."""
     while len(tops := {class_of(name, depth) for name in names}) == 1 and None not in tops:
         depth += 1
     return depth
 
 
 def _why_unlabelled(found: list[str], names: list[str], classes: list[str | None]) -> str:
-    """Returns why images in class folders have no labels; empty where there is no such folder."""
+    """Returns why images in class folders have no labels; empty if there are no class folders."""
     outside = [name for name, folder in zip(names, classes, strict=True) if folder is None]
     if not found:
         return ""
@@ -141,7 +141,7 @@ def _in_order(found: list[str], order: list[str] | None) -> list[str]:
 def _choose_test(
     splits: Splits, depth: int, classes: list[str]
 ) -> tuple[str | None, list[int] | None]:
-    """Returns the test folder, labelled if any of them is, and the labels of its images."""
+    """Returns the test folder, preferring labelled ones, and the labels of its images."""
     if not classes:
         return next(iter(splits.tests), None), None
     labelled = {
@@ -155,7 +155,13 @@ def _choose_test(
 
 
 def _labels(names: list[str], first: int, last: int, classes: list[str]) -> list[int] | None:
-    """Returns the labels of test images, whose class folders may be as deep as in training."""
+    """Returns the labels of test images, or None if they are not in class folders.
+
+    Class folders are searched from the depth of the training split (or deeper) upwards.
+
+    Raises:
+        DataError: a test image is in a class without training images.
+    """
     places = {name: number for number, name in enumerate(classes)}
     unknown: list[str] = []
     for depth in range(max(last, _below_shared(names, first)), first - 1, -1):

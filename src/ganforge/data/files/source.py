@@ -21,20 +21,20 @@ _log = logging.getLogger(__name__)
 
 
 class FileSource(ImageSource):
-    """Encoded images, decoded when they are read.
+    """Encoded images, decoded on read.
 
-    An unreadable file is reported once and replaced by the next readable one; decoding everything
-    into memory leaves it out.
+    An unreadable file is reported once and replaced by the next readable one. :meth:`decoded`
+    leaves it out instead.
 
     Args:
         entries: reads encoded images.
-        names: which of them, in order.
+        names: the images to use, in order.
         image_size: side of the square images.
         channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
         labels: int64 [N], or None.
-        crop: side of the central square that is cut out first; None for the shorter side.
-        max_unreadable: unreadable files that are skipped before DataError is raised.
-        span: values that become black and white, of images that are not 8 bits.
+        crop: side of the central square before resizing; None for the shorter side.
+        max_unreadable: number of unreadable files that are skipped; more raise DataError.
+        span: value range of images that are not 8-bit.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class FileSource(ImageSource):
         return torch.stack([self._readable(index)[1] for index in indices.tolist()])
 
     def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Returns images and labels; a replacement comes with its own label."""
+        """Returns images and labels; a replaced image has the label of its replacement."""
         found = [self._readable(index) for index in indices.tolist()]
         images = torch.stack([image for _, image in found])
         if self.labels is None:
@@ -83,21 +83,21 @@ class FileSource(ImageSource):
         return part
 
     def contents(self) -> str:
-        """Returns a hash of the files' names and stamps, which are not their bytes in a folder."""
+        """Returns a hash of the labels and of the files' names and stamps, not of their bytes."""
         stamps = [f"{name} {self.entries.stamp(name)}" for name in self.files()]
         return hash_of("\n".join(stamps), self.labels)
 
     def files(self) -> list[str]:
-        """Returns the names of all files that are read."""
+        """Returns the names of all files that the source reads."""
         return self.names
 
     def decode(self, name: str) -> Tensor:
-        """Returns uint8 [C, H, W] of one file, or raises anything where it is damaged."""
+        """Returns uint8 [C, H, W] of one file; raises any exception if the file is damaged."""
         data = self.entries.read(name)
         return decode(data, self.image_size, self.channels, self.crop, self.span)
 
     def decoded(self) -> MemorySource:
-        """Returns all readable images as one tensor, decoded by as many threads as processors."""
+        """Returns all readable images as one tensor, decoded with one thread per processor."""
         images = torch.empty((len(self), *self.shape), dtype=torch.uint8)
         kept = torch.zeros(len(self), dtype=torch.bool)
 
@@ -117,7 +117,7 @@ class FileSource(ImageSource):
         return MemorySource(images[kept], None if self.labels is None else self.labels[kept])
 
     def _readable(self, index: int) -> tuple[int, Tensor]:
-        """Returns the image at ``index``, or the next one that is readable, and its index."""
+        """Returns the first readable image at or after ``index``, with its index."""
         for distance in range(len(self)):
             place = (index + distance) % len(self)
             image = self._attempt(place)
@@ -132,7 +132,7 @@ class FileSource(ImageSource):
         try:
             with taking_turns():
                 return self.decode(name)
-        except Exception as error:  # decoders raise what they like on damaged data
+        except Exception as error:  # decoders raise exceptions of any type on damaged data
             self.unreadable[name] = reason_of(error)
         _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
         if len(self.unreadable) > self.max_unreadable:

@@ -1,4 +1,4 @@
-"""Which folders of an image collection are its training and test splits."""
+"""Finds the training and test folders of an image collection."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ Folder = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Splits:
-    """The splits that folders state.
+    """The splits found in the folders.
 
     Attributes:
         train: training images.
         tests: images of each test or validation folder, the preferred one first.
-        depth: number of folders above those that may be classes.
-        remark: what to tell the user about the choice; empty for nothing.
+        depth: number of folders above possible class folders.
+        remark: note for the user on the choice; may be empty.
     """
 
     train: list[str]
@@ -32,17 +32,17 @@ class Splits:
 
 
 def find_splits(names: list[str], labels: bool | str) -> Splits:
-    """Finds the folders ``train`` and ``test`` (or their synonyms), in any case.
+    """Finds the folders ``train`` and ``test`` (or their synonyms), ignoring case.
 
-    Where a folder holds both, they are the splits, whatever stands beside them. Several such
-    folders are the classes of a data set with splits in each class.
+    If a folder contains both, they are the splits, regardless of other folders next to them.
+    Several such folders are classes, each with its own splits.
 
     Args:
         names: paths with ``/``.
         labels: true if the top folders are classes, even one called ``train`` or ``test``.
 
     Raises:
-        DataError: the folders allow more than one reading.
+        DataError: the folders are ambiguous.
     """
     shared = shared_folder(names)
     parents = _parents(names)
@@ -63,7 +63,7 @@ def find_splits(names: list[str], labels: bool | str) -> Splits:
 
 
 def shared_folder(names: list[str]) -> Folder:
-    """Returns the folders above all images, up to the first one that is a training folder."""
+    """Returns the common parent folders of all images, up to the first training folder."""
     first = _folders(min(names))
     shared = first[: _common(first, _folders(max(names)))]
     stops = [depth for depth, folder in enumerate(shared) if folder.lower() in TRAIN_FOLDERS]
@@ -71,7 +71,7 @@ def shared_folder(names: list[str]) -> Folder:
 
 
 def _remark(names: list[str], shared: Folder) -> str:
-    """Names test folders whose images are trained on, since no training folder is beside them."""
+    """Returns a note on test folders that are trained on because no train/ is next to them."""
     if shared and _kind(shared[-1]) == "test":
         return f"no train/: the images of {shared[-1]}/ are trained on"
     inside = [
@@ -88,11 +88,11 @@ def _remark(names: list[str], shared: Folder) -> str:
 
 
 def passed_over(names: list[str], used: set[str]) -> list[str]:
-    """Describes images that are not used: ``samples/ (12 images)``, ``cover.png``.
+    """Returns descriptions of unused images: ``samples/ (12 images)``, ``cover.png``.
 
     Args:
         names: paths of all images.
-        used: those that are used.
+        used: paths of the images in use.
     """
     above = {folders[:depth] for f in used for folders in [_folders(f)] for depth in _depths(f)}
     found = Counter(_top(name, above) for name in names if name not in used)
@@ -105,7 +105,7 @@ def passed_over(names: list[str], used: set[str]) -> list[str]:
 
 
 def _top(name: str, above: set[Folder]) -> str:
-    """Returns the highest folder of ``name`` that holds no used image, or the file itself."""
+    """Returns the topmost folder of ``name`` without a used image, or the file itself."""
     folders = _folders(name)
     unused = [folders[:depth] for depth in _depths(name) if folders[:depth] not in above]
     return "/".join(unused[0]) + "/" if unused else name
@@ -129,7 +129,7 @@ def _common(one: Folder, other: Folder) -> int:
 
 
 def _parents(names: list[str]) -> list[Folder]:
-    """Returns the highest folders that hold a training and a test folder."""
+    """Returns the topmost folders that contain both a training and a test folder."""
     kinds: dict[Folder, set[str]] = {}
     first = _common(_folders(min(names)), _folders(max(names)))  # folders above all images
     for name in names:
@@ -138,7 +138,7 @@ def _parents(names: list[str]) -> list[Folder]:
             if kind := _kind(folder):
                 kinds.setdefault(tuple(folders[:depth]), set()).add(kind)
     both = [parent for parent, found in kinds.items() if len(found) == 2]
-    # Not those inside another one's splits: a class may be called "test".
+    # Ignore parents inside of the splits of another parent: a class may be called "test".
     outer = [p for p in both if not any(o != p and p[: len(o)] == o for o in both)]
     beside = [p for p in kinds if p not in outer and not any(p[: len(o)] == o for o in outer)]
     if outer and beside:
@@ -169,7 +169,7 @@ def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Spli
 
 
 def _split_at(name: str, parents: list[Folder]) -> str | None:
-    """Returns the kind of the split folder of ``parents`` that an image is in; None for none."""
+    """Returns the split ("train" or "test") of an image below one of ``parents``, or None."""
     folders = _folders(name)
     for parent in parents:
         if len(folders) > len(parent) and folders[: len(parent)] == parent:
@@ -180,7 +180,7 @@ def _split_at(name: str, parents: list[Folder]) -> str | None:
 def _check_classes(
     names: list[str], inside: list[str], parents: list[Folder], shared: Folder
 ) -> None:
-    """Refuses several folders with splits that are not the classes of one data set."""
+    """Raises DataError if several folders with splits are not the classes of one data set."""
     depth = len(parents[0])
     siblings = {parent[:-1] for parent in parents} == {shared} and depth == len(shared) + 1
     nested = any(name.count("/") > depth + 1 for name in inside)
@@ -194,7 +194,11 @@ def _check_classes(
 def _train_alone(
     names: list[str], shared: Folder, train: list[str], tops: set[str], labels: bool | str
 ) -> Splits:
-    """Takes a training folder without a test folder, unless it may be a class."""
+    """Returns the split of a training folder without a test folder.
+
+    Raises:
+        DataError: the folder could also be a class.
+    """
     _check_one(train, "training")
     depth = len(shared)
     inside = [name for name in names if name.split("/")[depth] == train[0] and "/" in name]

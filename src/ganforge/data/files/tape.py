@@ -1,4 +1,4 @@
-"""A tar that is read once, from its start to its end, so that damage anywhere in it is noticed."""
+"""Reads a tar sequentially from start to end, so that damage anywhere in it is detected."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ganforge.data.files.encoded import megabytes
 from ganforge.data.files.folder_entries import open_data
 from ganforge.errors import DataError
 
-# What a compressed tar may hold in all: unpacking that much takes minutes.
+# Maximum unpacked size of a compressed tar: unpacking this much takes minutes.
 MAX_UNPACKED = 64 * 2**30
 
 _BLOCK = 512
 _STEP = 2**20
-_MAX_READ = 4 * _STEP  # bytes that headers may ask for: long names take a few kB
-_PADDING = 64 * _STEP  # zeros after the end that are checked, where nothing has to be unpacked
+_MAX_READ = 4 * _STEP  # maximum size of a header in bytes: long names take a few kB
+_PADDING = 64 * _STEP  # bytes after the end of an uncompressed tar that must be zero
 _MAGIC: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZh": bz2.open,
@@ -35,7 +35,7 @@ class NotATarError(Exception):
 
 
 class _Tape:
-    """The file that tarfile reads: bounded, never turned back, and with its last block at hand."""
+    """File object for tarfile: forward only, with a size limit; keeps the last block read."""
 
     def __init__(self, file: BinaryIO, compressed: bool) -> None:
         self.file = file
@@ -69,11 +69,11 @@ class _Tape:
 
 
 class Tar:
-    """Members of a tar, in their order.
+    """Members of a tar, in order.
 
     Args:
-        archive: just opened on ``tape``.
-        tape: what it reads.
+        archive: archive just opened on ``tape``.
+        tape: the file that the archive reads.
     """
 
     def __init__(self, archive: tarfile.TarFile, tape: _Tape) -> None:
@@ -84,22 +84,22 @@ class Tar:
         """Yields all members.
 
         Raises:
-            DataError: the tar ends early, holds a damaged header, or continues after its end.
-            Exception: of any kind, on damaged data.
+            DataError: the tar is truncated, has a damaged header, or continues after its end.
+            Exception: any exception on damaged data.
         """
         count = 0
         while (member := self._archive.next()) is not None:
-            vars(self._archive)["members"].clear()  # millions of them would fill memory
+            vars(self._archive)["members"].clear()  # tarfile keeps them all: millions fill memory
             yield member
             count += 1
         self._check_end(count)
 
     def file(self, member: tarfile.TarInfo) -> BinaryIO:
-        """Returns the member that was just yielded, to be read before the next one."""
+        """Returns the member that was just yielded as a file; read it before the next one."""
         return cast(BinaryIO, self._archive.extractfile(member))
 
     def _check_end(self, count: int) -> None:
-        """Looks at what made tarfile stop: it takes any damage of a header for the end."""
+        """Checks why tarfile stopped: it treats a damaged header as the end of the tar."""
         where = f"after {count} members, at byte {self._tape.position - len(self._tape.last):,}"
         if len(self._tape.last) < _BLOCK:
             raise DataError(
@@ -114,7 +114,7 @@ class Tar:
         self._check_padding(self._tape.position)
 
     def _check_padding(self, start: int) -> None:
-        # To the end of a compressed tar, where its checksum is.
+        # Read a compressed tar to its end, where its checksum is verified.
         while self._tape.compressed or self._tape.position < start + _PADDING:
             rest = self._tape.read(_STEP)
             if not rest:
@@ -129,11 +129,11 @@ class Tar:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Tar]:
-    """Opens a tar, compressed by gzip, bzip2, xz or not.
+    """Opens a tar, uncompressed or compressed with gzip, bzip2 or xz.
 
     Raises:
-        NotATarError: it does not begin like a tar.
-        Exception: of any kind, on damaged data.
+        NotATarError: the file does not begin like a tar.
+        Exception: any exception on damaged data.
     """
     with open_data(path) as raw:
         start = raw.read(8)

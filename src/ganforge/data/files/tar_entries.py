@@ -17,26 +17,26 @@ from ganforge.data.files.encoded import (
 from ganforge.data.files.tape import Tar, opened
 from ganforge.errors import DataError
 
-# What a tar's images may take in memory, each with its entry in a table.
+# Maximum memory for the images of a tar, including _ENTRY bytes of overhead for each.
 MAX_HELD = 4 * 2**30
 
 _ENTRY = 512
-_HOPS = 40  # links that lead to links, as many as Linux follows
+_HOPS = 40  # maximum length of a chain of links, as on Linux
 
 
 class TarEntries(Entries):
-    """Images in a tar, held in memory as they are encoded: a compressed tar can't be read by name.
+    """Images in a tar, held in memory in encoded form: compressed tars have no random access.
 
-    Links to images of the same tar are those images. Of several members of one name the last one
-    counts.
+    Links to images in the same tar are resolved. If several members have the same name, the last
+    one is used.
 
     Args:
         path: an existing tar file, compressed or not.
-        max_bytes: of a member, ``MAX_FILE_BYTES`` at most.
+        max_bytes: maximum size of a member, at most ``MAX_FILE_BYTES``.
 
     Raises:
-        DataError: it is damaged, or too large for memory.
-        Exception: of any kind, on damaged data.
+        DataError: the tar is damaged or too large for memory.
+        Exception: any exception on damaged data.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:

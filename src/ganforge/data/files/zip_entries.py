@@ -19,20 +19,21 @@ from ganforge.data.files.folder_entries import kind_of
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
 
-_ENCRYPTED, _UTF8 = 0x1, 0x800  # flags of a member
-_WINDOWS = 0  # the system that made it
+_ENCRYPTED, _UTF8 = 0x1, 0x800  # flag bits of a member
+_WINDOWS = 0  # value of create_system
 _STREAMED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
 class ZipEntries(Entries):
     r"""Images in a zip, read without unpacking it.
 
-    Some tools for Windows write ``\`` between folders, and some for macOS write UTF-8 without
-    saying so: both are put right. Of several members of one name the last one counts.
+    Some Windows tools write ``\`` between folders, and some macOS tools write UTF-8 names without
+    setting the flag; both are corrected. If several members have the same name, the last one is
+    used.
 
     Args:
         path: an existing zip file.
-        max_bytes: of an unpacked member.
+        max_bytes: maximum unpacked size of a member.
 
     Raises:
         DataError: members are encrypted.
@@ -53,19 +54,20 @@ class ZipEntries(Entries):
 
     def read(self, name: str) -> bytes:
         """Returns the unpacked bytes of a member."""
-        # zipfile unpacks a whole step of what it reads, except with deflate.
+        # Except with deflate, zipfile unpacks a whole step of input at once, however large that
+        # becomes: small steps keep the size check of read_whole effective.
         step = 2**20 if self._members[name].compress_type in _STREAMED else 2**12
         with self.open(name) as file:
             return read_whole(file, self.max_bytes, step)
 
     def open(self, name: str) -> BinaryIO:
-        """Returns a member, which is unpacked while it is read."""
+        """Returns a member as a file that is unpacked on read."""
         member = self._members[name]
         check_size(member.file_size, self.max_bytes)
         return cast(BinaryIO, self._archive().open(member))
 
     def stamp(self, name: str) -> str:
-        """Returns size and checksum, as the archive says them."""
+        """Returns size and checksum from the zip's directory."""
         member = self._members[name]
         return f"{member.file_size} {member.CRC}"
 
@@ -92,7 +94,7 @@ class ZipEntries(Entries):
             )
 
     def _archive(self) -> zipfile.ZipFile:
-        # One handle for each process: forked loader workers would share a file offset.
+        # One handle per process: forked loader workers would share the file offset.
         if self._opened is None or self._opened[0] != os.getpid():
             self._opened = (os.getpid(), zipfile.ZipFile(self.path))
         return self._opened[1]
@@ -102,7 +104,7 @@ class ZipEntries(Entries):
 
 
 def _is_utf8(members: list[zipfile.ZipInfo]) -> bool:
-    """Whether names that are not marked as UTF-8 are in it all the same."""
+    """Whether all names without the UTF-8 flag are valid UTF-8 nevertheless."""
     unmarked = [m.orig_filename for m in members if not m.flag_bits & _UTF8]
     try:
         for name in unmarked:
