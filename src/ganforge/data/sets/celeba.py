@@ -18,7 +18,7 @@ from ganforge.plain_text import one_line
 _log = logging.getLogger(__name__)
 
 _IMAGES = "img_align_celeba"
-_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # of the authors, of Kaggle
+_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv")  # original; Kaggle's copy
 _TEST = "2"
 _CROP = 178  # the width of the aligned images, 178x218
 
@@ -26,19 +26,19 @@ _CROP = 178  # the width of the aligned images, 178x218
 class CelebA(ImageDataModule):
     """CelebA, aligned (Liu et al. 2015, arXiv:1411.7766): 202,599 faces, 178x218 RGB.
 
-    The central 178x178 are resized. Its train and validation parts, 182,637 faces, are trained
-    on, the 19,962 of its test part are held out; without the file that says which is which, all
-    are trained on. Labels are not served.
+    The central 178x178 pixels are resized. The train split is the official training and validation
+    parts, 182,637 faces; the test split is the official test part, 19,962 faces. Without the
+    partition file, all images are used for training. Labels are not provided.
 
     Args:
-        root: where ``img_align_celeba/`` or its zip lies, itself or under ``celeba/``; None for a
-            download into the cache.
-        name: what runs and tables call the data set.
+        root: folder that contains ``img_align_celeba/`` or its zip, directly or in ``celeba/``;
+            None to download into the cache.
+        name: name of the data set in runs and tables.
         image_size: side of the resized images.
         channels: 3, or 1 for grey.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        mirror: flip images at random.
-        max_unreadable: unreadable files that are skipped.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        mirror: flip training images horizontally with probability 1/2.
+        max_unreadable: number of unreadable files to log and skip; more are an error.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
@@ -68,11 +68,11 @@ class CelebA(ImageDataModule):
         self.origin = Origin("celeba", files, _present, _download, _ADVICE)
 
     def prepare_data(self) -> None:
-        """Downloads the files where they are missing."""
+        """Downloads the files if they are missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns both splits, or the train split alone where no partition is given."""
+        """Returns both splits, or only the train split without a partition file."""
         path = _images_path(self.origin.folder(self.root))
         if path is None:
             raise self.origin.missing(self.root)
@@ -112,7 +112,7 @@ def _download(root: Path) -> None:
 
 
 def _partition(images: Path) -> dict[str, str]:
-    """Returns the part of each image: 0 train, 1 validation, 2 test. Empty without such a file."""
+    """Returns the part of each image: 0 train, 1 validation, 2 test; empty without the file."""
     files = [images.parent / name for name in _PARTITIONS]
     path = next((path for path in files if path.is_file()), None)
     if path is None:

@@ -26,12 +26,12 @@ class CIFAR10(ImageDataModule):
     """CIFAR-10 (Krizhevsky 2009): 50,000 + 10,000 photographs of 10 classes, 32x32 RGB.
 
     Args:
-        root: where torchvision's files lie; None for a download into the cache.
-        name: what runs and tables call the data set.
-        image_size: 32 for the images as they are; others are resized.
+        root: folder with torchvision's files; None to download into the cache.
+        name: name of the data set in runs and tables.
+        image_size: 32 for the original size; other sizes are resized.
         channels: 3, or 1 for grey.
         num_classes: 10.
-        mirror: flip images at random.
+        mirror: flip training images horizontally with probability 1/2.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
@@ -73,7 +73,7 @@ class CIFAR10(ImageDataModule):
         )
 
     def prepare_data(self) -> None:
-        """Downloads the files where they are missing."""
+        """Downloads the files if they are missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:
@@ -109,7 +109,7 @@ def _present(root: Path) -> bool:
 
 
 def _folder(root: Path) -> Path:
-    """Returns the folder of the batches: under the root, or the root itself."""
+    """Returns the folder of the batches: a subfolder of the root, or the root itself."""
     return root / _FOLDER if (root / _FOLDER).is_dir() else root
 
 
@@ -118,9 +118,12 @@ def _download(root: Path) -> None:
 
 
 def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
-    """Reads the batch files, unpacked or from the archive, and refuses any but the original ones.
+    """Returns the bytes of the batch files, unpacked or from the archive.
 
-    The checksum comes first because a pickle may run code.
+    Checks the MD5 checksums, because unpickling a modified file could execute code.
+
+    Raises:
+        DataError: a file cannot be read or is not the original one.
     """
     try:
         folder = _folder(root)

@@ -15,15 +15,15 @@ _TEST = 297
 class Digits(ImageDataModule):
     """The 1,797 handwritten digits that come with scikit-learn, 8x8 grey (Alpaydin, Kaynak 1998).
 
-    1,500 train, 297 are held out, each class by its share: a classifier that scores generated
-    images needs an honest accuracy more than the game needs the last sixth of its images.
+    The train split has 1,500 images and the test split 297, in proportion to the classes. The test
+    split gives an unbiased accuracy of the classifier that scores generated images.
 
     Args:
-        name: what runs and tables call the data set.
-        image_size: 8 for the images as they are; others are resized smoothly.
+        name: name of the data set in runs and tables.
+        image_size: 8 for the original size; other sizes are resized.
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
-        batch_size: images of one critic update, over all processes.
+        batch_size: images per discriminator update, over all processes.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
@@ -52,7 +52,7 @@ class Digits(ImageDataModule):
         from sklearn.datasets import load_digits
 
         pixels, targets = load_digits(return_X_y=True)
-        # Values 0..16 as 0..255, rounded once, after the filter.
+        # Map 0..16 to 0..255 as floats; `resize` rounds once, after filtering.
         grey = torch.from_numpy(pixels).view(-1, 1, 8, 8) * (255 / 16)
         images = with_channels(resize(grey, self.image_size), self.channels)
         labels = torch.from_numpy(targets).long()

@@ -13,13 +13,13 @@ from ganforge.streams import mix
 
 
 class FakeImages(ImageDataModule):
-    """Random images of any shape, always the same ones: for tests and for measuring speed.
+    """Random images of any shape, the same in every run: for tests and speed measurements.
 
-    With labels, class c of K is brighter by c / K of the range, so that a classifier can learn it.
+    With labels, class c of K is brighter by 128 c / K, so that a classifier can learn it.
 
     Args:
-        size: number of training images; a quarter as many are held out.
-        name: what runs and tables call the data set.
+        size: number of training images; the test split has a quarter as many.
+        name: name of the data set in runs and tables.
         image_size: side of the square images.
         channels: 1 to 4.
         num_classes: number of labels; 0 for unlabelled images.

@@ -11,16 +11,16 @@ class FashionMNIST(ImageDataModule):
     """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): 60,000 + 10,000 clothes, 28x28 grey.
 
     Args:
-        root: where torchvision's files lie; None for a download into the cache.
-        name: what runs and tables call the data set.
-        image_size: 28 for the images as they are, 32 with a black border; others are resized.
+        root: folder with torchvision's files; None to download into the cache.
+        name: name of the data set in runs and tables.
+        image_size: 28 for the original size, 32 to add a black border; other sizes are resized.
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
-        batch_size: images of one critic update, over all processes.
-        workers: loader processes; 0 is the quickest.
-        seed: the run's seed.
-        mirror: flip images at random.
-        max_images: train on that many images only.
+        batch_size: images per discriminator update, over all processes.
+        workers: loader processes; 0 is fastest.
+        seed: seed of the run.
+        mirror: flip training images horizontally with probability 1/2.
+        max_images: number of images to train on; None for all.
     """
 
     classes = (
@@ -56,7 +56,7 @@ class FashionMNIST(ImageDataModule):
         self.origin = idx_origin("fashion_mnist", datasets.FashionMNIST)
 
     def prepare_data(self) -> None:
-        """Downloads the files where they are missing."""
+        """Downloads the files if they are missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:

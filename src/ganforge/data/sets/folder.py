@@ -15,34 +15,35 @@ from ganforge.data.source import ImageSource, holdout
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 
-FORMER = 1  # how folders were read before class names were kept in a run
+FORMER = 1  # layout of runs that predate the recording of class names
 
 
 class ImageFolder(ImageDataModule):
     """Any images: a folder tree, zip or tar of mixed sizes and colour modes.
 
-    Each is turned upright by its EXIF orientation, cut to its central square and resized. Folders
-    ``train`` and ``test`` (or ``val``) are the splits, whatever stands beside them, and the class
-    folders in ``train`` are the classes. Without a test folder ``holdout`` of a labelled set is
-    held out for judging classifiers, and an unlabelled one is trained on as a whole.
+    Each image is rotated according to its EXIF orientation, cropped to the central square and
+    resized. Folders ``train`` and ``test`` (or ``val``) are the splits, regardless of other folders
+    next to them; the class folders in ``train`` are the classes. Without a test folder, the share
+    ``holdout`` of a labelled set is held out to evaluate classifiers, and an unlabelled set is
+    used for training as a whole.
 
     Args:
         path: a folder, zip or tar.
-        name: what runs and tables call the data set.
+        name: name of the data set in runs and tables.
         image_size: side of the resized images.
-        channels: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same with alpha.
-        labels: "auto" takes folders as classes where all training images are in two or more of
-            them; true insists on that, false ignores folders.
-        holdout: share of a labelled data set without test folder that is not trained on.
-        max_unreadable: unreadable files that are listed and skipped.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
-            the set's own.
-        class_names: the class folders in the order of their numbers; None for all that there are,
-            in natural order. A run keeps here what it found.
-        layout: 2; 1 reads folders as runs did that were made before class names were kept.
+        channels: 1 grey, 3 RGB (transparency blended with white), 2 and 4 the same with alpha.
+        labels: "auto" uses folders as classes if all training images are in two or more of
+            them; true requires that, false ignores folders.
+        holdout: held-out share of a labelled data set without a test folder.
+        max_unreadable: number of unreadable files to log and skip; more are an error.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        range: [lo, hi], the values of 16-bit, 32-bit and float images that map to black and
+            white; None to detect them.
+        class_names: class folders in the order of their labels; None for all class folders in
+            natural order. Runs record the detected names here.
+        layout: 2; 1 applies the rules of runs that predate the recording of class names.
         **settings: see :class:`ganforge.data.ImageDataModule`; ``num_classes`` is the expected
-            number of class folders, 0 for as many as there are.
+            number of class folders, 0 for any number.
     """
 
     finds_classes = True
@@ -88,20 +89,20 @@ class ImageFolder(ImageDataModule):
         self._expected = self.num_classes
 
     def prepare_data(self) -> None:
-        """Refuses a path that does not exist."""
+        """Raises DataError if the path does not exist."""
         if not self.path.exists():
             raise DataError(f"{self.path} does not exist: give a folder, zip or tar of images")
 
     def find_classes(self) -> Layout:
-        """Returns the splits and classes of the folders; only names of files are read.
+        """Returns the splits and classes given by the folders, without decoding images.
 
         Raises:
-            DataError: the folders allow more than one reading.
+            DataError: the folders are ambiguous.
         """
         return self._layout(open_entries(self.path, quiet=True).names)
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the splits that the folders give, or one split held out by label."""
+        """Returns the splits given by the folders, or a train split and a held-out share."""
         entries = open_entries(self.path)
         layout = self._layout(entries.names)
         self.class_names = layout.classes
@@ -121,7 +122,7 @@ class ImageFolder(ImageDataModule):
         return dict(sources)
 
     def _layout(self, names: list[str]) -> Layout:
-        """Reads the folders, and sets the number of classes."""
+        """Returns the layout of the folders, and sets the number of classes."""
         try:
             if self.layout == FORMER:
                 layout = read_former_layout(names, self.labels)

@@ -1,4 +1,4 @@
-"""The IDX files of MNIST and its kin, read from where torchvision puts them, gzipped or not."""
+"""Reads the IDX files of MNIST-like data sets from torchvision's folders, gzipped or not."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def idx_origin(name: str, dataset: type[datasets.MNIST]) -> Origin:
     """Returns the origin of a torchvision data set of the MNIST family.
 
     Args:
-        name: the data option.
-        dataset: torchvision's class, whose name is that of the folder under the root.
+        name: the option of ``conf/data``.
+        dataset: torchvision's class; its name is also the name of the folder under the root.
     """
 
     def present(root: Path) -> bool:
@@ -49,8 +49,12 @@ def load_idx(folder: Path, subfolder: str, size: int, channels: int) -> dict[str
     Args:
         folder: the root.
         subfolder: torchvision's name of the data set.
-        size: 28 for the images as they are; others are padded to 32 with black and resized.
+        size: 28 for the original size; for other sizes, images are padded to 32 with black, then
+            resized.
         channels: 1, or 3 for grey as RGB.
+
+    Raises:
+        DataError: a file is damaged, or the numbers of images and labels differ.
     """
     read = partial(_read, folder, subfolder)
     sources: dict[str, ImageSource] = {}
@@ -65,7 +69,7 @@ def load_idx(folder: Path, subfolder: str, size: int, channels: int) -> dict[str
 
 
 def _find(root: Path, subfolder: str, stem: str) -> Path | None:
-    """Returns a file where torchvision, LeCun's page or Kaggle's archives put it."""
+    """Returns the path of a file under the names used by torchvision, LeCun's page or Kaggle."""
     for folder in (root / subfolder / "raw", root / subfolder, root / "raw", root):
         for name in (stem, stem.replace("-idx", ".idx")):
             for path in (folder / name, folder / f"{name}.gz"):

@@ -23,17 +23,19 @@ _PARTS = {"train": "train", "test": "val"}
 class LSUN(ImageDataModule):
     """One category of LSUN (Yu et al. 2015, arXiv:1506.03365): up to millions of photographs, RGB.
 
-    Their central squares are resized. The validation part, 300 images, is held out.
+    Images are cropped to the central square and resized. The validation part, 300 images, is the
+    test split. The data set is not downloaded automatically.
 
     Args:
-        root: folder of ``CATEGORY_train_lmdb/`` and ``CATEGORY_val_lmdb/``.
+        root: folder with ``CATEGORY_train_lmdb/`` and ``CATEGORY_val_lmdb/``; None for the folder
+            in the cache.
         category: bedroom, church_outdoor, cat, ...
-        name: what runs and tables call the data set.
+        name: name of the data set in runs and tables.
         image_size: side of the resized images.
         channels: 3, or 1 for grey.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        mirror: flip images at random.
-        max_unreadable: unreadable images that are skipped.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        mirror: flip training images horizontally with probability 1/2.
+        max_unreadable: number of unreadable images to log and skip; more are an error.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
@@ -65,11 +67,11 @@ class LSUN(ImageDataModule):
         self.origin = Origin("lsun", files, self._present, None, _ADVICE)
 
     def prepare_data(self) -> None:
-        """Refuses a root without the category."""
+        """Raises DataError if the root does not contain the category."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the train split, and the held-out one where it is there."""
+        """Returns the train split and, if it exists, the test split."""
         root = self.origin.folder(self.root)
         if not self._present(root):
             raise self.origin.missing(self.root)
@@ -91,10 +93,10 @@ class LSUN(ImageDataModule):
 
 
 class LmdbEntries(Entries):
-    """Encoded images of an lmdb folder.
+    """Encoded images in an lmdb database.
 
     Args:
-        path: folder of ``data.mdb``.
+        path: folder with ``data.mdb``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,12 +108,12 @@ class LmdbEntries(Entries):
         self._stamp = f"{status.st_size} {status.st_mtime_ns}"
 
     def read(self, name: str) -> bytes:
-        """Returns the value of a key."""
+        """Returns the encoded image stored under the key ``name``."""
         with _database(self.path).begin() as transaction:
             return bytes(transaction.get(name.encode("latin1")))
 
     def stamp(self, name: str) -> str:
-        """Returns size and time of the last change of the whole database."""
+        """Returns size and modification time of the whole database."""
         return self._stamp
 
 
@@ -119,7 +121,7 @@ _databases: dict[Path, tuple[int, Any]] = {}
 
 
 def _database(path: Path) -> Any:
-    """Returns the one handle of this process: lmdb allows no second, and none of before a fork."""
+    """Returns this process's only handle: lmdb forbids a second one, or one from before a fork."""
     key = path.resolve()
     process, database = _databases.get(key, (0, None))
     if process != os.getpid():

@@ -14,7 +14,7 @@ class Mixture:
 
     Attributes:
         centres: float32 [k, 2].
-        sigma: standard deviation of each, along both axes.
+        sigma: standard deviation of each Gaussian along both axes.
     """
 
     centres: Tensor
@@ -22,7 +22,7 @@ class Mixture:
 
     @property
     def modes(self) -> int:
-        """Number of Gaussians, k."""
+        """Returns the number of Gaussians, k."""
         return len(self.centres)
 
     def scaled(self, reach: float) -> Mixture:
@@ -35,11 +35,11 @@ class Mixture:
         return Mixture(self.centres * factor, self.sigma * factor)
 
     def draw(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
-        """Returns points float32 [count, 2] and the modes they are from, int64 [count].
+        """Returns points, float32 [count, 2], and their modes, int64 [count].
 
         Args:
-            count: how many.
-            seed: decides them, and nothing else does.
+            count: number of points.
+            seed: fully determines the points; no global generator is used.
         """
         generator = torch.Generator().manual_seed(mix(seed))
         modes = torch.randint(self.modes, (count,), generator=generator)

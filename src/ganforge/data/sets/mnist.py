@@ -14,17 +14,17 @@ class MNIST(ImageDataModule):
     """MNIST (LeCun et al. 1998): 60,000 + 10,000 handwritten digits, 28x28 grey.
 
     Args:
-        root: where torchvision's files lie; None for a download into the cache.
-        name: what runs and tables call the data set.
-        image_size: 28 for the images as they are, 32 with a black border; others are resized.
+        root: folder with torchvision's files; None to download into the cache.
+        name: name of the data set in runs and tables.
+        image_size: 28 for the original size, 32 to add a black border; other sizes are resized.
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
-        batch_size: images of one critic update, over all processes.
+        batch_size: images per discriminator update, over all processes.
         **settings: see :class:`ganforge.data.ImageDataModule`.
 
     Attributes:
-        option: what the data set is called in conf/data and in the cache.
-        dataset: torchvision's class of it.
+        option: name of the data set in ``conf/data`` and in the cache.
+        dataset: torchvision's class for the data set.
     """
 
     option: str = "mnist"
@@ -53,7 +53,7 @@ class MNIST(ImageDataModule):
         self.origin = idx_origin(self.option, self.dataset)
 
     def prepare_data(self) -> None:
-        """Downloads the files where they are missing."""
+        """Downloads the files if they are missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:

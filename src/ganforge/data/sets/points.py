@@ -8,12 +8,12 @@ from ganforge.data.settings import GeneratedSettings, MirroredSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 
-# A generator that ends in tanh reaches +-1 only at infinity.
+# Largest coordinate of a centre. It is below 1 because tanh reaches +-1 only at infinity.
 REACH = 0.8
 
 
 class PointSettings(GeneratedSettings, total=False):
-    """What data sets of points pass on to PointData."""
+    """Keyword arguments that data sets of points pass to PointData."""
 
     size: int
     image_size: int
@@ -21,25 +21,25 @@ class PointSettings(GeneratedSettings, total=False):
 
 
 class PointData(ImageDataModule):
-    """Points of a mixture in the plane, as images of two channels and one pixel.
+    """Points of a 2D mixture, as images of one pixel with two channels.
 
-    The plane is scaled by one factor, so that the largest coordinate of a centre is 0.8. Points
-    stay float32: in bytes a Gaussian of the grid would be two values wide. Training and test points
-    are always the same ones; the run's seed decides their order. Labels are the modes.
+    The mixture is scaled so that the largest coordinate of a centre is 0.8. Points stay float32:
+    as uint8, a Gaussian of the grid would be two values wide. Training and test points are the
+    same in every run; the seed only determines their order. Labels are the modes.
 
     Args:
-        name: what runs and tables call the data set.
-        mixture: in the paper's unit.
-        size: number of training points; a tenth as many are held out.
+        name: name of the data set in runs and tables.
+        mixture: the mixture, in the units of the paper.
+        size: number of training points; the test split has a tenth as many.
         image_size: 1.
         channels: 2, the coordinates.
         num_classes: number of modes; 0 for points without labels.
-        batch_size: points of one critic update, over all processes.
-        **settings: see :class:`ganforge.data.ImageDataModule`; ``mirror`` must be false, as points
-            have no left and right.
+        batch_size: points per discriminator update, over all processes.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``mirror`` must be false, since
+            points have no left and right.
 
     Attributes:
-        mixture: where the points are from, in their own, scaled unit.
+        mixture: the scaled mixture that the points are drawn from.
     """
 
     def __init__(

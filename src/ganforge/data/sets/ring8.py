@@ -15,9 +15,9 @@ class Ring8(PointData):
     Srivastava et al. 2017, arXiv:1705.07761; Lin et al. 2018, arXiv:1712.04086.
 
     Args:
-        sigma: standard deviation of each Gaussian, for the radius 1.
-        name: what runs and tables call the data set.
-        num_classes: 8, the modes; 0 for points without labels.
+        sigma: standard deviation of each Gaussian, relative to the radius of 1.
+        name: name of the data set in runs and tables.
+        num_classes: 8, the number of modes; 0 for points without labels.
         **settings: see :class:`ganforge.data.PointData`.
     """
 

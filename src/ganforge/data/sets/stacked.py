@@ -16,12 +16,12 @@ MODES = 1000
 
 
 class StackedSource(ImageSource):
-    """Three single digits in the three channels of an image, put together when it is read.
+    """Images with one digit per channel, composed on read.
 
     Args:
         digits: single digits, one channel.
-        table: int64 [N, 3], the digits in each image.
-        labelled: whether images have labels, 100 a + 10 b + c of the digits a, b, c.
+        table: int64 [N, 3], indices of the three digits of each image.
+        labelled: whether images have labels: 100 a + 10 b + c for digits a, b, c.
     """
 
     def __init__(self, digits: MemorySource, table: Tensor, labelled: bool = False) -> None:
@@ -46,12 +46,12 @@ class StackedSource(ImageSource):
         return StackedSource(self.digits, self.table[indices], self.labelled)
 
     def contents(self) -> str:
-        """Returns a hash of the digits, and of which ones meet."""
+        """Returns a hash of the digits and of their combinations."""
         return hash_of(self.digits.contents(), self.table)
 
 
 class StackedSettings(GeneratedSettings, total=False):
-    """What data sets of stacked digits pass on to StackedData."""
+    """Keyword arguments that data sets of stacked digits pass to StackedData."""
 
     size: int
     channels: int
@@ -59,21 +59,21 @@ class StackedSettings(GeneratedSettings, total=False):
 
 
 class StackedData(ImageDataModule):
-    """Images of three random digits, one a channel: 1,000 modes, all equally likely.
+    """Images of three random digits, one per channel: 1,000 modes, all equally likely.
 
-    Metz et al. 2017, arXiv:1611.02163; protocol of Lin et al. 2018, arXiv:1712.04086. Which digits
-    meet is always the same; the run's seed decides the order alone.
+    Metz et al. 2017, arXiv:1611.02163; protocol of Lin et al. 2018, arXiv:1712.04086. The
+    combinations of digits are the same in every run; the seed only determines their order.
 
     Args:
-        single: the digits, grey; its splits are those of the stacked images.
-        name: what runs and tables call the data set.
-        size: number of training images; a fifth as many are made of the held-out digits.
+        single: the grey digits; each split is composed of the digits of the same split.
+        name: name of the data set in runs and tables.
+        size: number of training images; the test split has a fifth as many.
         channels: 3.
         num_classes: 1000, the modes; 0 for images without labels.
         **settings: see :class:`ganforge.data.ImageDataModule`.
 
     Attributes:
-        single: the digits that are stacked, as a data set of its own.
+        single: the data set of the digits that are stacked.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class StackedData(ImageDataModule):
         self.stacks = size
 
     def prepare_data(self) -> None:
-        """Downloads the digits where they are missing."""
+        """Downloads the digits if they are missing."""
         self.single.prepare_data()
 
     def load(self) -> dict[str, ImageSource]:

@@ -7,10 +7,10 @@ from ganforge.data.sets.stacked import StackedData, StackedSettings
 
 
 class StackedDigits(StackedData):
-    """Three of scikit-learn's handwritten digits in three channels: 1,000 modes, offline.
+    """Three of scikit-learn's handwritten digits in three channels: 1,000 modes, no download.
 
     Args:
-        name: what runs and tables call the data set.
+        name: name of the data set in runs and tables.
         image_size: side of the images.
         **settings: see :class:`ganforge.data.StackedData`.
     """

@@ -7,11 +7,11 @@ from ganforge.data.sets.stacked import StackedData, StackedSettings
 
 
 class StackedMNIST(StackedData):
-    """Three digits of MNIST in three channels: 1,000 modes.
+    """Three MNIST digits in three channels: 1,000 modes.
 
     Args:
-        root: where torchvision's files lie; None for a download into the cache.
-        name: what runs and tables call the data set.
+        root: folder with torchvision's files; None to download into the cache.
+        name: name of the data set in runs and tables.
         image_size: side of the images.
         **settings: see :class:`ganforge.data.StackedData`.
     """
