@@ -1,4 +1,4 @@
-"""Where the archives of named translation data sets come from and lie."""
+"""Origin and location of the archives of public translation data sets."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def archive_origin(name: str, urls: Mapping[str, str]) -> Origin:
     """Returns the origin of a data set that is one archive.
 
     Args:
-        name: which data set.
-        urls: the archive of each that there is.
+        name: name of the data set.
+        urls: URL of the archive of each data set.
 
     Raises:
-        ConfigError: if there is none of that name.
+        ConfigError: ``urls`` has no data set of that name.
     """
     if name not in urls:
         raise ConfigError(f"name must be one of {', '.join(urls)}, got {name!r}")
@@ -36,7 +36,7 @@ def archive_origin(name: str, urls: Mapping[str, str]) -> Origin:
 
 
 def archive_place(origin: Origin, root: str | None) -> Path:
-    """Returns the folder or archive of the images, or raises DataError where there is none."""
+    """Returns the folder or archive of the images; raises DataError if there is none."""
     folder = origin.folder(root)
     stem, _, file = origin.files[0].partition("/ or ")
     place = _place(folder, stem, file)

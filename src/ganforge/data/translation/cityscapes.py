@@ -21,15 +21,15 @@ _ADVICE = (
 
 
 class Cityscapes(TranslationData):
-    """Cityscapes (Cordts et al. 2016, arXiv:1604.01685): A street photographs, B their labels.
+    """Cityscapes (Cordts et al. 2016, arXiv:1604.01685): A street photographs, B label maps.
 
-    2,975 pairs are trained on and the 500 of the validation part held out, as by Isola et al. 2017,
-    arXiv:1611.07004. Its licence forbids handing it on: nothing is downloaded.
+    The train split has 2,975 pairs; the validation part, 500 pairs, is the test split, as in Isola
+    et al. 2017, arXiv:1611.07004. The licence forbids redistribution, so nothing is downloaded.
 
     Args:
-        root: folder of ``leftImg8bit/`` and ``gtFine/``; None for the one in the cache.
-        name: what runs and tables call the data set.
-        max_unreadable: unreadable pairs that are listed and skipped.
+        root: folder with ``leftImg8bit/`` and ``gtFine/``; None for the folder in the cache.
+        name: name of the data set in runs and tables.
+        max_unreadable: number of unreadable pairs to log and skip; more are an error.
         **settings: see :class:`ganforge.data.TranslationData`.
     """
 
@@ -50,7 +50,7 @@ class Cityscapes(TranslationData):
         self.origin = Origin("cityscapes", files, _present, None, _ADVICE)
 
     def prepare_data(self) -> None:
-        """Refuses a root without the data set, and says how to get it."""
+        """Raises DataError, with download instructions, if the root lacks the data set."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:

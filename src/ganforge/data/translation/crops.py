@@ -1,4 +1,4 @@
-"""Square windows of images: at random for training, in the middle for comparison."""
+"""Square crops of images: random ones for training, central ones for evaluation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganforge.streams import Stream, mix
 def windows(
     images: Tensor, tops: Tensor, lefts: Tensor, size: int, which: Tensor | None = None
 ) -> Tensor:
-    """Returns [B, C, size, size], windows whose upper left corners are given.
+    """Returns [B, C, size, size], windows with the given upper left corners.
 
     Args:
         images: [N, C, H, W], on any device.
@@ -33,7 +33,7 @@ def windows(
 
 
 def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Tensor:
-    """Returns [B, C, size, size], windows at origins drawn for each position of the order."""
+    """Returns [B, C, size, size], random windows as a function of (seed, position)."""
     height, width = images.shape[-2:]
     if height == width == size:
         return images
@@ -44,16 +44,17 @@ def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Te
 
 
 class CroppedBatches(Dataset[dict[str, Tensor]]):
-    """Maps positions of the order to windows, cut and flipped by draws that belong to a position.
+    """Maps positions of the order to windows, cropped and flipped as a function of the position.
 
-    What shall have the same draws lies in the channels of one image, and is taken apart at the end.
+    Images that need the same crop and flip are stacked as channels of one image and split at the
+    end.
 
     Args:
         source: the images.
-        seed: of their order and draws.
+        seed: seed of the order, the crops and the flips.
         size: side of the windows.
-        mirror: flip each sample from left to right with probability 1/2.
-        channels: how many channels go to which entry of the batch, first ones first.
+        mirror: flip each sample horizontally with probability 1/2.
+        channels: number of channels of each entry of the batch, in order.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class CroppedBatches(Dataset[dict[str, Tensor]]):
         self.order = Order(len(source), seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
-        """Returns entries of uint8 [B, C, size, size]."""
+        """Returns the entries of the batch, each uint8 [B, C, size, size]."""
         images = self.source.read(self.order.indices(positions))
         images = random_windows(images, self.seed, positions, self.size)
         if self.mirror:
@@ -77,27 +78,27 @@ class CroppedBatches(Dataset[dict[str, Tensor]]):
 
 
 class MergedBatches(Dataset[dict[str, Tensor]]):
-    """Batches with the entries of several data sets, of which each keeps its own order.
+    """Batches with the entries of several data sets, each with its own order.
 
     Args:
-        parts: data sets of batches with entries of different names.
+        parts: data sets whose batches have entries with different names.
     """
 
     def __init__(self, parts: list[CroppedBatches]) -> None:
         self.parts = parts
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
-        """Returns the entries of all parts at the same positions of their orders."""
+        """Returns the entries of all parts, each at these positions of its own order."""
         return {name: images for part in self.parts for name, images in part[positions].items()}
 
 
 class CentralSource(ImageSource):
-    """Some channels of the central squares of images.
+    """A range of channels of the central squares of images.
 
     Args:
         source: the images.
-        first: the first channel.
-        channels: how many there are.
+        first: index of the first channel.
+        channels: number of channels.
         size: side of the squares.
     """
 
@@ -125,5 +126,5 @@ class CentralSource(ImageSource):
         return CentralSource(self.source.subset(indices), self.first, channels, size)
 
     def contents(self) -> str:
-        """Returns a hash of the images, and of what is shown of them."""
+        """Returns a hash of the images, the channels and the shape."""
         return hash_of(self.source.contents(), f"{self.first} {self.shape}")

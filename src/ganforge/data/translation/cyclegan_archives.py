@@ -17,15 +17,15 @@ ARCHIVES = {
 
 
 class CycleGANArchive(TranslationData):
-    """A data set that the authors of CycleGAN offer: ``trainA``, ``trainB``, ``testA``, ``testB``.
+    """A data set published with CycleGAN: ``trainA``, ``trainB``, ``testA``, ``testB``.
 
     Zhu et al. 2017, arXiv:1703.10593.
 
     Args:
-        root: where the data set lies, as a folder or the original archive; None for a download
-            into the cache.
-        name: which data set: horse2zebra, monet2photo or summer2winter.
-        max_unreadable: unreadable images that are listed and skipped of each split.
+        root: location of the unpacked data set or the original archive; None to download into
+            the cache.
+        name: horse2zebra, monet2photo or summer2winter.
+        max_unreadable: number of unreadable images to log and skip per split; more are an error.
         **settings: see :class:`ganforge.data.TranslationData`.
     """
 
@@ -43,15 +43,15 @@ class CycleGANArchive(TranslationData):
         self.origin = archive_origin(name, ARCHIVES)
 
     def prepare_data(self) -> None:
-        """Downloads and unpacks the archive where it is missing."""
+        """Downloads and unpacks the archive if it is missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the targets' splits."""
+        """Returns the splits of the target domain."""
         return self._domain(self.letters[1])
 
     def load_inputs(self) -> dict[str, ImageSource]:
-        """Returns the inputs' splits."""
+        """Returns the splits of the input domain."""
         return self._domain(self.letters[0])
 
     def _domain(self, letter: str) -> dict[str, ImageSource]:

@@ -11,15 +11,15 @@ from ganforge.errors import DataError
 
 
 class Domain:
-    """One side of a translation data set, seen as a data set of its own, without labels.
+    """One domain of a translation data set, as a separate data set without labels.
 
     Args:
-        name: the data set's name.
-        sources: its images by split, all of one shape, square.
+        name: name of the data set.
+        sources: square images of one shape, by split.
 
     Attributes:
-        channels: C of its images.
-        image_size: H = W of its images.
+        channels: number of channels, C.
+        image_size: side of the images, H = W.
         num_classes: 0.
     """
 
@@ -33,11 +33,11 @@ class Domain:
         self._fingerprints: dict[str, str] = {}
 
     def size(self, split: str = "train") -> int:
-        """Returns the number of images in ``split``; 0 for a split that the data does not have."""
+        """Returns the number of images in ``split``; 0 if the split does not exist."""
         return len(self.sources[split]) if split in self.sources else 0
 
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, None]:
-        """Returns images start ... start + n - 1 of a fixed shuffled order: uint8 [n, C, H, W]."""
+        """Returns images start ... start + n - 1 in a fixed shuffled order: uint8 [n, C, H, W]."""
         if self.size(split) == 0:
             raise DataError(f"data={self.name} has no {split} images")
         if split not in self._orders:
@@ -48,7 +48,7 @@ class Domain:
         """Returns None: there are no labels."""
 
     def fingerprint(self, split: str = "train") -> str:
-        """Returns 16 hex digits that tell these images from others, as an image data module's."""
+        """Returns a fingerprint of the images: 16 hex digits; see :class:`ImageDataModule`."""
         if split not in self._fingerprints:
             sample = self.reals(SAMPLE, split)[0]
             self._fingerprints[split] = hash_of("0", self.sources[split].contents(), sample)

@@ -1,4 +1,4 @@
-"""The images of one domain of unpaired data, in files."""
+"""Loads the images of one domain of unpaired data from files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ganforge.errors import DataError
 
 
 class StretchedSource(FileSource):
-    """Images in files, resized to squares whatever their proportions."""
+    """Images in files, resized to squares, ignoring their aspect ratio."""
 
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file."""
@@ -33,18 +33,18 @@ def load_both(
     share: float,
     max_unreadable: int,
 ) -> dict[str, ImageSource]:
-    """Returns the splits of domain A or B, of images whose folders say to which they belong.
+    """Returns the splits of domain A or B from images of both, told apart by their folders.
 
     Args:
-        data: says sizes and channels.
-        path: where the images are, for messages.
-        entries: reads them.
+        data: data module that defines sizes and channels.
+        path: path of the images, for messages.
+        entries: reads the images.
         letter: "A" or "B".
-        share: of a domain without test folder, what is held out.
-        max_unreadable: unreadable images that are skipped.
+        share: share to hold out if the domain has no test folder.
+        max_unreadable: number of unreadable images that are skipped.
 
     Raises:
-        DataError: if the domain is empty.
+        DataError: the domain is empty.
     """
     found = places(entries.names, data.layout)
     chosen = of_domain(path, found, letter)
@@ -62,7 +62,7 @@ def load_one(
     share: float,
     max_unreadable: int,
 ) -> dict[str, ImageSource]:
-    """Returns the splits of domain A or B, whose images lie in a place of their own."""
+    """Returns the splits of domain A or B from images of that domain only; see `load_both`."""
     found = places(entries.names, data.layout)
     sources = _sources(data, path, entries, found, letter, share, max_unreadable)
     _note_passed_over(data, entries, sources, [])
@@ -72,7 +72,7 @@ def load_one(
 def _note_passed_over(
     data: TranslationData, entries: Entries, sources: dict[str, StretchedSource], other: list[str]
 ) -> None:
-    """Notes the images of neither split of this domain, nor of the ``other`` one."""
+    """Records images that are neither in a split of this domain nor in the ``other`` domain."""
     if data.layout == 1:
         return
     used = {name for source in sources.values() for name in source.names}

@@ -6,14 +6,14 @@ from torch.nn import functional as F
 
 from ganforge.data.images import with_channels
 
-_GAIN = 0.5  # a step of half the range, smoothed by the filter, is drawn in black
+_GAIN = 0.5  # with this gain, an edge of half the value range is drawn in black
 
 
 def edges(images: Tensor) -> Tensor:
-    """Returns drawings of images, dark lines on white: uint8 [N, 1, H, W].
+    """Returns edge drawings of images, dark lines on white: uint8 [N, 1, H, W].
 
-    A line is as dark as the gradient of the luma is long, by the filters of Sobel and Feldman
-    1968. Sums of integers: the same drawing on every machine.
+    The darkness is proportional to the gradient magnitude of the luma (Sobel and Feldman 1968).
+    Gradients are computed in integers, so that drawings are the same on every machine.
 
     Args:
         images: uint8 [N, 1 or 3, H, W].
@@ -27,7 +27,7 @@ def edges(images: Tensor) -> Tensor:
 
 
 def _smoothed(differences: Tensor, dim: int) -> Tensor:
-    """Sums (1, 2, 1) over neighbours along a dimension, which loses its two ends."""
+    """Returns the (1, 2, 1)-weighted sum along a dimension, which becomes shorter by 2."""
     size = differences.shape[dim]
     before, middle, after = (differences.narrow(dim, start, size - 2) for start in range(3))
     return before + 2 * middle + after

@@ -1,4 +1,4 @@
-"""What the folders of a translation data set mean: domains, splits, and who belongs to whom."""
+"""Domains, splits and pairs of a translation data set, derived from its folders and file names."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LISTED = 10
 
 @dataclass(frozen=True)
 class Place:
-    """Where an image stands in a data set.
+    """Domain and split of an image, as given by its folders.
 
     Attributes:
-        name: its path.
-        domain: "A", "B", or None where no folder says so.
-        split: the folder of its split in lower case, or None.
-        key: its path below those folders, without suffix: what pairs share.
+        name: path of the image.
+        domain: "A", "B", or None if no folder gives it.
+        split: name of the split folder in lower case, or None.
+        key: path below those folders, without suffix; equal for the images of a pair.
     """
 
     name: str
@@ -36,13 +36,14 @@ class Place:
 
 
 def places(names: list[str], layout: int = 2) -> list[Place]:
-    """Reads the folders of images: ``train/A``, ``A/train``, ``trainA``, ``train``, ``A``, or none.
+    """Returns domain and split of each image from its folders, if any.
 
-    Folders above the first that means something are passed over.
+    Recognizes ``train/A``, ``A/train``, ``trainA``, ``train`` and ``A``. Folders above the first
+    recognized one are ignored.
 
     Args:
         names: paths with ``/``.
-        layout: 1 for the rules of runs that were made when images beside that folder hid it.
+        layout: 1 for the former rules, under which images next to that folder hid it.
     """
     depth = _shared_depth(names)
     root = () if layout == 1 else _root(names)
@@ -52,7 +53,7 @@ def places(names: list[str], layout: int = 2) -> list[Place]:
 
 
 def _root(names: list[str]) -> tuple[str, ...]:
-    """Returns the highest folder that holds folders of meaning; () where none has any."""
+    """Returns the topmost folder that contains split or domain folders; () if there is none."""
     root: tuple[str, ...] = ()
     while True:
         below = [name.split("/")[len(root) :] for name in names if _is_below(name, root)]
@@ -105,17 +106,18 @@ def _shared_depth(names: list[str]) -> int:
 def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, list[Place]]:
     """Sorts images into ``train`` and ``test``.
 
-    A test folder goes before a validation folder. Beside a training folder, images outside of the
-    split folders are passed over; without one they are trained on. Without a test folder a share
-    of the images is held out, at even distances, always the same ones.
+    A test folder takes precedence over a validation folder. Images outside of split folders are
+    skipped if there is a training folder, and used for training otherwise. Without a test folder,
+    a share of the images is held out: evenly spaced, hence the same in every run.
 
     Args:
         found: images, in order.
-        share: of a set without test folder, what is held out.
-        layout: 1 for the rules of runs that were made when such images were trained on.
+        share: share to hold out if there is no test folder.
+        layout: 1 for the former rules, under which images outside of split folders were always
+            used for training.
 
     Raises:
-        DataError: there are test folders alone.
+        DataError: there are only test folders.
     """
     kinds = {place.split for place in found if place.split is not None}
     chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
@@ -138,13 +140,13 @@ def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, lis
 
 
 def check_holdout(share: float) -> None:
-    """Raises ConfigError for a share that leaves nothing to train on."""
+    """Raises ConfigError unless the share is at least 0 and below 1."""
     if not 0 <= share < 1:
         raise ConfigError(f"holdout must be at least 0 and below 1, got {share}")
 
 
 def of_domain(path: Path, found: list[Place], letter: str) -> list[Place]:
-    """Returns the images of a domain, or raises DataError where there are none."""
+    """Returns the images of a domain; raises DataError if there are none."""
     chosen = [place for place in found if place.domain == letter]
     if not chosen:
         raise DataError(
@@ -155,10 +157,10 @@ def of_domain(path: Path, found: list[Place], letter: str) -> list[Place]:
 
 
 def are_sides(path: Path, found: list[Place]) -> bool:
-    """Returns whether each image holds a pair side by side, as no folder says A or B.
+    """Returns whether each file is a pair side by side, that is, no folder gives a domain.
 
     Raises:
-        DataError: if that holds for some images alone.
+        DataError: only some of the images are in folders of a domain.
     """
     split = any(place.split in TRAIN_FOLDERS and place.domain for place in found)
     outside = [p.name for p in found if p.domain is None and not (split and p.split is None)]
@@ -171,14 +173,14 @@ def are_sides(path: Path, found: list[Place]) -> bool:
 
 
 def matched(path: Path, found: list[Place]) -> dict[str, str]:
-    """Returns the name of the B that belongs to each A, which has the same key and split.
+    """Returns the partner in B of each image in A: the image with the same key and split.
 
     Args:
-        path: the data set, for messages.
+        path: path of the data set, for messages.
         found: images of both domains.
 
     Raises:
-        DataError: if an image has no partner, or more than one: how many, and which.
+        DataError: images have no partner or several; the message lists them.
     """
     sides = {letter: of_domain(path, found, letter) for letter in "AB"}
     keys = {side: [(p.split, p.key) for p in sides[side]] for side in sides}
@@ -198,7 +200,7 @@ def matched(path: Path, found: list[Place]) -> dict[str, str]:
 
 
 def listed(names: list[str]) -> str:
-    """Returns the first names, one a line, and how many more there are."""
+    """Returns the first names, one per line, and the number of further ones."""
     lines = [f"  {name}" for name in names[:_LISTED]]
     more = len(names) - _LISTED
     return "\n".join([*lines, f"  and {more} more"] if more > 0 else lines)

@@ -18,7 +18,7 @@ DIRECTIONS = ("AtoB", "BtoA")
 
 
 class PhotoSettings(DataSettings, total=False):
-    """What windows of photographs pass on to TranslationData."""
+    """Keyword arguments that windows of photographs pass to TranslationData."""
 
     channels: int
     num_classes: int
@@ -34,7 +34,7 @@ class UnpairedPhotoSettings(PhotoSettings, total=False):
 
 
 class TranslationSettings(UnpairedPhotoSettings, total=False):
-    """What data sets in image files pass on to TranslationData."""
+    """Keyword arguments that data sets of image files pass to TranslationData."""
 
     image_size: int
     load_size: int
@@ -44,39 +44,39 @@ class TranslationSettings(UnpairedPhotoSettings, total=False):
 
 
 class TranslationData(ImageDataModule):
-    """Images of two domains, A and B, of which one is translated into the other.
+    """Base class of data sets for translation between two domains, A and B.
 
-    Training images have the side ``load_size``; a window of ``image_size`` is cut out at random and
-    mirrored at random, the jitter of Isola et al. 2017, arXiv:1611.07004. A training batch is
+    Training images have side ``load_size``. They are cropped at random to ``image_size`` and
+    flipped at random, the jitter of Isola et al. 2017, arXiv:1611.07004. A training batch is
 
         {"input": uint8 [B, input_channels, S, S], "image": uint8 [B, channels, S, S]}
 
-    In paired data, row i of both comes from the same pair, by the same draws. In unpaired data both
-    domains have orders and draws of their own, and each its own epoch.
+    In paired data, row i of both tensors is the same pair with the same crop and flip. In unpaired
+    data, each domain has its own order, its own crops and flips, and its own epochs.
 
-    A subclass with ``paired`` returns from :meth:`load` pairs as single images, the channels of the
-    input before those of the target. One without returns the targets, and the inputs from
-    :meth:`load_inputs`. Their test images may have the side ``image_size`` already.
+    A subclass with ``paired`` returns pairs from :meth:`load` as single images, the channels of the
+    input before those of the target. Other subclasses return the targets from :meth:`load` and the
+    inputs from :meth:`load_inputs`. Test images may already have side ``image_size``.
 
     Args:
-        name: what runs and tables call the data set.
-        image_size: side of the images that networks are given, S.
-        load_size: side to which a training image is resized, stretched, before a window is cut out.
-        input_channels: of the inputs: 1 grey, 3 RGB (transparency laid on white), 2 and 4 the same
-            with alpha.
-        channels: of the targets, likewise.
+        name: name of the data set in runs and tables.
+        image_size: side S of the images that the networks receive.
+        load_size: side to which training images are resized (stretched) before cropping.
+        input_channels: channels of the inputs: 1 grey, 3 RGB (transparency blended with white),
+            2 and 4 the same with alpha.
+        channels: channels of the targets, likewise.
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
-        batch_size: images, or pairs, of one critic update, over all processes.
-        workers: loader processes; None for 0 with images in memory and up to 4 with streams.
-        mirror: flip training images from left to right with probability 1/2.
-        **settings: see :class:`ganforge.data.ImageDataModule`. The seed decides windows, too, and
-            ``max_images`` holds for each domain.
+        batch_size: images, or pairs, per discriminator update, over all processes.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        mirror: flip training images horizontally with probability 1/2.
+        **settings: see :class:`ganforge.data.ImageDataModule`. The seed also determines the crops;
+            ``max_images`` applies to each domain.
 
     Attributes:
-        translates: the data serve inputs and targets.
-        paired: an input belongs to a target.
-        layout: the rules by which folders are read; see :class:`ganforge.data.ImageFolder`.
+        translates: whether batches have inputs and targets.
+        paired: whether each input has its own target.
+        layout: version of the folder rules; see :class:`ganforge.data.ImageFolder`.
     """
 
     translates: bool = True
@@ -126,20 +126,20 @@ class TranslationData(ImageDataModule):
         self._domains: dict[str, Domain] = {}
 
     def load_inputs(self) -> dict[str, ImageSource]:
-        """Returns the inputs ``train`` and, where there are held-out ones, ``test``."""
+        """Returns the input sources ``train`` and, if there are held-out images, ``test``."""
         raise NotImplementedError
 
     @property
     def letters(self) -> tuple[str, str]:
-        """The letters of the input's and the target's domain."""
+        """Returns the letters of the input domain and the target domain."""
         return ("A", "B") if self.direction == "AtoB" else ("B", "A")
 
     def channels_of(self, letter: str) -> int:
-        """Returns the channels of domain A or B."""
+        """Returns the number of channels of domain A or B."""
         return self.input_channels if letter == self.letters[0] else self.channels
 
     def setup(self, stage: str | None = None) -> None:
-        """Makes both splits of both domains ready, and refuses data unfit for what was asked."""
+        """Loads both splits of both domains and checks them; raises DataError on mismatch."""
         if self._sources:
             return
         inputs, targets = self.input_channels, self.channels
@@ -162,12 +162,12 @@ class TranslationData(ImageDataModule):
         self._sources = served
 
     def inputs(self, n: int, split: str = "train", start: int = 0) -> Tensor:
-        """Returns n inputs of a fixed shuffled order; of pairs, those of the same ``reals``.
+        """Returns n inputs in a fixed shuffled order; for pairs, the inputs of the same ``reals``.
 
         Args:
-            n: how many; fewer are returned where the split ends.
+            n: number of inputs; fewer are returned at the end of the split.
             split: "train" or "test".
-            start: place of the first one in that order.
+            start: position of the first input in that order.
 
         Returns:
             uint8 [n, input_channels, S, S] in 0..255, never augmented.
@@ -176,12 +176,12 @@ class TranslationData(ImageDataModule):
         return self._domains["input"].reals(n, split, start)[0]
 
     def input_size(self, split: str = "train") -> int:
-        """Returns the number of inputs in ``split``; 0 for a split that the data does not have."""
+        """Returns the number of inputs in ``split``; 0 if the split does not exist."""
         self._check_split(split)
         return self._domains["input"].size(split)
 
     def domain(self, role: str) -> Domain:
-        """Returns the images of one role, "input" or "target", as a data set of its own."""
+        """Returns the images of one role, "input" or "target", as a separate data set."""
         self.setup()
         if role not in self._domains:
             raise ConfigError(f"role must be input or target, got {role!r}")

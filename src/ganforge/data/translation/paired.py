@@ -15,18 +15,18 @@ from ganforge.paths import typed_path
 class PairedImages(TranslationData):
     """Your own pairs of images, as for Pix2Pix (Isola et al. 2017, arXiv:1611.07004).
 
-    Either both lie side by side in a file, A to the left of B; or under equal names, up to the
-    suffix, in folders ``A`` and ``B``. Folders ``train`` and ``test`` (or ``val``) are the splits,
-    below or above A and B or in one word with them, as ``trainA``.
+    Either both images are side by side in one file, A on the left; or they have equal names, up to
+    the suffix, in folders ``A`` and ``B``. Folders ``train`` and ``test`` (or ``val``) are the
+    splits, below or above A and B, or joined with them, as in ``trainA``.
 
     Args:
         path: a folder, zip or tar.
-        name: what runs and tables call the data set.
-        holdout: share of a data set without test folder that is not trained on.
-        max_unreadable: unreadable pairs that are listed and skipped.
-        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
-            the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
-        layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
+        name: name of the data set in runs and tables.
+        holdout: held-out share of a data set without a test folder.
+        max_unreadable: number of unreadable pairs to log and skip; more are an error.
+        range: [lo, hi], the values of 16-bit, 32-bit and float images that map to black and
+            white; {A: [lo, hi], B: [lo, hi]} sets them per domain; None to detect them.
+        layout: 2; 1 applies the rules of older runs, which trained on images next to ``train``.
         **settings: see :class:`ganforge.data.TranslationData`.
     """
 
@@ -56,11 +56,11 @@ class PairedImages(TranslationData):
         self.layout = layout
 
     def prepare_data(self) -> None:
-        """Refuses a path that does not exist."""
+        """Raises DataError if the path does not exist."""
         if not self.path.exists():
             raise DataError(f"{self.path} does not exist: give a folder, zip or tar of pairs")
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the splits that the folders give, or one held out."""
+        """Returns the splits given by the folders, or a train split and a held-out share."""
         entries = open_entries(self.path)
         return load_pairs(self, self.path, entries, self.holdout, self.max_unreadable)

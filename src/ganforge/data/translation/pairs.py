@@ -24,18 +24,18 @@ from ganforge.errors import DataError
 class PairSource(FileSource):
     """Pairs in files, as single images: the channels of the input before those of the target.
 
-    Both halves of a pair are resized to a square, stretched where they are none. An unreadable
-    half makes the pair unreadable.
+    Both halves are resized to squares, ignoring their aspect ratio. A pair with an unreadable half
+    counts as unreadable.
 
     Args:
         entries: reads encoded images.
-        names: of A's images; of the pairs, where both lie side by side in a file, A to the left.
-        partners: the B of each A; empty where they lie side by side.
+        names: names of the images in A; or of files with both images side by side, A on the left.
+        partners: the image in B of each name; empty if pairs are side by side in one file.
         image_size: side of the squares.
-        channels: of A and of B.
+        channels: numbers of channels of A and of B.
         swapped: whether B is the input.
-        max_unreadable: unreadable pairs that are skipped before DataError is raised.
-        spans: of A and of B, values that become black and white where images are not 8 bits.
+        max_unreadable: number of unreadable pairs that are skipped; more raise DataError.
+        spans: value ranges of A and of B for images that are not 8-bit.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class PairSource(FileSource):
         self.spans = spans
 
     def files(self) -> list[str]:
-        """Returns the names of all files that are read, partners included."""
+        """Returns the names of all files that the source reads, including partners."""
         return [*self.names, *(self.partners[name] for name in self.names if self.partners)]
 
     def decode(self, name: str) -> Tensor:
@@ -68,11 +68,11 @@ class PairSource(FileSource):
         return torch.cat(sides[::-1] if self.swapped else sides)
 
     def fault(self, name: str) -> str | None:
-        """Returns what makes a pair unfit though it is readable; only headers are read."""
+        """Returns why the sizes of a pair are invalid; None if they are valid or unreadable."""
         try:
             width, height = upright_size(self.entries.open(name))
             other = self._partner_size(name)
-        except Exception:  # unreadable files are told of when they are decoded
+        except Exception:  # unreadable files are reported when they are decoded
             return None
         if not other and width % 2:
             return f"{name}: {width}x{height}, and an odd width has no halves"
@@ -101,17 +101,17 @@ class PairSource(FileSource):
 def load_pairs(
     data: TranslationData, path: Path, entries: Entries, share: float, max_unreadable: int
 ) -> dict[str, ImageSource]:
-    """Returns the splits of pairs that lie side by side, or under equal names in folders A and B.
+    """Returns the splits of pairs, side by side in a file or with equal names in folders A and B.
 
     Args:
-        data: says sizes, channels and direction.
-        path: where the images are, for messages.
-        entries: reads them.
-        share: of a set without test folder, what is held out.
-        max_unreadable: unreadable pairs that are skipped.
+        data: data module that defines sizes, channels and direction.
+        path: path of the images, for messages.
+        entries: reads the images.
+        share: share to hold out if there is no test folder.
+        max_unreadable: number of unreadable pairs that are skipped.
 
     Raises:
-        DataError: if partners are missing, or pairs have halves of different sizes.
+        DataError: partners are missing, or the halves of a pair differ in size.
     """
     found = places(entries.names, data.layout)
     partners: dict[str, str] = {}
@@ -137,7 +137,7 @@ def pair_sources(
     partners: Mapping[str, str],
     max_unreadable: int,
 ) -> dict[str, ImageSource]:
-    """Returns the splits of named pairs, all of which have halves of one size."""
+    """Returns the sources of the given pairs; raises DataError if halves differ in size."""
     make = partial(
         PairSource,
         channels=(data.channels_of("A"), data.channels_of("B")),
@@ -165,7 +165,11 @@ def _spans(
 
 
 def _check_halves(path: Path, sources: list[PairSource]) -> None:
-    """Looks at all headers at the start: a run shall not end at a pair that it meets late."""
+    """Checks the sizes of all pairs at the start, so that a run does not fail later.
+
+    Raises:
+        DataError: the halves of some pairs differ in size.
+    """
     faults: list[str] = []
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         for source in sources:

@@ -1,4 +1,4 @@
-"""The two photographs that come with scikit-learn, and windows of them."""
+"""Windows of the two photographs that come with scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from ganforge.data.translation.crops import windows
 from ganforge.errors import ConfigError
 
 NAMES = ("china", "flower")
-STEPS = 16  # a held-out window begins every 16th of its side
-GAP = 8  # columns beside held-out ones that no window shows
+STEPS = 16  # the stride of held-out windows is 1/16 of their side
+GAP = 8  # unused columns between training and held-out columns
 
 
 class WindowSource(ImageSource):
-    """Windows of photographs, cut out when they are read.
+    """Windows of photographs, cropped on read.
 
     Args:
         photos: uint8 [P, C, H, W].
-        origins: int64 [N, 3], the photograph, top and left of each window.
+        origins: int64 [N, 3], photograph, top and left of each window.
         size: side of the windows.
     """
 
@@ -50,26 +50,29 @@ class WindowSource(ImageSource):
         return WindowSource(self.photos, self.origins[indices], self.size)
 
     def contents(self) -> str:
-        """Returns a hash of the photographs, and of where windows are."""
+        """Returns a hash of the photographs and of the windows' origins and size."""
         return hash_of(self.photos, self.origins, str(self.size))
 
 
 def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, ImageSource]:
-    """Returns all windows of the training columns, and held-out ones at a fixed grid.
+    """Returns all windows of the training columns, and held-out windows on a fixed grid.
 
-    In each half of the width the columns on the right are held out: one side of the temple and of
-    the blossom, and some of what is around them. What is in them has its like in the others, so
-    that translating it is a matter of having learnt, not of guessing. Some columns belong to
-    neither part: filters reach over a border. An epoch shows every window of the training part
-    once, in an order that the seed decides.
+    In each half of the width, the columns on the right are held out: one side of the temple and of
+    the blossom, and part of their surroundings. The training columns show similar content, so that
+    translation can be learnt from them. Some columns between the parts are in neither, because
+    filters extend over the border. An epoch shows every training window once, in an order that the
+    seed determines.
 
     Args:
         photos: uint8 [P, C, H, W].
-        holdout: share of each half of the width that is held out.
+        holdout: held-out share of each half of the width.
         size: side of the windows.
 
     Returns:
         The sources ``train`` and ``test``.
+
+    Raises:
+        ConfigError: ``size`` is too large for one of the parts.
     """
     height, width = photos.shape[-2:]
     sources: dict[str, ImageSource] = {}
@@ -87,7 +90,7 @@ def window_sources(photos: Tensor, holdout: float, size: int) -> dict[str, Image
 
 
 def columns(width: int, holdout: float) -> dict[str, list[range]]:
-    """Returns the columns of the parts ``train`` and ``test``, each in one range of each half."""
+    """Returns the columns of ``train`` and ``test``: for each, one range per half of the width."""
     half = width // 2
     begin = round(half * (1 - holdout))
     return {
@@ -97,7 +100,7 @@ def columns(width: int, holdout: float) -> dict[str, list[range]]:
 
 
 def grid(photos: Tensor, tops: Iterable[int], lefts: Iterable[int]) -> Tensor:
-    """Returns int64 [N, 3]: photograph, top and left of windows at all these places."""
+    """Returns int64 [N, 3]: photograph, top and left of each window on the grid."""
     return torch.cartesian_prod(
         torch.arange(len(photos)), torch.tensor([*tops]), torch.tensor([*lefts])
     )
@@ -108,7 +111,7 @@ def photo(name: str, scale: float) -> Tensor:
 
     Args:
         name: "china" or "flower", 427x640.
-        scale: of the sides, above 0 and at most 1.
+        scale: factor for the sides, above 0 and at most 1.
     """
     from sklearn.datasets import load_sample_image
 
@@ -116,7 +119,7 @@ def photo(name: str, scale: float) -> Tensor:
 
 
 def check_photos(scale: float, holdout: float, *channels: int) -> None:
-    """Raises ConfigError for arguments that no photograph can be made with."""
+    """Raises ConfigError if scale, holdout or channels are out of range."""
     if not 0 < scale <= 1:
         raise ConfigError(f"scale must be above 0 and at most 1, got {scale}")
     if not 0 < holdout <= 0.8:

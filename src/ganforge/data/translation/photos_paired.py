@@ -16,21 +16,21 @@ TASKS = ("edges", "grey")
 
 
 class PairedPhotos(TranslationData):
-    """Windows of two photographs: A their edges or greys, B the photographs; nothing to download.
+    """Windows of two photographs: A edges or grey images, B the photographs; no download.
 
-    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. Some
-    columns of each are held out. An epoch shows every window of the rest once.
+    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. Some columns of
+    each are held out. An epoch shows every window of the other columns once.
 
     Args:
-        photos: which of them: china, flower or both. Where lines are few, those of the one say
-            nothing of the other's colours.
-        task: "edges" for drawings of dark lines on white, "grey" for colours to be added.
-        name: what runs and tables call the data set.
+        photos: list of china, flower or both. With both, colours can be ambiguous where there are
+            few edges.
+        task: "edges" to translate edge drawings, dark lines on white; "grey" to add colours.
+        name: name of the data set in runs and tables.
         image_size: side of the windows.
-        input_channels: of the inputs: 1 grey, 3 RGB.
-        scale: of the photographs' sides: what a window shows grows as it falls.
-        holdout: share of each half of the width, at its right, that is held out.
-        workers: loader processes; 0 is the quickest.
+        input_channels: channels of the inputs: 1 grey, 3 RGB.
+        scale: factor for the sides of the photographs; with a smaller one, windows show more.
+        holdout: held-out share of each half of the width, on its right.
+        workers: loader processes; 0 is fastest.
         **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
     """
 
@@ -73,7 +73,10 @@ class PairedPhotos(TranslationData):
         return window_sources(self._pairs(photos), self.holdout, self.image_size)
 
     def _pairs(self, photos: Tensor) -> Tensor:
-        """Made of whole photographs: a window's edges have no border of its own."""
+        """Returns input and target channels of whole photographs, [P, C, H, W].
+
+        Edges are computed before windows are cropped, so that windows have no border artefacts.
+        """
         drawn = edges(photos) if self.task == "edges" else with_channels(photos, 1)
         sides = {"A": drawn, "B": photos}
         return torch.cat(

@@ -9,17 +9,17 @@ from ganforge.data.translation.photos import NAMES, check_photos, photo, window_
 
 
 class UnpairedPhotos(TranslationData):
-    """Windows of two photographs: A of a temple, B of a flower; nothing to download.
+    """Windows of two photographs: A of a temple, B of a flower; no download.
 
-    They come with scikit-learn: 427x640 RGB. Some columns of each are held out. An epoch shows
-    every window of the rest once.
+    The photographs come with scikit-learn: 427x640 RGB. Some columns of each are held out. An
+    epoch shows every window of the other columns once.
 
     Args:
-        name: what runs and tables call the data set.
+        name: name of the data set in runs and tables.
         image_size: side of the windows.
-        scale: of the photographs' sides: what a window shows grows as it falls.
-        holdout: share of each half of the width, at its right, that is held out.
-        workers: loader processes; 0 is the quickest.
+        scale: factor for the sides of the photographs; with a smaller one, windows show more.
+        holdout: held-out share of each half of the width, on its right.
+        workers: loader processes; 0 is fastest.
         **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
     """
 
@@ -41,11 +41,11 @@ class UnpairedPhotos(TranslationData):
         self.holdout = holdout
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the targets' splits."""
+        """Returns the splits of the target domain."""
         return self._domain(self.letters[1])
 
     def load_inputs(self) -> dict[str, ImageSource]:
-        """Returns the inputs' splits."""
+        """Returns the splits of the input domain."""
         return self._domain(self.letters[0])
 
     def _domain(self, letter: str) -> dict[str, ImageSource]:

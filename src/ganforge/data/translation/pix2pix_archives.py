@@ -13,16 +13,16 @@ ARCHIVES = {name: _URL.format(name) for name in ("facades", "maps", "edges2shoes
 
 
 class Pix2PixArchive(TranslationData):
-    """A data set that the authors of Pix2Pix offer: pairs side by side in a file, A left of B.
+    """A data set published with Pix2Pix: pairs side by side in one file, A on the left.
 
-    Isola et al. 2017, arXiv:1611.07004. The test part is held out, or the validation part where
-    there is none.
+    Isola et al. 2017, arXiv:1611.07004. The test split is the test part, or the validation part if
+    there is no test part.
 
     Args:
-        root: where the data set lies, as a folder or the original archive; None for a download
-            into the cache.
-        name: which data set: facades, maps or edges2shoes.
-        max_unreadable: unreadable pairs that are listed and skipped.
+        root: location of the unpacked data set or the original archive; None to download into
+            the cache.
+        name: facades, maps or edges2shoes.
+        max_unreadable: number of unreadable pairs to log and skip; more are an error.
         **settings: see :class:`ganforge.data.TranslationData`.
     """
 
@@ -42,7 +42,7 @@ class Pix2PixArchive(TranslationData):
         self.origin = archive_origin(name, ARCHIVES)
 
     def prepare_data(self) -> None:
-        """Downloads and unpacks the archive where it is missing."""
+        """Downloads and unpacks the archive if it is missing."""
         self.origin.obtain(self.root)
 
     def load(self) -> dict[str, ImageSource]:

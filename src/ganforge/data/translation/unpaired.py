@@ -15,20 +15,20 @@ from ganforge.paths import typed_path
 class UnpairedImages(TranslationData):
     """Your own images of two domains, as for CycleGAN (Zhu et al. 2017, arXiv:1703.10593).
 
-    They lie in folders ``trainA``, ``trainB``, ``testA`` and ``testB`` under ``path``, or ``A`` and
-    ``B``; or in any two places, ``path_a`` and ``path_b``, in which folders ``train`` and ``test``
-    (or ``val``) are the splits.
+    The images are in folders ``trainA``, ``trainB``, ``testA`` and ``testB``, or ``A`` and ``B``,
+    under ``path``. Alternatively, each domain has its own path, ``path_a`` and ``path_b``, in which
+    folders ``train`` and ``test`` (or ``val``) are the splits.
 
     Args:
         path: a folder, zip or tar of both domains.
-        path_a: a folder, zip or tar of domain A alone; with ``path_b``, instead of ``path``.
-        path_b: likewise of domain B.
-        name: what runs and tables call the data set.
-        holdout: share of a domain without test folder that is not trained on.
-        max_unreadable: unreadable images that are listed and skipped of each split.
-        range: [lo, hi] that become black and white of 16-bit, 32-bit and float images; None for
-            the set's own. {A: [lo, hi], B: [lo, hi]} states them for each domain.
-        layout: 2; 1 reads folders as runs did that trained on images beside ``train``.
+        path_a: a folder, zip or tar of domain A only; with ``path_b``, instead of ``path``.
+        path_b: likewise for domain B.
+        name: name of the data set in runs and tables.
+        holdout: held-out share of a domain without a test folder.
+        max_unreadable: number of unreadable images to log and skip per split; more are an error.
+        range: [lo, hi], the values of 16-bit, 32-bit and float images that map to black and
+            white; {A: [lo, hi], B: [lo, hi]} sets them per domain; None to detect them.
+        layout: 2; 1 applies the rules of older runs, which trained on images next to ``train``.
         **settings: see :class:`ganforge.data.TranslationData`.
     """
 
@@ -62,17 +62,17 @@ class UnpairedImages(TranslationData):
         self.layout = layout
 
     def prepare_data(self) -> None:
-        """Refuses a path that does not exist."""
+        """Raises DataError if a path does not exist."""
         for path in self.paths:
             if not path.exists():
                 raise DataError(f"{path} does not exist: give a folder, zip or tar of images")
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns the targets' splits."""
+        """Returns the splits of the target domain."""
         return self._domain(self.letters[1])
 
     def load_inputs(self) -> dict[str, ImageSource]:
-        """Returns the inputs' splits."""
+        """Returns the splits of the input domain."""
         return self._domain(self.letters[0])
 
     def _domain(self, letter: str) -> dict[str, ImageSource]:
