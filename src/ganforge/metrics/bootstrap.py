@@ -19,9 +19,9 @@ from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
 
-LEAST = 20  # resamples: the 95 % interval of fewer is that of the extremes
+LEAST = 20  # resamples: with fewer, the 95 % interval is just the range of the resamples
 LEVEL = 0.95
-LONG = 30.0  # seconds that are worth a line
+LONG = 30.0  # seconds above which the remaining time is logged
 
 
 @torch.no_grad()
@@ -36,26 +36,26 @@ def add_intervals(
     split: str,
     n_real: int,
 ) -> None:
-    """Gives every result its 95 % bootstrap interval. Efron 1979, Annals of Statistics 7.
+    """Adds a 95 % bootstrap interval to every result. Efron 1979, Annals of Statistics 7.
 
-    Resampled, with replacement, are the generated images, by what extractors saw in them; in a
-    game with classes within each class that was asked for. The real images stay as they are, and
-    so does the generator: the interval is that of the draw of samples, not of training again.
+    The features of the generated images are resampled with replacement; in a game with classes,
+    within each requested class. Real images and generator stay fixed: the interval reflects the
+    variance of sampling, not of retraining.
 
-    Scores of paths through a latent space, which are of no images, have none. Every resample costs
-    what the scores cost without making or looking at images, which for a Frechet distance of 2,048
-    features is seconds: after the first one it is said how long the others will take.
+    Path scores have no interval, as they are not computed from these images. A resample costs as
+    much as computing the scores from features, which takes seconds for a Frechet distance of 2,048
+    features. After the first resample, the time for the remaining ones is logged if it is long.
 
     Args:
-        results: by published name, as :func:`ganforge.metrics.evaluate.evaluate` gave them.
-        kept: what it kept.
+        results: by published name, as returned by :func:`ganforge.metrics.evaluate.evaluate`.
+        kept: features of the generated images, stored by the same call.
         reals: features of the real images.
         scores: by name.
-        resamples: how many.
-        seed: decides them, and the scores' random subsets.
-        batch_size: real images looked at together, where they have not been kept.
-        split: where the real images are from.
-        n_real: real images.
+        resamples: number of resamples.
+        seed: seed of the resamples and of the scores' random subsets.
+        batch_size: batch size for real images whose features are not kept.
+        split: split of the real images.
+        n_real: number of real images.
     """
     scores = {name: one for name, one in scores.items() if not isinstance(one, PathScore)}
     values: dict[str, list[float]] = {name: [] for name in scores}
@@ -79,14 +79,14 @@ def add_intervals(
 
 
 def draws(n: int, labels: Tensor | None, resamples: int, seed: int) -> Iterator[Tensor]:
-    """Yields the images of each resample, int64 [n] in 0 ... n - 1.
+    """Yields the image indices of each resample, int64 [n] in 0 ... n - 1.
 
     Args:
-        n: images.
-        labels: class of each, int64 [n]: an image is replaced by one of its class. None in a game
-            without classes, where any takes its place.
-        resamples: how many.
-        seed: decides them; the first of many are those of few.
+        n: number of images.
+        labels: class of each image, int64 [n]; images are resampled within their class. None
+            resamples among all images.
+        resamples: number of resamples.
+        seed: seed; the first resamples do not depend on how many there are.
     """
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
     members = [(classes == label).nonzero().flatten() for label in sorted(set(classes.tolist()))]
@@ -99,15 +99,15 @@ def draws(n: int, labels: Tensor | None, resamples: int, seed: int) -> Iterator[
 
 
 def interval(value: float, resampled: Tensor) -> tuple[float, float]:
-    """Returns the 95 % interval about a value: percentiles of the resamples' deviations.
+    """Returns the 95 % interval around a value: percentiles of the resamples' deviations.
 
-    Deviations are those from the resamples' own mean. Resamples hold copies, which raises
-    distances just as fewer images do (a FID of few images by far more than it spreads): their own
-    percentiles may lie beside the value.
+    Deviations are taken from the mean of the resamples. Resamples contain duplicates, which bias
+    distances upwards as fewer images do; for the FID of few images this bias far exceeds the
+    spread. The plain percentiles of the resamples may therefore not contain the value.
 
     Args:
-        value: of all images.
-        resampled: of each resample, float64 [r].
+        value: the score of all images.
+        resampled: the score of each resample, float64 [r].
     """
     tails = torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)
     low, high = torch.quantile(resampled - resampled.mean(), tails).tolist()
@@ -115,14 +115,14 @@ def interval(value: float, resampled: Tensor) -> tuple[float, float]:
 
 
 def _announce(resamples: int, seconds_each: float) -> None:
-    """Says how long resamples will take, where that is long."""
+    """Logs the time that the remaining resamples will take, if it exceeds ``LONG`` seconds."""
     if resamples * seconds_each > LONG:
         minutes = resamples * seconds_each / 60
         log.info("bootstrap: %d more resamples will take %.1f minutes", resamples, minutes)
 
 
 def _hand(score: Score, shared: FeatureExtractor, kept: FakeRows, rows: Tensor) -> None:
-    """Hands resampled images to a score, block by block."""
+    """Updates a score with resampled generated images, in blocks of ``BLOCK`` rows."""
     for part in torch.split(rows, BLOCK):
         values = kept.rows(score.extractor or shared, score.uses, part)
         if not score.needs_labels:

@@ -1,4 +1,4 @@
-"""Statistics of real images that outlive a run, in the user's cache."""
+"""On-disk cache of real images' statistics, shared by all runs of a user."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ log = logging.getLogger("ganforge")
 
 Key = Mapping[str, str | int | float]
 
-VERSION = 1  # part of every key of statistics: raise it when what they mean changes
+VERSION = 1  # part of every key: raise it when the meaning of cached statistics changes
 MOST_BYTES_EACH = 2**30
 MOST_BYTES = 8 * 2**30
 
 
 class StatisticsCache:
-    """Tensors on disk under a key, for all runs of this user.
+    """A key-value store of tensors on disk, shared by all runs of a user.
 
-    Files are whole or not there, whoever writes at the same time. One that is damaged is made anew.
-    Where nothing can be written, runs go on without.
+    Files are written atomically, so that concurrent runs never read a partial file. Damaged files
+    are recomputed. If the folder is not writable, a warning is logged and nothing is cached.
 
     Args:
-        folder: where they are kept; None is ``statistics`` in the cache's folder.
-        most_bytes: size of all together; those that were not read for longest make room.
-        most_bytes_each: size above which tensors are not kept.
+        folder: folder of the files; None uses ``statistics`` in the cache folder.
+        most_bytes: maximum total size; the least recently used files are removed first.
+        most_bytes_each: maximum size of one entry; larger ones are not cached.
     """
 
     def __init__(
@@ -52,19 +52,20 @@ class StatisticsCache:
         self.most_bytes_each = most_bytes_each
 
     def path(self, key: Key) -> Path:
-        """Returns the file of a key, which has at least the entries "data" and "kind"."""
+        """Returns the file of a key, which must have the entries "data" and "kind"."""
         digest = hashlib.sha256(_text(key).encode()).hexdigest()[:16]
         return self.folder / file_name(str(key["data"]), str(key["kind"]), digest)
 
     def load(self, key: Key) -> dict[str, Tensor] | None:
-        """Returns the tensors of a key on the CPU, None where there are none."""
+        """Returns the tensors of a key on the CPU; None if missing, unreadable or damaged."""
         path = self.path(key)
         try:
             kept = read_tensors(path)
             tensors: dict[str, Tensor] = kept["tensors"]
             if kept["key"] != _text(key) or kept["checksum"] != _checksum(tensors):
                 raise ValueError("its contents are not what was written")
-            with contextlib.suppress(OSError):  # a cache of somebody else's is read as well
+            # Marks the file as recently used. Fails for files of other users, which are still read.
+            with contextlib.suppress(OSError):
                 os.utime(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
@@ -78,7 +79,7 @@ class StatisticsCache:
         return tensors
 
     def save(self, key: Key, tensors: Mapping[str, Tensor]) -> None:
-        """Keeps tensors under a key, unless they are too large."""
+        """Stores tensors under a key, unless they exceed ``most_bytes_each``."""
         kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
         if sum(value.nbytes for value in kept.values()) > self.most_bytes_each:
             return
@@ -96,7 +97,7 @@ class StatisticsCache:
         for entry in files(self.folder, "statistics"):
             total += entry.size
             if total > self.most_bytes:
-                with contextlib.suppress(OSError):  # a colleague's, in a shared folder
+                with contextlib.suppress(OSError):  # another user's file in a shared folder
                     entry.path.unlink(missing_ok=True)
 
 

@@ -1,4 +1,4 @@
-"""Where what outlives a run is kept, and what lies there. Imports nothing heavy."""
+"""The cache folder and its files: classifiers and statistics. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ganforge.faults import system_error
 log = logging.getLogger("ganforge")
 
 KINDS = ("classifiers", "statistics")
-HALF_WRITTEN = 3600  # seconds after which nobody is writing a file any more
-LONGEST = 80  # characters of a data set's name in a file's name, of which systems take 255
+HALF_WRITTEN = 3600  # seconds after which a temporary file counts as abandoned
+LONGEST = 80  # characters of the data set's name in a file name; file systems allow 255 in all
 
 
 class Entry(NamedTuple):
@@ -45,7 +45,7 @@ def root() -> Path:
 def reason(fault: BaseException) -> str:
     """Returns why the cache could not be written, and what to do about it.
 
-    A file is written whole or not at all, so what remains is the disk.
+    An exception without an underlying OSError is reported as a possibly full disk.
     """
     seen = system_error(fault)
     text = (seen.strerror or str(seen)) if seen is not None else "is the disk full?"
@@ -53,25 +53,25 @@ def reason(fault: BaseException) -> str:
 
 
 def warn_unreadable(path: Path, fault: OSError) -> None:
-    """Says why a file that is there is not used, such as a colleague's of mode 600."""
+    """Warns that an existing file cannot be read, such as another user's file of mode 600."""
     remedy = "; its owner can allow it with chmod a+r" if fault.errno == errno.EACCES else ""
     log.warning("%s cannot be read and is made anew: %s%s", path, fault.strerror or fault, remedy)
 
 
 def file_name(data: str, *rest: str) -> str:
-    """Returns a file's name that begins with a data set's, whatever characters that has.
+    """Returns a file name that starts with the data set's name, percent-encoded.
 
     Args:
-        data: the data set's name. "/" would lead to another folder, where nothing is listed.
-        rest: further parts, which tell apart what ``data`` does not.
+        data: the data set's name. An unescaped "/" would point to a subfolder that is not listed.
+        rest: further parts, such as a hash, which make the name unique.
     """
     return "-".join([quote(data, safe="")[:LONGEST], *rest]) + ".pt"
 
 
 def entries(kind: str | None = None) -> list[Entry]:
-    """Returns the files of one kind, or of all kinds in turn, the youngest first.
+    """Returns the files of one kind, or of each kind in turn, newest first.
 
-    With them what killed processes left half-written an hour ago or earlier.
+    Includes temporary files that killed processes left at least an hour ago.
     """
     found = []
     for name in KINDS if kind is None else (kind,):
@@ -83,18 +83,18 @@ def entries(kind: str | None = None) -> list[Entry]:
 
 
 def files(folder: Path, kind: str) -> list[Entry]:
-    """Returns the files of one kind that lie in ``folder``, the youngest first."""
+    """Returns the finished files in ``folder`` as entries of ``kind``, newest first."""
     return sorted(_entries(folder.glob("*.pt"), kind), key=lambda entry: entry.age)
 
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:
-    """Returns files in ``folder`` that were never finished, and that nobody is writing any more."""
+    """Returns unfinished files in ``folder`` that are old enough to be abandoned."""
     found = _entries([*folder.glob("tmp*.tmp"), *atomic.abandoned(folder)], kind)
     return [entry for entry in found if entry.age > HALF_WRITTEN]
 
 
 def clear(kind: str | None = None) -> list[Entry]:
-    """Removes the files of one kind, or of all, and returns them."""
+    """Removes the files of one kind, or of all kinds, and returns their entries."""
     removed = entries(kind)
     for entry in removed:
         entry.path.unlink(missing_ok=True)
@@ -108,7 +108,7 @@ def _entries(paths: Iterable[Path], kind: str) -> list[Entry]:
     for path in paths:
         try:
             status = path.stat()
-        except OSError:  # another process was quicker to clear it
+        except OSError:  # removed by another process in the meantime
             continue
         found.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
     return found

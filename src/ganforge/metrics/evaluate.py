@@ -20,21 +20,21 @@ from ganforge.metrics.source import ImageSource
 
 @dataclass
 class Result:
-    """A score with its protocol: without it, a number is not a result.
+    """A score and the protocol it was computed with; values compare only under equal protocols.
 
     Attributes:
         value: the score.
-        std: its standard deviation over subsets, None where there are none.
-        features: what the images were looked at through.
-        n_real: real images compared with.
-        n_fake: generated images.
-        split: where the real images are from.
-        resize: what was done to images of another size.
+        std: standard deviation over subsets; None if the score uses no subsets.
+        features: name of the features.
+        n_real: number of real images, 0 if the score uses none.
+        n_fake: number of generated images.
+        split: split of the real images.
+        resize: how images are resized for the extractor.
         details: settings of the score and of the extractor.
-        higher_is_better: which way is up; None where that is not said.
-        low: lower end of the 95 % interval; None where none was asked for.
+        higher_is_better: whether higher values are better; None if unknown.
+        low: lower end of the 95 % interval; None without a bootstrap.
         high: upper end of the interval.
-        bootstrap: resamples that the interval is of.
+        bootstrap: number of resamples behind the interval.
     """
 
     value: float
@@ -51,14 +51,14 @@ class Result:
     bootstrap: int | None = None
 
     def to_dict(self) -> dict[str, str | int | float]:
-        """Returns everything in one flat dict of plain values, without what is None."""
+        """Returns all fields and details as one flat dict of plain values, without None values."""
         flat = asdict(self)
         details = flat.pop("details")
         return {name: value for name, value in (flat | details).items() if value is not None}
 
 
 def points_of(results: dict[str, Result]) -> dict[str, float | Tensor]:
-    """Returns what loggers are told: each value, and behind it its deviation as ``..._std``."""
+    """Returns the values to log: each score, followed by its standard deviation as ``..._std``."""
     points: dict[str, float | Tensor] = {}
     for name, result in results.items():
         points[name] = result.value
@@ -85,33 +85,33 @@ def evaluate(
     paths: Paths | None = None,
     keep: FakeRows | None = None,
 ) -> dict[str, Result]:
-    """Scores ``n`` generated images, each process a share of them.
+    """Scores ``n`` generated images; each process generates and processes its share of them.
 
     Args:
         sample: ``sample(count, start)`` returns images start ... start + count - 1 of a fixed
-            sequence, float [count, C, H, W] in [-1, 1], of the classes that ``labels`` says.
+            sequence, float [count, C, H, W] in [-1, 1], with the classes given by ``labels``.
         data: real images.
-        extractor: what looks at the images.
+        extractor: the shared feature extractor.
         scores: by name; the extractor's suffix is appended to the results' names.
-        n: generated images, over all processes.
-        seed: decides the scores' random subsets.
-        batch_size: images looked at together.
+        n: number of generated images, over all processes.
+        seed: seed of the scores' random subsets.
+        batch_size: images per batch.
         rank: index of this process.
         world: number of processes. Above 1, torch.distributed is in use.
-        split: where the real images are from.
-        n_real: real images; None takes ``n``, or all where there are fewer.
-        reals: features of real images that were kept from an earlier call.
-        labels: the classes that images are asked for; None in a game without.
-        paths: what makes images on paths through a latent space; None where there is none.
-        keep: takes what is seen in the generated images, where one process makes them all.
+        split: split of the real images.
+        n_real: number of real images; None uses ``n``, or all if there are fewer.
+        reals: features of real images, reused from an earlier call.
+        labels: requested classes of the generated images; None for a game without classes.
+        paths: generates images on paths through a latent space; None if there is no latent space.
+        keep: stores the features of the generated images; requires a single process.
 
     Returns:
         Results by name, equal on all processes.
 
     Raises:
-        ConfigError: too few images.
-        DivergenceError: the generator makes images that are not finite.
-        ScoreError: an extractor's features are not finite.
+        ConfigError: There are too few images.
+        DivergenceError: The generator produces images that are not finite.
+        ScoreError: An extractor's features are not finite.
     """
     available = data.size(split)
     n_real = min(n_real or n, available)
@@ -143,7 +143,7 @@ def start(
     seed: int,
     first: int,
 ) -> dict[str, Score]:
-    """Resets the scores; returns those that take images, one of each family."""
+    """Resets all scores and returns those to update: one per family, which share its metric."""
     leaders: dict[Hashable, tuple[str, Score]] = {}
     for name, score in scores.items():
         extractor = score.extractor or shared
@@ -163,8 +163,8 @@ def learn(
     bounds: tuple[int, int],
     batch_size: int,
 ) -> None:
-    """Has scores that :func:`start` returned take the real images within ``bounds``."""
-    # Those that keep what they see come first: the others can sum up what was kept.
+    """Updates the scores returned by :func:`start` with the real images within ``bounds``."""
+    # Scores that need all rows go first: streaming scores then compute moments from the kept rows.
     for score in sorted(scores.values(), key=lambda one: one.streams):
         if score.needs_real:
             share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
@@ -182,7 +182,7 @@ def _show_fakes(
     world: int,
     keep: FakeRows | None,
 ) -> None:
-    """Has this process's generated images made, looked at and taken by scores, block by block."""
+    """Generates this process's images and updates the scores with their features, by block."""
     looks = [shared] + [one.extractor for one in scores.values() if one.extractor is not None]
     finite = FiniteImages(shared.device, bounded=not any(one.takes_floats for one in looks))
 
@@ -201,12 +201,12 @@ def _show_fakes(
             if keep is not None:
                 keep.keep(score.extractor or shared, score.uses, values, first)
                 keep.ask(asked, first)
-    finite.conclude(world)  # first: images that are not finite have such features
+    finite.conclude(world)  # first: images that are not finite cause features that are not finite
     sound.conclude(world)
 
 
 def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world: int) -> None:
-    """Has this process's share of paths through the latent space made, and measured by scores."""
+    """Updates path scores with this process's share of the paths through the latent space."""
     for name, score in scores.items():
         if isinstance(score, PathScore):
             if paths is None:
@@ -215,7 +215,7 @@ def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world:
 
 
 def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
-    """Hands generated images to a score, with the classes asked for where it looks at them."""
+    """Updates a score with generated images, and with the requested classes if it needs them."""
     if score.needs_labels:
         score.compare(values, known(name, asked))
     else:
@@ -251,7 +251,7 @@ def _check_counts(
 
 
 def check_enough(scores: dict[str, Score], n: int, n_real: int) -> None:
-    """Refuses fewer images than a score needs, such as fewer than neighbours."""
+    """Raises ConfigError if a score needs more images, such as k + 1 for k neighbours."""
     for name, score in scores.items():
         if n < score.least or (score.needs_real and n_real < score.least):
             raise ConfigError(
@@ -262,6 +262,6 @@ def check_enough(scores: dict[str, Score], n: int, n_real: int) -> None:
 
 
 def share_of(n: int, rank: int, world: int) -> tuple[int, int]:
-    """Returns the bounds of a process's part of ``n`` images."""
-    # Contiguous, so that values gathered in the order of ranks are in the order of one process.
+    """Returns the bounds (start, stop) of a process's share of ``n`` images."""
+    # Contiguous, so that values gathered by rank are in the same order as with a single process.
     return n * rank // world, n * (rank + 1) // world

@@ -11,10 +11,10 @@ MOST_BYTES = 4 * 2**30
 
 
 class FakeRows:
-    """What scores looked at in generated images, kept in the CPU's memory to be resampled.
+    """Features and logits of generated images, kept in CPU memory for the bootstrap.
 
     Args:
-        n: generated images.
+        n: number of generated images.
     """
 
     def __init__(self, n: int) -> None:
@@ -23,10 +23,10 @@ class FakeRows:
         self._rows: dict[tuple[FeatureExtractor, Uses], Tensor] = {}
 
     def keep(self, extractor: FeatureExtractor, uses: Uses, values: Tensor, first: int) -> None:
-        """Keeps rows [m, width] of images first ... first + m - 1; those it has already are let be.
+        """Stores the rows [m, width] of images first ... first + m - 1.
 
         Raises:
-            ConfigError: all of them would not fit into ``MOST_BYTES``.
+            ConfigError: The rows of all ``n`` images exceed ``MOST_BYTES``.
         """
         place = (extractor, uses)
         if place not in self._rows:
@@ -35,14 +35,14 @@ class FakeRows:
         self._rows[place][first : first + len(values)] = values.cpu()
 
     def ask(self, labels: Tensor | None, first: int) -> None:
-        """Keeps the classes that images first ... were asked for, int64 [m]; None is nothing."""
+        """Stores the requested classes of images first ..., int64 [m]; ignores None."""
         if labels is not None:
             if self.labels is None:
                 self.labels = torch.empty(self.n, dtype=torch.int64)
             self.labels[first : first + len(labels)] = labels.cpu()
 
     def rows(self, extractor: FeatureExtractor, uses: Uses, indices: Tensor) -> Tensor:
-        """Returns the rows of images at int64 ``indices`` [m], [m, width]."""
+        """Returns the rows [m, width] of the images at int64 ``indices`` [m]."""
         return self._rows[extractor, uses][indices]
 
     def _make_room(self, values: Tensor) -> None:

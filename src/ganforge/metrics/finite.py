@@ -6,18 +6,19 @@ from torch import Tensor
 from ganforge.errors import ConfigError, DivergenceError, ScoreError
 from ganforge.metrics.features.base import FeatureExtractor, Features
 
-# Half a step of a byte: what is closer to [-1, 1] rounds to the same images as the end of it.
+# Half a quantization step of uint8: values within it round to the same byte as -1 or 1.
 SLACK = 0.5 / 127.5
 
 
 class FiniteImages:
-    """Counts generated images that hold NaN or infinite values, or values out of range.
+    """Counts generated images with NaN, infinite or out-of-range values.
 
-    Counted to the end, then over all processes: one that stopped alone would hang the rest.
+    Errors are raised after the last image and on all processes together: a single process that
+    raised early would leave the others waiting in a collective operation.
 
     Args:
-        device: where images are looked at.
-        bounded: whether values belong to [-1, 1], as those of images do and of points don't.
+        device: device of the counters.
+        bounded: whether values must be in [-1, 1]; true for images, false for points.
     """
 
     def __init__(self, device: torch.device, bounded: bool = False) -> None:
@@ -25,9 +26,9 @@ class FiniteImages:
         self._faulty = torch.zeros(2, dtype=torch.int64, device=device)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """Returns images [n, C, H, W] as finite float32 ones, and remembers those that were not.
+        """Returns images [n, C, H, W] as finite float32, and counts the invalid ones.
 
-        Bytes are returned as they are.
+        uint8 images are returned unchanged.
         """
         if images.dtype == torch.uint8:
             return images
@@ -39,11 +40,11 @@ class FiniteImages:
         return images.float().nan_to_num()
 
     def conclude(self, world: int = 1) -> None:
-        """Raises on all ``world`` processes when images of any of them can't be scored.
+        """Raises on all ``world`` processes if any of them has images that can't be scored.
 
         Raises:
-            DivergenceError: values that are not finite.
-            ConfigError: values outside [-1, 1].
+            DivergenceError: Values are not finite.
+            ConfigError: Values are outside [-1, 1].
         """
         if world > 1 and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self._faulty)
@@ -61,15 +62,15 @@ class FiniteImages:
 
 
 class FiniteFeatures:
-    """Counts images of which an extractor's features or logits are NaN or infinite.
+    """Counts images whose features or logits are NaN or infinite.
 
-    A half-precision network that overflows does that. Scores would report numbers made of it, such
-    as a precision of 0. Counted to the end, then over all processes, as images are.
+    They occur when a half-precision network overflows, and would silently yield wrong scores, such
+    as a precision of 0. As for images, errors are raised at the end and on all processes together.
 
     Args:
-        images: what the images are called in messages: "real" or "generated".
-        extractors: what looks at them.
-        device: where counts are kept.
+        images: the word for the images in messages: "real" or "generated".
+        extractors: the feature extractors.
+        device: device of the counters.
     """
 
     def __init__(
@@ -77,11 +78,11 @@ class FiniteFeatures:
     ) -> None:
         self.images = images
         self._places = {extractor: place for place, extractor in enumerate(extractors)}
-        # Of each extractor: images at fault, and all.
+        # Per extractor: number of faulty images, number of all images.
         self._counts = torch.zeros(len(extractors), 2, dtype=torch.int64, device=device)
 
     def __call__(self, extractor: FeatureExtractor, seen: Features) -> Features:
-        """Returns finite features and logits, and remembers which were not."""
+        """Returns finite features and logits, and counts images with values that were not."""
         sound = seen.features.isfinite().all(1) & seen.logits.isfinite().all(1)
         counts = torch.stack([(~sound).sum(), torch.tensor(len(sound), device=sound.device)])
         self._counts[self._places[extractor]] += counts.to(self._counts.device)
@@ -90,10 +91,10 @@ class FiniteFeatures:
         return Features(*(part.nan_to_num(posinf=0.0, neginf=0.0) for part in seen))
 
     def conclude(self, world: int = 1) -> None:
-        """Raises on all ``world`` processes when images of any of them can't be scored.
+        """Raises on all ``world`` processes if any of them has features that are not finite.
 
         Raises:
-            ScoreError: naming the extractor, and how many images.
+            ScoreError: With the extractor's name and the number of images.
         """
         if world > 1 and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self._counts)
@@ -106,7 +107,7 @@ class FiniteFeatures:
 
 
 def refusal(extractor: FeatureExtractor, faulty: int, total: int, images: str) -> ScoreError:
-    """Returns the error of features that are not finite."""
+    """Returns the error for features or logits that are not finite."""
     return ScoreError(
         f"features={extractor.name}: the features or logits of {faulty} of {total} {images} images "
         "are not finite (NaN or infinite), so no score can be computed. Run the network in "

@@ -22,20 +22,20 @@ Place = tuple[FeatureExtractor, Uses, str, int, int]
 
 OUTPUTS: tuple[Uses, ...] = ("features", "logits")
 
-# Images whose features are handed on together. A multiple of usual batch sizes; sums of blocks are
-# the same whatever the batch size.
+# Images per block of features. A multiple of common batch sizes. The block size is fixed, so that
+# sums over blocks do not depend on the batch size.
 BLOCK = 4096
 
 
 class RealFeatures:
     """Features of a data set's real images, or their moments, computed once.
 
-    Features are kept in the CPU's memory, float32 [n, d]; moments take d^2 numbers whatever n.
+    Features are kept in CPU memory, float32 [n, d]; moments need d^2 numbers for any n.
 
     Args:
-        data: where the images come from.
-        extractor: what looks at them.
-        cache: keeps them for other runs too; None for no file.
+        data: source of the images.
+        extractor: the shared feature extractor.
+        cache: on-disk cache shared by runs; None caches in memory only.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class RealFeatures:
         self._fingerprints: dict[str, str] = {}
 
     def rows(self, share: RealShare, uses: Uses) -> Tensor:
-        """Returns what an extractor sees in a share of the images, [n, d] on the CPU."""
+        """Returns the features or logits of a share of the images, [n, d] on the CPU."""
         place = _place(share, uses)
         if place not in self._rows:
             kept = self.cache.load(self._key(share, uses)) if self.cache else None
@@ -63,7 +63,7 @@ class RealFeatures:
         return self._rows[place]
 
     def moments(self, share: RealShare, uses: Uses) -> Moments:
-        """Returns the moments of what an extractor sees in a share of the images, on the CPU."""
+        """Returns the moments of the features or logits of a share of the images, on the CPU."""
         place = _place(share, uses)
         if place not in self._moments:
             key = self._key(share, f"{uses}_moments") if self.cache else {}
@@ -84,7 +84,7 @@ class RealFeatures:
         else:
             blocks = (getattr(seen, uses) for seen in self._blocks(share))
         device = share.extractor.device
-        if device.type == "mps":  # has no float64
+        if device.type == "mps":  # Metal does not support float64
             device = torch.device("cpu")
         total = moments_of(next(blocks).to(device))
         for block in blocks:
@@ -104,7 +104,7 @@ class RealFeatures:
         sound = FiniteFeatures("real", [extractor], extractor.device)
         for _, seen in look(images, [extractor], share.start, share.stop, share.batch_size):
             yield sound(extractor, seen[extractor])
-        sound.conclude()  # before anything is kept
+        sound.conclude()  # raises before the caller stores or caches anything
 
     def _key(self, share: RealShare, kind: str) -> Key:
         if share.split not in self._fingerprints:
@@ -126,15 +126,15 @@ class RealFeatures:
 
 @dataclass(frozen=True)
 class RealShare:
-    """A process's part of the real images of an evaluation.
+    """One process's share of the real images in an evaluation.
 
     Attributes:
-        reals: where they are looked at, once.
-        extractor: what looks at them.
-        split: where they are from.
-        start: place of the first one.
-        stop: place behind the last one.
-        batch_size: images looked at together.
+        reals: computes and keeps the features.
+        extractor: the feature extractor.
+        split: split of the images.
+        start: index of the first image.
+        stop: index after the last image.
+        batch_size: images per batch.
     """
 
     reals: RealFeatures
@@ -149,7 +149,7 @@ class RealShare:
         return self.reals.rows(self, uses)
 
     def moments(self, uses: Uses) -> Moments:
-        """Returns the moments of those rows, on the CPU, without keeping them."""
+        """Returns the moments of the extractor's output, on the CPU, without keeping all rows."""
         return self.reals.moments(self, uses)
 
     def labels(self) -> Tensor:
@@ -160,7 +160,7 @@ class RealShare:
 
 
 def _refuse_faulty(share: RealShare, kept: Tensor) -> None:
-    """Refuses what an earlier version kept of features that were not finite."""
+    """Raises ScoreError if cached values are not finite; earlier versions cached such values."""
     if not bool(kept.isfinite().all()):
         faulty = len(kept) if kept.ndim < 2 else int((~kept.isfinite().all(1)).sum())
         raise refusal(share.extractor, faulty, share.stop - share.start, "real")
@@ -173,17 +173,17 @@ def _place(share: RealShare, uses: Uses) -> Place:
 def look(
     images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
 ) -> Iterator[tuple[int, Seen]]:
-    """Looks at images through every extractor, having made them once.
+    """Computes the features of images with several extractors; each image is produced once.
 
     Args:
         images: ``images(n, first)`` returns images first ... first + n - 1.
-        extractors: what looks at them.
-        start: place of the first one.
-        stop: place behind the last one.
-        batch_size: images looked at together.
+        extractors: the feature extractors.
+        start: index of the first image.
+        stop: index after the last image.
+        batch_size: images per batch.
 
     Yields:
-        The place of a block's first image, and what is seen in the ``BLOCK`` images from there.
+        The index of a block's first image, and the features of its up to ``BLOCK`` images.
     """
     for first in range(start, stop, BLOCK):
         yield first, _look(images, extractors, first, min(first + BLOCK, stop), batch_size)
@@ -193,6 +193,7 @@ def _look(
     images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
 ) -> Seen:
     seen: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
+    # Scores must not depend on the trainer's mixed precision.
     with torch.autocast(extractors[0].device.type, enabled=False):
         for first in range(start, stop, batch_size):
             batch = images(min(batch_size, stop - first), first)

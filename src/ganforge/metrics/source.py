@@ -6,13 +6,13 @@ from torch import Tensor
 
 
 class ImageSource(Protocol):
-    """What a score asks of a data set: a fixed order of real images, and what they are.
+    """The part of a data set's interface that scores need: real images in a fixed order.
 
     Attributes:
         name: the data set's name.
         channels: C of its images.
         image_size: H = W of its images.
-        num_classes: number of labels, 0 where there are none.
+        num_classes: number of classes, 0 for unlabelled data.
     """
 
     name: str
@@ -21,7 +21,7 @@ class ImageSource(Protocol):
     num_classes: int
 
     def size(self, split: str) -> int:
-        """Returns the number of images of ``split``, 0 where there is no such split."""
+        """Returns the number of images of ``split``, 0 if there is no such split."""
         ...
 
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
@@ -29,7 +29,7 @@ class ImageSource(Protocol):
         ...
 
     def real_labels(self, split: str = "train") -> Tensor | None:
-        """Returns the labels of all images in that order, int64 [N], without reading an image."""
+        """Returns all labels in the order of :meth:`reals`, int64 [N]; reads no images."""
         ...
 
     def fingerprint(self, split: str) -> str:

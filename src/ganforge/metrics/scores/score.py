@@ -17,11 +17,11 @@ log = logging.getLogger("ganforge")
 
 
 class ScoreValue(NamedTuple):
-    """A score.
+    """The value of a score.
 
     Attributes:
         value: the score.
-        std: its standard deviation over subsets, None where there are none.
+        std: standard deviation over subsets; None if the score uses no subsets.
     """
 
     value: float
@@ -29,19 +29,19 @@ class ScoreValue(NamedTuple):
 
 
 class Score:
-    """A number that judges generated images by features that were computed once for all scores.
+    """Base class of scores of generated images, computed from features shared by all scores.
 
-    A shell around a torchmetrics metric, which sums over processes. Maths is done in float64.
+    Wraps a torchmetrics metric, which reduces over processes. Computations use float64.
 
     Attributes:
-        uses: which of an extractor's outputs it looks at.
+        uses: the extractor's output that the score uses.
         needs_real: whether generated images are compared with real ones.
-        needs_labels: whether the classes asked for are looked at: images of a game with classes.
-        higher_is_better: which way is up; None where the best value lies between others.
-        suffixed: whether its published name tells which features it is of.
-        extractor: what it looks through in place of the run's extractor; None for that one.
-        least: real images and generated images that it needs, of each.
-        streams: whether moments of the real images are enough, so that they need not be kept.
+        needs_labels: whether the score needs the requested classes, and so a game with classes.
+        higher_is_better: whether higher values are better; None if the best value is in between.
+        suffixed: whether the published name ends with the suffix of the features.
+        extractor: the score's own extractor; None uses the run's extractor.
+        least: minimum number of real and of generated images.
+        streams: whether the moments of the real images suffice, so that no rows are kept.
     """
 
     uses: Literal["features", "logits"] = "features"
@@ -56,16 +56,16 @@ class Score:
     metric: Metric
 
     def published(self, name: str, shared: FeatureExtractor) -> str:
-        """Returns the name that results go by, where the run looks through ``shared``."""
+        """Returns the name under which results are reported, given the run's extractor."""
         return name + shared.suffix if self.suffixed else name
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Makes ready before the first evaluation; returns whether it can judge these data.
+        """Prepares for the first evaluation; returns whether the score applies to ``data``.
 
         Args:
             data: real images.
-            shared: what the run's scores look through.
-            device: where images are looked at.
+            shared: the run's feature extractor.
+            device: device of the extractors.
         """
         if self.uses == "logits" and shared.num_logits == 0:
             name = type(self).__name__
@@ -74,17 +74,17 @@ class Score:
         return True
 
     def check_classes(self, real: Tensor, asked: Tensor) -> None:
-        """Refuses fewer images of a class than it needs, before any image is made or looked at.
+        """Raises ConfigError if a class has too few images, before any image is generated.
 
-        Of scores of real images that have ``needs_labels``.
+        Called for scores with both ``needs_real`` and ``needs_labels``.
 
         Args:
             real: labels of the real images, int64 [n_real].
-            asked: the classes that generated images will be asked for, int64 [n].
+            asked: requested classes of the generated images, int64 [n].
         """
 
     def family(self) -> Hashable:
-        """Returns what is equal for scores that compute everything together, by default itself."""
+        """Returns a key that is equal for scores sharing one metric; unique by default."""
         return id(self)
 
     def reset(
@@ -99,48 +99,49 @@ class Score:
         """Starts an evaluation of ``n_fake`` images against ``n_real``, over all processes.
 
         Args:
-            width: columns of the values to come.
+            width: columns of the rows that will be passed to :meth:`update`.
             n_real: number of real images.
             n_fake: number of generated images.
-            device: where it is computed; the CPU in place of Metal, which has no float64.
-            seed: decides what is drawn while images come.
-            first: place of this process's first generated image among all.
+            device: device of the metric; replaced by the CPU on Metal, which has no float64.
+            seed: seed of random draws made during updates.
+            first: index of this process's first generated image among all.
         """
         self.device = torch.device("cpu") if device.type == "mps" else device
         self.seed, self.first = seed, first
         self.metric = self._build(width, n_real, n_fake).to(self.device)
 
     def welcome(self, other: Score) -> None:
-        """Computes for another score of the same family too, which takes no images then."""
+        """Shares this score's metric with another score of the family, which gets no updates."""
         other.metric = self.metric
 
     def release(self) -> None:
-        """Frees the memory of an evaluation that is over."""
+        """Frees the memory of a finished evaluation."""
         self.__dict__.pop("metric", None)
 
     def learn(self, share: RealShare) -> None:
-        """Takes this process's real images, once, after the generated ones."""
+        """Updates the score with this process's real images; called once, after generated ones."""
         self.update(share.rows(self.uses), real=True)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next rows [n, width] of real or of generated images, in order.
+        """Updates the score with this process's next rows [n, width], in order.
 
-        Generated images come in blocks, so that a score that only sums up takes no room.
+        Generated images arrive in blocks, so that a score that only keeps sums needs no memory
+        for rows.
         """
         self.metric.update(values.to(self.device).double(), real)
 
     def compare(self, values: Tensor, labels: Tensor) -> None:
-        """Takes this process's next rows [n, width] of generated images, and the classes asked for.
+        """Updates the score with this process's next generated rows and their requested classes.
 
-        In place of :meth:`update`, where ``needs_labels`` is set.
+        Called instead of :meth:`update` if ``needs_labels`` is set; rows are [n, width].
         """
         raise NotImplementedError
 
     def compute(self, seed: int) -> ScoreValue:
-        """Returns the score, the same on all processes.
+        """Returns the score, equal on all processes.
 
         Args:
-            seed: decides random subsets.
+            seed: seed of random subsets.
         """
         raise NotImplementedError
 
@@ -153,14 +154,14 @@ class Score:
 
 
 def ranked(scores: Mapping[str, Score]) -> list[str]:
-    """Returns the names of scores of which one value is better than another, in their order."""
+    """Returns the names of scores with a defined direction (``higher_is_better``), in order."""
     return [name for name, score in scores.items() if score.higher_is_better is not None]
 
 
 @contextmanager
 def own_random_numbers(seed: int) -> Iterator[None]:
-    """Seeds the CPU's global generator for a while."""
+    """Seeds the CPU's global generator within the context and restores its state afterwards."""
     with torch.random.fork_rng(devices=[]):
-        # torch.manual_seed would seed every other device too, and not take it back.
+        # torch.manual_seed would also seed all other devices, whose state is not restored.
         torch.default_generator.manual_seed(seed)
         yield
