@@ -10,19 +10,20 @@ from ganforge.plain_text import one_line
 
 log = logging.getLogger("ganforge")
 
-TESTED = 10_000  # images of the test split by which a classifier is judged, at most
-LEAST = 0.1  # share of the way from guessing to no error below which nothing was learned
-DEVIATIONS = 2.0
+TESTED = 10_000  # maximum number of test images that the accuracy is measured on
+LEAST = 0.1  # minimum improvement over chance, as a share of the gap from chance to 100 %
+DEVIATIONS = 2.0  # standard errors of the accuracy that the improvement must exceed
 
 
 def warn_near_chance(accuracy: float, data: ImageSource) -> None:
-    """Warns when a classifier of features hardly beats guessing the most frequent class.
+    """Warns if the feature classifier is hardly better than guessing the most frequent class.
 
-    Its features then say little of the classes, and scores by them little of the images.
+    Its features then carry little information about the images, and scores based on them are of
+    little use.
 
     Args:
-        accuracy: share of the test split's images that it names rightly, NaN where unknown.
-        data: what it was trained on.
+        accuracy: accuracy on the test split, NaN if unknown.
+        data: the classifier's training data.
     """
     labels = data.real_labels("test") if data.size("test") else None
     if math.isnan(accuracy) or labels is None or len(labels) == 0:

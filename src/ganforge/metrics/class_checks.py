@@ -1,4 +1,4 @@
-"""Refusing scores of classes where there are none, or too few images of one."""
+"""Checks that class-conditional scores have labels and enough images per class."""
 
 from __future__ import annotations
 
@@ -18,18 +18,19 @@ def check_classes(
     n_real: int,
     split: str,
 ) -> None:
-    """Refuses what labels alone tell, before any image is made or read.
+    """Checks class-conditional scores by labels alone, before any image is generated or read.
 
     Args:
         scores: by name.
         data: real images.
-        labels: the classes that generated images are asked for.
-        n: generated images.
-        n_real: real images, at most.
-        split: where they are from.
+        labels: requested classes of the generated images.
+        n: number of generated images.
+        n_real: maximum number of real images.
+        split: split of the real images.
 
     Raises:
-        ConfigError: a score looks at classes, and the game has none, or too few images of one.
+        ConfigError: A score needs classes, and the game or the data have none, or too few images
+            of a class.
     """
     for name, score in scores.items():
         if not score.needs_labels:
@@ -47,14 +48,14 @@ def check_classes(
 
 
 def check_labels(scores: dict[str, Score], num_classes: int) -> None:
-    """Refuses scores that look at the classes asked for, in a game without classes."""
+    """Raises ConfigError if a score needs requested classes and the game has no classes."""
     for name, score in scores.items():
         if score.needs_labels and num_classes == 0:
             known(name, None)
 
 
 def known(name: str, labels: Tensor | None) -> Tensor:
-    """Returns the classes asked for; refuses a game without."""
+    """Returns the requested classes; raises ConfigError if they are None."""
     if labels is None:
         raise ConfigError(
             f"metrics={name} compares with the classes asked for, and this model makes images "

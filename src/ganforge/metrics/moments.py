@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 class Moments(NamedTuple):
-    """Number, mean and scatter of rows: what a Gaussian that fits them follows from.
+    """Number, mean and scatter of rows, which determine the Gaussian fitted to them.
 
-    Kept about the mean and not about 0, so that a large mean costs no digits.
+    The scatter is about the mean, not about 0, so that a large mean causes no cancellation.
 
     Attributes:
         size: float64 scalar, number of rows.
@@ -23,7 +23,7 @@ class Moments(NamedTuple):
 
     @property
     def covariance(self) -> Tensor:
-        """The unbiased covariance, float64 [d, d]; NaN or infinite of a single row."""
+        """The unbiased covariance, float64 [d, d]; not finite for a single row."""
         return self.scatter / (self.size - 1)
 
     def to(self, device: torch.device) -> Moments:
@@ -32,13 +32,13 @@ class Moments(NamedTuple):
 
 
 def nothing(width: int) -> Moments:
-    """Returns the moments of no row of ``width`` columns, on the CPU."""
+    """Returns the moments of zero rows of ``width`` columns, on the CPU."""
     zeros = torch.zeros(width, dtype=torch.float64)
     return Moments(zeros.new_zeros(()), zeros, zeros.new_zeros(width, width))
 
 
 def moments_of(rows: Tensor) -> Moments:
-    """Returns the moments of rows [n, d], n of 1 or more, computed in float64."""
+    """Returns the moments of rows [n, d], n >= 1, computed in float64."""
     values = rows.double()
     mean = values.mean(0)
     centred = values - mean
@@ -47,9 +47,10 @@ def moments_of(rows: Tensor) -> Moments:
 
 
 def merge(first: Moments, second: Moments) -> Moments:
-    """Returns the moments of the rows of both. Chan, Golub & LeVeque 1983.
+    """Returns the moments of the union of two sets of rows. Chan, Golub & LeVeque 1983.
 
-    The scatters add up, and so do the outer products of what the means are away from the new one.
+    The new scatter is the sum of both scatters and of the scatter of the two means about the new
+    mean.
     """
     size = first.size + second.size
     apart = second.mean - first.mean
@@ -59,10 +60,10 @@ def merge(first: Moments, second: Moments) -> Moments:
 
 
 def merge_stacked(sizes: Tensor, means: Tensor, scatters: Tensor) -> Moments:
-    """Returns the moments of the rows of all processes.
+    """Returns the merged moments of all processes.
 
     Args:
-        sizes: of one process [] or of each [world].
+        sizes: number of rows of one process [] or of each process [world].
         means: [d] or [world, d].
         scatters: [d, d] or [world, d, d].
     """

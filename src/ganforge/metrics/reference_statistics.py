@@ -1,4 +1,4 @@
-"""Means and covariances of features in place of images, as pytorch-fid and others keep them."""
+"""Precomputed means and covariances of features, in the NPZ format of pytorch-fid and others."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from torch import Tensor
 from ganforge.errors import ConfigError, DataError
 from ganforge.metrics.features.base import FeatureExtractor
 
-IMAGES = ("images", "arr_0")  # arrays of images, which are used where a file holds both
-MOST_COLUMNS = 20_000  # 3 GB of float64: no extractor is as wide
+IMAGES = ("images", "arr_0")  # names of image arrays; images take precedence over statistics
+MOST_COLUMNS = 20_000  # 3 GB of float64, wider than any extractor
 
 
 class Statistics(NamedTuple):
-    """A Gaussian that fits features of images that are not at hand.
+    """A Gaussian fitted to features of images that are not available themselves.
 
     Attributes:
         mean: float64 [d].
         covariance: float64 [d, d].
-        digest: 8 hex digits that tell them from others.
+        digest: hash of mean and covariance, 8 hex digits.
     """
 
     mean: Tensor
@@ -33,10 +33,10 @@ class Statistics(NamedTuple):
 
 
 def read_statistics(path: Path) -> Statistics | None:
-    """Returns what an NPZ file holds as ``mu`` and ``sigma``; None where it holds images.
+    """Returns ``mu`` and ``sigma`` of an NPZ file; None for files of images and other files.
 
     Raises:
-        DataError: it holds statistics that are damaged or of other shapes.
+        DataError: The file cannot be read, or its statistics are invalid.
     """
     if path.suffix != ".npz" or not path.is_file():
         return None
@@ -52,10 +52,10 @@ def read_statistics(path: Path) -> Statistics | None:
 
 
 def check_width(statistics: Statistics, key: str, extractor: FeatureExtractor) -> None:
-    """Refuses statistics of features of another width.
+    """Checks that statistics have as many features as the extractor.
 
     Raises:
-        ConfigError: naming both.
+        ConfigError: The widths differ.
     """
     if len(statistics.mean) != extractor.num_features:
         raise ConfigError(
@@ -66,6 +66,7 @@ def check_width(statistics: Statistics, key: str, extractor: FeatureExtractor) -
 
 
 def _check_size(path: Path) -> None:
+    # The declared size, before decompression: a small file can expand to fill the memory.
     with zipfile.ZipFile(path) as archive:
         declared = sum(archive.getinfo(f"{name}.npy").file_size for name in ("mu", "sigma"))
     if declared > 8 * (MOST_COLUMNS + 1) * MOST_COLUMNS:

@@ -13,16 +13,16 @@ DISTRIBUTIONS = ("balanced", "data")
 
 
 class RequestedLabels:
-    """The classes that generated images are asked for when they are scored.
+    """The requested classes of the images that are generated for an evaluation.
 
-    The class of image i is a function of i alone, so that processes may share the work.
+    The class of image i depends on i only, so that processes can share the work.
 
     Args:
-        distribution: "balanced" takes all classes in turn, i modulo their number; "data" takes the
-            label of the i-th real image in the fixed shuffled order, over and over.
-        num_classes: classes of the game, 0 for none.
-        data: whose labels are taken.
-        split: of the data.
+        distribution: "balanced" cycles through the classes, i modulo their number; "data" uses the
+            label of the i-th real image in the fixed shuffled order, cyclically.
+        num_classes: number of classes of the game, 0 for a game without classes.
+        data: source of the labels for "data".
+        split: split of these labels.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class RequestedLabels:
             self._kept = _labels_of(data, split)
 
     def __call__(self, n: int, start: int) -> Tensor | None:
-        """Returns the classes of images start ... start + n - 1, int64 [n]; None without any."""
+        """Returns the classes of images start ... start + n - 1, int64 [n], or None."""
         if self.num_classes == 0:
             return None
         index = torch.arange(start, start + n)
@@ -55,12 +55,12 @@ class RequestedLabels:
         )
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns how classes are dealt out, where there are any."""
+        """Returns the distribution of classes; empty for a game without classes."""
         return {"labels": self.distribution} if self.num_classes > 0 else {}
 
 
 def check_distribution(distribution: str) -> None:
-    """Refuses a distribution that is not one of those known."""
+    """Raises ConfigError if ``distribution`` is unknown."""
     if distribution not in DISTRIBUTIONS:
         raise ConfigError(f"labels must be one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
 

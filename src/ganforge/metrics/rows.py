@@ -9,15 +9,15 @@ from torchmetrics.utilities import dim_zero_cat
 
 from ganforge.errors import ConfigError
 
-# Rows and columns of the pieces in which products of all rows are computed: half a MiB of float64,
-# which stays in a processor's cache and is no trouble to allocate.
+# Side of the tiles in which products of all rows are computed: half a MiB of float64, which fits
+# into a processor's cache and is cheap to allocate.
 TILE = 256
 
 
 class RealAndFake(Metric):
-    """Keeps the rows of real and of generated images, in the precision in which they come.
+    """Keeps the rows of real and of generated images, in their original precision.
 
-    Rows of several processes are put together in the order of ranks.
+    Rows of several processes are concatenated in the order of ranks.
     """
 
     full_state_update = False
@@ -25,19 +25,19 @@ class RealAndFake(Metric):
     fake: list[Tensor]
 
     def __init__(self) -> None:
-        super().__init__(compute_with_cache=False)  # it would hold every row twice
+        super().__init__(compute_with_cache=False)  # the cache would double the memory
         self.add_state("real", [], dist_reduce_fx="cat")
         self.add_state("fake", [], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor, real: bool) -> None:
-        """Takes rows [n, d] of real or of generated images."""
+        """Adds rows [n, d] of real or of generated images."""
         (self.real if real else self.fake).append(rows)
 
     def rows(self) -> tuple[Tensor, Tensor]:
         """Returns all rows: real [n, d] and generated [m, d].
 
         Raises:
-            ConfigError: fewer than two on a side.
+            ConfigError: There are fewer than two real or generated rows.
         """
         real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
         for name, rows in (("real", real), ("generated", fake)):
@@ -46,10 +46,10 @@ class RealAndFake(Metric):
         return real, fake
 
     def compute(self) -> Any:
-        """Returns the rows, or what a subclass makes of them."""
+        """Returns the rows; subclasses return values computed from them."""
         return self.rows()
 
 
 def generator(seed: int) -> torch.Generator:
-    """Returns a generator on the CPU: subsets are the same on every device."""
+    """Returns a seeded generator on the CPU, so that draws are the same for every device."""
     return torch.Generator().manual_seed(seed)

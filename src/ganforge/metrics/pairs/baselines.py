@@ -13,24 +13,24 @@ from ganforge.metrics.pairs.score import PairScore
 from ganforge.metrics.real_features import Sample
 from ganforge.metrics.source import ImageSource
 
-COLOURS = 1000  # training images that the mean colour is taken of, at most
+COLOURS = 1000  # maximum number of training images for the mean colour
 CHUNK = 100
 
 
 def baselines(
     pairs: dict[str, PairScore], directions: Iterable[Direction], held: HeldOut, share: Share
 ) -> dict[str, Result]:
-    """Returns pair scores of images that no network made: what a translation has to beat.
+    """Returns the pair scores of trivial translations, as baselines for a trained network.
 
-    ``l1_input_baseline`` is of the inputs as they are, where grey can be shown as RGB or RGB as
-    grey; ``l1_constant_baseline`` of the mean colour of the training targets. Cyclic scores have
-    none.
+    ``l1_input_baseline`` scores the unchanged inputs, converted between grey and RGB if needed, and
+    is left out if channels cannot be converted. ``l1_constant_baseline`` scores the mean colour of
+    the training targets. Cyclic scores have no baselines.
 
     Args:
-        pairs: scores of single images, by name.
-        directions: of the game.
-        held: images to judge by.
-        share: this process's part.
+        pairs: pair scores by name.
+        directions: the game's directions.
+        held: the evaluation images.
+        share: this process's share.
     """
     pairs = {name: score for name, score in pairs.items() if not score.cyclic}
     results: dict[str, Result] = {}
@@ -44,9 +44,9 @@ def baselines(
 
 
 def mean_colour(images: ImageSource) -> Tensor:
-    """Returns the mean of up to 1,000 training images by channel, float32 [C, 1, 1] in [-1, 1].
+    """Returns the channel means of up to 1,000 training images, float32 [C, 1, 1] in [-1, 1].
 
-    Of all constant pictures it has the least squared error on them.
+    Among constant images, this one minimises the squared error on them.
     """
     count = min(images.size("train"), COLOURS)
     total = torch.zeros(images.channels, dtype=torch.float64)

@@ -12,17 +12,17 @@ Metrics = Mapping[str, Score | PairScore]
 
 
 def feature_scores(metrics: Metrics) -> dict[str, Score]:
-    """Returns those that compare features."""
+    """Returns the scores that compare distributions of features."""
     return {name: one for name, one in metrics.items() if isinstance(one, Score)}
 
 
 def pair_scores(metrics: Metrics) -> dict[str, PairScore]:
-    """Returns those that judge single images."""
+    """Returns the scores that compare each image with its target."""
     return {name: one for name, one in metrics.items() if isinstance(one, PairScore)}
 
 
 def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str]) -> None:
-    """Refuses scores that can't judge these data or this game, before a run begins.
+    """Checks that all scores apply to the data and the game, before a run starts.
 
     Args:
         metrics: by name.
@@ -30,7 +30,7 @@ def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str
         names: the game's directions.
 
     Raises:
-        ConfigError: naming the score and a way out.
+        ConfigError: A score does not apply; the message suggests an alternative.
     """
     for name, score in feature_scores(metrics).items():
         if isinstance(score, PathScore):

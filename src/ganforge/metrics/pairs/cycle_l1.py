@@ -6,17 +6,17 @@ from ganforge.metrics.pairs.l1 import L1
 
 
 class CycleL1(L1):
-    """Mean absolute difference of images and what comes back of them, in pixel values of [0, 1].
+    """Mean absolute difference of images and their reconstructions, in pixel values of [0, 1].
 
     Cycle consistency of Zhu et al. 2017 (arXiv:1703.10593, section 3.2), on held-out images:
-    ``cycle_l1_A`` is |F(G(a)) - a|, ``cycle_l1_B`` is |G(F(b)) - b|. Needs no pairs. Says nothing
-    of what the images look like in between: a game that changes nothing has 0.
+    ``cycle_l1_A`` is |F(G(a)) - a|, ``cycle_l1_B`` is |G(F(b)) - b|. Needs no pairs. Ignores the
+    translations themselves: a game that changes nothing scores 0.
     """
 
     cyclic = True
 
     def check(self, name: str, direction: Direction) -> None:
-        """Refuses games of one direction, from which nothing comes back."""
+        """Raises ConfigError for games with one direction, which have no reconstructions."""
         if direction.back is None:
             raise ConfigError(
                 f"metrics={name} looks at images that went there and back, and this model only "
@@ -25,5 +25,5 @@ class CycleL1(L1):
             )
 
     def published(self, name: str, direction: Direction) -> str:
-        """Returns the score's name with the domain where images start and come back to."""
+        """Returns the score's name with the domain of the reconstructed images, "A" or "B"."""
         return f"{name}_{direction.start}"

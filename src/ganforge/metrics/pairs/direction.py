@@ -8,11 +8,11 @@ from ganforge.metrics.source import ImageSource
 
 
 class TranslationSource(Protocol):
-    """What a score asks of data of two domains.
+    """The part of a two-domain data set's interface that scores need.
 
     Attributes:
         name: the data set's name.
-        paired: whether image i of one domain belongs to image i of the other.
+        paired: whether image i of one domain corresponds to image i of the other.
     """
 
     name: str
@@ -25,14 +25,14 @@ class TranslationSource(Protocol):
 
 @dataclass(frozen=True)
 class Direction:
-    """One way in which a game translates.
+    """One of a game's translation directions.
 
     Attributes:
         name: "AtoB" or "BtoA".
-        source: images that are translated.
-        target: real images of the domain that they are translated to.
-        paired: whether image i of one belongs to image i of the other.
-        back: name of the opposite direction; None in a game of one direction.
+        source: images to translate.
+        target: real images of the target domain.
+        paired: whether image i of ``source`` corresponds to image i of ``target``.
+        back: name of the opposite direction; None for a game with one direction.
     """
 
     name: str
@@ -43,16 +43,16 @@ class Direction:
 
     @property
     def start(self) -> str:
-        """The domain that is translated, "A" or "B"."""
+        """The source domain, "A" or "B"."""
         return self.name.partition("to")[0]
 
     def published(self, name: str) -> str:
-        """Returns the name of a score in this direction: ``fid``, or ``fid_AtoB`` of two ways."""
+        """Returns a score's published name: ``fid``, or ``fid_AtoB`` if there is a way back."""
         return name if self.back is None else f"{name}_{self.name}"
 
 
 def directions_of(data: TranslationSource, names: Sequence[str]) -> list[Direction]:
-    """Returns the directions of a game, the first from input to target, the second back.
+    """Returns a game's directions: first input to target, then, if present, target to input.
 
     Args:
         data: the two domains.

@@ -21,7 +21,7 @@ Weights = Literal["ema", "raw"]
 
 
 class Translates(Protocol):
-    """What is asked of a game that translates images."""
+    """The interface of a game that translates images."""
 
     directions: tuple[str, ...]
 
@@ -33,24 +33,24 @@ class Translates(Protocol):
         seed: int = 0,
         start: int = 0,
     ) -> Tensor:
-        """Returns translations [n, C, H, W] of images start ... of a list, both in [-1, 1]."""
+        """Returns translations of inputs with indices start ..., both [n, C, H, W] in [-1, 1]."""
         ...
 
 
 class TranslationJudge:
     """Scores a game's translations of held-out images, in each of its directions.
 
-    Scores of features compare the translations with the domain that they are translated to, pair
-    scores each with the image that belongs to its input, cyclic ones each input with what comes
-    back of it. Every image is translated once for all of them.
+    Feature scores compare the translations with the target domain. Pair scores compare each
+    translation with the target of its input; cyclic ones compare each input with its
+    reconstruction. Every image is translated once for all scores.
 
     Args:
         data: the two domains.
-        extractor: what scores look through; None where there are no ``scores``.
-        scores: of features, by name.
-        pairs: scores of single images, by name.
-        held: images to judge by.
-        n_real: real images; None takes as many as translations, or all where there are fewer.
+        extractor: feature extractor of ``scores``; None disables them.
+        scores: feature scores by name.
+        pairs: pair scores by name.
+        held: the evaluation images.
+        n_real: number of real images; None uses as many as translations, or all if there are fewer.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class TranslationJudge:
         self._reals: dict[str, RealFeatures] = {}
 
     def published(self, name: str, direction: Direction) -> str:
-        """Returns the name that a score's results go by."""
+        """Returns the name under which a score's results are reported."""
         if name in self.pairs:
             return self.pairs[name].published(name, direction)
         assert self.extractor is not None
@@ -84,14 +84,14 @@ class TranslationJudge:
         """Returns the scores of a game by published name, equal on all processes.
 
         Args:
-            game: what translates.
-            weights: the generator's moving average "ema" or its "raw" weights.
-            seed: of the draws of networks that draw, and of scores' random subsets.
-            share: this process's part.
+            game: the game to evaluate.
+            weights: "ema" for the moving average of the generator's weights, or "raw".
+            seed: seed of stochastic networks and of the scores' random subsets.
+            share: this process's share.
 
         Raises:
-            ConfigError: too few images.
-            DivergenceError: the game makes images that are not finite.
+            ConfigError: There are too few images.
+            DivergenceError: The game produces images that are not finite.
         """
         results: dict[str, Result] = {}
         for direction in directions_of(self.data, game.directions):
@@ -110,11 +110,11 @@ class TranslationJudge:
 
     @torch.no_grad()
     def baselines(self, names: Sequence[str], share: Share) -> dict[str, Result]:
-        """Returns what the pair scores make of inputs as they are, and of one colour.
+        """Returns the pair scores of the unchanged inputs and of a constant colour.
 
         Args:
-            names: directions of the game.
-            share: this process's part.
+            names: the game's directions.
+            share: this process's share.
         """
         return baselines(self.pairs, directions_of(self.data, names), self.held, share)
 

@@ -14,10 +14,10 @@ from ganforge.metrics.real_features import Sample
 
 @dataclass(frozen=True)
 class Share:
-    """The part of the images that a process works on.
+    """One process's share of the images.
 
     Attributes:
-        device: where images are made and judged.
+        device: device on which images are translated and scored.
         rank: index of this process.
         world: number of processes. Above 1, torch.distributed is in use.
     """
@@ -29,12 +29,12 @@ class Share:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The images that translations are judged on.
+    """The images on which translations are evaluated.
 
     Attributes:
-        n: inputs in each direction, at most.
-        batch_size: images looked at together.
-        split: where they are from.
+        n: maximum number of inputs per direction.
+        batch_size: images per batch.
+        split: split of the images.
     """
 
     n: int
@@ -42,7 +42,7 @@ class HeldOut:
     split: str
 
     def count(self, direction: Direction) -> int:
-        """Returns how many inputs there are."""
+        """Returns the number of inputs in a direction, at most ``n``."""
         return min(self.n, direction.source.size(self.split))
 
     def inputs(self, direction: Direction, n: int, start: int) -> Tensor:
@@ -54,15 +54,15 @@ class HeldOut:
         return to_float(direction.target.reals(n, self.split, start)[0])
 
     def go_through(self, direction: Direction, images: Sample, share: Share) -> None:
-        """Has this process's part made, batch by batch.
+        """Calls ``images`` for this process's share of the inputs, batch by batch.
 
         Args:
-            direction: whose inputs are counted.
-            images: makes images start ... start + n - 1, [n, C, H, W], and looks at them.
-            share: this process's part.
+            direction: determines the number of inputs.
+            images: produces and scores images start ... start + n - 1, [n, C, H, W].
+            share: this process's share.
 
         Raises:
-            DivergenceError: on all processes, when an image of any is not finite.
+            DivergenceError: An image of any process is not finite; raised on all processes.
         """
         finite = FiniteImages(share.device)
         start, stop = share_of(self.count(direction), share.rank, share.world)
@@ -73,6 +73,6 @@ class HeldOut:
 
 
 def split_of(data: TranslationSource, split: str, least: int = 1) -> str:
-    """Returns ``split`` where both domains have ``least`` images of it, else "train"."""
+    """Returns ``split`` if both domains have at least ``least`` images of it, else "train"."""
     domains = (data.domain("input"), data.domain("target"))
     return split if all(domain.size(split) >= least for domain in domains) else "train"

@@ -12,11 +12,11 @@ from ganforge.metrics.source import ImageSource
 class LabelledDomains:
     """The images of two domains as one data set, labelled by domain: 0 for inputs, 1 for targets.
 
-    Data of two domains have no labels of their own. Where Inception can't be had, a classifier
-    that tells the domains apart is what translations are looked at through.
+    Two-domain data have no labels of their own. If Inception is unavailable, the features are those
+    of a classifier trained to distinguish the domains.
 
     Args:
-        data: two domains of equally many channels.
+        data: two domains with the same number of channels.
     """
 
     num_classes = 2
@@ -34,7 +34,7 @@ class LabelledDomains:
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor]:
         """Returns images start ... start + n - 1: uint8 [n, C, H, W], and their domains [n].
 
-        The domains take turns, in the order of each, until the smaller one ends.
+        Images of the two domains alternate until the smaller domain is exhausted.
         """
         labels = self.real_labels(split)
         chosen = labels[start : start + n]
@@ -62,10 +62,10 @@ class LabelledDomains:
 
 
 def for_features(data: TranslationSource) -> ImageSource:
-    """Returns what an extractor of features is made for: both domains where they are alike.
+    """Returns the data to build a feature extractor for: both domains, or the target domain.
 
-    Domains of different numbers of channels have no network for both but Inception, which does not
-    ask.
+    Only Inception accepts domains with different numbers of channels, and it needs no labels; the
+    target domain suffices then.
     """
     source, target = data.domain("input"), data.domain("target")
     return LabelledDomains(data) if source.channels == target.channels else target

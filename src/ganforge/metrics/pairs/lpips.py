@@ -19,15 +19,15 @@ log = logging.getLogger("ganforge")
 
 Network = Literal["alex", "vgg"]
 URLS = {"alex": AlexNet_Weights.IMAGENET1K_V1.url, "vgg": VGG16_Weights.IMAGENET1K_V1.url}
-LEAST_SIDE = {"alex": 32, "vgg": 16}  # smaller images vanish on the way through the network
+LEAST_SIDE = {"alex": 32, "vgg": 16}  # smaller images are reduced to nothing by the network
 CONNECT_SECONDS = 20.0
 
 
 class LPIPS(PairScore):
     """Learned perceptual distance of images, 0 for equal ones: Zhang et al. 2018, arXiv:1801.03924.
 
-    Looks through an ImageNet classifier, whose weights are taken from PyTorch's hub cache or
-    downloaded into it (244 MB for alex, 553 MB for vgg). Grey images are shown as RGB.
+    Uses an ImageNet classifier, whose weights are loaded from PyTorch's hub cache or downloaded
+    into it (244 MB for alex, 553 MB for vgg). Grey images are converted to RGB.
 
     Args:
         network: the classifier, "alex" or "vgg".
@@ -40,7 +40,7 @@ class LPIPS(PairScore):
         self.look: LearnedPerceptualImagePatchSimilarity | None = None
 
     def check(self, name: str, direction: Direction) -> None:
-        """Refuses data without pairs, and images that the classifier can't be shown."""
+        """Raises ConfigError for unpaired data and for images that the classifier can't process."""
         super().check(name, direction)
         target, least = direction.target, LEAST_SIDE[self.network]
         if target.channels not in (1, 3) or target.image_size < least:
@@ -54,11 +54,11 @@ class LPIPS(PairScore):
         """Loads the classifier.
 
         Raises:
-            ConfigError: its weights can't be had.
+            ConfigError: Its weights are unavailable.
         """
         if self.look is None:
             fetch(self.network)
-            # Its initial weights, soon replaced, must not cost training random numbers.
+            # Initialising the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
                 self.look = LearnedPerceptualImagePatchSimilarity(self.network, reduction="none")
             self.look.requires_grad_(False)
@@ -71,25 +71,25 @@ class LPIPS(PairScore):
         ]
         look.reset()
         look.update(*shown)
-        # Not compute(): the images of other processes are counted with the means.
+        # Not compute(), which would synchronise processes: MeanOfImages does that at the end.
         return torch.cat([scores.flatten() for scores in look.all_scores])
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns which classifier it looks through."""
+        """Returns the protocol, including the classifier's name."""
         return super().protocol() | {"network": self.network}
 
 
 def fetch(network: Network) -> Path:
-    """Returns the file of a classifier's weights, downloaded if need be.
+    """Returns the file of a classifier's weights; downloads it if necessary.
 
     Raises:
-        ConfigError: they can't be had.
+        ConfigError: The download failed.
     """
     url = URLS[network]
     path: Path = Path(torch.hub.get_dir()) / "checkpoints" / str(url).rpartition("/")[2]
     if path.is_file():
         return path
-    # A firewall that drops packets would otherwise hold the start of a run up for minutes.
+    # Without a timeout, a firewall that drops packets would block the start of a run for minutes.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_SECONDS)
     try:

@@ -9,7 +9,7 @@ from ganforge.metrics.pairs.score import PairScore
 class PSNR(PairScore):
     """Peak signal-to-noise ratio in decibels, 10 log10(1 / mean squared error) of [0, 1] pixels.
 
-    Of each image, then the mean; infinite as soon as an image is equal to what it should be.
+    Computed per image, then averaged; infinite if any image is equal to its target.
     """
 
     higher_is_better = True

@@ -10,15 +10,15 @@ from ganforge.metrics.pairs.direction import Direction
 
 
 class PairScore:
-    """A number that judges translated images one by one, each against the image it should be.
+    """Base class of scores that compare each translated image with its target.
 
-    The mean over images of a number of each, in float64 and in pixel values of [0, 1]. Cannot see:
+    The mean of a value per image, in float64 and for pixel values in [0, 1]. Cannot see:
     variety over draws, and that another image might fit the input as well.
 
     Attributes:
-        higher_is_better: which way is up.
-        cyclic: whether images are judged that went there and back, against themselves.
-        needs_inputs: it judges games that make images of images.
+        higher_is_better: whether higher values are better.
+        cyclic: whether the score compares reconstructions with the inputs.
+        needs_inputs: whether the score applies only to games that translate images.
     """
 
     higher_is_better: bool = False
@@ -28,14 +28,14 @@ class PairScore:
     metric: Metric
 
     def check(self, name: str, direction: Direction) -> None:
-        """Refuses data and games that it can't judge, before a run begins.
+        """Checks that the score applies to the data and the game, before a run starts.
 
         Args:
-            name: what the configuration calls it.
-            direction: what is translated into what.
+            name: the score's name in the configuration.
+            direction: the direction of the translation.
 
         Raises:
-            ConfigError: with a way out.
+            ConfigError: The score does not apply; the message suggests an alternative.
         """
         if not direction.paired:
             raise ConfigError(
@@ -45,41 +45,41 @@ class PairScore:
             )
 
     def prepare(self, device: torch.device) -> None:
-        """Makes ready before the first evaluation what is looked through, if anything."""
+        """Loads the network that the score uses, if any; called before the first evaluation."""
 
     def published(self, name: str, direction: Direction) -> str:
-        """Returns the name that results go by: ``l1``, or ``l1_AtoB`` in a game of two ways."""
+        """Returns the published name: ``l1``, or ``l1_AtoB`` if there are two directions."""
         return direction.published(name)
 
     def reset(self, device: torch.device) -> None:
-        """Starts an evaluation; on the CPU in place of Metal, which has no float64."""
+        """Starts an evaluation; uses the CPU instead of Metal, which has no float64."""
         self.device = torch.device("cpu") if device.type == "mps" else device
         self.metric = MeanOfImages().to(self.device)
 
     def update(self, outputs: Tensor, expected: Tensor) -> None:
-        """Takes images of this process.
+        """Updates the score with images of this process.
 
         Args:
             outputs: [n, C, H, W] in [-1, 1].
-            expected: what each should be, [n, C, H, W] in [-1, 1].
+            expected: the target of each output, [n, C, H, W] in [-1, 1].
         """
         self.metric.update(self.each(self._pixels(outputs), self._pixels(expected)))
 
     def each(self, outputs: Tensor, expected: Tensor) -> Tensor:
-        """Returns the number of each image, [n], from float64 [n, C, H, W] in [0, 1]."""
+        """Returns the value of each image, [n], from float64 [n, C, H, W] in [0, 1]."""
         raise NotImplementedError
 
     def compute(self) -> float:
-        """Returns the mean over the images of all processes, the same on all of them."""
+        """Returns the mean over the images of all processes, equal on all processes."""
         return float(self.metric.compute())
 
     def result(self, direction: Direction, n: int, split: str) -> Result:
         """Returns the mean with its protocol.
 
         Args:
-            direction: what was translated into what.
-            n: images, over all processes.
-            split: where they are from.
+            direction: the direction of the translation.
+            n: number of images, over all processes.
+            split: split of the images.
         """
         details = self.protocol() | {"direction": direction.name}
         up = self.higher_is_better
@@ -90,12 +90,12 @@ class PairScore:
         return {"range": "0 to 1"}
 
     def _pixels(self, images: Tensor) -> Tensor:
-        # Clamped, since so are the files that anybody else would measure.
+        # Clamped like saved image files, so that scores of files are comparable.
         return images.to(self.device).double().add(1).div(2).clamp(0, 1)
 
 
 class MeanOfImages(Metric):
-    """The mean of a number of each image; sums add up over processes."""
+    """The mean of a value per image, over the images of all processes."""
 
     full_state_update = False
     total: Tensor
@@ -107,7 +107,7 @@ class MeanOfImages(Metric):
         self.add_state("count", torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, values: Tensor) -> None:
-        """Takes the numbers of some images, [n]."""
+        """Adds the values of some images, [n]."""
         self.total += values.double().sum()
         self.count += len(values)
 

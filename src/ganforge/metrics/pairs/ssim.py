@@ -7,15 +7,15 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.pairs.direction import Direction
 from ganforge.metrics.pairs.score import PairScore
 
-REACH = 3.5  # standard deviations of the window to either side
+REACH = 3.5  # radius of the window in standard deviations
 
 
 class SSIM(PairScore):
-    """Structural similarity, 1 for equal images, at least -1.
+    """Structural similarity in [-1, 1], 1 for equal images.
 
     Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity"
-    (IEEE TIP 13:4): luminance, contrast and structure under a Gaussian window, by channel, with
-    K1 = 0.01 and K2 = 0.03. Borders are reflected.
+    (IEEE TIP 13:4). Compares luminance, contrast and structure in a Gaussian window, per channel,
+    with K1 = 0.01 and K2 = 0.03. Borders are padded by reflection.
 
     Args:
         sigma: standard deviation of the window in pixels; 1.5 gives the paper's 11 x 11.
@@ -34,7 +34,7 @@ class SSIM(PairScore):
         return 2 * int(REACH * self.sigma + 0.5) + 1
 
     def check(self, name: str, direction: Direction) -> None:
-        """Refuses data without pairs, and images smaller than the window."""
+        """Raises ConfigError for unpaired data and for images smaller than the window."""
         super().check(name, direction)
         size = direction.target.image_size
         if size < self.window:
@@ -53,5 +53,5 @@ class SSIM(PairScore):
         return values
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the window."""
+        """Returns the protocol, including the window's size and standard deviation."""
         return super().protocol() | {"window": self.window, "sigma": self.sigma}
