@@ -18,15 +18,16 @@ log = logging.getLogger("ganforge")
 
 
 class ClassificationAccuracy(Score):
-    """Accuracy on real images of a classifier that has seen generated ones alone, in [0, 1].
+    """Accuracy on real images of a classifier trained on generated images only, in [0, 1].
 
-    The classification accuracy score of Ravuri & Vinyals 2019 (arXiv:1905.10887), also GAN-train
-    (Shmelkov et al. 2018, arXiv:1807.09499), with the small classifier of 32x32 images that
-    features=classifier trains. Sees variety within classes, which the reverse (label_agreement: of
-    a classifier trained on real images, the accuracy on generated ones) does not. Tested on up to
-    10,000 images of the test split. Training is a function of the images alone, and takes seconds:
-    more for evaluations at the end than for those on the way. Higher with more images: compare
-    values of the same ``n_fake``. Cannot see: weak noise and blur, copies of training images.
+    The classification accuracy score of Ravuri & Vinyals 2019 (arXiv:1905.10887), also called
+    GAN-train (Shmelkov et al. 2018, arXiv:1807.09499), with the small classifier of 32x32 images
+    that features=classifier trains. Detects a lack of variety within classes, which the reverse
+    score does not (label_agreement: accuracy on generated images of a classifier trained on real
+    ones). Tested on up to 10,000 images of the test split. Training depends on the images only and
+    takes seconds, so the score suits final evaluations better than those during training.
+    Increases with the number of images: compare values of the same ``n_fake``. Cannot see: weak
+    noise and blur, copies of training images.
     """
 
     needs_real = False
@@ -35,7 +36,7 @@ class ClassificationAccuracy(Score):
     suffixed = False
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Returns whether there are labelled images to test on."""
+        """Returns whether the data have labelled test images; warns if not."""
         refuse_points_for(data, "classification_accuracy")
         missing = data.size("test") == 0
         if data.num_classes < 2 or missing or data.real_labels("test") is None:
@@ -48,11 +49,11 @@ class ClassificationAccuracy(Score):
         return True
 
     def compare(self, values: Tensor, labels: Tensor) -> None:
-        """Takes this process's next images, bytes [n, C 32 32], and the classes asked for."""
+        """Adds this process's next images, uint8 [n, C 32 32], and their requested classes."""
         self.metric.update(values.to(self.device), labels.to(self.device))
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the accuracy; nothing in it is random."""
+        """Trains the classifier and returns its accuracy; ``seed`` is not used."""
         rows, labels = self.metric.compute()
         if int(labels.max()) >= self.data.num_classes:
             raise ConfigError(
@@ -71,7 +72,7 @@ class ClassificationAccuracy(Score):
 
 
 class LabelledRows(Metric):
-    """Keeps images, as bytes, with their labels."""
+    """Keeps uint8 images with their labels."""
 
     full_state_update = False
     rows: list[Tensor]
@@ -83,7 +84,7 @@ class LabelledRows(Metric):
         self.add_state("labels", [], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor, labels: Tensor) -> None:
-        """Takes images [n, width] and their labels, int64 [n]."""
+        """Adds images [n, width] and their labels, int64 [n]."""
         self.rows.append(rows)
         self.labels.append(labels)
 
@@ -93,11 +94,11 @@ class LabelledRows(Metric):
 
 
 class Lesson:
-    """A data set whose training images are generated, and whose test images are real.
+    """A data set with generated training images and real test images.
 
     Args:
-        images: uint8 [n, C, 32, 32].
-        labels: the classes asked for, int64 [n].
+        images: generated images, uint8 [n, C, 32, 32].
+        labels: their requested classes, int64 [n].
         data: real images.
     """
 
@@ -109,7 +110,7 @@ class Lesson:
         self.image_size, self.num_classes = images.shape[-1], data.num_classes
 
     def size(self, split: str) -> int:
-        """Returns the number of generated images of "train", or of real ones of "test"."""
+        """Returns the number of generated images for "train", of real images for other splits."""
         return len(self.images) if split == "train" else self.data.size(split)
 
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
@@ -123,5 +124,5 @@ class Lesson:
         return self.labels if split == "train" else self.data.real_labels(split)
 
     def fingerprint(self, split: str) -> str:
-        """Refuses: a classifier of generated images is never kept."""
+        """Not supported, as classifiers of generated images are never cached."""
         raise NotImplementedError

@@ -13,18 +13,18 @@ from ganforge.metrics.scores.image_pairs import ImagePairs
 from ganforge.metrics.scores.score import Score, ScoreValue
 from ganforge.metrics.source import ImageSource
 
-CHUNK = 50  # pairs looked at together
+CHUNK = 50  # pairs per batch
 
 
 class Diversity(Score):
-    """The mean of a similarity or distance over pairs of generated images.
+    """Base class of scores that average a similarity or distance over pairs of generated images.
 
-    Pairs are drawn at random from all images, whatever their classes, and share no image. Real
-    images are not looked at: what a value means, the same of real images tells. Blind to quality:
-    noise is diverse.
+    Pairs are drawn at random from all images regardless of class, and no image is in two pairs.
+    Real images are not used; for reference, compute the same score on real images. Insensitive to
+    quality: noise is diverse.
 
     Args:
-        pairs: pairs of images, at most; half as many as images where that is less.
+        pairs: maximum number of pairs; at most half the number of images is used.
     """
 
     needs_real = False
@@ -38,31 +38,31 @@ class Diversity(Score):
         self.pairs = pairs
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Refuses data that are no images."""
+        """Sets up access to pixels; raises ConfigError if the data are points, not images."""
         refuse_points_for(data, self.number)
         self.extractor = self.pixels = Pixels(data, device)
         return True
 
     def family(self) -> Hashable:
-        """Returns what these scores have in common: the same pairs."""
+        """Returns the key shared by all scores of the same pairs."""
         return (ImagePairs, self.pairs)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next images, as rows of bytes [n, C H W]."""
+        """Adds this process's next images, as uint8 rows [n, C H W]."""
         self.metric.update(values.to(self.device))
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the mean over the pairs, which were drawn when the evaluation began."""
+        """Returns the mean over the pairs, which were drawn at the reset; ignores ``seed``."""
         halves = [torch.split(self.pixels.images(rows), CHUNK) for rows in self.metric.compute()]
         values = [self.each(*pair).double() for pair in zip(*halves, strict=True)]
         return ScoreValue(float(torch.cat(values).mean()), None)
 
     def each(self, first: Tensor, second: Tensor) -> Tensor:
-        """Returns the number of each pair, [n], of uint8 images [n, C, H, W]."""
+        """Returns the value of each pair of uint8 images [n, C, H, W], [n]."""
         raise NotImplementedError
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the number of pairs, and how they were made."""
+        """Returns the number of pairs and how they were drawn."""
         return {"pairs": self._used, "pairing": "random"}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:

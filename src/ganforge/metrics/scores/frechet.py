@@ -13,34 +13,35 @@ from ganforge.metrics.real_features import RealShare
 from ganforge.metrics.scores.score import Score, ScoreValue
 
 SIDES = ("real", "fake")
-# Rows of a factor that are multiplied together.
+# Rows per block in products of factors.
 ROWS = 256
-# Eigenvalues below this share of the largest are rounding: their square roots would add up.
+# Eigenvalues below this share of the largest are rounding errors: the sum of their square roots
+# would bias the trace.
 ROUNDING = 16 * torch.finfo(torch.float64).eps
 
 
 class FrechetDistance(Score):
-    """Distance of the Gaussians that fit real and generated features, 0 for equal ones.
+    """Frechet distance of Gaussians fitted to real and generated features, 0 for equal ones.
 
     |m - m'|^2 + tr(S + S' - 2 (S S')^(1/2)). Called FID with Inception features.
-    Heusel et al. 2017, arXiv:1706.08500. Biased upwards, the more so the fewer the images: only
-    values of the same ``n_real`` and ``n_fake`` are comparable. Sees means and covariances alone.
+    Heusel et al. 2017, arXiv:1706.08500. Biased upwards, more so for fewer images: only values of
+    the same ``n_real`` and ``n_fake`` are comparable. Compares means and covariances only.
     Cannot see: copies of training images, which look better than new images.
     """
 
     def learn(self, share: RealShare) -> None:
-        """Takes this process's real images: their moments where there are many."""
+        """Adds this process's real images; only their moments if they outnumber the columns."""
         if self.streams:
             self.metric.update(share.moments(self.uses).to(self.device), real=True)
         else:
             super().learn(share)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next rows [n, width]."""
+        """Adds this process's next rows [n, width]."""
         self.metric.update(values.to(self.device), real)
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the distance; nothing in it is random."""
+        """Returns the distance; ``seed`` is not used."""
         return ScoreValue(float(self.metric.compute()), None)
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
@@ -49,10 +50,10 @@ class FrechetDistance(Score):
 
 
 class GaussianDistance(Metric):
-    """The Frechet distance of two sets of rows, with memory of 2 d^2 numbers however many they are.
+    """The Frechet distance of two sets of rows, in at most 2 d^2 numbers of memory.
 
-    A set of more rows than columns is summed up as it comes, in float64; one of fewer is kept as
-    it is, being smaller than its covariance.
+    For a set with more rows than columns, moments are accumulated in float64. A smaller set is kept
+    as rows, which need less memory than its covariance.
 
     Args:
         width: d.
@@ -69,12 +70,12 @@ class GaussianDistance(Metric):
             if self.kept[side]:
                 self.add_state(f"{side}_rows", [], dist_reduce_fx="cat")
                 continue
-            # Not reduced but stacked: moments of processes merge, they don't add up one by one.
+            # Stacked (None), not summed: means and scatters need merge_stacked to be combined.
             for name, value in nothing(width)._asdict().items():
                 self.add_state(f"{side}_{name}", value, dist_reduce_fx=None)
 
     def update(self, rows: Tensor | Moments, real: bool) -> None:
-        """Takes rows [n, d] of the real or of the generated set, or the moments of many of them."""
+        """Adds rows [n, d], or their moments, to the real or to the generated set."""
         side = SIDES[not real]
         if isinstance(rows, Tensor) and self.kept[side]:
             getattr(self, f"{side}_rows").append(rows)
@@ -87,7 +88,7 @@ class GaussianDistance(Metric):
         """Returns the distance, a float64 scalar.
 
         Raises:
-            ConfigError: fewer than two rows on a side.
+            ConfigError: A set has fewer than two rows.
         """
         return distance_of_spreads(*(self._spread(side) for side in SIDES))
 
@@ -97,18 +98,18 @@ class GaussianDistance(Metric):
     def _spread(self, side: str) -> Spread:
         if self.kept[side]:
             return spread_of_rows(dim_zero_cat(getattr(self, f"{side}_rows")))
-        # More rows than columns, and so two at least.
+        # There are more rows than columns, and so at least two.
         moments = self._moments(side)
         return Spread(moments.mean, None, moments.covariance)
 
 
 class Spread(NamedTuple):
-    """A Gaussian, by its covariance S or by a factor F of few rows with F^T F = S.
+    """A Gaussian, given by its covariance S or by a factor F with few rows and F^T F = S.
 
     Attributes:
         mean: float64 [d].
-        factor: float64 [r, d]; None where the covariance is known.
-        covariance: float64 [d, d]; None where a factor is known.
+        factor: float64 [r, d]; None if ``covariance`` is set.
+        covariance: float64 [d, d]; None if ``factor`` is set.
     """
 
     mean: Tensor
@@ -117,10 +118,10 @@ class Spread(NamedTuple):
 
 
 def spread_of_rows(rows: Tensor) -> Spread:
-    """Returns the Gaussian that fits rows [n, d], by a factor of n rows or by d x d numbers.
+    """Returns the Gaussian fitted to rows [n, d]: a factor if n <= d, else a covariance.
 
     Raises:
-        ConfigError: fewer than two rows.
+        ConfigError: There are fewer than two rows.
     """
     if len(rows) < 2:
         raise ConfigError(f"the Frechet distance needs 2 images at least, got {len(rows)}")
@@ -150,17 +151,17 @@ def frechet_distance(
 
 
 def distance_of_spreads(first: Spread, second: Spread) -> Tensor:
-    """Returns the squared Frechet distance, exact also where there are fewer rows than columns."""
+    """Returns the squared Frechet distance; exact for singular covariances as well."""
     means = (first.mean - second.mean).square().sum()
     distance = means + _variance(first) + _variance(second) - 2 * root_trace(first, second)
-    # Rounding can leave equal Gaussians a distance of -1e-9.
+    # Rounding can make the distance of equal Gaussians slightly negative, such as -1e-9.
     return distance.clamp(min=0)
 
 
 def root_trace(first: Spread, second: Spread) -> Tensor:
-    """Returns tr (S S')^(1/2), by the eigenvalues of a symmetric matrix no larger than need be.
+    """Returns tr (S S')^(1/2), from the eigenvalues of the smallest possible symmetric matrix.
 
-    With S = F^T F, the eigenvalues of S S' that are not 0 are those of F S' F^T.
+    With S = F^T F, the nonzero eigenvalues of S S' are those of F S' F^T.
     """
     factor, second = _factored(first, second)
     if second.factor is not None:
@@ -175,14 +176,14 @@ def root_trace(first: Spread, second: Spread) -> Tensor:
 
 
 def _lower_of_sandwich(factor: Tensor, covariance: Tensor) -> Tensor:
-    """Returns F S F^T without most of what is above its diagonal, where ``eigvalsh`` never looks.
+    """Returns F S F^T without most of its upper triangle, which ``eigvalsh`` does not read.
 
-    Block by block of F's rows, without the zeros that these begin with where F is triangular, which
-    takes a third of the products.
+    Computed in blocks of F's rows. Leading zero columns of a block are skipped, which for a
+    triangular F leaves a third of the products.
     """
     inner = factor.new_zeros(len(factor), len(factor))
     blocks = torch.split(factor, ROWS)
-    # Argmax of booleans is the place of the first that is true.
+    # argmax of a boolean mask is the index of the first nonzero column.
     begins = [int((block != 0).any(0).byte().argmax()) for block in blocks]
     for place, (block, begin) in enumerate(zip(blocks, begins, strict=True)):
         columns = slice(place * ROWS, place * ROWS + len(block))
@@ -195,10 +196,10 @@ def _lower_of_sandwich(factor: Tensor, covariance: Tensor) -> Tensor:
 
 
 def _factored(first: Spread, second: Spread) -> tuple[Tensor, Spread]:
-    """Returns F of that of two Gaussians for which it is cheaper, and the other Gaussian."""
+    """Returns the factor F of one Gaussian, whichever is cheaper, and the other Gaussian."""
     known = [one for one in (first, second) if one.factor is not None]
     if known:
-        # The sizes are numbers of rows, of which the fewer make the smaller matrix.
+        # The factor with fewer rows yields the smaller eigenvalue problem.
         one = min(known, key=lambda spread: len(cast(Tensor, spread.factor)))
         return cast(Tensor, one.factor), second if one is first else first
     for one, other in ((first, second), (second, first)):
@@ -209,9 +210,9 @@ def _factored(first: Spread, second: Spread) -> tuple[Tensor, Spread]:
 
 
 def triangular_factor(covariance: Tensor) -> Tensor | None:
-    """Returns F [r, d] with F^T F = S by Cholesky's method; None where S is singular.
+    """Returns F [r, d] with F^T F = S by Cholesky decomposition; None if S is singular.
 
-    Features that never vary, as dead units do, are left out, and don't make it singular.
+    Constant features, such as those of dead units, are left out first and do not make S singular.
     """
     variances = covariance.diagonal()
     alive = variances > ROUNDING * variances.max()
@@ -224,7 +225,7 @@ def triangular_factor(covariance: Tensor) -> Tensor | None:
 
 
 def eigenvector_factor(covariance: Tensor) -> Tensor:
-    """Returns F [r, d] with F^T F = S for a singular S: the eigenvectors that span it. Slower."""
+    """Returns F [r, d] with F^T F = S for a singular S, by eigendecomposition, which is slower."""
     values, vectors = torch.linalg.eigh(covariance)
     real = values > ROUNDING * values[-1:]
     factor: Tensor = vectors[:, real] * values[real].sqrt()

@@ -10,15 +10,14 @@ from ganforge.metrics.scores.score import Score, ScoreValue
 
 
 class InceptionScore(Score):
-    """exp E KL(p(y|x) || p(y)): from 1 to k, high where images are distinct and varied.
+    """Inception score, exp E KL(p(y|x) || p(y)), from 1 to k; high for distinct, varied images.
 
-    Salimans et al. 2016, arXiv:1606.03498. Never looks at real images; one image of each class,
-    over and over, has the highest value. Cannot see: duplicates within a class, copies of training
-    images.
+    Salimans et al. 2016, arXiv:1606.03498. Does not use real images; repeating one clear image per
+    class yields the maximum. Cannot see: duplicates within a class, copies of training images.
 
     Args:
-        splits: parts of the images, in random order, over which mean and standard deviation are
-            taken.
+        splits: number of random parts of the images over which mean and standard deviation are
+            computed.
     """
 
     uses = "logits"
@@ -32,13 +31,13 @@ class InceptionScore(Score):
         self._used = splits
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next logits [n, k] of generated images."""
+        """Adds this process's next logits [n, k] of generated images."""
         parts = self._parts[self._next : self._next + len(values)]
         self._next += len(values)
         self.metric.update(values.to(self.device), parts.to(self.device))
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns mean and standard deviation over parts, whose order was drawn at the reset."""
+        """Returns mean and standard deviation over parts, which were drawn at the reset."""
         values = self.metric.compute().reshape(-1)
         deviation = float(values.std(correction=0)) if len(values) > 1 else None
         return ScoreValue(float(values.mean()), deviation)
@@ -48,18 +47,18 @@ class InceptionScore(Score):
         return {"splits": self._used}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
-        self._used = min(self.splits, n_fake)  # none is empty
+        self._used = min(self.splits, n_fake)  # no part may be empty
         self._parts = draw_parts(n_fake, self._used, self.seed)
         self._next = self.first
         return ClassEntropies(width, self._used)
 
 
 class ClassEntropies(Metric):
-    """Sums up class probabilities part by part: k numbers of each, however many the images are.
+    """Sums class probabilities per part; memory is k numbers per part for any number of images.
 
     Args:
         width: k.
-        parts: how many.
+        parts: number of parts.
     """
 
     full_state_update = False
@@ -75,10 +74,10 @@ class ClassEntropies(Metric):
         self.add_state("count", torch.zeros(parts, dtype=torch.float64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, parts: Tensor) -> None:
-        """Takes logits [n, k] and the part that each belongs to, int64 [n]."""
+        """Adds logits [n, k] and the part that each image is in, int64 [n]."""
         logs = logits.double().log_softmax(1)
         probabilities = logs.exp()
-        # Not index_add_, which sums in another order every time on CUDA.
+        # Not index_add_, which is not deterministic on CUDA.
         members = torch.nn.functional.one_hot(parts, len(self.count)).double()
         self.probabilities += members.T @ probabilities
         self.information += members.T @ (probabilities * logs).sum(1)
@@ -95,16 +94,16 @@ def inception_scores(probabilities: Tensor, information: Tensor, count: Tensor) 
     Args:
         probabilities: p(y|x) summed over the images of each part, [parts, k].
         information: sum_y p log p in nats, summed over the images of each part, [parts].
-        count: images of each part, [parts].
+        count: number of images in each part, [parts].
     """
     marginal = probabilities / count[:, None]
     return (information / count - torch.xlogy(marginal, marginal).sum(1)).exp()
 
 
 def draw_parts(n: int, parts: int, seed: int) -> Tensor:
-    """Returns the part of each of ``n`` images, int64 [n]: parts of a random order.
+    """Returns the part of each of ``n`` images, int64 [n], after shuffling them.
 
-    Part i takes places i n // parts ... (i + 1) n // parts - 1 of the order, as the authors' code.
+    As in the authors' code, part i has the shuffled images i n // parts ... (i + 1) n // parts - 1.
     """
     order = torch.randperm(n, generator=generator(seed))
     bounds = torch.arange(1, parts) * n // parts

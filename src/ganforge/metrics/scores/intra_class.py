@@ -14,18 +14,18 @@ from ganforge.metrics.source import ImageSource
 
 
 class IntraClassFrechet(Score):
-    """Mean over classes of the Frechet distance within each: real against generated of that class.
+    """Mean over classes of the Frechet distance of real and generated images of the class.
 
-    Called intra FID with Inception features. Miyato & Koyama 2018, arXiv:1802.05637. Sees what FID
-    can't: images of the wrong class, and collapse within a class. The bias of few images is that
-    of the images of a class, and so are its values larger than FID's. Cannot see: copies of
+    Called intra FID with Inception features. Miyato & Koyama 2018, arXiv:1802.05637. Detects what
+    FID can't: images of the wrong class, and collapse within a class. The bias depends on the
+    number of images per class, so values are larger than those of FID. Cannot see: copies of
     training images, which look better than new images.
     """
 
     needs_labels = True
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Refuses data without classes."""
+        """Raises ConfigError if the data have fewer than two classes."""
         if data.num_classes < 2:
             raise ConfigError(
                 f"metrics=intra_fid compares class by class, and data={data.name} has "
@@ -34,20 +34,20 @@ class IntraClassFrechet(Score):
         return True
 
     def check_classes(self, real: Tensor, asked: Tensor) -> None:
-        """Refuses classes of fewer than two images on a side."""
+        """Raises ConfigError if a class has fewer than two real or generated images."""
         for label in torch.unique(torch.cat([real, asked])).tolist():
             _refuse_few(label, int((real == label).sum()), int((asked == label).sum()))
 
     def learn(self, share: RealShare) -> None:
-        """Takes this process's real images, with their labels."""
+        """Adds this process's real images with their labels."""
         self.metric.update(share.rows(self.uses).to(self.device), share.labels(), real=True)
 
     def compare(self, values: Tensor, labels: Tensor) -> None:
-        """Takes this process's next rows of generated images, and the classes asked for."""
+        """Adds this process's next rows of generated images and their requested classes."""
         self.metric.update(values.to(self.device), labels, real=False)
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the mean over classes; nothing in it is random."""
+        """Returns the mean over classes; ``seed`` is not used."""
         distances = self.metric.compute().reshape(-1)
         self._classes = len(distances)
         return ScoreValue(float(distances.mean()), None)
@@ -61,7 +61,7 @@ class IntraClassFrechet(Score):
 
 
 class ClassDistances(Metric):
-    """The Frechet distance of each class. Keeps all rows, in the precision in which they come."""
+    """The Frechet distance of each class. Keeps all rows in their original precision."""
 
     full_state_update = False
 
@@ -72,16 +72,16 @@ class ClassDistances(Metric):
             self.add_state(f"{side}_labels", [], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor, labels: Tensor, real: bool) -> None:
-        """Takes rows [n, d] of the real or of the generated set, and their classes, int64 [n]."""
+        """Adds rows [n, d] of real or of generated images, and their classes, int64 [n]."""
         side = "real" if real else "fake"
         getattr(self, f"{side}_rows").append(rows)
         getattr(self, f"{side}_labels").append(labels.to(rows.device))
 
     def compute(self) -> Tensor:
-        """Returns the distance of each class that there is, float64 [classes].
+        """Returns the distance of each class that occurs, float64 [classes].
 
         Raises:
-            ConfigError: a class has fewer than two images on a side.
+            ConfigError: A class has fewer than two real or generated images.
         """
         real, fake = self._side("real"), self._side("fake")
         classes = torch.unique(torch.cat([real[1], fake[1]])).tolist()

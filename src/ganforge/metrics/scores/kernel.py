@@ -10,7 +10,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.rows import TILE, RealAndFake, generator
 from ganforge.metrics.scores.score import Score, ScoreValue
 
-# What a kernel value costs beyond its product, in columns.
+# Cost of the elementwise part of a kernel value, in columns of the matrix product.
 ELEMENTWISE = 64
 
 
@@ -18,13 +18,13 @@ class KernelDistance(Score):
     """Squared maximum mean discrepancy under the kernel (x.y / d + 1)^3, about 0 for equal sets.
 
     Called KID with Inception features. Binkowski et al. 2018, arXiv:1801.01401. Unbiased: it can
-    be below 0, and values of few images are comparable with those of many. Sees moments up to the
-    third. Cannot see: copies of training images, which look better than new images.
+    be below 0, and values of few images are comparable with those of many. Compares moments up to
+    the third. Cannot see: copies of training images, which look better than new images.
 
     Args:
-        subsets: number of random subsets over which mean and standard deviation are taken.
-        subset_size: images of each. Where no more than that are to be had, one subset holds them
-            all and there is no standard deviation.
+        subsets: number of random subsets over which mean and standard deviation are computed.
+        subset_size: images per subset. If there are no more images than that, one subset of all
+            images is used and there is no standard deviation.
     """
 
     def __init__(self, subsets: int = 100, subset_size: int = 1000) -> None:
@@ -37,7 +37,7 @@ class KernelDistance(Score):
         self._used = (subsets, subset_size)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next rows [n, width]."""
+        """Adds this process's next rows [n, width]."""
         self.metric.update(values.to(self.device), real)
 
     def compute(self, seed: int = 0) -> ScoreValue:
@@ -50,12 +50,12 @@ class KernelDistance(Score):
         return ScoreValue(float(values.mean()), deviation)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the subsets as they were taken."""
+        """Returns the number and size of the subsets that were used."""
         return {"subsets": self._used[0], "subset_size": self._used[1]}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
         size = min(self.subset_size, n_real, n_fake)
-        # All images make the same subset every time: once is enough.
+        # Every subset would consist of all images, so one is enough.
         whole = size == n_real == n_fake
         self._used = (1 if whole else self.subsets, size)
         return RealAndFake()
@@ -64,7 +64,7 @@ class KernelDistance(Score):
 def draw_subsets(
     n_real: int, n_fake: int, subsets: int, size: int, seed: int
 ) -> tuple[Tensor, Tensor]:
-    """Draws rows of real and of generated images, int64 [subsets, size] each."""
+    """Draws subsets of real and of generated rows: indices, int64 [subsets, size] each."""
     draws = generator(seed)
     pairs = [
         tuple(torch.randperm(n, generator=draws)[:size] for n in (n_real, n_fake))
@@ -76,36 +76,37 @@ def draw_subsets(
 def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: Tensor) -> Tensor:
     """Returns the unbiased squared maximum mean discrepancy of pairs of subsets, float64 [s].
 
-    The mean of k over distinct real pairs and over distinct generated pairs, less twice that over
-    mixed ones, k(x, y) = (x.y / d + 1)^3. Gretton et al. 2012, JMLR 13; Binkowski et al. 2018,
-    arXiv:1801.01401.
+    The mean of k over real pairs and over generated pairs of distinct rows, minus twice the mean
+    over mixed pairs, with k(x, y) = (x.y / d + 1)^3. Gretton et al. 2012, JMLR 13; Binkowski et al.
+    2018, arXiv:1801.01401.
 
     Args:
         real: [n, d].
         fake: [m, d].
-        real_rows: rows of each real subset, distinct, int64 [s, size].
-        fake_rows: rows of each generated subset, likewise, and as many.
+        real_rows: indices of each real subset, distinct, int64 [s, size].
+        fake_rows: indices of each generated subset, distinct, int64 [s, size].
     """
     subsets, size = real_rows.shape
     middle = (real.mean(0, dtype=torch.float64) + fake.mean(0, dtype=torch.float64)) / 2
     ours, theirs = about(middle, real), about(middle, fake)
     width = real.shape[1] + ELEMENTWISE
+    # Subset by subset if that costs less than the kernel of all rows.
     if subsets * size**2 * width < max(len(real), len(fake)) ** 2 * (width + subsets):
         every = torch.ones(size, 1, dtype=torch.float64, device=real.device)
         pairs = zip(real_rows.to(real.device), fake_rows.to(real.device), strict=True)
         return torch.cat(
             [_discrepancies(ours.at(a), theirs.at(b), every, every, size) for a, b in pairs]
         )
-    # Subsets overlap: every kernel value is computed once, and counted in those it is part of.
+    # Subsets overlap: every kernel value is computed once and added to each subset that has it.
     chosen, made = _members(real_rows, ours), _members(fake_rows, theirs)
     return _discrepancies(ours, theirs, chosen, made, size)
 
 
 class Offsets(NamedTuple):
-    """Rows x by how far they are from a middle c, for which x.y / d + 1 = u.v + a + b.
+    """Rows x as offsets from a centre c, such that x.y / d + 1 = u.v + a + b.
 
-    Products of what rows differ by lose no digits to what they have in common, so that float32 is
-    exact enough for them, and quicker.
+    Products of offsets avoid cancellation from the rows' common part, so that float32, which is
+    faster, is precise enough for them.
 
     Attributes:
         steps: u = (x - c) / sqrt(d), [n, d].
@@ -116,21 +117,21 @@ class Offsets(NamedTuple):
     shares: Tensor
 
     def at(self, rows: Tensor) -> Offsets:
-        """Returns some of the rows, by their places."""
+        """Returns the rows at the given indices."""
         return Offsets(self.steps[rows], self.shares[rows])
 
     def tiles(self) -> list[Offsets]:
-        """Returns the rows in pieces."""
+        """Returns the rows split into pieces of ``TILE`` rows."""
         pieces = zip(torch.split(self.steps, TILE), torch.split(self.shares, TILE), strict=True)
         return [Offsets(*piece) for piece in pieces]
 
 
 def about(middle: Tensor, rows: Tensor) -> Offsets:
-    """Returns rows [n, d] by their offsets from ``middle``, float64 [d]."""
+    """Returns rows [n, d] as offsets from ``middle``, float64 [d]."""
     root = rows.shape[1] ** 0.5
     steps, scaled = (rows.double() - middle) / root, middle / root
     shares = steps @ scaled + (scaled @ scaled + 1) / 2
-    # Not on CUDA, where products of float32 may be of TF32.
+    # Remains float64 on CUDA, where float32 products may use TF32.
     return Offsets(steps if rows.is_cuda else steps.to(rows.dtype), shares)
 
 
@@ -140,27 +141,27 @@ def _discrepancies(real: Offsets, fake: Offsets, ours: Tensor, theirs: Tensor, s
 
 
 def _members(rows: Tensor, values: Offsets) -> Tensor:
-    """Returns [n, s]: 1 where a row is in a subset, float64."""
+    """Returns the membership matrix, float64 [n, s]: 1 if a row is in a subset, else 0."""
     members = values.shares.new_zeros(len(values.shares), len(rows))
     return members.scatter_(0, rows.T.to(members.device), 1.0)
 
 
 def _pair_sums(values: Offsets, members: Tensor) -> Tensor:
-    """Returns the kernel's sum over the pairs of distinct rows of each subset, [s]."""
+    """Returns the sum of kernel values over ordered pairs of distinct rows, per subset, [s]."""
     total = members.new_zeros(members.shape[1])
     tiles = list(zip(values.tiles(), torch.split(members, TILE), strict=True))
     for place, (rows, ours) in enumerate(tiles):
         kernel = _kernel(rows, rows)
         kernel.diagonal().zero_()
         total += (ours * (kernel @ ours)).sum(0)
-        # Symmetric: tiles behind this one count twice, and none before it is looked at.
+        # The kernel is symmetric: tiles above the diagonal count twice, those below are skipped.
         for columns, theirs in tiles[place + 1 :]:
             total += 2 * (ours * (_kernel(rows, columns) @ theirs)).sum(0)
     return total
 
 
 def _mixed_sums(first: Offsets, second: Offsets, ours: Tensor, theirs: Tensor) -> Tensor:
-    """Returns the kernel's sum over the pairs of a row of each side, for each subset, [s]."""
+    """Returns the sum of kernel values over pairs of a row of each set, per subset, [s]."""
     total = ours.new_zeros(ours.shape[1])
     for rows, members in zip(first.tiles(), torch.split(ours, TILE), strict=True):
         for columns, others in zip(second.tiles(), torch.split(theirs, TILE), strict=True):

@@ -9,19 +9,19 @@ from ganforge.metrics.scores.score import ScoreValue
 
 
 class LabelAgreement(LabelScore):
-    """Share of the generated images in which a classifier sees the class asked for, in [0, 1].
+    """Share of generated images that a classifier assigns to the requested class, in [0, 1].
 
-    The classification accuracy of Odena et al. 2017 (arXiv:1610.09585, section 5). It can't be
-    above what the classifier itself is worth, told beside it as ``features_accuracy``. Cannot see:
-    weak noise and blur, duplicates, copies of training images.
+    The classification accuracy of Odena et al. 2017 (arXiv:1610.09585, section 5). It is limited by
+    the classifier's own accuracy, which is reported next to it as ``features_accuracy``. Cannot
+    see: weak noise and blur, duplicates, copies of training images.
 
     Args:
-        cache: folder of trained classifiers; None is that of features=classifier.
-        max_images: images that a classifier learns from, at most.
+        cache: folder of trained classifiers; None uses that of features=classifier.
+        max_images: maximum number of training images of the classifier.
     """
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the share; nothing in it is random."""
+        """Returns the share; ``seed`` is not used."""
         return ScoreValue(float(self.metric.compute()), None)
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
@@ -41,7 +41,7 @@ class Agreement(Metric):
             self.add_state(name, torch.zeros((), dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, seen: Tensor, asked: Tensor) -> None:
-        """Takes labels seen and asked for, int64 [n] each."""
+        """Adds predicted and requested labels, int64 [n] each."""
         self.equal += (seen == asked).sum()
         self.total += len(asked)
 

@@ -14,14 +14,14 @@ log = logging.getLogger("ganforge")
 
 
 class LabelScore(Score):
-    """A score that holds the classes asked for against those that a classifier sees.
+    """Base class of scores that compare requested classes with a classifier's predictions.
 
-    It looks through a classifier of the data's own labels, whatever features the others look
-    through: the run's own extractor where that is one, else one of its own.
+    The classifier predicts the data's own labels, regardless of the run's features: it is the run's
+    extractor if that predicts these labels, else a separate one.
 
     Args:
-        cache: folder of trained classifiers, see ClassifierFactory.
-        max_images: images that a classifier learns from, at most.
+        cache: folder of trained classifiers, see :class:`ClassifierFactory`.
+        max_images: maximum number of training images of the classifier.
     """
 
     uses = "logits"
@@ -34,7 +34,7 @@ class LabelScore(Score):
         self.factory = ClassifierFactory(cache, max_images)
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Finds a classifier; returns whether there is one."""
+        """Selects or trains the classifier; returns False, with a warning, for unlabelled data."""
         if shared.names_labels:
             self.extractor = shared
         elif data.num_classes > 1:
@@ -49,11 +49,11 @@ class LabelScore(Score):
         return True
 
     def compare(self, logits: Tensor, labels: Tensor) -> None:
-        """Takes this process's rows of all generated images.
+        """Updates the score with this process's next generated images.
 
         Args:
-            logits: [n, k] of the classifier.
-            labels: the classes asked for, int64 [n].
+            logits: the classifier's logits, [n, k].
+            labels: requested classes, int64 [n].
         """
         seen = logits.argmax(1).to(self.device)
         self.metric.update(seen, labels.to(self.device))

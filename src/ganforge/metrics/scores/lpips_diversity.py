@@ -18,12 +18,12 @@ class PerceptualDiversity(Diversity):
     """Mean learned perceptual distance of pairs of generated images, 0 for equal ones.
 
     Higher is more diverse. Zhang et al. 2018, arXiv:1801.03924; as a measure of diversity Zhu et
-    al. 2017, arXiv:1711.11586. Left out, with a warning, where its network's weights can't be had.
+    al. 2017, arXiv:1711.11586. Left out, with a warning, if its network's weights are unavailable.
     Cannot see: what the real images are like, copies of training images.
 
     Args:
-        pairs: pairs of images, at most.
-        network: the classifier it looks through, "alex" or "vgg".
+        pairs: maximum number of pairs.
+        network: the classifier of LPIPS, "alex" or "vgg".
     """
 
     number = "diversity_lpips"
@@ -34,7 +34,7 @@ class PerceptualDiversity(Diversity):
         self.lpips = LPIPS(network)
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Loads the network; returns whether it is there and can look at such images."""
+        """Loads the network; returns whether it is available and supports the images."""
         super().prepare(data, shared, device)
         least = LEAST_SIDE[self.lpips.network]
         if data.channels not in (1, 3) or data.image_size < least:
