@@ -21,15 +21,14 @@ log = logging.getLogger("ganforge")
 
 
 class CopyingScore(Score):
-    """One of the numbers that :class:`DistancesToTraining` gives; distances are computed once.
+    """Base class of the scores of :class:`DistancesToTraining`, which share one metric.
 
-    Each generated image is held against the training images, all of them up to ``max_train``, and
-    so is each image of the test split: what is not in the training set is no copy, but has a
-    nearest neighbour too. Data without a test split can't be judged.
+    Finds the nearest training image of each generated image and of each test image. Test images
+    cannot be copies, so their distances serve as the reference. Needs data with a test split.
 
     Args:
-        max_train: training images that are looked at, at most. Copies of others go unseen.
-        max_held_out: images of the test split, at most.
+        max_train: maximum number of training images; copies of others are not detected.
+        max_held_out: maximum number of test images.
     """
 
     higher_is_better = None
@@ -43,31 +42,31 @@ class CopyingScore(Score):
         self.training = TrainingRows(max_train, max_held_out)
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Returns whether there are images that the model has not learned from."""
+        """Returns whether the data have a test split of at least two images; warns if not."""
         if data.size("test") >= 2:
             return True
         log.warning("NO %s in this run: data %r has no test split", self.number, data.name)
         return False
 
     def family(self) -> Hashable:
-        """Returns what these scores have in common: the same distances."""
+        """Returns the key shared by all scores of the same distances."""
         return (DistancesToTraining, self.training.limits)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next rows [n, width] of generated images."""
+        """Adds this process's next rows [n, width] of generated images."""
         self.metric.rows.append(values.to(self.device))
 
     def learn(self, share: RealShare) -> None:
-        """Compares with the training images, of which every process needs all."""
+        """Computes distances to the training images; every process uses all of them."""
         train, held_out = self.training.of(share, self.device)
         self.metric.update(train, held_out)
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the number; nothing in it is random."""
+        """Returns the score; ``seed`` is not used."""
         return ScoreValue(self.metric.compute()[self.number], None)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the images that were compared with."""
+        """Returns the numbers of training and held-out images."""
         return {"n_train": self.metric.n_train, "n_held_out": self.metric.n_held_out}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
@@ -75,23 +74,24 @@ class CopyingScore(Score):
 
 
 class Memorization(CopyingScore):
-    """Share of generated images nearer to a training image than half of the held-out ones are.
+    """Share of generated images closer to a training image than half of the held-out ones are.
 
-    About 0.5 where the model makes new images as real as held-out ones, 1 where it copies; below
-    0.5 images are unlike any real ones, which a distance tells better. Sees what FID can't: copies
-    have a FID of about 0. Blind to copies of a mirrored, shifted or recoloured image as far as the
-    extractor is not. Cannot see: duplicates, and noise and blur, which make images look new.
+    About 0.5 if generated images are new and as realistic as held-out ones, 1 for copies. Below 0.5
+    images are unlike all real ones, which distances such as FID measure better. Detects what FID
+    can't: copies have a FID of about 0. Mirrored, shifted or recoloured copies are detected only as
+    far as the extractor is invariant to the change. Cannot see: duplicates, and noise and blur,
+    which make images look new.
     """
 
     number = "memorization"
 
 
 class DataCopying(CopyingScore):
-    """The data-copying statistic C_T, about N(0, 1) without copies; below -3 there are some.
+    """The data-copying statistic C_T, about N(0, 1) without copies; below -3 indicates copies.
 
-    Meehan et al. 2020, arXiv:2004.05675, in one cell: without the paper's partition of the space,
-    it may miss a region of copies beside one of poor images, and dropped classes may look like
-    copies, where those that are left are the denser ones. Grows with the numbers of images. Cannot
+    Meehan et al. 2020, arXiv:2004.05675, in one cell. Without the paper's partition of the space,
+    copies in one region can be offset by poor images in another, and dropped classes can look like
+    copies if the remaining classes are the denser ones. Grows with the numbers of images. Cannot
     see: duplicates, and noise and blur, which make images look new.
     """
 
@@ -102,9 +102,9 @@ class DistancesToTraining(Metric):
     """Distances of generated and of held-out images to their nearest training image.
 
     Attributes:
-        rows: generated images of this process so far, [n, d] each.
-        n_train: training images.
-        n_held_out: held-out images, over all processes.
+        rows: rows of this process's generated images so far, [n, d] each.
+        n_train: number of training images.
+        n_held_out: number of held-out images, over all processes.
     """
 
     full_state_update = False
@@ -119,7 +119,7 @@ class DistancesToTraining(Metric):
         self.n_train = self.n_held_out = 0
 
     def update(self, train: Tensor, held_out: Tensor) -> None:
-        """Measures how far the rows so far are from the training images.
+        """Computes the distances of ``rows`` to the training images, and clears ``rows``.
 
         Args:
             train: rows of all training images, [m, d].
@@ -131,7 +131,7 @@ class DistancesToTraining(Metric):
         self.rows.clear()
 
     def compute(self) -> dict[str, float]:
-        """Returns both numbers."""
+        """Returns both scores by name."""
         fake, held_out = dim_zero_cat(self.fake), dim_zero_cat(self.held_out)
         self.n_held_out = len(held_out)
         return {

@@ -1,8 +1,9 @@
-"""How generated images spread over the modes of a distribution whose modes are known.
+"""Statistics of how generated images are distributed over the known modes of a distribution.
 
-Everything follows from logits [B, k], one column for each mode, whose highest is the mode that an
-image belongs to. For Gaussians of deviation s they are -d^2 / (2 s^2), d being the distance to each
-centre: the highest is the nearest, and within r deviations of it the logit is at least -r^2 / 2.
+All of them are computed from logits [B, k], one column per mode; an image belongs to the mode with
+the highest logit. For Gaussians of standard deviation s, the logits are -d^2 / (2 s^2) with the
+distance d to each centre. The highest logit is then that of the nearest centre, and is at least
+-r^2 / 2 within r standard deviations of it.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ def count_modes(logits: Tensor, radius: float) -> tuple[Tensor, Tensor]:
 
     Args:
         logits: [B, k].
-        radius: deviations from its mode within which an image is of high quality.
+        radius: standard deviations from its mode within which an image is of high quality.
 
     Returns:
-        int64 [k] all images, and int64 [k] those of high quality.
+        Counts of all images and of high-quality images, int64 [k] each.
     """
     k = logits.shape[1]
     everything = torch.zeros(k, dtype=torch.int64, device=logits.device)
@@ -34,7 +35,7 @@ def count_modes(logits: Tensor, radius: float) -> tuple[Tensor, Tensor]:
 
 
 def modes_covered(good: Tensor) -> int:
-    """Returns the number of modes to which at least one image of high quality belongs.
+    """Returns the number of modes with at least one high-quality image.
 
     Srivastava et al. 2017, arXiv:1705.07761; Lin et al. 2018, arXiv:1712.04086.
     """
@@ -42,15 +43,15 @@ def modes_covered(good: Tensor) -> int:
 
 
 def high_quality_share(everything: Tensor, good: Tensor) -> float:
-    """Returns the share of images of high quality, in [0, 1]."""
+    """Returns the share of high-quality images, in [0, 1]."""
     return float(good.sum() / everything.sum())
 
 
 def mode_divergence(fake: Tensor, real: Tensor) -> float:
     """Returns KL(fake || real) of two histograms over modes, in nats, 0 for equal shares.
 
-    All images count, by the mode they are nearest to: the reverse divergence of PacGAN's tables.
-    A mode that no real image fell into counts as half a real image, which keeps it finite.
+    All images count, each for its nearest mode: the reverse divergence of PacGAN's tables. A mode
+    without real images counts as half a real image, which keeps the divergence finite.
 
     Args:
         fake: [k] counts.

@@ -17,16 +17,16 @@ from ganforge.metrics.source import ImageSource
 
 
 class ModeHistograms(Metric):
-    """Counts real and generated images by mode; counts add up over processes.
+    """Counts real and generated images by mode; counts are summed over processes.
 
     Args:
         modes: k.
-        radius: deviations from its mode within which an image is of high quality.
+        radius: standard deviations from its mode within which an image is of high quality.
 
     Attributes:
-        real: int64 [k], all real images.
-        fake: int64 [k], all generated images.
-        good: int64 [k], generated images of high quality.
+        real: counts of real images, int64 [k].
+        fake: counts of generated images, int64 [k].
+        good: counts of high-quality generated images, int64 [k].
     """
 
     full_state_update = False
@@ -41,7 +41,7 @@ class ModeHistograms(Metric):
             self.add_state(name, torch.zeros(modes, dtype=torch.int64), dist_reduce_fx="sum")
 
     def update(self, logits: Tensor, real: bool) -> None:
-        """Takes logits [B, k] of real or of generated images."""
+        """Adds logits [B, k] of real or of generated images."""
         everything, good = count_modes(logits, self.radius)
         if real:
             self.real += everything
@@ -50,7 +50,7 @@ class ModeHistograms(Metric):
             self.good += good
 
     def compute(self) -> dict[str, float]:
-        """Returns modes covered, share of high quality, and KL(fake || real), NaN without reals."""
+        """Returns all scores by name; KL(fake || real) is NaN without real images."""
         known = bool(self.real.sum() > 0)
         return {
             "modes": float(modes_covered(self.good)),
@@ -60,7 +60,7 @@ class ModeHistograms(Metric):
 
 
 class ModeScore(Score):
-    """One of the numbers that :class:`ModeHistograms` gives.
+    """Base class of the scores computed from :class:`ModeHistograms`.
 
     Cannot see: variety within a mode, copies of training images.
 
@@ -71,7 +71,7 @@ class ModeScore(Score):
     """
 
     uses = "logits"
-    suffixed = False  # what a mode is, data and extractor say together: see a result's protocol
+    suffixed = False  # modes depend on both data and extractor: see the result's protocol
     number: str
 
     def __init__(self, radius: float = 3.0) -> None:
@@ -80,7 +80,7 @@ class ModeScore(Score):
         self.radius = radius
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Refuses what names no modes: logits must be those of the data's own labels or centres."""
+        """Raises ConfigError if the extractor's logits are not those of the data's modes."""
         if not (shared.names_labels or shared.names_modes):
             raise ConfigError(
                 f"metrics={self.number} counts modes, and features={shared.name} names none of "
@@ -90,11 +90,11 @@ class ModeScore(Score):
         return True
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's logits [n, k]; only counts are kept."""
+        """Adds this process's logits [n, k]; only counts are kept."""
         self.metric.update(values.to(self.device), real)
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the number; nothing in it is random."""
+        """Returns the score; ``seed`` is not used."""
         return ScoreValue(self.metric.compute()[self.number], None)
 
     def protocol(self) -> dict[str, str | int | float]:
@@ -106,7 +106,7 @@ class ModeScore(Score):
 
 
 class ModesCovered(ModeScore):
-    """Modes that at least one generated sample of high quality belongs to, 0 to k."""
+    """Number of modes with at least one high-quality generated sample, 0 to k."""
 
     number = "modes"
     needs_real = False
@@ -114,7 +114,7 @@ class ModesCovered(ModeScore):
 
 
 class HighQuality(ModeScore):
-    """Share of generated samples within ``radius`` deviations of the nearest mode, 0 to 1."""
+    """Share of generated samples within ``radius`` deviations of their nearest mode, 0 to 1."""
 
     number = "high_quality"
     needs_real = False
@@ -122,6 +122,6 @@ class HighQuality(ModeScore):
 
 
 class ModeDivergence(ModeScore):
-    """KL(fake || real) of the histograms over modes, in nats; 0 where shares are equal."""
+    """KL(fake || real) of the histograms over modes, in nats; 0 for equal shares."""
 
     number = "mode_kl"

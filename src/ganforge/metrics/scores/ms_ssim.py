@@ -19,19 +19,19 @@ class MultiscaleSimilarity(Diversity):
     """Mean multi-scale structural similarity of pairs of generated images, 1 for equal ones.
 
     Lower is more diverse. Wang et al. 2003, "Multiscale structural similarity for image quality
-    assessment"; as a measure of diversity Odena et al. 2017, arXiv:1610.09585. Images whose halves
-    are too small for the 11 x 11 window at all five scales are judged at fewer, the weights adding
-    up to 1: see the protocol. Cannot see: noise, which looks diverse, a few dropped classes or
-    duplicates, copies of training images.
+    assessment"; as a measure of diversity Odena et al. 2017, arXiv:1610.09585. Images too small for
+    the 11 x 11 window at all five scales use fewer scales, with weights rescaled to sum to 1: see
+    the protocol. Cannot see: noise, which looks diverse, a few dropped classes or duplicates,
+    copies of training images.
 
     Args:
-        pairs: pairs of images, at most.
+        pairs: maximum number of pairs.
     """
 
     number = "diversity_ms_ssim"
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Refuses images smaller than the window."""
+        """Sets the number of scales; raises ConfigError for images smaller than the window."""
         super().prepare(data, shared, device)
         self.scales = scales_of(data.image_size)
         if self.scales == 0:
@@ -60,14 +60,14 @@ class MultiscaleSimilarity(Diversity):
 
 
 def weights_of(scales: int) -> tuple[float, ...]:
-    """Returns the exponents of the scales: the published ones for five, else adding up to 1."""
+    """Returns the exponents of the scales: as published for five, else rescaled to sum to 1."""
     if scales == len(WEIGHTS):
-        return WEIGHTS  # as printed, they add up to 1.0001
+        return WEIGHTS  # the published values sum to 1.0001
     return tuple(weight / sum(WEIGHTS[:scales]) for weight in WEIGHTS[:scales])
 
 
 def scales_of(side: int) -> int:
-    """Returns at how many scales images of ``side`` pixels are judged, 0 to 5."""
-    # torchmetrics wants the window to fit (scales - 1)^2 times.
+    """Returns the number of scales for images of ``side`` pixels, 0 to 5."""
+    # torchmetrics requires side // (scales - 1)^2 to be at least the window.
     fitting = [s for s in range(1, 6) if side // max(1, s - 1) ** 2 >= WINDOW and side >= 2**s]
     return max(fitting, default=0)

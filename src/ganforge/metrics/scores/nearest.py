@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-# Numbers of a chunk: about 32 MiB of float32.
+# Elements per chunk: about 32 MiB of float32.
 CHUNK = 2**23
 CANDIDATES = 4
 
@@ -11,8 +11,8 @@ CANDIDATES = 4
 def nearest_distances(rows: Tensor, others: Tensor) -> Tensor:
     """Returns the Euclidean distance of each row to the nearest of ``others``, float64 [n].
 
-    The nearest few are found by float32 products, in which close rows lose most digits; their
-    distances are then computed exactly, so that a copy is at distance 0.
+    The nearest few candidates are found with float32 products, which suffer from cancellation for
+    close rows. Their distances are then recomputed directly, so that a copy has distance 0.
 
     Args:
         rows: [n, d].
@@ -25,7 +25,7 @@ def nearest_distances(rows: Tensor, others: Tensor) -> Tensor:
     step = max(CHUNK // max(len(others), 2 * count * rows.shape[1]), 1)
     found = []
     for chunk in torch.split(rows, step):
-        # |x - y|^2 less |x|^2, which is the same for all y.
+        # |x - y|^2 - |x|^2: the term |x|^2 does not affect the order of y.
         order = torch.addmm(squares, (chunk - centre).float(), columns.T, alpha=-2)
         near = others[order.topk(count, dim=1, largest=False).indices]
         gaps = near.double() - chunk[:, None].double()

@@ -11,10 +11,10 @@ from ganforge.metrics.rows import TILE, RealAndFake
 
 
 class Neighborhoods(RealAndFake):
-    """Precision, recall, density and coverage of two sets of rows, of distances computed once.
+    """Precision, recall, density and coverage of two sets of rows; distances are computed once.
 
     Attributes:
-        neighbors: numbers of neighbours for which they are asked for.
+        neighbors: the values of k to compute them for.
     """
 
     def __init__(self) -> None:
@@ -23,10 +23,10 @@ class Neighborhoods(RealAndFake):
         self.neighbors: set[int] = set()
 
     def compute(self) -> dict[int, dict[str, float]]:
-        """Returns the four numbers for each number of neighbours.
+        """Returns the four scores by name, for each k.
 
         Raises:
-            ConfigError: fewer than two rows on a side.
+            ConfigError: There are fewer than two real or generated rows.
         """
         return precision_recall_density_coverage(*self.rows(), sorted(self.neighbors))
 
@@ -34,19 +34,20 @@ class Neighborhoods(RealAndFake):
 def precision_recall_density_coverage(
     real: Tensor, fake: Tensor, neighbors: list[int]
 ) -> dict[int, dict[str, float]]:
-    """Compares two sets by the balls that reach to each point's k-th nearest neighbour in its set.
+    """Computes precision, recall, density and coverage from balls around all points.
 
-    precision: share of generated points within a ball of a real one; recall: share of real points
-    within a ball of a generated one (Kynkaanniemi et al. 2019, arXiv:1904.06991). density: real
-    balls around a generated point, over k, on average; coverage: share of real balls that hold a
-    generated point (Naeem et al. 2020, arXiv:2002.09797). As in the authors' code, the rim of a
-    ball belongs to it for the first two and not for the others: a set has density 1 with itself.
+    The ball of a point reaches to its k-th nearest neighbour in the same set. precision: share of
+    generated points within a ball of a real one; recall: share of real points within a ball of a
+    generated one (Kynkaanniemi et al. 2019, arXiv:1904.06991). density: mean number of real balls
+    that contain a generated point, divided by k; coverage: share of real balls that contain a
+    generated point (Naeem et al. 2020, arXiv:2002.09797). As in the authors' code, balls include
+    their rim for the first two scores but not for the others: a set has density 1 with itself.
 
-    Where distances are tied, as among duplicates, fewer than k real points are inside a ball. Its
-    rim then counts in part, so that the real points in and on it add up to k: a set with ties has
-    density and coverage 1 with itself too. Without ties the authors' numbers are the same.
+    If distances are tied, as among duplicates, fewer than k real points are inside a ball. Its rim
+    then counts in part, so that the real points inside and on it sum to k, and a set with ties also
+    has density and coverage 1 with itself. Without ties the results equal those of the authors.
 
-    Memory is that of both sets in float64 and of a chunk of distances.
+    Needs memory for both sets in float64 and for a chunk of distances.
 
     Args:
         real: [n, d].
@@ -54,7 +55,7 @@ def precision_recall_density_coverage(
         neighbors: values of k, each from 1 to the smaller set's size - 1.
 
     Returns:
-        The four by name for each k.
+        The four scores by name, for each k.
     """
     middle = real.double().mean(0)
     ours, theirs = real.double() - middle, fake.double() - middle
@@ -75,19 +76,19 @@ def precision_recall_density_coverage(
 
 
 def _scale(real: Tensor, fake: Tensor) -> float:
-    """Returns a power of 2 that brings rows near 1, so that float32 holds squared distances.
+    """Returns a power of 2 that scales rows to about 1, so that squared distances fit float32.
 
-    Nothing else changes: all four numbers are the same at every scale.
+    The scores are invariant to scale, and multiplying by a power of 2 causes no rounding.
     """
     largest = max(float(rows.abs().amax()) for rows in (real, fake))
     return 2.0 ** -math.frexp(largest)[1] if largest > 0 else 1.0
 
 
 class Points:
-    """Rows among which squared distances are computed.
+    """Rows with precomputed squared norms, for computing squared distances.
 
     Args:
-        rows: float64 [n, d], about the origin: what is far from it costs digits.
+        rows: float64 [n, d], centred at the origin: a large offset would cause cancellation.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -96,10 +97,10 @@ class Points:
         self.noise = 1e-14 * float(self.squares.max())
 
     def to_points(self, chunk: slice, others: Points) -> Tensor:
-        """Returns squared distances of some of these points to all others, float32 [c, m].
+        """Returns squared distances of a chunk of these points to ``others``, float32 [c, m].
 
-        In float64 until the end. The float32 takes the last, noisy digits away: distances that are
-        equal compare as equal, wherever in a matrix they are computed.
+        Computed in float64. Rounding to float32 removes the last, noisy digits, so that equal
+        distances compare equal regardless of their position in the matrix.
         """
         rows, squares = self.rows[chunk], self.squares[chunk, None]
         distances = rows.new_empty((len(rows), len(others.rows)), dtype=torch.float32)
@@ -107,16 +108,17 @@ class Points:
             columns = slice(start, start + TILE)
             products = torch.addmm(others.squares[columns], rows, others.rows[columns].T, alpha=-2)
             distances[:, columns] = products.add_(squares)
+        # Distances below the rounding error are set to 0, so that duplicates are at distance 0.
         return F.threshold(distances, max(self.noise, others.noise), 0.0, inplace=True)
 
 
 class Balls(NamedTuple):
-    """A ball around each point, which reaches to its k-th nearest other.
+    """A ball around each point, which reaches to its k-th nearest neighbour.
 
     Attributes:
-        radii: squared, float32 [n].
-        rims: points that lack inside to be k, 0 unless distances are tied, and points on the rim
-            that share them; int64 [n, 2].
+        radii: squared radii, float32 [n].
+        rims: number of points missing inside to reach k, 0 unless distances are tied, and number of
+            points on the rim; int64 [n, 2].
     """
 
     radii: Tensor
@@ -139,27 +141,27 @@ def balls(points: Points, neighbors: list[int]) -> list[Balls]:
 
 
 def _rims(distances: Tensor, radii: Tensor, k: int) -> Tensor:
-    """Returns how many points lack inside to be k, and how many on the rim share them, [c, 2].
+    """Returns the points missing inside each ball to reach k, and those on its rim, int64 [c, 2].
 
     Args:
-        distances: squared, of a chunk of points to all, infinite to themselves, [c, n].
-        radii: squared, [c].
-        k: which neighbour a ball reaches to.
+        distances: squared distances of a chunk to all points, infinite to themselves, [c, n].
+        radii: squared radii, [c].
+        k: rank of the neighbour that a ball reaches to.
     """
-    centre = (radii > 0).long()  # the point itself is inside, unless its ball is a point
+    centre = (radii > 0).long()  # the centre is inside; if the radius is 0, on the rim
     inside = (distances < radii[:, None]).sum(1) + centre
     on = (distances == radii[:, None]).sum(1) + 1 - centre
     return torch.stack([k - inside, on], 1)
 
 
 class Tally:
-    """Counts who is in whose ball, chunk after chunk of the generated points.
+    """Counts points within balls, in chunks of generated points.
 
     Args:
         neighbors: k.
         real: squared radii of the real points' balls, [n].
         fake: squared radii of the generated points' balls, [m].
-        rims: of the real balls, see :class:`Balls`.
+        rims: rims of the real balls, see :class:`Balls`.
     """
 
     def __init__(self, neighbors: int, real: Tensor, fake: Tensor, rims: Tensor) -> None:
@@ -174,14 +176,14 @@ class Tally:
         self.covered = torch.zeros_like(real, dtype=torch.bool)
 
     def add(self, distances: Tensor, nearest: Tensor, chunk: slice) -> None:
-        """Takes the squared distances of a chunk of generated points to the real ones.
+        """Adds the squared distances of a chunk of generated points to the real ones.
 
         Args:
             distances: [c, n].
-            nearest: the smallest of each column, [n].
-            chunk: places of the generated points.
+            nearest: minimum of each column, [n].
+            chunk: indices of the generated points.
         """
-        # Not (a <= b).any(), which takes three times as long; no rounding changes a sign.
+        # Three times as fast as (a <= b).any(); rounding never changes the sign of a difference.
         self.precise += int(((distances - self.real).amin(1) <= 0).sum())
         self.recalled |= (distances - self.fake[chunk, None]).amin(0) <= 0
         self.dense += int((distances < self.real).count_nonzero())
@@ -194,7 +196,7 @@ class Tally:
     def numbers(self) -> dict[str, float]:
         """Returns precision, recall, density and coverage."""
         lack, share = self.rims.unbind(1)
-        # Summed exactly, so that the order of points changes nothing.
+        # An exact sum, so that the result does not depend on the order of points.
         tied = math.fsum((self.on_rims * lack / share.double()).tolist())
         return {
             "precision": self.precise / len(self.fake),

@@ -10,20 +10,20 @@ from ganforge.metrics.scores.score import ScoreValue
 
 
 class NormalizedMutualInformation(LabelScore):
-    """How much of the classes that a classifier sees is told by the code asked for, in [0, 1].
+    """Normalized mutual information of requested codes and predicted classes, in [0, 1].
 
-    2 I(c; y) / (H(c) + H(y)), the normalization by the arithmetic mean. It doesn't matter which
-    value of the code became which class: 1 where each determines the other, 0 where they are
-    independent. Measures what InfoGAN (Chen et al. 2016, arXiv:1606.03657) learns without labels.
+    2 I(c; y) / (H(c) + H(y)), normalized by the arithmetic mean. 1 if each determines the other, 0
+    if they are independent; invariant to permutations of the codes. Measures what InfoGAN (Chen et
+    al. 2016, arXiv:1606.03657) learns without labels.
     Cannot see: weak noise and blur, duplicates, copies of training images.
 
     Args:
-        cache: folder of trained classifiers; None is that of features=classifier.
-        max_images: images that a classifier learns from, at most.
+        cache: folder of trained classifiers; None uses that of features=classifier.
+        max_images: maximum number of training images of the classifier.
     """
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the normalized mutual information; nothing in it is random."""
+        """Returns the normalized mutual information; ``seed`` is not used."""
         return ScoreValue(float(self.metric.compute()), None)
 
     def protocol(self) -> dict[str, str | int | float]:
@@ -47,7 +47,7 @@ class MutualInformation(Metric):
         self.add_state("second", [], dist_reduce_fx="cat")
 
     def update(self, first: Tensor, second: Tensor) -> None:
-        """Takes labels, int64 [n] each, at least 0."""
+        """Adds nonnegative labels, int64 [n] each."""
         self.first.append(first)
         self.second.append(second)
 
@@ -57,17 +57,17 @@ class MutualInformation(Metric):
 
 
 def counts(first: Tensor, second: Tensor) -> Tensor:
-    """Returns how often each pair of labels occurs, int64 [a, b], for labels [n] each."""
+    """Returns the contingency table of two lists of labels [n], int64 [a, b]."""
     rows, columns = int(first.max()) + 1, int(second.max()) + 1
     pairs = torch.bincount(first * columns + second, minlength=rows * columns)
     return pairs.view(rows, columns)
 
 
 def normalized_information(pairs: Tensor) -> Tensor:
-    """Returns 2 I(a; b) / (H(a) + H(b)), a float64 scalar; 0 where neither varies.
+    """Returns 2 I(a; b) / (H(a) + H(b)), a float64 scalar; 0 if both are constant.
 
     Args:
-        pairs: how often each pair occurs, [a, b].
+        pairs: contingency table of the labels, [a, b].
     """
     joint = pairs.double() / pairs.sum()
     first, second = entropy(joint.sum(1)), entropy(joint.sum(0))

@@ -19,21 +19,21 @@ log = logging.getLogger("ganforge")
 
 
 class PathLength(PathScore):
-    """How fast images change along a path through the latent space: mean of d(t, t + e) / e^2.
+    """Rate of change of images along paths through the latent space: mean of d(t, t + e) / e^2.
 
     The perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1), on full paths:
-    in W for style-based games, in Z for others; the shorter, the smoother the space. d is LPIPS
-    through VGG. The highest and the lowest 1% are left out, as in the authors' code; unlike there
-    images are neither cropped nor resized. Blind to quality and variety: a constant generator has
-    length 0.
+    in W for style-based games, in Z for others. Shorter paths mean a smoother space. d is LPIPS
+    with VGG. The highest and the lowest 1% are left out, as in the authors' code; unlike there,
+    images are neither cropped nor resized. Insensitive to quality and variety: a constant generator
+    has length 0.
 
-    Where LPIPS can't be had, d is the squared distance of the run's features, and the name
-    ``feature_path_length``: such lengths compare within the same features alone.
+    If LPIPS is unavailable, d is the squared distance of the run's features and the score is named
+    ``feature_path_length``; such lengths are comparable only for the same features.
 
     Args:
-        paths: paths, rounded up to whole blocks of 64.
+        paths: number of paths, rounded up to whole blocks of 64.
         epsilon: step, as a share of the path.
-        network: what LPIPS looks through, "alex" or "vgg".
+        network: the classifier of LPIPS, "alex" or "vgg".
     """
 
     suffixed = False
@@ -53,11 +53,11 @@ class PathLength(PathScore):
         self.taken = 0
 
     def published(self, name: str, shared: FeatureExtractor) -> str:
-        """Returns the name that results go by, which says what distances are of."""
+        """Returns the published name, which depends on whether LPIPS or features are used."""
         return name if self.perceptual else f"feature_path_length{shared.suffix}"
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
-        """Loads what it looks through: LPIPS where it can be had, else the run's extractor."""
+        """Loads LPIPS; falls back to the run's extractor, with a warning, if unavailable."""
         refuse_points_for(data, "perceptual_path_length")
         self.look = shared
         least = LEAST_SIDE[self.lpips.network]
@@ -74,39 +74,40 @@ class PathLength(PathScore):
         return True
 
     def travel(self, paths: Paths, rank: int, world: int) -> None:
-        """Measures this process's share of the paths.
+        """Updates the score with this process's share of the paths.
 
         Args:
-            paths: makes the pairs of images.
+            paths: generates the pairs of images.
             rank: index of this process.
             world: number of processes.
         """
         blocks = -(-self.paths // paths.size)
         self.taken, self.space = blocks * paths.size, paths.space
-        # A process without a block has nothing to add, but takes part.
+        # A process without a block must still have a state to gather.
         self.metric.update(torch.zeros(0, dtype=torch.float64, device=self.device))
-        # Whole blocks: rounding, which epsilon makes large, is the same on any number of processes.
+        # Whole blocks, as rounding errors depend on the batch size and epsilon amplifies them: the
+        # result is then the same for any number of processes.
         for block in range(blocks * rank // world, blocks * (rank + 1) // world):
             gaps = self.distances(*paths(block, self.epsilon))
             self.metric.update(gaps.to(self.device).double() / self.epsilon**2)
 
     def distances(self, near: Tensor, far: Tensor) -> Tensor:
-        """Returns how far apart images are, [n], of float images [n, C, H, W] in [-1, 1]."""
+        """Returns the distance of each pair of images, [n], from [n, C, H, W] in [-1, 1]."""
         shown = [images.clamp(-1, 1).add(1).div(2) for images in (near, far)]
         if self.perceptual:
             self.lpips.reset(near.device)
             return self.lpips.each(*(images.to(self.lpips.device) for images in shown))
-        # Not as bytes, whose steps are larger than those of the path.
+        # Not rounded to uint8, whose quantization steps exceed the differences along the path.
         seen = [self.look(255 * images).features.to(self.device).double() for images in shown]
         gaps: Tensor = (seen[0] - seen[1]).square().sum(1)
         return gaps
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the mean without outliers; nothing in it is random."""
+        """Returns the mean without outliers; ``seed`` is not used."""
         return ScoreValue(float(without_outliers(self.metric.compute()).mean()), None)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns what the length is of."""
+        """Returns the number of paths, the step, the latent space and the distance."""
         look = f"lpips-{self.lpips.network}" if self.perceptual else "features"
         return {
             "paths": self.taken,
@@ -120,7 +121,7 @@ class PathLength(PathScore):
 
 
 class Lengths(Metric):
-    """Keeps a number of each path."""
+    """Keeps the length of each path."""
 
     full_state_update = False
     lengths: list[Tensor]
@@ -130,16 +131,16 @@ class Lengths(Metric):
         self.add_state("lengths", [], dist_reduce_fx="cat")
 
     def update(self, lengths: Tensor) -> None:
-        """Takes the numbers of some paths, float64 [n]."""
+        """Adds the lengths of some paths, float64 [n]."""
         self.lengths.append(lengths)
 
     def compute(self) -> Tensor:
-        """Returns the numbers of all paths."""
+        """Returns the lengths of all paths."""
         return dim_zero_cat(self.lengths)
 
 
 def without_outliers(lengths: Tensor) -> Tensor:
-    """Returns the numbers from the 1st to the 99th percentile of [n], both of them included."""
+    """Returns the lengths from the 1st to the 99th percentile of [n], inclusive."""
     low = torch.quantile(lengths, 0.01, interpolation="lower")
     high = torch.quantile(lengths, 0.99, interpolation="higher")
     return lengths[(low <= lengths) & (lengths <= high)]

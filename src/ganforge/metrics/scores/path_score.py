@@ -9,10 +9,10 @@ from ganforge.metrics.scores.score import Score
 
 
 class Paths(Protocol):
-    """Pairs of neighbouring images on paths through a latent space, block by block.
+    """Pairs of neighbouring images on paths through a latent space, in blocks.
 
     Attributes:
-        size: pairs of a block.
+        size: pairs per block.
         space: the latent space, "z" or "w".
     """
 
@@ -25,26 +25,26 @@ class Paths(Protocol):
 
 
 class PathScore(Score):
-    """A score of a generator's latent space: of images that it has made for it alone."""
+    """Base class of scores of a latent space, computed from images generated along paths."""
 
     needs_real = False
 
     def travel(self, paths: Paths, rank: int, world: int) -> None:
-        """Measures this process's share of the paths.
+        """Updates the score with this process's share of the paths.
 
         Args:
-            paths: makes the pairs of images.
+            paths: generates the pairs of images.
             rank: index of this process.
             world: number of processes.
         """
         raise NotImplementedError
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes nothing of images that are on no path."""
+        """Ignores ordinary images: only those on paths count."""
 
 
 def refuse_images(name: str) -> ConfigError:
-    """Returns the error of a score of paths that is asked for images without a latent space."""
+    """Returns the error for a path score of images that have no latent space."""
     return ConfigError(
         f"metrics={name} goes through the latent space of a game, and these images come from none. "
         "Leave it out of metrics=[...]"

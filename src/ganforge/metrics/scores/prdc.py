@@ -12,10 +12,10 @@ from ganforge.metrics.scores.score import Score, ScoreValue
 
 
 class NeighborScore(Score):
-    """One of the numbers that :class:`Neighborhoods` gives; the distances are computed once.
+    """Base class of the scores of :class:`Neighborhoods`, which share one set of distances.
 
     Args:
-        neighbors: k: a ball reaches to its centre's k-th nearest neighbour in the same set.
+        neighbors: k; the ball of a point reaches to its k-th nearest neighbour in the same set.
     """
 
     higher_is_better = True
@@ -28,20 +28,20 @@ class NeighborScore(Score):
         self.least = neighbors + 1
 
     def family(self) -> Hashable:
-        """Returns what these scores have in common: the same distances."""
+        """Returns the key shared by all scores of the same distances."""
         return (Neighborhoods, self.uses, self.extractor)
 
     def welcome(self, other: Score) -> None:
-        """Computes for another of these scores too, with its number of neighbours."""
+        """Shares the metric with another score of the family, and adds its k."""
         super().welcome(other)
         cast(Neighborhoods, self.metric).neighbors.add(cast(NeighborScore, other).neighbors)
 
     def update(self, values: Tensor, real: bool) -> None:
-        """Takes this process's next rows [n, width]."""
+        """Adds this process's next rows [n, width]."""
         self.metric.update(values.to(self.device), real)
 
     def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the number; nothing in it is random."""
+        """Returns the score; ``seed`` is not used."""
         return ScoreValue(self.metric.compute()[self.neighbors][self.number], None)
 
     def protocol(self) -> dict[str, str | int | float]:
@@ -55,10 +55,11 @@ class NeighborScore(Score):
 
 
 class Precision(NeighborScore):
-    """Share of generated images that are within the real ones' manifold: quality, 0 to 1.
+    """Share of generated images within the manifold of the real ones: quality, 0 to 1.
 
-    Kynkaanniemi et al. 2019, arXiv:1904.06991. One real outlier makes a ball that forgives much.
-    Cannot see: dropped classes, duplicates, copies of training images, which raise it to 1.
+    Kynkaanniemi et al. 2019, arXiv:1904.06991. Sensitive to outliers: a single real outlier has a
+    large ball that contains many poor images. Cannot see: dropped classes, duplicates, copies of
+    training images, which raise it to 1.
     """
 
     number = "precision"
@@ -68,7 +69,7 @@ class Precision(NeighborScore):
 
 
 class Recall(NeighborScore):
-    """Share of real images that are within the generated ones' manifold: variety, 0 to 1.
+    """Share of real images within the manifold of the generated ones: variety, 0 to 1.
 
     Kynkaanniemi et al. 2019, arXiv:1904.06991. Generated outliers raise it. Cannot see: copies of
     training images, which raise it to 1.
@@ -81,9 +82,9 @@ class Recall(NeighborScore):
 
 
 class Density(NeighborScore):
-    """How many real balls a generated image is in, over k: quality, about 1 for equal sets.
+    """Mean number of real balls that contain a generated image, over k: quality, about 1 if equal.
 
-    Naeem et al. 2020, arXiv:2002.09797. It can be above 1, where generated images crowd at modes.
+    Naeem et al. 2020, arXiv:2002.09797. It exceeds 1 if generated images concentrate at modes.
     Cannot see: dropped classes, copies of training images, and hardly duplicates.
     """
 
@@ -94,10 +95,10 @@ class Density(NeighborScore):
 
 
 class Coverage(NeighborScore):
-    """Share of real balls that hold a generated image: variety, 0 to 1.
+    """Share of real balls that contain a generated image: variety, 0 to 1.
 
-    Naeem et al. 2020, arXiv:2002.09797. Of equal sets it is about 1 - 2^-k where there are as many
-    images of both. Cannot see: copies of training images.
+    Naeem et al. 2020, arXiv:2002.09797. For equal distributions it is about 1 - 2^-k if there are
+    as many real as generated images. Cannot see: copies of training images.
     """
 
     number = "coverage"

@@ -12,13 +12,14 @@ from ganforge.metrics.scores.nearest import nearest_distances
 
 
 class TrainingRows:
-    """What an extractor sees in all training images, and how far held-out ones are from them.
+    """Features of the training images, and distances of held-out images to them.
 
-    Processes look at a share each, and every one of them is given all. Kept for all evaluations.
+    Each process computes a share of the features; all processes then gather all of them. Results
+    are kept for later evaluations.
 
     Args:
-        max_train: training images, at most.
-        max_held_out: images of the test split, at most.
+        max_train: maximum number of training images.
+        max_held_out: maximum number of test images.
     """
 
     def __init__(self, max_train: int, max_held_out: int) -> None:
@@ -29,8 +30,8 @@ class TrainingRows:
         """Returns all training rows [m, d] and this process's distances of held-out images [h].
 
         Args:
-            share: any part of the data's images.
-            device: where distances are computed.
+            share: any share of the data's images; split and bounds are ignored.
+            device: device on which distances are computed.
         """
         source = (share.reals, share.extractor)
         if self._kept is None or self._kept[0] != source:
