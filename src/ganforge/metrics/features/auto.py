@@ -17,17 +17,17 @@ log = logging.getLogger("ganforge")
 
 
 class AutoFactory:
-    """Inception for RGB data where its weights can be had, else a classifier of the labels.
+    """Inception for RGB data if its weights are available, else a classifier of the labels.
 
-    Points of the plane are looked at as they are, stacked digits channel by channel.
-    Unlabelled data that is not RGB takes Inception where its weights are on this machine. Where
-    neither can be had, runs go on without scores.
+    Points in the plane are used as they are; stacked digits are classified channel by channel.
+    Unlabelled data that are not RGB use Inception if its weights are on this machine. If no
+    extractor fits, runs continue without scores.
 
     Args:
-        weights: file of Inception's weights; None takes PyTorch's hub cache, then the download.
+        weights: file of Inception's weights; None uses PyTorch's hub cache or downloads them.
         cache: folder of trained classifiers, see :class:`ClassifierFactory`.
-        max_images: images that a classifier learns from, at most.
-        resize: of Inception, see :class:`InceptionFactory`.
+        max_images: maximum number of training images of a classifier.
+        resize: resizing for Inception, see :class:`InceptionFactory`.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class AutoFactory:
         self.stacked = StackedFactory(cache, max_images)
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
-        """Returns the extractor that fits ``data``, None where there is none."""
+        """Returns the extractor that fits ``data``; None, with a warning, if there is none."""
         mixture = mixture_of(data)
         if mixture is not None:
             return PointFeatures(mixture).to(device)
@@ -60,7 +60,7 @@ class AutoFactory:
         return None
 
     def _inception_fits(self, data: ImageSource) -> bool:
-        # An explicit path that leads nowhere is an error whatever the data.
+        # Called for all data: an explicit path that does not exist is always an error.
         local = self.inception.local()
         if data.channels != 3:
             return data.num_classes < 2 and local is not None

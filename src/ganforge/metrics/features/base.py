@@ -9,10 +9,10 @@ from ganforge.metrics.source import ImageSource
 
 
 class Features(NamedTuple):
-    """What an extractor sees in images.
+    """The output of a feature extractor.
 
     Attributes:
-        features: [B, d] float32, the layer that distances compare.
+        features: [B, d] float32, used by distances.
         logits: [B, k] float32, unnormalised class scores.
     """
 
@@ -21,20 +21,20 @@ class Features(NamedTuple):
 
 
 class FeatureExtractor(nn.Module):
-    """A frozen network through which images are compared.
+    """A frozen network whose features are used to compare images.
 
     Attributes:
-        name: what the features are called in a result's protocol.
-        suffix: appended to a score's name. Empty for Inception alone: a value that was computed
-            with other features must not look like a published one.
+        name: name of the features, as in ``features=NAME``.
+        suffix: suffix of the scores' names. Empty for published Inception weights only: values of
+            other features must not be mistaken for published ones.
         num_features: d.
         num_logits: k.
-        protocol: what must be equal for two values to be comparable: weights, resizing.
+        protocol: settings that must match for values to be comparable: weights, resizing.
         names_labels: whether logit k is that of the data's own label k.
         names_modes: whether logit k is that of the data's mode k.
-        takes_floats: whether it looks at float images in [-1, 1] as they are, and not at bytes.
-        code: tells code of somebody else's from other code; statistics of real images are kept
-            for the same code alone.
+        takes_floats: whether the input is float images in [-1, 1] instead of uint8 images.
+        code: hash of user-provided code, part of the key of cached statistics; empty for built-in
+            extractors.
     """
 
     name: str
@@ -49,7 +49,7 @@ class FeatureExtractor(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are, and where images are looked at."""
+        """The device of the weights, on which features are computed."""
         return next(self.parameters()).device
 
     def forward(self, images: Tensor) -> Features:
@@ -58,22 +58,22 @@ class FeatureExtractor(nn.Module):
 
 
 class FeatureFactory(Protocol):
-    """Makes the extractor that fits a data set: what ``conf/features`` names."""
+    """Builds the extractor for a data set; configured in ``conf/features``."""
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor | None:
-        """Returns an extractor on ``device``; None where nothing fits and the choice was free.
+        """Returns an extractor on ``device``; None if an automatic choice finds none that fits.
 
         Raises:
-            ConfigError: what was asked for cannot be had.
+            ConfigError: The requested extractor is unavailable or does not fit the data.
         """
         ...
 
 
 def to_rgb(images: Tensor) -> Tensor:
-    """Turns uint8 images [B, C, H, W] into RGB ones [B, 3, H, W].
+    """Converts uint8 images [B, C, H, W] to RGB [B, 3, H, W].
 
-    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha). Grey is repeated, transparency
-    laid over white.
+    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha). Grey channels are repeated, and
+    transparent images are composited over white.
     """
     if images.shape[1] in (2, 4):
         colour, alpha = images[:, :-1].float(), images[:, -1:].float() / 255

@@ -26,7 +26,7 @@ from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
-# Part of the cache's key: raise it whenever the network or its training changes.
+# Part of the cache key: raise it whenever the network or its training changes.
 VERSION = 1
 
 
@@ -34,8 +34,8 @@ class Trained(NamedTuple):
     """A trained classifier.
 
     Attributes:
-        state: its weights.
-        accuracy: share of the test split's images that it names rightly, NaN without such a split.
+        state: weights and buffers.
+        accuracy: accuracy on the test split, NaN if there are no labelled test images.
     """
 
     state: dict[str, Tensor]
@@ -45,8 +45,8 @@ class Trained(NamedTuple):
 class ClassifierFeatures(FeatureExtractor):
     """The last hidden layer and the logits of a small classifier of the data set's own labels.
 
-    For data on which Inception is out of its depth (digits) and for machines without its weights.
-    Images are resized to 32x32.
+    For data that Inception is not suited to (digits) and for machines without its weights. Images
+    are resized to 32x32.
 
     Args:
         trained: weights and accuracy.
@@ -60,7 +60,7 @@ class ClassifierFeatures(FeatureExtractor):
 
     def __init__(self, trained: Trained, channels: int, num_classes: int) -> None:
         super().__init__()
-        # Without storage: initial weights would be drawn from training's random numbers.
+        # On the meta device: initialising weights would advance the training's random generator.
         with torch.device("meta"):
             self.network = ClassifierNetwork(channels, num_classes)
         self.network.load_state_dict(trained.state, assign=True)
@@ -78,19 +78,19 @@ class ClassifierFeatures(FeatureExtractor):
 
     def forward(self, images: Tensor) -> Features:
         """Returns the features of uint8 images [B, C, H, W] of any size."""
-        # Antialiased resizing is not on every Metal version.
+        # Not all Metal versions support antialiased resizing.
         small = shrink(images.cpu() if images.device.type == "mps" else images)
         hidden = self.network.features(small.to(self.device))
         return Features(hidden, self.network.head(hidden))
 
 
 class ClassifierFactory:
-    """Features of a classifier that is trained once for each data set and kept.
+    """Features of a classifier that is trained once per data set and cached.
 
     Args:
-        cache: folder of the trained classifiers; None is ``$GANFORGE_CACHE/classifiers``, or
+        cache: folder of the trained classifiers; None uses ``$GANFORGE_CACHE/classifiers``, or
             ``~/.cache/ganforge/classifiers``.
-        max_images: images of the train split that it learns from, at most.
+        max_images: maximum number of training images.
     """
 
     def __init__(self, cache: str | None = None, max_images: int = 60_000) -> None:
@@ -100,10 +100,10 @@ class ClassifierFactory:
         self.max_images = max_images
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns the classifier of ``data`` on ``device``, trained now if it is not in the cache.
+        """Returns the classifier of ``data`` on ``device``; trains it if it is not in the cache.
 
         Raises:
-            ConfigError: the images have no labels, or the data are points.
+            ConfigError: The images have no labels, or the data are points.
         """
         refuse_points(data, "classifier")
         if data.num_classes < 2:
@@ -117,7 +117,7 @@ class ClassifierFactory:
         return ClassifierFeatures(trained, data.channels, data.num_classes).to(device)
 
     def path(self, data: ImageSource) -> Path:
-        """Returns the file in which the classifier of ``data`` is kept."""
+        """Returns the cache file of the classifier of ``data``."""
         folder = typed_path(self.cache) if self.cache else root() / "classifiers"
         splits = "/".join(
             data.fingerprint(split) for split in ("train", "test") if data.size(split)
@@ -143,7 +143,7 @@ class ClassifierFactory:
                 reason(fault),
             )
             return trained
-        # Another run may have been first: all runs take what the file holds.
+        # If another run was faster, use its classifier, so that all runs share the same features.
         return _load(path) or trained
 
 
@@ -169,7 +169,7 @@ def _load(path: Path) -> Trained | None:
 
 
 def _trained(kept: Any) -> Trained:
-    """Returns what a file holds, once it is known to be a classifier's."""
+    """Returns the classifier in a file's contents; raises DamagedError if they are invalid."""
     state = kept.get("state") if isinstance(kept, dict) else None
     accuracy = kept.get("accuracy") if state else None
     if not isinstance(state, dict) or not isinstance(accuracy, float):
@@ -180,7 +180,7 @@ def _trained(kept: Any) -> Trained:
 
 
 def _save(path: Path, trained: Trained) -> None:
-    """Writes a file that others can read as far as the umask allows, unless there is one."""
+    """Writes the file unless it exists; its permissions follow the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = atomic.temporary_beside(path)
     try:
@@ -195,7 +195,8 @@ def _save(path: Path, trained: Trained) -> None:
 
 
 def _publish(written: Path, path: Path) -> None:
-    # A link fails where the file exists, so that the first of several runs wins for all of them.
+    # Unlike a rename, a hard link fails if the file exists: the first of several runs wins. File
+    # systems without hard links fall back to a rename.
     try:
         os.link(written, path)
     except FileExistsError:
@@ -206,5 +207,5 @@ def _publish(written: Path, path: Path) -> None:
 
 
 def _is_unreadable(path: Path) -> bool:
-    """Whether a colleague's file is there that this user cannot read."""
+    """Returns whether the file exists but this user cannot read it."""
     return path.is_file() and not os.access(path, os.R_OK)

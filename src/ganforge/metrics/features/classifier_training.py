@@ -57,9 +57,9 @@ class ClassifierNetwork(nn.Module):
 
 
 def shrink(images: Tensor) -> Tensor:
-    """Resizes images [B, C, H, W] in 0 ... 255 to 32x32, bilinearly, antialiased.
+    """Resizes images [B, C, H, W] in 0 ... 255 to 32x32, bilinear with antialiasing.
 
-    Bytes are rounded to bytes, float images stay as exact as they are.
+    uint8 images are rounded to uint8; float images are not rounded.
     """
     if images.shape[-2:] == (SIDE, SIDE):
         return images
@@ -69,13 +69,13 @@ def shrink(images: Tensor) -> Tensor:
 
 
 def train(data: ImageSource, max_images: int) -> tuple[dict[str, Tensor], float]:
-    """Trains a classifier of ``data``'s labels, the same for the same images, on the CPU.
+    """Trains a classifier of ``data``'s labels, reproducibly for the same images.
 
-    The global random state is as before afterwards. On the CPU everywhere, so that runs on
-    different devices are scored through the same weights.
+    Training always uses the CPU, so that runs on different devices share the same weights. The
+    global random state is restored afterwards.
 
     Returns:
-        The weights, and the accuracy on the test split (NaN where there is none with labels).
+        The weights, and the accuracy on the test split (NaN if there are no labelled test images).
     """
     count = min(max_images, data.size("train"))
     if count < 2:
@@ -91,7 +91,7 @@ def train(data: ImageSource, max_images: int) -> tuple[dict[str, Tensor], float]
 
 @contextmanager
 def _reproducibly() -> Iterator[None]:
-    # One thread: sums don't depend on the number of cores, and small batches lose little.
+    # One thread: sums then do not depend on the number of cores; small batches lose little speed.
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -107,7 +107,7 @@ def _block(inputs: int, outputs: int) -> tuple[nn.Module, ...]:
 
 
 def _gather(data: ImageSource, split: str, count: int) -> tuple[Tensor, Tensor]:
-    # In chunks that are shrunk at once: large images would not fit in memory together.
+    # Each chunk is resized immediately: all large images together would not fit into memory.
     images, labels = [], []
     for start in range(0, count, CHUNK):
         chunk, named = data.reals(min(CHUNK, count - start), split, start)
@@ -119,7 +119,7 @@ def _gather(data: ImageSource, split: str, count: int) -> tuple[Tensor, Tensor]:
 
 
 def _fit(network: nn.Module, images: Tensor, labels: Tensor) -> None:
-    # Thirteen passes over 1,500 images, one and a half over 60,000: seconds either way.
+    # 13 epochs of 1,500 images or 1.5 epochs of 60,000: both take seconds.
     seen = min(max(2 * len(images), LEAST_SEEN), MOST_SEEN)
     batch = min(len(images), 64 if len(images) < 10_000 else 128)
     steps = seen // batch

@@ -8,10 +8,10 @@ from torch import nn
 
 
 def code_hash(network: nn.Module) -> str:
-    """Returns 8 hex digits that tell a network's layers and their source code from others'.
+    """Returns a hash of a network's layers and their source code, 8 hex digits.
 
-    Two networks of the same weights, or of none, may compute different things. Functions that
-    layers call are not looked at.
+    Needed in addition to the hash of the weights, as networks with equal or no weights can compute
+    different functions. Functions that layers call are not included.
     """
     classes = {one for layer in network.modules() for one in type(layer).__mro__}
     sources = sorted(_source(one) for one in classes - {nn.Module, object})
@@ -19,7 +19,7 @@ def code_hash(network: nn.Module) -> str:
 
 
 def _source(one: type) -> str:
-    # Method by method: Python finds a class by its name alone, and so perhaps a namesake.
+    # Method by method: inspect finds the source of a class by name, so possibly another class's.
     methods = [_text(value) for value in vars(one).values() if isinstance(value, FunctionType)]
     return "\n".join([f"{one.__module__}.{one.__qualname__}", *methods])
 
@@ -27,5 +27,5 @@ def _source(one: type) -> str:
 def _text(method: FunctionType) -> str:
     try:
         return inspect.getsource(method)
-    except (OSError, TypeError):  # typed into an interpreter, or made by a program
+    except (OSError, TypeError):  # defined interactively or generated at run time
         return method.__name__

@@ -22,20 +22,20 @@ PATCH = 14
 
 
 class DINOv2Factory:
-    """Features of DINOv2, a vision transformer that learned without labels.
+    """Features of DINOv2, a vision transformer trained without labels.
 
-    Oquab et al. 2023, arXiv:2304.07193. The class token after the last normalization, of images
-    resized to 224. Frechet distances over it agree better with people's judgement than Inception's
-    (Stein et al. 2023, arXiv:2306.04675: FD-DINOv2 with the large model); here they are named
-    ``fid_dinov2``. There are no logits: no Inception score. timm fits the position embedding to the
-    number of patches with another filter than the authors' code, so that values differ slightly
-    from theirs.
+    Oquab et al. 2023, arXiv:2304.07193. The features are the class token after the last
+    normalization, of images resized to 224. Frechet distances of these features agree better with
+    human evaluation than those of Inception (Stein et al. 2023, arXiv:2306.04675: FD-DINOv2 with
+    the large model). They are named ``fid_dinov2``. There are no logits and so no Inception score.
+    timm interpolates the position embedding with another filter than the authors' code, so values
+    differ slightly from theirs.
 
     Args:
         model: timm's name of the network.
-        weights: file of its weights, timm's or the authors'; None takes the hub's cache, then the
-            download.
-        size: side that images are resized to, a multiple of 14.
+        weights: file of its weights, from timm or the authors; None uses the hub's cache or
+            downloads them.
+        size: side to which images are resized, a multiple of 14.
         resize: "clean" or "legacy".
     """
 
@@ -46,7 +46,7 @@ class DINOv2Factory:
         size: int = 224,
         resize: Resize = "clean",
     ) -> None:
-        # timm would take "hf-hub:USER/NAME" and "local-dir:PATH" for anybody's network.
+        # timm would load arbitrary networks from "hf-hub:USER/NAME" and "local-dir:PATH".
         if "dinov2" not in model or not set(model).isdisjoint(":/\\"):
             raise ConfigError(
                 f"features.model must be one of timm's DINOv2, such as vit_small_patch14_dinov2."
@@ -63,7 +63,7 @@ class DINOv2Factory:
         """Returns the extractor on ``device``.
 
         Raises:
-            ConfigError: timm is not installed, or the weights can't be had.
+            ConfigError: timm is not installed, or the weights are unavailable.
         """
         refuse_points(data, "dinov2")
         extractor = ModuleFeatures(self._network(), "dinov2", self.preprocessing)
@@ -78,7 +78,7 @@ class DINOv2Factory:
             raise ConfigError(f"features.weights={self.weights}: no such file")
         file = {"file": str(typed_path(str(self.weights)))} if given else None
         try:
-            # Its initial weights, soon replaced, must not cost training random numbers.
+            # Initialising the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
                 network: nn.Module = timm.create_model(
                     self.model,

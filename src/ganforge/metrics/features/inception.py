@@ -25,23 +25,22 @@ from ganforge.tensor_files import read_tensors
 log = logging.getLogger("ganforge")
 
 FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
-PUBLISHED = "6726825d"  # begins the SHA-256 of the file that published values are of
+PUBLISHED = "6726825d"  # first digits of the SHA-256 of the weights behind published values
 CONNECT_SECONDS = 20.0
 
 
 class InceptionFeatures(FeatureExtractor):
-    """Inception-v3 as every published FID uses it: the weights of 2015, converted from TensorFlow.
+    """Inception-v3 as used for every published FID: the weights of 2015, converted from TensorFlow.
 
     Pooled features [B, 2048] and bias-free logits [B, 1008] of images resized to 299x299.
     Heusel et al. 2017, arXiv:1706.08500; Salimans et al. 2016, arXiv:1606.03498.
 
-    Scores by any other file of weights get its hash as suffix, such as ``fid_inception-0a1b2c3d``:
-    they must not look like published ones, nor be compared with them.
+    With any other weights, the file's hash is appended to the scores' names, such as
+    ``fid_inception-0a1b2c3d``: their values are not comparable with published ones.
 
     Args:
         weights: file of the weights.
-        resize: "legacy" resizes as TensorFlow 1 did, "clean" as clean-fid does
-            (arXiv:2104.11222).
+        resize: "legacy" resizes like TensorFlow 1, "clean" like clean-fid (arXiv:2104.11222).
     """
 
     name = "inception"
@@ -53,7 +52,7 @@ class InceptionFeatures(FeatureExtractor):
         super().__init__()
         _check(weights)
         self.resize = resize
-        # Its initial weights, soon replaced, must not cost training random numbers.
+        # Initialising the weights, soon replaced, must not advance the training's generator.
         with own_random_numbers(0):
             self.network = FeatureExtractorInceptionV3(
                 "inception-v3-compat",
@@ -76,12 +75,12 @@ class InceptionFeatures(FeatureExtractor):
         }
 
     def forward(self, images: Tensor) -> Features:
-        """Returns the features of images [B, C, H, W] in 0 ... 255, C of 1 to 4."""
+        """Returns the features of images [B, C, H, W] in 0 ... 255, C from 1 to 4."""
         shown = resized(to_rgb(images), self.network.INPUT_IMAGE_SIZE, self.resize)
         return self._look((shown - 128) / 128)
 
     def _look(self, hidden: Tensor) -> Features:
-        # Not the network's own forward, which resizes bytes in one way only.
+        # Not the network's own forward, which requires uint8 images and supports one resizing only.
         *layers, last = self.network.children()
         for layer in layers:
             hidden = layer(hidden)
@@ -90,12 +89,12 @@ class InceptionFeatures(FeatureExtractor):
 
 
 class InceptionFactory:
-    """Inception features, whose weights are looked for when a run starts.
+    """Inception features; the weights are located, or downloaded, when a run starts.
 
     Args:
-        weights: file of the weights; None takes PyTorch's hub cache, then the download.
-        resize: "legacy" resizes as TensorFlow 1 did, as in every FID published before 2021;
-            "clean" as clean-fid does.
+        weights: file of the weights; None uses PyTorch's hub cache or downloads them.
+        resize: "legacy" resizes like TensorFlow 1, as in every FID published before 2021; "clean"
+            like clean-fid.
     """
 
     def __init__(self, weights: str | None = None, resize: Resize = "legacy") -> None:
@@ -104,10 +103,10 @@ class InceptionFactory:
         self.resize = resize
 
     def local(self) -> Path | None:
-        """Returns the file of the weights where it is on this machine.
+        """Returns the file of the weights if it is on this machine, else None.
 
         Raises:
-            ConfigError: ``weights`` names a file that is not there.
+            ConfigError: The file given as ``weights`` does not exist.
         """
         path = typed_path(self.weights) if self.weights else cached_weights()
         if path.is_file():
@@ -117,10 +116,10 @@ class InceptionFactory:
         return None
 
     def fetch(self) -> Path:
-        """Returns the file of the weights, downloaded if need be.
+        """Returns the file of the weights; downloads it if necessary.
 
         Raises:
-            ConfigError: they can't be had.
+            ConfigError: The weights are unavailable.
         """
         return self.local() or _download(cached_weights())
 
@@ -128,19 +127,19 @@ class InceptionFactory:
         """Returns Inception on ``device``.
 
         Raises:
-            ConfigError: the data are points, or the weights can't be had.
+            ConfigError: The data are points, or the weights are unavailable.
         """
         refuse_points(data, "inception")
         return InceptionFeatures(self.fetch(), self.resize).to(device)
 
 
 def cached_weights() -> Path:
-    """Returns where PyTorch's hub keeps the weights, there or not."""
+    """Returns the path of the weights in PyTorch's hub cache; the file need not exist."""
     return Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
 
 
 def _download(path: Path) -> Path:
-    # A firewall that drops packets would otherwise hold the start of a run up for minutes.
+    # Without a timeout, a firewall that drops packets would block the start of a run for minutes.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(CONNECT_SECONDS)
     try:
@@ -162,7 +161,7 @@ def _missing(reason: str) -> str:
 
 
 def _check(weights: Path) -> None:
-    # torch-fidelity loads with pickle; a file that is not plain tensors is refused before that.
+    # torch-fidelity unpickles the file, which could run code: reject all but plain tensors first.
     try:
         state: Any = read_tensors(weights)
         fits = state["fc.weight"].shape == (1008, 2048)

@@ -24,16 +24,17 @@ class ModuleFactory:
     """Features of any network that Python can import.
 
     Args:
-        module: dotted path of what makes the network, called without arguments; or the network.
-        layer: submodule whose output are the features; None for the network's own output.
-        weights: file of its ``state_dict``; None keeps those that it was made with. Weights that
-            are drawn at random are the same in every run where ``module`` is a path.
-        name: what scores are suffixed with; None is the class's or function's name in lower case.
-        size: side that images are resized to.
+        module: dotted path of a callable without arguments that returns the network; or the
+            network itself.
+        layer: submodule whose output is used as features; None uses the network's output.
+        weights: file of the ``state_dict``; None keeps the initial weights. If ``module`` is a
+            path, random initial weights are the same in every run.
+        name: suffix of the scores' names; None uses the class or function name in lower case.
+        size: side to which images are resized.
         resize: "clean", "legacy" or "none".
-        mean: of each channel, or one for all, of pixel values in [0, 1].
-        std: standard deviation of each channel, or one for all.
-        rgb: show grey as RGB, and transparency over white.
+        mean: mean of pixel values in [0, 1], per channel or one for all.
+        std: standard deviation, per channel or one for all.
+        rgb: whether to convert images to RGB, with transparency over white.
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class ModuleFactory:
         """Returns the extractor on ``device``.
 
         Raises:
-            ConfigError: the network or its weights can't be had, or it can't look at these images.
+            ConfigError: The network or its weights are unavailable, or do not fit the images.
         """
         refuse_points(data, "module")
         network = self.module if isinstance(self.module, nn.Module) else make(self.module)
@@ -80,13 +81,13 @@ class ModuleFactory:
 
 
 def make(path: str) -> nn.Module:
-    """Returns the network that the callable at a dotted path makes, from seeded draws.
+    """Calls the callable at a dotted path under a fixed seed and returns the resulting network.
 
     Raises:
-        ConfigError: there is no such callable, or it makes no network.
+        ConfigError: There is no such callable, it fails, or it does not return a module.
     """
     try:
-        # Its initial weights must not cost training random numbers.
+        # Initialising the weights must not advance the training's random generator.
         with own_random_numbers(0):
             network = pkgutil.resolve_name(path)()
     except (ImportError, AttributeError, ValueError, TypeError) as fault:
@@ -99,10 +100,10 @@ def make(path: str) -> nn.Module:
 
 
 def load_weights(network: nn.Module, path: Path) -> None:
-    """Loads a file of weights into a network.
+    """Loads weights from a file into a network.
 
     Raises:
-        ConfigError: the file is missing, holds other than tensors, or those of another network.
+        ConfigError: The file is missing, is not plain tensors, or does not fit the network.
     """
     if not path.is_file():
         raise ConfigError(f"features.weights={path}: no such file")

@@ -14,20 +14,20 @@ from ganforge.metrics.source import ImageSource
 
 
 class ModuleFeatures(FeatureExtractor):
-    """Any network as an extractor.
+    """Wraps any network as a feature extractor.
 
-    The network returns features [B, d], or a pair of features and logits [B, k]. Maps [B, d, h, w]
-    are averaged over their places, as Inception's are. With ``layer`` the features are what that
-    submodule returns, and the network's own output are the logits.
+    The network returns features [B, d], or a pair of features and logits [B, k]. Feature maps
+    [B, d, h, w] are averaged over positions, as those of Inception are. With ``layer`` the features
+    are the output of that submodule, and the network's own output is used as logits.
 
     Args:
-        network: what looks at the images; it is frozen and put into evaluation mode.
-        name: what the features are called; scores get it as suffix.
-        preprocessing: what is done to images before.
-        layer: path of a submodule, such as "avgpool" or "blocks.3"; None for the output.
+        network: the network; it is frozen and set to evaluation mode.
+        name: name of the features, used as suffix of the scores' names.
+        preprocessing: applied to images before the network.
+        layer: path of a submodule, such as "avgpool" or "blocks.3"; None uses the output.
     """
 
-    num_features = 0  # both are known once an image has been looked at: see probe()
+    num_features = 0  # both are unknown until probe() has run the network once
     num_logits = 0
 
     def __init__(
@@ -57,8 +57,8 @@ class ModuleFeatures(FeatureExtractor):
 
     @property
     def device(self) -> torch.device:
-        """Where images are looked at."""
-        return self.preprocessing.mean.device  # a network may have no weights
+        """The device on which features are computed."""
+        return self.preprocessing.mean.device  # the network may have no parameters
 
     def forward(self, images: Tensor) -> Features:
         """Returns the features of images [B, C, H, W] in 0 ... 255, uint8 or float."""
@@ -74,10 +74,10 @@ class ModuleFeatures(FeatureExtractor):
 
     @torch.no_grad()
     def probe(self, data: ImageSource) -> None:
-        """Looks at two blank images as large as those of ``data``.
+        """Runs the network on two blank images of the shape of ``data`` and sets d and k.
 
         Raises:
-            ConfigError: the network can't look at such images, or returns something else.
+            ConfigError: The network fails on such images, or returns an unsupported output.
         """
         shape = (2, data.channels, data.image_size, data.image_size)
         blank = torch.zeros(shape, dtype=torch.uint8, device=self.device)
@@ -108,7 +108,7 @@ def _first(output: Any) -> Any:
 
 
 def _checked(name: str, features: Any, logits: Any, rows: int) -> Features:
-    """Returns float32 features and logits, or says what the network should have returned."""
+    """Returns float32 features and logits; raises ConfigError if their shapes are not supported."""
     if isinstance(features, Tensor) and features.ndim == 4:
         features = features.mean((2, 3))
     if isinstance(features, Tensor) and logits is None:

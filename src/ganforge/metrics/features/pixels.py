@@ -11,14 +11,14 @@ from ganforge.metrics.source import ImageSource
 
 
 class Pixels(FeatureExtractor):
-    """Hands images on as they are, for scores that look at them without a network between.
+    """Returns the pixels as features, for scores that use images directly.
 
-    Features are bytes, uint8 [B, C H W]; there are no logits.
+    Features are uint8 [B, C H W]; there are no logits.
 
     Args:
-        data: images of the same shape.
-        small: resize images to 32x32, as for the small classifier.
-        device: where images are handed on.
+        data: data set that determines the shape of the images.
+        device: device of the features.
+        small: whether to resize images to 32x32, as for the small classifier.
     """
 
     name = "pixels"
@@ -39,23 +39,23 @@ class Pixels(FeatureExtractor):
 
     @property
     def device(self) -> torch.device:
-        """Where images are handed on."""
+        """The device of the features."""
         return self._device
 
     def forward(self, images: Tensor) -> Features:
-        """Returns the bytes of uint8 images [B, C, H, W], [B, C H W]."""
+        """Returns uint8 images [B, C, H, W] as rows [B, C H W]."""
         if self.small:
-            # Antialiased resizing is not on every Metal version.
+            # Not all Metal versions support antialiased resizing.
             images = shrink(images.cpu() if images.device.type == "mps" else images)
         return Features(images.flatten(1), torch.zeros(len(images), 0, device=images.device))
 
     def images(self, rows: Tensor) -> Tensor:
-        """Returns uint8 images [n, C, H, W] of what was handed on, [n, C H W]."""
+        """Returns rows [n, C H W] as uint8 images [n, C, H, W]."""
         return rows.view(-1, *self.shape)
 
 
 def refuse_points_for(data: ImageSource, metric: str) -> None:
-    """Raises ConfigError where a score of images is to look at points of the plane."""
+    """Raises ConfigError if ``data`` are points in the plane and the score needs images."""
     if mixture_of(data) is not None:
         raise ConfigError(
             f"metrics={metric} looks at images, and data={data.name} has points of the plane. "

@@ -10,13 +10,13 @@ from ganforge.metrics.source import ImageSource
 
 
 class PointFeatures(FeatureExtractor):
-    """Looks at points of a known mixture: features are coordinates, logits are log densities.
+    """Features of points from a known mixture: coordinates as features, log densities as logits.
 
-    Softmax of the logits is the true posterior over modes, the highest logit that of the nearest
-    centre. All scores keep their meaning: the Frechet distance is that of the points themselves.
+    The softmax of the logits is the true posterior over modes, and the highest logit is that of the
+    nearest centre. All scores keep their meaning: the Frechet distance is that of the points.
 
     Args:
-        mixture: what the real points are drawn from.
+        mixture: the distribution of the real points.
     """
 
     name = "points"
@@ -35,24 +35,24 @@ class PointFeatures(FeatureExtractor):
 
     @property
     def device(self) -> torch.device:
-        """Where points are looked at."""
+        """The device on which features are computed."""
         centres: Tensor = self.get_buffer("centres")
         return centres.device
 
     def forward(self, images: Tensor) -> Features:
-        """Returns [B, 2] and [B, k] of float points [B, 2, 1, 1]."""
+        """Returns features [B, 2] and logits [B, k] of float points [B, 2, 1, 1]."""
         points = images.flatten(1).float()
         return Features(points, self.mixture.log_density(points))
 
 
 class PointFactory:
-    """Features of points in the plane: their coordinates, and the mode that is nearest."""
+    """Features of points in the plane: their coordinates and log densities of the modes."""
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
         """Returns the extractor of ``data`` on ``device``.
 
         Raises:
-            ConfigError: the data are not points of a mixture.
+            ConfigError: The data are not points of a mixture.
         """
         mixture = mixture_of(data)
         if mixture is None:
@@ -64,13 +64,13 @@ class PointFactory:
 
 
 def mixture_of(data: object) -> Mixture | None:
-    """Returns what ``data`` draws its points from; None for images."""
+    """Returns the mixture from which ``data`` draws its points; None for images."""
     mixture = getattr(data, "mixture", None)
     return mixture if isinstance(mixture, Mixture) else None
 
 
 def refuse_points(data: ImageSource, features: str) -> None:
-    """Raises ConfigError where an extractor of images is to look at points of the plane."""
+    """Raises ConfigError if ``data`` are points in the plane and the extractor needs images."""
     if mixture_of(data) is not None:
         raise ConfigError(
             f"features={features} looks at images, and data={data.name} has points of the plane; "

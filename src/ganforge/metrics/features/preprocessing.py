@@ -14,14 +14,14 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
 class Preprocessing(nn.Module):
-    """Turns bytes into what a network was trained on: (images / 255 - mean) / std.
+    """Resizes and normalizes images for a network: (images / 255 - mean) / std.
 
     Args:
-        size: side that images are resized to.
-        resize: the filter: "clean", "legacy", or "none" for images as they are.
-        mean: of each channel, or one for all, of pixel values in [0, 1].
-        std: standard deviation of each channel, or one for all.
-        rgb: show grey as RGB, and transparency over white.
+        size: side to which images are resized.
+        resize: the filter: "clean", "legacy", or "none" for no resizing.
+        mean: mean of pixel values in [0, 1], per channel or one for all.
+        std: standard deviation, per channel or one for all.
+        rgb: whether to convert images to RGB, with transparency over white.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Preprocessing(nn.Module):
         return (resized(shown, self.size, self.resize) / 255 - self.mean) / self.std
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns what must be equal for two values to be comparable."""
+        """Returns the settings that decide whether two values are comparable."""
         numbers = [*self.mean.flatten().tolist(), *self.std.flatten().tolist()]
         return {
             "resize": resize_name(self.resize, self.size),

@@ -16,15 +16,15 @@ Resize = Literal["legacy", "clean", "none"]
 def resized(images: Tensor, size: int, resize: Resize) -> Tensor:
     """Returns float32 images [B, C, size, size] in 0 ... 255, not rounded.
 
-    Which filter makes images small decides more of a FID than many a paper gains (Parmar et al.
-    2022, arXiv:2104.11222), so it is part of a result's protocol.
+    The choice of filter can change a FID by more than many papers improve it (Parmar et al. 2022,
+    arXiv:2104.11222), so it is part of a result's protocol.
 
     Args:
         images: [B, C, H, W], uint8 or float in 0 ... 255.
         size: side of the result.
-        resize: "legacy" is TensorFlow 1's bilinear filter, as in all published FID before 2021: it
-            looks at four pixels however small the result is, and aliases. "clean" is Pillow's
-            bicubic filter, which averages over what it leaves out. "none" leaves them as they are.
+        resize: "legacy" is TensorFlow 1's bilinear filter, as in all FID published before 2021. It
+            interpolates four pixels at any scale and therefore aliases. "clean" is Pillow's bicubic
+            filter with antialiasing. "none" does not resize.
     """
     images = images.float()
     if resize == "none":
@@ -36,10 +36,10 @@ def resized(images: Tensor, size: int, resize: Resize) -> Tensor:
 
 
 def clean(images: Tensor, size: int) -> Tensor:
-    """Returns float32 [B, C, size, size] in 0 ... 255 by Pillow's antialiased bicubic filter.
+    """Returns float32 [B, C, size, size] in 0 ... 255, with Pillow's antialiased bicubic filter.
 
-    In floating point and clamped, as clean-fid does (arXiv:2104.11222): bytes would be rounded
-    twice.
+    Computed in floating point and clamped, as in clean-fid (arXiv:2104.11222); a uint8 result would
+    be rounded a second time.
 
     Args:
         images: float32 [B, C, H, W] in 0 ... 255.
@@ -47,7 +47,7 @@ def clean(images: Tensor, size: int) -> Tensor:
     """
     if images.shape[-2:] == (size, size):
         return images
-    # Antialiased resizing is not on every Metal version.
+    # Not all Metal versions support antialiased resizing.
     near = images.cpu() if images.device.type == "mps" else images
     scaled = F.interpolate(
         near, (size, size), mode="bicubic", align_corners=False, antialias=True
@@ -56,12 +56,12 @@ def clean(images: Tensor, size: int) -> Tensor:
 
 
 def resize_name(resize: Resize, size: int) -> str:
-    """Returns what a result's protocol calls a resizing."""
+    """Returns the name of a resizing in a result's protocol."""
     names = {"legacy": "bilinear-tensorflow1", "clean": "bicubic-antialias"}
     return f"{names[resize]}-{size}" if resize in names else "none"
 
 
 def check_resize(resize: str, legal: tuple[str, ...] = get_args(Resize)) -> None:
-    """Refuses a resizing that is not one of those that an extractor has."""
+    """Raises ConfigError if ``resize`` is not one of an extractor's options."""
     if resize not in legal:
         raise ConfigError(f"features.resize must be one of {', '.join(legal)}; got {resize!r}")

@@ -12,13 +12,13 @@ from ganforge.metrics.source import ImageSource
 
 
 class StackedFeatures(FeatureExtractor):
-    """Looks at each channel of stacked digits through the classifier of single digits.
+    """Features of stacked digits: a classifier of single digits, applied to each channel.
 
-    Features are the channels' side by side. Logits are the log probabilities of all k^3 triples
-    less the highest one, so that every image counts as a sample of the mode it is nearest to.
+    The features of the channels are concatenated. Logits are the log probabilities of all k^3
+    triples minus their maximum, so that every image counts as a sample of its nearest mode.
 
     Args:
-        classifier: of single digits, k classes.
+        classifier: classifier of single digits with k classes.
     """
 
     name = "stacked"
@@ -33,7 +33,7 @@ class StackedFeatures(FeatureExtractor):
         self.protocol = dict(classifier.protocol)
 
     def forward(self, images: Tensor) -> Features:
-        """Returns [B, 3 d] and [B, k^3] of uint8 images [B, 3, H, W]."""
+        """Returns features [B, 3 d] and logits [B, k^3] of uint8 images [B, 3, H, W]."""
         count, _, height, width = images.shape
         seen: Features = self.classifier(images.reshape(3 * count, 1, height, width))
         triples = joint(torch.log_softmax(seen.logits, dim=1).view(count, 3, -1))
@@ -41,21 +41,21 @@ class StackedFeatures(FeatureExtractor):
 
 
 def joint(logs: Tensor) -> Tensor:
-    """Returns [B, k^3] log probabilities of triples (a, b, c) at k^2 a + k b + c.
+    """Returns [B, k^3] log probabilities of triples (a, b, c), at index k^2 a + k b + c.
 
     Args:
-        logs: [B, 3, k], the three digits' log probabilities.
+        logs: log probabilities of the three digits, [B, 3, k].
     """
     a, b, c = logs.unbind(1)
     return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)
 
 
 class StackedFactory:
-    """Features of the classifier of single digits, channel by channel.
+    """Features of stacked digits, from a classifier of single digits.
 
     Args:
         cache: folder of trained classifiers, see :class:`ClassifierFactory`.
-        max_images: single digits that the classifier learns from, at most.
+        max_images: maximum number of single digits to train the classifier on.
     """
 
     def __init__(self, cache: str | None = None, max_images: int = 60_000) -> None:
@@ -65,7 +65,7 @@ class StackedFactory:
         """Returns the extractor of ``data`` on ``device``.
 
         Raises:
-            ConfigError: the data are not stacked of single ones.
+            ConfigError: The data are not stacked digits.
         """
         single = single_of(data)
         if single is None:

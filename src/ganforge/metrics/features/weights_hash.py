@@ -8,14 +8,14 @@ from torch import Tensor
 
 
 def weights_hash(state: Mapping[str, Tensor]) -> str:
-    """Returns 8 hex digits that tell these weights from others, whatever device they are on.
+    """Returns a hash of weights, 8 hex digits; independent of their device.
 
     Args:
         state: weights and buffers by name.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
-        # As bytes: NumPy knows no bfloat16.
+        # Viewed as bytes, since NumPy has no bfloat16.
         flat = state[name].detach().cpu().contiguous().reshape(-1)
         digest.update(flat.view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()[:8]
