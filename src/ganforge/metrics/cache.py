@@ -94,7 +94,7 @@ class StatisticsCache:
 
     def _make_room(self) -> None:
         total = 0
-        for entry in files(self.folder, "statistics"):
+        for entry in files(self.folder, "statistics"):  # most recently used first
             total += entry.size
             if total > self.most_bytes:
                 with contextlib.suppress(OSError):  # another user's file in a shared folder

@@ -24,7 +24,7 @@ class FeatureExtractor(nn.Module):
     """A frozen network whose features are used to compare images.
 
     Attributes:
-        name: name of the features, as in ``features=NAME``.
+        name: name of the features, such as "inception".
         suffix: suffix of the scores' names. Empty for published Inception weights only: values of
             other features must not be mistaken for published ones.
         num_features: d.

@@ -19,7 +19,7 @@ class Neighborhoods(RealAndFake):
 
     def __init__(self) -> None:
         super().__init__()
-        self.compute_with_cache = True
+        self.compute_with_cache = True  # the result is small, and several scores request it
         self.neighbors: set[int] = set()
 
     def compute(self) -> dict[int, dict[str, float]]:
