@@ -1,4 +1,4 @@
-"""The processes of a run: devices, precision, launchers, clusters."""
+"""Devices, precision, launchers and cluster environments of a run's processes."""
 
 import lazy_loader
 

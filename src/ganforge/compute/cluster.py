@@ -7,10 +7,10 @@ from ganforge.errors import ConfigError
 
 
 class RunProcesses(ClusterEnvironment):
-    """What Lightning asks of a cluster: the place of this process, settled before training.
+    """Cluster environment whose ranks and world size are fixed before training starts.
 
-    Takes the place of Lightning's own SLURM environment, which refuses one task for each node and
-    requeues by itself.
+    Replaces Lightning's SLURM environment, which rejects one task per node and requeues jobs
+    automatically.
     """
 
     def __init__(self) -> None:
@@ -22,42 +22,42 @@ class RunProcesses(ClusterEnvironment):
 
     @property
     def creates_processes_externally(self) -> bool:
-        """True: they are all there."""
+        """Always True: all processes are already running."""
         return True
 
     @property
     def main_address(self) -> str:
-        """Where the first process can be reached."""
+        """Address of rank 0."""
         return self.launch.address
 
     @property
     def main_port(self) -> int:
-        """And on which port."""
+        """Port of rank 0."""
         return self.launch.port
 
     @staticmethod
     def detect() -> bool:
-        """Whether several processes were started."""
+        """Whether this process is one of several."""
         return find_launch() is not None
 
     def world_size(self) -> int:
-        """Processes of the run."""
+        """Number of processes of the run."""
         return self.launch.size
 
     def set_world_size(self, size: int) -> None:
-        """Does nothing: it is settled."""
+        """Does nothing: the world size is fixed."""
 
     def global_rank(self) -> int:
-        """Number of this process among all."""
+        """Rank of this process among all processes."""
         return self.launch.rank
 
     def set_global_rank(self, rank: int) -> None:
-        """Does nothing: it is settled."""
+        """Does nothing: the rank is fixed."""
 
     def local_rank(self) -> int:
-        """Number of this process on its machine."""
+        """Rank of this process on its node."""
         return self.launch.local
 
     def node_rank(self) -> int:
-        """Number of this machine."""
+        """Rank of this node."""
         return self.launch.node

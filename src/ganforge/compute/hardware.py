@@ -19,16 +19,16 @@ STRATEGIES = ("auto", "ddp")
 
 @dataclass(frozen=True)
 class Hardware:
-    """What a run computes on, and in which form.
+    """Resolved hardware settings of a run.
 
     Attributes:
         accelerator: "cpu", "cuda" or "mps".
-        devices: processes on each machine, one for each device.
-        precision: Lightning's name of it.
-        channels_last: images and convolution weights lie in memory with channels last.
-        fused: optimizers update all weights in one kernel.
-        reason: why, in words for the user.
-        nodes: machines.
+        devices: processes per node, one per device.
+        precision: Lightning's name of the precision.
+        channels_last: whether images and convolution weights use the channels-last layout.
+        fused: whether optimizers update all weights in one kernel.
+        reason: why these settings were chosen, for the user.
+        nodes: number of nodes.
     """
 
     accelerator: str
@@ -41,11 +41,11 @@ class Hardware:
 
     @property
     def processes(self) -> int:
-        """Processes in all, which share each batch."""
+        """Total number of processes, which share each batch."""
         return self.nodes * self.devices
 
     def alone(self) -> Hardware:
-        """Returns the same for one process."""
+        """Returns the same settings for a single process."""
         return replace(self, devices=1, nodes=1)
 
     def __str__(self) -> str:
@@ -67,10 +67,10 @@ def choose_hardware(
     num_nodes: int | str = "auto",
     launch: Launch | None = None,
 ) -> Hardware:
-    """Settles every "auto" by what this machine has, and by how many processes were started.
+    """Returns hardware settings, with every "auto" resolved for this machine and launch.
 
     Raises:
-        ConfigError: for what does not exist here, or cannot work.
+        ConfigError: a value is unknown, unavailable on this machine, or incompatible with others.
     """
     _refuse_unknown("accelerator", accelerator, ACCELERATORS)
     _refuse_unknown("precision", precision, PRECISIONS)
@@ -88,7 +88,7 @@ def choose_hardware(
     reason = f"{why}; {_precision_reason(kind, chosen)}" if precision == "auto" else why
     if kind == "mps" and chosen == "16-mixed":
         raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
-    # The fused step of 16-mixed unscales on its own, too late for clipping and for measuring.
+    # With 16-mixed, a fused step unscales gradients itself: clipping would see scaled ones.
     if fused is True and chosen == "16-mixed":
         raise ConfigError(
             "trainer.fused=true does not go with trainer.precision=16-mixed: a fused optimizer "
@@ -107,7 +107,7 @@ def choose_hardware(
 
 
 def has_native_bf16() -> bool:
-    """Whether the processor computes in bfloat16 (AVX512-BF16, AMX, or ARM's extension)."""
+    """Whether the CPU supports bfloat16 arithmetic (AVX512-BF16, AMX, or ARM's extension)."""
     try:
         flags = Path("/proc/cpuinfo").read_text().split()
     except OSError:
@@ -155,7 +155,7 @@ def _nodes(wanted: int | str, launch: Launch | None) -> int:
 
 def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
     present = torch.cuda.device_count() if kind == "cuda" else 1
-    # One task on each of SLURM's nodes starts the processes beside it by itself.
+    # With one SLURM task per node, that task starts the other processes of its node.
     one_each = launch is None or (launch.launcher == "srun" and launch.per_node == 1)
     started = None if one_each or launch is None else launch.per_node
     if wanted == "auto":

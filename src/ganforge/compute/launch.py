@@ -1,4 +1,4 @@
-"""Which of a run's processes this one is, where a launcher has started several."""
+"""Detection of the launcher (torchrun, srun, ganforge) and of this process's rank."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from dataclasses import dataclass
 
 from ganforge.errors import ConfigError
 
-# What torchrun tells each process, and what ganforge tells those that it starts itself.
+# Variables that torchrun sets for each process, and ganforge for the processes it starts itself.
 TOLD = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-PORTS = (15000, 17000)  # first one and how many, below those that systems hand out
+PORTS = (15000, 17000)  # first port and number of ports, below the ephemeral range
 
 
 @dataclass(frozen=True)
 class Launch:
-    """The place of a process among those that were started for one run.
+    """The rank of a process, and the processes that were launched with it for one run.
 
     Attributes:
-        launcher: "torchrun", "srun", or "ganforge" for those that a run starts itself.
-        node: number of this machine among the run's.
-        nodes: machines.
-        local: number of this process on its machine.
-        per_node: processes on each machine.
-        address: where the first process can be reached.
-        port: and on which port.
+        launcher: "torchrun", "srun", or "ganforge" for processes that the run starts itself.
+        node: rank of this node.
+        nodes: number of nodes.
+        local: rank of this process on its node.
+        per_node: number of processes per node.
+        address: address of rank 0.
+        port: port of rank 0.
     """
 
     launcher: str
@@ -39,16 +39,16 @@ class Launch:
 
     @property
     def rank(self) -> int:
-        """Number of this process among all; 0 leads."""
+        """Rank of this process among all processes."""
         return self.node * self.per_node + self.local
 
     @property
     def size(self) -> int:
-        """Processes of the run."""
+        """Number of processes of the run."""
         return self.nodes * self.per_node
 
     def environment(self) -> dict[str, str]:
-        """Returns the variables that tell a process its place."""
+        """Returns the environment variables that describe this rank, as torchrun sets them."""
         return {
             "RANK": str(self.rank),
             "LOCAL_RANK": str(self.local),
@@ -61,15 +61,16 @@ class Launch:
 
 
 def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
-    """Returns the place of this process; None for one that was started alone.
+    """Returns the launch that this process belongs to; None if it is the only process.
 
-    torchrun's variables come first, for its agents may themselves be started by srun.
+    torchrun's variables take precedence, because srun may have started torchrun's agents.
 
     Args:
-        environment: variables; those of this process by default.
+        environment: environment variables; those of this process by default.
 
     Raises:
-        ConfigError: the variables say that there are several, and not how they find each other.
+        ConfigError: there are several processes, but the variables for their rendezvous are
+            missing or inconsistent.
     """
     told = os.environ if environment is None else environment
     if _number(told, "WORLD_SIZE", 1) > 1:
@@ -80,7 +81,7 @@ def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
 
 
 def is_first(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether this process speaks for its run; so does one whose place is not to be made out."""
+    """Whether this process is rank 0 (true if the rank cannot be determined)."""
     with contextlib.suppress(ConfigError):
         launch = find_launch(environment)
         return launch is None or launch.rank == 0
@@ -88,10 +89,13 @@ def is_first(environment: Mapping[str, str] | None = None) -> bool:
 
 
 def refuse_launcher(what: str) -> None:
-    """Refuses several processes where each would do the whole of ``what`` by itself.
+    """Rejects a launcher for a command in which every process would repeat the whole work.
+
+    Args:
+        what: the command, for the message.
 
     Raises:
-        ConfigError: with what to do instead.
+        ConfigError: this process is one of several. The message names the alternatives.
     """
     launch = find_launch()
     if launch is not None:
@@ -103,7 +107,7 @@ def refuse_launcher(what: str) -> None:
 
 
 def first_host(nodes: str) -> str:
-    """Returns the first of SLURM's list of nodes, such as "gpu03" of "gpu[03-05,9],cpu1"."""
+    """Returns the first host of a SLURM node list: "gpu03" for "gpu[03-05,9],cpu1"."""
     first = re.match(r"(?:[^,\[]|\[[^\]]*\])*", nodes)
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first.group() if first else nodes)
 

@@ -14,10 +14,10 @@ from ganforge.errors import GanforgeError
 
 
 class Leader:
-    """The first process of a run: it settles what is done, and tells the others.
+    """Rank 0 of a run, which sends the configuration to the worker processes.
 
     Args:
-        launch: its place among processes that a launcher has started; None where it is alone.
+        launch: launch of this process; None if no launcher has started several.
     """
 
     def __init__(self, launch: Launch | None) -> None:
@@ -29,13 +29,13 @@ class Leader:
     def training(
         self, run: Path, config: str, hardware: Hardware, checkpoint: Path | None
     ) -> Iterator[None]:
-        """Has the other processes train along.
+        """Starts training in the worker processes for the duration of the block.
 
         Args:
             run: the run's folder.
             config: its configuration, as YAML.
-            hardware: what it computes on, settled.
-            checkpoint: where a resumed run goes on from.
+            hardware: the resolved hardware settings.
+            checkpoint: checkpoint that a resumed run continues from; None for a new run.
         """
         if hardware.processes == 1:
             yield
@@ -49,7 +49,10 @@ class Leader:
                 yield
 
     def dismiss(self, code: int) -> None:
-        """Lets others that were started, and have nothing to do, end as this process does."""
+        """Tells idle workers to exit with this process's exit code.
+
+        Does nothing without workers, or if they have already received a message.
+        """
         if self._handover is not None and not self._told:
             self._told = True
             self._handover.give({"exit_code": code})
@@ -58,7 +61,7 @@ class Leader:
 
 @contextlib.contextmanager
 def leading(launch: Launch | None) -> Iterator[Leader]:
-    """Leads the processes of a run until the block ends, with an error or without."""
+    """Runs the block as rank 0; at the end, idle workers exit with the block's exit code."""
     leader = Leader(launch)
     code = 1
     try:
@@ -75,21 +78,24 @@ def leading(launch: Launch | None) -> Iterator[Leader]:
 
 
 def settled(launch: Launch | None, devices: int) -> Launch:
-    """Returns the place of a process once it is known how many there are on each machine."""
+    """Returns the launch with its number of processes per node resolved to ``devices``."""
     if launch is None:
         return alone_on_this_machine(devices)
     return replace(launch, per_node=devices)
 
 
 def beside(launch: Launch | None, settled: Launch) -> contextlib.AbstractContextManager[None]:
-    """Starts the processes beside this one, where no launcher did: it is alone on its node."""
+    """Starts the other processes of this node, unless the launcher has already done so."""
     if launch is not None and launch.per_node == settled.per_node:
         return contextlib.nullcontext()
     return peers(settled)
 
 
 def _order(run: Path, config: str, hardware: Hardware, checkpoint: Path | None) -> dict[str, Any]:
-    """Returns what the others need to know; hardware as it was settled, for they may differ."""
+    """Returns the message for the workers.
+
+    It holds rank 0's resolved hardware settings, because "auto" may resolve differently elsewhere.
+    """
     return {
         "run": str(run),
         "config": config,

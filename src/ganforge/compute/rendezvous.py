@@ -1,4 +1,4 @@
-"""What the first process of a run tells the others: through torch's own store, not the disk."""
+"""Messages from rank 0 to the workers of a run, over torch's TCPStore instead of the disk."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from torch.distributed import (  # type: ignore[attr-defined]
 from ganforge.compute.launch import Launch
 from ganforge.errors import RunError
 
-CONNECTING = timedelta(minutes=10)  # nodes may start far apart
+CONNECTING = timedelta(minutes=10)  # nodes may start minutes apart
 LISTENING = timedelta(seconds=10)
-LEAVING = 60.0  # seconds that the first process waits for the others to have heard
+LEAVING = 60.0  # seconds that rank 0 waits for the workers to receive the message
 
 
 class Handover:
-    """A message from the first process to all others of its run.
+    """A message from rank 0 to all workers of its run.
 
-    What it says needs no folder that the machines share, and arrives although a network's file
-    system shows new files late. The first process keeps the store, which the process group then
-    shares; under torchrun its agent does.
+    It needs no shared folder, and does not depend on network file systems that show new files
+    late. Rank 0 hosts the store, which the process group then shares; under torchrun, the agent
+    hosts it.
 
     Args:
-        launch: place of this process.
+        launch: launch of this process.
+
+    Raises:
+        RunError: the store cannot be reached.
     """
 
     def __init__(self, launch: Launch) -> None:
@@ -52,18 +55,19 @@ class Handover:
                 f"cannot reach the first process of this run at {launch.address}:{launch.port}; "
                 "MASTER_ADDR and MASTER_PORT name another address and port"
             ) from error
+        # torchrun's agent keeps its store over restarts: an old message must not be read again.
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._store = PrefixStore(f"ganforge/{attempt}", store)
 
     def give(self, message: dict[str, Any]) -> None:
-        """Tells the others, once."""
+        """Sends the message to all workers. Call it once."""
         self._store.set("message", json.dumps(message))
 
     def take(self) -> dict[str, Any]:
-        """Waits for the message, however long data and scores take to be prepared.
+        """Returns the message; waits without a limit, since rank 0 may first prepare data.
 
         Raises:
-            RunError: the first process is gone.
+            RunError: rank 0 is gone.
         """
         while True:
             try:
@@ -71,13 +75,13 @@ class Handover:
                 message: dict[str, Any] = json.loads(self._store.get("message"))
                 self._store.add("heard", 1)
                 return message
-            except DistStoreError:  # nothing yet
+            except DistStoreError:  # timeout: no message yet
                 continue
             except RuntimeError as error:
                 raise RunError("the first process of this run is gone") from error
 
     def wait_until_heard(self) -> None:
-        """Keeps the store until the others have the message, or some time has passed."""
+        """Keeps the store open until all workers have the message, or for at most a minute."""
         end = time.monotonic() + LEAVING
         with contextlib.suppress(RuntimeError):
             while self._store.add("heard", 0) < self.others and time.monotonic() < end:

@@ -10,23 +10,23 @@ from ganforge.errors import ConfigError
 
 @dataclass(frozen=True)
 class TrainerSettings:
-    """How long a run trains, and on what.
+    """Training length and hardware of a run, with ``auto`` values not yet resolved.
 
     Attributes:
         max_steps: generator updates; -1 for no limit.
-        max_seconds: seconds of training (evaluations and checkpoints are not counted) after which
-            a run ends; null for no limit. Counted on over resumes.
+        max_seconds: seconds of training, without evaluations and checkpoints, after which a run
+            ends; null for no limit. Accumulates over resumes.
         accelerator: auto, cpu, gpu, cuda or mps.
-        devices: processes on each machine, one for each device, or auto for all there are.
-        num_nodes: machines that a launcher has started the run on, or auto for what it says.
+        devices: processes per node, one per device; auto uses all devices.
+        num_nodes: number of nodes; auto uses the number that the launcher has started.
         strategy: auto or ddp.
         precision: auto, 32-true, bf16-mixed or 16-mixed.
-        channels_last: memory layout of images and convolutions; auto: where it pays.
-        fused: one kernel for an optimizer's step; auto: where it pays.
+        channels_last: memory layout of images and convolutions; auto enables it where it is faster.
+        fused: fused optimizer kernels; auto enables them where they are faster.
         log_every_n_steps: steps between logged points.
-        deterministic: algorithms on a GPU that repeat bit by bit, at some cost.
+        deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
-        detect_anomaly: finds the operation that made a NaN; slow.
+        detect_anomaly: report the operation that produced a NaN; slow.
     """
 
     max_steps: int = 1000
@@ -56,7 +56,7 @@ class TrainerSettings:
             )
 
     def hardware(self) -> Hardware:
-        """Settles every "auto" by what this machine has, and by how the run was started."""
+        """Returns the hardware settings, with every "auto" resolved for this machine and launch."""
         return choose_hardware(
             self.accelerator,
             self.devices,

@@ -15,7 +15,7 @@ from ganforge.processes import module_path, python
 
 @contextlib.contextmanager
 def placed(launch: Launch) -> Iterator[None]:
-    """Lets this process be the one of ``launch``, for torch and for what it starts."""
+    """Sets the environment variables of ``launch`` inside the block, for torch and subprocesses."""
     told = launch.environment()
     before = {name: os.environ.get(name) for name in told}
     os.environ |= told
@@ -31,12 +31,12 @@ def placed(launch: Launch) -> Iterator[None]:
 
 @contextlib.contextmanager
 def peers(launch: Launch) -> Iterator[None]:
-    """Starts the other processes of this machine, which hear from the run's first what to do.
+    """Starts the other worker processes of this node, which receive their job from rank 0.
 
-    Lightning would run the command again for each of them, which in a sweep runs the whole sweep.
+    Lightning would rerun the command line for each of them, which in a sweep reruns the sweep.
 
     Args:
-        launch: place of this process, the first one of its machine.
+        launch: launch of this process, which has local rank 0.
     """
     started = [_start(replace(launch, local=local)) for local in range(1, launch.per_node)]
     finished = threading.Event()
@@ -54,12 +54,12 @@ def peers(launch: Launch) -> Iterator[None]:
 
 
 def alone_on_this_machine(devices: int) -> Launch:
-    """Returns the place of the first of some processes on this machine, at a free port."""
+    """Returns the launch of rank 0 for ``devices`` processes on this machine, at a free port."""
     return Launch("ganforge", 0, 1, 0, devices, "127.0.0.1", free_port())
 
 
 def free_port() -> int:
-    """Returns a port of this machine that nothing listens at."""
+    """Returns a free TCP port on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -67,17 +67,17 @@ def free_port() -> int:
 
 def _start(launch: Launch) -> subprocess.Popen[bytes]:
     environment = os.environ | launch.environment() | {"GANFORGE_PEER": "1"} | module_path()
-    # Of these processes none is torchrun's.
+    # These workers are not started by torchrun's agent, so they must not use its store.
     environment.pop("TORCHELASTIC_USE_AGENT_STORE", None)
     command = [*python(), "-m", "ganforge.commands.worker"]
     return subprocess.Popen(command, env=environment)
 
 
 def _watch(started: list[subprocess.Popen[bytes]], finished: threading.Event) -> None:
-    """Ends this process when a peer has failed: it would wait for it for ever."""
+    """Exits this process when a worker has failed; it would otherwise wait indefinitely."""
     while not finished.wait(0.5):
         failed = [p for p in started if p.poll() not in (None, 0)]
-        # An error of this process's own tells more, and its loggers want to finish.
+        # Wait first: this process's own error is more informative, and its loggers need to finish.
         if failed and not finished.wait(20):
             for process in started:
                 process.kill()
