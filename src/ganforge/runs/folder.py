@@ -20,12 +20,12 @@ CHECKPOINTS = ("last", "previous", "best")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Where a run keeps everything: logs/train/<date>/<time>-<model>-<data>-s<seed>/.
+    """The folder of a run: logs/train/<date>/<time>-<model>-<data>-s<seed>/.
 
     Attributes:
         path: the folder.
-        former: the run that was the latest one before, where this one is new.
-        made: whether the folder was made for this run; False for one that was there.
+        former: for a new run, the run that ``latest`` pointed at before; else None.
+        made: whether the folder was created for this run; False if it existed already.
     """
 
     path: Path
@@ -34,17 +34,18 @@ class RunFolder:
 
     @classmethod
     def new(cls, log_dir: Path, name: str, seed: int, job: str | None = None) -> RunFolder:
-        """Makes a folder of its own for a run, and points the link ``latest`` at it.
+        """Creates the folder of a new run, and points the link ``latest`` at it.
 
         Args:
             log_dir: root of all outputs.
-            name: what the run is called, such as "dcgan-mnist".
+            name: name of the run, such as "dcgan-mnist".
             seed: the run's seed.
-            job: folder of a sweep's job, in place of the dated one. One that is there is taken
-                over: the run in it was stopped before its first checkpoint.
+            job: folder of a sweep's job, used instead of the dated folder. An existing one is
+                reused: the run in it was stopped before its first checkpoint.
 
         Raises:
-            RunError: when no folder can be made there, or it holds other things than a run.
+            ConfigError: the name contains a path separator.
+            RunError: the folder cannot be created, or it holds anything other than a run.
         """
         if Path(name).name != name:
             raise ConfigError(f"name={name}: becomes part of a folder's name, so no / is legal")
@@ -63,15 +64,15 @@ class RunFolder:
 
     @classmethod
     def find(cls, where: str, log_dir: Path) -> RunFolder:
-        """Finds a run by its folder, by one of its checkpoints, or the "latest" one.
+        """Finds a run by its folder, one of its checkpoints, or "latest".
 
         Raises:
-            RunError: when there is no run.
+            RunError: there is no such run.
         """
         if where == LATEST:
             return cls(latest_run(log_dir))
         path = typed_path(where)
-        if not os.path.exists(path):  # no error for a name too long to exist
+        if not os.path.exists(path):  # unlike Path.exists, False for a name that is too long
             raise RunError(f"{where}: no such run folder or checkpoint")
         if path.is_file():
             if path.suffix != ".ckpt":
@@ -84,7 +85,7 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The resolved configuration, for readers."""
+        """The resolved configuration, without interpolations."""
         return self.path / "config.yaml"
 
     @property
@@ -99,18 +100,19 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """The machine-readable end of the run."""
+        """The machine-readable summary: status, step and scores of the run."""
         return self.path / "summary.json"
 
     def read_summary(self) -> dict[str, Any]:
-        """Returns the summary, empty when there is none yet."""
+        """Returns the summary; empty if there is none yet."""
         return read_summary(self.path)[0]
 
     def checkpoint(self, kind: str = "last") -> Path:
-        """Returns a checkpoint's path; "last" falls back to the previous one.
+        """Returns the path of a checkpoint; "last" falls back to "previous".
 
         Raises:
-            RunError: when there is none.
+            ConfigError: ``kind`` is not one of ``CHECKPOINTS``.
+            RunError: there is no such checkpoint.
         """
         if kind not in CHECKPOINTS:
             raise ConfigError(f"checkpoint={kind}: legal: {', '.join(CHECKPOINTS)}")
@@ -122,10 +124,11 @@ class RunFolder:
         raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
 
     def clear(self) -> None:
-        """Removes what a run wrote that had no checkpoint yet, but for its lock.
+        """Removes the files of a run that has no checkpoint yet, except its lock.
 
         Raises:
-            RunError: the folder holds anything else, and nothing is removed.
+            RunError: the folder holds foreign files (nothing is removed), or a file cannot be
+                removed.
         """
         refuse_strangers(self.path)
         try:
@@ -134,8 +137,8 @@ class RunFolder:
             raise RunError(f"cannot clear {self.path}: {error.strerror or error}") from error
 
     def discard(self, log_dir: Path) -> None:
-        """Removes what a run wrote that never began, and gives ``latest`` back."""
-        with contextlib.suppress(OSError):  # what ended the run is what the user has to read
+        """Removes the files of a run that never started, and restores the link ``latest``."""
+        with contextlib.suppress(OSError):  # must not hide the error that ended the run
             remove_own(Contents.of(self.path))
             if self.made:
                 self.path.rmdir()
@@ -147,15 +150,15 @@ class RunFolder:
         for parent in self.path.parents:
             if log_dir.absolute() not in parent.parents:
                 break
-            with contextlib.suppress(OSError):  # not empty: other runs lie there
+            with contextlib.suppress(OSError):  # not empty: it holds other runs
                 parent.rmdir()
 
     def subfolder(self, *names: str) -> Path:
-        """Returns where a verb writes by default, such as ``samples``.
+        """Returns the subfolder that a command writes to by default, such as ``samples``.
 
         Raises:
-            RunError: it, or a folder above it in the run, is a link, which may lead anywhere in a
-                copied run.
+            RunError: it, or one of its parents inside the run, is a link. In a copied run, a link
+                may lead anywhere.
         """
         path = self.path
         for name in names:
@@ -167,13 +170,13 @@ class RunFolder:
         return path
 
     def refuse_links(self, allow: Iterable[str] = ()) -> None:
-        """Refuses to write into subfolders that are links: a copied run's may lead anywhere.
+        """Rejects subfolders that are links: in a copied run, they may lead anywhere.
 
         Args:
-            allow: what a resumed run may differ in; "links" is for a user's own.
+            allow: words of ``resume.allow``; "links" permits the links.
 
         Raises:
-            RunError: naming the links.
+            RunError: there are links. The message names them.
         """
         if "links" not in allow and (links := linked_folders(self.path)):
             raise RunError(
@@ -184,12 +187,14 @@ class RunFolder:
 
 
 def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
-    """Makes a run folder; returns it, and whether it was not there before.
+    """Creates a run folder; returns its path, and whether it is new.
+
+    ``mkdir`` is atomic: of several runs that start at once, each gets a folder of its own.
 
     Args:
-        parent: the folder that holds it.
-        stem: its name, to which a number is added where there is one of that name.
-        taken: whether one of that name is taken instead.
+        parent: parent folder.
+        stem: name of the folder; a number is appended if the name exists already.
+        taken: whether an existing folder of that name is reused instead.
     """
     for attempt in range(1, 100):
         path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
@@ -208,10 +213,11 @@ def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
 
 
 def refuse_strangers(path: Path) -> None:
-    """Refuses a folder to whose contents a new run would do harm; one that is not there is fine.
+    """Rejects a folder in which a new run would overwrite something; a missing one is fine.
 
     Raises:
-        RunError: naming what no run wrote.
+        RunError: the folder holds foreign files, links, or the record of a run that finished or
+            had checkpoints.
     """
     try:
         contents = Contents.of(path)

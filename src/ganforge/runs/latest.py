@@ -1,4 +1,4 @@
-"""The newest run: by the link ``train/latest``, or by what is on the disk where that misleads."""
+"""The newest run: by the link ``train/latest``, or by start time if the link is unusable."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ log = logging.getLogger("ganforge")
 def latest_run(log_dir: Path) -> Path:
     """Returns the newest run.
 
-    The link may be missing (a disk without links), dangle (its run was moved), or be a folder (logs
-    copied with links followed, whose ``latest`` stays what it was): then runs are compared by when
-    they started, and the log says so.
+    The link may be missing (a file system without links), dangling (its run was moved), or a
+    folder (logs copied with links followed). Then the run that started last is returned. A
+    warning is logged if the link is dangling or a folder.
 
     Raises:
         RunError: there is no run.
@@ -45,9 +45,9 @@ def latest_run(log_dir: Path) -> Path:
 
 
 def newest_run(log_dir: Path) -> Path | None:
-    """Returns the run under ``log_dir`` that started last; None without one.
+    """Returns the run under ``log_dir`` that started last; None if there are no runs.
 
-    A folder ``train/latest``, the copy of a run, counts only where there is no other.
+    A folder ``train/latest`` is the copy of a run, and is used only if there is no other run.
     """
     copy = log_dir / "train" / LATEST
     runs = list(runs_in(log_dir))
@@ -55,12 +55,13 @@ def newest_run(log_dir: Path) -> Path | None:
 
 
 def point_latest(run: Path, root: Path) -> None:
-    """Points the link ``latest`` in ``root`` at a run; leaves alone what is not a link."""
+    """Points the link ``latest`` in ``root`` at a run; anything that is not a link is kept."""
     latest, link = root / LATEST, root / f".{LATEST}.{os.getpid()}"
     if os.path.lexists(latest) and not latest.is_symlink():
         log.warning("%s is not a link and stays as it is; remove it to have one again", latest)
         return
-    # A file system without links loses a convenience, not a run.
+    # Errors are ignored: on a file system without links, the run itself still works. The link is
+    # made under a temporary name and renamed, so that readers always find one.
     with contextlib.suppress(OSError):
         root.mkdir(parents=True, exist_ok=True)
         _clean(root)
@@ -71,11 +72,11 @@ def point_latest(run: Path, root: Path) -> None:
 
 
 def mend_latest(log_dir: Path) -> None:
-    """Points ``train/latest`` at the newest run where it leads nowhere; removes it without one."""
+    """Points a dangling ``train/latest`` at the newest run; removes it if there are no runs."""
     link = log_dir / "train" / LATEST
     if not link.is_symlink() or link.exists():
         return
-    with contextlib.suppress(OSError):  # a convenience, as for a new run
+    with contextlib.suppress(OSError):  # the link is optional, as in point_latest
         newest = newest_run(log_dir)
         link.unlink()
         if newest is not None:
@@ -83,7 +84,7 @@ def mend_latest(log_dir: Path) -> None:
 
 
 def _clean(root: Path) -> None:
-    """Removes the links that killed processes left; the one of this process's number too."""
+    """Removes temporary links left by killed processes, including one with this process's pid."""
     for path in root.glob(f".{LATEST}.*"):
         number = path.name.rpartition(".")[2]
         if path.is_symlink() and number.isdigit() and not is_another_living(int(number)):
@@ -91,7 +92,7 @@ def _clean(root: Path) -> None:
 
 
 def _started(run: Path) -> tuple[float, float, str]:
-    """Orders runs by their own record of when they started: copies have times of their own."""
+    """Returns a sort key by recorded start time, since copying changes a file's times."""
     written = 0.0
     with contextlib.suppress(OSError):
         written = (run / COMPOSED).stat().st_mtime
@@ -108,6 +109,6 @@ def _recorded(run: Path) -> float:
 
 
 def _named(run: Path) -> float:
-    """Returns the time in ``2026-01-31/13-07-13-dcgan-mnist-s0``."""
+    """Returns the start time in a path such as ``2026-01-31/13-07-13-dcgan-mnist-s0``."""
     text = f"{run.parent.name} {'-'.join(run.name.split('-')[:3])}"
     return datetime.strptime(text, "%Y-%m-%d %H-%M-%S").timestamp()

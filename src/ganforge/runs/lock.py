@@ -1,4 +1,4 @@
-"""One run at a time in a run folder."""
+"""The lock of a run folder: only one process at a time trains in it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from ganforge.processes import is_another_living, is_living
 from ganforge.regular_files import open_regular
 
 fcntl: Any = None
-with contextlib.suppress(ImportError):  # Windows has none: what the file says decides there
+with contextlib.suppress(ImportError):  # not on Windows: there, the file's contents decide
     import fcntl
 
 LOCK = ".lock"
-HEARTBEAT = 10.0  # seconds between signs of life
-PATIENCE = 35.0  # seconds without one after which a holder on another host counts as gone
-STALE = 3600.0  # seconds after which nobody waits for one: clocks of hosts differ by less
-GLANCE = 1.0  # seconds for which a look from elsewhere may make a free lock seem taken
+HEARTBEAT = 10.0  # seconds between updates of the lock file's mtime
+PATIENCE = 35.0  # seconds without an update after which a holder on another host counts as dead
+STALE = 3600.0  # seconds after which a lock is stale without waiting; above any clock skew
+GLANCE = 1.0  # seconds to retry: holder() in another process briefly takes a shared lock
 UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 log = logging.getLogger("ganforge")
@@ -35,10 +35,11 @@ _held: set[int] = set()
 
 @contextlib.contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Holds a run folder: no other run starts in it, and nobody removes it.
+    """Locks a run folder inside the block: no other process trains in it or removes it.
 
-    The lock goes with the process, however that ends. Where hosts share files but not locks, the
-    time of the file, renewed every few seconds, tells of a holder on another host.
+    The operating system releases the lock when the process ends, however it ends. If hosts share
+    files but not locks, the file's mtime, updated every few seconds, shows that a holder on
+    another host is alive.
 
     Raises:
         RunError: another process holds the folder.
@@ -52,24 +53,25 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         finished.set()
-        if descriptor in _held:  # a forked child has no part in it
+        if descriptor in _held:  # not in a forked child, see _forget
             _held.discard(descriptor)
-            # While it is locked: whoever waits for this very file finds its name gone.
+            # Unlink before unlocking: a process that waits for this file then sees in _is_still
+            # that it locked a removed file, and tries again.
             with contextlib.suppress(OSError):
                 path.unlink()
             os.close(descriptor)
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a living process works in a run folder."""
+    """Whether a running process holds a run folder."""
     return holder(folder) is not None
 
 
 def holder(folder: Path) -> str | None:
-    """Returns who works in a run folder, such as "process 123 on node7"; None for nobody."""
+    """Returns the holder of a run folder, such as "process 123 on node7"; None if it is free."""
     try:
         descriptor = open_regular(folder / LOCK)
-    except OSError:  # none, or a link or FIFO that no run has made
+    except OSError:  # no lock, or a link or FIFO, which no run creates
         return None
     try:
         host, pid = _read(descriptor)
@@ -84,7 +86,11 @@ def holder(folder: Path) -> str | None:
 
 
 def _acquire(path: Path) -> int:
-    """Opens and locks the file; returns its descriptor."""
+    """Opens and locks the file; returns its descriptor.
+
+    Raises:
+        RunError: another process holds it, or the file cannot be written or is not a lock.
+    """
     deadline = time.monotonic() + GLANCE
     while True:
         descriptor = _open(path)
@@ -114,16 +120,17 @@ def _open(path: Path) -> int:
 
 
 def _refuse_others(path: Path, descriptor: int) -> None:
-    """Refuses a file of that name which no run wrote: it is going to be emptied."""
+    """Rejects a file of that name that is not a lock, because locking truncates the file."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     text = os.read(descriptor, 1000).strip(b"\0 \n")
-    if len(text) > 300 or not re.fullmatch(rb"\S* ?\S*", text):  # a host and a number, or torn
+    # A host and a pid; a partially written lock is accepted too.
+    if len(text) > 300 or not re.fullmatch(rb"\S* ?\S*", text):
         os.close(descriptor)
         raise RunError(f"{path} is no lock of a run; move it away, or remove it")
 
 
 def _try(descriptor: int, shared: bool) -> bool | None:
-    """Locks a file if that is possible at once; None where its file system knows no locks."""
+    """Locks a file without waiting; returns None if the file system does not support locks."""
     if fcntl is None:
         return None
     kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
@@ -135,7 +142,7 @@ def _try(descriptor: int, shared: bool) -> bool | None:
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
-    """Whether the file locked is the one of that name: its holder removes it when done."""
+    """Whether the locked file is still the one at ``path``: its last holder may have removed it."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
@@ -143,7 +150,10 @@ def _is_still(path: Path, descriptor: int) -> bool:
 
 
 def _lives_elsewhere(path: Path, host: str) -> bool:
-    """Whether a holder on another host renews the file's time; waits to see it."""
+    """Whether a holder on another host is alive: waits for it to update the file's mtime.
+
+    Apart from STALE, mtimes are compared only with each other, since clocks of hosts may differ.
+    """
     if not host or host == socket.gethostname() or time.time() - path.stat().st_mtime > STALE:
         return False
     log.warning("%s: was held on %s; waiting %.0f s to see if it is", path, host, PATIENCE)
@@ -162,12 +172,12 @@ def _lives_here(host: str, pid: int) -> bool:
 
 def _beat(path: Path, finished: threading.Event) -> None:
     while not finished.wait(HEARTBEAT):
-        with contextlib.suppress(OSError):  # a disk that is away for a while is no reason to end
+        with contextlib.suppress(OSError):  # the disk may be unavailable for a while
             os.utime(path, follow_symlinks=os.utime not in os.supports_follow_symlinks)
 
 
 def _read(descriptor: int) -> tuple[str, int]:
-    """Returns host and process of a lock file; "" and 0 of one that is not written yet."""
+    """Returns the host and pid in a lock file; "" and 0 if it is not written yet."""
     os.lseek(descriptor, 0, os.SEEK_SET)
     host, _, pid = os.read(descriptor, 1000).decode(errors="replace").strip().rpartition(" ")
     return (host, int(pid)) if host and pid.isdigit() else ("", 0)
@@ -189,7 +199,11 @@ def _refusal(path: Path, host: str, pid: int) -> RunError:
 
 
 def _forget() -> None:
-    """Lets go of copies in a forked child: a worker that outlives its run would keep it locked."""
+    """Closes inherited descriptors in a forked child.
+
+    flock belongs to the open file, not the process: a data worker that outlives its run would
+    keep the folder locked.
+    """
     for descriptor in _held:
         with contextlib.suppress(OSError):
             os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Reading many run folders quickly: plain text and JSON, nothing is built and torch stays away."""
+"""Fast reading of many run folders: parses YAML and JSON only, and does not import torch."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from ganforge.runs.stored.past_summary import read_summary
 from ganforge.runs.stored.settling import reads_outside
 from ganforge.runs.stored.yaml_files import read_yaml
 
-REMOVING = ".removing-"  # opens the name of a folder that is being removed
+REMOVING = ".removing-"  # prefix of a folder that is being removed
 
 
 @dataclass(frozen=True)
 class PastRun:
-    """What a run folder tells.
+    """The stored record of a run: configuration, chosen options and summary.
 
     Attributes:
-        path: the folder.
-        settings: the configuration by dotted key, interpolations as they are written, so that what
-            follows from another key (``${seed}``) is no setting of its own.
+        path: the run folder.
+        settings: the configuration by dotted key, with interpolations unresolved, so that a value
+            that refers to another key (``${seed}``) does not count as a setting of its own.
         choices: the options it was composed of, by group.
-        summary: summary.json; empty where it is missing or damaged.
+        summary: summary.json; empty if it is missing or damaged.
     """
 
     path: Path
@@ -41,20 +41,23 @@ class PastRun:
 
     @classmethod
     def read(cls, path: Path) -> PastRun:
-        """Reads a folder that :func:`find_runs` has found.
+        """Reads a folder found by :func:`find_runs`.
 
         Raises:
-            RunError: when its configuration can't be read.
+            RunError: its configuration cannot be read.
         """
         settings = _settings(path / COMPOSED)
         if outside := [key for key, value in settings.items() if reads_outside(value)]:
-            values = _settings(path / "config.yaml")  # what a variable was, not what it is called
+            values = _settings(path / "config.yaml")  # the variable's value, not its name
             settings |= {key: values[key] for key in outside if key in values}
         return cls(path, settings, read_mapping(path / "choices.json"), read_summary(path)[0])
 
     @property
     def status(self) -> str:
-        """completed, running, killed, interrupted, failed or pruned; unknown without a summary."""
+        """completed, running, killed, interrupted, failed or pruned; unknown without a summary.
+
+        A run that is "running" in its summary but whose folder is not locked counts as killed.
+        """
         told = str(self.summary.get("status", "unknown"))
         return "killed" if told == "running" and not is_locked(self.path) else told
 
@@ -65,18 +68,22 @@ class PastRun:
 
     @cached_property
     def age(self) -> tuple[float, str]:
-        """Orders runs by when they were last written to."""
+        """Sort key by the time of the last write to the summary."""
         summary = self.path / "summary.json"
         return (summary.stat().st_mtime if summary.is_file() else 0.0, str(self.path))
 
     @cached_property
     def resolved(self) -> dict[str, Any]:
-        """The configuration by dotted key without interpolations: read where one is asked for."""
+        """The resolved configuration by dotted key, read on first access."""
         path = self.path / "config.yaml"
         return _settings(path) if path.is_file() else self.settings
 
     def setting(self, key: str) -> Any:
-        """Returns an option's name (``loss``) or a value (``optimizer.generator.lr``), or None."""
+        """Returns a group's option (``loss``) or a key's value (``optimizer.generator.lr``).
+
+        None if there is neither.
+        For a key that holds a part rather than a value, returns the part's class name.
+        """
         if key in self.choices:
             return self.choices[key]
         value = self.settings.get(key)
@@ -87,20 +94,20 @@ class PastRun:
         return value
 
     def number(self, name: str) -> float | None:
-        """Returns a number of the summary, None where there is none."""
+        """Returns a number from the summary; None if it is absent or not a number."""
         value = self.summary.get(name)
         return float(value) if isinstance(value, (int, float)) else None
 
 
 def find_runs(patterns: list[str]) -> list[Path]:
-    """Returns run folders: those named, those that match, and all that lie anywhere beneath.
+    """Returns the run folders that match ``patterns``, and all runs below them.
 
     Args:
         patterns: run folders, folders of runs such as ``logs/multirun/2026-11-22/13-07-13``, or
             patterns such as ``logs/train/*/*-dcgan-*``.
 
     Raises:
-        RunError: where a pattern leads to no run.
+        RunError: a pattern matches no run.
     """
     found: dict[Path, None] = {}
     for pattern in patterns:
@@ -112,11 +119,11 @@ def find_runs(patterns: list[str]) -> list[Path]:
 
 
 def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
-    """Returns, by run, why it must not be removed though patterns lead to it.
+    """Returns the matched runs that must not be removed, each with the reason.
 
-    A link that a pattern spells out above what it names is the user's way to his disk, and ``root``
-    may be one; a run, or what a wildcard stands for, may not. A run in the folder of another one is
-    removed only where a pattern names it.
+    Links are followed in the literal part of a pattern above the last name, and for ``root``: they
+    are the user's path to a disk. A run that is a link, or was reached through a link matched by a
+    wildcard, is not removed. A run nested in another run is removed only if a pattern names it.
 
     Args:
         patterns: as for :func:`find_runs`.
@@ -150,7 +157,7 @@ def _is_same(place: Path, root: Path) -> bool:
 
 
 def _spelled_out(pattern: str, place: Path) -> Path:
-    """Returns the part of a path above the first wildcard, or above its last name."""
+    """Returns the part of ``place`` above the pattern's first wildcard, or above its last name."""
     parts = Path(pattern).expanduser().parts
     wild = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
     depth = len(place.parts) - 1 if os.path.exists(Path(pattern).expanduser()) else wild
@@ -158,12 +165,12 @@ def _spelled_out(pattern: str, place: Path) -> Path:
 
 
 def holding(runs: list[Path]) -> Path:
-    """Returns the folder that holds all runs."""
+    """Returns the common parent folder of all runs."""
     return Path(os.path.commonpath([run.parent for run in runs]))
 
 
 def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the values of nested mappings by dotted key; an empty mapping is a value."""
+    """Yields dotted keys and values of nested mappings; an empty mapping counts as a value."""
     for key, value in node.items():
         if isinstance(value, Mapping) and value:
             yield from flatten(value, f"{prefix}{key}.")
@@ -173,23 +180,24 @@ def flatten(node: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, An
 
 def _matching(pattern: str) -> list[Path]:
     plain = typed_path(pattern)
-    # Jobs of a sweep may be called "0-metrics=[fid]", which is no pattern.
-    if os.path.exists(plain):  # no error for a name too long to exist
+    # Check for an existing path first: a sweep's job may be named "0-metrics=[fid]", and glob
+    # would read the brackets as a character class.
+    if os.path.exists(plain):  # unlike Path.exists, False for a name that is too long
         return [plain]
     return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
 
 
 def runs_in(place: Path) -> Iterator[Path]:
-    """Yields a folder that is a run, and all runs beneath it; links (latest) are not followed.
+    """Yields ``place`` if it is a run, and all runs below it; links (latest) are not followed.
 
-    A stray composed.yaml does not make a run of a folder that holds runs.
+    A folder that contains runs is not itself a run just because of a stray composed.yaml.
     """
     try:
         entries = sorted(os.scandir(place), key=lambda entry: entry.name)
-    except OSError:  # not a folder, closed to this user, or removed just now
+    except OSError:  # not a folder, not readable, or removed in the meantime
         return
     names = {entry.name for entry in entries}
-    # A run's own subfolders hold no runs, but thousands of files.
+    # Skip a run's own subfolders: they hold no runs, but may hold thousands of files.
     passed_over = FOLDERS if COMPOSED in names else ()
     below = [
         entry.path

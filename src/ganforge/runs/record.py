@@ -1,4 +1,4 @@
-"""What a run was made of: in its folder, in its checkpoints, and whether the two agree."""
+"""The configuration of a run in its folder and in its checkpoints, and checks that they agree."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ganforge.runs.past import flatten
 from ganforge.runs.stored.checkpoint_contents import assert_of_ganforge, assert_same_architecture
 from ganforge.runs.stored.config import keep_former_layout, read_stored
 
-# What makes a run what it is; the other keys watch it, or say where and how long it computes.
+# Keys that define a run; the others observe it, or set its hardware and length.
 MADE_OF = (
     "seed",
     "data",
@@ -35,14 +35,14 @@ MADE_OF = (
     "model",
 )
 SCORED_BY = ("metrics", "features")
-NAMED = 5  # differences that a message lists
+NAMED = 5  # differences listed in a message
 ABSENT = "absent"
 
 
 def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
-    """Writes a run's configuration into its folder, each file whole or not at all.
+    """Writes a run's configuration into its folder; each file is replaced atomically.
 
-    What a resumed run changes is noted first: its checkpoints are of the values before.
+    Changes made at a resume are recorded first, since existing checkpoints hold the old values.
 
     Raises:
         RunError: the disk is full or not writable.
@@ -59,9 +59,9 @@ def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool
 
 
 def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
-    """Writes the range that was found in images of more than 8 bits into a configuration.
+    """Writes the value range found in images of more than 8 bits into a configuration.
 
-    Resuming, evaluating and translating then scale by the same one, whatever images are added.
+    Resuming, evaluating and translating then scale by the same range, even if images are added.
     """
     found = data.range_found()
     if found is not None and "range" in parameters_of(type(data))[0]:
@@ -69,12 +69,12 @@ def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
 
 
 def noted_changes(run: Path) -> list[str]:
-    """Returns the keys, and other facts, that were changed when a run was resumed."""
+    """Returns the keys, and notes on other changes, recorded when a run was resumed."""
     return _changed(RunFolder(run))
 
 
 def note_change(run: Path, change: str) -> None:
-    """Adds a change to those that resumes of a run have made.
+    """Records a change in the run's list of changes made at resumes.
 
     Raises:
         RunError: the disk is full or not writable.
@@ -84,13 +84,13 @@ def note_change(run: Path, change: str) -> None:
 
 
 def made_of(cfg: DictConfig) -> dict[str, Any]:
-    """Returns what makes a run what it is: settled values, and references between keys."""
+    """Returns the keys that define a run, with references between keys unresolved."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     return {key: plain[key] for key in MADE_OF if key in plain}
 
 
 def portable(resolved: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a checkpoint holds so that it can be used without the folder of its run.
+    """Returns the configuration stored in a checkpoint, for use without the run's folder.
 
     Args:
         resolved: the run's resolved configuration, in plain values.
@@ -99,7 +99,7 @@ def portable(resolved: dict[str, Any]) -> dict[str, Any]:
 
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """Returns the dotted keys in which two configurations differ, with both values."""
+    """Returns the dotted keys whose values differ between two configurations, with both values."""
     one, other = dict(flatten(ours)), dict(flatten(theirs))
     pairs = {key: (one.get(key, ABSENT), other.get(key, ABSENT)) for key in {**one, **other}}
     return {key: pair for key, pair in sorted(pairs.items()) if pair[0] != pair[1]}
@@ -112,11 +112,11 @@ def assert_fits(
     folder: RunFolder,
     path: Path,
 ) -> None:
-    """Refuses a checkpoint that a run can't go on from.
+    """Rejects a checkpoint that a run cannot resume from.
 
     Raises:
         ConfigError: it is of another configuration.
-        RunError: it holds weights of another architecture.
+        RunError: it is damaged, or holds weights of another architecture.
     """
     assert_of_ganforge(checkpoint, path)
     if "config" in checkpoint:
@@ -132,15 +132,15 @@ def assert_fits(
 
 
 def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, path: Path) -> None:
-    """Refuses a checkpoint that another run left, or one of this run with other values.
+    """Rejects a checkpoint of another run, or of this run with other values.
 
-    What a command line has changed at a resume, this one's included, may differ.
+    Keys changed on the command line at a resume, including the current one, may differ.
 
     Args:
-        checkpoint: as read; one from before configurations were kept in them passes.
-        cfg: what the run goes on with.
-        folder: the run's.
-        path: the checkpoint's, for the message.
+        checkpoint: the loaded checkpoint; old checkpoints without a configuration pass.
+        cfg: the configuration that the run resumes with.
+        folder: the run's folder.
+        path: path of the checkpoint, for the message.
 
     Raises:
         ConfigError: naming the keys that differ.
@@ -160,14 +160,14 @@ def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, p
 
 
 def listed(found: dict[str, tuple[Any, Any]]) -> str:
-    """Returns "loss.weight is 1 there and 2 here, ..."."""
+    """Returns differences as text: "loss.weight is 1 there and 2 here, ..."."""
     parts = [f"{key} is {there} there and {here} here" for key, (there, here) in found.items()]
     more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
     return ", ".join(parts[:NAMED]) + more
 
 
 def _is_among(key: str, keys: set[str]) -> bool:
-    """Whether a key, one above it or one below it is among others: values may become mappings."""
+    """Whether a key, or one above or below it, is in ``keys``: a value may become a mapping."""
     return any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in keys)
 
 

@@ -1,4 +1,4 @@
-"""Whether two configurations are the same run: by the values that their settings have."""
+"""Compares two configurations by value, to tell whether they describe the same run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.config.schemas import TrainSchema
 from ganforge.config.signatures import parameters_of
 from ganforge.runs.past import flatten
 
-# What may differ between a run's own configuration and the one it is resumed with.
+# Keys that may differ between a run's own configuration and the one it is resumed with.
 VOLATILE = (
     "resume",
     "resume_allow",
@@ -23,20 +23,20 @@ VOLATILE = (
     "notes",
     "tune",
 )
-# What a new run finds out and stores, and a command leaves open.
+# Values that a new run infers from its data and stores, with what they are when left open.
 FOUND = {"data.class_names": None, "data.num_classes": 0, "data.range": None}
 _ABSENT = object()
 
 
 def different_keys(own: DictConfig, cfg: DictConfig) -> list[str]:
-    """Returns the dotted keys whose values tell a configuration from a run's own.
+    """Returns the dotted keys whose values differ between a configuration and a run's own.
 
-    A key that follows from another one (``${seed}``) is not listed beside it, and one that an older
-    run does not have counts as its default.
+    A key that refers to another key (``${seed}``) is not listed in addition to it. A key that an
+    older run does not have counts as having its default.
 
     Args:
-        own: of the run, with settled values.
-        cfg: another one, likewise.
+        own: the run's configuration, with resolved values.
+        cfg: the configuration to compare, with resolved values.
     """
     ours, theirs = _settings(own), _settings(cfg)
     left_open = tuple(f"{key}." for key in FOUND if _is_open(key, theirs))
@@ -51,13 +51,14 @@ def _is_open(key: str, settings: dict[str, Any]) -> bool:
 
 
 def _settings(cfg: DictConfig) -> dict[str, Any]:
-    """Returns settings by dotted key, with references between keys as they are written."""
+    """Returns settings by dotted key, with references between keys unresolved."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     kept = {key: value for key, value in plain.items() if key not in VOLATILE}
     data = kept.get("data")
     if isinstance(data, dict) and isinstance(data.get("range"), dict) and "found" in data["range"]:
-        kept["data"] = data | {"range": None}  # noted by the run, not typed
-    return dict(flatten(kept)) | {"name": str(cfg.name)}  # composed of Hydra's choices
+        kept["data"] = data | {"range": None}  # measured by the run, not typed
+    # The name is compared by value: it may be composed from Hydra's choices.
+    return dict(flatten(kept)) | {"name": str(cfg.name)}
 
 
 def _differs(
@@ -72,7 +73,7 @@ def _differs(
 
 
 def _is_found(key: str, own: DictConfig, cfg: DictConfig) -> bool:
-    """Whether a run found a value in its data, or reads them by older rules, that nobody typed."""
+    """Whether a value was not typed: inferred from the data, or the data layout of an older run."""
     if key == "data.layout":
         return True
     found = bool(own.data.get("class_names")) and not cfg.data.get("class_names")
@@ -81,7 +82,7 @@ def _is_found(key: str, own: DictConfig, cfg: DictConfig) -> bool:
 
 
 def _default(key: str, cfg: DictConfig) -> Any:
-    """Returns the default of a key that was introduced after a run was started."""
+    """Returns the default of a key that was introduced after the run was started."""
     if "." not in key:
         return _root_defaults().get(key, _ABSENT)
     parent, _, name = key.rpartition(".")
@@ -101,6 +102,6 @@ def _argument_default(node: DictConfig, name: str) -> Any:
 
     try:
         parameter = parameters_of(get_object(node["_target_"]))[0][name]
-    except Exception:  # no target, or none that takes it: a fault when the configuration is checked
+    except Exception:  # no target, or no such argument: reported when the configuration is checked
         return _ABSENT
     return _ABSENT if parameter.default is parameter.empty else parameter.default

@@ -1,4 +1,4 @@
-"""Whether images are those that a checkpoint was trained on."""
+"""Checks whether the images are those that a checkpoint was trained on."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ ALLOWED = ["data", "links"]  # "links": see RunFolder.refuse_links
 
 
 def check_allowed(allow: Sequence[str]) -> None:
-    """Refuses an unknown word of ``resume.allow=[...]``.
+    """Rejects an unknown word of ``resume.allow=[...]``.
 
     Raises:
-        ConfigError: naming what is legal.
+        ConfigError: a word is unknown. The message lists the legal ones.
     """
     for word in allow:
         if word not in ALLOWED:
@@ -34,17 +34,17 @@ def check_allowed(allow: Sequence[str]) -> None:
 def changed_data(
     checkpoint: dict[str, Any], data: ImageDataModule, allow: Sequence[str], run: Path, path: Path
 ) -> str | None:
-    """Returns what to note of a run that resumes with other images; None where they are the same.
+    """Returns the note to record for a run that resumes with other images; None if unchanged.
 
     Args:
-        checkpoint: as read; one from before images were kept in them passes.
-        data: the images now.
+        checkpoint: the loaded checkpoint; old checkpoints without image identities pass.
+        data: the current images.
         allow: words of ``resume.allow``.
-        run: the run's folder: images that it has gone on with before are its own.
-        path: of the checkpoint.
+        run: the run's folder. Images that it has already resumed with are accepted.
+        path: path of the checkpoint.
 
     Raises:
-        ConfigError: the images are others, and that is not allowed.
+        ConfigError: the images differ, and ``allow`` does not contain "data".
     """
     now: list[Identity] = data.identity()
     difference = _difference(checkpoint, now)
@@ -64,11 +64,11 @@ def changed_data(
 
 
 def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
-    """Says that scores of a checkpoint compare with other images than it was trained on.
+    """Logs a warning if a checkpoint is scored against other images than it was trained on.
 
     Args:
-        path: the checkpoint; one that cannot be read, or from before images were kept, passes.
-        data: the images now.
+        path: the checkpoint; unreadable ones, and old ones without image identities, pass.
+        data: the current images.
     """
     try:
         checkpoint = AtomicCheckpointIO().load_checkpoint(path)

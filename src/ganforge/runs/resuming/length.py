@@ -1,4 +1,4 @@
-"""Settings of a run that follow its length, such as a learning rate that decays to its end."""
+"""Settings that depend on a run's length, such as a learning rate that decays over the run."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ LENGTH = "${trainer.max_"
 
 
 def changed_followers(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
-    """Returns settings that changed since they follow the length of the run, with both values.
+    """Returns the settings that changed because they refer to the run's length, with both values.
 
     Args:
         before: the run's configuration.
-        now: with what a command changes in it.
+        now: the same with the changes of a command.
     """
     keys = [key for key, value in flatten(made_of(now)) if LENGTH in str(value)]
     pairs = {key: (OmegaConf.select(before, key), OmegaConf.select(now, key)) for key in keys}
@@ -30,10 +30,10 @@ def changed_followers(before: DictConfig, now: DictConfig) -> dict[str, tuple[An
 
 
 def refuse_endless(before: DictConfig, now: DictConfig) -> None:
-    """Refuses a run without a length for settings that need one.
+    """Rejects a run of unlimited length if a setting depends on its length.
 
     Raises:
-        ConfigError: naming the key, and the value that it had.
+        ConfigError: naming the key and its previous value.
     """
     for key, (then, value) in changed_followers(before, now).items():
         if value in (-1, None):
@@ -48,8 +48,8 @@ def tell_of_length(before: DictConfig, now: DictConfig, step: int) -> None:
 
     Args:
         before: the run's configuration.
-        now: with what a command changes in it.
-        step: updates that the run has made.
+        now: the same with the changes of a command.
+        step: generator updates made so far.
     """
     for key, (then, value) in changed_followers(before, now).items():
         rates = _rates(before, now, step) if key.startswith("schedule.") else ""

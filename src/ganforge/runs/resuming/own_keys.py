@@ -1,4 +1,4 @@
-"""Changing a run's own configuration by keys that were typed."""
+"""Applies typed overrides to a stored run configuration."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from ganforge.runs.stored.settling import settle
 
 
 def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
-    """Puts typed values over a run's configuration, in place.
+    """Applies typed values to a run's configuration, in place.
 
-    Arguments that a part's constructor does not take are refused when the whole is checked.
+    Unknown constructor arguments are rejected later, when the whole configuration is checked.
 
     Args:
         own: the run's configuration.
-        values: by dotted key, interpolations as typed.
+        values: values by dotted key, with interpolations as typed.
         run: its folder, for messages.
 
     Raises:
@@ -31,7 +31,7 @@ def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
     gone = {key for key, first in missing.items() if values[key] is None and first == key}
     gone = {key for key in gone if _is_without(own, key)}
     for key, value in values.items():
-        if key in gone:  # ~callbacks.samples, as it was typed when the run was started
+        if key in gone:  # ~callbacks.samples, already removed when the run was started
             continue
         OmegaConf.update(own, key, value, force_add=True)
     for key, first in missing.items():
@@ -42,7 +42,7 @@ def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
 
 
 def _missing(own: DictConfig, key: str) -> str | None:
-    """Returns the first part of a key that the run does not have; None where it has them all."""
+    """Returns the shortest prefix of a key that the run does not have; None if it has the key."""
     node: Any = own
     words = key.split(".")
     for number, word in enumerate(words):
@@ -53,7 +53,7 @@ def _missing(own: DictConfig, key: str) -> str | None:
 
 
 def _is_without(own: DictConfig, key: str) -> bool:
-    """Whether a removed key names a part that the run was made without, and is no misspelling."""
+    """Whether a removed key names a part that the run never had, and is not a misspelling."""
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(own, parent) if parent else None
     if not isinstance(node, DictConfig) or "_target_" in node:
@@ -62,7 +62,7 @@ def _is_without(own: DictConfig, key: str) -> bool:
 
 
 def _is_part(own: DictConfig, key: str) -> bool:
-    """Whether a new key is a part of its own (+callbacks.x._target_=...), or belongs to one."""
+    """Whether a new key is a new part (+callbacks.x._target_=...), or an argument of a part."""
     words = key.split(".")
     if len(words) == 1:
         return key in root_keys("train")

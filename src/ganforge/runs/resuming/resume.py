@@ -39,24 +39,25 @@ from ganforge.runs.stored.trust import computes, confined, settled, trusted
 
 log = logging.getLogger("ganforge")
 
-# Keys that say how a run goes on, and are none of its own.
+# Keys that control resuming, and are not part of the run's configuration.
 OF_A_COMMAND = ("resume", "resume_allow", "run_dir")
-# Groups that watch a run or say where it computes; the others make it what it is.
+# Groups that may be replaced at a resume: they observe a run or place it on hardware. The others
+# define the run.
 EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
-# Groups given as lists of options, each of which is a part of its own.
+# Groups given as lists of options; each option is a separate part.
 LISTS = ("regularizer", "metrics")
-# What an option of trainer= is chosen for; how long and how precisely is the run's own.
+# Keys that trainer=OPTION changes at a resume; training length and precision stay the run's own.
 PLACE = ("accelerator", "devices", "num_nodes", "strategy")
 
 
 @dataclass(frozen=True)
 class Resumed:
-    """A run that goes on.
+    """A run to resume.
 
     Attributes:
         folder: its folder.
-        checkpoint: where it goes on from.
-        cfg: its configuration, with what the command line changes now.
+        checkpoint: the checkpoint to resume from.
+        cfg: its configuration, with the changes of the current command line.
     """
 
     folder: RunFolder
@@ -65,18 +66,23 @@ class Resumed:
 
 
 def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) -> Resumed | None:
-    """Finds the run that ``resume`` names; None where a new one is to be started.
+    """Returns the run to resume; None if a new run is to be started.
 
-    A run that was given its folder (a job of a sweep, or run_dir=DIR) resumes what it finds there,
-    so that repeating the command is enough wherever and however often it was stopped. Like
-    resume=auto, it only resumes a run of the same values, wherever they come from: a variable
-    counts by its value. A time has another value in every command, so ``${now:...}`` counts by what
-    was typed. The run keeps the values that it was started with.
+    With a given folder (a job of a sweep, or run_dir=DIR), the run in that folder is resumed, so
+    repeating the command is enough after any interruption. As with resume=auto, the configurations
+    must have the same values. Environment variables are compared by value, but ``${now:...}`` by
+    the typed expression, since its value differs in every command. The run keeps the values that
+    it was started with.
 
     Args:
-        cfg: composed from conf/train.yaml, with settled values.
-        command: what was typed.
-        replaced: the expressions that values of ``cfg`` were settled from, by dotted key.
+        cfg: composed from conf/train.yaml, with resolved values.
+        command: the parsed command line.
+        replaced: the expressions that values of ``cfg`` were resolved from, by dotted key.
+
+    Raises:
+        ConfigError: both ``resume`` and ``run_dir`` are given, the folder holds a run of another
+            configuration, or a typed key cannot be changed.
+        RunError: the named run does not exist, is damaged or is not trusted.
     """
     if command.folder is not None:
         return _in_given_folder(cfg, RunFolder(Path(command.folder)), command, replaced)
@@ -129,7 +135,7 @@ def _differing(
     command: Command,
     replaced: dict[str, str],
 ) -> list[str]:
-    """Returns the keys in which a command asks for another run than that of a folder."""
+    """Returns the keys whose values differ between a command and the run in a folder."""
     differing = different_keys(own, cfg)
     clocks = {key for key in differing if reads_clock(replaced.get(key, ""))}
     if not clocks:
@@ -145,13 +151,13 @@ def _by_key(overrides: list[str]) -> dict[str, str]:
 
 
 def _goes_on(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
-    """Returns the run's own configuration, of which all that can be built is trusted."""
+    """Returns the run's own configuration, after checking that all its targets are trusted."""
     cfg = read_own(folder)
     cfg.run_dir = str(folder.path)
     if computes(cfg):
         settled(cfg, read_resolved(folder))
     confined(trusted(cfg, folder.composed, trust), folder.path)
-    cfg.tune = {}  # a search sets it for its trials; a stored one could name any database
+    cfg.tune = {}  # set by a search for its trials; a stored value could name any database
     return cfg
 
 
@@ -179,7 +185,7 @@ def _newest_unfinished(
 
 
 def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
-    """Yields runs that were stopped and can go on, the newest first."""
+    """Yields stopped runs that have a checkpoint to resume from, newest first."""
     folders = sorted((log_dir / "train").glob("*/[!.]*/composed.yaml"), reverse=True)
     for folder in (RunFolder(path.parent.resolve()) for path in folders):
         if folder.read_summary().get("status") == "completed" or is_locked(folder.path):
@@ -189,7 +195,7 @@ def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
 
 
 def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:
-    """Puts this command line's values over the run's own configuration."""
+    """Returns the run's own configuration with the overrides of this command line applied."""
     chosen = read_choices(folder.path)
     for group, option in command.groups.items():
         if str(chosen.get(group)) == option or _same_parts(own, cfg, group):
@@ -210,7 +216,7 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
 
 
 def _parts(cfg: DictConfig, group: str) -> list[str]:
-    """Returns the names of what a group given as a list of options holds."""
+    """Returns the names of the parts in a group that is given as a list of options."""
     return [str(name) for name in cfg[group]] if group in cfg else []
 
 
@@ -221,11 +227,10 @@ def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
 def start_of(
     resumed: Resumed, model: AdversarialModule, settings: TrainerSettings, ended: bool = False
 ) -> tuple[Path, dict[str, Any]]:
-    """Returns the checkpoint that a run goes on from, and its contents, once it is known to fit.
+    """Returns the checkpoint to resume from, and its contents, after checking that it fits.
 
-    A run that was stopped between its last step and its end repeats its last stretch from the
-    checkpoint before, and so comes to its last evaluation; so does one whose last checkpoint is
-    damaged.
+    If the last checkpoint is damaged, the run resumes from the previous one. So does a run that was
+    stopped between its last step and its end: it repeats the last steps and the final evaluation.
 
     Args:
         resumed: the run.
@@ -262,7 +267,7 @@ def start_of(
 
 
 def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:
-    """Raises RunError when a run has nothing left to do."""
+    """Raises RunError if the run has already reached max_steps or max_seconds."""
     step, seconds = checkpoint["progress"]["iteration"], checkpoint["progress"]["seconds"]
     if settings.max_steps != -1 and step >= settings.max_steps:
         raise RunError(
@@ -279,5 +284,5 @@ def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: 
 
 
 def _shown(checkpoint: Path) -> str:
-    """Returns the run folder of a checkpoint as it is typed in a shell."""
+    """Returns the run folder of a checkpoint, quoted for a shell."""
     return shlex.quote(one_line(checkpoint.parent.parent))

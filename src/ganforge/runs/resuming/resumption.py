@@ -1,4 +1,4 @@
-"""What is checked, said and noted before a run resumes."""
+"""Checks, warnings and records made before a run resumes."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from ganforge.runs.stored.config import read_own
 
 log = logging.getLogger("ganforge")
 
-COMPARED = ("ganforge", "torch")  # whose versions may change what a run computes
+COMPARED = ("ganforge", "torch")  # packages whose version may change numerical results
 
 
 def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
-    """Returns a run with the checkpoint that it resumes from.
+    """Returns the run with the checkpoint to resume from; records changed images in its folder.
 
     Args:
         resumed: the run.
-        parts: what its configuration builds.
+        parts: the objects built from its configuration.
         allow: words of ``resume.allow``.
 
     Raises:
@@ -44,7 +44,7 @@ def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
 
 
 def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None:
-    """Refuses what :func:`begin` refuses, but for a run that is at its end, and changes nothing.
+    """Checks that a run can resume, without side effects; unlike in :func:`begin`, it may be done.
 
     Raises:
         ConfigError: the checkpoint is of another configuration, or of other images.
@@ -56,7 +56,7 @@ def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None
 
 
 def tell_of_versions(run: Path) -> None:
-    """Logs in one line which packages that compute are of other versions than before."""
+    """Logs a warning if the versions of ``COMPARED`` differ from the run's last session."""
     sessions = read(run)
     environment = sessions[-1].get("environment") if sessions else None
     before = environment.get("versions") if isinstance(environment, dict) else None
