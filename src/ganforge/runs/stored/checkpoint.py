@@ -19,11 +19,11 @@ PREVIOUS = "previous.ckpt"
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Checkpoints that are whole at every moment.
+    """Checkpoint IO that writes atomically and never unpickles code.
 
-    A checkpoint is serialised straight into its own folder (no copy in memory, none in the
-    temporary folder), synced, and renamed into place. The ``last.ckpt`` that it replaces stays as
-    ``previous.ckpt``. Loading never unpickles code.
+    A checkpoint is serialised directly into its target folder (no copy in memory or in the system's
+    temporary folder), synced, and renamed into place. A replaced ``last.ckpt`` is kept as
+    ``previous.ckpt``.
     """
 
     def save_checkpoint(
@@ -35,14 +35,14 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Writes ``checkpoint`` to ``path``.
 
         Raises:
-            RunError: the disk is full or not writable. What was at ``path`` is still there.
+            RunError: the disk is full or not writable. An existing file at ``path`` is kept.
         """
         target = Path(path)
         try:
             with atomic.writing(target) as file:
                 torch.save(checkpoint, file)
                 file.flush()
-                os.fsync(file.fileno())  # the old one steps aside only for a new one on the disk
+                os.fsync(file.fileno())  # before the old one is moved, the new one must be on disk
                 if target.name == LAST:
                     _keep_as_previous(target)
         except (OSError, RuntimeError) as error:
@@ -60,13 +60,13 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         map_location: Callable[[Any, str], Any] | None = lambda storage, _: storage,
         weights_only: bool | None = None,
     ) -> dict[str, Any]:
-        """Reads a checkpoint as tensors and plain containers, whatever ``weights_only`` says.
+        """Reads a checkpoint as tensors and plain containers; ``weights_only`` is ignored.
 
-        Its checksums are compared first: torch does not, and flipped bits would become weights.
+        Verifies checksums first: torch does not, and would load flipped bits as weights.
 
         Raises:
             RunError: there is no such file.
-            DamagedError: it is damaged or holds more than plain data.
+            DamagedError: it is damaged, or holds anything other than plain data.
         """
         target = Path(path)
         if not target.is_file():
@@ -81,18 +81,21 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         return loaded
 
     def clean(self, folder: str | Path) -> None:
-        """Removes the half-written checkpoints of killed runs from ``folder``."""
+        """Removes partially written checkpoints of killed runs from ``folder``."""
         atomic.clean(Path(folder))
 
 
 def assert_writable(path: Path) -> None:
-    """Raises RunError when a folder has the name of a checkpoint: no file can take its place."""
+    """Raises RunError if ``path`` is a folder, which a checkpoint file cannot replace."""
     if path.is_dir() and not path.is_symlink():
         raise RunError(f"{path} is a folder where the checkpoint has to be written: move it away")
 
 
 def _keep_as_previous(last: Path) -> None:
-    """Makes ``previous.ckpt`` what ``last.ckpt`` is, so that one of the two can always be read."""
+    """Makes ``previous.ckpt`` the current ``last.ckpt``, so that one of them is always readable.
+
+    Uses a hard link where possible, so that ``last.ckpt`` exists until it is replaced.
+    """
     if not last.exists():
         return
     previous = last.with_name(PREVIOUS)
@@ -102,6 +105,8 @@ def _keep_as_previous(last: Path) -> None:
         os.link(last, link)
     if link.exists():
         os.replace(link, previous)
-        link.unlink(missing_ok=True)  # renaming a link onto itself leaves both names
+        # rename() does nothing if both names are links to the same file: remove the leftover.
+        link.unlink(missing_ok=True)
     else:
-        os.replace(last, previous)  # no hard links here; the new file, whole already, follows
+        # No hard links here: last.ckpt is missing until the new file is renamed into place.
+        os.replace(last, previous)

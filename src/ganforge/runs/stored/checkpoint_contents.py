@@ -1,4 +1,4 @@
-"""Whether a checkpoint holds what ganforge writes, before anything is made of it."""
+"""Validation of a loaded checkpoint's entries, before they are used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROGRESS: dict[str, type | tuple[type, ...]] = {
     "seconds": _NUMBER,
     "lasting": dict,
 }
-_TRAINING: dict[str, type | tuple[type, ...]] = {  # what Lightning goes on from
+_TRAINING: dict[str, type | tuple[type, ...]] = {  # what Lightning restores at a resume
     "epoch": int,
     "global_step": int,
     "loops": dict,
@@ -31,10 +31,10 @@ _TRAINING: dict[str, type | tuple[type, ...]] = {  # what Lightning goes on from
 
 
 def assert_of_ganforge(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Checks the entries that any use of a checkpoint reads.
+    """Checks the entries that every use of a checkpoint needs: weights, config and progress.
 
     Raises:
-        DamagedError: one is missing or of another type.
+        DamagedError: an entry is missing or has a wrong type.
     """
     weights, progress = checkpoint.get("state_dict"), checkpoint.get("progress")
     if not isinstance(weights, dict) or not weights or not isinstance(progress, dict):
@@ -52,10 +52,10 @@ def assert_of_ganforge(checkpoint: Mapping[str, Any], path: Path) -> None:
 
 
 def assert_resumable(checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Checks the entries that a resumed run reads besides.
+    """Checks the additional entries that a resumed run needs, such as optimizer states.
 
     Raises:
-        DamagedError: one is missing or of another type.
+        DamagedError: an entry is missing or has a wrong type.
     """
     _check(checkpoint, _TRAINING, path, "")
     if len(checkpoint["optimizer_states"]) != 2:
@@ -68,7 +68,7 @@ def assert_resumable(checkpoint: Mapping[str, Any], path: Path) -> None:
 
 
 def assert_same_architecture(model: nn.Module, checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Raises RunError, naming the first difference, unless weights and model fit each other."""
+    """Raises RunError, naming the first difference, if names or shapes of weights differ."""
     assert_of_ganforge(checkpoint, path)
     theirs = {name: tuple(t.shape) for name, t in checkpoint["state_dict"].items()}
     ours = {name: tuple(t.shape) for name, t in model.state_dict().items()}
@@ -83,12 +83,12 @@ def assert_same_architecture(model: nn.Module, checkpoint: Mapping[str, Any], pa
 
 
 def assert_finite(model: nn.Module, checkpoint: Mapping[str, Any], path: Path) -> None:
-    """Refuses weights that are NaN or infinite. ganforge never saves such; other programs may.
+    """Rejects NaN or infinite weights. ganforge never saves such weights; other programs may.
 
     Buffers may be infinite, as masks are, but not NaN.
 
     Raises:
-        DamagedError: naming the first such weight, and their number.
+        DamagedError: naming the first such weight, and the number of others.
     """
     weights: dict[str, Tensor] = checkpoint["state_dict"]
     trained = {name for name, _ in model.named_parameters(remove_duplicate=False)}

@@ -1,4 +1,4 @@
-"""Reading the configuration that a run folder holds, which may be damaged or a stranger's."""
+"""Reading the configuration in a run folder, which may be damaged or untrusted."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ganforge.runs.stored.data_places import absolute_places, start_folder
 from ganforge.runs.stored.settling import keep_settled, outside
 from ganforge.runs.stored.yaml_files import read_config
 
-# Data sets whose folders were once read by other rules: see ganforge.data.files.former_layout.
+# Data sets whose folder layout had other rules earlier: see ganforge.data.files.former_layout.
 _READ_FOLDERS = {
     "ganforge.data.ImageFolder",
     "ganforge.data.PairedImages",
@@ -26,7 +26,7 @@ _MAPPINGS = {field.name for field in fields(TrainSchema) if "dict" in str(field.
 
 
 def read_resolved(folder: RunFolder) -> DictConfig:
-    """Returns the values that a run was last started with, from config.yaml.
+    """Returns the resolved configuration that a run was last started with, from config.yaml.
 
     Raises:
         RunError: the file is missing, damaged, or refers to the environment.
@@ -41,8 +41,8 @@ def read_resolved(folder: RunFolder) -> DictConfig:
 def read_own(folder: RunFolder) -> DictConfig:
     """Returns a run's configuration with references between its keys, from composed.yaml.
 
-    What it once read from the environment keeps the value that config.yaml holds. Relative paths
-    of data become absolute.
+    Values that were read from the environment are taken from config.yaml. Relative data paths
+    become absolute.
 
     Raises:
         RunError: a file is missing or damaged.
@@ -58,20 +58,20 @@ def read_stored(path: Path) -> DictConfig:
     """Returns the configuration in a file of a run folder.
 
     Raises:
-        RunError: naming the file, when it cannot be read or is no run's configuration.
+        RunError: the file cannot be read, or is not a run's configuration. The message names it.
     """
     return checked(read_config(path), path)
 
 
 def checked(cfg: DictConfig, path: Path) -> DictConfig:
-    """Returns a stored configuration if it is a run's.
+    """Returns a stored configuration after checking that it is a run's.
 
     Args:
-        cfg: as it was read.
-        path: from where.
+        cfg: the configuration as read.
+        path: the file that it was read from.
 
     Raises:
-        RunError: naming the file and the key that is missing or of another type.
+        RunError: a key is missing or has a wrong type. The message names the file and the key.
     """
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     for key in NEEDED:
@@ -85,7 +85,9 @@ def checked(cfg: DictConfig, path: Path) -> DictConfig:
 
 
 def keep_former_layout(data: Any) -> None:
-    """Has a run that was made before class names were kept read its folders as it did, in place.
+    """Sets the former folder layout for runs older than ``data.layout``, in place.
+
+    Such a run then reads its image folders by the rules that it was trained with.
 
     Args:
         data: the configuration of its data, a mapping or None.

@@ -1,4 +1,4 @@
-"""Where a run's data are: paths that stay valid in another folder, and data that have moved."""
+"""Paths of a run's data: made independent of the working directory, and checked for moves."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
-# Arguments of data sets that name a file or folder, and of features.
+# Arguments that are paths: of data sets, and of feature extractors.
 PLACES = ("path", "path_a", "path_b", "root")
 _WEIGHTS = "weights"
 
 
 def absolute_places(cfg: DictConfig, start: Path) -> None:
-    """Makes relative paths of data, and of weights of features, absolute, in place.
+    """Makes relative paths of data, and of weights of feature extractors, absolute, in place.
 
     Args:
         cfg: the configuration of a run.
-        start: the folder that they are relative to.
+        start: the folder that relative paths start from.
     """
     for node, key in _typed_places(cfg):
         path = typed_path(node[key])
@@ -31,8 +31,8 @@ def absolute_places(cfg: DictConfig, start: Path) -> None:
 def start_folder(own: DictConfig, run: Path) -> Path:
     """Returns the folder that a run's relative paths start from.
 
-    It is the folder in which ``log_dir`` leads to the run, where the data are found from there;
-    else the current one.
+    It is the folder relative to which ``log_dir`` contains the run, if the data exist there;
+    otherwise the current folder.
 
     Args:
         own: the run's stored configuration.
@@ -53,13 +53,13 @@ def start_folder(own: DictConfig, run: Path) -> Path:
 
 @contextlib.contextmanager
 def saying_where_moved(data: DictConfig) -> Iterator[None]:
-    """Says how to go on where the data of a run are no longer where they were.
+    """Adds to a DataError in the block which data path is gone, and how to give the new one.
 
     Args:
         data: the configuration of the data.
 
     Raises:
-        DataError: of the block, or saying which path is gone and what to type.
+        DataError: raised by the block; with another message if a data path does not exist.
     """
     try:
         yield
@@ -76,7 +76,7 @@ def saying_where_moved(data: DictConfig) -> Iterator[None]:
 
 
 def _typed_places(cfg: DictConfig) -> Iterator[tuple[DictConfig, str]]:
-    """Yields the nodes and keys of paths that are written out, and not taken from another key."""
+    """Yields the nodes and keys of paths that are literal values, not interpolations."""
     data, features = cfg.get("data"), cfg.get("features")
     for node, keys in ((data, PLACES), (features, (_WEIGHTS,))):
         for key in keys if isinstance(node, DictConfig) else ():

@@ -1,4 +1,4 @@
-"""A checkpoint without the folder of its run: downloaded from Weights & Biases, or copied."""
+"""Checkpoints without their run folder, such as copies or downloads from Weights & Biases."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from ganforge.runs.folder import CHECKPOINTS, RunFolder
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 
 COMPOSED = "composed.yaml"
-RESOLVED = "resolved"  # entry of a checkpoint: what its run was made of and scored by, as values
-MADE_OF = "config"  # the same with interpolations, in checkpoints of every version
-MOST_VALUES = 100_000  # shared parts count each time: a few lists can stand for a billion values
+RESOLVED = "resolved"  # checkpoint entry: the resolved keys that define a run, and its metrics
+MADE_OF = "config"  # checkpoint entry of all versions: the defining keys, unresolved
+MOST_VALUES = 100_000  # shared objects count each time: a few lists can expand to a billion values
 
 
 @dataclass(frozen=True)
 class LoneCheckpoint(RunFolder):
-    """What can be read of a run when only its checkpoints are there.
+    """A stand-in for the run folder of a checkpoint that is separate from its run.
 
     Attributes:
-        path: where outputs go by default: a folder of its name in the current one.
-        source: the checkpoint, or a folder of checkpoints under their usual names.
+        path: the default output folder: named after the checkpoint, in the current folder.
+        source: the checkpoint, or a folder of checkpoints with their usual names.
     """
 
     source: Path = Path()
 
     def checkpoint(self, kind: str = "last") -> Path:
-        """Returns the checkpoint of a kind; a single file is all there is, whatever ``kind``.
+        """Returns the checkpoint of a kind; if ``source`` is a file, always that file.
 
         Raises:
-            RunError: when there is none.
+            RunError: there is no such checkpoint.
         """
         return self.source if self.source.is_file() else super().checkpoint(kind)
 
@@ -50,17 +50,17 @@ class LoneCheckpoint(RunFolder):
         return self.source.parent if self.source.is_file() else self.source
 
     def read_summary(self) -> dict[str, Any]:
-        """Returns nothing: the summary is in the run's folder."""
+        """Returns an empty summary: the real one is in the run's folder."""
         return {}
 
     @property
     def stored_config(self) -> DictConfig:
-        """The run's configuration as far as a checkpoint holds it; not yet known to be harmless.
+        """The part of the run's configuration that a checkpoint holds. It is not yet trusted.
 
-        Checkpoints of earlier versions hold no metrics.
+        Checkpoints of earlier versions do not hold the metrics.
 
         Raises:
-            DamagedError: all checkpoints are damaged or hold no configuration.
+            DamagedError: all checkpoints are damaged or without a configuration.
         """
         return copy.deepcopy(self._stored_config)
 
@@ -88,15 +88,15 @@ def _config_of(path: Path) -> DictConfig:
 
 
 def find_trained(where: str, log_dir: Path) -> RunFolder:
-    """Finds what a verb reads a trained model from.
+    """Finds the run folder or standalone checkpoint of a trained model.
 
     Args:
-        where: a run folder, one of its checkpoints, a checkpoint on its own, a folder of
+        where: a run folder, one of its checkpoints, a standalone checkpoint, a folder of
             checkpoints, or "latest".
-        log_dir: where "latest" is looked up.
+        log_dir: root of all outputs, in which "latest" is searched.
 
     Raises:
-        RunError: when there is none.
+        RunError: there is none.
     """
     path = typed_path(where)
     if where == "latest" or not path.exists() or (path / COMPOSED).is_file():
@@ -111,7 +111,7 @@ def find_trained(where: str, log_dir: Path) -> RunFolder:
 
 
 def _name(source: Path) -> str:
-    """Returns what outputs are named after: the checkpoint, or its folder if that says more."""
+    """Returns the name for outputs: the checkpoint's, or its folder's for a usual one ("last")."""
     usual = source.is_file() and source.stem in CHECKPOINTS
     folder = source.parent if usual else source
     if folder.is_dir() and folder.name == "checkpoints":
@@ -120,16 +120,16 @@ def _name(source: Path) -> str:
 
 
 def _is_of_run(path: Path, folder: Path) -> bool:
-    """Whether ``path`` is the folder of checkpoints of the run in ``folder``, or one in it."""
+    """Whether ``path`` is the checkpoint folder of the run in ``folder``, or a checkpoint in it."""
     checkpoints = path if path.is_dir() else path.parent
     own = checkpoints.resolve().name == "checkpoints" and (folder / COMPOSED).is_file()
     return own and (path.is_dir() or path.suffix == ".ckpt")
 
 
 def _sources(path: Path) -> Iterator[Path]:
-    """Yields what may be read at a path that is no run folder, the likeliest first."""
+    """Yields the possible checkpoint sources at a path that is not a run folder, best first."""
     if path.is_file():
-        # Not resolved: caches keep files under other names, and link to them.
+        # Links are not resolved: download caches link to files with other names.
         yield from [path.absolute()] if path.suffix == ".ckpt" else []
         return
     yield from (folder.absolute() for folder in (path, path / "checkpoints") if _usual(folder))
@@ -139,20 +139,20 @@ def _sources(path: Path) -> Iterator[Path]:
 
 
 def _usual(folder: Path) -> list[Path]:
-    """Returns the checkpoints in a folder that have a run's names for them, the newest first."""
+    """Returns the checkpoints in a folder with the usual names, in the order of CHECKPOINTS."""
     files = [folder / f"{kind}.ckpt" for kind in CHECKPOINTS]
     return [file for file in files if file.is_file()]
 
 
 def as_config(stored: dict[str, Any], path: Path) -> DictConfig:
-    """Returns a stored configuration, with its interpolations as they are.
+    """Returns a stored configuration, with its interpolations unresolved.
 
     Args:
-        stored: plain values, which may be a stranger's.
-        path: of the checkpoint, for messages.
+        stored: plain values, which may come from an untrusted file.
+        path: path of the checkpoint, for messages.
 
     Raises:
-        DamagedError: it is larger than any configuration, or is none.
+        DamagedError: it is too large, or not a configuration.
     """
     if _exceeds(stored, MOST_VALUES):
         raise DamagedError(f"{path}: damaged: its configuration has over {MOST_VALUES:,} values")
@@ -164,7 +164,7 @@ def as_config(stored: dict[str, Any], path: Path) -> DictConfig:
 
 
 def _exceeds(stored: object, most: int) -> bool:
-    """Whether nested containers hold more than ``most`` values, found without visiting more."""
+    """Whether nested containers hold more than ``most`` values; visits no more than that."""
     waiting, seen = [stored], 0
     while waiting:
         one = waiting.pop()
@@ -179,10 +179,10 @@ def _exceeds(stored: object, most: int) -> bool:
 
 
 def refuse_resuming(where: str) -> None:
-    """Refuses to resume from a checkpoint on its own.
+    """Rejects resuming from a standalone checkpoint.
 
     Raises:
-        RunError: ``where`` is one, or a folder of them.
+        RunError: ``where`` is a standalone checkpoint, or a folder of them.
     """
     if where not in ("latest", "auto") and isinstance(find_trained(where, Path()), LoneCheckpoint):
         raise RunError(
@@ -193,7 +193,7 @@ def refuse_resuming(where: str) -> None:
 
 
 def subject_of(folder: RunFolder) -> dict[str, str]:
-    """Returns what reports call the run."""
+    """Returns the entry that identifies the run, or its standalone checkpoint, in reports."""
     if isinstance(folder, LoneCheckpoint):
         return {"checkpoint": str(folder.source)}
     return {"run": str(folder.path)}

@@ -1,4 +1,4 @@
-"""Reading a run's summary.json, which may be damaged, with values of the types that runs write."""
+"""Reading a run's summary.json, which may be damaged: only values of the right type are kept."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ganforge.errors import RunError
 from ganforge.regular_files import read_json
 
 NAME = "summary.json"
-LARGEST = 10**300  # beyond it, integers are no floats
+LARGEST = 10**300  # larger integers may not convert to float
 
 
 def read_summary(run: Path) -> tuple[dict[str, Any], str]:
-    """Returns what the summary of a run folder says, and what is wrong with it ("": nothing).
+    """Returns the summary of a run folder, and a description of its fault ("" if there is none).
 
-    Values of another type than a run writes are left out.
+    Values of a wrong type are left out. A missing summary is empty, and not a fault.
     """
     path = run / NAME
     try:
@@ -93,7 +93,7 @@ def _is_sound(key: str, value: Any) -> bool:
 
 
 def best_of(summary: dict[str, Any]) -> tuple[str, float] | None:
-    """Returns the name and the best value of a run's monitored score; None without scores."""
+    """Returns the name and best value of a run's monitored score; None if there is no value."""
     for name, best in (summary.get("best") or {}).items():
         value = best.get("value") if isinstance(best, dict) else None
         if value is not None:

@@ -1,7 +1,7 @@
-"""Fixing what a configuration reads from outside itself: variables, the time, Hydra's choices.
+"""Resolves what a configuration reads from outside: variables, the time, Hydra's choices.
 
-A run is what its values are when it starts. References between keys (``${seed}``) stay, so that
-what follows from another key follows it after a change too.
+A run is defined by its values at the start. References between keys (``${seed}``) are kept, so that
+a dependent key still follows when the other key is changed later.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ganforge.config.signatures import hints_of
 from ganforge.config.types import accepts
 from ganforge.errors import ConfigError, RunError
 
-# Resolvers that depend on nothing but their arguments.
+# Resolvers whose value depends only on their arguments.
 _PURE = {"create", "decode", "deprecated", "dict.keys", "dict.values", "select"}
 PURE = {f"oc.{name}" for name in _PURE}
 _RESOLVER = re.compile(r"\$\{\s*([A-Za-z_][\w.]*)\s*:")
@@ -30,15 +30,16 @@ Keys = tuple[str, ...]
 
 
 def settle(cfg: DictConfig) -> dict[str, str]:
-    """Replaces in place what is read from outside by its value, converted to the type expected.
+    """Replaces expressions that read from outside by their values, in place.
 
-    ``seed=${oc.env:SEED}`` with SEED=3 becomes the whole number 3, as a typed ``seed=3`` would.
+    Values are converted to the expected type: ``seed=${oc.env:SEED}`` with SEED=3 becomes the
+    integer 3, like a typed ``seed=3``.
 
     Args:
-        cfg: a configuration as it was composed.
+        cfg: a configuration as composed.
 
     Returns:
-        The expressions that were replaced, by dotted key.
+        The replaced expressions, by dotted key.
 
     Raises:
         ConfigError: an expression has no value, such as a variable that is not set.
@@ -61,14 +62,14 @@ def settle(cfg: DictConfig) -> dict[str, str]:
 
 
 def keep_settled(own: DictConfig, resolved: DictConfig) -> None:
-    """Gives a run's stored configuration the values that it was started with, in place.
+    """Replaces expressions in a stored configuration by the values at the run's start, in place.
 
-    Older runs stored expressions such as ``${oc.env:SEED}``, which may mean something else by now;
-    their config.yaml holds the values.
+    Older runs stored expressions such as ``${oc.env:SEED}``, whose value may have changed since;
+    their config.yaml holds the original values.
 
     Args:
-        own: as stored with references between keys.
-        resolved: as stored without any.
+        own: the stored configuration with references between keys.
+        resolved: the stored configuration without references.
 
     Raises:
         RunError: an expression has no stored value.
@@ -81,9 +82,9 @@ def keep_settled(own: DictConfig, resolved: DictConfig) -> None:
 
 
 def settled_override(override: str) -> str:
-    """Returns an override of a sweep with variables of the environment replaced by their values.
+    """Returns an override of a sweep with environment variables replaced by their values.
 
-    A time is left as it is: it has another value in every command.
+    ``${now:...}`` is kept: its value differs in every command.
     """
     key, equals, text = override.partition("=")
     plain = text[1:-1] if text[:1] in ("'", '"') and text[-1:] == text[:1] else text
@@ -91,24 +92,24 @@ def settled_override(override: str) -> str:
         return override
     try:
         value = str(OmegaConf.create({"value": plain}).value)
-    except OmegaConfBaseException:  # an error where the job is composed
+    except OmegaConfBaseException:  # reported when the job is composed
         return override
     return f"{key}={value}" if re.fullmatch(r"[\w.+/-]+", value) else f"{key}={quoted(value)}"
 
 
 def outside(cfg: DictConfig) -> list[tuple[Keys, Any]]:
-    """Returns the paths of values that depend on more than the configuration, as written."""
+    """Returns paths and unresolved text of values that depend on more than the configuration."""
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     return list(_outside(plain, ()))
 
 
 def reads_outside(value: Any) -> bool:
-    """Whether a value, as written, uses a resolver that depends on more than its arguments."""
+    """Whether an unresolved value uses a resolver that depends on more than its arguments."""
     return isinstance(value, (str, list)) and bool(set(_RESOLVER.findall(str(value))) - PURE)
 
 
 def reads_clock(value: Any) -> bool:
-    """Whether a value, as written, contains the time."""
+    """Whether an unresolved value uses the ``now`` resolver."""
     return CLOCK in _RESOLVER.findall(str(value))
 
 
@@ -137,17 +138,17 @@ def _select(cfg: DictConfig, path: Keys) -> Any:
 
 
 def _hint(node: DictConfig, key: str) -> Any:
-    """Returns the type that a constructor's argument must have; None where it is unknown."""
+    """Returns the type hint of a constructor's argument; None if it is unknown."""
     from hydra.utils import get_object
 
     try:
         return hints_of(get_object(node["_target_"])).get(key)
-    except Exception:  # no target, or one that cannot be loaded, which is a fault of its own
+    except Exception:  # no target, or one that cannot be loaded, which is reported elsewhere
         return None
 
 
 def _converted(parent: DictConfig, key: str, value: Any) -> Any:
-    """Returns text as the number, switch or list that a constructor's argument must be."""
+    """Returns text parsed as a number, boolean or list, if the constructor's argument needs one."""
     hint = _hint(parent, key)
     if not isinstance(value, str) or hint is None or accepts(hint, value):
         return value

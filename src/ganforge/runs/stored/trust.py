@@ -1,8 +1,8 @@
-"""What a stored configuration may build: ganforge's own parts, and what the user trusts.
+"""Restricts what a stored configuration may build: ganforge's classes, and what the user trusts.
 
-A run folder may come from a stranger. Its configuration names Python objects by ``_target_``, and
-building one runs its code, so every stored configuration passes :func:`trusted` before anything of
-it is imported. What is typed on a command line is trusted as typed.
+A run folder may come from an untrusted source. Its configuration names Python objects by
+``_target_``, and building one runs its code. Every stored configuration therefore passes
+:func:`trusted` before any of its targets is imported. Command-line values are trusted as typed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from ganforge.runs.stored.trust_record import recorded, remember
 log = logging.getLogger("ganforge")
 
 VARIABLE = "GANFORGE_TRUST"
-# Where classes for configurations are, below ganforge; "." are single modules.
+# Packages of ganforge that hold classes for configurations; a leading "." marks a single module.
 PACKAGES = {
     "augment",
     "callbacks",
@@ -61,9 +61,10 @@ OPTIMIZERS = {
     "SGD",
     "SparseAdam",
 }
-# Arguments of ganforge's classes that name an object to import, beside ``_target_``.
+# Arguments of ganforge's classes that name an object to import, in addition to ``_target_``.
 IMPORTED = {"ganforge.metrics.ModuleFactory": ("module",)}
-# Packages that hold ways to run any command, as Python's own modules do.
+# Packages through which any command could be run, as through the standard library: messages do
+# not suggest trusting them as a whole.
 GENERAL = {"ganforge", "torch", "torchvision", "lightning", "hydra", "omegaconf", "numpy", "scipy"}
 GENERAL |= {"pandas", "sklearn", "joblib", "wandb", "PIL", "yaml", "torchmetrics", "setuptools"}
 _NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
@@ -71,13 +72,13 @@ _PLAIN_REFERENCE = re.compile(r"\$\{\.*[\w-]+(?:[.\[][\w-]+\]?)*\}")
 
 
 def trusted(cfg: DictConfig, source: Path, trust: Any = ()) -> DictConfig:
-    """Returns a stored configuration that builds nothing but what may be built.
+    """Returns a stored configuration after checking that all its targets are trusted.
 
-    That is ganforge's own classes for configurations, torch's optimizers, what runs that were
-    typed on this machine were made of, and what the user names.
+    Trusted are ganforge's classes for configurations, torch's optimizers, the recorded targets of
+    runs that were typed on this machine, and what the user names.
 
     Args:
-        cfg: as read.
+        cfg: the configuration as read.
         source: file that it was read from, for messages.
         trust: packages or dotted names that the user trusts, as in ``trust=[my_package]``; those
             in ``GANFORGE_TRUST`` are added.
@@ -107,16 +108,16 @@ def trusted(cfg: DictConfig, source: Path, trust: Any = ()) -> DictConfig:
         if not _is_below(name.replace(":", "."), prefixes):
             raise RunError(_refusal(key, name, source))
         by_prefix.append(name)
-    for name in by_prefix:  # all of them are of trusted packages, so they may be imported now
+    for name in by_prefix:  # all are in trusted packages, so importing them is allowed
         _refuse_foreigner(name, prefixes, source)
     return cfg
 
 
 def is_own(name: Any) -> bool:
-    """Whether a target is a class of ganforge for configurations, or an optimizer of torch.
+    """Whether a target is one of ganforge's classes for configurations, or a torch optimizer.
 
-    It is a name that one of ganforge's packages exports, or a class in the file of a module, as of
-    a part that was added to ganforge: ``ganforge.streams.os.system`` is neither.
+    A class must be exported by one of ganforge's packages or defined in the file of a module.
+    Names that a module merely imports, as in ``ganforge.streams.os.system``, do not count.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return False
@@ -135,7 +136,7 @@ def is_own(name: Any) -> bool:
 
 
 def may_import(name: str) -> bool:
-    """Whether a target that was read from a run folder may be imported, without ``trust=``."""
+    """Whether a target read from a run folder may be imported without ``trust=``."""
     return is_own(name) or name in recorded() or _is_below(name, trusted_names(()))
 
 
@@ -160,7 +161,7 @@ def trusted_names(trust: Any) -> list[str]:
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields the key and value of all that names an object to import, and every ``_args_``."""
+    """Yields key and value of everything that names an object to import, and of all ``_args_``."""
     if isinstance(node, list):
         for number, item in enumerate(node):
             yield from targets(item, f"{path}[{number}]")
@@ -176,17 +177,17 @@ def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def remember_own(cfg: DictConfig) -> None:
-    """Records the targets of what was typed on this machine, so that the run can be resumed.
+    """Records the targets of a run typed on this machine, so that it can be resumed.
 
-    Only in a file of the user's: a run folder could say anything of itself.
+    They are recorded in the user's own file, since a run folder could be forged.
     """
-    with contextlib.suppress(OmegaConfBaseException):  # said by what builds the run
+    with contextlib.suppress(OmegaConfBaseException):  # reported when the run is built
         found = targets(OmegaConf.to_container(cfg, resolve=True))
         remember({name for _, name in found if isinstance(name, str) and not is_own(name)})
 
 
 def without_resolvers(text: str) -> bool:
-    """Whether a text interpolates plain keys alone: no environment variables, no functions."""
+    """Whether a text interpolates only plain keys: no environment variables, no resolvers."""
     left = None
     while left != text:
         left, text = text, _PLAIN_REFERENCE.sub("0", text)
@@ -194,19 +195,19 @@ def without_resolvers(text: str) -> bool:
 
 
 def computes(cfg: DictConfig) -> bool:
-    """Whether a value of a configuration, as written, is more than a reference to another key."""
+    """Whether a configuration uses resolvers, beyond references to other keys."""
     texts = _strings(OmegaConf.to_container(cfg, resolve=False))
     return not all(without_resolvers(text) for _, text in texts)
 
 
 def settled(cfg: DictConfig, resolved: DictConfig) -> DictConfig:
-    """Puts the values that a run had where its configuration would compute them anew.
+    """Replaces values that a configuration would recompute by those of the run's start, in place.
 
-    ``seed: ${oc.env:TASK}`` means what it was when the run began, whatever TASK is now.
+    ``seed: ${oc.env:TASK}`` keeps its value from the start of the run, whatever TASK is now.
 
     Args:
-        cfg: with interpolations; changed in place.
-        resolved: the same without.
+        cfg: the configuration with interpolations.
+        resolved: the resolved configuration.
     """
     for key, value in list(_strings(OmegaConf.to_container(cfg, resolve=False))):
         if not without_resolvers(value) and "[" not in key:
@@ -217,11 +218,11 @@ def settled(cfg: DictConfig, resolved: DictConfig) -> DictConfig:
 
 
 def confined(cfg: DictConfig, folder: Path) -> DictConfig:
-    """Makes the loggers of a stored configuration write into its own run folder.
+    """Makes the loggers of a stored configuration write into the run folder only, in place.
 
     Args:
-        cfg: of the run; changed in place.
-        folder: the run's.
+        cfg: the run's configuration.
+        folder: the run's folder.
     """
     for name, node in (cfg.get("logger") or {}).items():
         if not isinstance(node, DictConfig) or "folder" not in node:
@@ -252,7 +253,7 @@ def _refuse_resolvers(cfg: DictConfig, source: Path) -> None:
 
 
 def _strings(node: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yields every text and key in a plain container, with the key that it is at."""
+    """Yields every string and key in a plain container, each with its dotted key."""
     if isinstance(node, str):
         yield path, node
     elif isinstance(node, list):
@@ -277,11 +278,15 @@ def _refusal(key: str, name: str, source: Path) -> str:
 
 
 def _refuse_foreigner(name: str, prefixes: list[str], source: Path) -> None:
-    """Refuses what a trusted package only imports from elsewhere: ``my_package.os.system``."""
+    """Rejects names that a trusted package merely imports from elsewhere: ``my_package.os.system``.
+
+    Raises:
+        RunError: the object was defined outside of the trusted packages.
+    """
     try:
         found = pkgutil.resolve_name(name)
     except (ImportError, AttributeError, ValueError):
-        return  # what checks the configuration says so
+        return  # reported when the configuration is checked
     module = str(getattr(found, "__module__", "") or "")
     if not _is_below(module, prefixes):
         origin = f"{module}.{getattr(found, '__qualname__', name.rpartition('.')[2])}"

@@ -1,4 +1,4 @@
-"""The user's list of objects that runs typed on this machine were made of."""
+"""The user's record of classes used by runs typed on this machine, which are trusted."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 
 log = logging.getLogger("ganforge")
 
-MOST = 1_000_000  # bytes that are read
+MOST = 1_000_000  # maximum number of bytes read
 
 
 def record_file() -> Path | None:
     """Returns ``~/.config/ganforge/trusted``, or that below XDG_CONFIG_HOME; None without a home.
 
-    Not in GANFORGE_CACHE, which several users may share.
+    It is not in GANFORGE_CACHE, because several users may share that folder.
     """
     given = os.environ.get("XDG_CONFIG_HOME")
     with contextlib.suppress(RuntimeError):
@@ -27,7 +27,7 @@ def record_file() -> Path | None:
 
 
 def recorded() -> set[str]:
-    """Returns the dotted names in the list; none where it is another user's or writable by one."""
+    """Returns the recorded dotted names; empty if other users own or can write the file."""
     path = record_file()
     if path is None:
         return set()
@@ -47,9 +47,9 @@ def recorded() -> set[str]:
 
 
 def remember(names: set[str]) -> None:
-    """Adds names to the list. Where the list cannot be written, the run continues.
+    """Adds names to the record. If it cannot be written, the run continues.
 
-    One write in append mode: runs that start together lose no entry, and none is torn.
+    Uses a single write in append mode, so that concurrent runs neither lose nor mix entries.
     """
     path = record_file()
     new = sorted(name for name in names - recorded() if name.isprintable()) if names else []
@@ -69,12 +69,12 @@ def remember(names: set[str]) -> None:
 
 
 def _flags() -> int:
-    """Returns flags that follow no link and wait for no FIFO, where the system knows them."""
+    """Returns open flags that do not follow links or block on a FIFO, where supported."""
     return getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def _is_private(descriptor: int) -> bool:
-    """Whether an open file is a plain one of this user's that others cannot write."""
+    """Whether an open file is a regular file of this user that others cannot write."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         return False

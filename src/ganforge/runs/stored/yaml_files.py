@@ -1,4 +1,4 @@
-"""Reading the YAML of a run folder, which may be damaged or a stranger's."""
+"""Reading the YAML files of a run folder, which may be damaged or untrusted."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from ganforge.config.former_names import present_names
 from ganforge.errors import RunError
 from ganforge.regular_files import read_regular
 
-# libyaml's parser is ten times as quick, and PyYAML may have been built without it.
+# libyaml's parser is ten times as fast, but PyYAML may have been built without it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_BYTES = 4 * 2**20
-MOST_DEPTH = 100  # libyaml's loader recurses in C and crashes the process beyond some 10,000
-MOST_NODES = 100_000  # aliases included: ten lines of aliases can stand for a billion nodes
+MOST_DEPTH = 100  # libyaml's loader recurses in C and crashes the process at about 10,000
+MOST_NODES = 100_000  # with aliases expanded: ten lines of aliases can expand to a billion nodes
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Returns the mapping that a YAML file of a run holds, in plain values.
+    """Returns the mapping in a YAML file of a run, as plain values.
 
     Raises:
-        RunError: the file cannot be read, is damaged, or is larger or deeper than a run's. The
+        RunError: the file cannot be read, is damaged, or is too large or too deeply nested. The
             message names the file.
     """
     try:
@@ -38,12 +38,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def read_config(path: Path) -> DictConfig:
-    """Returns the configuration that ``composed.yaml`` or ``config.yaml`` of a run holds.
+    """Returns the configuration in a run's ``composed.yaml`` or ``config.yaml``.
 
-    Interpolations in it are kept as they are.
+    Interpolations are not resolved.
 
     Raises:
-        RunError: as :func:`read_yaml`.
+        RunError: as in :func:`read_yaml`.
     """
     try:
         found = OmegaConf.load(io.StringIO(_checked(path)))
@@ -64,7 +64,7 @@ def read_config(path: Path) -> DictConfig:
 
 
 def _checked(path: Path) -> str:
-    """Returns the text of a YAML file whose size is bounded when its aliases are expanded."""
+    """Returns the text of a YAML file after checking its size with all aliases expanded."""
     try:
         text = read_regular(path, MOST_BYTES).decode()
     except OSError as error:
@@ -79,10 +79,10 @@ def _checked(path: Path) -> str:
 
 
 def _check_size(text: str) -> None:
-    """Counts nodes without building them.
+    """Counts nodes from parser events, without building them.
 
     Raises:
-        ValueError: there are too many, or they are nested too deeply.
+        ValueError: there are too many nodes, or they are nested too deeply.
     """
     sizes: dict[str, int] = {}  # nodes below each anchor
     nodes, open_anchors = 0, list[tuple[str | None, int]]()
