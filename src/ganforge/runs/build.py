@@ -27,10 +27,15 @@ log = logging.getLogger("ganforge")
 
 @dataclass
 class Parts:
-    """What a configuration builds, before there is a run folder.
+    """The objects built from a configuration, before there is a run folder.
 
     Attributes:
-        random: whether random images stand in for data that were not found, in a dry run.
+        settings: length and hardware as configured.
+        hardware: the resolved hardware settings.
+        data: the data module, set up.
+        model: the model, prepared for the hardware.
+        callbacks: callbacks by name.
+        random: whether random images replace missing data, in a dry run.
     """
 
     settings: TrainerSettings
@@ -42,8 +47,13 @@ class Parts:
 
 
 def build_parts(cfg: DictConfig) -> Parts:
-    """Builds everything that can be wrong, before anything is written."""
-    # Hydra resolves in place what it builds from, but a run keeps its interpolations.
+    """Builds and checks all parts of a run, before anything is written to disk.
+
+    Raises:
+        ConfigError: parts do not fit each other, the hardware or the data.
+        DataError: the data are missing or unreadable.
+    """
+    # instantiate() resolves its configuration in place, but a run keeps its interpolations.
     cfg = copy.deepcopy(cfg)
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
@@ -60,10 +70,10 @@ def build_parts(cfg: DictConfig) -> Parts:
 
 
 def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
-    """Returns the data, on this machine by now; or random images of their shape if they can't be.
+    """Returns the prepared data; or random images of the same shape, if allowed and needed.
 
     Raises:
-        DataError: they can't be had, and are not to be, or can't be, replaced.
+        DataError: the data are unavailable, and random images are not allowed or not possible.
     """
     try:
         data.prepare_data()
@@ -85,7 +95,7 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
 
 
 def prepare(model: AdversarialModule, hardware: Hardware) -> None:
-    """Gives a model the memory layout and optimizers that suit the hardware."""
+    """Sets the model's memory layout and fused optimizers as the hardware settings say."""
     if hardware.channels_last:
         model.memory_format = torch.channels_last
         cast(Any, model).to(memory_format=torch.channels_last)
@@ -107,7 +117,7 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
 
 
 def _check_translation(model: TranslationGame, data: TranslationData) -> None:
-    """Refuses translators of other channels, or of sizes that they can't halve so often."""
+    """Rejects translators with other channels than the data, or unable to take its image size."""
     both = [data.input_channels, data.channels]
     for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):
         network: Any = model.translator(direction, "raw")
@@ -126,9 +136,9 @@ def _check_translation(model: TranslationGame, data: TranslationData) -> None:
 
 
 def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: int) -> None:
-    """Refuses batches that the processes cannot share, or that don't fill packs and groups.
+    """Rejects batch sizes that the processes, packs or minibatch-stddev groups do not divide.
 
-    Of a game that grows, all those which it will come to.
+    For a progressively growing model, checks the batch sizes of all resolutions.
     """
     sizes, remedy = [data.batch_size], "set data.batch_size={near}"
     growth = getattr(model, "growth", None)
@@ -141,9 +151,11 @@ def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: i
 
 
 def _check_packs(model: AdversarialModule, rows: int) -> None:
-    """Refuses packs, and groups of them, that a process's part of a batch does not fill.
+    """Rejects a per-process batch that packs, or minibatch-stddev groups of packs, do not divide.
 
-    Before a run has a folder, and long before it comes to such a batch.
+    Args:
+        model: the model, with its packing and number of accumulated parts.
+        rows: images of a batch on one process.
     """
     packing = int(getattr(model, "packing", 1))
     parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
@@ -155,7 +167,7 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
     for layer in model.discriminator.modules():
         if isinstance(layer, MinibatchStddev):
             for part in parts:
-                layer(torch.zeros(len(part) // packing, 1, 1, 1))  # refuses uneven groups
+                layer(torch.zeros(len(part) // packing, 1, 1, 1))  # raises for uneven groups
 
 
 def _check_optimizers(model: AdversarialModule) -> None:

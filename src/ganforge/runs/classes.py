@@ -1,4 +1,4 @@
-"""Classes that only the data know: their names and number become part of a configuration."""
+"""Class names and counts inferred from the data, and written into the configuration."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _SHOWN = 8
 def name_classes(cfg: DictConfig, found: dict[str, list[str]] | None = None) -> None:
     """Writes the classes of ``data=folder`` into a new run's configuration, in place.
 
-    Sets ``data.class_names``, and ``data.num_classes`` where the folders are classes, so that
-    networks can be built for them. Names of files are read, and no images.
+    Sets ``data.class_names``, and ``data.num_classes`` if the folders are classes, so that networks
+    can be built for them. Reads file names only, no images.
 
     Args:
         cfg: composed from conf/train.yaml.
-        found: class names that were found before, by configuration of the data; added to.
+        found: cache of class names by data configuration, for the jobs of a sweep; updated.
 
     Raises:
-        DataError: the folder cannot be read, or allows more than one reading.
+        DataError: the folder cannot be read, or its layout is ambiguous.
     """
     given = cfg.data.get("class_names")
     if "class_names" not in cfg.data or given is not None:
@@ -56,10 +56,10 @@ def name_classes(cfg: DictConfig, found: dict[str, list[str]] | None = None) -> 
 
 
 def _built(cfg: DictConfig) -> ImageDataModule | None:
-    """Returns the data module; None where it cannot be built, which checks explain better."""
+    """Returns the data module; None if it cannot be built, which later checks report."""
     try:
         return cast(ImageDataModule, build(copy.deepcopy(cfg).data))
-    except Exception:  # anything that a constructor raises
+    except Exception:  # a constructor may raise anything
         return None
 
 
@@ -68,7 +68,7 @@ def _find(data: Any, quiet: bool, optional: bool) -> list[str] | None:
         data.prepare_data()
         layout = data.find_classes()
     except DataError:
-        # A dry run takes random images in place of missing ones.
+        # A dry run uses random images if the data are missing.
         if optional and not is_there(typed_path(data.path)):
             return None
         raise
@@ -83,10 +83,10 @@ def _find(data: Any, quiet: bool, optional: bool) -> list[str] | None:
 
 
 def check_each_class(model: AdversarialModule, data: ImageDataModule) -> None:
-    """Refuses a new run of a conditional model that has no training image of some class.
+    """Rejects a new run of a conditional model if a class has no training images.
 
     Raises:
-        ConfigError: naming the classes.
+        ConfigError: naming the empty classes.
     """
     if not model.classes_are_labels or model.num_classes == 0:
         return

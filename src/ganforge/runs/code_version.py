@@ -1,4 +1,4 @@
-"""Which code a run was made with, as far as git knows."""
+"""The version of the code that a run uses, as git describes it."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import ganforge
 from ganforge.redaction import redacted, redacted_code
 
 DIFF_BYTES = 1_000_000
-PATIENCE = 10.0  # seconds for git, which may lie on a slow disk
+PATIENCE = 10.0  # seconds to wait for git, which may work on a slow disk
 
 
 @dataclass(frozen=True)
 class CodeVersion:
-    """A commit, and what differs from it.
+    """A commit, and the uncommitted changes to it.
 
     Attributes:
         commit: its hash.
-        remote: address of the repository, without credentials; None where there is none.
-        diff: ``git diff HEAD`` of tracked files; what is beyond the first megabyte is cut off.
+        remote: address of the repository, without credentials; None if it has no remote.
+        diff: ``git diff HEAD`` of tracked files, truncated after one megabyte.
     """
 
     commit: str
@@ -30,10 +30,10 @@ class CodeVersion:
 
     @classmethod
     def read(cls, source: Path | None = None) -> CodeVersion | None:
-        """Returns the version of this package's code; None outside of a git work tree.
+        """Returns the version of this package's code; None if git does not track it.
 
-        A package installed below a repository of something else is not tracked there, and so is
-        not described by it.
+        A package installed inside an unrelated repository is not tracked there, so that
+        repository's commit is not reported.
 
         Args:
             source: a file of the code; None for this package's.
@@ -49,7 +49,7 @@ class CodeVersion:
 
 
 def without_credentials(address: str) -> str:
-    """Returns the address of a repository without the user and password in it."""
+    """Returns the address of a repository without user and password."""
     parts = urlsplit(address)
     if not parts.scheme or "@" not in parts.netloc:
         return address
@@ -57,14 +57,15 @@ def without_credentials(address: str) -> str:
 
 
 def remote_of(folder: Path) -> str | None:
-    """Returns the address of a repository, without secrets; None where it has none."""
+    """Returns the address of a repository's origin, without secrets; None if it has none."""
     found = git(folder, "config", "--get", "remote.origin.url")
     return redacted(without_credentials(found.strip())) if found and found.strip() else None
 
 
 def diff_of(folder: Path) -> str:
-    """Returns what differs from the commit, without secrets, cut off after a megabyte."""
-    # git would run the commands that the configuration of a submodule names.
+    """Returns the uncommitted changes without secrets, truncated after one megabyte."""
+    # Without these flags, git would run commands named in the configuration of a repository or
+    # submodule.
     safely = ("--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty", "--no-color")
     found = git(folder, "diff", "HEAD", *safely, ":/") or ""
     found = redacted_code(found)
@@ -75,8 +76,8 @@ def diff_of(folder: Path) -> str:
 
 
 def git(folder: Path, *arguments: str) -> str | None:
-    """Returns what git prints; None where it fails or is not there."""
-    # A repository may name a command to be run for each look at its files.
+    """Returns the output of a git command; None if it fails or git is not installed."""
+    # core.fsmonitor may name a command that git runs whenever it reads the work tree.
     command = ["git", "-c", "core.fsmonitor=false", "-C", str(folder), *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)

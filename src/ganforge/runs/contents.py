@@ -1,4 +1,4 @@
-"""What of a folder a run wrote itself, by exact names: nothing else is ever removed."""
+"""Tells a run's own files from foreign ones by exact names; only its own are ever removed."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ganforge.errors import ConfigError
 from ganforge.runs.lock import LOCK
 
 COMPOSED = "composed.yaml"
-LISTED = 5  # names in a message
+LISTED = 5  # names listed in a message
 
 _FILES = re.compile(
     r"(composed|config)\.yaml|(choices|changes|provenance|summary|evaluation)\.json"
     r"|metrics\.csv(\.damaged(-\d+)?)?|(code|workspace)(-\d+)?\.diff|report\.html|\.lock"
 )
 _PICTURES = re.compile(r".+\.png", re.DOTALL)
-# The subfolders of a run: by path, what files and which further folders they hold.
+# The subfolders of a run, and the names of the files in each.
 _TREE: dict[str, re.Pattern[str]] = {
     "checkpoints": re.compile(r"(last|previous|best)\.ckpt"),
     "samples": re.compile(
@@ -32,22 +32,22 @@ _TREE: dict[str, re.Pattern[str]] = {
     "wandb": re.compile(r"run_id|settings|debug(-\w+)?\.log|wandb-resume\.json|latest-run"),
 }
 FOLDERS = tuple(_TREE)
-# W&B's own folders, one for each process: what it records, downloads and logs there is its own.
+# W&B's folders, one per process: all files in their known subfolders count as the run's.
 _WANDB_RUN = re.compile(r"(offline-)?run-\d{8}_\d{6}-[\w-]+")
 _WANDB_PART = re.compile(r"files|logs|tmp|run-[\w-]+\.wandb(\.synced)?")
-# What a folder needs, beside composed.yaml, to be a run's.
+# A run folder has composed.yaml and at least one of these files.
 SIGNS = ("config.yaml", "choices.json", "summary.json", "provenance.json")
 
 
 @dataclass
 class Contents:
-    """What is in a folder.
+    """The contents of a run folder, sorted into own and foreign ones.
 
     Attributes:
-        files: the run's own files, and links in their places; composed.yaml is last.
-        folders: its own subfolders, deepest first.
-        links: those of ``files`` that are links, but for W&B's own.
-        foreign: what no run writes.
+        files: the run's own files, and links under their names; composed.yaml is last.
+        folders: the run's own subfolders, deepest first.
+        links: the links among ``files``, without those of W&B.
+        foreign: files, folders and links that no run writes.
     """
 
     files: list[Path] = field(default_factory=list)
@@ -57,14 +57,14 @@ class Contents:
 
     @classmethod
     def of(cls, folder: Path, place: str = "") -> Contents:
-        """Lists a run folder without following a link.
+        """Lists a run folder without following links.
 
         Args:
             folder: a run folder, or one of its subfolders.
-            place: which subfolder it is, such as "checkpoints"; "" for the run folder.
+            place: name of the subfolder, such as "checkpoints"; "" for the run folder.
 
         Raises:
-            OSError: a folder that cannot be read; nothing is known of it.
+            OSError: a folder cannot be read.
         """
         found = cls()
         found._look(folder, tuple(Path(place).parts))
@@ -89,15 +89,15 @@ class Contents:
 
 
 def is_run(folder: Path) -> bool:
-    """Whether a folder holds the configuration of a run and another file that only runs write."""
+    """Whether a folder has the configuration of a run and another file that only runs write."""
     return (folder / COMPOSED).is_file() and any((folder / sign).is_file() for sign in SIGNS)
 
 
 def refuse_run(out: Path) -> None:
-    """Refuses to write images among the files of a run, which could not be removed any more.
+    """Rejects an output folder inside a run, since a run with foreign files cannot be removed.
 
     Raises:
-        ConfigError: ``out`` is the folder of a run, or one that a run writes itself.
+        ConfigError: ``out`` is a run folder, or a subfolder that the run itself writes to.
     """
     own = out if is_run(out) else out.parent if out.name in FOLDERS and is_run(out.parent) else None
     if own is not None:
@@ -108,16 +108,16 @@ def refuse_run(out: Path) -> None:
 
 
 def remove_own(contents: Contents, keep: tuple[str, ...] = ()) -> None:
-    """Removes what a run wrote, file by file; a link, and not its target.
+    """Removes a run's own files one by one; for a link, the link and not its target.
 
-    A subfolder that holds anything else stays. Another process may be removing the same folder.
+    Subfolders with foreign files stay. Another process may remove the same folder at once.
 
     Args:
-        contents: what was found.
-        keep: names of files that stay.
+        contents: the listed contents.
+        keep: names of files to keep.
 
     Raises:
-        OSError: a file that cannot be removed.
+        OSError: a file or folder cannot be removed.
     """
     for path in contents.files:
         if path.name not in keep:
@@ -131,13 +131,13 @@ def remove_own(contents: Contents, keep: tuple[str, ...] = ()) -> None:
 
 
 def named(paths: list[Path], root: Path) -> str:
-    """Returns ``a, b and 3 more``, by their paths from ``root`` on."""
+    """Returns paths relative to ``root`` as text for messages: ``a, b and 3 more``."""
     shown = ", ".join(str(path.relative_to(root)) for path in paths[:LISTED])
     return shown + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
 
 
 def linked_folders(run: Path) -> list[Path]:
-    """Returns the subfolders of a run that are links: what is written there ends elsewhere."""
+    """Returns the subfolders of a run that are links, and so lead outside the run folder."""
     return [run / name for name in FOLDERS if (run / name).is_symlink()]
 
 
@@ -162,5 +162,8 @@ def _is_folder(place: tuple[str, ...], name: str) -> bool:
 
 
 def _is_link_of_run(place: tuple[str, ...], name: str) -> bool:
-    """Whether a link stands for what a run writes; in its subfolders any link does no harm."""
+    """Whether a link counts as the run's own: any in its subfolders, else by its name.
+
+    Removing a link never touches its target.
+    """
     return bool(place) or _FILES.fullmatch(name) is not None or name in _TREE

@@ -1,4 +1,4 @@
-"""Requests that no machine could carry out are refused before anything is built."""
+"""Limits on workers, pictures and batches, checked before anything is built."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.errors import ConfigError
 
-WORKERS = 8  # loader processes for each processor, at most
-GRID_PIXELS = 100_000_000  # of the picture of samples that a run writes
-BATCH_BYTES = 64 * 2**30  # of a batch of images as floats
-EVALUATED = 10_000_000  # images: their features alone take 80 GB
+WORKERS = 8  # maximum number of loader processes per CPU core
+GRID_PIXELS = 100_000_000  # maximum size of the sample grid that a run writes
+BATCH_BYTES = 64 * 2**30  # maximum size of a batch of float images
+EVALUATED = 10_000_000  # maximum number of evaluated images; their features alone take 80 GB
 RESAMPLES = 100_000
 
 
 def check_costs(cfg: DictConfig) -> None:
-    """Refuses a training whose processes, pictures or batches no machine could hold.
+    """Rejects a training with too many workers, too large a sample grid or too large a batch.
 
     Raises:
-        ConfigError: naming the key, what it would take, and what is legal.
+        ConfigError: naming the key, what it would need, and the limit.
     """
     workers, most = _number(cfg, "data.workers"), WORKERS * (os.cpu_count() or 1)
     if workers > most:
@@ -45,13 +45,17 @@ def check_costs(cfg: DictConfig) -> None:
 
 
 def check_evaluation_costs(cfg: DictConfig) -> None:
-    """Refuses an evaluation of more images than features could be held of."""
+    """Rejects an evaluation with more images or bootstrap resamples than fit in memory.
+
+    Raises:
+        ConfigError: naming the key and the limit.
+    """
     for key, most in (("n", EVALUATED), ("n_real", EVALUATED), ("bootstrap", RESAMPLES)):
         if (value := _number(cfg, key)) > most:
             raise ConfigError(f"{key}={value:,}: at most {most:,}, all of which are held in memory")
 
 
 def _number(cfg: DictConfig, key: str) -> int:
-    """Returns a whole number of a configuration, 0 for what is none."""
+    """Returns an integer of a configuration; 0 if it is missing or not an integer."""
     found: Any = OmegaConf.select(cfg, key)
     return found if isinstance(found, int) else 0

@@ -1,4 +1,4 @@
-"""The data of a run that was trained, for a verb that reads them again."""
+"""The data of a trained run, for commands that read them again."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ from ganforge.runs.load import build, read_config
 from ganforge.runs.stored.data_places import PLACES, absolute_places, saying_where_moved
 from ganforge.runs.stored.settling import settle
 
-# What may differ from training: where the images are, and how they are read.
+# Keys that may differ from training besides the paths: how the images are read.
 READING = ("workers", "in_memory", "memory_limit_mb", "max_unreadable")
 
 
 def load_run_data(
     folder: RunFolder, command: Command, trust: Sequence[str] = ()
 ) -> ImageDataModule:
-    """Rebuilds the data module of a run, with the ``data.path=NEW`` of a command.
+    """Returns the data module of a run, set up, with the ``data.path=NEW`` of a command.
 
     Args:
-        folder: of the run.
-        command: what was typed.
-        trust: packages of the user's own whose parts the run may be made of.
+        folder: the run's folder.
+        command: the parsed command line.
+        trust: the user's packages whose classes the configuration may name.
 
     Raises:
-        ConfigError: the command asks for other data than the run's.
+        ConfigError: the command names other data than the run's.
         DataError: the data are missing or unreadable.
     """
     node = data_config(folder, command, trust)
@@ -44,7 +44,11 @@ def load_run_data(
 
 
 def data_config(folder: RunFolder, command: Command, trust: Sequence[str] = ()) -> DictConfig:
-    """Returns the configuration of a run's data, with what a command changes in it."""
+    """Returns the configuration of a run's data, with the overrides of a command.
+
+    Raises:
+        ConfigError: the command changes the data option, or a key other than paths and reading.
+    """
     option, own = command.groups.get("data"), read_choices(folder.path).get("data")
     if option is not None and own not in (None, option):
         raise ConfigError(

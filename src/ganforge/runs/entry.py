@@ -18,17 +18,17 @@ STATUSES = ("running", "killed", "interrupted", "failed", "pruned", "completed")
 
 @dataclass(frozen=True)
 class RunEntry:
-    """A run as it is listed: what its small files tell, without its configuration.
+    """A run in a listing, read from its small files without the configuration.
 
     Attributes:
         path: its folder.
-        status: one of ``STATUSES``. "running" needs a living process, or it is "killed".
+        status: one of ``STATUSES``. "running" needs a locked folder; otherwise it is "killed".
         step: generator updates made; None without a summary.
         best: name and best value of the monitored score; None without one.
         higher: whether a higher value of that score is better.
-        changed: when its summary or a checkpoint was last written, in seconds since the epoch.
+        changed: time of the last write to its summary or a checkpoint, in seconds since the epoch.
         choices: the options it was composed of, by group.
-        fault: what is wrong with its summary; "" for nothing.
+        fault: description of a fault in its summary; "" if there is none.
     """
 
     path: Path
@@ -42,7 +42,7 @@ class RunEntry:
 
     @classmethod
     def read(cls, path: Path) -> RunEntry:
-        """Reads a run folder; damaged files in it count as missing."""
+        """Reads a run folder; damaged files are treated as missing."""
         summary, fault = read_summary(path)
         step, best = summary.get("step"), _best(summary)
         return cls(
@@ -58,21 +58,24 @@ class RunEntry:
 
     @cached_property
     def size(self) -> int:
-        """Bytes of its files."""
+        """Size of its files in bytes."""
         return size_of(self.path)
 
     def is_of(self, group: str, option: str) -> bool:
-        """Whether the run was composed of an option, by its name with or without its folder."""
+        """Whether the run uses an option, given by its name with or without its folder."""
         chosen = str(self.choices.get(group))
         return option in (chosen, chosen.rpartition("/")[2])
 
 
 def size_of(folder: Path) -> int:
-    """Returns the bytes of all files beneath; one of several names counts once, links nothing."""
+    """Returns the size in bytes of all files below ``folder``; symbolic links are not followed.
+
+    Files with several hard links count once, such as last.ckpt and previous.ckpt.
+    """
     sizes = {}
     for place, _, names in os.walk(folder) if not folder.is_symlink() else ():
         for name in names:
-            with contextlib.suppress(OSError):  # a run that is on removes files of its own
+            with contextlib.suppress(OSError):  # a running run may remove its own files
                 found = os.lstat(os.path.join(place, name))
                 sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())

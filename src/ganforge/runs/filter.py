@@ -14,16 +14,16 @@ UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 @dataclass(frozen=True)
 class RunFilter:
-    """Which runs are meant: all that is given must hold.
+    """A filter over runs: a run passes if it meets all given conditions.
 
     Args:
-        statuses: any of these; empty for all.
-        options: any of these options, by group; a group without any says nothing.
-        older_than: last changed longer ago, such as "7d"; None for any age.
-        newer_than: last changed later than that ago, such as "12h"; None for any age.
+        statuses: a run has any of these; empty for all.
+        options: by group, a run has any of these options; a group with an empty list is ignored.
+        older_than: minimum time since the last change, such as "7d"; None for any age.
+        newer_than: maximum time since the last change, such as "12h"; None for any age.
 
     Raises:
-        ConfigError: a status or an age that is not legal.
+        ConfigError: a status or an age is not legal.
     """
 
     statuses: list[str]
@@ -43,11 +43,11 @@ class RunFilter:
             )
 
     def __bool__(self) -> bool:
-        """Whether anything is filtered."""
+        """Whether any condition is given."""
         return bool(self.statuses) or any(self.options.values()) or any(self._ages)
 
     def __call__(self, run: RunEntry) -> bool:
-        """Whether a run is meant."""
+        """Whether a run passes."""
         older, newer = self._ages
         age = time.time() - run.changed
         return (
@@ -58,10 +58,10 @@ class RunFilter:
         )
 
     def check_options(self, runs: list[RunEntry]) -> None:
-        """Refuses options that neither conf/ nor a run has: a slip would find no run.
+        """Rejects options that neither conf/ nor any run has, such as misspelled ones.
 
         Raises:
-            ConfigError: naming the legal ones.
+            ConfigError: naming the legal options.
         """
         for group, wanted in self.options.items():
             known = {str(run.choices[group]) for run in runs if group in run.choices}
@@ -85,14 +85,14 @@ class RunFilter:
 
 
 def age_in_seconds(name: str, text: str | None) -> float | None:
-    """Returns the seconds of ``30m``, ``12h``, ``7d`` or ``2w``; None for None.
+    """Returns a duration such as ``30m``, ``12h``, ``7d`` or ``2w`` in seconds; None for None.
 
     Args:
-        name: of the key, for the message.
+        name: name of the key, for the message.
         text: a number above 0 and its unit.
 
     Raises:
-        ConfigError: for anything else.
+        ConfigError: the text is anything else.
     """
     if text is None:
         return None

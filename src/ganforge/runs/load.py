@@ -29,22 +29,22 @@ def load(
     log_dir: str | Path = "logs",
     trust: Sequence[str] = (),
 ) -> AdversarialModule:
-    """Rebuilds a trained model, its average included.
+    """Loads a trained model, including its weight average.
 
-    Where last.ckpt is damaged or missing, previous.ckpt is loaded, with a warning.
+    If last.ckpt is damaged or missing, previous.ckpt is loaded with a warning.
 
     Args:
-        run: a run folder, one of its checkpoints, a checkpoint on its own, or "latest".
-        checkpoint: "last", "previous" or "best", where ``run`` is a folder.
-        log_dir: where "latest" is looked up.
-        trust: packages of the user's own whose parts the run may be made of. See docs/security.md.
+        run: a run folder, one of its checkpoints, a standalone checkpoint, or "latest".
+        checkpoint: "last", "previous" or "best", if ``run`` is a folder.
+        log_dir: root of all outputs, in which "latest" is searched.
+        trust: the user's packages whose classes the configuration may name. See docs/security.md.
 
     Returns:
         The model in evaluation mode, on the CPU.
 
     Raises:
-        RunError: when the run or its checkpoint is missing, damaged or of another architecture, or
-            names a part that is not trusted.
+        RunError: the run or its checkpoint is missing, damaged or of another architecture, or
+            names a class that is not trusted.
     """
     return load_with_path(run, checkpoint, log_dir, trust)[0]
 
@@ -59,14 +59,14 @@ def load_with_path(
     folder = find_trained(str(run), typed_path(log_dir))
     named = typed_path(run) if str(run).endswith(".ckpt") else None
     choices = [named] if named is not None else _choices(folder, checkpoint)
-    with torch.random.fork_rng(devices=[]):  # the caller's random stream is none of a run's
+    with torch.random.fork_rng(devices=[]):  # leaves the caller's random state unchanged
         model = build_model(read_config(folder, trust))
     path = restore_first(model, choices)
     return model.eval(), path
 
 
 def _choices(folder: RunFolder, kind: str) -> list[Path]:
-    """Returns the checkpoints of a kind, and behind the last one the one before it."""
+    """Returns the checkpoints to try in order: the one of ``kind``; after last, also previous."""
     first, previous = folder.checkpoint(kind), folder.checkpoints / PREVIOUS
     if kind == "last" and first == previous:
         log.warning("%s is missing; using %s", folder.checkpoints / LAST, previous)
@@ -74,15 +74,15 @@ def _choices(folder: RunFolder, kind: str) -> list[Path]:
 
 
 def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
-    """Restores the first checkpoint that is whole, and returns its path.
+    """Restores the first undamaged checkpoint, and returns its path.
 
     Raises:
-        RunError: none is, or one is of another architecture. The message names them all.
+        RunError: all are damaged (the message lists them), or one is of another architecture.
     """
     faults: list[str] = []
     for path in choices:
         try:
-            # Also where it was written on a GPU, and loaded without one.
+            # The map_location keeps tensors on the CPU, also those saved on a GPU.
             state = AtomicCheckpointIO().load_checkpoint(path, lambda storage, _: storage)
             restore(model, state, path)
         except DamagedError as error:
@@ -97,21 +97,22 @@ def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
 
 
 def build_data(folder: RunFolder, trust: Sequence[str] = ()) -> ImageDataModule:
-    """Builds a run's data module: what its points are drawn from, its classes. Reads no data."""
+    """Builds a run's data module, for its point distribution and classes, without reading data."""
     return cast(ImageDataModule, build(read_config(folder, trust).data))
 
 
 def read_config(folder: RunFolder, trust: Sequence[str] = ()) -> DictConfig:
-    """Returns a run's resolved configuration: of its folder, or of a checkpoint on its own.
+    """Returns a run's resolved configuration, from its folder or from a standalone checkpoint.
 
-    Every configuration that is read to build parts of a trained run passes through here.
+    All code that builds parts of a trained run must read its configuration through this function,
+    which checks that its targets are trusted.
 
     Args:
-        folder: the run's.
-        trust: packages of the user's own, as in ``trust=[my_package]``.
+        folder: the run's folder.
+        trust: the user's packages, as in ``trust=[my_package]``.
 
     Raises:
-        RunError: it is missing or damaged, or names a part that is not trusted.
+        RunError: it is missing or damaged, or names a class that is not trusted.
     """
     if isinstance(folder, LoneCheckpoint):
         return trusted(checked(folder.stored_config, folder.source), folder.source, trust)
@@ -119,13 +120,16 @@ def read_config(folder: RunFolder, trust: Sequence[str] = ()) -> DictConfig:
 
 
 def build_model(cfg: DictConfig) -> AdversarialModule:
-    """Builds the model of a configuration; its initial weights are a function of the seed."""
+    """Builds the model of a configuration; its initial weights depend only on the seed."""
     torch.manual_seed(cfg.seed)
     return cast(AdversarialModule, build(cfg.model))
 
 
 def build(node: Any) -> Any:
-    """Builds an object of the configuration; a list or mapping in it arrives as a plain one."""
+    """Instantiates a node of the configuration; its lists and mappings become plain containers.
+
+    Errors of a constructor are raised as they are, not as Hydra's InstantiationException.
+    """
     from hydra.errors import InstantiationException
 
     try:
@@ -140,8 +144,8 @@ def restore(model: AdversarialModule, checkpoint: dict[str, Any], path: Path) ->
     """Loads weights and counters from a checkpoint.
 
     Raises:
-        RunError: when the weights are those of another architecture.
-        DamagedError: when weights are not finite, or entries are missing or of other types.
+        RunError: the weights are of another architecture.
+        DamagedError: weights are not finite, or entries are missing or have wrong types.
     """
     assert_same_architecture(model, checkpoint, path)
     assert_finite(model, checkpoint, path)

@@ -1,4 +1,4 @@
-"""What ``runs=`` and ``sweep=`` name on a command line."""
+"""Parses the values of ``runs=`` and ``sweep=`` on a command line."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ LATEST = "latest"
 
 
 def listed(value: Any) -> list[str]:
-    """Returns a list of what was typed as ``[a,b]``, ``a,b`` or ``a``; null is an empty one."""
+    """Returns the items of a value typed as ``[a,b]``, ``a,b`` or ``a``; empty for null."""
     if value is None:
         return []
     if isinstance(value, Sequence) and not isinstance(value, str):
         return [str(item) for item in value]
-    # Jobs of a sweep have commas in their names, so a path that is there is no list.
+    # Names of a sweep's jobs contain commas: an existing path is one item, not a list.
     if is_there(str(value)):
         return [str(value)]
     return [item.strip() for item in str(value).split(",") if item.strip()]
 
 
 def named_places(value: Any, log_dir: str) -> list[str]:
-    """Returns the folders and patterns that were named, ``log_dir`` for null.
+    """Returns the named folders and patterns; ``log_dir`` for null.
 
     Args:
-        value: run folders, folders of runs, patterns; "latest" is the newest sweep.
+        value: run folders, folders of runs or patterns; "latest" is the newest sweep.
         log_dir: root of all outputs.
 
     Raises:
-        RunError: there is no sweep yet.
+        RunError: ``value`` is "latest", and there is no sweep yet.
     """
     if value != LATEST:
         return listed(value) or [log_dir]

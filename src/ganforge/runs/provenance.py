@@ -1,4 +1,4 @@
-"""Where a run comes from: what was typed, with which code, and on which machine."""
+"""Provenance of a run: its command line, code version and machine."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from ganforge.runs.sweep_folder import group_of
 from ganforge.runs.workspace import Workspace
 
 NAME = "provenance.json"
-STEMS = ("code", "workspace")  # of patches
+STEMS = ("code", "workspace")  # of the names of patches
 
 
 def record(
     folder: Path, command: Command, hardware: Hardware, checkpoint: Path | None = None
 ) -> None:
-    """Adds this process to ``<run folder>/provenance.json``, which holds one entry for each.
+    """Appends an entry for this session to ``<run folder>/provenance.json``.
 
-    What differs from the commit lies in ``code.diff``, of the first process, and ``code-2.diff``
-    ... of later ones whose code is another one. ``workspace.diff`` holds the user's own, likewise.
+    Uncommitted changes of the first session are in ``code.diff``; a later session with different
+    changes adds ``code-2.diff`` and so on. ``workspace.diff`` does the same for the user's code.
 
     Args:
-        folder: of the run.
-        command: that was typed.
-        hardware: that is computed on.
-        checkpoint: where a resumed run goes on from.
+        folder: the run's folder.
+        command: the parsed command line.
+        hardware: the resolved hardware settings.
+        checkpoint: checkpoint that a resumed run continues from; None for a new run.
 
     Raises:
-        RunError: when the disk takes no more.
+        RunError: the disk is full or not writable.
     """
     code, workspace = CodeVersion.read(), Workspace.read(command.config_dirs)
     sessions = read(folder)
@@ -61,11 +61,11 @@ def record(
 
 
 def facts_of(folder: Path, job: str | None = None) -> RunFacts:
-    """Returns what loggers want to know of a run whose present process is recorded.
+    """Returns the facts for loggers about a run; call it after :func:`record`.
 
     Args:
-        folder: of the run.
-        job: the folder that Hydra's sweeper gave it; None outside of a sweep.
+        folder: the run's folder.
+        job: the folder assigned by Hydra's sweeper; None outside of a sweep.
     """
     sessions = read(folder)
     first = sessions[0] if sessions else {}
@@ -78,7 +78,7 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
     return RunFacts(
         group=group_of(folder, job),
         values={"choices": read_choices(folder), "provenance": first | resumed},
-        # A link in a copied folder may lead to a file of the user's own.
+        # Links are skipped: in a copied run, one may lead to a private file of the user.
         files=[path for path in files if path.is_file() and not path.is_symlink()],
         commit=code.get("commit"),
         remote=code.get("remote"),
@@ -86,7 +86,7 @@ def facts_of(folder: Path, job: str | None = None) -> RunFacts:
 
 
 def read(folder: Path) -> list[dict[str, Any]]:
-    """Returns one entry for each process that trained the run; [] where none is known."""
+    """Returns one entry per session that trained the run; empty if there is no record."""
     try:
         found = read_json(folder / NAME)
     except (FileNotFoundError, RunError):
@@ -95,14 +95,14 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def overrides_of(folder: Path) -> list[str]:
-    """Returns the overrides that a run was started with, as typed; [] where they are unknown."""
+    """Returns the overrides that a run was started with, as typed; empty if unknown."""
     found = read(folder)[:1]
     overrides = found[0].get("overrides") if found else None
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
 def environment(hardware: Hardware) -> dict[str, Any]:
-    """Returns what a repetition needs to know of the machine."""
+    """Returns the facts about the machine that matter for reproducing a run."""
     found: dict[str, Any] = {
         "device": str(hardware),
         "platform": platform.platform(),
@@ -136,12 +136,12 @@ def _session(
 
 
 def _write_diff(folder: Path, stem: str, code: CodeVersion | Workspace | None) -> str | None:
-    """Writes what differs from the commit, unless an earlier process wrote the same."""
+    """Writes the diff to the commit unless an equal one exists; returns the file's name."""
     if code is None or not code.diff:
         return None
     known = sorted(folder.glob(f"{stem}*.diff"))
     for path in known:
-        with contextlib.suppress(OSError):  # a link or FIFO, which no run has made
+        with contextlib.suppress(OSError):  # a link or FIFO, which no run creates
             if read_regular(path) == code.diff.encode():
                 return path.name
     name = f"{stem}-{len(known) + 1}.diff" if known else f"{stem}.diff"

@@ -1,4 +1,4 @@
-"""Removing run folders so that none is ever seen half-removed, and none that is running."""
+"""Removal of run folders: atomic for readers, and never of a running run."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ def remove_runs(
     removed: Removed,
     unfit: Mapping[Path, str],
 ) -> None:
-    """Removes run folders, or their checkpoints alone; a run that is on is left.
+    """Removes run folders, or only their checkpoints; running runs are skipped.
 
-    A folder that holds anything a run does not write, other runs too, is left as a whole. Another
-    first gets a hidden name beside it and is then deleted, file by file. What a killed removal left
-    under such a name is deleted by the next one. A sweep's record stays as it is.
+    A folder with foreign files, or with other runs in it, is kept as a whole. Other folders are
+    first renamed to a hidden name next to them, then deleted file by file. Leftovers of a killed
+    removal are deleted by the next one. The record of a sweep is not changed.
 
     Args:
-        runs: what is to go.
-        log_dir: root of all outputs. It stays, empty folders of dates beneath it do not, and
-            ``train/latest`` leads to the newest run that is left.
-        checkpoints_only: keep all else.
-        removed: called with each folder and its bytes as soon as it is gone from sight.
-        unfit: by run, why it is left although it was named.
+        runs: the runs to remove.
+        log_dir: root of all outputs. Empty date folders below it are removed, and a dangling
+            ``train/latest`` is pointed at the newest remaining run.
+        checkpoints_only: remove only the checkpoints.
+        removed: called with each folder and its size in bytes, once the folder is renamed.
+        unfit: the runs that must be kept, each with the reason.
 
     Raises:
-        RunError: at the end, for what could not be removed.
+        RunError: raised at the end, listing everything that could not be removed.
     """
     own = CHECKPOINTS if checkpoints_only else ""
     works = [partial(_delete, path) for path in leftovers(runs, log_dir)]
@@ -70,7 +70,7 @@ def remove_runs(
 
 
 def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
-    """Returns what killed removals left under ``log_dir``, in ``runs`` and beside them."""
+    """Returns the leftovers of killed removals under ``log_dir``, in ``runs`` and next to them."""
     found: dict[Path, None] = {}
     for place, below, files in os.walk(log_dir.resolve()):
         found |= dict.fromkeys(_left_in(Path(place), below))
@@ -82,7 +82,7 @@ def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
 
 
 def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
-    """Removes a folder of a run, or the run itself."""
+    """Removes a run folder, or its checkpoints, unless the run is running."""
     if (who := holder(run)) is not None:
         log.warning("left: %s is training in %s", who, run)
         return
@@ -97,14 +97,15 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     except (FileNotFoundError, RunError):
         if os.path.lexists(path):
             raise
-        return  # no checkpoint yet, or another removal was quicker
-    # Who has begun to train there in the meantime has locked the file that was moved.
+        return  # no checkpoint yet, or another process has already removed it
+    # A run that started between the first check and the rename holds the lock file that was
+    # moved, so this second check finds it, and the rename is undone.
     if (who := holder(hidden if path == run else run)) is not None:
         os.rename(hidden, path)
         log.warning("left: %s is training in %s", who, run)
         return
     if foreign := _foreign_in(hidden):
-        os.rename(hidden, path)  # they arrived while it was listed
+        os.rename(hidden, path)  # they were added after the first check
         raise _refusal(path, [path / item.relative_to(hidden) for item in foreign])
     removed(path, size)
     try:
@@ -118,19 +119,19 @@ def _refuse(fault: str) -> None:
 
 
 def _refuse_foreign(run: Path, path: Path) -> None:
-    """Refuses a folder that is no run's, or holds more than a run writes: other runs too."""
+    """Rejects a folder that is not a run, or that holds foreign files or other runs."""
     if not os.path.lexists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if not is_run(run):
         raise RunError(f"{run}: is left, for beside {COMPOSED} it has no file of a run")
     if path.is_symlink():
-        return  # checkpoints on another disk: the link goes, its target stays
+        return  # checkpoints on another disk: only the link is removed
     if foreign := Contents.of(path, "" if path == run else path.name).foreign:
         raise _refusal(path, foreign)
 
 
 def _foreign_in(hidden: Path) -> list[Path]:
-    """Returns what no run writes in a folder that another removal may be deleting as well."""
+    """Returns the foreign files in a renamed folder; empty if another removal has deleted it."""
     if hidden.is_symlink():
         return []
     with contextlib.suppress(FileNotFoundError):
@@ -146,24 +147,24 @@ def _refusal(path: Path, foreign: list[Path]) -> RunError:
 
 
 def _refuse_read_only(path: Path) -> None:
-    """Refuses to begin what would end half-way."""
+    """Rejects a folder with a read-only part, before a removal would fail halfway."""
     for place in (path.parent, *(Path(place) for place, _, _ in os.walk(path))):
         if not os.access(place, os.W_OK | os.X_OK):
             raise RunError(f"{path}: nothing of it is removed, for {place} is read-only")
 
 
 def _delete(path: Path) -> None:
-    """Deletes what a run wrote, what makes it a run last, so that a leftover is known as one."""
-    with contextlib.suppress(FileNotFoundError):  # another removal clears it as well
+    """Deletes a renamed folder; composed.yaml goes last, so that leftovers are recognized."""
+    with contextlib.suppress(FileNotFoundError):  # another removal may delete it too
         if path.is_symlink():
-            path.unlink()  # checkpoints on another disk: what the link leads to is the user's
+            path.unlink()  # checkpoints on another disk: the link's target is the user's
             return
         remove_own(Contents.of(path, _place(path)))
         path.rmdir()
 
 
 def _left_in(folder: Path, names: list[str]) -> list[Path]:
-    """Returns the leftovers among a folder's items: nothing else of such a name is touched."""
+    """Returns the leftovers in a folder; other items with a hidden name are not touched."""
     found = []
     for path in (folder / name for name in names if _is_hidden(name)):
         own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
@@ -173,12 +174,13 @@ def _left_in(folder: Path, names: list[str]) -> list[Path]:
 
 
 def _was_run(path: Path) -> bool:
-    """Whether a folder is a run's, or all but the folder itself is gone."""
+    """Whether a hidden folder is a run's, or empty because a removal was killed at its end."""
     if path.is_symlink():
         return False
     if (path / COMPOSED).is_file():
         return True
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):  # another removal was quicker
+    # A missing folder has been removed by another process in the meantime.
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
         return not os.listdir(path)
     return False
 
@@ -201,7 +203,7 @@ def _remove_empty_parents(path: Path, log_dir: Path) -> None:
     for parent in path.parents:
         if log_dir.resolve() not in parent.parents:
             return
-        with contextlib.suppress(OSError):  # not empty: other runs lie there
+        with contextlib.suppress(OSError):  # not empty: it holds other runs
             parent.rmdir()
 
 

@@ -6,14 +6,14 @@ from ganforge.config.job_names import FILE
 
 
 def group_of(run: Path, job: str | None = None) -> str | None:
-    """Returns what the jobs of a sweep have in common, such as "sweep-2026-11-22-13-07-13".
+    """Returns the group name shared by a sweep's jobs, such as "sweep-2026-11-22-13-07-13".
 
     Args:
         run: a run folder.
-        job: the folder that Hydra's sweeper gave the run; None outside of one.
+        job: the folder assigned by Hydra's sweeper; None outside of a sweep.
 
     Returns:
-        The name of the sweep; None for a run that is no job of one.
+        The name of the sweep; None if the run is not a job of a sweep.
     """
     sweep = run.parent
     if job is None and not (sweep / FILE).is_file():

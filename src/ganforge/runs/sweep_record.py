@@ -21,11 +21,11 @@ class Job:
     """A run of a sweep.
 
     Attributes:
-        number: counted from 0.
-        overrides: what tells it from the other jobs, such as ``["loss=hinge", "seed=1"]``.
+        number: index of the job, from 0.
+        overrides: the overrides that differ between jobs, such as ``["loss=hinge", "seed=1"]``.
         folder: name of its run folder, in the sweep's folder.
-        status: what the sweep knows; a run folder's own summary knows better.
-        error: the first line of what ended it; None where nothing did.
+        status: status as recorded by the sweep; the summary in the run folder takes precedence.
+        error: first line of the error that ended it; None if there was none.
     """
 
     number: int
@@ -40,16 +40,16 @@ class Job:
 
 @dataclass
 class SweepRecord:
-    """What a sweep is and how far it came: sweep.json in its folder.
+    """The definition and progress of a sweep, stored as sweep.json in its folder.
 
     Attributes:
         path: the sweep's folder.
         kind: "grid" or "search".
-        command: the command line that began it.
-        overrides: as typed, but for how it was started (resume=...).
-        started: when it began, in ISO 8601.
-        status: running, completed, failed (with a failed job) or interrupted.
-        jobs: by number. A search adds to them as it goes.
+        command: the command line that started it.
+        overrides: the typed overrides, without those about starting it (resume=...).
+        started: start time, in ISO 8601.
+        status: running, completed, failed (if a job failed) or interrupted.
+        jobs: jobs by number. A search appends to them while it runs.
     """
 
     path: Path
@@ -65,7 +65,7 @@ class SweepRecord:
         """Reads the record of a sweep's folder.
 
         Raises:
-            RunError: where there is none, or a damaged one.
+            RunError: the record is missing or damaged.
         """
         file = path / FILE
         try:
@@ -81,7 +81,7 @@ class SweepRecord:
             raise RunError(f"{file}: cannot be read ({error})") from error
 
     def _check(self) -> None:
-        """Raises ValueError where a value is of another type, or a job is outside the sweep."""
+        """Raises ValueError if a value has a wrong type, or a job's folder is outside the sweep."""
         texts = [self.kind, self.command, self.started, self.status, *self.overrides]
         if self.kind == "grid" and [job.number for job in self.jobs] != [*range(len(self.jobs))]:
             raise ValueError("its jobs are not numbered 0, 1, 2 ...")
@@ -99,23 +99,23 @@ class SweepRecord:
             job.overrides = [present_override(one) for one in job.overrides]
 
     def write(self) -> None:
-        """Replaces sweep.json, whole at any moment."""
+        """Writes sweep.json atomically: readers see the old or the new file."""
         known = asdict(self)
         del known["path"]
         atomic.write(self.path / FILE, json.dumps(known, indent=2).encode())
 
     def run(self, job: Job) -> RunFolder:
-        """Returns a job's run folder, which need not be there yet."""
+        """Returns a job's run folder, which need not exist yet."""
         return RunFolder(self.path / job.folder)
 
     def summary(self, job: Job) -> dict[str, Any]:
-        """Returns a job's summary.json, empty where there is none."""
+        """Returns a job's summary.json; empty if there is none."""
         return self.run(job).read_summary()
 
     def status_of(self, job: Job) -> str:
-        """Returns a job's status: what its summary says, or, without one, what is known here.
+        """Returns a job's status from its summary, or from this record if there is no summary.
 
-        A job whose process was killed is still "running" by its summary.
+        The summary of a killed job still says "running".
         """
         return str(self.summary(job).get("status", job.status))
 
@@ -125,21 +125,21 @@ class SweepRecord:
 
 
 def find_sweeps(log_dir: Path) -> list[SweepRecord]:
-    """Returns the sweeps under ``logs/multirun/<date>/<time>/``, the newest first."""
+    """Returns the sweeps in ``<log_dir>/multirun/<date>/<time>/``, newest first."""
     found = []
     for file in sorted((log_dir / "multirun").glob(f"*/*/{FILE}"), reverse=True):
         try:
             found.append(SweepRecord.read(file.parent.resolve()))
-        except RunError:  # a torn record must not hide the other sweeps
+        except RunError:  # a damaged record must not hide the other sweeps
             continue
     return found
 
 
 def named_job(folder: Path) -> str:
-    """Returns what messages call the job of a run folder, such as "job 0 (loss=hinge seed=1)"."""
+    """Returns the name of a run folder's job for messages, such as "job 0 (loss=hinge seed=1)"."""
     try:
         jobs = SweepRecord.read(folder.parent).jobs
-    except RunError:  # dry runs leave no record
+    except RunError:  # dry runs write no record
         jobs = []
     found = [job for job in jobs if job.folder == folder.name]
     return str(found[0]) if found else f"job {folder.name}"

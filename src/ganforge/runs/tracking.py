@@ -1,4 +1,4 @@
-"""What loggers are told of a run beside its points, and what watches a run for them alone."""
+"""Facts that loggers receive about a run, and callbacks that serve only loggers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 
 
 def watchers(loggers: list[Logger]) -> list[Callback]:
-    """Returns callbacks for what loggers ask for; they stand behind all that write to the disk."""
+    """Returns the callbacks that loggers need; they must come after those that write to disk."""
     found: list[Callback] = []
     if any(isinstance(logger, AlertLogger) and logger.alerts for logger in loggers):
         found.append(Alerts())
@@ -32,14 +32,14 @@ def introduce(
     config: dict[str, Any],
     checkpoint: Path | None,
 ) -> None:
-    """Tells loggers what the run is and where it begins, before the first point.
+    """Passes facts, configuration and start step of a run to loggers, before the first point.
 
     Args:
-        loggers: of this process; none but the first one of a run has any.
-        folder: of the run.
-        job: the folder that Hydra's sweeper gave it; None outside of a sweep.
+        loggers: loggers of this process; empty on all ranks but 0.
+        folder: the run's folder.
+        job: the folder assigned by Hydra's sweeper; None outside of a sweep.
         config: the resolved configuration, as plain containers.
-        checkpoint: where a resumed run goes on from.
+        checkpoint: checkpoint that a resumed run continues from; None for a new run.
     """
     if not loggers:
         return

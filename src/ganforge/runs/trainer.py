@@ -21,12 +21,12 @@ from ganforge.runs.build import Parts
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 
 NOT_APPLICABLE = (
-    ".*does not have many workers.*",  # images lie in memory
-    ".*in eval mode at the start of training.*",  # the moving average, on purpose
-    ".*has no `__len__`.*",  # the stream of images is endless
-    ".*torchdata.*StatefulDataLoader.*",  # its place is a function of the images seen
+    ".*does not have many workers.*",  # images are held in memory
+    ".*in eval mode at the start of training.*",  # the moving average, intentionally
+    ".*has no `__len__`.*",  # the stream of images is infinite
+    ".*torchdata.*StatefulDataLoader.*",  # the position follows from the number of images seen
     ".*resuming from a checkpoint that ended before the epoch.*",
-    ".*LeafSpec.*",  # Lightning's own
+    ".*LeafSpec.*",  # caused inside Lightning
     ".*srun.*",
     ".*Please set the environment variable.*",
 )
@@ -35,12 +35,15 @@ NOT_APPLICABLE = (
 def make_trainer(
     parts: Parts, loggers: list[Logger] | None, callbacks: list[Callback], root: Path
 ) -> Trainer:
-    """Makes the trainer that all runs share. ``loggers=None`` makes one that logs nothing."""
+    """Returns the Lightning trainer of a run; with ``loggers=None``, it logs nothing.
+
+    Checkpoints, progress bar and data sharding are ganforge's own, so Lightning's are disabled.
+    """
     settings, hardware = parts.settings, parts.hardware
     mixed = hardware.precision != "32-true"
     plugins: list[Any] = [AtomicCheckpointIO()]
     if hardware.processes == 1:
-        plugins.append(LightningEnvironment())  # whatever SLURM's variables say
+        plugins.append(LightningEnvironment())  # else Lightning detects SLURM by its variables
     if mixed:
         plugins.append(_mixed_precision(hardware))
     return Trainer(
@@ -70,7 +73,7 @@ def make_trainer(
 def _strategy(hardware: Hardware) -> Any:
     if hardware.processes == 1:
         return "auto"
-    # Each backward reaches one player's weights; the other's count as unused.
+    # Each backward pass reaches one player's weights only; DDP sees the other's as unused.
     backend = "nccl" if hardware.accelerator == "cuda" else "gloo"
     return DDPStrategy(
         cluster_environment=RunProcesses(),
@@ -88,7 +91,7 @@ def _mixed_precision(hardware: Hardware) -> MixedPrecision:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps away warnings that do not apply to this kind of training."""
+    """Suppresses Lightning warnings that do not apply to this kind of training."""
     with warnings.catch_warnings():
         for message in NOT_APPLICABLE:
             warnings.filterwarnings("ignore", message=message)

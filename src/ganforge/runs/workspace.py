@@ -1,4 +1,4 @@
-"""The user's own code that a run is made with: where it was started, and what it imported."""
+"""The user's own code in a run: imported modules, configuration files and their repository."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from ganforge.redaction import redacted, redacted_code
 from ganforge.runs.code_version import DIFF_BYTES, diff_of, git, remote_of
 
 MOST_FILES = 200
-FILE_BYTES = 100_000  # of a file that is copied; larger ones are hashed alone
+FILE_BYTES = 100_000  # maximum size of a copied file; larger files are only hashed
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """The user's files, and the repository around the working directory.
+    """The user's files, and the repository that contains the working directory.
 
     Attributes:
-        commit: of that repository; None without one, and where it is ganforge's own.
+        commit: commit of that repository; None without one, and if it is ganforge's own.
         remote: its address, without credentials.
         files: SHA-256 of each imported module and each file of ``--config-dir``, by path.
-        diff: what differs from the commit, and the files that git does not track, as a patch.
+        diff: uncommitted changes and untracked files, as a patch.
     """
 
     commit: str | None
@@ -36,7 +36,7 @@ class Workspace:
 
     @classmethod
     def read(cls, config_dirs: Sequence[Path] = ()) -> Workspace | None:
-        """Returns the workspace of this process; None where there is nothing of the user's.
+        """Returns the workspace of this process; None if no user code is involved.
 
         Args:
             config_dirs: folders of the user's configuration files.
@@ -64,9 +64,9 @@ def _top(folder: Path) -> Path | None:
 
 
 def _filters_nothing(root: Path) -> bool:
-    """Whether git can compare files without running commands of the repository's configuration.
+    """Whether git can diff without running commands from the repository's own configuration.
 
-    The repository may have come in a stranger's archive.
+    Filters are such commands, and the repository may come from an untrusted archive.
     """
     found = git(root, "config", "--show-scope", "--get-regexp", r"^filter\..*\.(clean|process)$")
     lines = [line.split("\t", 1) for line in (found or "").splitlines()]
@@ -75,7 +75,7 @@ def _filters_nothing(root: Path) -> bool:
 
 
 def _imported(root: Path) -> Iterator[Path]:
-    """Yields the source files of modules from ``root`` or PYTHONPATH that are nobody's package."""
+    """Yields source files of imported modules in ``root`` or PYTHONPATH, without installed ones."""
     places = [root, *map(Path, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))]
     roots = [place.resolve() for place in places if place.is_dir()]
     libraries = ("stdlib", "platstdlib", "purelib", "platlib")
@@ -99,7 +99,7 @@ def _configured(folders: Iterable[Path]) -> Iterator[Path]:
 
 
 def _untracked(paths: list[Path], root: Path | None) -> list[Path]:
-    """Returns the files that no commit holds."""
+    """Returns the files that git does not track; all of them without a repository."""
     if root is None or not paths:
         return paths
     inside = [str(path.relative_to(root)) for path in paths if path.is_relative_to(root)]
@@ -109,7 +109,7 @@ def _untracked(paths: list[Path], root: Path | None) -> list[Path]:
 
 
 def _as_patch(path: Path, root: Path) -> str:
-    """Returns a file as a patch that adds it; nothing of one that is large or no text."""
+    """Returns a patch that adds a file, without secrets; "" for a large or binary file."""
     try:
         if path.stat().st_size > FILE_BYTES:
             return ""
