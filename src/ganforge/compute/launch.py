@@ -142,6 +142,7 @@ def _of_srun(told: Mapping[str, str]) -> Launch:
             f"srun started {tasks} tasks on {nodes} nodes; give each node as many as the others "
             "(--ntasks-per-node)"
         )
+    # All tasks derive the same port without communication; job steps on one host rarely collide.
     job = _number(told, "SLURM_JOB_ID", 0) * 31 + _number(told, "SLURM_STEP_ID", 0)
     listed = told.get("SLURM_STEP_NODELIST") or told.get("SLURM_JOB_NODELIST") or "127.0.0.1"
     return Launch(

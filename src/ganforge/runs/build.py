@@ -171,6 +171,7 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
 
 
 def _check_optimizers(model: AdversarialModule) -> None:
+    # Built once here, so that wrong arguments fail before the run has a folder.
     try:
         model.configure_optimizers()
     except (TypeError, ValueError) as error:

@@ -79,7 +79,7 @@ class Contents:
                 if place[:1] != ("wandb",):
                     self.links.append(path)
             elif entry.is_dir(follow_symlinks=False) and _is_folder(place, entry.name):
-                with contextlib.suppress(FileNotFoundError):  # another removal was quicker
+                with contextlib.suppress(FileNotFoundError):  # removed by another process
                     self._look(path, (*place, entry.name))
                     self.folders.append(path)
             elif entry.is_file(follow_symlinks=False) and _is_file(place, entry.name):
@@ -137,7 +137,7 @@ def named(paths: list[Path], root: Path) -> str:
 
 
 def linked_folders(run: Path) -> list[Path]:
-    """Returns the subfolders of a run that are links, and so lead outside the run folder."""
+    """Returns the subfolders of a run that are links, through which files are written elsewhere."""
     return [run / name for name in FOLDERS if (run / name).is_symlink()]
 
 

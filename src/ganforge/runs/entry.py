@@ -75,7 +75,7 @@ def size_of(folder: Path) -> int:
     sizes = {}
     for place, _, names in os.walk(folder) if not folder.is_symlink() else ():
         for name in names:
-            with contextlib.suppress(OSError):  # a running run may remove its own files
+            with contextlib.suppress(OSError):  # a run in progress may remove its own files
                 found = os.lstat(os.path.join(place, name))
                 sizes[found.st_dev, found.st_ino] = found.st_size
     return sum(sizes.values())

@@ -103,6 +103,8 @@ def _acquire(path: Path) -> int:
         if time.monotonic() > deadline:
             raise _refusal(path, host, pid)
         time.sleep(0.02)
+    # The file still names a holder: a dead one if flock works, perhaps a live one if it does not
+    # work at all (taken is None) or not across hosts.
     if _lives_elsewhere(path, host) or (taken is None and host and _lives_here(host, pid)):
         os.close(descriptor)
         raise _refusal(path, host, pid)

@@ -81,8 +81,7 @@ class PastRun:
     def setting(self, key: str) -> Any:
         """Returns a group's option (``loss``) or a key's value (``optimizer.generator.lr``).
 
-        None if there is neither.
-        For a key that holds a part rather than a value, returns the part's class name.
+        For a key that names a part, returns the class name of the part; None for an unknown key.
         """
         if key in self.choices:
             return self.choices[key]

@@ -1,4 +1,4 @@
-"""Removal of run folders: atomic for readers, and never of a running run."""
+"""Atomic removal of run folders; runs in progress are never removed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def remove_runs(
     removed: Removed,
     unfit: Mapping[Path, str],
 ) -> None:
-    """Removes run folders, or only their checkpoints; running runs are skipped.
+    """Removes run folders, or only their checkpoints; runs in progress are skipped.
 
     A folder with foreign files, or with other runs in it, is kept as a whole. Other folders are
     first renamed to a hidden name next to them, then deleted file by file. Leftovers of a killed
@@ -82,7 +82,7 @@ def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
 
 
 def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
-    """Removes a run folder, or its checkpoints, unless the run is running."""
+    """Removes a run folder, or its checkpoints, unless a process is training in it."""
     if (who := holder(run)) is not None:
         log.warning("left: %s is training in %s", who, run)
         return

@@ -64,6 +64,8 @@ def _settings(cfg: DictConfig) -> dict[str, Any]:
 def _differs(
     key: str, ours: dict[str, Any], theirs: dict[str, Any], own: DictConfig, cfg: DictConfig
 ) -> bool:
+    # Compare as written first: equal references are equal, even if their targets differ, since the
+    # target is then listed itself.
     one, other = ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
     if one == other or _is_found(key, own, cfg):
         return False

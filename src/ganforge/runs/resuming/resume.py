@@ -114,7 +114,7 @@ def _in_given_folder(
         )
     try:
         checkpoint = folder.checkpoint()
-    except RunError:  # stopped before its first one, or nothing there at all
+    except RunError:  # stopped before its first checkpoint, or no run there
         return None
     own = _goes_on(folder, cfg.trust)
     if differing := _differing(own, cfg, folder, command, replaced):

@@ -44,7 +44,7 @@ def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
 
 
 def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None:
-    """Checks that a run can resume, without side effects; unlike in :func:`begin`, it may be done.
+    """Checks that a checkpoint fits its run, without side effects; a finished run passes too.
 
     Raises:
         ConfigError: the checkpoint is of another configuration, or of other images.

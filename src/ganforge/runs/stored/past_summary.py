@@ -34,6 +34,7 @@ def read_summary(run: Path) -> tuple[dict[str, Any], str]:
 
 
 def _is_number(value: Any) -> bool:
+    # bool is a subclass of int.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and _is_finite(value)
 
 

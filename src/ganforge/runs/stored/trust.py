@@ -195,7 +195,7 @@ def without_resolvers(text: str) -> bool:
 
 
 def computes(cfg: DictConfig) -> bool:
-    """Whether a configuration uses resolvers, beyond references to other keys."""
+    """Whether a configuration uses resolvers, and not only references between its keys."""
     texts = _strings(OmegaConf.to_container(cfg, resolve=False))
     return not all(without_resolvers(text) for _, text in texts)
 
