@@ -15,18 +15,19 @@ from ganforge.regularizers.context import Turn
 class ACGAN(AuxiliaryGAN):
     """Auxiliary classifier GAN (Odena et al. 2017, arXiv:1610.09585).
 
-    The discriminator names the class of every image, real or generated; both players want it to be
-    right:
+    The discriminator classifies every image, real or generated; both players maximise the
+    log-likelihood of the correct class:
 
         L_S = E[log P(real | x)] + E[log P(fake | G(z, c))]
         L_C = E[log P(c | x)] + E[log P(c | G(z, c))]
 
-    D maximises L_S + L_C, G maximises L_C - L_S. The generator is given labels; the discriminator
-    returns ``num_classes`` auxiliary outputs besides the logit.
+    D maximises L_S + L_C, G maximises L_C - L_S. The generator is conditioned on labels; the
+    discriminator returns ``num_classes`` auxiliary outputs in addition to the logit.
 
     Args:
-        discriminator_weight: of -L_C in what D minimises.
-        generator_weight: of -L_C in what G minimises. WGAN-GP's code (arXiv:1704.00028) has 0.1.
+        discriminator_weight: weight of -L_C in the loss of D.
+        generator_weight: weight of -L_C in the loss of G; 0.1 in the code of WGAN-GP
+            (arXiv:1704.00028).
         **parts: see GAN.
     """
 
@@ -45,12 +46,12 @@ class ACGAN(AuxiliaryGAN):
         self.generator_weight = generator_weight
 
     def check(self) -> None:
-        """Refuses a generator without labels, and a discriminator without classifier."""
+        """Raises ConfigError if G is unconditional or D has no auxiliary classifier."""
         refuse_unconditional("acgan", self, "generator", "condition=classifier")
         self.refuse_outputs("acgan", [self.num_classes], "condition=classifier")
 
     def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
-        """Returns the weighted cross entropies of the labels: -L_C."""
+        """Returns -L_C, the weighted cross entropy of the labels."""
         assert turn.labels is not None
         if player == "generator":
             loss = F.cross_entropy(outputs[0], turn.labels)

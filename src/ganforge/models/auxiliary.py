@@ -13,51 +13,52 @@ from ganforge.streams import Noise
 
 
 class AuxiliaryGAN(GAN):
-    """A game in which the discriminator says more of an image than its logit.
+    """GAN whose discriminator returns auxiliary outputs (class, codes) in addition to the logit.
 
-    The further outputs come from the pass that judges. A game overrides :meth:`auxiliary_loss`.
+    Both come from the same forward pass. Subclasses override :meth:`auxiliary_loss`.
     """
 
-    _outputs: list[Tensor] | None = None  # of this turn, while it is on
+    _outputs: list[Tensor] | None = None  # auxiliary outputs collected during an update
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what D minimises, its auxiliary term included."""
+        """Returns the loss of D, auxiliary loss included."""
         self._outputs = []
         return super().discriminator_loss(batch, noise)
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what G minimises, its auxiliary term included."""
+        """Returns the loss of G, auxiliary loss included."""
         self._outputs = []
         return super().generator_loss(batch, noise)
 
     def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the raw logits [B] of judged images, and keeps what else D says of them."""
+        """Returns the raw logits [B] of images and collects the auxiliary outputs."""
         logits, outputs = cast(Any, self.discriminator).judge_and_classify(images, labels)
         if self._outputs is not None:
-            self._outputs.append(outputs.float())  # as all that losses are computed of
+            self._outputs.append(outputs.float())  # losses are computed in float32
         return cast(Tensor, logits).float()
 
     def penalties(self, player: Player, turn: Turn) -> Tensor:
-        """Returns the weighted penalties and the player's auxiliary term, in float32."""
-        # A turn judges first whom it is about: D's the reals and then the fakes, G's the fakes.
-        # What penalties let D judge comes later.
+        """Returns the weighted penalties plus the player's auxiliary loss, in float32."""
+        # The outputs collected so far are those of the adversarial loss (D: reals, then fakes; G:
+        # fakes). Collecting stops here, because penalties call the discriminator as well.
         judged, self._outputs = self._outputs or [], None
         term = self.auxiliary_loss(player, judged, turn)
         return term + super().penalties(player, turn)
 
     def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
-        """Returns what a player minimises besides the game, a scalar in float32.
+        """Returns the term added to a player's adversarial loss, a float32 scalar.
 
         Args:
-            player: whose turn it is.
-            outputs: [B, A] float32: in the discriminator's turn those of reals and fakes, in the
-                generator's those of fakes, and of reals where the loss is paired.
-            turn: labels and latents of the fakes.
+            player: the player that is updated.
+            outputs: auxiliary outputs [B, A], float32: those of reals and fakes in the
+                discriminator's update; those of fakes, then of reals if the loss is paired, in the
+                generator's update.
+            turn: context of the update, with the labels and latents of the fakes.
         """
         raise NotImplementedError
 
     def refuse_outputs(self, model: str, expected: list[int], remedy: str) -> None:
-        """Refuses a discriminator whose auxiliary outputs are not of the lengths expected."""
+        """Raises ConfigError unless the discriminator's auxiliary outputs have these lengths."""
         found = list(getattr(self.discriminator, "auxiliary_sizes", []))
         if found != expected:
             raise refuse(
@@ -68,7 +69,7 @@ class AuxiliaryGAN(GAN):
 
 
 def check_weights(**weights: float) -> None:
-    """Refuses weights below 0, by their names."""
+    """Raises ConfigError for a negative weight, by its argument's name."""
     for name, weight in weights.items():
         if weight < 0:
             raise ConfigError(f"model.{name} must be at least 0, got {weight}")

@@ -15,25 +15,26 @@ from ganforge.streams import Noise, Stream, mix
 
 
 class CycleGAN(TranslationGame):
-    """Image-to-image translation without pairs: Zhu et al. 2017, arXiv:1703.10593.
+    """CycleGAN: unpaired image-to-image translation (Zhu et al. 2017, arXiv:1703.10593).
 
-    Two generators G: X -> Y and F: Y -> X, and a judge for each domain:
+    Two generators G: X -> Y and F: Y -> X, and a discriminator for each domain:
 
         L(G, F, D_X, D_Y) = L_GAN(G, D_Y) + L_GAN(F, D_X) + lambda L_cyc(G, F)
         L_cyc(G, F) = E |F(G(x)) - x|_1 + E |G(F(y)) - y|_1
 
-    The identity term of the paper's section 5.2, E |G(y) - y|_1 + E |F(x) - x|_1, keeps colours.
+    The identity term of the paper's section 5.2, E |G(y) - y|_1 + E |F(x) - x|_1, preserves
+    colours.
 
-    The generator holds both networks: ``forth`` maps inputs to targets, ``back`` the other way. The
-    discriminator holds both judges, ``target`` and ``input``.
+    The generator holds both networks: ``forth`` maps inputs to targets, ``back`` maps targets to
+    inputs. The discriminator holds one network for each domain, ``target`` and ``input``.
 
     Args:
         adversarial_weight: factor of the generators' adversarial losses.
         discriminator_weight: factor of the discriminators' losses.
         input_cycle_weight: lambda of E |F(G(x)) - x|_1.
         target_cycle_weight: lambda of E |G(F(y)) - y|_1.
-        identity_weight: of the identity terms, as a share of lambda; 0 for none.
-        pool_size: generated images of each domain that the judges are shown again.
+        identity_weight: weight of the identity terms, as a fraction of lambda; 0 disables them.
+        pool_size: size of the image pool (history of generated images) of each domain.
         **parts: see TranslationGame.
     """
 
@@ -60,7 +61,7 @@ class CycleGAN(TranslationGame):
         self._check_weights()
 
     def check(self) -> None:
-        """Refuses players that are not of two networks each."""
+        """Raises ConfigError if a player does not consist of two networks."""
         players = ((self.generator, ("forth", "back")), (self.discriminator, ("target", "input")))
         for part, names in players:
             if not all(hasattr(part, name) for name in names):
@@ -70,12 +71,12 @@ class CycleGAN(TranslationGame):
                 )
 
     def judges(self) -> dict[str, nn.Module]:
-        """Returns D_Y, of targets, and D_X, of inputs."""
+        """Returns the discriminators: D_Y of targets and D_X of inputs."""
         judges = cast(Any, self.discriminator)
         return {"target": judges.target, "input": judges.input}
 
     def makers(self) -> dict[str, nn.Module]:
-        """Returns G, which makes targets, and F, which makes inputs."""
+        """Returns the generators: G of targets and F of inputs."""
         generators = cast(Any, self.generator)
         return {"target": generators.forth, "input": generators.back}
 
@@ -84,7 +85,7 @@ class CycleGAN(TranslationGame):
         return [cast(int, self.makers()[domain].out_channels)]
 
     def way(self, generator: nn.Module, index: int) -> nn.Module:
-        """Returns G or F."""
+        """Returns G for index 0 and F for index 1."""
         return cast(nn.Module, (generator.forth, generator.back)[index])
 
     def fakes(self, batch: Batch) -> Batch:
@@ -96,15 +97,15 @@ class CycleGAN(TranslationGame):
         }
 
     def shown(self, fakes: Batch) -> Batch:
-        """Returns what the pools give for the fakes: new images and old ones."""
+        """Returns the fakes after the image pools, which replace some of them by earlier ones."""
         return {f"fake_{name}": self._pooled(name, fakes[f"fake_{name}"]) for name in self.pools}
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns L_GAN(G, D_Y) + L_GAN(F, D_X) + lambda L_cyc(G, F), and the identity terms."""
+        """Returns L_GAN(G, D_Y) + L_GAN(F, D_X) + lambda L_cyc(G, F) plus the identity terms."""
         fakes = self.fakes(batch)
         self.keep(fakes)
         real = {"input": batch["input"], "target": batch["image"]}
-        # The way back from each domain's fakes leads into the other domain.
+        # The generator of the other domain reconstructs the originals from this domain's fakes.
         makers = self.makers()
         loss = self._identity(real)
         for domain, other in (("target", "input"), ("input", "target")):
@@ -116,7 +117,7 @@ class CycleGAN(TranslationGame):
         return loss
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what D_X and D_Y minimise together; no weight of one is in the other's loss."""
+        """Returns the sum of the losses of D_Y and D_X; they share no weights."""
         target = self.tell_apart("target", batch["image"], batch["fake_target"], batch, noise)
         return target + self.tell_apart("input", batch["input"], batch["fake_input"], batch, noise)
 
@@ -129,12 +130,12 @@ class CycleGAN(TranslationGame):
         return self.translate(there, OPPOSITE[direction], weight)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds the pools, which all processes have alike."""
+        """Adds the image pools, which are identical on all processes."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["pools"] = {name: pool.state() for name, pool in self.pools.items()}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores the pools."""
+        """Restores the image pools."""
         super().on_load_checkpoint(checkpoint)
         for name, pool in self.pools.items():
             pool.restore(checkpoint["pools"][name], self.device)
@@ -150,11 +151,11 @@ class CycleGAN(TranslationGame):
         return total
 
     def _pooled(self, domain: str, fakes: Tensor) -> Tensor:
-        """Asks a pool that is about the images of all processes, so that all have the same."""
+        """Queries a pool with the images of all processes, so that all pools stay identical."""
         pool = self.pools[domain]
         world, rank = self._world, int(self.trainer.global_rank)
         if world > 1:
-            # Row j of the global batch is at rank j % world, as everywhere.
+            # Row j of the global batch is on rank j % world, as in `Noise` and the data.
             gathered = cast(Tensor, self.all_gather(fakes))
             fakes = gathered.transpose(0, 1).flatten(0, 1)
         key = mix(self.seed, Stream.POOLS, int(domain == "target"), self._updates["discriminator"])

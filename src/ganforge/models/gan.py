@@ -23,18 +23,19 @@ from ganforge.streams import Noise
 
 
 class GAN(AdversarialModule):
-    """The game of Goodfellow et al. 2014 (arXiv:1406.2661):  min_G max_D V(D, G).
+    """Generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661).
 
-    The generator maps latents z ~ N(0, I), [B, latent_dim], to images [B, C, H, W] in [-1, 1]; it
-    has an attribute ``latent_dim``. The discriminator maps images to raw logits [B].
+    min_G max_D V(D, G): the generator maps latents z ~ N(0, I), [B, latent_dim], to images
+    [B, C, H, W] in [-1, 1]; it has an attribute ``latent_dim``. The discriminator maps images to
+    raw logits [B].
 
     Args:
-        loss: what each player minimises.
+        loss: adversarial loss of both players.
         regularizers: penalties and constraints by name.
-        augment: differentiable change of reals and fakes before they are judged.
-        num_classes: classes of the data that both players are told; 0 for a game without.
-        packing: images that the discriminator judges together (PacGAN, arXiv:1712.04086); its
-            network must be built for as many.
+        augment: differentiable augmentation of reals and fakes before the discriminator.
+        num_classes: number of classes that both players are conditioned on; 0 for none.
+        packing: images that the discriminator gets as one input (PacGAN, arXiv:1712.04086); its
+            network must be built for the same number.
         **parts: see AdversarialModule.
     """
 
@@ -61,12 +62,12 @@ class GAN(AdversarialModule):
         self.check()
 
     def check(self) -> None:
-        """Raises ConfigError when the parts do not make this paper's game."""
+        """Raises ConfigError if the parts contradict the paper; overridden by subclasses."""
 
     # ------------------------------------------------------------------ the algorithm
 
     def play(self, reals: list[Batch]) -> None:
-        """One iteration of Algorithm 1: k steps of the discriminator, then one of the generator."""
+        """Runs one iteration of Algorithm 1: k discriminator updates, then a generator update."""
         for real in reals:
             self.update("discriminator", self.discriminator_loss, real)
             self.constrain("discriminator")
@@ -75,7 +76,7 @@ class GAN(AdversarialModule):
         self.adjust_augmentation(reals)
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what D minimises on reals and as many fakes, penalties included."""
+        """Returns the loss of D on reals and as many fakes, penalties included."""
         labels = self.labels(batch, noise)
         z = self.latents(noise)
         with torch.no_grad():
@@ -90,7 +91,7 @@ class GAN(AdversarialModule):
         return loss + self.penalties("discriminator", turn)
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what G minimises on fresh fakes."""
+        """Returns the loss of G on newly generated fakes, penalties included."""
         labels = self.labels(batch, noise)
         z = self.latents(noise)
         images = self.images(self.generator, z, labels)
@@ -105,13 +106,13 @@ class GAN(AdversarialModule):
         turn = self.turn((batch["image"], images), (real, fake), logits, z, labels, noise)
         return loss + self.penalties("generator", turn)
 
-    # ------------------------------------------------------------------ how images are made, judged
+    # ------------------------------------------------------------------ images and logits
 
     def labels(self, batch: Batch, noise: Noise) -> Tensor | None:
-        """Returns the classes that this update is about, int64 [B]; None in a game without.
+        """Returns the classes of this update's images, int64 [B]; None without classes.
 
-        Fakes are asked for the classes of the reals: classes then come as often as in the data, and
-        a pair of real and fake is of one class.
+        Fakes get the classes of the reals. Classes are then as frequent as in the data, and the
+        real and the fake of a pair have the same class.
         """
         return batch["label"] if self.num_classes > 0 else None
 
@@ -120,7 +121,7 @@ class GAN(AdversarialModule):
         return noise.normal(cast(int, self.generator.latent_dim))
 
     def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns G(z), or G(z, y) in a game with classes: [B, C, H, W] in [-1, 1]."""
+        """Returns G(z), or G(z, y) if labels are given: [B, C, H, W] in [-1, 1]."""
         return cast(Tensor, generator(z) if labels is None else generator(z, labels))
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
@@ -128,24 +129,24 @@ class GAN(AdversarialModule):
         return self.images(generator, self.latents(noise), labels)
 
     def judged(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns images as the discriminator gets them: augmented, then packed."""
+        """Returns images as the discriminator receives them: augmented, then packed."""
         return pack(self.augment(images, noise), self.packing)
 
     def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the raw logits [B] of judged images [B, C, H, W]."""
+        """Returns the raw logits [B], float32, of augmented and packed images [B, C, H, W]."""
         # Losses are computed in float32: differences of half-precision logits lose most digits.
         judge = self.discriminator
         return cast(Tensor, judge(images) if labels is None else judge(images, labels)).float()
 
     def kept(self, fake_logits: Tensor, real_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Returns the logits that count in the generator's loss."""
+        """Returns the logits that are used in the generator's loss (top-k training keeps some)."""
         rows = kept_rows(self._regularizers(), fake_logits, self.images_seen)
         if rows is None:
             return fake_logits, real_logits
         return fake_logits[rows], None if real_logits is None else real_logits[rows]
 
     def adjust_augmentation(self, reals: list[Batch]) -> None:
-        """Lets the augmentation adapt itself to how the reals of this step were judged."""
+        """Adapts the augmentation to the logits of this step's reals, and records its state."""
         images = sum(len(real["image"]) for real in reals) * self._world
         self.augment.adjust(images, self.images_seen + images, self._mean)
         for name, value in self.augment.values().items():
@@ -160,7 +161,7 @@ class GAN(AdversarialModule):
         labels: Tensor | None,
         noise: Noise,
     ) -> Turn:
-        """Returns what the terms of a player's loss may look at; pairs are of (real, fake)."""
+        """Returns the context that regularizers get in an update; pairs are (real, fake)."""
         return Turn(
             critic=lambda shown: self.critic(shown, labels),
             features=lambda shown: cast(Any, self.discriminator).features(shown, labels),
@@ -181,7 +182,7 @@ class GAN(AdversarialModule):
         )
 
     def penalties(self, player: Player, turn: Turn) -> Tensor:
-        """Returns the weighted sum of the terms due at this update, in float32."""
+        """Returns the weighted sum of the regularizers due at this update, in float32."""
 
         def observe(name: str, value: Tensor, rarely: bool) -> None:
             (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
@@ -189,11 +190,11 @@ class GAN(AdversarialModule):
         return penalties(self._regularizers(), player, self._updates[player], turn, observe)
 
     def constrain(self, player: Player) -> None:
-        """Applies the constraints on a player's weights, after its update."""
+        """Applies the constraints on a player's weights after its update."""
         constrain(self._regularizers(), player, getattr(self, player))
 
     def observe_logits(self, real: Tensor, fake: Tensor) -> None:
-        """Logs the mean logits and the shares of reals and fakes that D gets right."""
+        """Records the mean logits and the discriminator's accuracy on reals and on fakes."""
         if self.observing:
             for name, value in verdicts(self.loss, real, fake).items():
                 self.observe(f"discriminator/{name}", value)
@@ -206,5 +207,5 @@ class GAN(AdversarialModule):
 
 
 def refuse(model: str, reason: str, remedy: str) -> ConfigError:
-    """Returns the error of a model whose parts contradict its paper."""
+    """Returns the ConfigError for a model whose parts contradict its paper."""
     return ConfigError(f"{model}: {reason}. Way out: {remedy}")

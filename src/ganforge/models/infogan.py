@@ -21,24 +21,24 @@ from ganforge.streams import Noise
 class InfoGAN(AuxiliaryGAN):
     """InfoGAN (Chen et al. 2016, arXiv:1606.03657):  min_{G,Q} max_D V(D, G) - lambda L_I(G, Q).
 
-    Without any label, the generator learns codes that can be read off its images: a categorical
-    one, which is the class asked for, and continuous ones, uniform in [-1, 1), the last entries of
-    the latent. A posterior Q says which codes an image was made of, and
+    The generator learns, without labels, codes that can be predicted from its images. The
+    categorical code is the class; continuous codes are uniform in [-1, 1) and are the last entries
+    of the latent. A posterior Q predicts the codes of an image, and
 
         L_I = E[log Q(c | G(z, c))] + H(c) <= I(c; G(z, c))
 
-    bounds the mutual information from below. Of a continuous code, Q is a Gaussian of variance 1
-    around what it guesses (the authors fix the variance too).
+    is a lower bound of the mutual information. For a continuous code, Q is a Gaussian of variance 1
+    around the predicted mean (the authors fix the variance too).
 
-    Q shares all of D but its own linear layer. Layers of the discriminating player belong to its
-    optimizer; therefore both turns minimise -lambda L_I, as in the authors' code: D's turn trains Q
-    on the fakes that it judges, G's turn trains the generator. The discriminator returns
-    ``num_classes`` + ``continuous`` auxiliary outputs besides the logit.
+    Q shares all layers of D except its own linear layer, and the discriminator's optimizer updates
+    both. Both updates therefore minimise -lambda L_I, as in the authors' code: D's update trains Q
+    on its fakes, G's update trains the generator. The discriminator returns ``num_classes`` +
+    ``continuous`` auxiliary outputs in addition to the logit.
 
     Args:
         continuous: number of continuous codes.
-        categorical_weight: the paper's lambda for the categorical code.
-        continuous_weight: lambda for the continuous codes.
+        categorical_weight: lambda of the categorical code.
+        continuous_weight: lambda of the continuous codes.
         **parts: see GAN.
     """
 
@@ -60,17 +60,17 @@ class InfoGAN(AuxiliaryGAN):
         self._check_codes()
 
     def labels(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns categorical codes, int64 [B], uniform, whatever the data's labels."""
+        """Returns uniform categorical codes, int64 [B]; labels of the data are not used."""
         return noise.integers(self.num_classes)
 
     def latents(self, noise: Noise) -> Tensor:
-        """Returns [B, latent_dim]: Gaussian noise, and the continuous codes at its end."""
+        """Returns latents [B, latent_dim]: Gaussian noise, then the continuous codes."""
         z = super().latents(noise)
         codes = 2 * noise.uniform(self.continuous) - 1
         return torch.cat([z[:, : z.shape[1] - self.continuous], codes], dim=1)
 
     def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
-        """Returns -lambda L_I of this turn's fakes, but for constants."""
+        """Returns -lambda L_I of this update's fakes, up to constants."""
         assert turn.labels is not None
         fakes = outputs[1 if player == "discriminator" else 0]
         categorical, continuous = fakes.tensor_split([self.num_classes], dim=1)
@@ -107,6 +107,6 @@ def gaussian_surprise(codes: Tensor, guesses: Tensor) -> Tensor:
 
     Args:
         codes: [B, k].
-        guesses: the posterior's means, [B, k].
+        guesses: means that the posterior predicts, [B, k].
     """
     return (codes - guesses).square().sum(dim=1).mean() / 2

@@ -16,18 +16,19 @@ from ganforge.streams import Noise
 
 
 class JudgedByPatches(AdversarialModule):
-    """Games whose discriminators, one for each domain, give a logit to each patch of an image.
+    """Base class of models with a patch discriminator per domain: one logit for each image patch.
 
-    Losses count every patch. Regularizers and augmentations see one logit for each image, the mean
-    of its patches. Each judge has those of its own, since they may have a state.
+    Adversarial losses use the logits of all patches. Regularizers and augmentations get one logit
+    per image, the mean over its patches. Each discriminator has its own regularizers and
+    augmentation, since these may have a state.
 
     Attributes:
-        loss: what each player minimises, given the logits.
+        loss: adversarial loss of both players.
         regularizers: for each domain, penalties and constraints by name.
-        augment: for each domain, a differentiable change of images before they are judged.
-        adversarial_weight: factor of the generator's adversarial losses.
-        discriminator_weight: factor of the discriminators' losses; penalties have weights of
-            their own.
+        augment: for each domain, the differentiable augmentation before its discriminator.
+        adversarial_weight: factor of the generators' adversarial losses.
+        discriminator_weight: factor of the discriminators' losses; penalties have their own
+            weights.
     """
 
     loss: AdversarialLoss
@@ -37,27 +38,27 @@ class JudgedByPatches(AdversarialModule):
     discriminator_weight: float
 
     def judges(self) -> dict[str, nn.Module]:
-        """Returns the discriminator of each domain that images are made in."""
+        """Returns the discriminator of each domain in which images are generated."""
         raise NotImplementedError
 
     def makers(self) -> dict[str, nn.Module]:
-        """Returns the generator into each of these domains."""
+        """Returns the generator of each domain of :meth:`judges`."""
         raise NotImplementedError
 
     def halves(self, domain: str) -> list[int]:
-        """Returns the channels of the images that a judge sees side by side."""
+        """Returns the channels of each image that a discriminator's input is concatenated from."""
         raise NotImplementedError
 
     def deceive(
         self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
     ) -> Tensor:
-        """Returns the adversarial part of the generators' loss in one domain, with its terms.
+        """Returns a generator's adversarial loss in one domain, penalties included.
 
         Args:
             domain: a key of :meth:`judges`.
-            real: images [B, C, H, W] as the judge sees them, augmentation aside.
-            fake: generated ones.
-            batch: what the update is about.
+            real: inputs [B, C, H, W] of the discriminator, before augmentation.
+            fake: the same for generated images.
+            batch: the batch of this update.
             noise: random draws of this update.
         """
         terms = self._terms(domain)
@@ -81,13 +82,13 @@ class JudgedByPatches(AdversarialModule):
     def tell_apart(
         self, domain: str, real: Tensor, fake: Tensor, batch: Batch, noise: Noise
     ) -> Tensor:
-        """Returns what the judge of one domain minimises, its terms included.
+        """Returns the loss of one domain's discriminator, penalties included.
 
         Args:
             domain: a key of :meth:`judges`.
-            real: images [B, C, H, W] as the judge sees them, augmentation aside.
-            fake: generated ones, detached.
-            batch: what the update is about.
+            real: inputs [B, C, H, W] of the discriminator, before augmentation.
+            fake: the same for generated images, detached.
+            batch: the batch of this update.
             noise: random draws of this update.
         """
         judged = (self.judged(domain, real, noise), self.judged(domain, fake, noise))
@@ -102,10 +103,10 @@ class JudgedByPatches(AdversarialModule):
         return self.discriminator_weight * loss + self._penalties("discriminator", domain, turn)
 
     def judged(self, domain: str, images: Tensor, noise: Noise) -> Tensor:
-        """Returns images [B, C, H, W] as a judge gets them: augmented.
+        """Returns augmented images [B, C, H, W], as the discriminator receives them.
 
-        Images that are judged side by side are changed by the same draws, each on its own: an
-        input stays the input of its target, and no colour of one runs into the other.
+        Concatenated images are augmented separately with the same draws: input and target stay
+        aligned, and color transforms do not mix their channels.
         """
         augment = cast(Augmentation, self.augment[domain])
         if type(augment) is Augmentation:
@@ -119,12 +120,12 @@ class JudgedByPatches(AdversarialModule):
         return cast(Tensor, self.judges()[domain](images)).float()
 
     def constrain(self, player: Player) -> None:
-        """Applies the constraints on a player's weights, after its update."""
+        """Applies the constraints on a player's weights after its update."""
         networks = self.makers() if player == "generator" else self.judges()
         for domain, network in networks.items():
             constrain(self._terms(domain), player, network)
 
-    # ------------------------------------------------------------------ the books
+    # ------------------------------------------------------------------ internals
 
     def _terms(self, domain: str) -> Terms:
         return cast(Terms, dict(cast(nn.ModuleDict, self.regularizers[domain]).items()))
@@ -181,7 +182,7 @@ class JudgedByPatches(AdversarialModule):
 
 
 def _means(patches: Tensor) -> Tensor:
-    """Returns an image's logit [B], the mean of its patches' [B, 1, h, w]."""
+    """Returns one logit per image, [B]: the mean over its patches [B, 1, h, w]."""
     return patches.flatten(1).mean(1)
 
 

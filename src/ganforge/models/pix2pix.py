@@ -14,17 +14,17 @@ from ganforge.streams import Noise
 
 
 class Pix2Pix(TranslationGame):
-    """Image-to-image translation from pairs: Isola et al. 2017, arXiv:1611.07004.
+    """Pix2Pix: paired image-to-image translation (Isola et al. 2017, arXiv:1611.07004).
 
-    G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G). The judge sees the input beside the output,
-    and the noise is the generator's dropout. While D is optimized its objective is divided by 2.
-    G is updated first and D then judges the same outputs, so that each is generated once.
+    G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G). The discriminator gets the input and the
+    output, concatenated on the channel axis. The generator's dropout is the noise. The loss of D
+    is divided by 2. G is updated first and D then on the same outputs, so each is generated once.
 
-    The generator has ``in_channels`` and ``out_channels``; the discriminator gives a logit to each
-    patch of input and output side by side.
+    The generator has ``in_channels`` and ``out_channels``; the discriminator returns one logit for
+    each patch of the concatenated images.
 
     Args:
-        adversarial_weight: factor of the generator's adversarial loss; 0 is not a game.
+        adversarial_weight: factor of the generator's adversarial loss, above 0.
         discriminator_weight: factor of the discriminator's loss, the paper's 1/2.
         l1_weight: the paper's lambda.
         **parts: see TranslationGame.
@@ -57,7 +57,7 @@ class Pix2Pix(TranslationGame):
             )
 
     def check(self) -> None:
-        """Refuses a generator that is not one network from inputs to outputs."""
+        """Raises ConfigError if the generator is not a single network from inputs to outputs."""
         if not all(hasattr(self.generator, name) for name in ("in_channels", "out_channels")):
             raise ConfigError(
                 "model=pix2pix needs one network from inputs to outputs, and "
@@ -65,15 +65,15 @@ class Pix2Pix(TranslationGame):
             )
 
     def judges(self) -> dict[str, nn.Module]:
-        """Returns the one discriminator."""
+        """Returns the discriminator, under the domain "target"."""
         return {"target": self.discriminator}
 
     def makers(self) -> dict[str, nn.Module]:
-        """Returns the one generator."""
+        """Returns the generator, under the domain "target"."""
         return {"target": self.generator}
 
     def halves(self, domain: str) -> list[int]:
-        """Returns the channels of input and output."""
+        """Returns the channels of the input and of the output."""
         return [cast(int, self.generator.in_channels), cast(int, self.generator.out_channels)]
 
     def fakes(self, batch: Batch) -> Batch:
@@ -92,7 +92,7 @@ class Pix2Pix(TranslationGame):
         return self.deceive("target", real, fake, batch, noise) + self.l1_weight * distance
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what D minimises on real and generated pairs."""
+        """Returns the loss of D on real and generated pairs."""
         x = batch["input"]
         real, fake = torch.cat([x, batch["image"]], 1), torch.cat([x, batch["fake"]], 1)
         return self.tell_apart("target", real, fake, batch, noise)

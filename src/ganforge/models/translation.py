@@ -22,23 +22,24 @@ OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
 class TranslationGame(JudgedByPatches):
-    """What games from image to image share: inputs x, targets y, and a judge for each domain.
+    """Base class of image-to-image translation: inputs x, targets y, a discriminator per domain.
 
     A batch holds inputs ``input`` [B, C_in, H, W] and targets ``image`` [B, C_out, H, W].
 
-    The generators' update comes first, and the judges are then shown the images it was made on, as
-    in Zhu et al. 2017: every image is generated once. Further critic steps come before it.
+    The generators are updated first. The discriminators are then updated on the images generated
+    in that update, as in Zhu et al. 2017, so each image is generated once. Additional critic steps
+    run before the generators' update.
 
     Attributes:
-        directions: which domains are translated, the first from input to target.
+        directions: directions of translation; the first is from input to target.
 
     Args:
-        loss: what each player minimises, given the logits.
+        loss: adversarial loss of both players.
         regularizers: penalties and constraints by name.
-        augment: differentiable change of reals and fakes before they are judged.
+        augment: differentiable augmentation of reals and fakes before the discriminators.
         adversarial_weight: factor of the generator's adversarial loss.
-        discriminator_weight: factor of the discriminator's.
-        direction: which domain is the input, "AtoB" or "BtoA".
+        discriminator_weight: factor of the discriminator's adversarial loss.
+        direction: direction from input to target, "AtoB" or "BtoA".
         **parts: see AdversarialModule.
     """
 
@@ -82,30 +83,30 @@ class TranslationGame(JudgedByPatches):
         self._made: list[Batch] = []
 
     def check(self) -> None:
-        """Raises ConfigError when the parts do not make this paper's game."""
+        """Raises ConfigError if the parts contradict the paper; overridden by subclasses."""
 
-    # ------------------------------------------------------------------ what a game overrides
+    # ------------------------------------------------------------------ overridden by subclasses
 
     def fakes(self, batch: Batch) -> Batch:
-        """Returns generated images by the names that the discriminator's loss knows them by."""
+        """Returns generated images, under the names that the discriminator's loss expects."""
         raise NotImplementedError
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what the generators minimise; hands what they made to :meth:`keep`."""
+        """Returns the generators' loss; passes the generated images to :meth:`keep`."""
         raise NotImplementedError
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what the judges minimise on a batch with :meth:`fakes`."""
+        """Returns the discriminators' loss on a batch that includes the :meth:`fakes`."""
         raise NotImplementedError
 
     def shown(self, fakes: Batch) -> Batch:
-        """Returns the fakes that the judges are shown, [B, C, H, W] each."""
+        """Returns the fakes that the discriminators are updated on, [B, C, H, W] each."""
         return fakes
 
     # ------------------------------------------------------------------ the algorithm
 
     def play(self, reals: list[Batch]) -> None:
-        """Plays one step: further critic steps, the generators, the judges on what was made."""
+        """Runs one step: additional critic steps, the generators, then the discriminators."""
         for real in reals[:-1]:
             with torch.no_grad():
                 fakes = self.fakes(real)
@@ -118,7 +119,7 @@ class TranslationGame(JudgedByPatches):
         self._adjust_augmentation(reals)
 
     def keep(self, fakes: Batch) -> None:
-        """Keeps generated images for the discriminator's turn."""
+        """Keeps generated images for the discriminators' update."""
         self._made.append(_apart(fakes))
 
     # ------------------------------------------------------------------ images
@@ -126,11 +127,11 @@ class TranslationGame(JudgedByPatches):
     def translator(
         self, direction: str | None = None, weights: Literal["ema", "raw"] = "ema"
     ) -> nn.Module:
-        """Returns the network that translates in ``direction``; None for from input to target.
+        """Returns the network that translates in ``direction``.
 
         Args:
-            direction: one of ``directions``.
-            weights: "ema" for the average where there is one, "raw" for the live weights.
+            direction: one of ``directions``; None translates from input to target.
+            weights: "ema" for the average if there is one, "raw" for the live weights.
         """
         if weights not in ("ema", "raw"):
             raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
@@ -147,7 +148,7 @@ class TranslationGame(JudgedByPatches):
         return self.way(generator, self.directions.index(direction))
 
     def way(self, generator: nn.Module, index: int) -> nn.Module:
-        """Returns the network of ``generator`` that goes in direction number ``index``."""
+        """Returns the network of ``generator`` that translates in ``directions[index]``."""
         return generator
 
     @torch.no_grad()
@@ -161,14 +162,14 @@ class TranslationGame(JudgedByPatches):
     ) -> Tensor:
         """Translates images in full precision.
 
-        Image ``i`` is a function of (seed, start + i) and of input i alone: a network that draws,
-        or looks at its batch, gets one image at a time.
+        Output ``i`` depends only on (seed, start + i) and on input i. Networks that draw random
+        numbers or use batch statistics therefore get one image at a time.
 
         Args:
             inputs: [n, C_in, H, W] in [-1, 1]; H and W multiples of the network's ``multiple``.
-            direction: one of ``directions``; None for from input to target.
-            weights: "ema" for the average where there is one, "raw" for the live weights.
-            seed: of the draws of networks that draw (dropout).
+            direction: one of ``directions``; None translates from input to target.
+            weights: "ema" for the average if there is one, "raw" for the live weights.
+            seed: seed of the random numbers that networks draw (dropout).
             start: index of the first image.
 
         Returns:
@@ -188,13 +189,13 @@ class TranslationGame(JudgedByPatches):
         return torch.cat(outputs)
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
-        """Raises ConfigError: these games make images of images, not of latents."""
+        """Raises ConfigError: translation models generate from images, not from latents."""
         raise ConfigError(
             f"{type(self).__name__} makes images of images: use `ganforge translate run=RUN "
             "input=DIR out=DIR`"
         )
 
-    # ------------------------------------------------------------------ the books
+    # ------------------------------------------------------------------ internals
 
     def _judge(self, batch: Batch) -> None:
         self.update("discriminator", self.discriminator_loss, batch)
@@ -202,7 +203,7 @@ class TranslationGame(JudgedByPatches):
 
 
 def _apart(fakes: Batch) -> Batch:
-    """Returns generated images without their graph, in float32 whatever they were made in."""
+    """Returns generated images, detached and in float32."""
     return {name: images.detach().float() for name, images in fakes.items()}
 
 

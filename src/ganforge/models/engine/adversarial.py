@@ -28,45 +28,46 @@ Player = Literal["generator", "discriminator"]
 
 
 def no_schedule(step: int) -> float:
-    """Keeps the learning rate."""
+    """Returns the factor 1 at every step: a constant learning rate."""
     return 1.0
 
 
 class AdversarialModule(LightningModule):
-    """Two players optimized in turn by hand, and everything about it that is hard to get right.
+    """Base class of all models: optimizes two players in turn, with manual optimization.
 
-    One step is one update of the generator. Before it come ``critic_steps`` updates of the
-    discriminator, each on reals of its own. Lightning counts the generator's updates alone:
+    One step is one update of the generator, preceded by ``critic_steps`` updates of the
+    discriminator, each on its own reals. Lightning counts only the generator's updates:
     ``trainer.max_steps``, checkpoints and the axis of every logger are in that unit.
 
-    All randomness is a function of (seed, step, update), and the position in the data a function
-    of the images seen, so that a run which was killed goes on as if it had not been. Draws belong
-    to the global batch; each process takes its rows.
+    All randomness is a function of (seed, step, update), and the position in the data is a
+    function of the images seen, so a killed run resumes bit-identically. Random draws are made for
+    the global batch; each process takes its rows.
 
-    A game overrides :meth:`play` and says what its players minimise.
+    Subclasses override :meth:`play` and define what each player minimises.
 
     Attributes:
-        needs_labels: its data must have labels.
-        needs_inputs: it makes images of images.
-        needs_pairs: of images that belong to those it should make.
-        num_classes: classes that the generator can be asked for; 0 for none.
-        classes_are_labels: these classes are the labels of the data, with their names.
-        iteration: finished steps.
+        needs_labels: whether the data must have labels.
+        needs_inputs: whether the model translates images, so that the data must have inputs.
+        needs_pairs: whether each input must be paired with its target.
+        num_classes: number of classes of the generator; 0 if it is unconditional.
+        classes_are_labels: whether the classes are the labels of the data, with their names.
+        iteration: number of finished steps.
         images_seen: real images that the discriminator has seen, over all processes.
 
     Args:
-        generator: all networks of the generating player.
-        discriminator: all networks of the judging player; returns raw logits.
+        generator: all networks of the generator.
+        discriminator: all networks of the discriminator; returns raw logits.
         generator_optimizer: makes the generator's optimizer from its parameters.
         discriminator_optimizer: makes the discriminator's optimizer from its parameters.
         generator_schedule: factor of the generator's learning rate at each step.
         discriminator_schedule: factor of the discriminator's learning rate at each step.
         average: moving average of the generator; None evaluates the live weights.
-        critic_steps: discriminator updates for each generator update; or a function that gives
-            them for the number of steps finished.
-        accumulate: parts a batch is worked through in, to save memory; the update is the same.
-        clip_norm: largest norm of a player's gradient, measured after unscaling.
-        seed: of every random stream in training.
+        critic_steps: discriminator updates per generator update, or a function from the number of
+            finished steps to it.
+        accumulate: number of parts that a batch is split into to save memory; the update is the
+            same.
+        clip_norm: maximum norm of a player's gradient, measured after unscaling; None for no limit.
+        seed: seed of every random stream in training.
     """
 
     needs_labels: bool = False
@@ -122,14 +123,14 @@ class AdversarialModule(LightningModule):
         self._updates = {"generator": 0, "discriminator": 0}
         self._observed: dict[str, Tensor | float] = {}
         self._lasting: dict[str, Tensor] = {}
-        self._part = (0, 1.0)  # which one of an update's parts is at work, and its share
+        self._part = (0, 1.0)  # index of the current part of an update, and its share of the batch
         self._finite: Tensor | None = None
         self._window = (0, 0.0)
 
-    # ------------------------------------------------------------------ what a game overrides
+    # ------------------------------------------------------------------ overridden by subclasses
 
     def play(self, reals: list[Batch]) -> None:
-        """Plays one step of the game.
+        """Runs the updates of one step.
 
         Args:
             reals: ``critic_steps`` batches of real data, images in [-1, 1].
@@ -137,29 +138,29 @@ class AdversarialModule(LightningModule):
         raise NotImplementedError
 
     def critic_steps_at(self, iteration: int) -> int:
-        """Discriminator updates in the step that follows ``iteration`` finished ones."""
+        """Returns the discriminator updates of the step after ``iteration`` finished steps."""
         if callable(self.critic_steps):
             return self.critic_steps(iteration)
         return self.critic_steps
 
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:
-        """Images of the next critic update, over all processes; mostly what is set for the data."""
+        """Returns the global batch size of the next critic update; by default ``batch_size``."""
         return batch_size
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
 
         Args:
-            generator: the live one, or its average.
+            generator: the live generator or its average.
             noise: random draws, one row for each image.
-            labels: int64 [rows] in 0 ... num_classes - 1, None in a game without classes.
+            labels: int64 [rows] in 0 ... num_classes - 1; None for a model without classes.
         """
         raise NotImplementedError
 
     # ------------------------------------------------------------------ one step
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
-        """Plays one step and keeps the books."""
+        """Runs one step, updates the counters and the average, and logs when a point is due."""
         self._begin_step()
         reals = self._critic_batches(batch)
         self.play(reals)
@@ -168,12 +169,12 @@ class AdversarialModule(LightningModule):
     def update(self, player: Player, objective: Objective, batch: Batch) -> None:
         """Updates one player: zero_grad, backward, step, strictly in this order.
 
-        A scaler shared by two players is only right when no step of one comes between the
-        backward and the step of the other (PyTorch's GradScaler changes its scale at each step).
+        The players share one GradScaler, which changes its scale at each step. One player's step
+        must therefore never come between the backward and the step of the other.
 
         Args:
-            player: who is updated; the other one's weights get no gradient.
-            objective: maps a batch and its random draws to the loss to be minimised.
+            player: the player to update; the other player's weights get no gradient.
+            objective: maps a batch and its random draws to the loss to minimise.
             batch: real data, images in [-1, 1].
         """
         optimizer = self._optimizer(player)
@@ -196,9 +197,10 @@ class AdversarialModule(LightningModule):
         self._watch(f"{player}/loss", total)
 
     def observe(self, name: str, value: Tensor | float) -> None:
-        """Keeps a scalar of this step for the log; over several updates the last one counts.
+        """Records a scalar for this step's log point.
 
-        Over the parts of one update it is averaged.
+        Values of the parts of one update are averaged. If a step has several updates, the last one
+        is logged.
         """
         if self.observing:
             index, share = self._part
@@ -206,19 +208,19 @@ class AdversarialModule(LightningModule):
             self._observed[name] = seen + self._observed[name] if index > 0 else seen
 
     def observe_rarely(self, name: str, value: Tensor) -> None:
-        """Keeps a scalar that is not computed at every step, so that the next point shows it."""
+        """Records a scalar that is not computed at every step; it is logged until replaced."""
         index, share = self._part
         seen = share * value.detach().float()
         self._lasting[name] = seen + self._lasting[name] if index > 0 else seen
 
     @property
     def observing(self) -> bool:
-        """Whether this step's values are logged."""
+        """Whether the values of this step are logged."""
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.iteration + 1) % every == 0
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Clips and measures the gradient: here, and only here, it is unscaled already."""
+        """Measures and clips the gradient norm; in this hook the gradient is already unscaled."""
         player = self._player_of(optimizer)
         if self.clip_norm is None and not self.observing:
             return
@@ -240,18 +242,18 @@ class AdversarialModule(LightningModule):
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Generates images, in evaluation mode and full precision.
+        """Generates images in evaluation mode and full precision.
 
-        Image ``i`` is a function of (seed, start + i) and its label alone, whatever ``n``, so that
-        processes may share the work and a longer list begins like a shorter one.
+        Image ``i`` depends only on (seed, start + i) and its label, not on ``n``. Processes can
+        therefore share the work, and a longer list starts with the images of a shorter one.
 
         Args:
-            n: how many images.
-            seed: of the latents' own stream, which training never touches.
+            n: number of images.
+            seed: seed of the latents; their stream is separate from those of training.
             weights: "ema" for the averaged generator, "raw" for the live one.
             start: index of the first image.
-            labels: int64 [n] in 0 ... num_classes - 1; None takes all classes in turn, image i
-                that of i % num_classes.
+            labels: int64 [n] in 0 ... num_classes - 1; None cycles through the classes: image i
+                has class i % num_classes.
 
         Returns:
             [n, C, H, W] in [-1, 1] on the module's device.
@@ -278,9 +280,9 @@ class AdversarialModule(LightningModule):
     # ------------------------------------------------------------------ the log
 
     def publish(self, values: dict[str, Any]) -> None:
-        """Logs a point at the present step to every logger, and shows it to the callbacks.
+        """Logs values at the current step to all loggers and adds them to ``callback_metrics``.
 
-        Tensors are averaged over the processes; plain numbers are taken as equal on all of them.
+        Tensors are averaged over the processes; plain numbers must be equal on all of them.
         """
         tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
         point = {"images_seen": float(self.images_seen)}
@@ -294,21 +296,21 @@ class AdversarialModule(LightningModule):
         self.trainer.callback_metrics.update({k: torch.tensor(v) for k, v in point.items()})
 
     def assert_finite(self) -> None:
-        """Raises DivergenceError when a loss has not been finite since the last call.
+        """Raises DivergenceError if any loss since the last call was not finite.
 
-        Called at logged steps, since reading it waits for the device.
+        Called only at logged steps, because reading the flag synchronizes with the device.
         """
         finite, self._finite = self._finite, None
         if finite is None:
             return
-        # Together: a process that stopped alone would leave the others waiting for it.
+        # A collective decision: if one process raised alone, the others would hang waiting for it.
         if not self.trainer.strategy.reduce_boolean_decision(bool(finite)):
             raise self._diverged("a loss is")
 
     def assert_worth_saving(self) -> None:
-        """Raises DivergenceError when a checkpoint would hold what is not finite.
+        """Raises DivergenceError if a loss or a weight is not finite, before a checkpoint is saved.
 
-        The weights are looked at too: a gradient can be infinite where the loss is not.
+        The weights are checked as well: a gradient can be infinite although the loss is finite.
         """
         self.assert_finite()
         values = [p.detach() for p in self.parameters() if p.is_floating_point()]
@@ -325,13 +327,14 @@ class AdversarialModule(LightningModule):
     # ------------------------------------------------------------------ Lightning's hooks
 
     def configure_optimizers(self) -> list[Optimizer]:
-        """Makes both optimizers, the generator's first."""
+        """Returns the optimizers of the generator and the discriminator, in this order."""
         return [self._make_optimizer("generator"), self._make_optimizer("discriminator")]
 
     def on_train_start(self) -> None:
-        """Starts the clock, and lets the optimizers' present settings count.
+        """Starts the stopwatch and applies the configured optimizer settings.
 
-        A checkpoint brings those of the run so far, and a resumed run may have been given others.
+        Loading a checkpoint restores the settings it was saved with; a resumed run may have been
+        configured with other ones.
         """
         for optimizer in self.trainer.optimizers:
             adopt_state(optimizer)
@@ -339,11 +342,11 @@ class AdversarialModule(LightningModule):
         self.stopwatch.start()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
-        """Restarts the clock: Lightning calls this after the callbacks of the step."""
+        """Restarts the stopwatch; Lightning calls this after the callbacks of the step."""
         self.stopwatch.start()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds where the run stands, in plain numbers."""
+        """Adds the counters, the training time and the lasting values, as plain numbers."""
         checkpoint["progress"] = {
             "iteration": self.iteration,
             "images_seen": self.images_seen,
@@ -353,7 +356,7 @@ class AdversarialModule(LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores where the run stood."""
+        """Restores the counters, the training time and the lasting values."""
         progress = checkpoint["progress"]
         self.iteration = progress["iteration"]
         self.images_seen = progress["images_seen"]
@@ -361,7 +364,7 @@ class AdversarialModule(LightningModule):
         self.stopwatch.set(progress["seconds"])
         self._lasting = {name: torch.tensor(v) for name, v in progress["lasting"].items()}
 
-    # ------------------------------------------------------------------ the books
+    # ------------------------------------------------------------------ internals
 
     @property
     def _world(self) -> int:
@@ -369,13 +372,13 @@ class AdversarialModule(LightningModule):
 
     def _begin_step(self) -> None:
         generator, discriminator = self._optimizer("generator"), self._optimizer("discriminator")
-        # Lightning counts a step at each optimizer's step and rebinds these hooks at each batch;
-        # without them the discriminator goes uncounted, on the same path through precision and
-        # strategy.
+        # Lightning counts a step in these hooks of each optimizer and rebinds them at each batch.
+        # Replacing them leaves the discriminator's steps uncounted without bypassing the precision
+        # plugin and the strategy.
         discriminator._on_before_step = discriminator._on_after_step = _uncounted
         self._set_learning_rate("generator", generator)
         self._set_learning_rate("discriminator", discriminator)
-        # Layers with draws of their own (dropout) take them from the global stream.
+        # Layers that draw random numbers (dropout) use the global generators.
         seed_layers(
             mix(self.seed, Stream.LAYERS, self.iteration, self.trainer.global_rank), self.device
         )
@@ -407,7 +410,7 @@ class AdversarialModule(LightningModule):
         return split(batch | images, self.critic_steps_at(self.iteration))
 
     def _noise(self, player: Player, rows: int) -> Noise:
-        # Counted within the run, not within the step, so that no two updates share their draws.
+        # Updates are counted over the run, not within the step, so no two updates share draws.
         key = mix(self.seed, Stream.TRAINING, int(player == "generator"), self._updates[player])
         return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
 
@@ -439,7 +442,7 @@ class AdversarialModule(LightningModule):
 
 
 def _uncounted() -> None:
-    """Stands in for Lightning's counting of optimizer steps."""
+    """Does nothing; replaces the hooks in which Lightning counts optimizer steps."""
 
 
 def _takes_fused(factory: OptimizerFactory) -> bool:
