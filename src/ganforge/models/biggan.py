@@ -12,14 +12,14 @@ from ganforge.streams import Noise
 
 
 class BigGAN(GAN):
-    """BigGAN (Brock et al. 2019, arXiv:1809.11096): the hinge game at large batches and widths.
+    """BigGAN (Brock et al. 2019, arXiv:1809.11096): hinge loss with large batches and networks.
 
-    Its own are the networks, several discriminator updates for each of the generator, a moving
-    average, and the truncation trick: images of latents near 0 are more typical and less varied.
-    Training always draws from N(0, I).
+    It adds its own networks, several discriminator updates per generator update, a moving average,
+    and the truncation trick: images of latents near 0 are more typical and less varied. Training
+    always draws from N(0, I).
 
     Args:
-        truncation: largest absolute value in the latents of generated samples; None for all.
+        truncation: largest absolute value in the latents of samples; None for no truncation.
             May be changed at any time: ``model.truncation = 0.5``.
         **parts: see GAN.
     """
@@ -31,7 +31,7 @@ class BigGAN(GAN):
         self.truncation = truncation
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
-        """Returns G(z, y) for z ~ N(0, I), truncated where asked for: [rows, C, H, W]."""
+        """Returns G(z, y) for z ~ N(0, I), truncated if ``truncation`` is set: [rows, C, H, W]."""
         if self.truncation is None:
             return super().generate(generator, noise, labels)
         length = cast(int, self.generator.latent_dim)

@@ -9,11 +9,11 @@ from ganforge.networks.layers.equalized import EqualizedConv2d
 class DCGAN(GAN):
     """Deep convolutional GAN (Radford et al. 2015, arXiv:1511.06434).
 
-    The plain game between two convolutional networks.
+    The original GAN loss with two convolutional networks.
     """
 
     def check(self) -> None:
-        """Refuses a player without convolutions."""
+        """Raises ConfigError if a player has no convolution."""
         kinds = (nn.Conv2d, nn.ConvTranspose2d, EqualizedConv2d)
         for player in (self.generator, self.discriminator):
             if not any(isinstance(layer, kinds) for layer in player.modules()):

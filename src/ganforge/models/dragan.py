@@ -8,13 +8,13 @@ from ganforge.models.gan import GAN, refuse
 class DRAGAN(GAN):
     """Deep regret analytic GAN (Kodali et al. 2017, arXiv:1705.07215).
 
-    The plain game, with the discriminator's gradient around real images drawn to norm 1, which
-    keeps it from the sharp local equilibria at which modes are lost. The penalty is on single
-    images: in a discriminator with batch normalization they have no gradient of their own.
+    The original GAN loss, with a penalty that pulls the norm of the discriminator's gradient around
+    real images to 1. This avoids sharp local equilibria, in which modes are lost. The penalty needs
+    the gradient of each image separately, which batch normalization does not provide.
     """
 
     def check(self) -> None:
-        """Refuses batch normalization in the discriminator."""
+        """Raises ConfigError if the discriminator has batch normalization."""
         if any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
             raise refuse(
                 "model=dragan",

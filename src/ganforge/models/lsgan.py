@@ -7,12 +7,12 @@ from ganforge.models.gan import GAN, refuse
 class LSGAN(GAN):
     """Least squares GAN (Mao et al. 2017, arXiv:1611.04076).
 
-    Fakes are pulled to the decision boundary even when they are on its right side, which leaves a
-    gradient where the cross entropy has none.
+    Fakes far on the correct side of the decision boundary are still pulled towards it. This gives
+    a gradient where that of the cross entropy vanishes.
     """
 
     def check(self) -> None:
-        """Refuses a discriminator that squashes its output."""
+        """Raises ConfigError if the discriminator ends in a sigmoid."""
         if ends_in_sigmoid(self.discriminator):
             raise refuse(
                 "model=lsgan",

@@ -6,12 +6,12 @@ from ganforge.models.gan import GAN, refuse
 class PacGAN(GAN):
     """PacGAN (Lin et al. 2018, arXiv:1712.04086).
 
-    The discriminator judges several images together, all real or all generated: a pack from a
+    The discriminator gets several images as one input, all real or all generated. A pack from a
     generator that lost modes is less varied than a real one, which single images do not show.
     """
 
     def check(self) -> None:
-        """Refuses packs of one image."""
+        """Raises ConfigError unless ``packing`` is at least 2."""
         if self.packing < 2:
             raise refuse(
                 "model=pacgan",

@@ -1,4 +1,4 @@
-"""Arguments that the games pass on to their base classes."""
+"""Typed keyword arguments that models pass to their base classes (``**parts: Unpack[...]``)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class PGGANParts(GANParts, total=False):
 
 
 class TranslationParts(AdversarialParts, total=False):
-    """Arguments of TranslationGame, except the weights: each game has its own defaults for them."""
+    """Arguments of TranslationGame, except the weights, whose defaults each model sets itself."""
 
     loss: Required[AdversarialLoss]
     regularizers: dict[str, Regularizer] | None

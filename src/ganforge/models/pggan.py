@@ -18,15 +18,15 @@ from ganforge.streams import Noise
 class PGGAN(GAN):
     """PGGAN (Karras et al. 2018, arXiv:1710.10196): both players grow from 4x4 to the full size.
 
-    How far they have grown, the batch size and the learning rate are functions of the real images
-    seen, so that a run that was killed in the middle of a fade goes on there. Data are of the full
-    size; while it learns the game makes and judges smaller images. Samples are always of the full
-    size, pixels repeated. The optimizers keep their state when a stage is added.
+    The level of growth, the batch size and the learning rate are functions of the real images
+    seen, so a run that was killed during a fade resumes in it. The data have the full size;
+    training uses downsampled images of the current level. Samples are upsampled to the full size
+    by repeating pixels. The optimizers keep their state when a stage is added.
 
-    Both networks have a method ``grow``, which sets the level of the images they make or judge.
+    Both networks have a method ``grow``, which sets the level of their images.
 
     Args:
-        growth: when the players grow, and what batches and learning rates they take then.
+        growth: schedule of the levels, with batch sizes and learning rate factors.
         **parts: see GAN.
     """
 
@@ -38,7 +38,7 @@ class PGGAN(GAN):
         self.grow()
 
     def check(self) -> None:
-        """Refuses players that can not grow."""
+        """Raises ConfigError if a player cannot grow."""
         for player in ("generator", "discriminator"):
             if not hasattr(getattr(self, player), "grow"):
                 raise refuse(
@@ -48,20 +48,20 @@ class PGGAN(GAN):
                 )
 
     def play(self, reals: list[Batch]) -> None:
-        """Plays a step with images of the present level."""
+        """Runs one step on images of the current level."""
         level = self.grow()
         self.observe("growth/level", level)
         shown = [real | {"image": reals_at(real["image"], level)} for real in reals]
         super().play(shown)
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
-        """Returns G(z) for z ~ N(0, I), [rows, C, H, W] of full size, in [-1, 1]."""
+        """Returns G(z) for z ~ N(0, I), upsampled to the full size: [rows, C, H, W] in [-1, 1]."""
         self.grow()
         images = super().generate(generator, noise, labels)
         return F.interpolate(images, size=self.growth.image_size, mode="nearest")
 
     def grow(self) -> float:
-        """Brings all networks to the level of the images seen, and returns it."""
+        """Sets all networks to the level of the images seen and returns it."""
         level = self.growth.level_at(self.images_seen)
         for network in (self.generator, self.discriminator):
             cast(Any, network).grow(level)
@@ -70,11 +70,11 @@ class PGGAN(GAN):
         return level
 
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:
-        """Images of the next critic update, over all processes."""
+        """Returns the global batch size of the next critic update."""
         return self.growth.batch_size_at(images_seen, batch_size)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Restores where the run stood, and how far it had grown."""
+        """Restores the counters and the level of growth."""
         super().on_load_checkpoint(checkpoint)
         self.grow()
 

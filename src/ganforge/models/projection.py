@@ -7,15 +7,15 @@ from ganforge.models.gan import GAN, refuse
 class ProjectionGAN(GAN):
     """Conditional GAN with projection discriminator (Miyato & Koyama 2018, arXiv:1802.05637).
 
-    The logit of image x of class y is  w . f(x) + b + v_y . f(x), the form that the optimal
-    discriminator's log density ratio takes when p(y|x) is log-linear. In the paper the generator
-    is told the class by the gains and biases of its normalization.
+    The logit of image x of class y is  w . f(x) + b + v_y . f(x), the form of the optimal
+    discriminator's log density ratio when p(y|x) is log-linear. In the paper the generator gets the
+    class through conditional normalization (gains and biases per class).
     """
 
     needs_labels = True
 
     def check(self) -> None:
-        """Refuses a discriminator without projection, and a generator without labels."""
+        """Raises ConfigError if D has no projection or G is unconditional."""
         found = conditioning(self.discriminator)
         if found != "projection":
             raise refuse(

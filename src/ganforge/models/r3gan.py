@@ -13,16 +13,16 @@ from ganforge.models.parts import GANParts
 
 
 class R3GAN(GAN):
-    """R3GAN (Huang et al. 2024, arXiv:2501.05441): relativistic pairs, R1 and R2, and no tricks.
+    """R3GAN (Huang et al. 2024, arXiv:2501.05441): relativistic pairing loss with R1 and R2.
 
-    Everything that changes in the course of a run is a function of the real images seen: the
-    penalties' weight, the learning rate, Adam's second momentum, the half-life of the moving
-    average and the strength of augmentation. Each belongs to its part; the second momentum is
-    here:  beta_2 goes along half a cosine from the optimizer's to ``final_beta2``.
+    All schedules are functions of the real images seen: the penalties' weight, the learning rate,
+    Adam's beta_2, the half-life of the moving average and the strength of augmentation. Each
+    schedule is set in its own part; this class schedules beta_2, which follows half a cosine from
+    the optimizer's value to ``final_beta2``.
 
     Args:
-        final_beta2: Adam's beta_2 at the end; None keeps the optimizer's.
-        beta2_images: real images until then.
+        final_beta2: final value of Adam's beta_2; None keeps the optimizer's value.
+        beta2_images: real images after which the final value is reached.
         **parts: see GAN.
     """
 
@@ -42,7 +42,7 @@ class R3GAN(GAN):
         self.beta2_images = beta2_images
 
     def check(self) -> None:
-        """Refuses a discriminator that mixes images."""
+        """Raises ConfigError if the discriminator mixes images (batch normalization)."""
         for name, layer in self.discriminator.named_modules():
             if isinstance(layer, _BatchNorm):
                 raise refuse(
@@ -53,7 +53,7 @@ class R3GAN(GAN):
                 )
 
     def beta2_at(self, start: float, images_seen: int) -> float:
-        """Returns Adam's beta_2 after so many images, for an optimizer that starts at ``start``."""
+        """Returns Adam's beta_2 after ``images_seen`` images, if it starts at ``start``."""
         if self.final_beta2 is None:
             return start
         passed = min(images_seen / self.beta2_images, 1.0)
@@ -62,7 +62,7 @@ class R3GAN(GAN):
     def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
         super()._set_learning_rate(player, optimizer)
         betas = optimizer.optimizer.defaults.get("betas")
-        if betas is None:  # an optimizer without a second momentum
+        if betas is None:  # not an Adam-like optimizer
             return
         beta2 = self.beta2_at(betas[1], self.images_seen)
         for group in optimizer.param_groups:

@@ -8,13 +8,13 @@ from ganforge.networks.layers.attention import SelfAttention
 class SAGAN(SNGAN):
     """Self-attention GAN (Zhang et al. 2019, arXiv:1805.08318).
 
-    SNGAN's game with self-attention in both players and spectral normalization in the generator
-    too. The discriminator learns quicker than the generator (two time scales), so one critic step
-    is enough.
+    SNGAN with self-attention in both players and spectral normalization in the generator too. The
+    discriminator has a higher learning rate than the generator (two time scales), so one critic
+    step is enough.
     """
 
     def check(self) -> None:
-        """Refuses players without self-attention, or with weights that are not normalized."""
+        """Raises ConfigError if a player lacks self-attention or spectral normalization."""
         super().check()
         require_spectral_norm("model=sagan", "generator", self.generator)
         for player in ("generator", "discriminator"):

@@ -10,13 +10,13 @@ from ganforge.networks.layers.spectral_normalization import unnormalized_weights
 class SNGAN(GAN):
     """Spectrally normalized GAN (Miyato et al. 2018, arXiv:1802.05957).
 
-    Every weight of the discriminator is divided by its largest singular value, which bounds how
-    steep the discriminator is. The loss is the hinge; with labels, the players are those of Miyato
-    & Koyama 2018 (arXiv:1802.05637).
+    Every weight of the discriminator is divided by its largest singular value, which bounds the
+    discriminator's Lipschitz constant. The loss is the hinge loss; with labels, the players are
+    those of Miyato & Koyama 2018 (arXiv:1802.05637).
     """
 
     def check(self) -> None:
-        """Refuses a discriminator that is not bounded by its spectra alone."""
+        """Raises ConfigError if D has an unnormalized weight or batch normalization."""
         model = f"model={type(self).__name__.lower()}"
         require_spectral_norm(model, "discriminator", self.discriminator)
         for name, module in self.discriminator.named_modules():
@@ -30,7 +30,7 @@ class SNGAN(GAN):
 
 
 def require_spectral_norm(model: str, player: str, network: nn.Module) -> None:
-    """Refuses a player with a weight whose spectrum is not normalized."""
+    """Raises ConfigError if a player has a weight without spectral normalization."""
     plain = unnormalized_weights(network)
     if plain:
         raise refuse(

@@ -20,33 +20,33 @@ from ganforge.streams import Noise
 
 
 class StyleBased(GAN):
-    """What games share whose generator maps latents to styles, and styles and noise to images.
+    """Base class of models whose generator maps latents to styles, and styles and noise to images.
 
-    Karras et al. 2019, arXiv:1812.04948: style mixing and fresh noise while it learns; truncation
-    towards the tracked mean of w, and a choice of noise, where samples are drawn.
+    Karras et al. 2019, arXiv:1812.04948. Training uses style mixing and new noise maps for every
+    update. Sampling uses truncation towards the tracked mean of w and a selectable kind of noise.
 
-    Its generator has ``mapping`` (a :class:`~ganforge.networks.Mapping`), ``noise_sides``
-    (of the maps of noise it takes at present, layer by layer) and ``synthesize(ws, noise)``.
+    The generator has ``mapping`` (a :class:`~ganforge.networks.Mapping`), ``noise_sides`` (sides of
+    its current noise maps, layer by layer) and ``synthesize(ws, noise)``.
 
     Attributes:
-        style_mixing: share of the images that are made of two latents while it learns.
-        truncation: psi of samples; None for all of W. May be changed at any time.
-        truncation_cutoff: layers that are truncated, from the coarsest on; None for all.
-        noise: of samples: random, const or none. May be changed at any time.
+        style_mixing: fraction of training images that are generated from two latents.
+        truncation: psi for samples; None for no truncation. May be changed at any time.
+        truncation_cutoff: number of truncated layers, coarsest first; None for all.
+        noise: noise of samples: random, const or none. May be changed at any time.
     """
 
     style_mixing: float
     truncation: float | None
     truncation_cutoff: int | None
     noise: str
-    _draws: Noise | None = None  # of the update that is under way
-    _tracks: bool = False  # whether the next styles are the ones that count in the mean
+    _draws: Noise | None = None  # random draws of the current update
+    _tracks: bool = False  # whether the next styles are added to the tracked mean
     _tracked: list[Tensor]
 
     def set_styles(
         self, style_mixing: float, truncation: float | None, cutoff: int | None, noise: str
     ) -> None:
-        """Takes a game's settings, in its constructor."""
+        """Checks and stores the style settings; called by the constructors of subclasses."""
         if not 0 <= style_mixing <= 1:
             raise ConfigError(f"model.style_mixing must be in [0, 1], got {style_mixing}")
         if cutoff is not None and cutoff < 0:
@@ -61,29 +61,29 @@ class StyleBased(GAN):
 
     @staticmethod
     def check_truncation(name: str, truncation: float | None) -> None:
-        """Refuses what is no psi: from 1, which leaves styles, over 0, their mean, to opposites."""
+        """Raises ConfigError unless psi is in [-1, 1]; 1 keeps w, 0 is its mean, -1 mirrors w."""
         if truncation is not None and not -1 <= truncation <= 1:
             raise ConfigError(f"{name} must be in [-1, 1] or null, got {truncation}")
 
-    # ------------------------------------------------------------------ while it learns
+    # ------------------------------------------------------------------ training
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what D minimises, fakes being mixed and with noise of their own."""
+        """Returns the loss of D; fakes are generated with style mixing and random noise maps."""
         self._draws = noise.fork()
         return super().discriminator_loss(batch, noise)
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns what G minimises; its styles will join the tracked mean."""
+        """Returns the loss of G; its styles are added to the tracked mean after the update."""
         self._draws, self._tracks = noise.fork(), True
         return super().generator_loss(batch, noise)
 
     def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns images [B, C, H, W] of latents: some of two, all with random noise.
+        """Returns images [B, C, H, W] of latents, with style mixing and random noise maps.
 
-        Within one update the second latents, the crossovers and the noise stay the same, so that
-        images of neighbouring latents differ by nothing else.
+        Within one update the second latents, the crossovers and the noise maps stay the same, so
+        images of neighbouring latents differ only because of the latents.
         """
-        if self._draws is None:  # outside of an update there is nothing to draw from
+        if self._draws is None:  # outside an update there are no draws: generate without mixing
             return super().images(generator, z, labels)
         network, draws = style_network(generator), self._draws.restarted()
         w = network.mapping(z, labels)
@@ -92,11 +92,11 @@ class StyleBased(GAN):
             self._tracks = False
         ws = self.mixed_styles(network, w, labels, draws)
         maps = noise_maps(draws, network.noise_sides, "random") or []
-        # A term may look at some of the latents alone.
+        # A regularizer may use only some of the latents.
         return cast(Tensor, network.synthesize(ws, [drawn[: len(z)] for drawn in maps]))
 
     def mixed_styles(self, network: Any, w: Tensor, labels: Tensor | None, draws: Noise) -> Tensor:
-        """Returns a style for each layer, [B, num_ws, w_dim], of w [B, w_dim] and of others."""
+        """Returns a style per layer, [B, num_ws, w_dim], from w [B, w_dim] and second latents."""
         ws = network.mapping.broadcast(w)
         if self.style_mixing == 0:
             return cast(Tensor, ws)
@@ -105,21 +105,21 @@ class StyleBased(GAN):
         return mixed(ws, network.mapping.broadcast(network.mapping(z, labels)), crossover)
 
     def layers_in_use(self, network: Any) -> int:
-        """Returns how many of a generator's styles its images depend on at present."""
+        """Returns the number of styles that the current images depend on."""
         return int(network.mapping.num_ws)
 
     def constrain(self, player: Player) -> None:
-        """Lets the styles of an update of the generator join the mean, once it is done."""
+        """Applies the constraints, ends the update and adds the generator's styles to the mean."""
         super().constrain(player)
         self._draws = None
         if player == "generator" and self._tracked:
             cast(Mapping, self.generator.mapping).track(torch.cat(self._tracked))
             self._tracked = []
 
-    # ------------------------------------------------------------------ samples
+    # ------------------------------------------------------------------ sampling
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
-        """Returns images of z ~ N(0, I): [rows, C, H, W] in [-1, 1], none of them mixed."""
+        """Returns images of z ~ N(0, I), without style mixing: [rows, C, H, W] in [-1, 1]."""
         ws = self._sampled_styles(style_network(generator), noise, labels)
         return self._rendered(generator, ws, noise)
 
@@ -132,9 +132,9 @@ class StyleBased(GAN):
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Returns the styles of the images that :meth:`sample` draws, [n, num_ws, w_dim].
+        """Returns the styles of the images of :meth:`sample`, [n, num_ws, w_dim].
 
-        One for each layer, truncated as asked for: to be changed, and rendered by :meth:`render`.
+        One style per layer, with the model's truncation. Edit them and pass them to :meth:`render`.
         """
         player = self._player(weights)
         with evaluated(player, self.device):
@@ -156,9 +156,9 @@ class StyleBased(GAN):
 
         Args:
             ws: one style for each layer.
-            seed: of the samples' own stream.
+            seed: seed of the samples.
             weights: "ema" for the averaged generator, "raw" for the live one.
-            index: of the sample whose noise all of them get.
+            index: index of the sample whose noise maps are used for all images.
         """
         player = self._player(weights)
         with evaluated(player, self.device):
@@ -181,13 +181,13 @@ class StyleBased(GAN):
 
 
 def style_network(generator: nn.Module) -> Any:
-    """Returns the network itself, of a player that may be an average of it."""
+    """Returns the generator network, unwrapped if it is a moving average."""
     return generator.module if isinstance(generator, ExponentialMovingAverage) else generator
 
 
 @contextlib.contextmanager
 def evaluated(player: nn.Module, device: torch.device) -> Iterator[None]:
-    """Puts a player into evaluation mode and full precision for a while."""
+    """Switches a player to evaluation mode and full precision inside the context."""
     was_training = player.training
     player.eval()
     try:

@@ -14,18 +14,18 @@ from ganforge.models.style_based import StyleBased
 class StyleGAN(PGGAN, StyleBased):
     """StyleGAN (Karras et al. 2019, arXiv:1812.04948): PGGAN's growth with a style-based generator.
 
-    Its own are the mapping network, whose styles steer the statistics of features, maps of noise
-    for what is left to chance, style mixing, and truncation in W. The paper starts at 8x8, and
-    trains on faces (FFHQ) by the nonsaturating loss with R1.
+    It adds a mapping network, whose styles control the statistics of features, noise maps for
+    stochastic detail, style mixing, and truncation in W. The paper starts at 8x8 and trains on
+    faces (FFHQ) with the nonsaturating loss and R1.
 
-    Set ``growth.start_size`` to the size of the images for a game that does not grow.
+    Set ``growth.start_size`` to the image size to train without growth.
 
     Args:
-        style_mixing: share of the images that are made of two latents while it learns.
-        truncation: psi of samples, in [-1, 1]: w' = mean + psi (w - mean). None for all of W. May
-            be changed at any time: ``model.truncation = 0.7``.
-        truncation_cutoff: layers that are truncated, from the coarsest on; None for all.
-        noise: of samples: "random"; "const", the same for all; or "none".
+        style_mixing: fraction of training images that are generated from two latents.
+        truncation: psi for samples, in [-1, 1]: w' = mean + psi (w - mean). None for no truncation.
+            May be changed at any time: ``model.truncation = 0.7``.
+        truncation_cutoff: number of truncated layers, coarsest first; None for all.
+        noise: noise of samples: "random"; "const", the same for all images; or "none".
         **parts: see PGGAN.
     """
 
@@ -42,7 +42,7 @@ class StyleGAN(PGGAN, StyleBased):
         self.set_styles(style_mixing, truncation, truncation_cutoff, noise)
 
     def check(self) -> None:
-        """Refuses players that can not grow, and a generator without styles."""
+        """Raises ConfigError if a player cannot grow or the generator has no styles."""
         missing = [n for n in ("mapping", "synthesize", "grow") if not hasattr(self.generator, n)]
         if missing or not hasattr(self.discriminator, "grow"):
             raise refuse(
@@ -52,7 +52,7 @@ class StyleGAN(PGGAN, StyleBased):
             )
 
     def layers_in_use(self, network: Any) -> int:
-        """Returns how many of a generator's styles its images depend on at present."""
+        """Returns the number of styles that images of the current level depend on."""
         return len(network.noise_sides)
 
     def render(
@@ -62,9 +62,9 @@ class StyleGAN(PGGAN, StyleBased):
 
         Args:
             ws: one style for each layer.
-            seed: of the samples' own stream.
+            seed: seed of the samples.
             weights: "ema" for the averaged generator, "raw" for the live one.
-            index: of the sample whose noise all of them get.
+            index: index of the sample whose noise maps are used for all images.
         """
         self.grow()
         images = super().render(ws, seed, weights, index)

@@ -23,21 +23,21 @@ from ganforge.streams import Noise, Substream, mix
 
 
 class StyleGAN2(StyleBased):
-    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): styles scale weights, and W is even.
+    """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): modulated weights, path length penalty.
 
-    Terms of the loss that are due at each n-th update alone (``every``) get an update to themselves
-    there, after that for the loss. Adam's constants make up for it (appendix B): with one more
-    update after every k, and c = k / (k + 1), the learning rate is c times as large and each beta
-    is taken to the power of c. Path lengths are those of the synthesis network, at the styles.
+    Lazy regularization: regularizers with ``every`` > 1 get a separate update, after the update for
+    the loss. Adam's constants are corrected for it (appendix B): with one additional update after
+    every k, and c = k / (k + 1), the learning rate is multiplied by c and each beta is raised to
+    the power c. Path lengths are measured on the synthesis network, with respect to the styles.
 
     With ``augment=ada`` it is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676).
 
     Args:
-        style_mixing: share of the images that are made of two latents while it learns.
-        truncation: psi of samples, in [-1, 1]: w' = mean + psi (w - mean). None for all of W. May
-            be changed at any time: ``model.truncation = 0.7``.
-        truncation_cutoff: layers that are truncated, from the coarsest on; None for all.
-        noise: of samples: "random"; "const", the same for all; or "none".
+        style_mixing: fraction of training images that are generated from two latents.
+        truncation: psi for samples, in [-1, 1]: w' = mean + psi (w - mean). None for no truncation.
+            May be changed at any time: ``model.truncation = 0.7``.
+        truncation_cutoff: number of truncated layers, coarsest first; None for all.
+        noise: noise of samples: "random"; "const", the same for all images; or "none".
         **parts: see GAN.
     """
 
@@ -52,10 +52,10 @@ class StyleGAN2(StyleBased):
     ) -> None:
         super().__init__(**parts)
         self.set_styles(style_mixing, truncation, truncation_cutoff, noise)
-        self._regularizing = False  # whether the present update is for lazy terms alone
+        self._regularizing = False  # whether the current update is for lazy regularizers only
 
     def check(self) -> None:
-        """Refuses a generator without styles."""
+        """Raises ConfigError if the generator has no styles."""
         if not hasattr(self.generator, "synthesize"):
             raise refuse(
                 "model=stylegan2",
@@ -66,7 +66,7 @@ class StyleGAN2(StyleBased):
     # ------------------------------------------------------------------ the algorithm
 
     def play(self, reals: list[Batch]) -> None:
-        """One iteration: each player's loss, then its penalties where they are due."""
+        """Runs one iteration: each player's loss update, then its lazy update if one is due."""
         for real in reals:
             self.update("discriminator", self.discriminator_loss, real)
             self.regularize("discriminator", real)
@@ -77,11 +77,11 @@ class StyleGAN2(StyleBased):
         self.adjust_augmentation(reals)
 
     def regularize(self, player: Player, batch: Batch) -> None:
-        """Updates a player for the lazy terms that are due at the update just made; or does not."""
+        """Updates a player for the lazy regularizers due after its last update, if any."""
         made = self._updates[player] - 1
         if not any(term.due(made) for term in self._terms(player, lazy=True).values()):
             return
-        self._updates[player] = made  # it is part of the same update
+        self._updates[player] = made  # counted as part of the same update
         self._regularizing = True
         try:
             with uncounted(self._optimizer(player)):
@@ -90,16 +90,16 @@ class StyleGAN2(StyleBased):
             self._regularizing = False
 
     def lazy_loss(self, player: Player, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the weighted sum of a player's lazy terms, a scalar."""
+        """Returns the weighted sum of a player's lazy regularizers, a scalar."""
         self._draws = noise.fork()
         loss = self.penalties(player, self.late_turn(player, batch, noise))
         if loss.requires_grad:
             return loss
-        # A term may have nothing to say at first, and an update needs a gradient.
+        # No regularizer contributed yet; backward still needs a loss with a gradient.
         return loss + 0 * next(cast(nn.Module, getattr(self, player)).parameters()).sum()
 
     def penalties(self, player: Player, turn: Turn) -> Tensor:
-        """Returns the weighted sum of the terms due, in float32: of lazy ones, or of the others."""
+        """Returns the weighted sum of the due regularizers (lazy or not, by update), in float32."""
 
         def observe(name: str, value: Tensor, rarely: bool) -> None:
             (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
@@ -108,9 +108,9 @@ class StyleGAN2(StyleBased):
         return penalties(terms, player, self._updates[player], turn, observe)
 
     def late_turn(self, player: Player, batch: Batch, noise: Noise) -> Turn:
-        """Returns the turn of an update without a loss: images and logits when they are asked for.
+        """Returns the context of a lazy update; images and logits are computed on first access.
 
-        In the discriminator's turn what is generated is detached from the generator.
+        In the discriminator's update, generated images are detached from the generator.
         """
         labels, z, real = self.labels(batch, noise), self.latents(noise), batch["image"]
         compares = player == "discriminator" or self.loss.paired
@@ -142,7 +142,7 @@ class StyleGAN2(StyleBased):
         labels: Tensor | None,
         noise: Noise,
     ) -> Turn:
-        """Returns what the terms of a player's loss may look at, the way over styles included."""
+        """Returns the context that regularizers get in an update, with styles and synthesis."""
         turn = super().turn(images, judged, logits, z, labels, noise)
         return dataclasses.replace(
             turn,
@@ -153,20 +153,20 @@ class StyleGAN2(StyleBased):
     # ------------------------------------------------------------------ styles
 
     def learned_styles(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns the styles [B, num_ws, w_dim] of latents as they are learned from: some mixed."""
+        """Returns the styles [B, num_ws, w_dim] of latents as in training, with style mixing."""
         network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
         return self.mixed_styles(network, network.mapping(z, labels), labels, draws)
 
     def synthesized(self, ws: Tensor) -> Tensor:
-        """Returns images [B, C, H, W] of styles ws, with the noise of this update."""
+        """Returns images [B, C, H, W] of styles ws, with the noise maps of this update."""
         network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
         maps = noise_maps(draws.fork(), network.noise_sides, "random") or []
         return cast(Tensor, network.synthesize(ws, [drawn[: len(ws)] for drawn in maps]))
 
-    # ------------------------------------------------------------------ the books
+    # ------------------------------------------------------------------ internals
 
     def observe(self, name: str, value: Tensor | float) -> None:
-        """Keeps a scalar of this step for the log: of the updates for the loss alone."""
+        """Records a scalar for this step's log point; ignored in lazy updates."""
         if not self._regularizing:
             super().observe(name, value)
 

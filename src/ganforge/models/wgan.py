@@ -7,12 +7,12 @@ from ganforge.models.gan import GAN, refuse
 class WGAN(GAN):
     """Wasserstein GAN with weight clipping (Arjovsky et al. 2017, arXiv:1701.07875).
 
-    The critic approximates the Wasserstein-1 distance by a difference of means; clipped weights
-    keep it Lipschitz. Its output is a real number, never a probability.
+    The critic estimates the Wasserstein-1 distance by a difference of means; weight clipping keeps
+    it Lipschitz. Its output is a real number, not a probability.
     """
 
     def check(self) -> None:
-        """Refuses a critic with a sigmoid output."""
+        """Raises ConfigError if the critic ends in a sigmoid."""
         if ends_in_sigmoid(self.discriminator):
             raise refuse(
                 "model=wgan",

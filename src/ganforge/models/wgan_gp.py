@@ -8,13 +8,13 @@ from ganforge.regularizers.weight_clip import WeightClip
 class WGANGP(WGAN):
     """Wasserstein GAN with gradient penalty (Gulrajani et al. 2017, arXiv:1704.00028).
 
-    The critic is kept 1-Lipschitz by a penalty on its gradient between reals and fakes. The penalty
-    belongs to single images, so the critic may not mix them: no BatchNorm (the penalty itself
-    refuses it).
+    A penalty on the critic's gradient between reals and fakes keeps the critic 1-Lipschitz. The
+    penalty applies to single images, so the critic must not mix them: no BatchNorm (the penalty
+    itself checks this).
     """
 
     def check(self) -> None:
-        """Refuses a sigmoid output, and clipping beside the penalty that replaces it."""
+        """Raises ConfigError for a sigmoid output, or for weight clipping next to the penalty."""
         super().check()
         if any(isinstance(term, WeightClip) for term in self.regularizers.values()):
             raise refuse(
