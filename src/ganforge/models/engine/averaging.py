@@ -10,16 +10,16 @@ from ganforge.errors import ConfigError
 
 
 class ExponentialMovingAverage(nn.Module):
-    """Exponential moving average of a generator's weights: what is evaluated, sampled and shipped.
+    """Exponential moving average of a generator's weights, used for evaluation and sampling.
 
-    The decay is told as a half-life in images (Karras et al. 2020, arXiv:2006.06676), so that it
-    means the same at every batch size:  beta = 0.5 ^ (batch / half_life).
+    The decay is given as a half-life in images (Karras et al. 2020, arXiv:2006.06676), which is
+    independent of the batch size:  beta = 0.5 ^ (batch / half_life).
     Buffers (the statistics of BatchNorm) are copied, not averaged.
 
     Args:
-        half_life: images after which a weight's old value counts one half; 0 follows the live
+        half_life: number of images after which an old value has weight 1/2; 0 copies the live
             weights without averaging.
-        ramp: the half-life is at most ``ramp * images_seen``, so that early averages forget the
+        ramp: limits the half-life to ``ramp * images_seen``, so that early averages forget the
             initialization; None for no ramp-up.
     """
 
@@ -35,15 +35,15 @@ class ExponentialMovingAverage(nn.Module):
         self.ramp = ramp
 
     def follow(self, live: nn.Module) -> None:
-        """Starts the average as a frozen copy of ``live``."""
+        """Initializes the average as a frozen copy of ``live``."""
         self.module = copy.deepcopy(live).eval().requires_grad_(False)
 
     def train(self, mode: bool = True) -> ExponentialMovingAverage:
-        """Keeps the average in evaluation mode, whatever the mode of its parent."""
+        """Keeps the average in evaluation mode, regardless of ``mode``."""
         return super().train(False)
 
     def decay(self, batch: int, images_seen: int) -> float:
-        """Returns beta for an update after ``batch`` further images."""
+        """Returns beta for an update with a batch of ``batch`` images."""
         half_life = self.half_life
         if self.ramp is not None:
             half_life = min(half_life, self.ramp * images_seen)
@@ -51,7 +51,7 @@ class ExponentialMovingAverage(nn.Module):
 
     @torch.no_grad()
     def update(self, live: nn.Module, batch: int, images_seen: int) -> None:
-        """Moves the average towards ``live``: average <- beta average + (1 - beta) live."""
+        """Updates the average: average <- beta average + (1 - beta) live."""
         averaged = [p.data for p in self.module.parameters()]
         weights = [p.data for p in live.parameters()]
         if averaged:
@@ -60,7 +60,7 @@ class ExponentialMovingAverage(nn.Module):
             mine.copy_(theirs)
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Generates images [B, C, H, W] in [-1, 1] with the averaged weights."""
+        """Returns images [B, C, H, W] in [-1, 1], generated with the averaged weights."""
         return cast(
             Tensor, self.module(latents) if labels is None else self.module(latents, labels)
         )

@@ -8,6 +8,6 @@ Batch = dict[str, Tensor]
 
 
 def split(batch: Batch, parts: int) -> list[Batch]:
-    """Splits every tensor of a batch into the same ``parts`` pieces of rows."""
+    """Splits a batch into ``parts`` batches of consecutive rows, the same rows for every tensor."""
     pieces = {name: split_rows(rows, parts) for name, rows in batch.items()}
     return [{name: rows[i] for name, rows in pieces.items()} for i in range(parts)]

@@ -11,7 +11,7 @@ from ganforge.regularizers.regularizer import Regularizer
 def check_regularizers(
     terms: dict[str, Regularizer], generator: nn.Module, discriminator: nn.Module
 ) -> None:
-    """Raises ConfigError for terms that don't suit their player, or each other."""
+    """Raises ConfigError if a regularizer does not fit its player or excludes another one."""
     players = {"generator": generator, "discriminator": discriminator}
     for term in terms.values():
         term.check(players[term.player])
@@ -24,7 +24,7 @@ def check_regularizers(
 def check_networks(
     generator: nn.Module, discriminator: nn.Module, num_classes: int, packing: int
 ) -> None:
-    """Raises ConfigError for networks that were built for other classes or packs than the game."""
+    """Raises ConfigError if a network's number of classes or packing differs from the model's."""
     if packing < 1:
         raise ConfigError(f"model.packing must be at least 1, got {packing}")
     if packing > 1 and num_classes > 0:

@@ -6,18 +6,18 @@ from ganforge.models.gan import GAN, refuse
 
 
 def refuse_unconditional(model: str, game: GAN, player: str, remedy: str) -> None:
-    """Refuses a player of a conditional game that is not told the label.
+    """Raises ConfigError if a player of a conditional model is not conditioned on the label.
 
     Args:
-        model: the game's option.
-        game: whose player it is.
+        model: name of the model's config option.
+        game: the model.
         player: "generator" or "discriminator".
-        remedy: the option that tells it.
+        remedy: option that conditions the player, for the message.
     """
     if conditioning(getattr(game, player)) == "none":
         raise refuse(f"model={model}", f"the {player} is not told the label", remedy)
 
 
 def conditioning(network: nn.Module) -> str:
-    """Returns how labels get into a network; "none" for one that knows of none."""
+    """Returns how labels enter a network; "none" if they do not."""
     return str(getattr(network, "conditioning", "none"))

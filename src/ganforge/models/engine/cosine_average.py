@@ -7,14 +7,14 @@ from ganforge.models.engine.averaging import ExponentialMovingAverage
 
 
 class CosineAverage(ExponentialMovingAverage):
-    """A moving average whose half-life grows from 0 along half a cosine, as in R3GAN.
+    """Moving average whose half-life grows from 0 along half a cosine, as in R3GAN.
 
     Huang et al. 2024, arXiv:2501.05441.
 
     Args:
-        half_life: images, at the end of the growth and after it.
-        ramp: the half-life is at most ``ramp * images_seen`` besides; None for no such limit.
-        images: real images seen until then.
+        half_life: final half-life in images.
+        ramp: additionally limits the half-life to ``ramp * images_seen``; None for no such limit.
+        images: real images seen after which the final half-life is reached.
     """
 
     def __init__(
@@ -29,12 +29,12 @@ class CosineAverage(ExponentialMovingAverage):
         self.images = images
 
     def half_life_at(self, images_seen: int) -> float:
-        """Returns the half-life, in images, after so many images."""
+        """Returns the half-life in images after ``images_seen`` real images."""
         passed = min(images_seen / self.images, 1.0)
         half_life = self.half_life * (1 - math.cos(math.pi * passed)) / 2
         return half_life if self.ramp is None else min(half_life, self.ramp * images_seen)
 
     def decay(self, batch: int, images_seen: int) -> float:
-        """Returns beta for an update after ``batch`` further images."""
+        """Returns beta for an update with a batch of ``batch`` images."""
         half_life = self.half_life_at(images_seen)
         return float(0.5 ** (batch / half_life)) if half_life > 0 else 0.0

@@ -4,15 +4,15 @@ from ganforge.errors import ConfigError
 
 
 class BoostedCriticSteps:
-    """Critic steps of the WGAN authors' own code (Arjovsky et al. 2017, arXiv:1701.07875).
+    """Critic steps of the WGAN authors' code (Arjovsky et al. 2017, arXiv:1701.07875).
 
-    The critic is brought near its optimum over the first generator updates and again now and then,
-    so that its gradient is that of the Wasserstein distance.
+    The first steps, and later every ``period``-th step, train the critic close to its optimum, so
+    that its gradient approximates that of the Wasserstein distance.
 
     Args:
-        steps: critic updates in an ordinary step.
+        steps: critic updates in a normal step.
         boosted: critic updates in a boosted step.
-        first: the first steps, all boosted.
+        first: number of boosted steps at the start.
         period: every period-th step is boosted too.
     """
 
@@ -30,6 +30,6 @@ class BoostedCriticSteps:
         self.period = period
 
     def __call__(self, iteration: int) -> int:
-        """Returns the critic updates of the step after ``iteration`` finished ones."""
+        """Returns the critic updates of the step after ``iteration`` finished steps."""
         boosted = iteration < self.first or iteration % self.period == 0
         return self.boosted if boosted else self.steps

@@ -8,9 +8,9 @@ from torch import nn
 
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
-    """Keeps gradients from the weights of ``module``, which still passes them to its inputs.
+    """Disables gradients of the weights of ``module``; gradients still flow to its inputs.
 
-    What required no gradient before requires none after, also when the body raises.
+    On exit, also after an exception, only weights that required a gradient before require one.
     """
     trainable = [p for p in module.parameters() if p.requires_grad]
     for parameter in trainable:

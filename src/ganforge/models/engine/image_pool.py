@@ -8,14 +8,14 @@ from ganforge.streams import Noise
 
 
 class ImagePool:
-    """A history of generated images, from which the discriminator is shown a part.
+    """History of generated images, which replace some of the discriminator's new fakes.
 
-    Shrivastava et al. 2017, arXiv:1612.07828, in the form of Zhu et al. 2017, arXiv:1703.10593:
-    until it is full the pool keeps every image and returns it. Then an image is, with probability
-    1/2, exchanged for one of the pool drawn at random, and else returned as it is.
+    Shrivastava et al. 2017, arXiv:1612.07828, as used by Zhu et al. 2017, arXiv:1703.10593: until
+    the pool is full, it stores every image and returns it. After that, an image is swapped with a
+    random image of the pool with probability 1/2, and returned unchanged otherwise.
 
     Args:
-        size: images kept; 0 returns every image as it is.
+        size: capacity in images; 0 returns every image unchanged.
     """
 
     def __init__(self, size: int = 50) -> None:
@@ -25,11 +25,11 @@ class ImagePool:
         self.images: list[Tensor] = []
 
     def query(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns as many images [B, C, H, W]: new ones, and old ones in place of those kept.
+        """Returns images [B, C, H, W], some of them replaced by earlier ones.
 
         Args:
-            images: new ones [B, C, H, W], detached.
-            noise: a row for each image.
+            images: new images [B, C, H, W], detached.
+            noise: random draws, one row for each image.
         """
         if self.size == 0:
             return images
@@ -41,11 +41,11 @@ class ImagePool:
         return torch.stack(shown)
 
     def state(self) -> Tensor | None:
-        """Returns the images of the pool [N, C, H, W], None for an empty one."""
+        """Returns the images of the pool, [N, C, H, W] on the CPU; None if it is empty."""
         return torch.stack(self.images).cpu() if self.images else None
 
     def restore(self, state: Tensor | None, device: torch.device) -> None:
-        """Takes back what :meth:`state` returned; of a larger pool, as many as fit."""
+        """Restores the result of :meth:`state`; images that exceed ``size`` are dropped."""
         self.images = [] if state is None else list(state[: self.size].to(device))
 
     def _exchange(self, image: Tensor, exchanged: bool, place: int) -> Tensor:

@@ -7,23 +7,24 @@ from ganforge.regularizers.context import Turn
 
 
 class LateTurn(Turn):
-    """A turn some of whose parts are made when a term first looks at them.
+    """Context of an update with attributes that are computed on first access.
 
-    A penalty that has an update to itself (lazy regularization, Karras et al. 2020,
-    arXiv:1912.04958) needs few of them: R1 no generated image, path lengths no logit.
+    A penalty in a separate update (lazy regularization, Karras et al. 2020, arXiv:1912.04958) needs
+    few of them: R1 needs no generated image, the path length penalty no logit.
 
     Args:
-        turn: what is at hand.
-        late: functions that make the other parts, by name; they take the place of the turn's.
+        turn: context with the attributes that are already known.
+        late: functions that compute the other attributes, by name; they replace those of ``turn``.
     """
 
     def __init__(self, turn: Turn, late: Mapping[str, Callable[[], Any]]) -> None:
-        # Turns are frozen: they take nothing by assignment.
+        # Turn is a frozen dataclass: assignment raises, so attributes are written directly. Lazy
+        # ones are left out, because __getattr__ is only called for missing attributes.
         vars(self).update({name: part for name, part in vars(turn).items() if name not in late})
         vars(self)["_late"] = late
 
     def __getattr__(self, name: str) -> Any:
-        """Makes a part, once; Python asks for what it has not found."""
+        """Computes a lazy attribute and caches it."""
         late = vars(self).get("_late", {})
         if name not in late:
             raise AttributeError(name)

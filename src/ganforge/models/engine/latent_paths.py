@@ -15,20 +15,20 @@ from ganforge.streams import Noise, Stream, Substream, mix
 
 
 class LatentPaths:
-    """Pairs of images that are neighbours on random paths through a game's latent space.
+    """Pairs of images at neighbouring points of random paths through a model's latent space.
 
-    Paths of style-based games are straight lines in W, those of others great circles in Z. Where
-    samples are truncated, so are a path's ends; what lies between follows from them. Both images of
-    a pair are of the same class and have the same noise maps. A block is a function of its number
-    and the seed alone.
+    Paths are straight lines in W for style-based models and great-circle arcs in Z for others. If
+    samples are truncated, the ends of a path are truncated; the points between are interpolated.
+    Both images of a pair have the same class and the same noise maps. A block depends only on its
+    index and the seed.
 
     Args:
-        game: what makes the images.
-        seed: of the latents.
-        weights: the generator's moving average "ema" or its "raw" weights.
+        game: model that generates the images.
+        seed: seed of the latents.
+        weights: "ema" for the moving average of the generator, "raw" for the live weights.
     """
 
-    size: int = SAMPLE_BLOCK  # pairs of a block
+    size: int = SAMPLE_BLOCK  # pairs per block
 
     def __init__(
         self, game: AdversarialModule, seed: int, weights: Literal["ema", "raw"] = "ema"
@@ -40,14 +40,14 @@ class LatentPaths:
 
     @torch.no_grad()
     def __call__(self, block: int, epsilon: float) -> tuple[Tensor, Tensor]:
-        """Returns the images at t and at t + epsilon of paths 64 block ... of t in [0, 1).
+        """Returns the images at t and t + epsilon on 64 paths, with t uniform in [0, 1) per path.
 
         Args:
-            block: number of the paths' block.
-            epsilon: distance of the two, as a share of the path.
+            block: index of the block; it holds paths 64 block ... 64 block + 63.
+            epsilon: distance of the two points, as a fraction of the path.
 
         Returns:
-            float32 [64, C, H, W] in [-1, 1], twice.
+            Two tensors, float32 [64, C, H, W] in [-1, 1].
         """
         places = Noise(mix(self.seed, Stream.PLACES, block), self.size, self.game.device).uniform(1)
         if isinstance(self.game, StyleBased):
@@ -76,7 +76,7 @@ class LatentPaths:
         length = int(cast(Any, game.generator).latent_dim)
         with evaluated(player, game.device), untruncated(game) as threshold:
             first, second = (_end(noise, length, threshold) for _ in range(2))
-            others = noise.fork()  # what else is drawn must not follow from the latents
+            others = noise.fork()  # other draws must not depend on those of the latents
             near, far = (
                 game.generate(player, Given(others, slerp(first, second, at)), self._labels(block))
                 for at in (places, places + epsilon)
@@ -92,10 +92,10 @@ class LatentPaths:
 
 @contextlib.contextmanager
 def untruncated(game: AdversarialModule) -> Iterator[float | None]:
-    """Has a game take all latents as they are for a while; yields the threshold of its samples.
+    """Disables a model's truncation inside the context; yields its truncation threshold.
 
-    Values beyond the threshold are drawn anew. At each place of a path that would be at others, and
-    images would jump.
+    Truncation redraws the latent values beyond the threshold. Along a path these would be different
+    values at each point, and images would jump.
     """
     bounded = cast(Any, game)
     threshold: float | None = getattr(bounded, "truncation", None)
@@ -116,10 +116,10 @@ def _end(noise: Noise, length: int, threshold: float | None) -> Tensor:
 
 
 class Given(Noise):
-    """Random draws of which the first Gaussian one, the latents, is given.
+    """Random draws whose first Gaussian draw is replaced by given latents.
 
     Args:
-        noise: whose other draws are taken, from the first on.
+        noise: stream of all other draws, restarted at its first draw.
         latents: [rows, latent_dim].
     """
 
@@ -128,7 +128,7 @@ class Given(Noise):
         self._latents: Tensor | None = latents
 
     def normal(self, *shape: int) -> Tensor:
-        """Returns the given latents at first, then [rows, *shape] from N(0, 1)."""
+        """Returns the given latents on the first call, then [rows, *shape] from N(0, 1)."""
         if self._latents is None:
             return super().normal(*shape)
         latents, self._latents = self._latents, None
@@ -136,14 +136,15 @@ class Given(Noise):
 
 
 def slerp(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
-    """Returns latents between two, along the arc from one's direction to the other's.
+    """Returns the spherical interpolation between two latents.
 
-    Lengths change evenly. A straight line would lead through shorter latents than are ever drawn
-    (White 2016, arXiv:1609.04468).
+    The direction moves along the arc at constant speed; the length changes linearly. A straight
+    line would pass through latents that are shorter than typical draws (White 2016,
+    arXiv:1609.04468).
 
     Args:
         first: [B, d].
-        second: [B, d], not opposite.
+        second: [B, d], not in the opposite direction of ``first``.
         place: [B, 1], 0 for the first and 1 for the second.
     """
     lengths = [latents.norm(dim=1, keepdim=True) for latents in (first, second)]

@@ -1,4 +1,4 @@
-"""Updates for penalties alone: lazy regularization (Karras et al. 2020, arXiv:1912.04958)."""
+"""Lazy regularization: separate updates for penalties (Karras et al. 2020, arXiv:1912.04958)."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from torch.optim import Optimizer
 
 
 def lazy_updates(intervals: Sequence[int]) -> int:
-    """Returns how many of the updates in a period are followed by one for lazy terms.
+    """Returns the number of updates in a period that are followed by a lazy update.
 
-    A period is the least common multiple of the terms' intervals; at update 0 all of them are due.
+    A period is the least common multiple of the intervals. At update 0 all regularizers are due.
     """
     period = math.lcm(*intervals)
     return sum(any(update % every == 0 for every in intervals) for update in range(period))
 
 
 def corrected(optimizer: Optimizer, updates: int, further: int) -> Optimizer:
-    """Makes up for ``further`` updates after every ``updates``, and returns the optimizer.
+    """Corrects an optimizer for ``further`` updates after every ``updates``, and returns it.
 
     With c = updates / (updates + further), which is k / (k + 1) for one penalty at every k-th
-    update, the learning rate is multiplied by c and Adam's betas become beta^c: the same length and
-    the same memory in images seen.
+    update, the learning rate is multiplied by c and Adam's betas become beta^c. The step length and
+    the memory of the moments then stay the same per image seen.
 
     Args:
-        optimizer: whose settings, and those that it will be reset to, are changed.
+        optimizer: optimizer whose settings and defaults are changed in place.
         updates: k.
-        further: updates beside those k.
+        further: additional updates per k updates.
     """
     share = updates / (updates + further)
     for settings in (optimizer.defaults, *optimizer.param_groups):
@@ -42,7 +42,7 @@ def corrected(optimizer: Optimizer, updates: int, further: int) -> Optimizer:
 
 @contextmanager
 def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
-    """Lets an optimizer step without Lightning counting it as a step of the run."""
+    """Prevents Lightning from counting the optimizer's steps inside the context."""
     hooks: tuple[Any, Any] = optimizer._on_before_step, optimizer._on_after_step
     optimizer._on_before_step = optimizer._on_after_step = _nothing
     try:
@@ -52,4 +52,4 @@ def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
 
 
 def _nothing() -> None:
-    """Stands in for Lightning's counting."""
+    """Does nothing; replaces the hooks in which Lightning counts optimizer steps."""

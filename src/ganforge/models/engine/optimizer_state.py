@@ -6,16 +6,16 @@ from torch.optim import Optimizer
 
 
 def adopt_state(optimizer: Optimizer) -> None:
-    """Brings an optimizer's loaded state to its present settings and to its parameters' layout.
+    """Adapts a loaded optimizer state to the current settings and to the parameters' layout.
 
     A checkpoint may come from a run with another precision, memory layout or device. Fused steps
-    walk raw memory, so moments of another stride would be applied to other weights; fused and
-    capturable steps need their counters on the device, others need them on the CPU.
+    walk raw memory, so moments with other strides would be applied to the wrong weights. Fused and
+    capturable steps need their counters on the device, others on the CPU.
 
-    State that fits already is left alone, so that a resumed run stays bit-equal.
+    State that already fits is not touched, so a resumed run stays bit-identical.
 
     Args:
-        optimizer: after ``load_state_dict``, which overwrites the settings of its groups.
+        optimizer: optimizer after ``load_state_dict``, which overwrites its groups' settings.
     """
     for group in optimizer.param_groups:
         group.update(optimizer.defaults)
@@ -31,7 +31,7 @@ def _adopted(name: str, value: Tensor, parameter: Tensor, group: dict[str, objec
         return _counter(value, parameter, group)
     if value.shape != parameter.shape:
         return value
-    # As a fresh optimizer would allocate it: dense, in the order of the parameter's strides.
+    # As a new optimizer allocates it: dense, in the order of the parameter's strides.
     wanted = torch.empty_like(parameter, dtype=value.dtype)
     if value.device == parameter.device and value.stride() == wanted.stride():
         return value
@@ -40,6 +40,6 @@ def _adopted(name: str, value: Tensor, parameter: Tensor, group: dict[str, objec
 
 def _counter(value: Tensor, parameter: Tensor, group: dict[str, object]) -> Tensor:
     if "fused" not in group and "capturable" not in group:
-        return value  # an optimizer that keeps its counter where it likes
+        return value  # this optimizer has no requirement on the counter's device
     on_device = bool(group.get("fused") or group.get("capturable"))
     return value.to(parameter.device if on_device else "cpu")

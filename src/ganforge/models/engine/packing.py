@@ -6,7 +6,7 @@ from ganforge.errors import ConfigError
 
 
 def pack(images: Tensor, packing: int) -> Tensor:
-    """Returns [B / m, m C, H, W]: each row m consecutive images, in their channels."""
+    """Returns [B / m, m C, H, W]: m consecutive images per row, concatenated on the channels."""
     if packing == 1:
         return images
     if len(images) % packing:

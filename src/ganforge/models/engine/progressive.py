@@ -12,22 +12,22 @@ from ganforge.networks.layers.progressive import double, halve
 
 
 class Growth:
-    """When a game grows, and what it takes at each size: pure functions of the images seen.
+    """Schedule of progressive growing: size, batch size and learning rate by images seen.
 
-    Karras et al. 2018, arXiv:1710.10196, section 2 and appendix A: the networks begin at
-    ``start_size`` and learn there from ``stable_images`` real images; over the next
-    ``fade_images`` the stage of twice that size is faded in; both are repeated up to the full
-    size, which is kept. Level 0 is 4x4, 1 is 8x8, and 2.3 is 16x16 with 0.3 of 32x32.
+    Karras et al. 2018, arXiv:1710.10196, section 2 and appendix A: the networks start at
+    ``start_size`` and train there on ``stable_images`` real images. Over the next ``fade_images``
+    the stage of twice that size is faded in. Both phases repeat up to the full size. Level 0 is
+    4x4, 1 is 8x8, and 2.3 is 16x16 with 0.3 of 32x32.
 
     Args:
         image_size: side of the full images: 4, 8, ... 1024.
-        start_size: side at the start; ``image_size`` for a game that does not grow.
-        stable_images: real images at each size before the next one comes.
-        fade_images: real images during which that is faded in; 0 for at once.
-        batch_sizes: images of one critic update at 4x4, 8x8, ..., over all processes; the last
-            one also holds beyond. None or empty takes those of the data.
-        learning_rate_factors: of both players, at 4x4, 8x8, ...; the last one also holds beyond.
-            None or empty for 1.
+        start_size: side at the start; equal to ``image_size`` for no growth.
+        stable_images: real images at each size before the next one is faded in.
+        fade_images: real images during which a size is faded in; 0 switches at once.
+        batch_sizes: global batch sizes of one critic update at 4x4, 8x8, ...; the last one is also
+            used for larger sizes. None or empty uses that of the data.
+        learning_rate_factors: factors for both players at 4x4, 8x8, ...; the last one is also used
+            for larger sizes. None or empty means 1.
     """
 
     def __init__(
@@ -60,12 +60,12 @@ class Growth:
 
     @property
     def images(self) -> int:
-        """Real images until the full size is reached and no longer faded."""
+        """Real images until the full size is completely faded in."""
         stages = stage_of(self.image_size) - stage_of(self.start_size)
         return stages * (self.stable_images + self.fade_images)
 
     def level_at(self, images_seen: int) -> float:
-        """Returns the level after so many real images."""
+        """Returns the level after ``images_seen`` real images."""
         if images_seen >= self.images:
             return float(stage_of(self.image_size))
         grown, images = divmod(images_seen, self.stable_images + self.fade_images)
@@ -74,42 +74,42 @@ class Growth:
         return stage_of(self.start_size) + grown + alpha
 
     def size_at(self, images_seen: int) -> int:
-        """Returns the side of the images that are made and judged."""
+        """Returns the side of the images that the networks generate and read."""
         return size_of(self.level_at(images_seen))
 
     def batch_size_at(self, images_seen: int, otherwise: int) -> int:
-        """Returns the images of one critic update; ``otherwise`` where none are set."""
+        """Returns the batch size of one critic update; ``otherwise`` if none is set."""
         return int(_entry(self.batch_sizes, self.size_at(images_seen), otherwise))
 
     def learning_rate_factor_at(self, images_seen: int) -> float:
-        """Returns what the learning rates are multiplied by."""
+        """Returns the factor of the learning rates."""
         return float(_entry(self.learning_rate_factors, self.size_at(images_seen), 1.0))
 
     def all_batch_sizes(self, otherwise: int) -> list[int]:
-        """Returns the images of one critic update at each size from the first to the full one."""
+        """Returns the batch size of one critic update at each size, from first to full."""
         sides = [4 << k for k in range(stage_of(self.start_size), stage_of(self.image_size) + 1)]
         return [int(_entry(self.batch_sizes, side, otherwise)) for side in sides]
 
 
 def stage_of(size: int) -> int:
-    """Returns the level of images of a side: 0 for 4."""
+    """Returns the level of images with side ``size``: 0 for 4, 1 for 8."""
     return size.bit_length() - 3
 
 
 def size_of(level: float) -> int:
-    """Returns the side of the images at a level, that of the stage which is faded in."""
+    """Returns the side of the images at a level; during a fade, that of the larger stage."""
     return 4 << math.ceil(level)
 
 
 def reals_at(images: Tensor, level: float) -> Tensor:
-    """Returns real images as the networks of a level would make them.
+    """Returns real images at the resolution of a level.
 
-    Means over squares of pixels; while a stage is faded in, so are the details that it can show
-    and the one below can not.
+    Images are downsampled by average pooling. While a stage is faded in, the details that only
+    this stage can represent are faded in too.
 
     Args:
         images: [B, C, S, S] of full size.
-        level: from 0 to that of S.
+        level: between 0 and the level of S.
 
     Returns:
         [B, C, 4 * 2^stage, 4 * 2^stage], where stage is the level rounded up.
@@ -127,5 +127,5 @@ def _check_size(argument: str, size: int, largest: int) -> None:
 
 
 def _entry(entries: Sequence[float], size: int, otherwise: float) -> float:
-    """Returns the entry for images of a side, in a list for 4x4, 8x8, ..."""
+    """Returns the entry for images with side ``size`` from a list for 4x4, 8x8, ..."""
     return entries[min(stage_of(size), len(entries) - 1)] if entries else otherwise

@@ -1,4 +1,4 @@
-"""What regularizers add to a game, whatever the game is."""
+"""Applies regularizers to a player: top-k selection, penalties and weight constraints."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ganforge.regularizers.context import Turn
 from ganforge.regularizers.regularizer import Regularizer
 
 Terms = Mapping[str, Regularizer]
-Observe = Callable[[str, Tensor, bool], None]  # name, value, whether it is computed rarely
+Observe = Callable[[str, Tensor, bool], None]  # name, value, whether it is from a lazy regularizer
 
 
 def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor | None:
-    """Returns which images count in the generator's loss, int64 of at most B; None for all.
+    """Returns the indices of the images in the generator's loss, int64; None for all.
 
     Args:
-        terms: regularizers by name; each chooses among what those before it left.
+        terms: regularizers by name; each selects from the images that the previous ones kept.
         fake_logits: [B] raw logits.
         images_seen: real images that the discriminator has seen before this step.
     """
@@ -32,10 +32,10 @@ def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor | N
 
 
 def penalties(terms: Terms, player: str, update: int, turn: Turn, observe: Observe) -> Tensor:
-    """Returns the weighted sum of the terms due at a player's ``update``, in float32.
+    """Returns the weighted sum of the regularizers due at a player's ``update``, in float32.
 
-    Outside autocast: in half precision the gradients of a penalty underflow. A lazy term is
-    scaled by its interval, which keeps its mean strength.
+    Autocast is disabled, because gradients of penalties underflow in half precision. A lazy
+    regularizer is scaled by its interval, which preserves its mean strength.
     """
     total = torch.zeros((), device=turn.fake.device)
     with torch.autocast(turn.fake.device.type, enabled=False):
@@ -50,17 +50,18 @@ def penalties(terms: Terms, player: str, update: int, turn: Turn, observe: Obser
 
 
 def constrain(terms: Terms, player: str, network: nn.Module) -> None:
-    """Applies the constraints on a player's weights, after its update."""
+    """Applies the constraints on a player's weights after its update."""
     for term in terms.values():
         if term.player == player:
             term.constrain(network)
 
 
 def verdicts(loss: AdversarialLoss, real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-    """Returns the mean logits, and the shares of reals and fakes that D gets right."""
+    """Returns the mean logits and the discriminator's accuracy on reals and on fakes."""
     real, fake = real.detach().float(), fake.detach().float()
     boundary = loss.boundary
-    # Where logits have no origin, an image is right when it beats the other side's mean.
+    # Without a fixed boundary (Wasserstein, relativistic), logits are compared with the mean of the
+    # other side.
     for_real = fake.mean() if boundary is None else boundary
     for_fake = real.mean() if boundary is None else boundary
     return {

@@ -8,7 +8,8 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise, Stream, mix
 
-# Images are generated in whole blocks: a convolution may round differently at another batch size.
+# Images are always generated in whole blocks of this size, because a convolution may round
+# differently at another batch size.
 SAMPLE_BLOCK = 64
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
@@ -25,19 +26,19 @@ def sample_blocks(
 ) -> Tensor:
     """Returns images start ... start + n - 1 of stream ``seed``, float32 [n, C, H, W].
 
-    Image i is a function of (seed, i) and its label alone.
+    Image i depends only on (seed, i) and its label.
 
     Args:
         generate: maps random draws and labels [rows] to images [rows, C, H, W].
-        n: how many images.
-        seed: of the latents' own stream.
+        n: number of images.
+        seed: seed of the latents.
         start: index of the first image.
-        labels: int64 [n], or None for all classes in turn.
-        num_classes: classes that can be asked for; 0 for none.
-        device: where images are made.
+        labels: int64 [n]; None cycles through the classes.
+        num_classes: number of classes of the generator; 0 if it is unconditional.
+        device: device on which images are generated.
 
     Raises:
-        ConfigError: labels that can't be asked for.
+        ConfigError: if labels are out of range, of the wrong number, or given without classes.
     """
     check_labels(labels, num_classes, n)
     images = []
@@ -51,13 +52,13 @@ def sample_blocks(
 
 
 def image_noise(seed: int, index: int, device: torch.device) -> Noise:
-    """Returns the random draws of the one image ``index`` of stream ``seed``."""
+    """Returns the random draws of image ``index`` of stream ``seed``."""
     block, row = divmod(index, SAMPLE_BLOCK)
     return Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
 
 
 def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
-    """Refuses labels that are not in 0 ... num_classes - 1, or not one for each image."""
+    """Raises ConfigError unless there is one label in 0 ... num_classes - 1 for each image."""
     if labels is None:
         return
     if num_classes == 0:
@@ -74,7 +75,7 @@ def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
 def _block_labels(
     first: int, start: int, labels: Tensor | None, num_classes: int, device: torch.device
 ) -> Tensor | None:
-    """Returns the labels of the block at ``first``: classes in turn, but for those asked for."""
+    """Returns the labels of the block at ``first``: cycling classes, overridden by ``labels``."""
     if num_classes == 0:
         return None
     block = torch.arange(first, first + SAMPLE_BLOCK) % num_classes

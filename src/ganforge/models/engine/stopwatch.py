@@ -4,7 +4,7 @@ import time
 
 
 class Stopwatch:
-    """Seconds of training: what callbacks take (evaluations, grids, checkpoints) is left out."""
+    """Measures training time, without the time of callbacks (evaluations, grids, checkpoints)."""
 
     def __init__(self) -> None:
         self._total = 0.0
@@ -12,19 +12,19 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
-        """Seconds counted so far."""
+        """Seconds measured so far."""
         running = 0.0 if self._started is None else time.perf_counter() - self._started
         return self._total + running
 
     def start(self) -> None:
-        """Counts from now on."""
+        """Starts measuring; does nothing if it is running."""
         if self._started is None:
             self._started = time.perf_counter()
 
     def stop(self) -> None:
-        """Counts no more until the next start."""
+        """Stops measuring until the next :meth:`start`."""
         self._total, self._started = self.seconds, None
 
     def set(self, seconds: float) -> None:
-        """Goes on from what an earlier process had counted."""
+        """Sets the seconds measured so far, for example from a checkpoint, and stops measuring."""
         self._total, self._started = seconds, None
