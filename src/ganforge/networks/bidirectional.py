@@ -1,4 +1,4 @@
-"""The two halves of each player in a game that translates both ways."""
+"""Players of bidirectional translation: two generators or two discriminators in one module."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganforge.errors import ConfigError
 
 
 class BothWays(nn.Module):
-    """Two networks, one for each direction of a translation, as one player.
+    """Two generators, one for each direction of a translation, as one player.
 
     Zhu et al. 2017, arXiv:1703.10593: G and F of the cycle.
 
@@ -20,7 +20,7 @@ class BothWays(nn.Module):
 
     Attributes:
         multiple: height and width must be multiples of this for either network.
-        stochastic: whether either one's outputs depend on more than the image, after training too.
+        stochastic: whether outputs of either network depend on more than the image, also in eval.
     """
 
     def __init__(self, forth: nn.Module, back: nn.Module) -> None:
@@ -43,8 +43,8 @@ class BothDomains(nn.Module):
     """Two discriminators, one for each domain, as one player.
 
     Args:
-        target: judges targets; the opponent of the network that translates inputs to targets.
-        input: judges inputs; the opponent of the way back.
+        target: discriminator of targets, the opponent of ``forth``.
+        input: discriminator of inputs, the opponent of ``back``.
     """
 
     def __init__(self, target: nn.Module, input: nn.Module) -> None:

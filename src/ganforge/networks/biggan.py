@@ -21,7 +21,7 @@ from ganforge.networks.layers.shapes import check_positive, check_power_of_two
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.networks.orthogonal_initialization import initialize_orthogonal, initialize_weights
 
-# Multiples of the width, by image size: at 4x4 and after each of the generator's blocks ...
+# Channels in multiples of the width, by image size. Generator: at 4x4 and after each block.
 UP = {
     16: [4, 4, 4],
     32: [4, 4, 4, 4],
@@ -29,7 +29,7 @@ UP = {
     128: [16, 16, 8, 4, 2, 1],
     256: [16, 16, 8, 8, 4, 2, 1],
 }
-# ... and after each of the discriminator's, of which the last ones keep the resolution.
+# Discriminator: after each block. The first HALVINGS blocks halve the resolution.
 DOWN = {
     16: [4, 4, 4, 4],
     32: [4, 4, 4, 4],
@@ -45,28 +45,28 @@ INITIALIZATIONS: dict[str, Callable[[nn.Module], None]] = {
 
 
 class BigGANGenerator(Generator):
-    """Residual blocks from 4x4 up, steered by parts of the latent and by one embedding of labels.
+    """Residual generator, conditioned on chunks of the latent and a shared label embedding.
 
     Brock et al. 2019, arXiv:1809.11096. The latent is split into chunks of equal length (the first
-    takes the rest): one for the first layer, one for each block, where it stands beside the
-    embedding of the label and steers the norms' gains and biases. For 1000 classes at 128x128x3,
-    width 96, latent_dim 120 and attention at 64 it has the 70,433,988 parameters that are known of
-    it (google/compare_gan). At 32x32 the authors' PyTorch code has neither chunks nor embedding:
-    4,304,387 at width 64, latent_dim 128 and 10 classes.
+    one takes the remainder): one for the first layer and one for each block. A block's chunk and
+    the label embedding are concatenated and set the gains and biases of its norms. For 1000 classes
+    at 128x128x3, width 96, latent_dim 120 and attention at 64 it has 70,433,988 parameters, as
+    reported by google/compare_gan. At 32x32 the authors' PyTorch code has neither chunks nor
+    embedding: 4,304,387 parameters at width 64, latent_dim 128 and 10 classes.
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
         latent_dim: length of z.
-        width: channels are multiples of it (the paper's ch).
-        hierarchical: give each block a chunk of z; else the first layer gets all of it.
-        shared_dim: length of the label's embedding, shared by all blocks; 0: each norm has a gain
-            and bias of its own for each class.
-        attention: resolutions behind whose block there is self-attention.
-        spectral_norm: normalize the weights' spectra, those that steer norms included.
+        width: base number of channels (the paper's ch).
+        hierarchical: whether each block gets a chunk of z; otherwise the first layer gets all of z.
+        shared_dim: length of the label embedding shared by all blocks; 0 gives each norm a separate
+            gain and bias per class.
+        attention: resolutions with self-attention after the block that reaches them.
+        spectral_norm: apply spectral normalization, also to the layers that condition norms.
         initialization: orthogonal, or normal: N(0, 0.02).
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or normalization.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or normalization.
     """
 
     def __init__(
@@ -116,13 +116,13 @@ class BigGANGenerator(Generator):
 
     @property
     def condition_dim(self) -> int:
-        """Length of what each block's norms follow: the label's code, and a chunk of z."""
+        """Length of the condition of each block's norms: the label code and a chunk of z."""
         if self.embedding is not None:
             return self.embedding.embedding_dim + self.chunk
         return super().condition_dim + self.chunk
 
     def label_code(self, z: Tensor, labels: Tensor | None) -> list[Tensor]:
-        """Returns what all blocks are told of the labels: nothing, or one [B, S]."""
+        """Returns the label code shared by all blocks: a list of one tensor [B, S], or empty."""
         if self.conditioning != "normalization":
             return []
         if self.embedding is None:
@@ -145,23 +145,23 @@ class BigGANGenerator(Generator):
 
 
 class BigGANDiscriminator(Discriminator):
-    """Residual blocks, the sum over all places, and a projection of the label upon it.
+    """Residual discriminator with global sum pooling and label projection.
 
     Brock et al. 2019, arXiv:1809.11096. For 1000 classes at 128x128x3, width 96 and attention at
-    64 it has the 87,982,370 parameters that are known of it (google/compare_gan); 4,207,361 at
-    32x32 with width 64 and 10 classes.
+    64 it has 87,982,370 parameters, as reported by google/compare_gan; at 32x32 with width 64 and
+    10 classes it has 4,207,361.
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
-        width: channels are multiples of it (the paper's ch).
-        attention: resolutions behind whose first block there is self-attention.
-        spectral_norm: normalize the weights' spectra.
+        width: base number of channels (the paper's ch).
+        attention: resolutions with self-attention after the first block that reaches them.
+        spectral_norm: apply spectral normalization.
         initialization: orthogonal, or normal: N(0, 0.02).
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(
@@ -196,7 +196,7 @@ class BigGANDiscriminator(Discriminator):
             normalize_spectrum(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the sums over all places, [B, F], of images [B, packing * C, H, W]."""
+        """Returns the sum-pooled features [B, F] of images [B, packing * C, H, W]."""
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
         features = images
@@ -206,10 +206,10 @@ class BigGANDiscriminator(Discriminator):
 
 
 def _normalize_generator(generator: BigGANGenerator) -> None:
-    """Normalizes the spectra of all but the embedding, as the authors do.
+    """Applies spectral normalization to all layers except the embedding, as the authors do.
 
-    The layers that steer norms are among them, other than in
-    :func:`~ganforge.networks.layers.spectral_normalization.normalize_spectrum`.
+    Unlike :func:`~ganforge.networks.layers.spectral_normalization.normalize_spectrum`, it includes
+    the layers that condition norms.
     """
     for module in list(generator.modules()):
         if isinstance(module, (nn.Linear, nn.Conv2d)):

@@ -5,19 +5,19 @@ from torch import Tensor, nn
 
 
 class BigGANDownBlock(nn.Module):
-    """Halves the resolution, or keeps it. [B, C, H, W] -> [B, C', H/2, W/2] or [B, C', H, W].
+    """Residual block that halves the resolution: [B, C, H, W] -> [B, C', H/2, W/2], or keeps it.
 
-    Brock et al. 2019, arXiv:1809.11096, figure 15. Other than in SNGAN's block the channels change
-    in the first convolution.
+    Brock et al. 2019, arXiv:1809.11096, figure 15. Unlike in SNGAN's block, the channels change in
+    the first convolution.
 
-    ReLU, 3x3 convolution, ReLU, 3x3 convolution, mean over 2x2; beside it a shortcut of a 1x1
-    convolution and the mean. Where neither size nor channels change, the shortcut is the identity.
+    ReLU, 3x3 convolution, ReLU, 3x3 convolution, 2x2 mean pooling; plus a shortcut of a 1x1
+    convolution and mean pooling. If neither size nor channels change, the shortcut is the identity.
 
     Args:
         channels_in: C.
         channels_out: C'.
         down: halve the resolution.
-        first: the input is an image, which gets no ReLU.
+        first: whether the input is an image, which gets no ReLU.
     """
 
     def __init__(

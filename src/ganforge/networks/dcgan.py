@@ -22,31 +22,31 @@ from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:
     """Returns the channels at resolutions image_size / 2 down to 4: doubling, up to ``max_width``.
 
-    At 64 and width 64: 64, 128, 256, 512.
+    For image_size 64 and width 64: 64, 128, 256, 512.
     """
     levels = image_size.bit_length() - 3
     return [min(width << level, max_width) for level in range(levels)]
 
 
 class DCGANGenerator(Generator):
-    """Project and reshape to 4x4, then transposed convolutions that double up to the image.
+    """DCGAN generator: projection to 4x4, then transposed convolutions up to the image size.
 
     Radford et al. 2015, arXiv:1511.06434: norm + ReLU in every layer, tanh at the end. At 64x64x3
-    with width 64 it is the original, of 3,576,704 parameters.
+    with width 64 it is the original network, with 3,576,704 parameters.
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
         latent_dim: length of z.
-        width: channels at half the image's size (ngf); they double with each halving.
-        max_width: no layer has more channels, so that 256x256 still fits.
+        width: channels at half the image size (ngf); they double with each halving.
+        max_width: maximum number of channels of a layer, which limits memory at 256x256.
         norm: batch, instance, layer or none.
-        spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
-        attention: resolutions with self-attention behind the layer that reaches them
-            (arXiv:1805.08318), 4 to half the image's side; "auto" for 32, or half where that is
-            less.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or normalization.
+        spectral_norm: apply spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
+        attention: resolutions with self-attention after the layer that reaches them
+            (arXiv:1805.08318), 4 to half the image size; "auto" for 32, or half the image size
+            if that is less.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or normalization.
     """
 
     def __init__(
@@ -90,27 +90,27 @@ class DCGANGenerator(Generator):
 
 
 class DCGANDiscriminator(Discriminator):
-    """Strided convolutions down to 4x4, then a linear layer that sees it all.
+    """DCGAN discriminator: strided convolutions down to 4x4, then a linear layer.
 
     Radford et al. 2015, arXiv:1511.06434: LeakyReLU 0.2, no norm in the first layer. At 64x64x3
-    with width 64 it is the original, of 2,765,568 parameters.
+    with width 64 it is the original network, with 2,765,568 parameters.
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
         width: channels of the first layer (ndf); they double with each halving of the image.
-        max_width: no layer has more channels, so that 256x256 still fits.
+        max_width: maximum number of channels of a layer, which limits memory at 256x256.
         norm: batch, instance, layer or none.
-        spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
-        attention: resolutions with self-attention behind the layer that reaches them
-            (arXiv:1805.08318), 4 to half the image's side; "auto" for 32, or half where that is
-            less.
-        minibatch_stddev: images whose spread is shown to the last layer (arXiv:1710.10196); 0 for
-            none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        spectral_norm: apply spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
+        attention: resolutions with self-attention after the layer that reaches them
+            (arXiv:1805.08318), 4 to half the image size; "auto" for 32, or half the image size
+            if that is less.
+        minibatch_stddev: group size of the minibatch standard deviation before the last layer
+            (arXiv:1710.10196); 0 for none.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(
@@ -132,8 +132,8 @@ class DCGANDiscriminator(Discriminator):
         check_group_size("DCGANDiscriminator", minibatch_stddev)
         super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
         widths = feature_widths(image_size, width, max_width)
-        # The original has no bias in any convolution; without norms there is nothing to shift
-        # features with, so then all have one.
+        # The original has no bias in any convolution. Without norms nothing else could shift the
+        # features, so all convolutions get a bias.
         bias = norm == "none"
         planes = num_classes if conditioning == "concatenation" else 0
         self.from_image = down_block(self.inputs + planes, widths[0], "none", bias)

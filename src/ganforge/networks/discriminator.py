@@ -12,20 +12,20 @@ CONDITIONINGS = ("none", "concatenation", "projection")
 
 
 class Discriminator(nn.Module):
-    """What every judging network offers a game: features of images, and a head upon them.
+    """Base class of discriminators: features of images, then a head that returns logits.
 
     Args:
         image_size: side of the images.
         channels: C of one image.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: "none"; "concatenation" with the image (Mirza & Osindero
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: "none"; "concatenation" with the image (Mirza & Osindero
             2014, arXiv:1411.1784); "projection" in the head (arXiv:1802.05637).
-        auxiliary: lengths of the head's further outputs.
-        packing: images judged together, side by side in their channels (PacGAN, Lin et al. 2018,
+        auxiliary: lengths of the head's auxiliary outputs.
+        packing: images per input, concatenated on the channel axis (PacGAN, Lin et al. 2018,
             arXiv:1712.04086). The network's input has packing * channels.
 
     Attributes:
-        head: a subclass sets it, once it knows the length of its features.
+        head: set by subclasses, with the length of their features.
     """
 
     head: Head
@@ -54,7 +54,7 @@ class Discriminator(nn.Module):
 
     @property
     def inputs(self) -> int:
-        """Channels that the first layer gets, label planes not counted."""
+        """Input channels of the first layer, without label planes."""
         return self.channels * self.packing
 
     def make_head(self, feature_dim: int, bias: bool = True) -> Head:
@@ -70,7 +70,7 @@ class Discriminator(nn.Module):
         """Returns raw logits [B] of images [B, packing * C, H, W] in [-1, 1].
 
         Args:
-            images: packs of images.
+            images: images, ``packing`` of them per row.
             labels: int64 [B], for a conditional discriminator.
         """
         logits: Tensor = self.head(self.features(images, labels), labels)
@@ -79,7 +79,7 @@ class Discriminator(nn.Module):
     def judge_and_classify(
         self, images: Tensor, labels: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Returns raw logits [B] and the auxiliary outputs [B, A], from one pass."""
+        """Returns raw logits [B] and auxiliary outputs [B, A] from one forward pass."""
         if self.head.auxiliary is None:
             raise ConfigError(f"{type(self).__name__} was built without auxiliary outputs")
         features = self.features(images, labels)
@@ -89,7 +89,7 @@ class Discriminator(nn.Module):
 def check_conditioning(
     name: str, conditioning: str, legal: Sequence[str], num_classes: int
 ) -> None:
-    """Refuses an unknown conditioning, and one without labels."""
+    """Raises ConfigError for an unknown conditioning, or for one without classes."""
     if conditioning not in legal:
         raise ConfigError(
             f"{name}: conditioning must be one of {', '.join(legal)}; got {conditioning!r}"

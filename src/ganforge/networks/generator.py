@@ -11,15 +11,15 @@ CONDITIONINGS = ("none", "concatenation", "normalization")
 
 
 class Generator(nn.Module):
-    """What every network offers that makes images from latents, and from labels where it is asked.
+    """Base class of generators: maps latents, and optionally labels, to images.
 
     Args:
         image_size: side of the images.
         channels: C.
         latent_dim: length of z.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: "none"; "concatenation" with the latent (Mirza & Osindero
-            2014, arXiv:1411.1784); "normalization", whose gains and biases they give
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: "none"; "concatenation" with the latent (Mirza & Osindero
+            2014, arXiv:1411.1784); "normalization", where they set the norms' gains and biases
             (arXiv:1610.07629).
     """
 
@@ -45,23 +45,23 @@ class Generator(nn.Module):
 
     @property
     def input_dim(self) -> int:
-        """Length of what the first layer gets: the latent, and the label's code beside it."""
+        """Input length of the first layer: the latent, plus the one-hot label if concatenated."""
         beside = self.num_classes if self.conditioning == "concatenation" else 0
         return self.latent_dim + beside
 
     @property
     def condition_dim(self) -> int:
-        """Length of what the norms follow; 0 where they are plain."""
+        """Length of the condition of the norms; 0 for unconditional norms."""
         return self.num_classes if self.conditioning == "normalization" else 0
 
     def inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns what the first layer gets, [B, input_dim]."""
+        """Returns the input of the first layer, [B, input_dim]."""
         if self.conditioning == "concatenation":
             return with_label(z, labels, self.num_classes)
         return z
 
     def condition(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
-        """Returns what the norms follow, [B, condition_dim], or None where they are plain."""
+        """Returns the condition of the norms, [B, condition_dim]; None for unconditional norms."""
         if self.conditioning == "normalization":
             return one_hot(labels, self.num_classes, z)
         return None
@@ -77,7 +77,7 @@ class Generator(nn.Module):
 
 
 def refuse_conditional_norm(name: str, norm: str) -> None:
-    """Refuses class-conditional normalization where there is no normalization."""
+    """Raises ConfigError for conditional normalization with norm "none"."""
     if norm == "none":
         raise ConfigError(
             f"{name}: conditioning=normalization needs a norm, and norm is none. Take norm=batch, "

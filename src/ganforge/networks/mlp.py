@@ -16,9 +16,9 @@ from ganforge.networks.layers.labels import with_label
 
 
 class MLPGenerator(Generator):
-    """Fully connected layers from latents to pixels, as in the first GAN.
+    """Fully connected generator, as in the first GAN.
 
-    Goodfellow et al. 2014, arXiv:1406.2661, with leaky ReLU (0 is the paper's ReLU) and tanh.
+    Goodfellow et al. 2014, arXiv:1406.2661, with leaky ReLU (slope 0 is the paper's ReLU) and tanh.
 
     Args:
         image_size: height and width of the images, any size.
@@ -26,11 +26,11 @@ class MLPGenerator(Generator):
         latent_dim: length of z.
         hidden: widths of the hidden layers.
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none or concatenation.
-        octaves: doublings of the frequency at which waves over the latents' box are shown to the
-            first layer (Fourier features, arXiv:2006.10739); 0 for the latents alone. Meant for
-            two-dimensional data, whose modes lie apart: the generator then learns to jump.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none or concatenation.
+        octaves: octaves of Fourier features of the latents (arXiv:2006.10739) in the input of the
+            first layer; 0 for none. Intended for two-dimensional data with separated modes, between
+            which the generator must change abruptly.
     """
 
     def __init__(
@@ -60,14 +60,14 @@ class MLPGenerator(Generator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
         if self.encode.octaves > 0:
-            # Uniform in [-1, 1]: waves need a box, and no latent then is far from all others.
+            # erf maps N(0, 1) to U[-1, 1]: the waves need a bounded domain without sparse tails.
             z = self.encode(torch.erf(z / math.sqrt(2)))
         pixels = torch.tanh(self.to_image(self.hidden(self.inputs(z, labels))))
         return pixels.view(len(z), self.channels, self.image_size, self.image_size)
 
 
 class MLPDiscriminator(Discriminator):
-    """Fully connected layers from pixels to a logit, as in the first GAN.
+    """Fully connected discriminator, as in the first GAN.
 
     Goodfellow et al. 2014, arXiv:1406.2661, with leaky ReLU in place of maxout.
 
@@ -76,15 +76,14 @@ class MLPDiscriminator(Discriminator):
         channels: 1 to 4.
         hidden: widths of the hidden layers.
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
-        dropout: share of hidden units dropped in training, in [0, 1). It draws from torch's global
-            generator.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
-        octaves: doublings of the frequency at which waves over the pixels' range are shown to the
-            first layer (Fourier features, arXiv:2006.10739); 0 for the pixels alone. Meant for
-            two-dimensional data, whose modes are narrow.
+        dropout: probability of dropping a hidden unit in training, in [0, 1). It draws from
+            PyTorch's global generator.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
+        octaves: octaves of Fourier features of the pixels (arXiv:2006.10739) in the input of the
+            first layer; 0 for none. Intended for two-dimensional data with narrow modes.
     """
 
     def __init__(

@@ -8,14 +8,14 @@ _WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)
 
 
 def initialize_weights(network: nn.Module, draw: Callable[[Tensor], object]) -> None:
-    """Draws every weight of convolutions, linear layers and embeddings; biases are 0.
+    """Initializes all weights of convolutions, linear layers and embeddings; biases are set to 0.
 
-    What steers a conditional norm is drawn with the rest: a weight of 0 has no spectrum, so it
-    could not be spectrally normalized. Call it before spectral normalization is put on.
+    The layers that condition norms are included: a zero weight has largest singular value 0 and
+    could not be spectrally normalized. Call this before spectral normalization is applied.
 
     Args:
-        network: is changed in place.
-        draw: fills a weight in place.
+        network: network that is changed in place.
+        draw: function that fills a weight in place.
     """
     for module in network.modules():
         if isinstance(module, _WEIGHTED):
@@ -25,7 +25,7 @@ def initialize_weights(network: nn.Module, draw: Callable[[Tensor], object]) -> 
 
 
 def initialize_orthogonal(network: nn.Module) -> None:
-    """Draws every weight as a (semi-)orthogonal matrix [C_out, everything else]; biases are 0.
+    """Initializes weights as (semi-)orthogonal matrices [C_out, C_in * K * K]; biases are set to 0.
 
     Saxe et al. 2014, arXiv:1312.6120; used in BigGAN (Brock et al. 2019, arXiv:1809.11096).
     """

@@ -10,33 +10,33 @@ from ganforge.networks.layers.shapes import check_positive
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 
-# No layer has more channels than this times the first.
+# Maximum channels of a layer, relative to the first layer.
 WIDEST = 8
 
 
 class PatchDiscriminator(nn.Module):
-    """PatchGAN: judges each patch of an image on its own, by convolutions alone.
+    """PatchGAN: a fully convolutional discriminator that returns one logit per image patch.
 
     Isola et al. 2017, arXiv:1611.07004, section 6.1.2: 4x4 convolutions with LeakyReLU 0.2, no norm
     in the first one; ``layers`` of stride 2, then two of stride 1. With 3 layers and batch norm on
-    6 channels it is the 70x70 original, of 2,768,705 parameters; with instance norm on 3 channels
-    that of CycleGAN (arXiv:1703.10593), of 2,764,737.
+    6 channels it is the original 70x70 network, with 2,768,705 parameters; with instance norm on 3
+    channels it is that of CycleGAN (arXiv:1703.10593), with 2,764,737.
 
     Args:
-        in_channels: C of the image that is judged.
-        width: channels of the first layer; they double with each layer, up to 8 times.
+        in_channels: C of the images.
+        width: channels of the first layer; doubled with each layer, up to 8 times as many.
         layers: convolutions of stride 2. The patches are 16x16 (1), 34x34 (2), 70x70 (3), 142x142
             (4), 286x286 (5); 0 for the PixelGAN of 1x1 convolutions.
         norm: batch, instance or none.
-        spectral_norm: normalize the weights' spectra (Miyato et al. 2018, arXiv:1802.05957).
-        condition_channels: channels of what an image is judged together with, on the channel axis;
-            0 for the image alone.
-        image_size: side of the training images, refused where it is too small for ``layers``.
+        spectral_norm: apply spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
+        condition_channels: channels of the condition that is concatenated with the image; 0 for
+            none.
+        image_size: side of the training images; raises ConfigError if too small for ``layers``.
 
     Attributes:
-        in_channels: C of what the network reads: image and condition.
-        receptive_field: side of the patch that one logit sees.
-        smallest: least height and width it judges.
+        in_channels: input channels, image and condition together.
+        receptive_field: side of the patch that one logit depends on.
+        smallest: minimum height and width of the images.
     """
 
     def __init__(
@@ -74,17 +74,17 @@ class PatchDiscriminator(nn.Module):
             normalize_spectrum(self)
 
     def forward(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns raw logits [B, 1, h, w] of images [B, C, H, W] in [-1, 1], one of each patch.
+        """Returns raw logits [B, 1, h, w] of images [B, C, H, W] in [-1, 1], one per patch.
 
         Args:
-            images: with what they are judged together with, on the channel axis.
-            labels: not looked at.
+            images: images, concatenated with the condition on the channel axis.
+            labels: ignored.
         """
         logits: Tensor = self.to_logits(self._hidden_map(images))
         return logits
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns [B, F], the mean over all places of the last hidden layer, of [B, C, H, W]."""
+        """Returns the spatial mean [B, F] of the last hidden layer, for images [B, C, H, W]."""
         return self._hidden_map(images).mean((2, 3))
 
     def _hidden_map(self, images: Tensor) -> Tensor:
@@ -108,17 +108,17 @@ def patch_widths(layers: int, width: int) -> list[int]:
 
 
 def patch_strides(layers: int) -> list[int]:
-    """Returns the strides of all convolutions, the one to the logits included."""
+    """Returns the strides of all convolutions, including the one to the logits."""
     return [2] * layers + [1, 1] if layers > 0 else [1, 1, 1]
 
 
 def kernel_size(layers: int) -> int:
-    """Returns the side of every convolution's window."""
+    """Returns the kernel size of all convolutions."""
     return 4 if layers > 0 else 1
 
 
 def receptive_field(layers: int) -> int:
-    """Returns the side of the patch that one logit sees: r <- s (r - 1) + k, from 1 backwards."""
+    """Returns the receptive field of one logit: r <- s (r - 1) + k, from r = 1 backwards."""
     side = 1
     for stride in reversed(patch_strides(layers)):
         side = stride * (side - 1) + kernel_size(layers)
@@ -126,9 +126,9 @@ def receptive_field(layers: int) -> int:
 
 
 def smallest_side(layers: int) -> int:
-    """Returns the least side of an image that leaves one logit."""
+    """Returns the minimum image side that yields a logit."""
     if layers == 0:
-        return 2  # instance norm has nothing to tell about a single place
+        return 2  # instance norm needs more than one spatial position
     side = 1
     for stride in reversed(patch_strides(layers)):
         side = side + 1 if stride == 1 else side * stride
@@ -138,7 +138,7 @@ def smallest_side(layers: int) -> int:
 def _convolution(
     channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool
 ) -> nn.Conv2d:
-    # Zeros at the border: of one pixel for 4x4, which halves an even size exactly; none for 1x1.
+    # Zero padding: 1 for a 4x4 kernel, which halves an even size exactly; 0 for a 1x1 kernel.
     padding = 1 if kernel > 1 else 0
     return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=bias)
 

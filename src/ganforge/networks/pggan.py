@@ -37,10 +37,10 @@ class PGGANGenerator(Generator):
         image_size: of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
         latent_dim: length of z.
-        width: channels of the stages up to the resolution ``full_width``; then they halve.
-        full_width: the last resolution of full width.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none or concatenation.
+        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
+        full_width: largest resolution with ``width`` channels.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none or concatenation.
     """
 
     def __init__(
@@ -95,13 +95,13 @@ class PGGANDiscriminator(Discriminator):
     Args:
         image_size: of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
-        width: channels of the stages up to the resolution ``full_width``; then they halve.
-        full_width: the last resolution of full width.
-        minibatch_stddev: images whose standard deviation is shown, at 4x4; 0 for none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
+        full_width: largest resolution with ``width`` channels.
+        minibatch_stddev: group size of the minibatch standard deviation at 4x4; 0 for none.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(

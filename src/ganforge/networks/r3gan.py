@@ -35,15 +35,15 @@ class R3GANGenerator(Generator):
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
         latent_dim: length of z.
-        width: channels of the stages up to the resolution ``full_width``; then they halve.
-        full_width: the last resolution of full width.
-        blocks: residual blocks of each stage.
-        expansion: how much wider than its stage a block is inside.
-        group_size: channels of each group of the 3x3 convolutions; the cardinality is
+        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
+        full_width: largest resolution with ``width`` channels.
+        blocks: residual blocks per stage.
+        expansion: inner width of a block, relative to the width of its stage.
+        group_size: channels per group of the 3x3 convolutions; the cardinality is
             expansion * width / group_size.
         embedding_dim: length of the label's embedding, which stands beside the latent.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none or concatenation.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none or concatenation.
     """
 
     def __init__(
@@ -114,16 +114,16 @@ class R3GANDiscriminator(Discriminator):
     Args:
         image_size: 16, 32, 64, 128 or 256.
         channels: 1 to 4.
-        width: channels of the stages up to the resolution ``full_width``; then they halve.
-        full_width: the last resolution of full width.
-        blocks: residual blocks of each stage.
-        expansion: how much wider than its stage a block is inside.
-        group_size: channels of each group of the 3x3 convolutions; the cardinality is
+        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
+        full_width: largest resolution with ``width`` channels.
+        blocks: residual blocks per stage.
+        expansion: inner width of a block, relative to the width of its stage.
+        group_size: channels per group of the 3x3 convolutions; the cardinality is
             expansion * width / group_size.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(

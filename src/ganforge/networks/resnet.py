@@ -43,9 +43,9 @@ class ResNetGenerator(Generator):
             for the published 256 (16, 32) or 64 (48, 64, 128).
         norm: batch, instance, layer or none.
         spectral_norm: normalize the weights' spectra.
-        attention: resolutions with self-attention behind the block that reaches them; "auto" for
-            32, or half of the image where that is less.
-        num_classes: labels; 0 in a game without.
+        attention: resolutions with self-attention after the block that reaches them; "auto" for
+            32, or half the image size if that is less.
+        num_classes: number of classes; 0 for an unconditional network.
         conditioning: how labels get in: none, concatenation or normalization. The last norm is
             plain, as in the authors' code.
     """
@@ -107,14 +107,14 @@ class ResNetDiscriminator(Discriminator):
             published 128 (16, 32) or 64 (48, 64, 128).
         norm: batch, instance, layer or none; none in the first block and behind the last.
         spectral_norm: normalize the weights' spectra.
-        attention: resolutions with self-attention behind the block that reaches them; "auto" for
-            32, or half of the image where that is less.
+        attention: resolutions with self-attention after the block that reaches them; "auto" for
+            32, or half the image size if that is less.
         minibatch_stddev: images whose spread is shown to the last block (arXiv:1710.10196); 0 for
             none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(

@@ -31,13 +31,13 @@ class StyleGANGenerator(Generator):
         channels: 1 to 4.
         latent_dim: length of z.
         w_dim: length of w.
-        mapping_layers: of the mapping network.
-        learning_rate_multiplier: how fast the mapping network learns, among the other layers.
-        w_mean_decay: share of the old mean of w that stays at each update.
-        width: channels at 4x4 and as far as ``full_width``; then they halve at each doubling.
-        full_width: the last resolution of full width.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, or concatenation: their embedding beside z.
+        mapping_layers: number of layers of the mapping network.
+        learning_rate_multiplier: learning rate of the mapping network, relative to other layers.
+        w_mean_decay: decay of the moving average of w, per update.
+        width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
+        full_width: largest resolution with ``width`` channels.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, or concatenation of their embedding with z.
     """
 
     def __init__(
@@ -125,13 +125,13 @@ class StyleGANDiscriminator(PGGANDiscriminator):
     Args:
         image_size: 8, 16, ... 1024, of the full images.
         channels: 1 to 4.
-        width: channels of the stages up to the resolution ``full_width``; then they halve.
-        full_width: the last resolution of full width.
-        minibatch_stddev: images whose standard deviation is shown, at 4x4; 0 for none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
+        full_width: largest resolution with ``width`` channels.
+        minibatch_stddev: group size of the minibatch standard deviation at 4x4; 0 for none.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(

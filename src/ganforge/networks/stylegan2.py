@@ -42,19 +42,19 @@ class StyleGAN2Generator(Generator):
         channels: 1 to 4.
         latent_dim: length of z.
         w_dim: length of w.
-        mapping_layers: of the mapping network.
-        learning_rate_multiplier: how fast the mapping network learns, among the other layers.
-        w_mean_decay: share of the old mean of w that stays at each update.
-        width: channels at 4x4 and as far as ``full_width``; then they halve at each doubling.
-        full_width: the last resolution of full width.
+        mapping_layers: number of layers of the mapping network.
+        learning_rate_multiplier: learning rate of the mapping network, relative to other layers.
+        w_mean_decay: decay of the moving average of w, per update.
+        width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
+        full_width: largest resolution with ``width`` channels.
         grouped: make weights for each image, in a grouped convolution; else scale inputs and
             outputs. The numbers are the same but for rounding; which one is faster depends on the
             device.
-        half_stages: how many stages, from the largest one down, run in half precision where
-            ``trainer.precision`` asks for it.
-        clamp: largest absolute value of what a layer returns; None for none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, or concatenation: their embedding beside z.
+        half_stages: number of stages, largest first, that run in half precision if
+            ``trainer.precision`` enables it.
+        clamp: largest absolute value of a layer's output; None for no limit.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, or concatenation of their embedding with z.
     """
 
     def __init__(
@@ -147,19 +147,19 @@ class StyleGAN2Discriminator(Discriminator):
     Args:
         image_size: 8, 16, ... 1024.
         channels: 1 to 4.
-        width: channels at 4x4 and as far as ``full_width``; then they halve at each doubling.
-        full_width: the last resolution of full width.
+        width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
+        full_width: largest resolution with ``width`` channels.
         residual: add to each stage a convolution of its input; without, it is a plain chain, which
             is better on CIFAR-10 (arXiv:2006.06676, appendix D).
-        minibatch_stddev: images whose standard deviation is shown, at 4x4; 0 for none.
+        minibatch_stddev: group size of the minibatch standard deviation at 4x4; 0 for none.
         mapping_layers: fully connected layers that labels go through, for a projection.
-        half_stages: how many stages, from the largest one down, run in half precision where
-            ``trainer.precision`` asks for it.
-        clamp: largest absolute value of what a layer returns; None for none.
-        num_classes: labels; 0 in a game without.
-        conditioning: how labels get in: none, concatenation or projection.
-        auxiliary: lengths of further outputs.
-        packing: images judged together (PacGAN, arXiv:1712.04086).
+        half_stages: number of stages, largest first, that run in half precision if
+            ``trainer.precision`` enables it.
+        clamp: largest absolute value of a layer's output; None for no limit.
+        num_classes: number of classes; 0 for an unconditional network.
+        conditioning: how labels enter: none, concatenation or projection.
+        auxiliary: lengths of the auxiliary outputs.
+        packing: images per input (PacGAN, arXiv:1712.04086).
     """
 
     def __init__(

@@ -27,7 +27,7 @@ class Mapping(nn.Module):
         w_dim: length of w, and of the layers between.
         num_ws: layers of the synthesis network that take a style each.
         layers: fully connected layers.
-        num_classes: labels; 0 in a game without.
+        num_classes: number of classes; 0 for an unconditional network.
         learning_rate_multiplier: how fast these layers learn, among the others.
         w_mean_decay: share of the old mean that stays at each update, at least 0 and below 1.
         normalize: bring z, and the label's embedding, to mean square 1.
