@@ -26,15 +26,15 @@ from ganforge.networks.r3gan import stage_widths
 
 
 class PGGANGenerator(Generator):
-    """A generator that makes images of 4x4 at first and doubles their size as it grows.
+    """Progressively growing generator: starts at 4x4 and doubles the image size at each stage.
 
-    Karras et al. 2018, arXiv:1710.10196, table 2: latents on a hypersphere, equalized learning
-    rates, pixel normalization; every size has a 1x1 convolution to images of its own, and no tanh
-    at the end: in evaluation images are cut off at -1 and 1. At 1024x1024x3 with width 512 it is
-    the paper's, of 23.1 million parameters.
+    Karras et al. 2018, arXiv:1710.10196, table 2: latents normalized to a hypersphere, equalized
+    learning rate, pixel normalization. Every size has its own 1x1 convolution to images. There is
+    no tanh at the end; in evaluation images are clamped to [-1, 1]. At 1024x1024x3 with width 512
+    it is the paper's network, with 23.1 million parameters.
 
     Args:
-        image_size: of the full images: 8, 16, ... 1024.
+        image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
         latent_dim: length of z.
         width: channels of the stages up to the resolution ``full_width``; then halved per stage.
@@ -67,14 +67,14 @@ class PGGANGenerator(Generator):
         self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
 
     def grow(self, level: float) -> None:
-        """Makes images of a level from now on: 0 is 4x4, and 2.3 16x16 with 0.3 of 32x32."""
+        """Sets the level of the generated images: 0 is 4x4, 2.3 is 16x16 with 0.3 of 32x32."""
         self.level.set(level)
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, S, S] of latents [B, latent_dim], labels [B].
 
-        S is the side at the present level. Images are in [-1, 1] in evaluation mode, and near it
-        in training.
+        S is the side at the current level. Images are in [-1, 1] in evaluation mode; in training
+        mode they are not clamped.
         """
         stage = self.level.stage
         features = below = self.first(self.inputs(pixel_norm(z), labels))
@@ -87,13 +87,13 @@ class PGGANGenerator(Generator):
 
 
 class PGGANDiscriminator(Discriminator):
-    """The generator's mirror image, which grows with it, and tells how much a minibatch varies.
+    """Progressively growing discriminator, mirrored from the generator, with minibatch stddev.
 
-    Karras et al. 2018, arXiv:1710.10196, table 2. At 1024x1024x3 with width 512 it is the paper's,
-    of 23.1 million parameters.
+    Karras et al. 2018, arXiv:1710.10196, table 2. At 1024x1024x3 with width 512 it is the paper's
+    network, with 23.1 million parameters.
 
     Args:
-        image_size: of the full images: 8, 16, ... 1024.
+        image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
         width: channels of the stages up to the resolution ``full_width``; then halved per stage.
         full_width: largest resolution with ``width`` channels.
@@ -131,11 +131,11 @@ class PGGANDiscriminator(Discriminator):
         self.head = EqualizedHead(widths[0], num_classes, projection, self.auxiliary_sizes)
 
     def grow(self, level: float) -> None:
-        """Judges images of a level from now on: 0 is 4x4, and 2.3 16x16 with 0.3 of 32x32."""
+        """Sets the level of the input images: 0 is 4x4, 2.3 is 16x16 with 0.3 of 32x32."""
         self.level.set(level)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the features [B, F] of images [B, packing * C, S, S] of the present level."""
+        """Returns the features [B, F] of images [B, packing * C, S, S] of the current level."""
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
         features = self._seen(images)
@@ -145,7 +145,7 @@ class PGGANDiscriminator(Discriminator):
         return seen
 
     def _seen(self, images: Tensor) -> Tensor:
-        """Returns the features one stage below that of the images, or at 4x4."""
+        """Returns the features one stage below that of the images, or at 4x4 if there is none."""
         stage = self.level.stage
         features: Tensor = activated(self.from_image[stage](images))
         if stage == 0:

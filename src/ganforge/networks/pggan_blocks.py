@@ -1,4 +1,4 @@
-"""What the networks of PGGAN are made of (Karras et al. 2018, arXiv:1710.10196, table 2)."""
+"""Building blocks of PGGAN (Karras et al. 2018, arXiv:1710.10196, table 2)."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ SLOPE = 0.2
 
 
 def convolution(channels_in: int, channels_out: int, kernel_size: int = 3) -> EqualizedConv2d:
-    """Returns a convolution before LeakyReLU, which keeps the size of its images."""
+    """Returns a size-preserving equalized convolution, with the gain for a following LeakyReLU."""
     return EqualizedConv2d(channels_in, channels_out, kernel_size, gain=HE_GAIN)
 
 
 def activated(features: Tensor) -> Tensor:
-    """Returns LeakyReLU of features."""
+    """Returns the features after LeakyReLU 0.2."""
     return F.leaky_relu(features, SLOPE)
 
 
 def normalized(features: Tensor) -> Tensor:
-    """Returns LeakyReLU of features [B, C, H, W], of mean square 1 at each place."""
+    """Returns features [B, C, H, W] after LeakyReLU and pixel normalization."""
     return pixel_norm(activated(features))
 
 
 class FirstBlock(nn.Module):
-    """Latents to 4x4: a 4x4 convolution of the 1x1 image that a latent is, then a 3x3 one.
+    """Latents to 4x4 features: a 4x4 convolution of the latent as a 1x1 image, then a 3x3 one.
 
     Args:
-        input_dim: length of the latent, and of what stands beside it.
+        input_dim: length of the latent and of anything concatenated with it.
         channels: C.
     """
 
@@ -54,7 +54,7 @@ class FirstBlock(nn.Module):
 
 
 class DoublingBlock(nn.Module):
-    """Twice the size, then two 3x3 convolutions, normalized at each place.
+    """Upsampling by 2, then two 3x3 convolutions with pixel normalization.
 
     Args:
         channels_in: C.
@@ -72,7 +72,7 @@ class DoublingBlock(nn.Module):
 
 
 class HalvingBlock(nn.Module):
-    """Two 3x3 convolutions, then half the size.
+    """Two 3x3 convolutions, then downsampling by 2.
 
     Args:
         channels_in: C.
@@ -90,11 +90,11 @@ class HalvingBlock(nn.Module):
 
 
 class LastBlock(nn.Module):
-    """4x4 to a vector: the spread over the minibatch, a 3x3 convolution, one of the whole image.
+    """4x4 features to a vector: minibatch stddev, a 3x3 convolution, then a 4x4 convolution.
 
     Args:
         channels: C.
-        minibatch_stddev: images that are compared with each other; 0 for none.
+        minibatch_stddev: group size of the minibatch standard deviation; 0 for none.
     """
 
     def __init__(self, channels: int, minibatch_stddev: int) -> None:
@@ -110,13 +110,13 @@ class LastBlock(nn.Module):
 
 
 class EqualizedHead(Head):
-    """A head whose layers have an equalized learning rate.
+    """Head with equalized learning rate.
 
     Args:
         feature_dim: F.
-        num_classes: labels that a projection tells apart; 0 without one.
-        projection: add the inner product with the label's embedding, over sqrt(F).
-        auxiliary: lengths of further outputs, all linear in the features.
+        num_classes: number of classes of the projection; 0 without one.
+        projection: add the inner product with the label embedding, divided by sqrt(F).
+        auxiliary: lengths of the auxiliary outputs, all linear in the features.
     """
 
     def __init__(
@@ -127,7 +127,7 @@ class EqualizedHead(Head):
         auxiliary: Sequence[int] = (),
     ) -> None:
         super().__init__(feature_dim, num_classes, projection, auxiliary)
-        # They take the places of layers that are called in the same way.
+        # Replaces the plain linear layers of the base class; they are called in the same way.
         self.logit = EqualizedLinear(feature_dim, 1)  # type: ignore[assignment]
         if self.auxiliary is not None:
             further = EqualizedLinear(feature_dim, self.auxiliary_dim)

@@ -17,19 +17,19 @@ from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, Resi
 def stage_widths(image_size: int, width: int, full_width: int) -> list[int]:
     """Returns the channels at 4x4, 8x8, ... up to ``image_size``.
 
-    Up to the resolution ``full_width`` it is the width, then half of it at each doubling. At 256,
-    width 768 and full_width 32: 768, 768, 768, 768, 384, 192, 96.
+    They equal ``width`` up to the resolution ``full_width``, then halve at each doubling. For
+    image_size 256, width 768 and full_width 32: 768, 768, 768, 768, 384, 192, 96.
     """
     sides = [4 << stage for stage in range(image_size.bit_length() - 2)]
     return [max(width * full_width // max(side, full_width), 1) for side in sides]
 
 
 class R3GANGenerator(Generator):
-    """A basis of 4x4 maps weighted by the latent, then stages of residual blocks up to the image.
+    """R3GAN generator: 4x4 basis maps weighted by the latent, then stages of residual blocks.
 
-    Huang et al. 2024, arXiv:2501.05441: no normalization, and no tanh at the end; in evaluation
-    images are cut off at -1 and 1. At 256x256x3 with width 768 it is the paper's, of 23.058 million
-    parameters (23,057,952).
+    Huang et al. 2024, arXiv:2501.05441: no normalization and no tanh at the end; in evaluation
+    images are clamped to [-1, 1]. At 256x256x3 with width 768 it is the paper's network, with
+    23.058 million parameters (23,057,952).
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
@@ -41,7 +41,7 @@ class R3GANGenerator(Generator):
         expansion: inner width of a block, relative to the width of its stage.
         group_size: channels per group of the 3x3 convolutions; the cardinality is
             expansion * width / group_size.
-        embedding_dim: length of the label's embedding, which stands beside the latent.
+        embedding_dim: length of the label embedding that is concatenated with the latent.
         num_classes: number of classes; 0 for an unconditional network.
         conditioning: how labels enter: none or concatenation.
     """
@@ -84,12 +84,12 @@ class R3GANGenerator(Generator):
         if self.conditioning == "none":
             return None
         embedding = nn.Embedding(self.num_classes, length)
-        # As of a linear layer on the label's one-hot code.
+        # The scale of a linear layer on the label's one-hot code, whose fan-in is num_classes.
         nn.init.normal_(embedding.weight, 0.0, self.num_classes**-0.5)
         return embedding
 
     def inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns the latent, with the label's embedding beside it: [B, D]."""
+        """Returns the latent, concatenated with the label embedding if there is one: [B, D]."""
         if self.embedding is None:
             return z
         if labels is None:
@@ -99,17 +99,17 @@ class R3GANGenerator(Generator):
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] of latents [B, latent_dim], labels [B].
 
-        They are in [-1, 1] in evaluation mode, and near it in training.
+        They are in [-1, 1] in evaluation mode; in training mode they are not clamped.
         """
         images: Tensor = self.to_image(self.layers(self.inputs(z, labels)))
         return images if self.training else images.clamp(-1, 1)
 
 
 class R3GANDiscriminator(Discriminator):
-    """Stages of residual blocks down to 4x4, one weight for each place there, a linear layer.
+    """R3GAN discriminator: stages of residual blocks, a depthwise 4x4 convolution, a linear layer.
 
-    Huang et al. 2024, arXiv:2501.05441: the generator turned round, without normalization. At
-    256x256x3 with width 768 it is the paper's, of 23.010 million parameters (23,009,568).
+    Huang et al. 2024, arXiv:2501.05441: the mirrored generator, without normalization. At
+    256x256x3 with width 768 it is the paper's network, with 23.010 million parameters (23,009,568).
 
     Args:
         image_size: 16, 32, 64, 128 or 256.
@@ -158,7 +158,7 @@ class R3GANDiscriminator(Discriminator):
         self.head = ProjectionHead(last, num_classes, projection, self.auxiliary_sizes)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the features [B, F] of images [B, packing * C, H, W]: F as at 4x4."""
+        """Returns features [B, F] of images [B, packing * C, H, W]; F is the channels at 4x4."""
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
         features: Tensor = self.layers(images)
@@ -166,7 +166,7 @@ class R3GANDiscriminator(Discriminator):
 
 
 def _change(channels_in: int, channels_out: int) -> list[nn.Module]:
-    """Returns what leads from one stage's width to the next one's: nothing where they agree."""
+    """Returns the 1x1 convolution that changes the channels between stages; [] if equal."""
     if channels_in == channels_out:
         return []
     return [scaled(nn.Conv2d(channels_in, channels_out, 1, bias=False))]

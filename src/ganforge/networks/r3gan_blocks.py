@@ -1,4 +1,4 @@
-"""What R3GAN's networks are made of (Huang et al. 2024, arXiv:2501.05441, section 3)."""
+"""Building blocks of R3GAN (Huang et al. 2024, arXiv:2501.05441, section 3)."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ganforge.errors import ConfigError
 from ganforge.networks.layers.head import Head
 
 SLOPE = 0.2
-# What He et al. 2015 (arXiv:1502.01852) scale weights by, so that LeakyReLU keeps the variance.
+# Gain of He et al. 2015 (arXiv:1502.01852), which preserves the variance through LeakyReLU.
 GAIN = math.sqrt(2 / (1 + SLOPE**2))
 
 
 def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Linear:
-    """Draws a layer's weight from N(0, gain^2 / fan_in), its bias is 0; returns the layer."""
+    """Initializes a layer's weight from N(0, gain^2 / fan_in), its bias with 0, and returns it."""
     fan_in = layer.weight[0].numel()
     nn.init.normal_(layer.weight, 0.0, gain / math.sqrt(fan_in))
     if layer.bias is not None:
@@ -27,17 +27,17 @@ def scaled(layer: nn.Conv2d | nn.Linear, gain: float = 1.0) -> nn.Conv2d | nn.Li
 
 
 class ResidualBlock(nn.Module):
-    """1x1, grouped 3x3 and 1x1 convolutions beside the identity, without any normalization.
+    """Residual block of 1x1, grouped 3x3 and 1x1 convolutions, without normalization.
 
-    LeakyReLU stands between them and nowhere else: from block to block the sum is linear. The last
-    convolution starts at 0 and the others are scaled by L^(-1/4), so that the variance stays what
-    it is however many blocks follow each other (Fixup, Zhang et al. 2019, arXiv:1901.09321).
+    LeakyReLU is applied only between the convolutions; the skip path is linear. The last
+    convolution is initialized with 0 and the others are scaled by L^(-1/4), which preserves the
+    variance at any depth (Fixup, Zhang et al. 2019, arXiv:1901.09321).
 
     Args:
         channels: C.
-        expansion: the 3x3 convolution works on expansion * C channels ...
-        group_size: ... in groups of that many; of all where there are fewer.
-        depth: L, residual blocks of the whole network.
+        expansion: the 3x3 convolution has expansion * C channels.
+        group_size: channels per group of the 3x3 convolution; one group if it has fewer channels.
+        depth: L, the number of residual blocks in the network.
     """
 
     def __init__(self, channels: int, expansion: int, group_size: int, depth: int) -> None:
@@ -62,7 +62,7 @@ class ResidualBlock(nn.Module):
 
 
 class GenerativeBasis(nn.Module):
-    """Learned 4x4 maps, each times a linear function of the latent. [B, D] -> [B, C, 4, 4].
+    """Learned 4x4 maps, each scaled by a linear function of the latent: [B, D] -> [B, C, 4, 4].
 
     Args:
         input_dim: D.
@@ -82,16 +82,16 @@ class GenerativeBasis(nn.Module):
 
 
 class ProjectionHead(Head):
-    """The inner product of the label's embedding with a linear function of the features.
+    """Head that returns the inner product of the label embedding and projected features.
 
-    Other than in the head of Miyato & Koyama 2018 (arXiv:1802.05637) nothing is said of an image
-    regardless of its class, and there is no bias. Without projection it is a linear layer.
+    Unlike the head of Miyato & Koyama 2018 (arXiv:1802.05637), it has no class-independent term and
+    no bias. Without projection it is a linear layer.
 
     Args:
         feature_dim: F.
-        num_classes: labels.
-        projection: whether labels count.
-        auxiliary: lengths of further outputs, linear in the features.
+        num_classes: number of classes.
+        projection: whether the logit depends on the label.
+        auxiliary: lengths of the auxiliary outputs, linear in the features.
     """
 
     def __init__(
@@ -105,8 +105,8 @@ class ProjectionHead(Head):
         self.logit = nn.Linear(feature_dim, feature_dim if projection else 1, bias=False)
         scaled(self.logit)
         if self.embedding is not None:
-            # As of a linear layer on the label's one-hot code, and so that the sum over F
-            # products has the scale of one.
+            # The scale of a linear layer on the label's one-hot code, divided by sqrt(F) so that
+            # the sum over F products keeps it.
             nn.init.normal_(self.embedding.weight, 0.0, (num_classes * feature_dim) ** -0.5)
 
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:

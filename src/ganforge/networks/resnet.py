@@ -1,4 +1,4 @@
-"""The residual networks of SNGAN and SAGAN, and of WGAN-GP with other norms."""
+"""Residual networks of SNGAN and SAGAN, and of WGAN-GP with other norms."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ from ganforge.networks.resnet_layout import DISCRIMINATORS, GENERATORS, check_si
 
 
 class ResNetGenerator(Generator):
-    """A linear layer to 4x4 (6x6 for 48) places, residual blocks that double, norm, ReLU, tanh.
+    """Residual generator: a linear layer to 4x4 (6x6 for 48), upsampling blocks, norm, ReLU, tanh.
 
     Miyato et al. 2018, arXiv:1802.05957 and arXiv:1802.05637; at 32x32x3 and the published width
-    256 it has 4,276,739 parameters. With ``spectral_norm`` and ``attention`` it is SAGAN's (Zhang
-    et al. 2019, arXiv:1805.08318).
+    256 it has 4,276,739 parameters. With ``spectral_norm`` and ``attention`` it is the generator of
+    SAGAN (Zhang et al. 2019, arXiv:1805.08318).
 
     Args:
         image_size: 16, 32, 48, 64 or 128.
         channels: 1 to 4.
         latent_dim: length of z.
-        width: channels at the image's full size; the blocks before have 1 to 16 times as many. None
-            for the published 256 (16, 32) or 64 (48, 64, 128).
+        width: channels at full resolution; earlier blocks have 1 to 16 times as many. None for the
+            published 256 (image sizes 16, 32) or 64 (48, 64, 128).
         norm: batch, instance, layer or none.
-        spectral_norm: normalize the weights' spectra.
+        spectral_norm: apply spectral normalization.
         attention: resolutions with self-attention after the block that reaches them; "auto" for
             32, or half the image size if that is less.
         num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels get in: none, concatenation or normalization. The last norm is
-            plain, as in the authors' code.
+        conditioning: how labels enter: none, concatenation or normalization. The last norm is
+            unconditional, as in the authors' code.
     """
 
     def __init__(
@@ -94,23 +94,23 @@ class ResNetGenerator(Generator):
 
 
 class ResNetDiscriminator(Discriminator):
-    """Residual blocks that halve, ReLU, and the sum over all places: the features of the head.
+    """Residual discriminator: downsampling blocks, ReLU, global sum pooling, head.
 
     Miyato et al. 2018, arXiv:1802.05957 and arXiv:1802.05637; at 32x32x3 and the published width
-    128 it has 1,053,825 parameters. With ``attention`` it is SAGAN's (Zhang et al. 2019,
-    arXiv:1805.08318).
+    128 it has 1,053,825 parameters. With ``attention`` it is the discriminator of SAGAN (Zhang et
+    al. 2019, arXiv:1805.08318).
 
     Args:
         image_size: 16, 32, 48, 64 or 128.
         channels: 1 to 4.
         width: channels of the first block; later ones have 1 to 16 times as many. None for the
-            published 128 (16, 32) or 64 (48, 64, 128).
-        norm: batch, instance, layer or none; none in the first block and behind the last.
-        spectral_norm: normalize the weights' spectra.
+            published 128 (image sizes 16, 32) or 64 (48, 64, 128).
+        norm: batch, instance, layer or none; not used in the first block and after the last.
+        spectral_norm: apply spectral normalization.
         attention: resolutions with self-attention after the block that reaches them; "auto" for
             32, or half the image size if that is less.
-        minibatch_stddev: images whose spread is shown to the last block (arXiv:1710.10196); 0 for
-            none.
+        minibatch_stddev: group size of the minibatch standard deviation before the last block
+            (arXiv:1710.10196); 0 for none.
         num_classes: number of classes; 0 for an unconditional network.
         conditioning: how labels enter: none, concatenation or projection.
         auxiliary: lengths of the auxiliary outputs.

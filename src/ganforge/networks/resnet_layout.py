@@ -1,6 +1,6 @@
-"""Which blocks the residual networks have at each size of image.
+"""Block layouts of the residual networks for each image size.
 
-16 is no published size: it is CIFAR's layout with a block less in the generator.
+Size 16 is not published: it is CIFAR's layout with one block less in the generator.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from ganforge.networks.layers.shapes import way_out
 
 @dataclass(frozen=True)
 class GeneratorLayout:
-    """A linear layer to start x start places, then blocks that each double the resolution.
+    """Generator layout: a linear layer to start x start, then blocks that double the resolution.
 
     Attributes:
-        width: the published channels that ``multiples`` count.
+        width: published base number of channels.
         start: side of the first features.
-        multiples: channels of the first features and after each block, in widths.
+        multiples: channels of the first features and after each block, in multiples of the width.
     """
 
     width: int
@@ -27,18 +27,18 @@ class GeneratorLayout:
 
     @property
     def sides(self) -> list[int]:
-        """Sides of the features after each block."""
+        """Side of the features after each block."""
         return [self.start << step for step in range(1, len(self.multiples))]
 
 
 @dataclass(frozen=True)
 class DiscriminatorLayout:
-    """Blocks that halve the resolution, then blocks that keep it.
+    """Discriminator layout: blocks that halve the resolution, then blocks that keep it.
 
     Attributes:
-        width: the published channels that ``multiples`` count.
-        multiples: channels after each block, in widths.
-        halvings: blocks that halve, the first ones.
+        width: published base number of channels.
+        multiples: channels after each block, in multiples of the width.
+        halvings: number of blocks that halve the resolution; they come first.
     """
 
     width: int
@@ -46,13 +46,13 @@ class DiscriminatorLayout:
     halvings: int
 
     def sides(self, image_size: int) -> list[int]:
-        """Returns the sides of the features after each block."""
+        """Returns the side of the features after each block."""
         return [image_size >> min(k + 1, self.halvings) for k in range(len(self.multiples))]
 
 
 # Miyato et al. 2018, arXiv:1802.05957, appendix B: CIFAR-10 (32), STL-10 (48), ImageNet (128). The
-# 64-pixel pair is that of the authors' code for Miyato & Koyama 2018, arXiv:1802.05637: ImageNet's
-# with a block less on each side.
+# 64-pixel pair is from the authors' code for Miyato & Koyama 2018, arXiv:1802.05637: that of
+# ImageNet with one block less in each network.
 GENERATORS = {
     16: GeneratorLayout(256, 4, (1, 1, 1)),
     32: GeneratorLayout(256, 4, (1, 1, 1, 1)),
@@ -70,7 +70,7 @@ DISCRIMINATORS = {
 
 
 def check_size(name: str, image_size: int) -> None:
-    """Refuses an image size without a layout."""
+    """Raises ConfigError for an image size without a layout."""
     if image_size not in GENERATORS:
         others = "network=dcgan goes up to 256, and network=mlp takes any size"
         raise ConfigError(

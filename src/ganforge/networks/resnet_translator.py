@@ -13,22 +13,22 @@ from ganforge.networks.translator import Translator
 
 
 class ResNetTranslator(Translator):
-    """The generator of CycleGAN: a quarter of the size, residual blocks, and back.
+    """Generator of CycleGAN: downsampling to a quarter, residual blocks, upsampling.
 
-    c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3, with reflection at the borders: Zhu et
-    al. 2017, arXiv:1703.10593, after Johnson et al. 2016, arXiv:1603.08155. With 9 blocks and RGB
-    it is the original, of 11,378,179 parameters.
+    c7s1-64, d128, d256, R256 x blocks, u128, u64, c7s1-3, with reflection padding: Zhu et al. 2017,
+    arXiv:1703.10593, after Johnson et al. 2016, arXiv:1603.08155. With 9 blocks and RGB it is the
+    original network, with 11,378,179 parameters.
 
     Args:
-        in_channels: C of the images it reads.
-        out_channels: C of the images it makes.
-        width: channels at the full size; 4 times as many in the residual blocks.
-        blocks: residual blocks; None for the paper's choice: 6 for an ``image_size`` of up to 128
-            pixels, else 9.
-        norm: instance, batch (of the batch at hand, after training too) or none.
-        dropout: inside the residual blocks, after training too.
-        image_size: side of the training images, to choose ``blocks`` by and to refuse what is no
-            multiple of 4; others are translated too.
+        in_channels: C of the input images.
+        out_channels: C of the output images.
+        width: channels at full resolution; the residual blocks have 4 times as many.
+        blocks: number of residual blocks; None for the paper's choice: 6 for an ``image_size`` of
+            up to 128 pixels, otherwise 9.
+        norm: instance, batch (batch statistics also in evaluation) or none.
+        dropout: dropout probability in the residual blocks, also applied in evaluation.
+        image_size: side of the training images, a multiple of 4; selects ``blocks`` if that is
+            None. Images of other sizes can be translated too.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class ResNetTranslator(Translator):
         check_dropout("ResNetTranslator", dropout)
         blocks = published_blocks(image_size) if blocks is None else blocks
         check_positive("ResNetTranslator", "blocks", blocks)
-        # Below 8 pixels a quarter of the size is a point, which has nothing to reflect.
+        # Below 8 pixels the inner features are a single position, which cannot be reflected.
         super().__init__(in_channels, out_channels, 4, norm == "batch" or dropout > 0, smallest=8)
         if image_size is not None:
             self.check_sides(image_size, image_size)
@@ -69,12 +69,12 @@ class ResNetTranslator(Translator):
 
 
 class ReflectedResidualBlock(nn.Module):
-    """x + f(x), f two 3x3 convolutions with norms, a ReLU between, and no ReLU after the sum.
+    """Residual block x + f(x): two 3x3 convolutions with norms, a ReLU only between them.
 
     Args:
         channels: C of the features.
         norm: instance, batch or none.
-        dropout: between the convolutions.
+        dropout: dropout probability between the convolutions.
     """
 
     def __init__(self, channels: int, norm: str, dropout: float = 0.0) -> None:
@@ -94,7 +94,7 @@ class ReflectedResidualBlock(nn.Module):
 
 
 def published_blocks(image_size: int | None) -> int:
-    """Returns the paper's residual blocks: 6 for images of up to 128 pixels, else 9."""
+    """Returns the paper's number of residual blocks: 6 up to 128 pixels, otherwise 9."""
     if image_size is None:
         raise ConfigError(
             "ResNetTranslator: blocks None takes an image_size to choose by; got None"

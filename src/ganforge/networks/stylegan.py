@@ -17,17 +17,17 @@ from ganforge.networks.stylegan_blocks import SmoothHalvingBlock, SynthesisStage
 
 
 class StyleGANGenerator(Generator):
-    """A mapping network, and a learned constant whose features are styled layer by layer.
+    """StyleGAN generator: a mapping network, and synthesis from a learned constant with AdaIN.
 
-    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the widths below it is the paper's, of
-    26.2 million parameters (section 2; 26,219,627). It makes images of the present level of growth;
-    two layers of each size take a style each. Its output has no tanh; in evaluation it is cut off
-    at -1 and 1.
+    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the default widths it is the paper's
+    network, with 26.2 million parameters (section 2; 26,219,627). It generates images of the
+    current level of growth; each size has two layers with a style each. There is no tanh at the
+    end; in evaluation images are clamped to [-1, 1].
 
-    Called plainly it adds the constant maps of noise, so that it is a function of z.
+    ``forward`` uses the constant noise maps, so its output is a function of z.
 
     Args:
-        image_size: 8, 16, ... 1024, of the full images.
+        image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
         latent_dim: length of z.
         w_dim: length of w.
@@ -80,18 +80,18 @@ class StyleGANGenerator(Generator):
         self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
 
     def grow(self, level: float) -> None:
-        """Makes images of a level from now on: 0 is 4x4, 2.3 is 16x16 and 0.3 of 32x32."""
+        """Sets the level of the generated images: 0 is 4x4, 2.3 is 16x16 with 0.3 of 32x32."""
         self.level.set(level)
 
     @property
     def noise_sides(self) -> list[int]:
-        """Sides of the maps of noise, and with it the number of layers, at the present level."""
+        """Sides of the noise maps at the current level, one for each layer."""
         return [4 << layer // 2 for layer in range(2 * self.level.stage + 2)]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise.
+        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise maps.
 
-        They are in [-1, 1] in evaluation mode, and near it in training.
+        They are in [-1, 1] in evaluation mode; in training mode they are not clamped.
         """
         return self.synthesize(self.mapping.broadcast(self.mapping(z, labels)))
 
@@ -99,9 +99,9 @@ class StyleGANGenerator(Generator):
         """Returns images [B, C, H, W] of styles for each layer.
 
         Args:
-            ws: [B, num_ws, w_dim]; those of layers that have not grown yet are left alone.
-            noise: a map [B or 1, 1, side, side] for each of ``noise_sides``; None takes the
-                constant ones.
+            ws: [B, num_ws, w_dim]; styles of layers above the current level are ignored.
+            noise: a map [B or 1, 1, side, side] for each of ``noise_sides``; None uses the
+                constant maps.
         """
         features = below = self.constant.expand(len(ws), -1, -1, -1)
         for stage in range(self.level.stage + 1):
@@ -117,13 +117,13 @@ class StyleGANGenerator(Generator):
 
 
 class StyleGANDiscriminator(PGGANDiscriminator):
-    """That of PGGAN, which smooths before it halves: bilinear sampling (section 2, config B).
+    """PGGAN discriminator with bilinear downsampling: smoothing before halving.
 
-    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the widths below it has the 23.1
-    million parameters of arXiv:1710.10196.
+    Karras et al. 2019, arXiv:1812.04948, section 2, config B. At 1024x1024x3 with the default
+    widths it has the 23.1 million parameters of arXiv:1710.10196.
 
     Args:
-        image_size: 8, 16, ... 1024, of the full images.
+        image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
         width: channels of the stages up to the resolution ``full_width``; then halved per stage.
         full_width: largest resolution with ``width`` channels.

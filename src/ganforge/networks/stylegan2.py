@@ -28,14 +28,14 @@ from ganforge.networks.stylegan2_blocks import (
 
 
 class StyleGAN2Generator(Generator):
-    """A mapping network, and convolutions whose weights the styles scale; images are sums of skips.
+    """StyleGAN2 generator: a mapping network, modulated convolutions, and skip connections to RGB.
 
-    Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the widths below it has the 30,370,060
-    parameters of the authors' configuration F; at 256 with ``full_width`` 32 it has 24,767,458; at
-    32 with 10 classes and two mapping layers 20,215,315 (arXiv:2006.06676). Its output has no tanh;
-    in evaluation it is cut off at -1 and 1.
+    Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the default widths it has the
+    30,370,060 parameters of the authors' configuration F; at 256 with ``full_width`` 32 it has
+    24,767,458; at 32 with 10 classes and two mapping layers 20,215,315 (arXiv:2006.06676). There is
+    no tanh at the end; in evaluation images are clamped to [-1, 1].
 
-    Called plainly it adds the constant maps of noise, so that it is a function of z.
+    ``forward`` uses the constant noise maps, so its output is a function of z.
 
     Args:
         image_size: 8, 16, ... 1024.
@@ -47,8 +47,8 @@ class StyleGAN2Generator(Generator):
         w_mean_decay: decay of the moving average of w, per update.
         width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
         full_width: largest resolution with ``width`` channels.
-        grouped: make weights for each image, in a grouped convolution; else scale inputs and
-            outputs. The numbers are the same but for rounding; which one is faster depends on the
+        grouped: compute weights per image and use a grouped convolution; otherwise scale inputs and
+            outputs. The results are equal up to rounding; which one is faster depends on the
             device.
         half_stages: number of stages, largest first, that run in half precision if
             ``trainer.precision`` enables it.
@@ -106,26 +106,25 @@ class StyleGAN2Generator(Generator):
             )
             for below, wide, side in zip([widths[0], *widths[:-1]], widths, sides, strict=True)
         )
-        # One of 4x4 and two of each further size.
+        # One map at 4x4 and two at each larger size.
         self.noise_sides = [4, *(side for side in sides[1:] for _ in range(2))]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise.
+        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise maps.
 
-        They are in [-1, 1] in evaluation mode, and near it in training.
+        They are in [-1, 1] in evaluation mode; in training mode they are not clamped.
         """
         return self.synthesize(self.mapping.broadcast(self.mapping(z, labels)))
 
     def synthesize(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Returns images [B, C, H, W] of styles for each layer.
 
-        The layer that adds a stage's share of the image takes the same style as the first one of
-        the next stage.
+        The image layer of a stage uses the same style as the first layer of the next stage.
 
         Args:
             ws: [B, num_ws, w_dim].
-            noise: a map [B or 1, 1, side, side] for each of ``noise_sides``; None takes the
-                constant ones.
+            noise: a map [B or 1, 1, side, side] for each of ``noise_sides``; None uses the
+                constant maps.
         """
         drawn = [None] * len(self.noise_sides) if noise is None else list(noise)
         features, image = self.constant.expand(len(ws), -1, -1, -1), None
@@ -137,22 +136,22 @@ class StyleGAN2Generator(Generator):
 
 
 class StyleGAN2Discriminator(Discriminator):
-    """Residual stages down to 4x4, the spread within the batch, two fully connected layers.
+    """StyleGAN2 discriminator: residual stages down to 4x4, minibatch stddev, two linear layers.
 
-    Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the widths below it has the 29,012,513
-    parameters of the authors' configuration F; at 256 with ``full_width`` 32 it has 24,001,089; at
-    32 without residuals and with 10 classes 23,089,664 (arXiv:2006.06676). Images pass through it
-    without any normalization.
+    Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the default widths it has the
+    29,012,513 parameters of the authors' configuration F; at 256 with ``full_width`` 32 it has
+    24,001,089; at 32 without residuals and with 10 classes 23,089,664 (arXiv:2006.06676). It has no
+    normalization layers.
 
     Args:
         image_size: 8, 16, ... 1024.
         channels: 1 to 4.
         width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
         full_width: largest resolution with ``width`` channels.
-        residual: add to each stage a convolution of its input; without, it is a plain chain, which
-            is better on CIFAR-10 (arXiv:2006.06676, appendix D).
+        residual: add a convolved skip connection to each stage; the plain chain without it is
+            better on CIFAR-10 (arXiv:2006.06676, appendix D).
         minibatch_stddev: group size of the minibatch standard deviation at 4x4; 0 for none.
-        mapping_layers: fully connected layers that labels go through, for a projection.
+        mapping_layers: number of fully connected layers of the label mapping, for a projection.
         half_stages: number of stages, largest first, that run in half precision if
             ``trainer.precision`` enables it.
         clamp: largest absolute value of a layer's output; None for no limit.
@@ -205,7 +204,7 @@ class StyleGAN2Discriminator(Discriminator):
         )
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the last features [B, F] of images [B, packing * C, H, W]: F as at 4x4."""
+        """Returns features [B, F] of images [B, packing * C, H, W]; F is the channels at 4x4."""
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
         device = images.device.type

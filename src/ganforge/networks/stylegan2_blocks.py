@@ -1,4 +1,4 @@
-"""What StyleGAN2's networks are made of (Karras et al. 2020, arXiv:1912.04958)."""
+"""Building blocks of StyleGAN2 (Karras et al. 2020, arXiv:1912.04958)."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from ganforge.networks.layers.upfirdn2d import downsample2d, filter2d, filter_ke
 
 
 class Modulated(nn.Module):
-    """A convolution whose weights the style scales, and a bias. Subclasses end it.
+    """Base class of modulated convolutions: the style scales the weights.
 
-    The factors are an affine function of the style, of bias 1, in full precision: half precision
-    would round what steers everything.
+    The factors are an affine function of the style with bias initialized to 1. It is computed in
+    full precision, because all features depend on it.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
-        kernel_size: side of the weights.
+        kernel_size: side of the kernel.
         w_dim: length of styles.
-        grouped: make weights for each image; see
+        grouped: compute weights per image; see
             :func:`~ganforge.networks.layers.modulated_convolution.modulated_convolution`.
         clamp: largest absolute value of the outputs; None for none.
     """
@@ -52,7 +52,10 @@ class Modulated(nn.Module):
         self.register_buffer("kernel", filter_kernel(), persistent=False)
 
     def convolve(self, features: Tensor, w: Tensor, demodulate: bool, up: bool) -> Tensor:
-        """Returns [B, C_out, H, W], or of twice the size, of features [B, C_in, H, W]."""
+        """Returns [B, C_out, H, W], twice as high and wide if ``up``, of features [B, C_in, H, W].
+
+        Bias and activation are left to subclasses.
+        """
         with torch.autocast(w.device.type, enabled=False):
             styles = self.affine(w.to(self.affine.weight.dtype))
             weight = self.filters.weight * self.filters.scale
@@ -61,16 +64,16 @@ class Modulated(nn.Module):
 
 
 class StyledConvolution(Modulated):
-    """Modulated and demodulated 3x3 convolution, one map of noise, bias, leaky ReLU.
+    """Modulated and demodulated 3x3 convolution, noise map, bias, leaky ReLU.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
         w_dim: length of styles.
-        side: of the outputs.
-        layer: index of the layer, whose constant noise is another one for each.
+        side: height and width of the outputs.
+        layer: index of the layer, which selects its constant noise map.
         up: double the size.
-        grouped: make weights for each image.
+        grouped: compute weights per image.
         clamp: largest absolute value of the outputs; None for none.
     """
 
@@ -95,7 +98,7 @@ class StyledConvolution(Modulated):
         Args:
             features: [B, C_in, H, W].
             w: styles [B, w_dim].
-            noise: maps [B or 1, 1, side, side]; None for the constant one.
+            noise: maps [B or 1, 1, side, side]; None for the constant map.
         """
         convolved = self.convolve(features, w, demodulate=True, up=self.up)
         return bias_act(self.noise(convolved, noise), self.filters.bias, clamp=self.clamp)
@@ -111,17 +114,17 @@ class ToImage(Modulated):
 
 
 class SynthesisStage(nn.Module):
-    """One resolution of the skip generator: convolutions, and what they add to the image.
+    """One resolution of the skip generator: convolutions and their contribution to the image.
 
     Args:
-        in_channels: C_in of the stage below; of no meaning at 4x4, which begins with a constant.
+        in_channels: C_in of the stage below; unused at 4x4, which starts from a constant.
         out_channels: C_out.
-        channels: of images.
+        channels: channels of images.
         w_dim: length of styles.
-        side: of the outputs.
-        half: run in half precision where autocast asks for it; else in full precision.
-        grouped: make weights for each image.
-        clamp: largest absolute value of what layers return; None for none.
+        side: height and width of the outputs.
+        half: run in half precision under autocast; otherwise always in full precision.
+        grouped: compute weights per image.
+        clamp: largest absolute value of layer outputs; None for no limit.
     """
 
     kernel: Tensor
@@ -156,33 +159,33 @@ class SynthesisStage(nn.Module):
         """Returns features [B, C_out, side, side] and the image [B, C, side, side] so far, float32.
 
         Args:
-            features: of the stage below, [B, C_in, side / 2, side / 2].
-            image: of the stage below; None at 4x4.
-            ws: styles of the stage's layers, its image's the last: [B, layers + 1, w_dim].
-            noise: maps for each of its layers; None for a constant one.
+            features: features of the stage below, [B, C_in, side / 2, side / 2].
+            image: image of the stage below; None at 4x4.
+            ws: styles of the stage's layers, the image layer last: [B, layers + 1, w_dim].
+            noise: a noise map for each layer; None for the constant map.
         """
         with precision(features.device.type, self.half_precision):
             for index, (layer, drawn) in enumerate(zip(self.layers, noise, strict=True)):
                 features = layer(features, ws[:, index], drawn)
             added = self.to_image(features, ws[:, -1]).to(self.to_image.filters.weight.dtype)
-        # The sum over all resolutions is kept in full precision.
+        # The image is accumulated over all resolutions in full precision.
         with precision(features.device.type, half=False):
             return features, added if image is None else added + upsample2d(image, self.kernel)
 
 
 class FilteredConvolution(nn.Module):
-    """Convolution with equalized learning rate, bias and leaky ReLU, to half the size if asked.
+    """Equalized convolution with bias and leaky ReLU, and optional downsampling by 2.
 
-    Images are smoothed by [1, 3, 3, 1] before each second pixel is taken.
+    Downsampling smooths with the filter [1, 3, 3, 1] before it drops pixels.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
-        kernel_size: side of the weights.
+        kernel_size: side of the kernel.
         down: halve the size.
-        linear: without bias and leaky ReLU.
+        linear: omit bias and leaky ReLU.
         gain: factor of the outputs.
-        clamp: largest absolute value of the outputs before that factor; None for none.
+        clamp: largest absolute value of the outputs before that factor; None for no limit.
     """
 
     kernel: Tensor
@@ -213,7 +216,7 @@ class FilteredConvolution(nn.Module):
         reach = weight.shape[-1] // 2
         if not self.down:
             return F.conv2d(features, weight, padding=reach)
-        if reach == 0:  # what is not taken need not be smoothed
+        if reach == 0:  # a 1x1 kernel commutes with the downsampling, which is cheaper first
             return F.conv2d(downsample2d(features, self.kernel), weight)
         taps = len(self.kernel)
         around = (reach + (taps - 1) // 2, reach + (taps - 2) // 2) * 2
@@ -221,15 +224,15 @@ class FilteredConvolution(nn.Module):
 
 
 class JudgingStage(nn.Module):
-    """One resolution of the discriminator: two 3x3 convolutions down to half the size.
+    """One resolution of the discriminator: two 3x3 convolutions with downsampling by 2.
 
     Args:
         in_channels: C_in.
         out_channels: C_out.
-        residual: add a 1x1 convolution of the input, and keep the variance by sqrt(1/2) on both
-            sides (section 4.1); else the chain of Karras et al. 2018.
-        half: run in half precision where autocast asks for it; else in full precision.
-        clamp: largest absolute value of what layers return; None for none.
+        residual: add a 1x1 convolution of the input, and scale both branches by sqrt(1/2) to
+            preserve the variance (section 4.1); otherwise the chain of Karras et al. 2018.
+        half: run in half precision under autocast; otherwise always in full precision.
+        clamp: largest absolute value of layer outputs; None for no limit.
     """
 
     def __init__(
@@ -265,13 +268,13 @@ class JudgingStage(nn.Module):
 
 
 def precision(device_type: str, half: bool) -> contextlib.AbstractContextManager[object]:
-    """Returns a context in which autocast is as it is, or off."""
+    """Returns a context that disables autocast, or leaves it unchanged if ``half``."""
     return contextlib.nullcontext() if half else torch.autocast(device_type, enabled=False)
 
 
 def in_half_precision(side: int, image_size: int, stages: int) -> bool:
-    """Whether a stage is among the largest ``stages``, which half precision is good enough for.
+    """Whether a stage is among the ``stages`` largest ones, which may run in half precision.
 
-    4x4 never is (Karras et al. 2020, arXiv:2006.06676, appendix D).
+    4x4 never does (Karras et al. 2020, arXiv:2006.06676, appendix D).
     """
     return side > 4 and side << stages > image_size

@@ -11,14 +11,14 @@ from ganforge.networks.pggan_blocks import HalvingBlock, activated
 
 
 class StyledLayer(nn.Module):
-    """What follows each convolution: noise, bias, leaky ReLU, AdaIN. Two of them make a stage.
+    """Applies a module, then noise, bias, leaky ReLU and AdaIN. A stage has two such layers.
 
     Karras et al. 2019, arXiv:1812.04948, figure 1b.
 
     Args:
-        before: brings the features, without a bias: a convolution, or nothing.
-        channels: C of what it brings.
-        side: H and W of it.
+        before: module that computes the features: a convolution without bias, or the identity.
+        channels: C of its outputs.
+        side: H and W of its outputs.
         w_dim: length of the style.
         layer: index of the layer in the network.
     """
@@ -31,7 +31,7 @@ class StyledLayer(nn.Module):
         self.style = AdaIN(channels, w_dim)
 
     def forward(self, features: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
-        """Returns [B, C, side, side] of features, styles [B, w_dim] and maps of noise."""
+        """Returns [B, C, side, side] of features, styles [B, w_dim] and noise maps."""
         features = self.noise(self.before(features), noise)
         features = activated(features + self.bias.view(1, -1, 1, 1).to(features))
         styled: Tensor = self.style(features, w)
@@ -39,13 +39,13 @@ class StyledLayer(nn.Module):
 
 
 class SynthesisStage(nn.Module):
-    """Twice the size: bilinear upsampling and two styled convolutions of 3x3.
+    """Synthesis stage: bilinear upsampling by 2 and two styled 3x3 convolutions.
 
-    The first stage is 4x4, with one convolution upon the learned constant.
+    The first stage is 4x4; it has no upsampling, and one convolution of the learned constant.
 
     Args:
         channels_in: C of the stage below, or of the constant.
-        channels: C of this one.
+        channels: C of this stage.
         stage: 0 for 4x4, 1 for 8x8, ...
         w_dim: length of a style.
     """
@@ -63,16 +63,17 @@ class SynthesisStage(nn.Module):
     def forward(
         self, features: Tensor, ws: Tensor, noise: tuple[Tensor | None, Tensor | None]
     ) -> Tensor:
-        """Returns [B, C, side, side] of features, styles ws [B, 2, w_dim] and two maps of noise."""
+        """Returns [B, C, side, side] of features, styles ws [B, 2, w_dim] and two noise maps."""
         features = self.first(features, ws[:, 0], noise[0])
         styled: Tensor = self.second(features, ws[:, 1], noise[1])
         return styled
 
 
 class SmoothHalvingBlock(HalvingBlock):
-    """PGGAN's two convolutions of the discriminator, then smoothing, half the size, leaky ReLU.
+    """Downsampling block of PGGAN's discriminator, with smoothing before the downsampling.
 
-    Karras et al. 2019, arXiv:1812.04948, section 2: [1, 2, 1] before the mean over 2x2.
+    Karras et al. 2019, arXiv:1812.04948, section 2: a [1, 2, 1] filter before 2x2 mean pooling;
+    the last leaky ReLU follows the pooling.
 
     Args:
         channels_in: C.

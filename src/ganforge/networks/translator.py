@@ -7,21 +7,21 @@ from ganforge.networks.layers.shapes import check_positive
 
 
 class Translator(nn.Module):
-    """What every network from images to images offers a game.
+    """Base class of translators, which map images to images.
 
     Args:
-        in_channels: C of the images it reads.
-        out_channels: C of the images it makes.
+        in_channels: C of the input images.
+        out_channels: C of the output images.
         multiple: height and width must be multiples of this.
-        stochastic: whether an output depends, after training too, on random draws or on the other
-            images of the batch.
+        stochastic: whether an output depends on random draws or on the other images of the batch,
+            also in evaluation.
 
     Attributes:
         in_channels: as above.
         out_channels: as above.
         multiple: as above.
         stochastic: as above.
-        smallest: least height and width it translates, a multiple of ``multiple``.
+        smallest: minimum height and width, a multiple of ``multiple``.
     """
 
     def __init__(
@@ -43,11 +43,11 @@ class Translator(nn.Module):
         self.smallest = multiple if smallest is None else smallest
 
     def check_images(self, images: Tensor) -> None:
-        """Refuses images [B, C, H, W] whose height or width the network cannot halve so often."""
+        """Raises ConfigError for images [B, C, H, W] with an unsupported height or width."""
         self.check_sides(*images.shape[-2:])
 
     def check_sides(self, height: int, width: int) -> None:
-        """Refuses a height or width that the network cannot halve so often."""
+        """Raises ConfigError unless height and width are large enough multiples of ``multiple``."""
         if height % self.multiple or width % self.multiple or min(height, width) < self.smallest:
             raise ConfigError(
                 f"{type(self).__name__}: height and width must be multiples of {self.multiple}, "

@@ -13,27 +13,28 @@ from ganforge.networks.layers.shapes import check_positive
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 from ganforge.networks.translator import Translator
 
-# Up blocks with dropout, from the innermost on (arXiv:1611.07004, section 6.1.1).
+# Maximum number of up blocks with dropout, innermost first (arXiv:1611.07004, section 6.1.1).
 DROPPED = 3
 
 
 class UNetTranslator(Translator):
-    """The U-Net of Pix2Pix: halve the image to a point and double it again, with skips across.
+    """U-Net of Pix2Pix: an encoder that halves the image, a decoder, and skip connections.
 
-    Isola et al. 2017, arXiv:1611.07004, section 6.1. At 256x256 RGB it is the original, of
-    54,413,955 parameters. After training it runs as in training: dropout stays on, and batch norm
-    goes by the batch at hand.
+    Isola et al. 2017, arXiv:1611.07004, section 6.1. At 256x256 RGB it is the original network,
+    with 54,413,955 parameters. It behaves the same in training and evaluation: dropout stays
+    active, and batch norm uses the statistics of the current batch.
 
     Args:
-        image_size: side of the training images; decides how deep the network may be. Others are
-            translated too, if their sides are multiples of 2^depth.
-        in_channels: C of the images it reads.
-        out_channels: C of the images it makes.
+        image_size: side of the training images, which limits the depth. Images of other sizes can
+            be translated too, if their sides are multiples of 2^depth.
+        in_channels: C of the input images.
+        out_channels: C of the output images.
         width: channels at half the size; they double with each halving.
-        max_width: no layer has more channels, but for those a skip adds.
-        depth: how often the image is halved; None for log2(image_size), 8 at most.
+        max_width: maximum channels of a layer, not counting those added by a skip connection.
+        depth: number of halvings; None for log2(image_size), at most 8.
         norm: batch, instance or none. The first, the innermost and the last convolution have none.
-        dropout: of the innermost up blocks that keep their width, three at most and one at least.
+        dropout: dropout probability of the innermost up blocks that keep their width (one to three
+            blocks).
     """
 
     def __init__(
@@ -59,7 +60,7 @@ class UNetTranslator(Translator):
         for level, (a, b) in enumerate(itertools.pairwise([in_channels, *widths])):
             normalized = level not in (0, depth - 1)
             self.down.append(_down_block(a, b, norm, normalized))
-        # On the way up each block reads a skip as well, but for the innermost.
+        # Input channels of the up blocks: all except the innermost also read a skip connection.
         read = [2 * channels for channels in widths[:-1]] + widths[-1:]
         dropped = dropped_blocks(widths)
         self.up = nn.ModuleList()
@@ -77,7 +78,7 @@ class UNetTranslator(Translator):
         for block in self.down:
             features = block(features)
             skips.append(features)
-        # A skip has been through a leaky ReLU, and a ReLU of that is the ReLU of what was before.
+        # Skips are taken after LeakyReLU. This is equivalent: ReLU(LeakyReLU(x)) = ReLU(x).
         features = F.relu(skips.pop())
         for block in self.up:
             features = F.relu(torch.cat([skips.pop(), block(features)], dim=1), inplace=True)
@@ -85,11 +86,11 @@ class UNetTranslator(Translator):
 
 
 def unet_depth(image_size: int, depth: int | None) -> int:
-    """Returns how often to halve an image, if it can be halved so often.
+    """Returns the number of halvings; raises ConfigError if the image cannot be halved so often.
 
     Args:
         image_size: side of the image.
-        depth: what was asked for; None for log2(image_size), rounded down, 8 at most.
+        depth: requested depth; None for log2(image_size), rounded down, at most 8.
     """
     if image_size < 2:
         raise ConfigError(f"UNetTranslator: image_size must be at least 2, got {image_size}")
@@ -116,10 +117,10 @@ def unet_widths(depth: int, width: int, max_width: int) -> list[int]:
 
 
 def dropped_blocks(widths: list[int]) -> int:
-    """Returns how many up blocks have dropout, counted from the innermost.
+    """Returns the number of up blocks with dropout, counted from the innermost.
 
-    Those that keep their width, :data:`DROPPED` at most. One at least, so that a shallow network
-    has noise too.
+    These are the blocks that keep their width, at most :data:`DROPPED`, and at least one, so that a
+    shallow network has noise too.
     """
     kept = sum(a == b for a, b in itertools.pairwise(widths))
     return max(1, min(kept, DROPPED))
