@@ -25,7 +25,7 @@ def initialize_weights(network: nn.Module, draw: Callable[[Tensor], object]) -> 
 
 
 def initialize_orthogonal(network: nn.Module) -> None:
-    """Initializes weights as (semi-)orthogonal matrices [C_out, C_in * K * K]; biases are set to 0.
+    """Initializes weights as (semi-)orthogonal matrices [C_out, all other dimensions], biases as 0.
 
     Saxe et al. 2014, arXiv:1312.6120; used in BigGAN (Brock et al. 2019, arXiv:1809.11096).
     """

@@ -6,24 +6,24 @@ from torch import Tensor, nn
 from ganforge.networks.layers.equalized import EqualizedLinear
 from ganforge.networks.layers.shapes import check_positive
 
-# Keeps the slope finite where a map is constant.
+# Keeps the gradient finite for a constant map.
 EPSILON = 1e-8
 
 
 def adain(features: Tensor, gain: Tensor, shift: Tensor, eps: float = EPSILON) -> Tensor:
-    """Returns  gain (x - mean(x)) / std(x) + shift,  each map [H, W] on its own.
+    """Returns  gain (x - mean(x)) / std(x) + shift,  with statistics of each map [H, W].
 
     Adaptive instance normalization: Huang & Belongie 2017, arXiv:1703.06868; equation 1 of Karras
-    et al. 2019, arXiv:1812.04948. Afterwards each map has mean ``shift`` and standard deviation
-    ``gain``, but for its sign.
+    et al. 2019, arXiv:1812.04948. The result has mean ``shift`` and standard deviation ``|gain|``
+    in each map.
 
     Args:
         features: x, [B, C, H, W].
         gain: [B, C].
         shift: [B, C].
-        eps: joins the variance.
+        eps: added to the variance.
     """
-    # In half precision squares overflow, and eps is 0.
+    # Computed in float32: in half precision squares overflow and eps underflows to 0.
     wide = features.float() if features.element_size() < 4 else features
     variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0, keepdim=True)
     gain, shift = (style[:, :, None, None].to(wide) for style in (gain, shift))
@@ -31,7 +31,7 @@ def adain(features: Tensor, gain: Tensor, shift: Tensor, eps: float = EPSILON) -
 
 
 class AdaIN(nn.Module):
-    """Statistics of the feature maps follow a style: y = A w, an affine map learned for each layer.
+    """AdaIN with gains and shifts from a style: a learned affine map of w.
 
     Karras et al. 2019, arXiv:1812.04948, section 2. Gains start near 1 and shifts near 0
     (appendix C).

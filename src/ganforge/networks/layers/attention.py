@@ -14,18 +14,18 @@ from ganforge.networks.layers.shapes import check_positive
 
 
 class SelfAttention(nn.Module):
-    """Every place looks at all places:  y = x + gamma v(softmax(g(x) f(x)^T) h(x)).
+    """Self-attention over all positions:  y = x + gamma v(softmax(g(x) f(x)^T) h(x)).
 
-    Zhang et al. 2019 (SAGAN), arXiv:1805.08318: f makes keys, g queries and h values, all by 1x1
-    convolutions without bias; v leads back to C channels. As in the authors' code, keys and values
+    Zhang et al. 2019 (SAGAN), arXiv:1805.08318: f, g and h compute keys, queries and values by 1x1
+    convolutions without bias; v maps back to C channels. As in the authors' code, keys and values
     are max-pooled 2x2, keys and queries have C / 8 channels, values C / 2, and scores are not
     divided by a square root. gamma starts at 0: the layer is the identity at first, and the network
-    learns near evidence before it learns far evidence.
+    learns local dependencies before long-range ones.
 
-    Spectral normalization of the whole network reaches the four convolutions, never gamma.
+    Spectral normalization of the network applies to the four convolutions, never to gamma.
 
     Args:
-        channels: C. Below 8, keys and queries keep one channel.
+        channels: C. Below 8, keys and queries have one channel.
     """
 
     def __init__(self, channels: int) -> None:
@@ -50,10 +50,10 @@ class SelfAttention(nn.Module):
 
 
 class AttentionLayers(nn.ModuleDict):
-    """The attention of a network, by the index of the block that it stands behind."""
+    """Self-attention layers of a network, by the index of the block that they follow."""
 
     def after(self, index: int, features: Tensor) -> Tensor:
-        """Returns what follows block ``index``: attention, or its features [B, C, H, W] as is."""
+        """Returns [B, C, H, W]: the output of block ``index``, after attention if it has any."""
         return self[str(index)](features) if str(index) in self else features
 
 
@@ -64,10 +64,10 @@ def attention_layers(
     sides: Sequence[int],
     widths: Sequence[int],
 ) -> AttentionLayers:
-    """Returns self-attention behind the first block that reaches each resolution asked for.
+    """Returns self-attention after the first block that reaches each requested resolution.
 
     Args:
-        name: of the network.
+        name: name of the network, for messages.
         attention: as in :func:`attention_sides`.
         image_size: side of the images.
         sides: side of the features after each of the network's blocks.
@@ -81,12 +81,12 @@ def attention_layers(
 def attention_sides(
     name: str, attention: Sequence[int] | Literal["auto"], image_size: int, sides: Sequence[int]
 ) -> list[int]:
-    """Returns the resolutions that a network attends at; refuses those it does not pass through.
+    """Returns the resolutions with self-attention; raises ConfigError for one without a block.
 
     Args:
-        name: of the network.
-        attention: the resolutions asked for, or "auto": 32, where the paper found it best for
-            images of 128, and half the image's side below 64.
+        name: name of the network, for messages.
+        attention: list of resolutions, or "auto": 32, which the paper found best for images of
+            128, or half the image size below 64.
         image_size: side of the images.
         sides: side of the features after each of the network's blocks.
     """
@@ -100,7 +100,7 @@ def attention_sides(
 
 
 def _places(features: Tensor) -> Tensor:
-    """Returns [B, 1, H W, C] of [B, C, H, W]: one head, a row for each place."""
+    """Returns [B, 1, H W, C] of [B, C, H, W]: one head, one row per position."""
     return features.flatten(2).transpose(1, 2).unsqueeze(1)
 
 
@@ -110,9 +110,9 @@ def _map(rows: Tensor, size: torch.Size) -> Tensor:
 
 
 def _differentiable_twice() -> AbstractContextManager[None]:
-    """Takes PyTorch's plain kernel in training: the fused ones cannot be differentiated twice.
+    """Selects PyTorch's math kernel in training: the fused ones cannot be differentiated twice.
 
-    Penalties on gradients (R1, gradient penalty, path length) differentiate through the backward
-    pass. Without gradients, in sampling, PyTorch takes the fastest kernel of the device.
+    Gradient penalties (R1, gradient penalty, path length) differentiate through the backward pass.
+    Without gradients, in sampling, PyTorch selects the fastest kernel of the device.
     """
     return sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext()

@@ -6,7 +6,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 SLOPE = 0.2
-# Keeps the mean square of what leaky ReLU of slope 0.2 halves, nearly (Karras et al. take it so).
+# Approximately restores the mean square, which leaky ReLU of slope 0.2 roughly halves; the value
+# of Karras et al.
 GAIN = math.sqrt(2)
 
 
@@ -19,15 +20,15 @@ def bias_act(
 ) -> Tensor:
     """Returns clip(gain * leaky_relu(features + bias)), in the dtype of the features.
 
-    The order of Karras et al. 2020, arXiv:2006.06676: the bound holds for what comes out, so that
-    half precision, whose largest number is 65504, does not overflow in the layer that follows.
+    The order of Karras et al. 2020, arXiv:2006.06676: the limit applies to the result, so that the
+    next layer does not overflow in half precision, whose largest number is 65504.
 
     Args:
         features: [B, C, ...].
         bias: [C], or None.
-        slope: of leaky ReLU below 0; 1 is the identity.
+        slope: slope of leaky ReLU below 0; 1 is the identity.
         gain: factor of the result.
-        clamp: largest absolute value of the result; None leaves it.
+        clamp: largest absolute value of the result; None for no limit.
     """
     if bias is not None:
         features = features + bias.to(features.dtype).reshape(-1, *[1] * (features.ndim - 2))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 
-# Normalizations without a gain and bias of their own: the condition gives them.
+# Normalizations without learned gain and bias, which are computed from the condition instead.
 PLAIN: dict[str, Callable[[int], nn.Module]] = {
     "batch": partial(nn.BatchNorm2d, affine=False),
     "instance": partial(nn.InstanceNorm2d, affine=False),
@@ -17,11 +17,11 @@ PLAIN: dict[str, Callable[[int], nn.Module]] = {
 
 
 class ConditionalNorm(nn.Module):
-    """A normalization whose gain and bias follow a condition:  y = (1 + A c) norm(x) + B c.
+    """Normalization with gain and bias from a condition:  y = (1 + A c) norm(x) + B c.
 
-    With a one-hot label c, A and B hold one row for each class (Dumoulin et al. 2017,
-    arXiv:1610.07629); with a shared embedding of label and latent it is that of BigGAN (Brock et
-    al. 2019, arXiv:1809.11096). A and B start at 0, so that all classes start alike.
+    With a one-hot label c, A and B have one column for each class (Dumoulin et al. 2017,
+    arXiv:1610.07629); with a shared label embedding and a chunk of the latent it is that of BigGAN
+    (Brock et al. 2019, arXiv:1809.11096). A and B start at 0, so all classes start equal.
 
     Args:
         norm: batch, instance or layer.
@@ -49,6 +49,6 @@ class ConditionalNorm(nn.Module):
 
 
 def steering_layers(network: nn.Module) -> set[nn.Module]:
-    """Returns the layers that make gains and biases of conditions."""
+    """Returns the linear layers that compute the gains and biases of conditional norms."""
     norms = [module for module in network.modules() if isinstance(module, ConditionalNorm)]
     return {layer for norm in norms for layer in (norm.gain, norm.bias)}

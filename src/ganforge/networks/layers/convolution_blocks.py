@@ -1,4 +1,4 @@
-"""The two layers that DCGAN is made of."""
+"""Convolution blocks of DCGAN: norm with ReLU, upsampling and downsampling blocks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganforge.networks.layers.normalization import normalization
 
 
 class NormReLU(nn.Module):
-    """Norm, then ReLU; the norm follows a condition where there is one.
+    """Norm, then ReLU; the norm is conditional if ``condition_dim`` > 0.
 
     Args:
         channels: C of the features.
@@ -32,14 +32,14 @@ class NormReLU(nn.Module):
         normalized: Tensor = (
             self.norm(features, condition) if self.conditional else self.norm(features)
         )
-        # Without a norm this is the input itself, which a residual block still needs.
+        # Without a norm this is the input itself; a residual block still needs it, so not in place.
         return F.relu(normalized, inplace=normalized is not features)
 
 
 class UpBlock(nn.Module):
     """Doubles the resolution: transposed convolution, norm, ReLU. [B, C, H, W] -> [B, C', 2H, 2W].
 
-    A bias before a norm would be taken out again, so there is one only without a norm.
+    The convolution has a bias only without a norm, because a norm would remove it.
     """
 
     def __init__(

@@ -9,28 +9,28 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.shapes import check_positive
 
-# Of He et al. 2015 (arXiv:1502.01852): what a layer before a rectifier is scaled by.
+# Gain of He et al. 2015 (arXiv:1502.01852) for a layer before a rectifier.
 HE_GAIN = math.sqrt(2)
 
 
 class EqualizedLinear(nn.Module):
-    """A linear layer that learns at the same speed as all others, whatever its size.
+    """Linear layer with equalized learning rate.
 
     Karras et al. 2018, arXiv:1710.10196, section 4.1: weights are drawn from N(0, 1) and scaled by
-    gain / sqrt(fan_in) whenever they are used, so that Adam, whose steps do not depend on the scale
-    of a gradient, changes all layers at one rate. With a gain of 1, inputs and outputs have the
-    same variance at the start.
+    gain / sqrt(fan_in) at runtime. Adam's steps do not depend on the scale of a gradient, so all
+    layers then learn at the same speed. With a gain of 1, inputs and outputs have the same variance
+    at initialization.
 
-    A learning rate multiplier (Karras et al. 2019, arXiv:1812.04948, appendix C) makes that rate
-    smaller: the parameters are stored divided by it and used multiplied by it.
+    A learning rate multiplier (Karras et al. 2019, arXiv:1812.04948, appendix C) changes that
+    speed: the parameters are stored divided by it and used multiplied by it.
 
     Args:
         in_features: F_in.
         out_features: F_out.
-        bias: add a bias ...
-        bias_init: ... that starts at this value.
-        learning_rate_multiplier: how fast the layer learns, among its like.
-        gain: standard deviation of the outputs where the inputs' is 1.
+        bias: whether to add a bias.
+        bias_init: initial value of the bias.
+        learning_rate_multiplier: learning rate relative to other equalized layers.
+        gain: initial standard deviation of the outputs for inputs of standard deviation 1.
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class EqualizedLinear(nn.Module):
 
 
 class EqualizedConv2d(nn.Module):
-    """A convolution that learns at the same speed as all others, whatever its size.
+    """Convolution with equalized learning rate.
 
     See :class:`EqualizedLinear`; fan_in is in_channels * kernel_size^2.
 
@@ -71,10 +71,9 @@ class EqualizedConv2d(nn.Module):
         in_channels: C_in.
         out_channels: C_out.
         kernel_size: side of the kernel.
-        bias: add a bias for each channel, 0 at the start.
-        gain: standard deviation of the outputs where the inputs' is 1.
-        padding: zeros around the image; None for kernel_size // 2, which keeps the size of an
-            image under an odd kernel.
+        bias: whether to add a bias per channel, initialized with 0.
+        gain: initial standard deviation of the outputs for inputs of standard deviation 1.
+        padding: zero padding; None for kernel_size // 2, which keeps the size for an odd kernel.
     """
 
     def __init__(

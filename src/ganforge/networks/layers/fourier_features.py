@@ -9,16 +9,17 @@ from ganforge.networks.layers.shapes import check_positive
 
 
 class FourierFeatures(nn.Module):
-    """Sines and cosines of a few coordinates, so that a small network sees details of them.
+    """Fourier features: sines and cosines of coordinates, which help to fit fine details.
 
     Tancik et al. 2020, arXiv:2006.10739: fully connected layers learn low frequencies first, and
-    what is a hundredth of the coordinates' range very late. Here in octaves, as in NeRF (Mildenhall
-    et al. 2020, arXiv:2003.08934):  x, sin(f 2^k x), cos(f 2^k x)  for k = 0 ... octaves - 1.
+    details of a hundredth of the coordinates' range very late. Frequencies are octaves, as in NeRF
+    (Mildenhall et al. 2020, arXiv:2003.08934):  x, sin(f 2^k x), cos(f 2^k x)  for
+    k = 0 ... octaves - 1.
 
     Args:
         dim: D, length of the vectors.
-        octaves: doublings of the frequency; 0 leaves the vectors as they are.
-        frequency: f of the lowest octave, radians for each unit.
+        octaves: number of octaves; 0 returns the vectors unchanged.
+        frequency: f of the lowest octave, in radians per unit.
     """
 
     frequencies: Tensor

@@ -9,7 +9,7 @@ from ganforge.errors import ConfigError
 
 
 class Head(nn.Module):
-    """What a discriminator ends in: features to a logit, and to whatever else it is asked for.
+    """Output layers of a discriminator: a logit and optional auxiliary outputs.
 
     With ``projection`` the logit of image x of class y is  w . f(x) + b + v_y . f(x)  (Miyato &
     Koyama 2018, arXiv:1802.05637). ``auxiliary`` outputs are those of an auxiliary classifier
@@ -18,10 +18,10 @@ class Head(nn.Module):
 
     Args:
         feature_dim: F.
-        num_classes: labels that a projection tells apart; 0 without one.
-        projection: add the inner product with the label's embedding.
-        auxiliary: lengths of further outputs, all linear in the features.
-        bias: of the logit.
+        num_classes: number of classes of the projection; 0 without one.
+        projection: add the inner product with the label embedding.
+        auxiliary: lengths of the auxiliary outputs, all linear in the features.
+        bias: whether the logit has a bias.
     """
 
     def __init__(

@@ -10,11 +10,11 @@ _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
 
 
 def initialize_normal(network: nn.Module, std: float = 0.02) -> None:
-    """Draws convolutions' and linear weights from N(0, std), norms' from N(1, std); biases are 0.
+    """Initializes weights from N(0, std), gains of norms from N(1, std), and biases with 0.
 
-    Radford et al. 2015, arXiv:1511.06434. Call it before spectral normalization is put on: that
-    starts from the weights it finds. What steers a conditional norm stays 0, so that all classes
-    start alike.
+    Radford et al. 2015, arXiv:1511.06434. Call this before spectral normalization is applied, which
+    starts from the current weights. The layers that condition norms stay 0, so all classes start
+    equal.
     """
     steering = steering_layers(network)
     for module in network.modules():
@@ -29,10 +29,10 @@ def initialize_normal(network: nn.Module, std: float = 0.02) -> None:
 
 
 def initialize_he(network: nn.Module, negative_slope: float = 0.0) -> None:
-    """Draws weights so that (leaky) ReLU layers keep their signal's scale; biases are 0.
+    """Initializes weights so that (leaky) ReLU layers preserve the variance; biases are set to 0.
 
-    He et al. 2015, arXiv:1502.01852. For networks without normalization, whose signal N(0, 0.02)
-    would let fade from layer to layer.
+    He et al. 2015, arXiv:1502.01852. For networks without normalization, in which the signal would
+    shrink from layer to layer with N(0, 0.02).
     """
     for module in network.modules():
         if isinstance(module, _WEIGHTED):

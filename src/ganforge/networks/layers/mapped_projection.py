@@ -15,15 +15,15 @@ from ganforge.networks.layers.pixel_norm import pixel_norm
 
 
 class LabelMapping(nn.Module):
-    """Labels to vectors: an embedding of mean square 1, then fully connected layers.
+    """Maps labels to vectors: a normalized embedding, then fully connected layers.
 
-    As the generator's mapping network (Karras et al. 2020, arXiv:2006.06676), without a latent.
+    Like the generator's mapping network (Karras et al. 2020, arXiv:2006.06676), without a latent.
 
     Args:
-        num_classes: labels.
+        num_classes: number of classes.
         dim: length of the vectors.
-        layers: fully connected layers behind the embedding.
-        learning_rate_multiplier: how fast they learn, among the other layers.
+        layers: number of fully connected layers after the embedding.
+        learning_rate_multiplier: learning rate of these layers, relative to other layers.
     """
 
     def __init__(
@@ -49,18 +49,18 @@ class LabelMapping(nn.Module):
 
 
 class MappedProjection(Head):
-    """The inner product of what labels are mapped to with a linear function of the features.
+    """Head that returns the inner product of mapped labels and projected features.
 
-    Karras et al. 2020, arXiv:2006.06676, after Miyato & Koyama 2018, arXiv:1802.05637. Divided by
-    the root of its length, it has the scale of one product. Without projection it is a linear
-    layer. All of it is in full precision.
+    Karras et al. 2020, arXiv:2006.06676, after Miyato & Koyama 2018, arXiv:1802.05637. The product
+    is divided by sqrt(F), which keeps the scale of a single term. Without projection it is a linear
+    layer. It is computed in full precision.
 
     Args:
         feature_dim: F.
-        num_classes: labels.
-        projection: whether labels count.
-        auxiliary: lengths of further outputs, linear in the features.
-        mapping_layers: fully connected layers that labels go through.
+        num_classes: number of classes.
+        projection: whether the logit depends on the label.
+        auxiliary: lengths of the auxiliary outputs, linear in the features.
+        mapping_layers: number of fully connected layers of the label mapping.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class MappedProjection(Head):
         mapping_layers: int = 8,
     ) -> None:
         super().__init__(feature_dim, auxiliary=auxiliary)
-        # It takes the place of a layer that is called in the same way.
+        # Replaces the plain linear layer of the base class; it is called in the same way.
         linear = EqualizedLinear(feature_dim, feature_dim if projection else 1)
         self.logit = linear  # type: ignore[assignment]
         self.mapping = (

@@ -12,25 +12,26 @@ from ganforge.networks.layers.shapes import check_positive
 
 
 class Mapping(nn.Module):
-    """The mapping network f: latents z to styles w, whose distribution can follow the data's.
+    """Mapping network f: latents z to styles w.
 
-    Karras et al. 2019, arXiv:1812.04948, section 2: fully connected layers with leaky ReLU, on z of
-    length sqrt(latent_dim). They learn at a hundredth of the rate (appendix C). Labels go through
-    an embedding, normalized like z and put beside it (Karras et al. 2020, arXiv:2006.06676). All of
-    it is in float32, also under autocast: it costs next to nothing, and styles steer everything.
+    Karras et al. 2019, arXiv:1812.04948, section 2: fully connected layers with leaky ReLU, on z
+    normalized to length sqrt(latent_dim). Their learning rate is a hundredth of the others'
+    (appendix C). A label embedding is normalized like z and concatenated with it (Karras et al.
+    2020, arXiv:2006.06676). The network runs in float32 even under autocast: its cost is
+    negligible, and all features depend on the styles.
 
     The mean of w over z, which the truncation trick needs, is tracked as a moving average over the
-    updates of the generator: call :meth:`track` once for each, with the styles of all its parts.
+    generator's updates: call :meth:`track` once per update, with the styles of all its parts.
 
     Args:
         latent_dim: length of z.
-        w_dim: length of w, and of the layers between.
-        num_ws: layers of the synthesis network that take a style each.
-        layers: fully connected layers.
+        w_dim: length of w and of the hidden layers.
+        num_ws: number of layers of the synthesis network with a style each.
+        layers: number of fully connected layers.
         num_classes: number of classes; 0 for an unconditional network.
-        learning_rate_multiplier: how fast these layers learn, among the others.
-        w_mean_decay: share of the old mean that stays at each update, at least 0 and below 1.
-        normalize: bring z, and the label's embedding, to mean square 1.
+        learning_rate_multiplier: learning rate of these layers, relative to others.
+        w_mean_decay: decay of the moving average of w per update, in [0, 1).
+        normalize: normalize z and the label embedding to mean square 1.
 
     Attributes:
         w_mean: moving average of w, [w_dim]; the same on all processes.
@@ -81,7 +82,7 @@ class Mapping(nn.Module):
 
         Args:
             z: latents [B, latent_dim].
-            labels: int64 [B], for a network with classes.
+            labels: int64 [B], for a conditional network.
         """
         with torch.autocast(z.device.type, enabled=False):
             features = self._inputs(z.float(), labels)
@@ -94,14 +95,13 @@ class Mapping(nn.Module):
     ) -> Tensor:
         """Returns a style for each layer, ws [B, num_ws, w_dim].
 
-        The truncation trick in W (section 4.2; Brock et al. 2019, arXiv:1809.11096, in Z):
-        w' = mean + psi (w - mean). Smaller psi, more typical and less varied images.
+        Applies the truncation trick in W (section 4.2; Brock et al. 2019, arXiv:1809.11096, in Z):
+        w' = mean + psi (w - mean). A smaller psi gives more typical and less varied images.
 
         Args:
-            w: styles [B, w_dim], or one for each layer already, [B, num_ws, w_dim].
-            truncation: psi; 1 or None leaves w, 0 makes all of them the mean.
-            cutoff: truncate the styles of the first ``cutoff`` layers alone, which are the coarse
-                ones; None truncates all.
+            w: styles [B, w_dim], or one for each layer, [B, num_ws, w_dim].
+            truncation: psi; 1 or None returns w unchanged, 0 returns the mean.
+            cutoff: number of layers to truncate, coarsest first; None truncates all.
         """
         ws = w if w.ndim == 3 else w[:, None].expand(-1, self.num_ws, -1)
         if truncation is None or truncation == 1:
@@ -113,9 +113,10 @@ class Mapping(nn.Module):
 
     @torch.no_grad()
     def track(self, w: Tensor) -> None:
-        """Moves ``w_mean`` towards the mean of styles [B, w_dim], over all processes.
+        """Updates ``w_mean`` with the mean of styles [B, w_dim] over all processes.
 
-        Every process must call it after the same updates, or one waits in vain for another.
+        This is a collective operation: every process must call it after the same updates, or the
+        run deadlocks.
         """
         total = torch.cat([w.float().sum(dim=0), w.new_full((1,), float(len(w))).float()])
         if distributed.is_available() and distributed.is_initialized():

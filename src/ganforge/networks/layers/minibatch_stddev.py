@@ -5,25 +5,25 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 
-# Keeps the square root's slope finite where all images of a group agree.
+# Keeps the gradient of the square root finite if all images of a group are equal.
 EPSILON = 1e-8
 
 
 class MinibatchStddev(nn.Module):
-    """Shows a discriminator how much the images of a group differ: one more channel.
+    """Appends a channel with the standard deviation over a group of images.
 
     Karras et al. 2018, arXiv:1710.10196, in the grouped form of StyleGAN2 (arXiv:1912.04958): the
-    standard deviation over a group, at each channel and place, averaged to one number, which fills
-    a channel of each of the group's images. A generator that makes the same image again and again
-    is told by it.
+    standard deviation over a group, at each channel and position, averaged to one number, which
+    fills a channel of each image of the group. It lets the discriminator detect a generator that
+    repeats the same image.
 
-    A group is ``group_size`` consecutive rows of what one forward pass gets: of one process and,
+    A group is ``group_size`` consecutive rows of the input of one forward pass: of one process and,
     with ``model.accumulate``, of one part. Images of different processes, or reals and fakes, never
-    share a group; and as groups are consecutive, parts that hold whole groups give the same numbers
+    share a group. Since groups are consecutive, parts that hold whole groups give the same numbers
     as the undivided batch.
 
     Args:
-        group_size: images of a group, at least 2; smaller batches are one group.
+        group_size: images per group, at least 2; a smaller batch is one group.
     """
 
     def __init__(self, group_size: int = 4) -> None:
@@ -43,7 +43,7 @@ class MinibatchStddev(nn.Module):
                 f"minibatch_stddev={self.group_size} does not divide a batch of {len(features)} "
                 "images: set data.batch_size (for each process and part) to a multiple"
             )
-        # In half precision the squares of small differences underflow.
+        # Computed in float32: in half precision the squares of small differences underflow.
         groups = features.float().reshape(-1, size, *features.shape[1:])
         spread = (groups.var(dim=1, correction=0) + EPSILON).sqrt().mean(dim=(1, 2, 3))
         plane = spread.repeat_interleave(size)[:, None, None, None].to(features.dtype)
@@ -51,7 +51,7 @@ class MinibatchStddev(nn.Module):
 
 
 def check_group_size(name: str, group_size: int) -> None:
-    """Refuses what is neither 0, for no layer, nor a group of images that can differ."""
+    """Raises ConfigError unless the group size is 0 (no layer) or at least 2."""
     if group_size != 0 and group_size < 2:
         raise ConfigError(
             f"{name}: minibatch_stddev must be 0 (off) or at least 2, got {group_size}"

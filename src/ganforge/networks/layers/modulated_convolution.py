@@ -1,14 +1,15 @@
-"""Convolution whose weights the style scales (Karras et al. 2020, arXiv:1912.04958, section 2.2).
+"""Modulated convolution (Karras et al. 2020, arXiv:1912.04958, section 2.2).
 
-With w'_ijk = s_i w_ijk for input channel i, output channel j and place k, and, demodulated,
+With w'_ijk = s_i w_ijk for input channel i, output channel j and kernel position k, and, if
+demodulated,
 
     w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps),
 
-each image is convolved with weights of its own. Two ways give the same numbers: weights for each
-image in a grouped convolution, or, without making them, the shared weights between a scaling of the
-input's channels by s and one of the output's by the root. The first needs memory for B times the
-weights, and its second derivative takes one convolution for each image; the second passes over the
-feature maps twice more.
+each image is convolved with its own weights. Two implementations give the same numbers: a grouped
+convolution with weights per image; or a convolution with the shared weights, after scaling the
+input channels by s and before scaling the output channels by 1 / sqrt(...). The first needs memory
+for B times the weights, and its second derivative takes one convolution per image. The second makes
+two additional passes over the feature maps.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ def modulated_convolution(
     upsampling: Tensor | None = None,
     grouped: bool = False,
 ) -> Tensor:
-    """Returns features convolved with weights that each image's style scales, of the same size.
+    """Returns features convolved with weights that are scaled by each image's style.
 
-    In half precision nothing overflows on the way: the shared weights are convolved with inputs
-    whose largest style is 1, and factors are put together in float32.
+    Without ``grouped``, intermediate results do not overflow in half precision: inputs are scaled
+    by styles normalized to maximum 1, and the output factors are multiplied in float32.
 
     Args:
         features: [B, C_in, H, W].
-        weight: [C_out, C_in, K, K], K odd; of gain 1 / sqrt(fan in), where it is equalized.
+        weight: [C_out, C_in, K, K], K odd; already scaled by 1 / sqrt(fan_in) if equalized.
         styles: [B, C_in], the factors s.
         demodulate: divide by the norm of each output channel's weights.
-        upsampling: [F], a filter: the result has twice the size. None keeps it.
-        grouped: make weights for each image.
+        upsampling: [F], a filter for upsampling by 2; None keeps the size.
+        grouped: compute weights per image and use a grouped convolution.
 
     Returns:
         [B, C_out, H, W], or twice as high and wide.
@@ -50,7 +51,8 @@ def modulated_convolution(
     if grouped:
         weights = modulated_weights(weight, styles, scales).to(features.dtype)
         return _convolve_each(features, weights, upsampling)
-    # The same factor in front and behind, but for rounding: a constant in all derivatives.
+    # Dividing by the peak here and multiplying by it below cancels up to rounding, so the peak can
+    # be detached: it is a constant in all derivatives.
     peak = _peak(styles)
     shown = features * (styles / peak).to(features.dtype)[:, :, None, None]
     convolved = _convolve(shown, weight, upsampling)
@@ -84,7 +86,7 @@ def modulated_weights(weight: Tensor, styles: Tensor, scales: Tensor | None = No
 
 
 def _peak(styles: Tensor) -> Tensor:
-    """Returns the largest absolute style of each image, [B, 1], without a derivative."""
+    """Returns the largest absolute style of each image, [B, 1], detached; 1 if all are 0."""
     peak = styles.detach().abs().amax(dim=1, keepdim=True)
     return torch.where(peak > 0, peak, torch.ones_like(peak))
 
@@ -93,14 +95,14 @@ def _convolve(features: Tensor, weight: Tensor, upsampling: Tensor | None) -> Te
     """Convolves all images with the same weights, [C_out, C_in, K, K]."""
     if upsampling is None:
         return F.conv2d(features, weight.to(features.dtype), padding=weight.shape[-1] // 2)
-    # Zeros between pixels, convolution and filter commute; this order convolves no zeros.
+    # Inserting zeros between pixels, convolution and filter commute; this order skips the zeros.
     turned = weight.to(features.dtype).flip(2, 3).transpose(0, 1)
     spread = F.conv_transpose2d(features, turned, stride=2)
     return _smoothed(spread, weight.shape[-1], upsampling)
 
 
 def _convolve_each(features: Tensor, weights: Tensor, upsampling: Tensor | None) -> Tensor:
-    """Convolves each image with weights of its own, [B, C_out, C_in, K, K]: a group for each."""
+    """Convolves each image with its own weights, [B, C_out, C_in, K, K]: one group per image."""
     batch, channels_out, channels_in, side = weights.shape[:4]
     joined = features.reshape(1, -1, *features.shape[2:])
     if upsampling is None:
@@ -114,9 +116,9 @@ def _convolve_each(features: Tensor, weights: Tensor, upsampling: Tensor | None)
 
 
 def _smoothed(spread: Tensor, side: int, kernel: Tensor) -> Tensor:
-    """Filters what a transposed convolution of stride 2 made, and cuts it to twice the input."""
-    # Together, the two filters reach over side + F - 1 pixels, of which the convolution's own
-    # padding takes side // 2 and upsampling (F + 1) // 2 on the left, (F - 2) // 2 on the right.
+    """Filters the output of a transposed convolution of stride 2; crops it to twice the input."""
+    # Together, the two filters extend over side + F - 1 pixels. The convolution's own padding
+    # takes side // 2 of them, upsampling (F + 1) // 2 on the left and (F - 2) // 2 on the right.
     before = side // 2 + (len(kernel) + 1) // 2 - (side - 1)
     after = side // 2 + (len(kernel) - 2) // 2 - (side - 2)
     return filter2d(spread, kernel, (before, after) * 2, gain=4.0)

@@ -13,18 +13,18 @@ MODES = ("const", "random", "none")
 
 
 class NoiseInput(nn.Module):
-    """Adds one map of noise to all features, scaled for each channel by a learned factor.
+    """Adds a noise map to all channels, scaled by a learned factor per channel.
 
-    Karras et al. 2019, arXiv:1812.04948, section 2: what chance decides in an image (the fall of
-    single hairs) then needs no room in the latents. Factors are 0 at the start (appendix C).
+    Karras et al. 2019, arXiv:1812.04948, section 2: stochastic detail (the placement of single
+    hairs) then needs no capacity in the latents. Factors start at 0 (appendix C).
 
-    The layer draws nothing: its map is an input. Without one it takes a constant map, the same for
-    all images, runs and devices, which is no part of a checkpoint.
+    The layer draws no random numbers: the map is an input. Without one it uses a constant map, the
+    same for all images, runs and devices, which is not saved in checkpoints.
 
     Args:
         channels: C.
         side: H and W of the features.
-        layer: index of the layer; each has another constant map.
+        layer: index of the layer; each layer has a different constant map.
     """
 
     constant: Tensor
@@ -35,7 +35,7 @@ class NoiseInput(nn.Module):
         check_positive("NoiseInput", "side", side)
         self.side = side
         self.scale = nn.Parameter(torch.zeros(channels))
-        # Drawn on the CPU, where numbers are the same on every machine.
+        # Drawn on the CPU, whose generator gives the same numbers on every machine.
         generator = torch.Generator().manual_seed(mix(Stream.CONSTANT_NOISE, layer, side))
         constant = torch.randn(1, 1, side, side, generator=generator, device="cpu")
         self.register_buffer("constant", constant.to(self.scale.device), persistent=False)
@@ -47,13 +47,13 @@ class NoiseInput(nn.Module):
 
 
 def noise_maps(noise: Noise, sides: Sequence[int], mode: str) -> list[Tensor] | None:
-    """Returns a map for each noise input; None for the constant ones.
+    """Returns a map for each noise input, or None for the constant maps.
 
     Args:
         noise: random draws, one row for each image.
-        sides: of the maps, layer by layer.
-        mode: "random", drawn anew for each image; "const", the layers' own maps for all of them;
-            "none", maps of 0, which leave the features as they are.
+        sides: sides of the maps, layer by layer.
+        mode: "random": drawn for each image; "const": the layers' constant maps for all images;
+            "none": zeros, which leave the features unchanged.
     """
     check_mode("noise_maps", mode)
     if mode == "const":
@@ -64,6 +64,6 @@ def noise_maps(noise: Noise, sides: Sequence[int], mode: str) -> list[Tensor] | 
 
 
 def check_mode(name: str, mode: str) -> None:
-    """Refuses an unknown kind of noise."""
+    """Raises ConfigError for an unknown kind of noise."""
     if mode not in MODES:
         raise ConfigError(f"{name}: noise must be one of {', '.join(MODES)}; got {mode!r}")

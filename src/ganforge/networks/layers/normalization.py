@@ -15,10 +15,10 @@ def _layer(channels: int) -> nn.Module:
     return nn.GroupNorm(1, channels)
 
 
-# "layer" is the layer normalization of Gulrajani et al. 2017 (arXiv:1704.00028): each image over
-# all its channels and places, with a gain and bias for each channel. That is GroupNorm with one
-# group; a LayerNorm over channels alone would normalize every place on its own and lose contrast,
-# and nn.LayerNorm over [C, H, W] would tie the weights to one image size.
+# "layer" is the layer normalization of Gulrajani et al. 2017 (arXiv:1704.00028): over all channels
+# and positions of an image, with a gain and bias per channel. This is GroupNorm with one group. A
+# LayerNorm over channels only would normalize every position separately and lose contrast, and
+# nn.LayerNorm over [C, H, W] would tie the weights to one image size.
 NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
     "batch": nn.BatchNorm2d,
     "instance": _instance,
@@ -27,14 +27,14 @@ NORMALIZATIONS: dict[str, Callable[[int], nn.Module]] = {
 
 
 def check_norm(name: str, norm: str) -> None:
-    """Refuses a normalization that isn't one of :data:`NORMALIZATIONS` or "none"."""
+    """Raises ConfigError unless ``norm`` is "none" or a key of :data:`NORMALIZATIONS`."""
     if norm != "none" and norm not in NORMALIZATIONS:
         legal = ", ".join([*NORMALIZATIONS, "none"])
         raise ConfigError(f"{name}: norm must be one of {legal}; got {norm!r}")
 
 
 def normalization(norm: str, channels: int) -> list[nn.Module]:
-    """Returns the layer to put behind a convolution of ``channels``: one module, or none.
+    """Returns the norm to insert after a convolution: a list of one module, or empty for "none".
 
     Args:
         norm: a key of :data:`NORMALIZATIONS`, or "none".

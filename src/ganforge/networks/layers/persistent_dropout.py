@@ -7,14 +7,14 @@ from ganforge.errors import ConfigError
 
 
 class LastingDropout(nn.Module):
-    """Dropout that evaluation does not turn off: the noise from which Pix2Pix draws.
+    """Dropout that stays active in evaluation; it is the noise source of Pix2Pix.
 
-    Isola et al. 2017, arXiv:1611.07004, section 3.1. An element is 0 with the probability p, and
-    else divided by 1 - p, in training and after it. Draws come from PyTorch's global stream, which
-    who runs the network seeds (:func:`ganforge.streams.seed_layers`).
+    Isola et al. 2017, arXiv:1611.07004, section 3.1. An element is set to 0 with probability p and
+    otherwise divided by 1 - p, in training and evaluation mode. It draws from PyTorch's global
+    generators, which the caller must seed (:func:`ganforge.streams.seed_layers`).
 
     Args:
-        p: probability with which an element is dropped, in [0, 1).
+        p: probability of dropping an element, in [0, 1).
     """
 
     def __init__(self, p: float = 0.5) -> None:
@@ -22,20 +22,20 @@ class LastingDropout(nn.Module):
         self.p = p
 
     def forward(self, features: Tensor) -> Tensor:
-        """Returns features [B, C, H, W], each element dropped on its own."""
+        """Returns features [B, C, H, W] with elements dropped independently."""
         return F.dropout(features, self.p, training=True)
 
     def extra_repr(self) -> str:
-        """Returns what PyTorch prints of the layer."""
+        """Returns the arguments that PyTorch shows in the layer's repr."""
         return f"p={self.p}"
 
 
 def lasting_dropout(p: float) -> list[nn.Module]:
-    """Returns the layer to put behind a norm: one module, or none at p = 0."""
+    """Returns the layer to insert after a norm: a list of one module, or empty for p = 0."""
     return [LastingDropout(p)] if p > 0 else []
 
 
 def check_dropout(name: str, dropout: float) -> None:
-    """Refuses what is not the probability of dropping some elements, but not all."""
+    """Raises ConfigError unless the dropout probability is in [0, 1)."""
     if not 0 <= dropout < 1:
         raise ConfigError(f"{name}: dropout must be in [0, 1), got {dropout}")

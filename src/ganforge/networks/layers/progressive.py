@@ -1,4 +1,4 @@
-"""What networks share that grow while they learn (Karras et al. 2018, arXiv:1710.10196)."""
+"""Shared parts of progressively growing networks (Karras et al. 2018, arXiv:1710.10196)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from ganforge.errors import ConfigError
 
 
 def double(images: Tensor) -> Tensor:
-    """Returns [B, C, 2H, 2W] of images [B, C, H, W]: each pixel four times."""
+    """Returns [B, C, 2H, 2W] of images [B, C, H, W]: each pixel is repeated 2x2."""
     return F.interpolate(images, scale_factor=2.0, mode="nearest")
 
 
 def halve(images: Tensor) -> Tensor:
-    """Returns [B, C, H/2, W/2] of images [B, C, H, W]: means over 2x2."""
+    """Returns [B, C, H/2, W/2] of images [B, C, H, W]: 2x2 mean pooling."""
     return F.avg_pool2d(images, 2)
 
 
 class GrowthLevel(nn.Module):
-    """How far a network has grown: level 0 is 4x4, 1 is 8x8, 2.3 is 16x16 and 0.3 of 32x32.
+    """Level of a growing network: 0 is 4x4, 1 is 8x8, 2.3 is 16x16 with 0.3 of 32x32.
 
-    It is set from outside before each step and never saved: a function of the images seen. Alpha,
-    which changes at every step of a fade, is a tensor, so that a compiled network is compiled once
-    for each stage and not for each value of it.
+    The model sets it before each step, from the images seen, so it is not saved. Alpha changes at
+    every step of a fade; it is a tensor so that a compiled network is compiled once per stage, not
+    for each value.
 
     Args:
-        last: level of a network of full size, where it starts.
+        last: level of the full size, which is also the initial level.
 
     Attributes:
-        stage: level of the images that are made or judged.
-        fading: whether that stage is faded in, over the one below.
+        stage: level of the current images, rounded up.
+        fading: whether this stage is being faded in over the one below.
     """
 
     alpha: Tensor
@@ -46,7 +46,7 @@ class GrowthLevel(nn.Module):
         self.register_buffer("alpha", torch.ones(()), persistent=False)
 
     def set(self, level: float) -> None:
-        """Takes a level from 0 to that of the full size."""
+        """Sets the level, between 0 and that of the full size."""
         if not 0 <= level <= self.last:
             raise ConfigError(f"grow: level must be in [0, {self.last}], got {level}")
         self.stage = math.ceil(level)
@@ -54,5 +54,5 @@ class GrowthLevel(nn.Module):
         self.alpha.fill_(level - math.floor(level) if self.fading else 1.0)
 
     def fade(self, below: Tensor, above: Tensor) -> Tensor:
-        """Returns (1 - alpha) below + alpha above, for tensors of one shape."""
+        """Returns (1 - alpha) below + alpha above, for tensors of the same shape."""
         return below + (above - below) * self.alpha

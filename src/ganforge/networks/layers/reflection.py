@@ -6,15 +6,15 @@ from torch import Tensor, nn
 
 
 class ReflectedConvolution(nn.Conv2d):
-    """A convolution that keeps the size, by reflecting its input at the border.
+    """Size-preserving convolution with reflection padding.
 
-    Johnson et al. 2016, arXiv:1603.08155: zeros beyond the border leave artefacts there.
+    Johnson et al. 2016, arXiv:1603.08155: zero padding causes artefacts at the border.
 
     Args:
         channels_in: C of the input.
         channels_out: C' of the output.
         kernel_size: odd.
-        bias: whether it adds a bias.
+        bias: whether to add a bias.
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel_size: int, bias: bool) -> None:
@@ -27,16 +27,16 @@ class ReflectedConvolution(nn.Conv2d):
 
 
 def reflect(features: Tensor, border: int) -> Tensor:
-    """Returns [B, C, H + 2 border, W + 2 border], mirrored at the outermost pixels' centers."""
-    # On a GPU the gradient of PyTorch's own adds up in no fixed order, and is refused with
-    # trainer.deterministic=true.
+    """Returns [B, C, H + 2 border, W + 2 border], mirrored at the centers of the border pixels."""
+    # On a GPU the backward of F.pad's reflection sums in no fixed order, and PyTorch raises an
+    # error for it with trainer.deterministic=true.
     if torch.are_deterministic_algorithms_enabled() and features.is_cuda:
         return reflect_in_order(features, border)
     return F.pad(features, (border, border, border, border), mode="reflect")
 
 
 def reflect_in_order(features: Tensor, border: int) -> Tensor:
-    """Returns the same as :func:`reflect`, with a gradient that repeats bit by bit."""
+    """Returns the same as :func:`reflect`, with a bit-reproducible gradient."""
     for axis in (-1, -2):
         length = features.shape[axis]
         before = features.narrow(axis, 1, border).flip(axis)

@@ -1,4 +1,4 @@
-"""Doubling and halving images with the filter [1, 2, 1]: what bilinear interpolation does."""
+"""Bilinear upsampling and downsampling by 2, with the filter [1, 2, 1]."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from ganforge.networks.layers.upfirdn2d import downsample2d, filter_kernel, upsa
 
 
 class Upsample(nn.Module):
-    """Bilinear interpolation to twice the size, with zeros beyond the border.
+    """Bilinear upsampling by 2, with zeros beyond the border.
 
-    Each pixel is repeated 2x2 and smoothed by [1, 2, 1] / 4 in both directions: [1, 3, 3, 1].
+    Each pixel is repeated 2x2 and smoothed by [1, 2, 1] / 4 in both directions, which together is
+    the filter [1, 3, 3, 1].
     """
 
     kernel: Tensor
@@ -25,10 +26,10 @@ class Upsample(nn.Module):
 
 
 class Downsample(nn.Module):
-    """Half the size: smoothing by [1, 2, 1] / 4 in both directions, then the mean over 2x2.
+    """Downsampling by 2: smoothing by [1, 2, 1] / 4 in both directions, then 2x2 mean pooling.
 
-    Beyond the border are zeros. It is the transpose of :class:`Upsample` but for a factor of 4,
-    which keeps the mean.
+    Pixels beyond the border are zeros. It is the transpose of :class:`Upsample` up to a factor of
+    4, which preserves the mean.
     """
 
     kernel: Tensor

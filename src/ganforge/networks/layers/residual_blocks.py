@@ -11,16 +11,16 @@ from ganforge.networks.layers.convolution_blocks import NormReLU
 
 
 class UpResidualBlock(nn.Module):
-    """Norm, ReLU, up, convolution, norm, ReLU, convolution; plus a shortcut.
+    """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution; plus a shortcut.
 
-    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. "Up" repeats
-    each pixel, which doubles the resolution; the shortcut is a 1x1 convolution of that.
+    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. Upsampling
+    repeats each pixel 2x2; the shortcut is upsampling and a 1x1 convolution.
 
     Args:
         channels_in: C.
         channels_out: C'.
         norm: batch, instance, layer or none.
-        condition_dim: length of the condition that the norms follow; 0 for none.
+        condition_dim: length of the condition of the norms; 0 for unconditional norms.
     """
 
     def __init__(
@@ -37,15 +37,15 @@ class UpResidualBlock(nn.Module):
         """Returns [B, C', 2H, 2W] of features [B, C, H, W] and conditions [B, condition_dim]."""
         inner = self.first_convolution(_double(self.first_norm(features, condition)))
         residual: Tensor = self.second_convolution(self.second_norm(inner, condition))
-        # The published order is up, then 1x1; this is the same function at a quarter of the work.
+        # The published order is upsampling, then 1x1; this is equal at a quarter of the cost.
         return residual + _double(self.shortcut(features))
 
 
 class DownResidualBlock(nn.Module):
     """Norm, ReLU, convolution, norm, ReLU, convolution, mean pooling; plus a shortcut.
 
-    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. As in the latter
-    authors' code, channels change in the second convolution.
+    Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. As in the code of
+    the latter, the channels change in the second convolution.
 
     Args:
         channels_in: C.
@@ -71,16 +71,16 @@ class DownResidualBlock(nn.Module):
         shortcut: Tensor = features
         if self.down:
             residual, shortcut = F.avg_pool2d(residual, 2), F.avg_pool2d(features, 2)
-        # The published order is 1x1, then pooling; this is the same at a quarter of the work.
+        # The published order is 1x1, then pooling; this is equal at a quarter of the cost.
         shortcut = self.shortcut(shortcut)
         return residual + shortcut
 
 
 class FirstDownBlock(nn.Module):
-    """The down block that sees the image: neither norm nor ReLU before its first convolution.
+    """First downsampling block, applied to images: no norm or ReLU before the first convolution.
 
-    Miyato et al. 2018, arXiv:1802.05957 ("optimized block" in the authors' code): a ReLU would cut
-    away all that is darker than grey. [B, C, H, W] -> [B, C', H/2, W/2].
+    Miyato et al. 2018, arXiv:1802.05957 ("optimized block" in the authors' code): a ReLU would
+    remove all pixel values below mid-gray. [B, C, H, W] -> [B, C', H/2, W/2].
 
     Args:
         channels_in: C of the image, label planes included.
@@ -102,10 +102,10 @@ class FirstDownBlock(nn.Module):
 
 
 def initialize_glorot(module: nn.Module, gain: float = 1.0) -> None:
-    """Draws a module's weights as Glorot & Bengio 2010 (uniform), times ``gain``; biases are 0.
+    """Initializes weights as Glorot & Bengio 2010 (uniform), times ``gain``; biases are set to 0.
 
-    It is how the authors' code of arXiv:1802.05957 starts, with a gain of sqrt(2) where a ReLU goes
-    before. Call it before spectral normalization is put on.
+    The authors' code of arXiv:1802.05957 uses it, with a gain of sqrt(2) for layers after a ReLU.
+    Call this before spectral normalization is applied.
     """
     for layer in module.modules():
         if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):

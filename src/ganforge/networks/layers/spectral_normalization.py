@@ -8,11 +8,11 @@ from ganforge.networks.layers.conditional_normalization import steering_layers
 
 
 def normalize_spectrum(network: nn.Module) -> None:
-    """Divides every convolution's, linear and embedding weight by its largest singular value.
+    """Applies spectral normalization to all convolutions, linear layers and embeddings.
 
-    Miyato et al. 2018, arXiv:1802.05957: one power iteration at each forward pass in training.
-    The singular value is that of the weight as a matrix [C_out, everything else]. What steers a
-    conditional norm is left alone: it starts at 0, which has no spectrum to divide by.
+    Miyato et al. 2018, arXiv:1802.05957: weights are divided by their largest singular value, as
+    matrices [C_out, all other dimensions], with one power iteration per forward pass in training.
+    Layers that condition norms are excluded: they start at 0, and the singular value would be 0.
     """
     steering = steering_layers(network)
     for module in list(network.modules()):
@@ -23,7 +23,7 @@ def normalize_spectrum(network: nn.Module) -> None:
 
 
 def unnormalized_weights(network: nn.Module) -> list[str]:
-    """Returns the names of the layers that :func:`normalize_spectrum` would still change."""
+    """Returns the names of the layers to which :func:`normalize_spectrum` was not applied yet."""
     steering = steering_layers(network)
     return [
         name

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 
-Padding = tuple[int, int, int, int]  # left, right, top, bottom; negative ones crop
+Padding = tuple[int, int, int, int]  # left, right, top, bottom; negative values crop
 
 
 def filter_kernel(taps: Sequence[float] = (1.0, 3.0, 3.0, 1.0)) -> Tensor:
-    """Returns taps scaled to sum 1, float32 [K]: one direction of a separable filter.
+    """Returns taps normalized to sum 1, float32 [K]: one direction of a separable filter.
 
     The default is bilinear interpolation (Zhang 2019, arXiv:1904.11486; Karras et al. 2020,
     arXiv:1912.04958).
@@ -34,41 +34,41 @@ def upfirdn2d(
     padding: Padding = (0, 0, 0, 0),
     gain: float = 1.0,
 ) -> Tensor:
-    """Puts up - 1 zeros behind each pixel, pads, filters, and keeps each down-th pixel.
+    """Inserts up - 1 zeros after each pixel, pads, filters, and keeps every down-th pixel.
 
     With u the image after zeros and padding, the result is
 
         y[i, j] = gain sum_ab k[K-1-a] k[K-1-b] u[i down + a, j down + b],
 
-    a true convolution, in both directions alike. Made of convolutions, it can be differentiated any
-    number of times. The filter's weights are never learned. Both directions are taken at once,
-    which is quicker than one after the other for filters as short as these.
+    a true convolution with the same taps in both directions. It is composed of PyTorch convolutions
+    and can be differentiated any number of times. The filter is not learned. It is applied as one
+    2D filter, which is faster than two 1D passes for short filters.
 
     Args:
         images: [B, C, H, W].
         kernel: [K], the separable filter's taps in one direction.
-        up: factor of upsampling, at least 1.
-        down: factor of downsampling, at least 1.
+        up: upsampling factor, at least 1.
+        down: downsampling factor, at least 1.
         padding: zeros on the left, right, top and bottom of the upsampled image, whose size is
-            H up x W up. Negative numbers crop.
-        gain: factor of the result, above 0; up^2 keeps the brightness of an upsampled image.
+            H up x W up. Negative values crop.
+        gain: factor of the result, above 0; up^2 preserves the brightness when upsampling.
 
     Returns:
         [B, C, (H up + top + bottom - K) // down + 1, (W up + left + right - K) // down + 1].
     """
-    # PyTorch computes depthwise convolutions of half precision on the CPU without vector
-    # instructions, tens of times as slowly as in float32.
+    # On the CPU, PyTorch does not vectorize depthwise convolutions in half precision: they are tens
+    # of times slower than in float32.
     if images.device.type == "cpu" and images.dtype in (torch.bfloat16, torch.float16):
         return upfirdn2d(images.float(), kernel, up, down, padding, gain).to(images.dtype)
     channels, taps = images.shape[1], len(kernel)
     square = (gain * torch.outer(kernel, kernel)).to(images.dtype).expand(channels, 1, taps, taps)
     with _full_precision_on_cpu(images.device):
         if up == 1:
-            # PyTorch's convolution is a correlation: the filter is turned round.
+            # PyTorch's convolution is a cross-correlation, so the filter is flipped.
             turned = square.flip(2, 3)
             return F.conv2d(_padded(images, padding), turned, stride=down, groups=channels)
-        # Each pixel adds the whole filter to the result: K - 1 zeros on all sides, already
-        # filtered, and none behind the last pixel.
+        # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
+        # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
         spread = F.conv_transpose2d(images, square, stride=up, groups=channels)
         left, right, top, bottom = (extent - taps + 1 for extent in padding)
         around = (left, right + up - 1, top, bottom + up - 1)
@@ -76,13 +76,13 @@ def upfirdn2d(
 
 
 def upsample2d(images: Tensor, kernel: Tensor, up: int = 2) -> Tensor:
-    """Returns [B, C, up H, up W] of images [B, C, H, W]: zeros between pixels, then the filter."""
+    """Returns [B, C, up H, up W] of images [B, C, H, W]: inserts zeros, then filters."""
     before, after = (len(kernel) + up - 1) // 2, (len(kernel) - up) // 2
     return upfirdn2d(images, kernel, up=up, padding=(before, after) * 2, gain=float(up**2))
 
 
 def downsample2d(images: Tensor, kernel: Tensor, down: int = 2) -> Tensor:
-    """Returns [B, C, H / down, W / down] of images [B, C, H, W]: the filter, then each n-th."""
+    """Returns [B, C, H / down, W / down] of images [B, C, H, W]: filters, then drops pixels."""
     before, after = (len(kernel) - down + 1) // 2, (len(kernel) - down) // 2
     return upfirdn2d(images, kernel, down=down, padding=(before, after) * 2)
 
