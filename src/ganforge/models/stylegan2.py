@@ -181,6 +181,7 @@ class StyleGAN2(StyleBased):
         return Noise(mix(noise.seed, Substream.LAZY), rows, noise.device, noise.rank, noise.world)
 
     def _make_optimizer(self, player: Player) -> Optimizer:
+        # Without lazy regularizers lcm() is 1 and no update is added, so nothing is corrected.
         intervals = [term.every for term in self._terms(player, lazy=True).values()]
         period = math.lcm(*intervals)
         return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))

@@ -217,4 +217,5 @@ def _check_terms(terms: dict[str, Regularizer]) -> None:
 
 
 def _fork_rng(device: torch.device) -> AbstractContextManager[None]:
+    # Translating during training must not change the random draws of the training steps.
     return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])

@@ -54,7 +54,7 @@ class ExponentialMovingAverage(nn.Module):
         """Updates the average: average <- beta average + (1 - beta) live."""
         averaged = [p.data for p in self.module.parameters()]
         weights = [p.data for p in live.parameters()]
-        if averaged:
+        if averaged:  # foreach functions reject empty lists
             torch._foreach_lerp_(averaged, weights, 1 - self.decay(batch, images_seen))
         for mine, theirs in zip(self.module.buffers(), live.buffers(), strict=True):
             mine.copy_(theirs)
