@@ -1,4 +1,4 @@
-"""Composing and checking every job of a sweep before the first one starts."""
+"""Composes and checks every job of a sweep before the first one starts."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from ganforge.sweeps.part_checks import check_parts
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.trust import Vet
 
-SHOWN = 3  # faults of one kind are told once, with the first jobs that have them
+SHOWN = 3  # jobs named per fault: identical faults are reported once
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What a sweep needs to know of a job's configuration.
+    """Properties of a job's configuration that the sweep needs.
 
     Attributes:
-        devices: processes that it trains in.
-        dry_run: whether it leaves no folder.
-        subdir: name for its folder, as hydra.sweep.subdir has it; None for the sweep's own.
+        devices: number of processes that the job trains in.
+        dry_run: whether the job is a dry run, which leaves no folder.
+        subdir: folder name from hydra.sweep.subdir; None for the sweep's default name.
     """
 
     devices: int
@@ -44,20 +44,20 @@ def check_jobs(
     here: bool,
     vet: Vet | None = None,
 ) -> list[Checked]:
-    """Composes and checks the configuration of every job; no network is built, no image read.
+    """Composes and checks the configuration of every job; builds no network and reads no image.
 
     Args:
         plans: the jobs.
-        compose: returns a job's configuration, with Hydra's node.
-        here: whether jobs run on this machine, whose devices they need.
-        vet: checks what the overrides of a stored sweep make; None for typed ones.
+        compose: returns a job's configuration, including the ``hydra`` node.
+        here: whether jobs run on this machine, so that its devices are checked.
+        vet: checks configurations composed from stored overrides; None for typed overrides.
 
     Raises:
-        ConfigError: naming every fault and the jobs that have it.
+        ConfigError: listing every fault and the jobs that have it.
     """
     checked, faults = [], dict[str, list[str]]()
-    found: dict[str, list[str]] = {}  # classes of data that several jobs share
-    sound: set[str] = set()  # parts that several jobs share
+    found: dict[str, list[str]] = {}  # class names by data set, read once for all jobs
+    sound: set[str] = set()  # parts that an earlier job has already built
     for number, plan in enumerate(plans):
         try:
             cfg = compose(list(plan.overrides))
@@ -77,9 +77,10 @@ def check_jobs(
 def _check(
     cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]], vet: Vet | None
 ) -> Checked:
-    """Checks a job's configuration as its run will, and asks for its hardware."""
+    """Runs the checks that the job itself will run, and resolves its hardware."""
     former = HydraConfig.instance().cfg
-    HydraConfig.instance().set_config(cfg)  # names are composed of what Hydra chose
+    # Run names interpolate Hydra's choices, which are read from this singleton.
+    HydraConfig.instance().set_config(cfg)
     try:
         subdir = _subdir(cfg, number)
         with open_dict(cfg):

@@ -1,4 +1,4 @@
-"""A grid from its command line: what it means, whether it can work, where it goes, running it."""
+"""Grid sweeps: parses the command line, checks every job, creates the folder and runs the jobs."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ def sweep_grid(
     task: TaskFunction,
     batch_size: int | None = None,
 ) -> list[float | None]:
-    """Runs a grid, or goes on with one that was stopped.
+    """Runs a grid sweep, or resumes an unfinished one.
 
-    Everything that can be refused is refused before a folder is made.
+    All checks run before a folder is created.
 
     Args:
         arguments: overrides as typed.
         config: Hydra's configuration of the sweep; its folder is set here.
-        context: Hydra's loader of configurations.
-        task: what Hydra calls for each job.
-        batch_size: jobs handed at a time to a launcher that runs them side by side; None: all.
+        context: Hydra's context, which holds the config loader.
+        task: the function that Hydra calls for each job.
+        batch_size: jobs passed at a time to a parallel launcher; None for all.
 
     Returns:
-        The best value of the monitored score of every job, None for one without scores.
+        The best value of the monitored score of every job; None for a job without scores.
 
     Raises:
-        GanforgeError: with a message for the user; RunError at the end, where a job failed.
+        GanforgeError: with a message for the user; RunError at the end if a job failed.
     """
     parser = OverridesParser.create(config_loader=context.config_loader)
     check_launcher(config.hydra.launcher)
@@ -105,7 +105,7 @@ def sweep_grid(
 def _new_record(
     typed: list[str], plans: list[Plan], config: DictConfig, checked: list[Checked], kept: bool
 ) -> SweepRecord:
-    """Makes a sweep's folder, its own even where another sweep began in the same second."""
+    """Creates a sweep's folder and record; the folder is unique even within the same second."""
     wanted = typed_path(config.hydra.sweep.dir).absolute()
     names = [
         job.subdir or job_folder(number, list(plan.swept))
@@ -127,13 +127,13 @@ def _new_record(
 
 
 def make_folder(wanted: Path) -> Path:
-    """Makes a sweep's folder, under another name where another sweep is.
+    """Creates a sweep's folder; a number is appended to the name if the folder is in use.
 
     Returns:
-        The folder without links in its path, as it is found when the sweep goes on.
+        The folder with symbolic links resolved, the same path that a resume finds.
 
     Raises:
-        RunError: where none can be made.
+        RunError: if no folder can be created.
     """
     for attempt in range(1, 100):
         path = wanted if attempt == 1 else wanted.with_name(f"{wanted.name}-{attempt}")
@@ -152,10 +152,10 @@ def make_folder(wanted: Path) -> Path:
 
 
 def _claim(path: Path) -> bool:
-    """Takes an empty folder, which of several commands that start together one alone can."""
+    """Claims an empty folder atomically; at most one concurrent caller succeeds."""
     lock = path / LOCK
     try:
-        lock.touch(exist_ok=False)
+        lock.touch(exist_ok=False)  # O_EXCL: fails if another process has created the file
     except FileExistsError:
         return False
     if any(item != lock for item in path.iterdir()):
@@ -165,9 +165,10 @@ def _claim(path: Path) -> bool:
 
 
 def place(config: DictConfig, path: Path) -> None:
-    """Sets the sweep's folder in Hydra, for this process and for those that compose it again.
+    """Sets the sweep's folder in Hydra, for this process and for job processes that recompose it.
 
-    The jobs' folders are in the record: Hydra's launchers would make empty ones beside them.
+    The subfolder is "." because the record sets the jobs' folders; otherwise Hydra's launchers
+    would create an additional empty folder per job.
     """
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir, config.hydra.sweep.subdir = str(path), "."
@@ -176,7 +177,7 @@ def place(config: DictConfig, path: Path) -> None:
 
 
 def flags_of(config: DictConfig) -> list[str]:
-    """Returns what makes another process find the options that this one has found."""
+    """Returns the command-line flags that reproduce this process's config search path."""
     sources = config.hydra.runtime.config_sources
     given = [str(s.path) for s in sources if s.provider == "command-line"]
     typed = [str(o) for o in config.hydra.overrides.hydra]
@@ -186,12 +187,12 @@ def flags_of(config: DictConfig) -> list[str]:
 
 @contextlib.contextmanager
 def _leaving_nothing(path: Path, log_dir: Path) -> Iterator[None]:
-    """Removes the empty folder that a launcher makes for a sweep of dry runs."""
+    """Removes the empty folders that a launcher creates for a sweep of dry runs."""
     try:
         yield
     finally:
         for folder in (path, *path.parents):
             if not folder.is_relative_to(log_dir.absolute()):
                 break
-            with contextlib.suppress(OSError):  # other runs lie there
+            with contextlib.suppress(OSError):  # not empty: it holds other runs
                 folder.rmdir()

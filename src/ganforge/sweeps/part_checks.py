@@ -1,4 +1,4 @@
-"""Parts that are quick to build, built before a sweep starts: they check their own numbers."""
+"""Builds the cheap parts of each job before a sweep starts, so that they check their arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.errors import ConfigError
 from ganforge.runs.load import build
 from ganforge.runs.stored.trust import is_own, targets
 
-# Neither the networks, whose weights take seconds to draw, nor what is made of data.
+# Networks are left out because initializing them takes seconds; so is everything that needs data.
 GROUPS = ("loss", "regularizer", "augment", "schedule")
 OPTIMIZERS = "optimizer"
 
@@ -20,11 +20,11 @@ def check_parts(cfg: DictConfig, sound: set[str]) -> None:
     """Builds the loss, regularizers, augmentation, schedules and optimizers of a configuration.
 
     Args:
-        cfg: a job's, composed and checked.
-        sound: parts that an earlier job has built, as text; those of this one are added.
+        cfg: configuration of a job, composed and checked.
+        sound: YAML of the parts that earlier jobs have built; updated with the parts of this job.
 
     Raises:
-        ConfigError: a part refuses its arguments.
+        ConfigError: if a part rejects its arguments.
     """
     for group in (*GROUPS, OPTIMIZERS):
         node: Any = cfg.get(group)

@@ -1,4 +1,4 @@
-"""What a sweep's command line means: its jobs, in order, before anything is composed."""
+"""Expands a sweep's command line into its jobs, in order, before any config is composed."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hydra.core.override_parser.types import Override, RangeSweep
 
 from ganforge.errors import ConfigError
 
-MOST_JOBS = 10_000  # of a sweep; each has a folder, and is composed before the first one starts
+MOST_JOBS = 10_000  # per sweep: each has a folder and is composed before the first one starts
 LIMIT_VARIABLE = "GANFORGE_MAX_JOBS"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A job to be.
+    """The overrides of one job of a sweep.
 
     Attributes:
-        overrides: all of its overrides.
-        swept: those that tell it from the other jobs.
+        overrides: all overrides of the job.
+        swept: the overrides that differ between the jobs.
     """
 
     overrides: tuple[str, ...]
@@ -30,10 +30,10 @@ class Plan:
 
 
 def split_resume(arguments: list[str], parser: OverridesParser) -> tuple[list[str], str | None]:
-    """Returns what was typed without ``resume=``, and what that says.
+    """Returns the typed overrides without ``resume=``, and the value of ``resume``.
 
     Raises:
-        ConfigError: for what only a run on its own takes.
+        ConfigError: if ``run_dir`` is set or ``resume`` has several values.
     """
     resume, typed = None, []
     for override in parser.parse_overrides(arguments):
@@ -54,14 +54,14 @@ def split_resume(arguments: list[str], parser: OverridesParser) -> tuple[list[st
 
 
 def plan_grid(typed: list[str], parser: OverridesParser) -> list[Plan]:
-    """Returns the jobs of every combination of values, the last key changing first.
+    """Returns one job per combination of values; the last key varies fastest.
 
     Args:
-        typed: overrides; of those that name a key twice, the last counts.
-        parser: it looks up what ``glob(...)`` finds.
+        typed: overrides; if a key appears more than once, its last override is used.
+        parser: expands ``glob(...)``.
 
     Raises:
-        ConfigError: for values that can't be counted, and for jobs that are the same.
+        ConfigError: if values are not discrete, jobs are identical, or there are too many jobs.
     """
     choices: dict[str, list[str]] = {}
     swept: dict[str, bool] = {}
@@ -86,7 +86,7 @@ def _values(override: Override) -> list[str]:
             "choice(a,b), range(1,4) or glob(*)"
         )
     key, sweep, limit = override.get_key_element(), override.value(), _limit()
-    if isinstance(sweep, RangeSweep):  # counted first: a shuffled one is expanded whole
+    if isinstance(sweep, RangeSweep):  # counted first: Hydra expands a shuffled range completely
         assert sweep.start is not None
         assert sweep.stop is not None
         _refuse_many(int((float(sweep.stop) - float(sweep.start)) / float(sweep.step)))

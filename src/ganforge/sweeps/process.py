@@ -19,24 +19,25 @@ PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
 def train_apart(overrides: list[str], flags: list[str]) -> int:
-    """Trains in a process of its own, and hands on to it the signals that arrive here.
+    """Trains in a separate process and forwards signals to it.
 
-    A run of several processes ends its first one where another fails: in the sweep's own process
-    that would be the end of the sweep.
+    If one process of a distributed run fails, rank 0 exits too. In the sweep's own process that
+    would end the sweep.
 
     Args:
-        overrides: of the run.
-        flags: such as ``["--config-dir", "DIR"]``.
+        overrides: overrides of the run.
+        flags: command-line flags such as ``["--config-dir", "DIR"]``.
 
     Returns:
-        Its exit code; 128 plus the signal that killed it.
+        The exit code; 128 plus the signal number if a signal killed the process.
 
     Raises:
-        KeyboardInterrupt: it was told to stop, at whatever moment.
+        KeyboardInterrupt: if the process was interrupted by a signal.
     """
     command = [*python(), "-m", "ganforge", "train", *flags, *overrides]
     environment = os.environ | module_path()
-    # A session of its own: a terminal's Ctrl-C would arrive there twice, and two mean "at once".
+    # New session: otherwise the child gets Ctrl-C twice, from the terminal and forwarded, and a
+    # second signal means "stop immediately".
     process = subprocess.Popen(
         command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
     )
@@ -56,7 +57,7 @@ def train_apart(overrides: list[str], flags: list[str]) -> int:
 
 
 def _end_with_parent() -> Callable[[], object] | None:
-    """Returns what has Linux tell a child to stop when its parent was killed."""
+    """Returns a hook that makes Linux send SIGTERM to the child when its parent dies."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None).prctl

@@ -1,4 +1,4 @@
-"""What a sweep says of its jobs: a line before each, and a table at the end."""
+"""Progress output of a sweep: a line before each job and a table at the end."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ def progress_line(record: SweepRecord, job: Job, seconds_left: float | None) -> 
 
     Args:
         record: the sweep.
-        job: the one that starts.
-        seconds_left: until the end of the sweep; None where nothing tells.
+        job: the job that starts.
+        seconds_left: estimated time until the end of the sweep; None if unknown.
     """
     parts = [f"job {job.number + 1} of {len(record.jobs)}", " ".join(job.overrides)]
     parts.append(tally(record))
@@ -37,7 +37,7 @@ def roughly(seconds: float) -> str:
 
 
 def job_table(record: SweepRecord) -> Table:
-    """Returns a row for each job, and what ended those that failed."""
+    """Returns a table with a row for each job and the errors of failed jobs."""
     rows = [_row(record, job) for job in record.jobs]
     errors = [f"{job} {job.status}: {job.error}" for job in record.jobs if job.error]
     columns = ["job", "overrides", "status", "best"]

@@ -21,18 +21,18 @@ from ganforge.sweeps.trust import is_permission, key_of
 
 
 def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepRecord | None:
-    """Finds the sweep that goes on; None where a new one is to be started.
+    """Returns the sweep to resume, or None to start a new one.
 
     Args:
-        resume: "auto": the newest grid of the same overrides that has a job to do, and is not
-            running; "latest": the newest grid; else the folder of a sweep.
-        typed: overrides without ``resume=``, in any order. For a sweep that is named they may be
-            left out.
+        resume: "auto" for the newest grid with the same overrides that is unfinished and not
+            running; "latest" for the newest grid; otherwise the folder of a sweep.
+        typed: overrides without ``resume=``, in any order. They may be omitted for "latest" and
+            for a folder.
         log_dir: root of all outputs.
 
     Raises:
-        RunError: there is no such sweep, or it is running.
-        ConfigError: it is a sweep of other overrides.
+        RunError: if there is no such sweep, or it is running.
+        ConfigError: if the sweep has other overrides.
     """
     if resume is None:
         return None
@@ -52,10 +52,11 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
 
 
 def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
-    """Makes a former sweep's jobs ready to go on: those that are not completed are pending.
+    """Prepares a stored sweep for resuming: sets every job that is not completed to pending.
 
     Raises:
-        ConfigError: its overrides mean other jobs by now, as glob(*) does with a new option.
+        ConfigError: if the overrides now expand to other jobs, for example because ``glob(*)``
+            matches a new option.
     """
     known = [job.overrides for job in record.jobs]
     if known != [list(plan.swept) for plan in plans]:
@@ -70,17 +71,17 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 
 def meant(typed: list[str]) -> list[str]:
-    """Returns what makes a sweep what it is: neither the order nor where its outputs lie."""
+    """Returns the sorted overrides that identify a sweep, without log_dir and permissions."""
     return sorted(published(settled_override(o)) for o in typed if not _passes(o))
 
 
 def _passes(override: str) -> bool:
-    """Whether an override concerns this command alone."""
+    """Whether an override affects only the current command and does not identify the sweep."""
     return key_of(override) in ("log_dir", "dry_run") or is_permission(override)
 
 
 def published(override: str) -> str:
-    """Returns an override as it is stored: without the secrets in notes and tags.
+    """Returns an override as it is stored, with secrets in notes and tags redacted.
 
     A sweep over notes or tags is stored as typed: the values name its jobs.
     """
@@ -121,7 +122,7 @@ def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
 
 
 def tell_of_a_new_one(kind: str, complete: Path | None, log_dir: Path) -> None:
-    """Says that resume=auto found nothing to go on with, so that nobody takes it for having."""
+    """Prints that resume=auto found no unfinished sweep or search and that a new one starts."""
     found = f"no unfinished {kind} of these overrides in {log_dir}"
     found += f" ({complete} is complete)" if complete else ""
     console.print(f"resume=auto: {found}: a new one", soft_wrap=True, highlight=False, markup=False)
@@ -145,7 +146,7 @@ def _named(resume: str) -> SweepRecord:
 
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
-    # As they are stored: a record may be a stranger's, and name variables of this machine.
+    # Shows the stored text, unresolved: an untrusted record may reference environment variables.
     then = {found[0]: o for o in record.overrides if (found := meant([o]))}
     now = meant(typed)
     missing = [one_line(stored) for o, stored in then.items() if o not in now]

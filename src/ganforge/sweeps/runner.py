@@ -20,16 +20,16 @@ Apart = Callable[[list[str]], int]
 
 
 class SweepRun:
-    """Runs the jobs of a sweep that are to be done, and keeps its record.
+    """Runs the pending jobs of a sweep and updates its record.
 
     Args:
-        record: the sweep; jobs that are pending are run.
-        plans: what its jobs are, by number.
-        launch: hands jobs to Hydra's launcher, from a number on.
-        apart: trains in a process of its own; returns its exit code.
-        lonely: numbers of the jobs that need such a process.
-        side_by_side: jobs handed over at a time; None for one after the other, in this process.
-        kept: whether there is a record to keep; dry runs leave none.
+        record: the sweep; its pending jobs are run.
+        plans: the jobs' overrides, by job number.
+        launch: passes jobs to Hydra's launcher, numbered from the given first job on.
+        apart: trains in a separate process; returns its exit code.
+        lonely: numbers of the jobs that need a separate process.
+        side_by_side: jobs launched at a time; None runs them one by one in this process.
+        kept: whether to write the record; False for dry runs.
     """
 
     def __init__(
@@ -53,11 +53,11 @@ class SweepRun:
         self._ended = 0
 
     def run(self) -> list[float | None]:
-        """Runs what is pending; returns the best score of every job, by number.
+        """Runs the pending jobs; returns the best score of every job, by number.
 
         Raises:
-            RunError: at the end, where a job failed.
-            KeyboardInterrupt: where the sweep was told to stop.
+            RunError: at the end, if a job failed.
+            KeyboardInterrupt: if the sweep was interrupted.
         """
         try:
             with ending_on_signals():
@@ -87,7 +87,7 @@ class SweepRun:
                 self._run_together(todo[start : start + self.side_by_side])
 
     def _run(self, job: Job) -> None:
-        """Runs one job here or, where it takes several processes, in one of its own."""
+        """Runs one job in this process, or in a separate one if it trains on several devices."""
         self._note(job, "running")
         began = time.time()
         try:
@@ -96,12 +96,13 @@ class SweepRun:
             else:
                 self._settle(job, self.launch([self._overrides(job)], job.number)[0])
         except KeyboardInterrupt:
+            # The signal may have arrived after the job had completed.
             over = fresh_status(self.record, job, began) == "completed"
             self._note(job, "completed" if over else "interrupted")
             raise
 
     def _run_together(self, jobs: list[Job]) -> None:
-        """Runs jobs side by side in processes of a launcher, and watches their folders."""
+        """Runs jobs in parallel through a launcher and watches their run folders."""
         self._say(f"{len(jobs)} jobs · {tally(self.record)}")
         began = time.time()
         try:
@@ -112,7 +113,7 @@ class SweepRun:
                 self._note(job, "interrupted" if job.status == "running" else job.status)
             raise
         except Exception as error:
-            # A job's process was killed, or none could be started: their folders tell.
+            # A job's process was killed or could not start: read the states from the run folders.
             states = [fresh_status(self.record, job, began) for job in jobs]
             if not any(states):
                 raise
@@ -172,6 +173,6 @@ class SweepRun:
 
 
 def _told(error: object) -> str:
-    """Returns the first line of an error, with its kind where it is none of the user's."""
+    """Returns the first line of an error, with its type unless it is a ganforge error."""
     kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
     return (kind + str(error)).splitlines()[0]

@@ -13,9 +13,10 @@ from ganforge.errors import InterruptionError
 
 @contextlib.contextmanager
 def ending_on_signals() -> Iterator[None]:
-    """Ends a sweep in an orderly way between its jobs too, where no run listens.
+    """Handles termination signals between jobs by raising KeyboardInterrupt.
 
-    While a run trains it has the signals, and ends the sweep once its checkpoint is written.
+    During training the run's own handler is active instead; it ends the sweep once its checkpoint
+    is written.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -29,11 +30,12 @@ def ending_on_signals() -> Iterator[None]:
 
 
 def end_sweep(number: int) -> None:
-    """Ends the sweep of a run that a signal came too late for: the run is complete.
+    """Ends the sweep, if there is one, after a signal that arrived when its run was complete.
 
     Raises:
-        InterruptionError: there is a sweep.
+        InterruptionError: if the run is a job of a sweep.
     """
+    # The run has restored the previous handlers: a sweep is active exactly if its own is in place.
     if signal.getsignal(number) is _end:
         name = signal.Signals(number).name
         raise InterruptionError(f"interrupted by {name} after the end of a job", number)

@@ -1,4 +1,4 @@
-"""What a sweep that is resumed without its overrides typed may take from its record."""
+"""Restrictions on stored overrides when a sweep is resumed without typing its overrides."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.stored.trust import trusted, without_resolvers
 
-# Hydra's own keys run code and set variables; loggers write into the folder that they are given.
+# Hydra's own keys can run code and set environment variables; loggers write to their folder.
 _REFUSED = re.compile(r"[~+]*(hydra\b|logger\.[^=]*\bfolder\b)")
-# What the command that is typed now permits, and no file: a record could permit itself anything.
+# Permissions are taken from the command line only: otherwise a record could grant them to itself.
 _PERMISSIONS = ("trust", "resume_allow")
 
 Vet = Callable[[DictConfig], object]
@@ -30,14 +30,14 @@ def key_of(override: str) -> str:
 
 
 def is_permission(override: str) -> bool:
-    """Whether an override as typed permits something."""
+    """Whether an override sets a permission (``trust`` or ``resume_allow``)."""
     return key_of(override) in _PERMISSIONS
 
 
 def is_home(override: str, sweep: Path) -> bool:
-    """Whether an override of a record leaves outputs where they are: ``log_dir`` holds the sweep.
+    """Whether a stored override is safe as to ``log_dir``: it must contain the sweep's folder.
 
-    A stranger's record could name any folder of this machine.
+    An untrusted record could name any folder of this machine.
     """
     if key_of(override) != "log_dir":
         return True
@@ -49,10 +49,10 @@ def is_home(override: str, sweep: Path) -> bool:
 
 
 def without_permissions(overrides: list[str], parser: OverridesParser, source: Path) -> list[str]:
-    """Returns the overrides of a record without those that permit something.
+    """Returns the overrides of a record without those that set permissions.
 
     Raises:
-        RunError: one of them cannot be parsed.
+        RunError: if the overrides cannot be parsed.
     """
     try:
         parsed = parser.parse_overrides(overrides)
@@ -63,15 +63,15 @@ def without_permissions(overrides: list[str], parser: OverridesParser, source: P
 
 
 def vetting(overrides: list[str], source: Path, trust: Any) -> Vet:
-    """Returns what checks the configuration of a job that stored overrides make.
+    """Returns a function that checks a job configuration composed from stored overrides.
 
     Args:
-        overrides: of the sweep's record.
-        source: the record, for messages.
+        overrides: overrides of the sweep's record.
+        source: path of the record, for messages.
         trust: packages that the user trusts.
 
     Raises:
-        RunError: an override is none that a record may hold.
+        RunError: if a record may not contain one of the overrides.
     """
     for override in overrides:
         if _REFUSED.match(override) or not without_resolvers(override):
@@ -86,7 +86,7 @@ def vetting(overrides: list[str], source: Path, trust: Any) -> Vet:
 
 
 def _foreign_folders(cfg: DictConfig) -> list[str]:
-    """Returns the keys of loggers that write elsewhere than into their run's folder."""
+    """Returns the keys of logger folders other than the run's own folder."""
     nodes: Any = OmegaConf.to_container(cfg.get("logger") or OmegaConf.create(), resolve=False)
     folders = {name: node["folder"] for name, node in nodes.items() if "folder" in (node or {})}
     return [f"logger.{name}.folder" for name, folder in folders.items() if folder != "${run_dir}"]

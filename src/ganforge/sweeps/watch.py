@@ -7,19 +7,19 @@ from collections.abc import Callable, Iterator
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.sweeps.progress import tally
 
-EVERY = 2.0  # seconds between looks at the folders of jobs that run elsewhere
-EARLIER = 2.0  # seconds by which clocks of file systems may lag
+EVERY = 2.0  # seconds between polls of the run folders
+EARLIER = 2.0  # seconds of tolerance for clock skew between file systems
 
 Note = Callable[[Job, str], None]
 
 
 def fresh_status(record: SweepRecord, job: Job, began: float) -> str | None:
-    """Returns what a job's summary says, None where it has written none since ``began``."""
+    """Returns the status in a job's summary; None if it was not written since ``began``."""
     try:
         written = record.run(job).summary.stat().st_mtime
     except OSError:
         return None
-    if written < began - EARLIER:  # of an earlier attempt
+    if written < began - EARLIER:  # left by an earlier attempt
         return None
     status = record.summary(job).get("status")
     return None if status is None else str(status)
@@ -29,14 +29,14 @@ def fresh_status(record: SweepRecord, job: Job, began: float) -> str | None:
 def watching(
     record: SweepRecord, jobs: list[Job], began: float, note: Note, say: Callable[[str], None]
 ) -> Iterator[None]:
-    """Follows jobs that run in other processes, or on other machines, by their folders.
+    """Tracks jobs in other processes or on other machines by polling their run folders.
 
     Args:
-        record: their sweep.
-        jobs: those that were handed over.
-        began: when, in seconds since the epoch.
-        note: keeps a job's new status.
-        say: tells the user that one is over.
+        record: the sweep.
+        jobs: the launched jobs.
+        began: launch time, in seconds since the epoch.
+        note: records a job's new status.
+        say: prints that a job has ended.
     """
     over = threading.Event()
 

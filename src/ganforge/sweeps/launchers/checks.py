@@ -1,4 +1,4 @@
-"""What a launcher needs, asked before a sweep has a folder."""
+"""Checks of the launcher's requirements, run before a sweep's folder is created."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ OPTIONS = {"LocalProcessesLauncher": "local_processes", "SlurmLauncher": "slurm"
 
 
 def option_of(launcher: DictConfig) -> str | None:
-    """Returns what is typed for one of our launchers; None for another one."""
+    """Returns the option name of one of ganforge's launchers; None for any other launcher."""
     target = str(launcher.get("_target_", ""))
     return OPTIONS.get(target.removeprefix(OWN)) if target.startswith(OWN) else None
 
 
 def check_launcher(launcher: DictConfig) -> None:
-    """Refuses a launcher that has not what it needs, or numbers that it can't use.
+    """Checks that a launcher's requirements are installed and its settings are valid.
 
     Raises:
-        ConfigError: naming what is missing.
+        ConfigError: naming what is missing or invalid.
     """
     option = option_of(launcher)
     if option is None:
@@ -45,10 +45,10 @@ def check_launcher(launcher: DictConfig) -> None:
 
 
 def refuse_idle_launcher() -> None:
-    """Refuses a launcher in a single run, which Hydra would run here without a word.
+    """Refuses a launcher in a single run, where Hydra would silently ignore it.
 
     Raises:
-        ConfigError: with what to type.
+        ConfigError: stating that ``-m`` is needed.
     """
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
         return

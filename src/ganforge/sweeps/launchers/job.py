@@ -1,4 +1,4 @@
-"""A job of a sweep in a process that submitit starts, here or on a cluster."""
+"""A job of a sweep in a process started by submitit, locally or on a cluster."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from omegaconf import DictConfig
 from ganforge.errors import InterruptionError, RunError
 from ganforge.terminal import readable_streams
 
-# SIGUSR1 and not submitit's SIGUSR2: it is what Interruption hears.
+# SIGUSR1 instead of submitit's default SIGUSR2, because the Interruption callback handles it.
 PREEMPTION = "USR1"
 SIGNAL = getattr(signal, f"SIG{PREEMPTION}", signal.SIGTERM)
 
 
 @dataclass
 class SubmittedJob:
-    """What the process of a job calls; pickled on its way there.
+    """The callable that a job's process runs; it is pickled and sent to that process.
 
     Attributes:
-        number: in the sweep.
-        overrides: of the job.
+        number: number of the job in the sweep.
+        overrides: overrides of the job.
         config: the sweep's configuration.
-        context: Hydra's loader of configurations.
-        task: what Hydra calls for each job.
-        state: what Hydra keeps for a process.
+        context: Hydra's context, which holds the config loader.
+        task: the function that Hydra calls for each job.
+        state: Hydra's singletons of the submitting process.
         arguments: the command line as typed.
-        variables: of the environment, None for those to be taken away.
-        requeued: whether a scheduler starts an ended job again by itself, so that it must leave no
-            result behind.
+        variables: environment variables to set; None unsets one.
+        requeued: whether the scheduler itself restarts an interrupted job, which then must not
+            return a result.
     """
 
     number: int
@@ -51,9 +51,9 @@ class SubmittedJob:
     requeued: bool = False
 
     def __call__(self) -> JobReturn:
-        """Trains; a job that is told to stop saves, and is started again where that is due."""
+        """Trains; if interrupted, saves a checkpoint and, after SIGUSR1, requeues the job."""
         self._settle_in()
-        requeue = signal.getsignal(SIGNAL)  # submitit's, which training takes over
+        requeue = signal.getsignal(SIGNAL)  # submitit's handler, which training replaces
         signal.signal(signal.SIGTERM, _stop)
         try:
             return self._run()
@@ -61,13 +61,13 @@ class SubmittedJob:
             cause = error if isinstance(error, InterruptionError) else error.__cause__
             code = getattr(cause, "exit_code", 130)
             if code == 128 + SIGNAL and callable(requeue):
-                requeue(SIGNAL, None)  # ends this process, but for a further one of several
+                requeue(SIGNAL, None)  # exits this process, except on the job's other tasks
             if self.requeued:
                 raise SystemExit(code) from error
             return failed(InterruptionError(str(error), code - 128))
 
     def checkpoint(self) -> Any:
-        """Returns what submitit is to call next time: the same, which goes on in its folder."""
+        """Returns the same job for submitit to requeue; it resumes in its run folder."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self)
@@ -81,7 +81,7 @@ class SubmittedJob:
             else:
                 os.environ[name] = value
         if not self.requeued:
-            os.setpgid(0, 0)  # a terminal's Ctrl-C is for the sweep, which tells its jobs
+            os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the sweep only, which stops its jobs
 
     def _run(self) -> JobReturn:
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher  # type: ignore[import-untyped]
@@ -101,7 +101,7 @@ def jobs_of(
     context: HydraContext,
     task: TaskFunction,
 ) -> list[SubmittedJob]:
-    """Returns the jobs of a sweep, counted from ``first``."""
+    """Returns the jobs of a sweep, numbered from ``first`` on."""
     return [
         SubmittedJob(first + place, list(own), config, context, task)
         for place, own in enumerate(overrides)
@@ -109,7 +109,7 @@ def jobs_of(
 
 
 def result_of(job: Any, number: int) -> JobReturn:
-    """Returns how a job ended; submitit raises where its process was killed."""
+    """Returns the result of a job; if its process was killed, a failed result."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
@@ -122,10 +122,10 @@ def result_of(job: Any, number: int) -> JobReturn:
 
 
 def failed(error: Exception) -> JobReturn:
-    """Returns what Hydra makes of a job that ended with an error."""
+    """Returns Hydra's result for a job that ended with an error."""
     return JobReturn(status=JobStatus.FAILED, _return_value=error)
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
-    # submitit's handler passes over SIGTERM, and training has one of its own.
+    # submitit ignores SIGTERM. During training the run's own handler is active instead.
     raise InterruptionError(f"interrupted by {signal.Signals(number).name}", number)

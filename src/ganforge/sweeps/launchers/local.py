@@ -1,4 +1,4 @@
-"""Jobs of a sweep side by side on one machine, through submitit's local executor."""
+"""Runs the jobs of a sweep in parallel on one machine, through submitit's local executor."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ganforge.errors import ConfigError
 from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
 
 CORES_PER_JOB = 4
-LOOKING = 0.1  # seconds between looks at the jobs
+LOOKING = 0.1  # seconds between polls of the jobs
 Variables = dict[str, str | None]
 
 
 def slots(parallel: int | str, gpus_per_job: int, threads: int | str, jobs: int) -> list[Variables]:
-    """Returns the variables of each job that runs at the same time as others.
+    """Returns the environment variables of each slot; one job runs in a slot at a time.
 
     Args:
-        parallel: how many there are, or "auto".
-        gpus_per_job: GPUs that each one sees.
-        threads: CPU threads of each, or "auto".
-        jobs: how many there are to run.
+        parallel: number of jobs that run at the same time, or "auto".
+        gpus_per_job: GPUs visible to each job.
+        threads: CPU threads per job, or "auto".
+        jobs: total number of jobs, an upper limit for the slots.
 
     Raises:
-        ConfigError: there are fewer GPUs than one job asks for.
+        ConfigError: if the machine has fewer GPUs than one job needs.
     """
     gpus, cores = _gpus() if gpus_per_job else [], _cores()
     if gpus and len(gpus) < gpus_per_job:
@@ -43,11 +43,11 @@ def slots(parallel: int | str, gpus_per_job: int, threads: int | str, jobs: int)
     share = max(1, cores // count) if threads == "auto" else int(threads)
     own = str(share) if threads != "auto" else os.environ.get("OMP_NUM_THREADS", str(share))
     places = [gpus[k * gpus_per_job : (k + 1) * gpus_per_job] for k in range(fitting)]
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")  # without GPUs: whatever it is now
+    seen = os.environ.get("CUDA_VISIBLE_DEVICES")  # kept as it is if no GPUs are assigned
     return [
         {
             "OMP_NUM_THREADS": own,
-            # More jobs at a time than GPUs were asked for: they take turns on them.
+            # With more parallel jobs than GPU sets, jobs share the sets round-robin.
             "CUDA_VISIBLE_DEVICES": ",".join(places[k % fitting]) if gpus else seen,
         }
         for k in range(count)
@@ -55,14 +55,14 @@ def slots(parallel: int | str, gpus_per_job: int, threads: int | str, jobs: int)
 
 
 class LocalJobs:
-    """Runs jobs, so many at a time, and stops them with a checkpoint where the sweep is stopped.
+    """Runs jobs in a fixed number of slots; when interrupted, lets them save a checkpoint.
 
     Args:
-        folder: for their output.
-        slots: variables of those that run at a time.
-        timeout_min: minutes after which a job is told to stop, and started again.
-        signal_delay_s: seconds that it then has.
-        max_num_timeout: how often it is started again.
+        folder: folder for the jobs' output.
+        slots: environment variables of each slot.
+        timeout_min: minutes after which a job is interrupted and restarted.
+        signal_delay_s: seconds between that signal and the kill.
+        max_num_timeout: maximum number of restarts.
     """
 
     def __init__(
@@ -82,10 +82,10 @@ class LocalJobs:
         self._running: dict[int, tuple[SubmittedJob, Any]] = {}
 
     def run(self, jobs: list[SubmittedJob]) -> list[JobReturn]:
-        """Runs jobs; returns how each ended, in their order.
+        """Runs the jobs; returns their results in the order of ``jobs``.
 
         Raises:
-            KeyboardInterrupt: the sweep was stopped; no job is left running.
+            KeyboardInterrupt: if the sweep was interrupted; no job is left running.
         """
         waiting, results = list(jobs), dict[int, JobReturn]()
         try:
@@ -118,12 +118,16 @@ class LocalJobs:
         return {job.number: result_of(submitted, job.number) for job, submitted in ended}
 
     def _stop(self) -> None:
-        """Tells the jobs to save and to stop, and waits; told to once more, they stop at once."""
+        """Sends SIGTERM to the jobs and waits for them; each further interrupt sends it again.
+
+        The first signal lets a job save a checkpoint; the second stops it immediately.
+        """
         while self._running:
             with contextlib.suppress(KeyboardInterrupt):
                 for _, submitted in self._running.values():
                     with contextlib.suppress(ProcessLookupError):
-                        os.kill(int(submitted.job_id), signal.SIGTERM)  # which hands it on
+                        # The process is submitit's controller, which forwards the signal.
+                        os.kill(int(submitted.job_id), signal.SIGTERM)
                 while self._running:
                     self._ended()
                     time.sleep(LOOKING)
@@ -131,7 +135,7 @@ class LocalJobs:
 
 @contextlib.contextmanager
 def _deaf_to_terminals() -> Iterator[None]:
-    """Lets what is started meanwhile not hear Ctrl-C, upon which submitit kills its jobs."""
+    """Makes processes started in this context ignore Ctrl-C, on which submitit kills its jobs."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -143,7 +147,7 @@ def _deaf_to_terminals() -> Iterator[None]:
 
 
 def _gpus() -> list[str]:
-    import torch  # late: it takes seconds, and only machines with GPUs need it
+    import torch  # imported late: it takes seconds and is needed only to assign GPUs
 
     given = os.environ.get("CUDA_VISIBLE_DEVICES")
     if given is not None:

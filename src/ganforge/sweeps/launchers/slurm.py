@@ -1,4 +1,4 @@
-"""Jobs of a sweep on a SLURM cluster, through submitit."""
+"""Runs the jobs of a sweep on a SLURM cluster, through submitit."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from hydra.core.utils import JobReturn
 from ganforge.console import console
 from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
 
-LOOKING = 1.0  # seconds between looks at the jobs; submitit asks SLURM much more rarely
+LOOKING = 1.0  # seconds between polls of the jobs; submitit queries SLURM much less often
 
 
 class SlurmJobs:
-    """Submits jobs as one array, and waits for them through any number of requeues.
+    """Submits jobs as one array and waits for them, across any number of requeues.
 
     Args:
-        folder: for scripts and outputs, seen by all machines.
-        parameters: of submitit, None for those not to be given.
-        max_num_timeout: how often a job is requeued after its time was up.
+        folder: folder for scripts and outputs, on a file system shared by all nodes.
+        parameters: submitit's parameters; those that are None are not passed.
+        max_num_timeout: maximum number of times a job is requeued after a timeout.
     """
 
     def __init__(self, folder: str, parameters: dict[str, Any], max_num_timeout: int) -> None:
@@ -35,10 +35,10 @@ class SlurmJobs:
         self.executor.update_parameters(**given)
 
     def run(self, jobs: list[SubmittedJob]) -> list[JobReturn]:
-        """Submits jobs; returns how each ended, in their order.
+        """Submits the jobs; returns their results in the order of ``jobs``.
 
         Raises:
-            KeyboardInterrupt: nobody waits any longer; the jobs go on.
+            KeyboardInterrupt: if waiting was interrupted; the jobs continue to run.
         """
         with self.executor.batch():
             submitted = [self.executor.submit(replace(job, requeued=True)) for job in jobs]
