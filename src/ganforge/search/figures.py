@@ -1,4 +1,4 @@
-"""Pictures of a study: what each trial reached, what mattered, and what two objectives cost."""
+"""Figures of a study: history of the objectives, parameter importances and the Pareto front."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganforge")
 
-FEWEST = 4  # completed trials, below which importances are chance
+FEWEST = 4  # completed trials needed; with fewer, importances are noise
 
 
 def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
-    """Draws what there is enough of; returns nothing, and says so, without matplotlib.
+    """Draws the figures with enough data; without matplotlib, logs a warning and returns [].
 
     Args:
-        study: its trials may still run.
-        objectives: their names.
-        folder: where the pictures go.
+        study: the study; trials may still be running.
+        objectives: names of the objectives.
+        folder: output folder.
     """
     try:
         import matplotlib  # noqa: F401
@@ -49,7 +49,7 @@ def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
 
 
 def history(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Figure:
-    """Returns each objective over trials: completed and pruned ones, and the best so far."""
+    """Returns a figure of each objective over trials: completed, pruned and best so far."""
     from optuna.trial import TrialState
 
     figure, panels = _panels(len(objectives))
@@ -69,15 +69,15 @@ def history(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Fig
 
 
 def best_so_far(values: list[float], direction: str) -> list[float]:
-    """Returns the best of the first values, for each number of them."""
+    """Returns the running best of the values."""
     best = min if direction == "minimize" else max
     return [best(values[: place + 1]) for place in range(len(values))]
 
 
 def importances(study: Study, place: int) -> dict[str, float]:
-    """Returns the share of each parameter in an objective's variance, the largest first.
+    """Returns the share of each parameter in an objective's variance, largest first.
 
-    By functional ANOVA over random forests (Hutter et al., ICML 2014) with a seed of its own.
+    Computed by functional ANOVA over random forests (Hutter et al., ICML 2014), with a fixed seed.
     """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
@@ -91,7 +91,7 @@ def importances(study: Study, place: int) -> dict[str, float]:
 
 
 def importance(found: list[dict[str, float]], objectives: list[str]) -> Figure:
-    """Returns bars of each parameter's share, a panel for each objective."""
+    """Returns a bar chart of each parameter's share, with one panel per objective."""
     figure, panels = _panels(len(objectives), height=1.2 + 0.4 * len(found[0]))
     for axes, shares, name in zip(panels, found, objectives, strict=True):
         keys = list(shares)[::-1]
@@ -103,7 +103,7 @@ def importance(found: list[dict[str, float]], objectives: list[str]) -> Figure:
 
 
 def pareto(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Figure:
-    """Returns two objectives against each other, those trials marked that none beats in both."""
+    """Returns a scatter plot of two objectives with the Pareto front marked."""
     figure, (axes,) = _panels(1)
     front = sorted(study.best_trials, key=lambda trial: trial.values[0])
     axes.plot(*_columns(done), "o", markersize=4, color="0.6", label="completed")
@@ -119,7 +119,7 @@ def _columns(trials: list[FrozenTrial]) -> tuple[list[float], list[float]]:
 
 
 def _varied(done: list[FrozenTrial]) -> bool:
-    """Whether anything can be told apart: no forest grows on equal values."""
+    """Whether every objective varies: no forest can be fitted to equal values."""
     columns = zip(*(trial.values for trial in done), strict=True)
     return all(len(set(column)) > 1 for column in columns)
 
@@ -135,7 +135,7 @@ def _finish(axes: Axes, x: str, y: str, values: list[float]) -> None:
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     if values and min(values) > 0 and max(values) / min(values) > 30:
-        axes.set_yscale("log")  # one diverging trial must not flatten all others
+        axes.set_yscale("log")  # keeps one diverging trial from flattening all others
     if x == "trial":
         from matplotlib.ticker import MaxNLocator
 

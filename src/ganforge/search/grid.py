@@ -1,6 +1,7 @@
-"""A grid that every worker walks in the same order.
+"""A grid sampler with the same order of combinations for every worker.
 
-Optuna's own wants to end a loop that we do not run, and two workers may try one combination twice.
+Optuna's own sampler ends the study by stopping ``optimize()``, which is not used here, and two
+workers may try the same combination.
 """
 
 from __future__ import annotations
@@ -19,15 +20,15 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.distributions import BaseDistribution
 
-CELL = "ganforge_cell"  # which combination a trial has, among its attributes
+CELL = "ganforge_cell"  # trial attribute: index of the trial's combination
 
 
 class GridSampler(BaseSampler):
-    """Gives each trial the first combination that no other trial has.
+    """Assigns each trial the first combination that no other trial has.
 
     Args:
-        space: dimensions with finitely many values.
-        seed: of the order.
+        space: dimensions, each with finitely many values.
+        seed: seed of the order.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
@@ -37,7 +38,7 @@ class GridSampler(BaseSampler):
         Generator(seed).shuffle(self.cells)
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
-        """Takes a combination; who calls it holds the study's lock."""
+        """Assigns a combination to the trial; the caller must hold the study's lock."""
         storage, own = study._storage, trial._trial_id
         if CELL in trial.user_attrs or trial.params or "fixed_params" in trial.system_attrs:
             return
@@ -49,13 +50,13 @@ class GridSampler(BaseSampler):
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
     ) -> dict[str, BaseDistribution]:
-        """Returns none: the parameters come one by one."""
+        """Returns an empty space: parameters are sampled independently."""
         return {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Returns none: the parameters come one by one."""
+        """Returns no values: parameters are sampled independently."""
         return {}
 
     def sample_independent(
@@ -65,7 +66,7 @@ class GridSampler(BaseSampler):
         param_name: str,
         param_distribution: BaseDistribution,
     ) -> Any:
-        """Returns the combination's value."""
+        """Returns the parameter's value in the trial's combination."""
         attributes = study._storage.get_trial_user_attrs(trial._trial_id)
         return self.cells[attributes[CELL]][self.keys.index(param_name)]
 
@@ -76,9 +77,9 @@ class GridSampler(BaseSampler):
         state: TrialState,
         values: Sequence[float] | None,
     ) -> None:
-        """Nothing is learnt."""
+        """Does nothing: a grid does not learn from results."""
 
 
 def grid_sampler(space: Space, seed: int) -> GridSampler:
-    """Returns the sampler of a grid."""
+    """Returns a grid sampler."""
     return GridSampler(space, seed)

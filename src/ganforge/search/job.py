@@ -1,4 +1,4 @@
-"""What a run does differently as a trial of a search."""
+"""Callbacks and checks for a run that is a trial of a search."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ganforge.runs.load import build
 
 
 def trial_callbacks(cfg: DictConfig) -> list[Callback]:
-    """Returns what tells the search of this run; nothing for a run on its own.
+    """Returns the callback that reports this run to its search; empty outside a search.
 
     Raises:
-        ConfigError: a sampler or a pruner without a search.
+        ConfigError: if a sampler or a pruner is set without a search.
     """
     if not cfg.get("tune"):
         return []
@@ -26,10 +26,10 @@ def trial_callbacks(cfg: DictConfig) -> list[Callback]:
 
 
 def require_search(cfg: DictConfig) -> None:
-    """Refuses sampler= and pruner= without tune=.
+    """Checks that sampler= and pruner= are used with tune= only.
 
     Raises:
-        ConfigError: saying what to type.
+        ConfigError: if no search is configured.
     """
     if "_target_" not in cfg.tune:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Running a search: trials are asked for, trained and told of until their number is reached."""
+"""The loop of a search: gets trials, trains them and reports the results until the limit."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 Apart = Callable[[list[str]], int]
-WAIT = 5.0  # seconds between looks at the trials of other workers, at most
+WAIT = 5.0  # maximum seconds between polls of other workers' trials
 
 
 @dataclass
 class Run:
-    """A trial under way.
+    """A trial that is being run.
 
     Attributes:
-        trial: of the study.
+        trial: the trial in the study.
         job: its entry in the sweep's record.
-        overrides: of its run.
+        overrides: overrides of its run.
     """
 
     trial: Trial
@@ -49,11 +49,11 @@ class Searching:
     """Runs the trials of a worker.
 
     Args:
-        study: hands out trials.
-        record: of this worker's folder.
-        fixed: overrides of every trial.
-        launch: hands jobs to Hydra's launcher, from a number on.
-        apart: trains in a process of its own; None where the launcher takes every trial.
+        study: the study that assigns trials.
+        record: the record in this worker's folder.
+        fixed: overrides shared by all trials.
+        launch: passes jobs to Hydra's launcher, numbered from the given first job on.
+        apart: trains in a separate process; None if the launcher runs every trial.
     """
 
     def __init__(
@@ -71,11 +71,11 @@ class Searching:
         self.apart = apart
 
     def run(self) -> None:
-        """Runs trials until none is left, of other workers either.
+        """Runs trials until none is left, including trials that other workers abandon.
 
         Raises:
-            ObjectiveError: the runs have no such number.
-            KeyboardInterrupt: where the search was told to stop.
+            ObjectiveError: if the runs do not measure an objective.
+            KeyboardInterrupt: if the search was interrupted.
         """
         try:
             with ending_on_signals():
@@ -87,7 +87,10 @@ class Searching:
         self._finish("completed")
 
     def _ask(self) -> list[Run]:
-        """Asks for trials; waits for those of other workers, one of which may be killed yet."""
+        """Returns the next trials to run; empty if all trials of the study have ended.
+
+        While other workers run the last trials this waits: if one is killed, its trial is retried.
+        """
         told = False
         while True:
             trials: list[Trial] = []
@@ -104,7 +107,7 @@ class Searching:
             time.sleep(min(WAIT, self.study.search.beat_seconds))
 
     def _begin(self, trial: Trial) -> Run:
-        """Gives a trial its folder: that of the trial which it repeats, where there is one."""
+        """Assigns a trial its folder; a repeated trial keeps its folder, so its run resumes."""
         swept = self.study.overrides(trial)
         path = self.record.path / job_folder(trial.number, self.study.shown(trial))
         path = self._former(trial) or path
@@ -117,7 +120,7 @@ class Searching:
         return Run(trial, job, [*self.fixed, *swept, *self._address(trial, path)])
 
     def _former(self, trial: Trial) -> Path | None:
-        """Returns the run folder of the trial which one repeats, moved with its search or not."""
+        """Returns the run folder of the trial being repeated, even if the search was moved."""
         told = trial.user_attrs.get(FOLDER)
         if told is None:
             return None
@@ -127,7 +130,7 @@ class Searching:
         return None
 
     def _address(self, trial: Trial, path: Path) -> list[str]:
-        """Returns the overrides by which a run finds its folder and its trial."""
+        """Returns the overrides that tell a run its folder, trial, study and storage."""
         words = [f"run_dir={quoted(path)}", f"tune.trial={trial.number}"]
         words.append(f"tune.study={quoted(self.study.study.study_name)}")
         if self.study.storage.file is not None:  # a server's address is in the configuration
@@ -149,13 +152,13 @@ class Searching:
             self._settle(run, error)
 
     def _launched(self, runs: list[Run]) -> list[BaseException | str | None]:
-        """Runs trials; returns what ended each."""
+        """Runs trials; returns the error of each, None if there was none."""
         if self.apart is not None:
             codes = [self.apart(run.overrides) for run in runs]
             return [_told(code) for code in codes]
         try:
             found = self.launch([run.overrides for run in runs], runs[0].trial.number)
-        except Exception as error:  # a launcher's process was killed: the folders tell of the rest
+        except Exception as error:  # a job process was killed: outcome() reads the run folders
             return [error] * len(runs)
         done = JobStatus.COMPLETED
         return [None if result.status == done else result._return_value for result in found]
@@ -200,12 +203,12 @@ class Searching:
 
 
 def _told(code: int) -> str | None:
-    """Returns what an exit code says."""
+    """Returns a message for a non-zero exit code, None for 0."""
     return f"its process ended with exit code {code}" if code else None
 
 
 def nothing_came(record: SweepRecord) -> GanforgeError:
-    """Returns the fault of a search without a completed trial."""
+    """Returns the error of a search without a completed trial."""
     reasons = [job.error for job in record.jobs if job.error]
     more = f": {reasons[0]}" if reasons else ""
     return RunError(f"no trial of {record.path} was completed{more}")

@@ -1,4 +1,4 @@
-"""What a search makes small or large: numbers of a run's summary."""
+"""Objectives of a search: scores and numbers of a run's summary to minimize or maximize."""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ DIRECTIONS = ("minimize", "maximize")
 
 
 class ObjectiveError(ConfigError):
-    """An objective that no trial of a search could have: it ends the search."""
+    """Raised for an objective that no trial can have; it ends the search."""
 
 
 def value_of(summary: Mapping[str, Any], name: str, direction: str, best: bool) -> float | None:
-    """Returns an objective's value of a run; None where it is not finite, or not measured.
+    """Returns an objective's value of a run; None if it is not finite or not measured.
 
     Args:
-        summary: summary.json.
-        name: a score as in its metrics (``fid_classifier``), a score by its option (``fid``), or a
-            number at its top (``seconds``).
+        summary: content of summary.json.
+        name: a score as in ``metrics`` (``fid_classifier``), its option name (``fid``), or a
+            top-level number (``seconds``).
         direction: "minimize" or "maximize".
-        best: of a score, the best of all evaluations after the first step rather than the last.
+        best: for a score, whether to use the best evaluation instead of the last one; evaluations
+            at step 0 are ignored.
 
     Raises:
-        ObjectiveError: a name that the summary does not have.
+        ObjectiveError: if the summary has no such number.
     """
     score = score_named(name, list(summary.get("metrics") or {}))
     if score is None:
@@ -42,9 +43,9 @@ def value_of(summary: Mapping[str, Any], name: str, direction: str, best: bool) 
 
 
 def score_named(name: str, scores: list[str]) -> str | None:
-    """Returns the score that an objective means: its name, or what it begins with.
+    """Returns the score named ``name``, or else the only one that starts with ``name_``.
 
-    A score's published name tells its features: ``fid`` is ``fid_classifier`` in one run and
+    Published names include the feature extractor: ``fid`` is ``fid_classifier`` in one run and
     ``fid_inception`` in another.
     """
     if name in scores:
@@ -54,7 +55,7 @@ def score_named(name: str, scores: list[str]) -> str | None:
 
 
 def names(summary: Mapping[str, Any]) -> list[str]:
-    """Returns what may be an objective: scores, then numbers at the top of a summary."""
+    """Returns the legal objectives: scores, then top-level numbers of a summary."""
     numbers = [
         key
         for key, value in summary.items()
@@ -64,10 +65,10 @@ def names(summary: Mapping[str, Any]) -> list[str]:
 
 
 def check_directions(objectives: Mapping[str, str]) -> None:
-    """Refuses objectives without a direction.
+    """Checks that there are objectives and that each has a valid direction.
 
     Raises:
-        ConfigError: naming the legal ones.
+        ConfigError: listing the legal directions.
     """
     if not objectives:
         raise ConfigError("tune.objectives is empty: name a score, such as {fid: minimize}")

@@ -1,4 +1,4 @@
-"""Optuna, which a search needs and nothing else does."""
+"""Checks for Optuna and its drivers, which only a search needs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from ganforge.extras import install
 
 
 def require(package: str = "optuna", extra: str = "tune", reason: str = "a search") -> None:
-    """Says which extra is missing, and quietens Optuna: what it would say the search says itself.
+    """Checks that a package is installed, and silences Optuna's own log output.
 
     Raises:
-        ConfigError: the package is not installed.
+        ConfigError: if the package is not installed; names the extra to install.
     """
     try:
         importlib.import_module(package)
@@ -30,5 +30,5 @@ def _quieten() -> None:
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    # Who runs a trial beats for it here, not in Optuna's own loop.
+    # Storage.beating() records heartbeats; Optuna expects them from its own optimize() loop.
     warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to be used with")

@@ -1,4 +1,4 @@
-"""What a search varies, read from overrides in Hydra's syntax of sweeps."""
+"""Parses the search space from overrides in Hydra's sweep syntax."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ EXAMPLES = "choice(a,b), range(1,10), interval(0.1,1) or tag(log,interval(1e-5,1
 
 @dataclass(frozen=True)
 class SearchPlan:
-    """A command line of a search.
+    """The parsed command line of a search.
 
     Attributes:
-        fixed: overrides of every trial.
-        space: what the trials differ in.
+        fixed: overrides shared by all trials.
+        space: dimensions that the trials vary.
     """
 
     fixed: list[str]
     space: Space
 
     def probes(self) -> list[tuple[str, ...]]:
-        """Returns values that show whether trials can work: each one, the others at their first.
+        """Returns test combinations: each value once, with the other dimensions at their first.
 
-        Of numbers, the limits.
+        Numeric dimensions are represented by their limits.
         """
         first = {key: _ends(dimension)[0] for key, dimension in self.space.items()}
         found = [first]
@@ -42,15 +42,15 @@ class SearchPlan:
 
 
 def read_plan(space: dict[str, str], typed: list[str], parser: OverridesParser) -> SearchPlan:
-    """Returns what is fixed and what is searched; what is typed comes before ``tune.space``.
+    """Returns the fixed overrides and the search space; typed overrides replace ``tune.space``.
 
     Args:
         space: ``tune.space``: override values by key.
         typed: overrides of the command line, without ``resume=``.
-        parser: it looks up what ``glob(...)`` finds.
+        parser: parses overrides and expands ``glob(...)``.
 
     Raises:
-        ConfigError: a value that is no override's or can't be searched, or nothing to search.
+        ConfigError: if a value cannot be parsed or searched, or there is nothing to search.
     """
     fixed: list[str] = []
     dimensions: Space = {}
@@ -106,7 +106,7 @@ def _dimension(override: Override) -> Dimension:
 
 
 def _interval(sweep: IntervalSweep) -> Dimension:
-    """Real numbers; whole ones, both limits included, of ``int(interval(1,10))``."""
+    """Returns a real dimension; for ``int(interval(1,10))`` an integer one, limits included."""
     low, high, log = sweep.start, sweep.end, "log" in sweep.tags
     assert low is not None
     assert high is not None
@@ -116,10 +116,10 @@ def _interval(sweep: IntervalSweep) -> Dimension:
 
 
 def _range(sweep: RangeSweep) -> Dimension:
-    """As in Python, the end is no value of a range."""
+    """Returns the dimension of a range; as in Python, the end is excluded."""
     assert sweep.start is not None
     assert sweep.stop is not None
-    # Hydra's own steps add up to a little more than what is typed, and may miss or pass the end.
+    # Hydra adds up the steps: rounding errors accumulate, and its last value may pass the end.
     steps = (float(sweep.stop) - float(sweep.start)) / float(sweep.step)
     ends = [float(sweep.start), tidy(float(sweep.start) + _last(steps) * float(sweep.step))]
     step, log = abs(float(sweep.step)), "log" in sweep.tags
@@ -132,7 +132,7 @@ def _last(steps: float) -> int:
     """Returns the number of steps to a range's last value.
 
     Raises:
-        ConfigError: the range has fewer than two values.
+        ConfigError: if the range has fewer than two values.
     """
     last = math.ceil(tidy(steps)) - 1
     if last < 1:

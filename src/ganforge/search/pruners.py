@@ -1,4 +1,4 @@
-"""Which trials are given up before their end."""
+"""Pruners: rules for stopping unpromising trials early."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class PrunerFactory(Protocol):
-    """What makes Optuna's pruners."""
+    """Builds an Optuna pruner."""
 
     prunes: bool
 
@@ -23,7 +23,7 @@ class PrunerFactory(Protocol):
 
 @dataclass(frozen=True)
 class NoPruner:
-    """Every trial runs to its end, or to its divergence."""
+    """Runs every trial to its end, or until it diverges or collapses."""
 
     prunes = False
 
@@ -39,13 +39,13 @@ class ASHA:
     """Asynchronous successive halving (Li et al., arXiv 1810.05934).
 
     At ``min_steps``, ``min_steps * reduction``, ``min_steps * reduction**2`` ... updates, the best
-    1 / ``reduction`` of the trials that came so far go on.
+    1 / ``reduction`` of the trials that reached that step continue.
 
     Args:
-        min_steps: generator updates before the first decision. It should lie beyond the stretch in
-            which scores are noise.
-        reduction: trials of which one goes on.
-        early_stopping_rate: leaves out as many of the first decisions.
+        min_steps: generator updates before the first decision. Choose it large enough that scores
+            are no longer noise.
+        reduction: one of this many trials continues.
+        early_stopping_rate: number of initial decisions to skip.
     """
 
     min_steps: int = 1000
@@ -71,7 +71,7 @@ class ASHA:
 
 @dataclass(frozen=True)
 class Median:
-    """Gives up a trial whose best score so far is worse than the median's at the same step.
+    """Prunes a trial whose best score so far is worse than the median at the same step.
 
     Golovin et al., Google Vizier, 2017.
 
@@ -79,7 +79,7 @@ class Median:
         startup_trials: finished trials before the first decision.
         warmup_steps: generator updates of a trial before the first decision.
         interval_steps: generator updates between decisions.
-        min_trials: trials that must have come to a step before one is given up there.
+        min_trials: trials that must have reached a step before any trial is pruned there.
     """
 
     startup_trials: int = 5

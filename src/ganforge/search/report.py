@@ -1,4 +1,4 @@
-"""What a search leaves: its best trials on the terminal, study.csv and pictures."""
+"""Output of a search: the best trials on the terminal, study.csv and figures."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ STATES = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def report(study: SharedStudy, record: SweepRecord) -> None:
-    """Prints the best trials, writes study.csv and pictures into the search's folder."""
+    """Prints the best trials; writes study.csv and figures into the search's folder."""
     trials = study.study.get_trials(deepcopy=False)
     if not trials:
         return
@@ -37,9 +37,9 @@ def report(study: SharedStudy, record: SweepRecord) -> None:
 
 
 def published(study: SharedStudy) -> list[str]:
-    """Returns the objectives by the names that their values were published by.
+    """Returns the published names of the objectives.
 
-    ``fid`` of a classifier's features is ``fid_classifier``: it must not look like another one.
+    With classifier features ``fid`` is ``fid_classifier``, which keeps it distinct from other FIDs.
     """
     folders = [trial.user_attrs.get(FOLDER) for trial in study.best_trials()]
     summaries = [read_mapping(Path(str(folder)) / "summary.json") for folder in folders if folder]
@@ -48,7 +48,7 @@ def published(study: SharedStudy) -> list[str]:
 
 
 def best_table(study: SharedStudy) -> Table:
-    """Returns the best trials; of several objectives, those that none beats in all."""
+    """Returns a table of the best trials; with several objectives, of the Pareto front."""
     names = published(study)
     rows = [_row(trial, study) for trial in study.best_trials()[:SHOWN]]
     columns = ["trial", *names, *study.space]
@@ -61,7 +61,7 @@ def best_table(study: SharedStudy) -> Table:
 
 
 def trials_csv(study: SharedStudy) -> str:
-    """Returns every trial as a line: state, values, parameters, wall time, folder and error."""
+    """Returns a CSV line per trial: state, values, parameters, wall time, folder and error."""
     names = published(study)
     head = ["trial", "state", *names, *study.space, "wall_seconds", "repeats", "folder", "error"]
     text = io.StringIO()
@@ -78,7 +78,7 @@ def trials_csv(study: SharedStudy) -> str:
 
 
 def state_of(trial: FrozenTrial) -> str:
-    """Returns completed, pruned, failed, abandoned, running or waiting."""
+    """Returns a trial's state: completed, pruned, failed, abandoned, running or waiting."""
     if trial.user_attrs.get(ABANDONED):
         return "abandoned"
     return STATES.get(trial.state.name, trial.state.name.lower())

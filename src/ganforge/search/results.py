@@ -1,4 +1,4 @@
-"""What came of a trial: its run folder tells, whichever process it ran in."""
+"""Outcome of a trial, read from its run folder, whichever process it ran in."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Kind = Literal["completed", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended.
+    """The outcome of a trial.
 
     Attributes:
-        kind: completed, pruned (given up, or diverged) or failed.
-        values: of the objectives, of a completed one.
-        reason: of another one.
+        kind: completed, pruned (by the pruner, or diverged) or failed.
+        values: values of the objectives if the trial completed, else empty.
+        reason: why the trial did not complete.
     """
 
     kind: Kind
@@ -30,15 +30,15 @@ class Outcome:
 
 
 def outcome(search: Search, folder: Path, error: BaseException | str | None) -> Outcome:
-    """Returns how a trial ended.
+    """Returns the outcome of a trial.
 
     Args:
-        search: with its objectives.
-        folder: the trial's run folder, which may not be there.
-        error: what the launcher tells; None where it tells of none.
+        search: settings of the search.
+        folder: the trial's run folder, which may not exist.
+        error: error from the launcher; None if there was none.
 
     Raises:
-        ObjectiveError: the run has no such number: no trial will.
+        ObjectiveError: if the run does not measure an objective; then no trial will.
     """
     summary = RunFolder(folder).read_summary()
     if summary.get("status") == "completed":

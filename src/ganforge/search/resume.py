@@ -13,18 +13,18 @@ from ganforge.sweeps.resume import published, tell_of_a_new_one
 def find_search(
     resume: str | None, typed: list[str], search: Search, log_dir: Path
 ) -> SweepRecord | None:
-    """Finds the search that goes on; None where a new one is to be started.
+    """Returns the search to resume, or None to start a new one.
 
     Args:
-        resume: "auto": the newest search of the same overrides that is not running and has trials
-            to do; else the folder of one.
-        typed: overrides without ``resume=``. How many trials there are to be may be changed.
-        search: its settings.
+        resume: "auto" for the newest search with the same overrides that is not running and has
+            trials left; otherwise the folder of a search.
+        typed: overrides without ``resume=``. The numbers of trials and jobs may have changed.
+        search: settings of the search.
         log_dir: root of all outputs.
 
     Raises:
-        ConfigError: it is a search of other overrides, or no search.
-        RunError: there is no such folder, or it is running.
+        ConfigError: if the folder holds a search with other overrides, or no search.
+        RunError: if there is no such folder, or the search is running.
     """
     if resume is None:
         return None

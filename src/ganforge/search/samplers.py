@@ -1,7 +1,7 @@
-"""How the next trial's values are chosen. Each is made anew for each trial: nothing is kept here.
+"""Samplers: how the values of the next trial are chosen. A new one is built for each trial.
 
-A sampler's draws are a function of its seed and of the trial's number, so that a search that is
-resumed, or shared by several workers, never draws the same values again.
+The random numbers depend only on the sampler's seed and on the trial's number. A search that is
+resumed, or shared by several workers, therefore never repeats the same draws.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class SamplerFactory(Protocol):
-    """What makes Optuna's samplers."""
+    """Builds Optuna samplers."""
 
     def check(self, space: Space) -> None:
-        """Refuses a space that it can't search."""
+        """Raises ConfigError if the sampler cannot search the space."""
         ...
 
     def build(self, space: Space, number: int) -> BaseSampler:
@@ -31,7 +31,7 @@ class SamplerFactory(Protocol):
         ...
 
     def trials(self, space: Space) -> int | None:
-        """Returns after how many trials there is nothing left to try; None for never."""
+        """Returns the number of trials that exhaust the space; None if it is infinite."""
         ...
 
 
@@ -39,13 +39,13 @@ class SamplerFactory(Protocol):
 class TPE:
     """Tree-structured Parzen estimators (Bergstra et al. 2011; multivariate: arXiv 2304.11127).
 
-    Takes any space and any number of objectives.
+    Supports any space and any number of objectives.
 
     Args:
-        seed: of its draws.
-        startup_trials: drawn at random before the estimators are fitted.
-        multivariate: fit parameters together rather than each alone.
-        constant_liar: take running trials for bad ones, so that parallel workers spread out.
+        seed: seed of the random numbers.
+        startup_trials: random trials before the estimators are fitted.
+        multivariate: fit all parameters jointly instead of each alone.
+        constant_liar: treat running trials as bad ones, so that parallel workers spread out.
     """
 
     seed: int = 0
@@ -54,7 +54,7 @@ class TPE:
     constant_liar: bool = True
 
     def check(self, space: Space) -> None:
-        """Takes every space."""
+        """Accepts every space."""
 
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
@@ -68,22 +68,22 @@ class TPE:
         )
 
     def trials(self, space: Space) -> int | None:
-        """Goes on for ever."""
+        """Returns None: there is no limit."""
         return None
 
 
 @dataclass(frozen=True)
 class Random:
-    """Independent draws (Bergstra and Bengio 2012).
+    """Independent random draws (Bergstra and Bengio 2012).
 
     Args:
-        seed: of its draws.
+        seed: seed of the random numbers.
     """
 
     seed: int = 0
 
     def check(self, space: Space) -> None:
-        """Takes every space."""
+        """Accepts every space."""
 
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
@@ -92,19 +92,19 @@ class Random:
         return RandomSampler(seed=_seed(self.seed, number))
 
     def trials(self, space: Space) -> int | None:
-        """Goes on for ever."""
+        """Returns None: there is no limit."""
         return None
 
 
 @dataclass(frozen=True)
 class CMAES:
-    """Covariance matrix adaptation (Hansen, arXiv 1604.00772), for two numbers or more.
+    """CMA-ES, covariance matrix adaptation (Hansen, arXiv 1604.00772), for two or more numbers.
 
     Args:
-        seed: of its draws.
-        startup_trials: drawn at random before it begins.
-        sigma: initial step, a share of each parameter's range; None for 1/6.
-        population: trials of a generation; None lets the number of parameters decide.
+        seed: seed of the random numbers.
+        startup_trials: random trials before CMA-ES starts.
+        sigma: initial step size as a fraction of the smallest parameter range; None for 1/6.
+        population: trials per generation; None derives it from the number of parameters.
     """
 
     seed: int = 0
@@ -113,7 +113,7 @@ class CMAES:
     population: int | None = None
 
     def check(self, space: Space) -> None:
-        """Refuses choices, which have no order, and a single number."""
+        """Raises ConfigError for choices, which have no order, and for a single dimension."""
         choices = [key for key, dimension in space.items() if isinstance(dimension, Choice)]
         if choices or len(space) < 2:
             what = f"{', '.join(choices)} are choices" if choices else f"there are {len(space)}"
@@ -137,22 +137,22 @@ class CMAES:
         )
 
     def trials(self, space: Space) -> int | None:
-        """Goes on for ever."""
+        """Returns None: there is no limit."""
         return None
 
 
 @dataclass(frozen=True)
 class Grid:
-    """Every combination once, in a random order.
+    """Every combination once, in random order.
 
     Args:
-        seed: of the order.
+        seed: seed of the order.
     """
 
     seed: int = 0
 
     def check(self, space: Space) -> None:
-        """Refuses intervals, which have no last value."""
+        """Raises ConfigError for intervals, which have infinitely many values."""
         endless = [key for key, dimension in space.items() if dimension.values() is None]
         if endless:
             raise ConfigError(

@@ -1,4 +1,4 @@
-"""What a search is: the part of a configuration that `tune=NAME` brings."""
+"""Settings of a search: the part of a configuration that `tune=NAME` adds."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ganforge.search.storage import POSTGRESQL, check_address
 
 
 class Search:
-    """Settings of a search over overrides.
+    """Settings of a hyperparameter search over overrides.
 
     Args:
-        objectives: names of scores, or of numbers at the top of summary.json, each with "minimize"
-            or "maximize". A score may go by its option: ``fid`` for ``fid_classifier``. None takes
-            an objective out.
-        space: override values by key, in Hydra's syntax of sweeps; the command line adds to them.
+        objectives: scores or top-level numbers of summary.json, each with "minimize" or
+            "maximize". A score may be given by its option name: ``fid`` for ``fid_classifier``.
+            None removes an objective.
+        space: override values by key, in Hydra's sweep syntax; the command line adds to them.
         sampler: how values are chosen.
-        pruner: which trials are given up.
-        n_trials: trials in all, however many workers and resumptions.
-        n_jobs: trials that this worker hands to the launcher together.
-        value: of a score, the "best" or the "final" evaluation of a run.
-        collapse: a trial is given up when its images differ from each other less than this share
-            of what they have differed at most; 0 for never.
-        storage: where the study is kept: a file or ``postgresql://...``; None is ``study.log`` in
-            the search's folder.
-        study: its name there; None is the folder's date and time.
-        beat_seconds: seconds between a worker's signs of life in PostgreSQL.
-        trial: which trial a run is; the search sets it.
+        pruner: which trials are stopped early.
+        n_trials: total number of trials, over all workers and resumes.
+        n_jobs: trials that this worker launches at a time.
+        value: whether a score is the "best" or the "final" evaluation of a run.
+        collapse: prunes a trial if the diversity of its images drops below this fraction of its
+            maximum during the run; 0 disables this.
+        storage: storage of the study: a file or ``postgresql://...``; None is ``study.log`` in the
+            search's folder.
+        study: name of the study in the storage; None is the folder's date and time.
+        beat_seconds: seconds between a worker's heartbeats in PostgreSQL.
+        trial: number of the trial that a run is; set by the search.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Search:
 
     @property
     def best(self) -> bool:
-        """Whether a run's best evaluation counts."""
+        """Whether a run's best evaluation is used instead of its last."""
         return self.value == "best"
 
     def _check(self) -> None:

@@ -1,4 +1,4 @@
-"""What a search varies: choices, whole numbers and real numbers."""
+"""Dimensions of a search space: choices, integers and real numbers."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Choice:
-    """One of several overrides' values.
+    """A choice between override values.
 
     Args:
-        options: as they are typed, such as ``("hinge", "minimax")`` or ``("[r1]", "[r1,r2]")``.
+        options: values as typed, such as ``("hinge", "minimax")`` or ``("[r1]", "[r1,r2]")``.
     """
 
     options: tuple[str, ...]
@@ -28,7 +28,7 @@ class Choice:
             raise ConfigError(f"choices must be some and all different, got {list(self.options)}")
 
     def distribution(self) -> BaseDistribution:
-        """Returns Optuna's counterpart."""
+        """Returns the equivalent Optuna distribution."""
         from optuna.distributions import CategoricalDistribution
 
         return CategoricalDistribution(self.options)
@@ -40,13 +40,13 @@ class Choice:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number.
+    """An integer.
 
     Args:
-        low: the least.
-        high: the greatest, included.
-        step: between neighbours.
-        log: the logarithm is drawn evenly; only with steps of 1.
+        low: smallest value.
+        high: largest value, included.
+        step: distance between neighbouring values.
+        log: sample uniformly in the log domain; only with ``step`` 1.
     """
 
     low: int
@@ -60,7 +60,7 @@ class Whole:
             raise ConfigError(f"a logarithmic range has steps of 1, got {self.step}")
 
     def distribution(self) -> BaseDistribution:
-        """Returns Optuna's counterpart."""
+        """Returns the equivalent Optuna distribution."""
         from optuna.distributions import IntDistribution
 
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
@@ -75,10 +75,10 @@ class Real:
     """A real number.
 
     Args:
-        low: the least.
-        high: the greatest, included.
-        step: between neighbours; None for any number.
-        log: the logarithm is drawn evenly; only without steps.
+        low: smallest value.
+        high: largest value, included.
+        step: distance between neighbouring values; None for continuous values.
+        log: sample uniformly in the log domain; only without ``step``.
     """
 
     low: float
@@ -92,13 +92,13 @@ class Real:
             raise ConfigError(f"a logarithmic interval has no steps, got step={self.step}")
 
     def distribution(self) -> BaseDistribution:
-        """Returns Optuna's counterpart."""
+        """Returns the equivalent Optuna distribution."""
         from optuna.distributions import FloatDistribution
 
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def values(self) -> list[Value] | None:
-        """Returns every value; None where they can't be counted."""
+        """Returns every value; None if the dimension is continuous."""
         if self.step is None:
             return None
         count = round((self.high - self.low) / self.step) + 1
@@ -110,7 +110,7 @@ Space = dict[str, Dimension]
 
 
 def tidy(value: float) -> float:
-    """Returns 0.3 for 0.30000000000000004: what steps add up to."""
+    """Returns a value rounded to 12 significant digits: 0.3 for 0.30000000000000004."""
     return float(f"{value:.12g}")
 
 

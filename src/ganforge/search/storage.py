@@ -1,4 +1,4 @@
-"""Where a study is kept: a file that several processes may write, or a PostgreSQL server."""
+"""Storage of a study: a journal file that several processes may write, or PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
 
 POSTGRESQL = ("postgresql://", "postgresql+psycopg://")
-CALLS_MISSED = 3  # signs of life without which a worker counts as gone
+CALLS_MISSED = 3  # missed heartbeats after which a worker counts as dead
 TURN = 0x67616E66  # the key of PostgreSQL's advisory lock
 
 
 class Storage:
-    """A study's place, opened.
+    """The opened storage of a study.
 
     Args:
-        where: a file's path, or an address such as ``postgresql://user@host/database``.
-        beat_seconds: seconds between a worker's signs of life; a server's alone.
+        where: path of a file, or an address such as ``postgresql://user@host/database``.
+        beat_seconds: seconds between a worker's heartbeats; used with a server only.
 
     Raises:
-        ConfigError: an address of another kind, or a driver that is not installed.
-        RunError: nothing answers there, or the file can't be read.
+        ConfigError: if the address is of another kind, or the driver is not installed.
+        RunError: if the server cannot be reached, or the file cannot be read.
     """
 
     def __init__(self, where: str, beat_seconds: float = 60.0) -> None:
@@ -52,11 +52,11 @@ class Storage:
 
     @contextlib.contextmanager
     def turn(self) -> Iterator[None]:
-        """Holds the study while a trial is handed out: of all workers, one at a time."""
+        """Locks the study while a trial is assigned; one worker at a time holds the lock."""
         if self.server is not None:
             from sqlalchemy import text
 
-            # The server gives it back when the connection goes, however the process ends.
+            # A transaction-level lock: the server releases it even if this process is killed.
             with self.server.engine.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": TURN})
                 yield
@@ -72,7 +72,7 @@ class Storage:
 
     @contextlib.contextmanager
     def beating(self, trial_id: int) -> Iterator[None]:
-        """Tells the server every few seconds that a trial's worker lives."""
+        """Records a heartbeat of a trial's worker on the server every ``beat_seconds``."""
         if self.server is None:
             yield
             return
@@ -87,13 +87,14 @@ class Storage:
             thread.join()
 
     def silent(self, study_id: int, running: list[int]) -> set[int]:
-        """Returns the running trials whose workers have given no sign of life for too long.
+        """Returns the running trials whose workers have missed too many heartbeats.
 
-        A worker that was killed before its first one is missed for as long from now on.
+        A trial without any heartbeat gets the same grace period, counted from the first call that
+        finds it: its worker may have been killed before its first heartbeat.
 
         Args:
-            study_id: Optuna's number of the study.
-            running: Optuna's numbers of its running trials.
+            study_id: Optuna's ID of the study.
+            running: Optuna's IDs of its running trials.
         """
         if self.server is None:
             return set()
@@ -111,7 +112,7 @@ class Storage:
     def _beat(self, trial_id: int, finished: threading.Event) -> None:
         assert self.server is not None
         while not finished.wait(self.beat_seconds):
-            # A server that is away for a moment is no reason to end a training.
+            # A temporary server outage must not end the training.
             with contextlib.suppress(Exception):
                 self.server.record_heartbeat(trial_id)
 
@@ -147,10 +148,10 @@ class Storage:
 
 
 def check_address(where: str) -> None:
-    """Refuses an address that is neither a file nor PostgreSQL's.
+    """Checks that an address is a file path or a PostgreSQL URL.
 
     Raises:
-        ConfigError: naming what is legal.
+        ConfigError: listing the supported forms.
     """
     if "://" in where and not where.startswith(POSTGRESQL):
         scheme = where.partition("://")[0]

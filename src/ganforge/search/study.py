@@ -1,4 +1,4 @@
-"""A study, whose trials are handed out once, however many workers share it or are killed."""
+"""A study shared by any number of workers; every trial runs once, even if workers are killed."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from optuna import Study
     from optuna.trial import FrozenTrial, Trial
 
-ABANDONED = "abandoned"  # of a trial that ended with its worker: another one takes its values
-REPEATS = "repeats"  # the number of the abandoned trial whose values a trial has
-FOLDER = "folder"  # where a trial's run is
-OWNER = "worker"  # the folder of the search that runs a trial
+ABANDONED = "abandoned"  # set on a trial that ended with its worker: another trial repeats it
+REPEATS = "repeats"  # number of the abandoned trial that a trial repeats
+FOLDER = "folder"  # run folder of a trial
+OWNER = "worker"  # folder of the search that runs a trial
 ERROR = "error"
-TERMS = "terms"  # what a study was made of, to refuse another search in it
+TERMS = "terms"  # settings of a study that all its workers must share
 Alive = Callable[[str], bool]
 
 
 class SharedStudy:
-    """Hands out the trials of a study.
+    """Assigns the trials of a study to workers.
 
     Args:
-        search: its settings.
-        space: its dimensions by key.
-        storage: where it is kept.
-        name: its name there.
-        terms: what else all workers must agree in, such as the fixed overrides.
+        search: settings of the search.
+        space: dimensions of the search space, by key.
+        storage: storage of the study.
+        name: name of the study in the storage.
+        terms: further settings that must be equal for all workers, such as the fixed overrides.
         owner: this worker's folder.
-        alive: tells whether the worker of a folder lives; asked of file storages alone.
+        alive: returns whether the worker of a folder is running; used with file storages only.
 
     Raises:
-        ConfigError: the study of that name is another search.
+        ConfigError: if the study of that name belongs to another search.
     """
 
     def __init__(
@@ -62,15 +62,16 @@ class SharedStudy:
             self._agree(terms)
 
     def ask(self) -> Trial | None:
-        """Hands out a trial with its values; None when all are handed out.
+        """Returns a new trial with its values; None if the limit of trials is reached.
 
-        Values of abandoned trials come first.
+        The values of abandoned trials are used first.
         """
         from optuna.trial import TrialState
 
         with self.storage.turn():
             self._abandon_dead()
             trials = self.study.get_trials(deepcopy=False)
+            # A waiting trial repeats an abandoned one; Optuna's ask() takes it before a new one.
             waiting = any(trial.state == TrialState.WAITING for trial in trials)
             if not waiting and len(counted(trials)) >= self.limit:
                 return None
@@ -80,7 +81,7 @@ class SharedStudy:
             return trial
 
     def others_running(self) -> int:
-        """Returns how many trials other workers are at."""
+        """Returns the number of trials that other workers are running."""
         from optuna.trial import TrialState
 
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -91,18 +92,18 @@ class SharedStudy:
         return [f"{key}={text_of(d, trial.params[key])}" for key, d in self.space.items()]
 
     def place(self, number: int) -> int:
-        """Returns how many trials there are up to one, those that are repeated left out."""
+        """Returns the number of trials up to and including ``number``, without abandoned ones."""
         trials = counted(self.study.get_trials(deepcopy=False))
         return sum(trial.number <= number for trial in trials)
 
     def completed(self) -> list[FrozenTrial]:
-        """Returns the trials that ran to their end."""
+        """Returns the completed trials."""
         from optuna.trial import TrialState
 
         return list(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
     def best_trials(self) -> list[FrozenTrial]:
-        """Returns completed trials, the best first; of several objectives, the Pareto front."""
+        """Returns completed trials, best first; with several objectives, the Pareto front."""
         if len(self.search.objectives) > 1:
             return sorted(self.study.best_trials, key=lambda trial: trial.values[0])
         (way,) = self.search.objectives.values()
@@ -110,35 +111,36 @@ class SharedStudy:
         return sorted(done, key=lambda trial: trial.values[0], reverse=way == "maximize")
 
     def best(self) -> FrozenTrial | None:
-        """Returns the best trial by the first objective, None before the first is completed."""
+        """Returns the best trial by the first objective; None if no trial is completed."""
         way = next(iter(self.search.objectives.values()))
         choose = max if way == "maximize" else min
         return choose(self.completed(), key=lambda trial: trial.values[0], default=None)
 
     def shown(self, trial: Trial | FrozenTrial) -> list[str]:
-        """Returns a trial's values for readers, to four digits."""
+        """Returns a trial's values for display, to four digits."""
         found = {key: trial.params[key] for key in self.space}
         return [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in found.items()]
 
     def complete(self, trial: Trial, values: list[float]) -> None:
-        """Ends a trial with its objectives' values."""
+        """Marks a trial as completed with the values of its objectives."""
         with self._still_ours():
             self.study.tell(trial, values, skip_if_finished=True)
 
     def prune(self, trial: Trial, reason: str) -> None:
-        """Ends a trial that was given up."""
+        """Marks a trial as pruned."""
         self._end(trial, "PRUNED", reason)
 
     def fail(self, trial: Trial, reason: str) -> None:
-        """Ends a trial that failed; the search goes on."""
+        """Marks a trial as failed; the search continues."""
         self._end(trial, "FAIL", reason)
 
     def abandon(self, trial: Trial | FrozenTrial, reason: str) -> None:
-        """Ends a trial that was interrupted, and queues its values again."""
+        """Marks an interrupted trial as abandoned and queues its values again."""
         from optuna.trial import TrialState, create_trial
 
         storage, own = self.storage.optuna, trial._trial_id
-        with contextlib.suppress(RuntimeError, KeyError):  # ended meanwhile: nothing to repeat
+        # RuntimeError: the trial has ended in the meantime, so there is nothing to repeat.
+        with contextlib.suppress(RuntimeError, KeyError):
             storage.set_trial_user_attr(own, ABANDONED, True)
             storage.set_trial_user_attr(own, ERROR, reason)
             if not storage.set_trial_state_values(own, TrialState.FAIL):
@@ -154,7 +156,7 @@ class SharedStudy:
             )
 
     def _abandon_dead(self) -> None:
-        """Takes back the trials of workers that are gone."""
+        """Abandons the running trials of workers that no longer run."""
         from optuna.trial import TrialState
 
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
@@ -170,7 +172,7 @@ class SharedStudy:
                 self.abandon(trial, "its worker was killed")
 
     def take_back(self) -> None:
-        """Takes back what a killed worker of this very folder had begun."""
+        """Abandons trials that a killed worker of this same folder left running."""
         from optuna.trial import TrialState
 
         with self.storage.turn():
@@ -187,14 +189,14 @@ class SharedStudy:
 
     @contextlib.contextmanager
     def _still_ours(self) -> Iterator[None]:
-        """Lets go of a trial that others took for dead: they have run it again."""
+        """Ignores the result of a trial that another worker has already retried."""
         from optuna.exceptions import UpdateFinishedTrialError
 
         with contextlib.suppress(UpdateFinishedTrialError):
             yield
 
     def _agree(self, terms: dict[str, Any]) -> None:
-        # Texts, since an interval's limits would come back as they were, but a tuple as a list.
+        # Dimensions are compared as text: the storage's JSON would turn tuples into lists.
         ours = terms | {"objectives": dict(self.search.objectives)}
         ours |= {"space": {key: repr(dimension) for key, dimension in self.space.items()}}
         theirs = self.study.user_attrs.get(TERMS)
@@ -212,16 +214,16 @@ class SharedStudy:
 
 
 def open_study(search: Search, storage: Storage, name: str, create: bool = False) -> Study:
-    """Opens a study with the search's pruner, which is no part of what is kept.
+    """Opens a study with the search's pruner, which the storage does not keep.
 
     Raises:
-        ConfigError: one of that name has other objectives.
-        RunError: there is none of that name, and none is to be made.
+        ConfigError: if the existing study has other objectives.
+        RunError: if there is no study of that name and ``create`` is False.
     """
     import optuna
 
     pruner = search.pruner.build()
-    sampler = optuna.samplers.RandomSampler(seed=0)  # takes no part in a trial under way
+    sampler = optuna.samplers.RandomSampler(seed=0)  # placeholder, replaced in ask()
     if not create:
         try:
             return optuna.load_study(
@@ -247,5 +249,5 @@ def open_study(search: Search, storage: Storage, name: str, create: bool = False
 
 
 def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:
-    """Returns the trials that count: all but those that ended with their worker."""
+    """Returns the trials that count toward the limit: all except abandoned ones."""
     return [trial for trial in trials if not trial.user_attrs.get(ABANDONED)]

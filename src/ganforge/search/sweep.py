@@ -1,4 +1,4 @@
-"""A search from its command line: what it means, whether it can work, where it goes, running it."""
+"""Searches: parses the command line, checks the trials, creates the folder and runs the search."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from ganforge.sweeps.plan import Plan, split_resume
 from ganforge.sweeps.process import train_apart
 from ganforge.sweeps.resume import published
 
-# What may differ between two workers of a study, or two parts of a search.
+# Overrides that may differ between workers of a study, or when a search is resumed.
 FREE = ("tune.", "resume", "log_dir", "logger", "tags", "notes", "hydra", "trainer.devices")
 NUMBERS = ("seconds", "images_per_second", "step", "images_seen")
 
@@ -46,21 +46,21 @@ NUMBERS = ("seconds", "images_per_second", "step", "images_seen")
 def sweep_search(
     arguments: list[str], config: DictConfig, context: HydraContext, task: TaskFunction
 ) -> float | None:
-    """Runs a search, goes on with one, or takes part in one that other workers run.
+    """Runs a search, resumes one, or joins a study that other workers share.
 
-    Everything that can be refused is refused before a folder is made.
+    All checks run before a folder is created.
 
     Args:
         arguments: overrides as typed.
         config: Hydra's configuration of the search; its folder is set here.
-        context: Hydra's loader of configurations.
-        task: what Hydra calls for each trial.
+        context: Hydra's context, which holds the config loader.
+        task: the function that Hydra calls for each trial.
 
     Returns:
         The best value of the first objective.
 
     Raises:
-        GanforgeError: with a message for the user; RunError where no trial was completed.
+        GanforgeError: with a message for the user; RunError if no trial was completed.
     """
     setup_logging()
     require()
@@ -77,7 +77,7 @@ def sweep_search(
     devices = _check(plan, config, context, here)
     _check_launcher(search, here)
     former = find_search(resume, typed, search, typed_path(config.log_dir))
-    # Opened before there is a folder: a server that does not answer must leave none behind.
+    # Opened before the folder is created, so that an unreachable server leaves no folder behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
     record = former if former is not None else _new_record(typed, config)
     with locked(record.path), _kept_if_begun(record, new=former is None):
@@ -113,7 +113,10 @@ def _search(config: DictConfig) -> Search:
 
 
 def _check(plan: SearchPlan, config: DictConfig, context: HydraContext, here: bool) -> int:
-    """Composes and checks trials of every value that can be counted; returns their processes."""
+    """Composes and checks probe trials; returns the largest number of processes of any trial.
+
+    The probes cover every choice and the limits of every number.
+    """
     probes = [Plan((*plan.fixed, *probe), probe) for probe in plan.probes()]
     checked = check_jobs(probes, lambda o: context.config_loader.load_sweep_config(config, o), here)
     if any(job.dry_run for job in checked):
@@ -140,7 +143,7 @@ def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
 
 @contextlib.contextmanager
 def _kept_if_begun(record: SweepRecord, new: bool) -> Iterator[None]:
-    """Leaves no folder of a search that was refused before its first trial."""
+    """Removes the folder of a new search that fails before its first trial."""
     try:
         yield
     except BaseException:
@@ -172,7 +175,10 @@ def _study(search: Search, plan: SearchPlan, storage: Storage, record: SweepReco
 
 
 def _name(storage: Storage, record: SweepRecord) -> str:
-    """Returns the name of a search's own study: that of its folder when it began."""
+    """Returns the name of a search's study: the one stored in its own file, else its folder's.
+
+    The stored name is used first because the folder may have been moved since.
+    """
     own = storage.file == record.path / "study.log"
     known = [study.study_name for study in storage.optuna.get_all_studies()] if own else []
     return known[0] if known else f"{record.path.parent.name}-{record.path.name}"

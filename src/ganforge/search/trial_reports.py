@@ -20,20 +20,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganforge")
 
-LOOKED_AT = 64  # images
+LOOKED_AT = 64  # images sampled for the collapse check
 
 
 class TrialReports(Callback):
-    """Tells a search of each evaluation, and ends a trial that is given up.
+    """Reports each evaluation to the search and stops a trial that is pruned.
 
-    A trial is given up when the search's pruner says so, or when its images are all alike. It may
-    run in another process than the search: storage, study and number lead it there.
+    A trial is pruned if the search's pruner decides so, or on mode collapse. It may run in another
+    process than the search, which it finds by storage, study and trial number.
 
     Args:
-        search: with storage, study and trial.
+        search: settings of the search, including storage, study and trial.
 
     Raises:
-        ConfigError: one of these is missing.
+        ConfigError: if storage, study or trial is missing.
     """
 
     def __init__(self, search: Search) -> None:
@@ -45,7 +45,7 @@ class TrialReports(Callback):
         self._widest = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Finds the trial, and says where its run is."""
+        """Opens the trial in the storage and stores the run folder in it, on rank 0."""
         if not trainer.is_global_zero or self.trial is not None:
             return
         from optuna.trial import Trial
@@ -60,7 +60,7 @@ class TrialReports(Callback):
         self.trial.set_user_attr(FOLDER, str(trainer.default_root_dir))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tells of what a run that goes on had measured, and sees how images differ untrained."""
+        """Reports the evaluations of a resumed run and measures the initial image diversity."""
         if self._watches(pl_module):
             self._widest = max(self._widest, self._spread(pl_module))
         self._look(trainer, pl_module)
@@ -73,7 +73,7 @@ class TrialReports(Callback):
         batch: object,
         batch_idx: int,
     ) -> None:
-        """Tells of an evaluation, if there was one."""
+        """Reports a new evaluation, if there is one."""
         self._look(trainer, pl_module)
 
     def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -83,17 +83,17 @@ class TrialReports(Callback):
         self._seen = len(points)
         over = 0 < trainer.max_steps <= cast(Scored, pl_module).iteration
         reason = self._collapsed(pl_module) or self._report(points, over)
-        # Together: a process that ended alone would leave the others waiting for it.
+        # All ranks must stop together: the others would wait for a rank that exits alone.
         reason = trainer.strategy.broadcast(reason)
         if reason:
             raise PrunedError(f"{reason} at step {cast(Scored, pl_module).iteration}")
 
     def _report(self, points: list[dict[str, int | float]], over: bool) -> str:
-        """Tells the study; returns why the trial is given up, "" where it is not.
+        """Reports to the study; returns the reason to prune the trial, or "".
 
         Args:
-            points: all evaluations.
-            over: whether there is no training left to save.
+            points: all evaluations so far.
+            over: whether training has reached its end, so that pruning would save nothing.
         """
         if self.trial is None or len(self.search.objectives) > 1:
             return ""
@@ -106,7 +106,7 @@ class TrialReports(Callback):
         for place, (step, value) in enumerate(values):
             so_far = best(v for _, v in values[: place + 1])
             self._send(so_far if self.search.best else value, step)
-        # Asked at the end too: what a trial reached there is what ASHA compares others with.
+        # Evaluated at the end too: ASHA records the rung's value here for comparison with others.
         hopeless = bool(values) and self._hopeless()
         return "given up: others were better" if hopeless and not over else ""
 
@@ -120,7 +120,7 @@ class TrialReports(Callback):
             self.trial.report(value, step)
         except UpdateFinishedTrialError:
             raise PrunedError("the search took this trial for dead, and runs it again") from None
-        except Exception as error:  # a server that is away for a moment must not end a training
+        except Exception as error:  # a temporary server outage must not end the training
             log.warning("step %d could not be reported to the study: %s", step, error)
 
     def _hopeless(self) -> bool:
@@ -132,20 +132,21 @@ class TrialReports(Callback):
             return False
 
     def state_dict(self) -> dict[str, float]:
-        """Returns how much the run's images have differed at most."""
+        """Returns the largest image diversity measured so far."""
         return {"widest": self._widest}
 
     def load_state_dict(self, state_dict: dict[str, float]) -> None:
-        """Takes back what an earlier part of the run has seen."""
+        """Restores the largest image diversity measured before the run was resumed."""
         self._widest = state_dict["widest"]
 
     def _watches(self, game: object) -> bool:
         return self.search.collapse > 0 and not getattr(game, "needs_inputs", False)
 
     def _collapsed(self, pl_module: LightningModule) -> str:
-        """Returns the reason where images of different latents have become all alike.
+        """Returns the reason to prune on mode collapse, or "".
 
-        Compared with the run itself: how much a fresh generator's images differ is its own.
+        The diversity of the images is compared with the run's own maximum, because an absolute
+        threshold would depend on the data and the architecture.
         """
         if not self._watches(pl_module):
             return ""
@@ -156,8 +157,9 @@ class TrialReports(Callback):
         return f"collapsed: {LOOKED_AT} images differ by {spread:.2g}, once by {self._widest:.2g}"
 
     def _spread(self, pl_module: LightningModule) -> float:
-        """Returns the pixels' standard deviation over images, on average."""
+        """Returns the standard deviation over images, averaged over pixels."""
         game, device = cast(Scored, pl_module), pl_module.device
+        # Sampling must not change the random state of training.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             seed = mix(game.seed, Stream.COLLAPSE)
             images = game.sample(LOOKED_AT, seed=seed, weights="raw", start=0, labels=None)
