@@ -14,21 +14,21 @@ UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
 def manage_cache(cfg: DictConfig) -> list[Entry]:
-    """Lists what is kept between runs, or removes it: all of it can be made anew.
+    """Lists or clears the cache shared between runs; everything in it can be recreated.
 
     Args:
         cfg: composed from conf/cache.yaml.
 
     Returns:
-        What was listed or removed.
+        The entries that were listed or removed.
 
     Raises:
-        ConfigError: for ``clear`` of a kind that there is not.
-        RunError: where a file can't be removed.
+        ConfigError: if ``clear`` names an unknown kind.
+        RunError: if a file cannot be removed.
     """
     setup_logging()
     check(cfg)
-    kind: str | None = cfg["clear"]  # cfg.clear is what empties a mapping
+    kind: str | None = cfg["clear"]  # cfg.clear would be the mapping's own method
     if kind is None:
         found = entries()
         _show(found)
@@ -45,7 +45,7 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
 
 
 def bytes_as_text(size: float) -> str:
-    """Returns 950 B, 1.2 kB, 34.5 MB."""
+    """Returns a size as text: 950 B, 1.2 kB, 34.5 MB."""
     unit = 0
     while size >= 1000 and unit < len(UNITS) - 1:
         size, unit = size / 1000, unit + 1
@@ -53,7 +53,7 @@ def bytes_as_text(size: float) -> str:
 
 
 def age_as_text(seconds: float) -> str:
-    """Returns 40 s, 12 min, 5 h or 3 days."""
+    """Returns an age as text: 40 s, 12 min, 5 h or 3 days."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
             return f"{seconds / length:.0f} {unit}"

@@ -1,4 +1,4 @@
-"""What a training prints after its last step."""
+"""Output at the end of training."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from ganforge.console import console
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import RunFolder
 
-SHOWN = 6  # scores in the line
+SHOWN = 6  # maximum scores in the line
 
 
 def print_results(folder: RunFolder, alone: bool) -> None:
-    """Prints the scores of a completed run, where its samples are, and what can be done next.
+    """Prints the scores of a completed run, its last samples and commands to run next.
 
     Args:
-        folder: of the run.
-        alone: whether it is no job of a sweep, after which others follow.
+        folder: folder of the run.
+        alone: whether the run is not a job of a sweep; only then the commands are printed.
     """
     lines = {}
     if scores := describe_scores(folder.read_summary()):
@@ -36,7 +36,7 @@ def describe_scores(summary: dict[str, Any]) -> str:
     """Returns ``fid_classifier 8.51 at step 2000 (best 8.22 at step 1800), is_classifier 7.9``.
 
     Args:
-        summary: as in summary.json. Scores without a value are left out.
+        summary: content of summary.json. Scores without a value are left out.
     """
     metrics, best = summary.get("metrics") or {}, summary.get("best") or {}
     texts = []
@@ -44,7 +44,7 @@ def describe_scores(summary: dict[str, Any]) -> str:
         if final.get("value") is None:
             continue
         text = f"{name} {final['value']:.4g}"
-        text += f" at step {final['step']}" if "step" in final else ""  # baselines have none
+        text += f" at step {final['step']}" if "step" in final else ""  # baselines have no step
         reached = best.get(name) or {}
         if reached.get("value") not in (None, final["value"]):
             text += f" (best {reached['value']:.4g} at step {reached['step']})"

@@ -27,18 +27,18 @@ VALUES = ("final", "best")
 def compare_runs(cfg: DictConfig) -> Comparison:
     """Groups runs that differ only in seed, prints their scores and writes comparison.*.
 
-    Run folders are all that is read: no model is built, nothing is measured again. Values of
-    different protocol or data get columns of their own, and no difference is claimed from one seed.
+    Only run folders are read: no model is built and nothing is measured again. Values with
+    different protocols or data get separate columns. No difference is claimed from a single seed.
 
     Args:
         cfg: composed from conf/compare.yaml.
 
     Returns:
-        What was found.
+        The comparison.
 
     Raises:
-        ConfigError: a value that is not legal.
-        RunError: where there is no run.
+        ConfigError: if a value is invalid.
+        RunError: if there is no run.
     """
     setup_logging()
     check(cfg)
@@ -61,7 +61,7 @@ def _read(folders: list[Path]) -> Iterator[PastRun]:
     for folder in folders:
         try:
             yield PastRun.read(folder)
-        except RunError as error:  # one torn file must not hide hundreds of runs
+        except RunError as error:  # one damaged file must not hide hundreds of runs
             log.warning("left out: %s", error)
 
 

@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def counting(total: int, what: str) -> Iterator[Callable[[int], None]]:
-    """Shows how many of ``total`` things are done: a live line on a terminal, else log lines.
+    """Shows progress: a progress bar on a terminal, otherwise log lines.
 
     Args:
-        total: how many there are.
-        what: is done to them, such as "translated".
+        total: total number of items.
+        what: what is done to them, such as "translated".
 
     Yields:
-        A function to call with how many more are done.
+        A function to call with the number of newly finished items.
     """
     columns = (TextColumn(what), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn())
     live = console.is_terminal

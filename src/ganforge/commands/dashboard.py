@@ -20,17 +20,17 @@ ANSWER = 20.0  # seconds to wait for the server's first answer
 
 
 def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
-    """Makes or renews a project's workspace and report in Weights & Biases, or shows them.
+    """Creates or updates a project's workspace and report in Weights & Biases, or prints them.
 
     Args:
         cfg: composed from conf/dashboard.yaml.
 
     Returns:
-        What the server would be sent, by name: "workspace" and "report".
+        The payloads for the server, by name: "workspace" and "report".
 
     Raises:
-        ConfigError: wandb-workspaces is not installed.
-        RunError: there is no such run, or no server.
+        ConfigError: if wandb-workspaces is not installed.
+        RunError: if there is no such run, or the server cannot be reached.
     """
     setup_logging()
     check(cfg)
@@ -49,7 +49,7 @@ def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
 
 
 def described(workspace: Any, report: Any) -> dict[str, Any]:
-    """Returns a workspace and a report as the plain containers that a server is sent."""
+    """Returns a workspace and a report as plain containers, as they are sent to the server."""
     objects = {"workspace": workspace, "report": report}
     return {
         name: json.loads(item._to_model().model_dump_json(by_alias=True, exclude_none=True))
@@ -58,7 +58,7 @@ def described(workspace: Any, report: Any) -> dict[str, Any]:
 
 
 def _charts(cfg: DictConfig) -> Charts:
-    """Returns charts of what the runs named have logged, or all, or of what is usual."""
+    """Returns charts of the values logged by the selected runs, or the usual ones without runs."""
     try:
         names = logged_names(find_runs(named_places(cfg.runs, cfg.log_dir)))
     except RunError:
@@ -75,7 +75,7 @@ def _default_entity(asked: bool) -> str:
 
     try:
         found = wandb.Api().default_entity
-    except Exception as error:  # the library lets through whatever the server's answer leads to
+    except Exception as error:  # wandb does not wrap errors caused by the server's answer
         raise RunError(f"W&B refused to say who you are: {first_line(error)}") from error
     if not found:
         raise RunError("the account has no default entity; give entity=TEAM")
@@ -83,7 +83,7 @@ def _default_entity(asked: bool) -> str:
 
 
 def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
-    """Writes over what this verb has made before, so that links to it stay good."""
+    """Saves workspace and report, overwriting earlier ones so that existing links stay valid."""
     workspace._internal_name, workspace._internal_id = _known_workspace(workspace, cfg.workspace)
     report.id = _known_report(report, cfg.report)
     for name, item in {"workspace": workspace, "report": report}.items():
@@ -95,13 +95,13 @@ def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
 
 
 def _known_workspace(workspace: Any, address: str | None) -> tuple[str, str]:
-    """Returns name and id under which the server knows the workspace; the id is "" for none."""
+    """Returns the workspace's name and ID on the server; the ID is "" if it does not exist yet."""
     ws = workspaces()
-    # Of the address, no more than the path and the name are read.
+    # from_url() uses only the path and the nw parameter of the address.
     own = f"https://wandb.ai/{workspace.entity}/{workspace.project}?nw={NAME}"
     try:
         found = ws.Workspace.from_url(address or own)
-    except Exception as error:  # the library lets through whatever the server's answer leads to
+    except Exception as error:  # wandb does not wrap errors caused by the server's answer
         if address is not None:
             raise RunError(f"workspace={address}: cannot be read ({error})") from error
         return f"nw-{NAME}-v", ""
@@ -109,7 +109,7 @@ def _known_workspace(workspace: Any, address: str | None) -> tuple[str, str]:
 
 
 def _known_report(report: Any, address: str | None) -> str:
-    """Returns the id under which the server knows the report; "" for none."""
+    """Returns the report's ID on the server; "" if it does not exist yet."""
     import wandb
 
     wr = reports()

@@ -12,7 +12,7 @@ from ganforge.models.engine.adversarial import AdversarialModule
 
 
 def dry_run(model: AdversarialModule, data: ImageDataModule, trainer: Trainer) -> None:
-    """Prints the networks' sizes and one step's losses; writes nothing."""
+    """Prints the networks' sizes and the losses after one training step; writes no files."""
     for player in ("generator", "discriminator"):
         console.print(sizes(player, getattr(model, player)))
     console.print(f"one step of {data.batch_size} images:")
@@ -28,7 +28,7 @@ def dry_run(model: AdversarialModule, data: ImageDataModule, trainer: Trainer) -
 
 
 def sizes(name: str, network: nn.Module) -> Table:
-    """Returns a table of a network's parts and their numbers of weights."""
+    """Returns a table of a network's modules and their numbers of trainable parameters."""
     table = Table("part", "kind", "parameters", title=f"{name}: {count_parameters(network):,}")
     for part, layer in network.named_modules():
         own = sum(p.numel() for p in layer.parameters(recurse=False) if p.requires_grad)

@@ -28,21 +28,21 @@ from ganforge.writability import check_folder
 
 
 def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
-    """Scores a run, or images made elsewhere; prints the table, and writes evaluation.json.
+    """Evaluates a run or external images; prints a table and writes evaluation.json.
 
-    The file is written into ``out``: by default the run's folder, or the current one for images.
-    Results of a run that is in Weights & Biases are logged there too.
+    The file is written to ``out``, by default the run's folder, or the current folder for external
+    images. If the run was logged to Weights & Biases, its results are logged there too.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
 
     Returns:
-        Results by name, in the form of summary.json's metrics.
+        Results by name, in the format of ``metrics`` in summary.json.
     """
     setup_logging()
     images = asks_for_images(cfg)
     if not images:
-        cfg.data = {}  # what a command changes in the run's own
+        cfg.data = {}  # data.* overrides apply to the run's own data, which is loaded later
     check(cfg)
     _check_values(cfg)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -76,14 +76,14 @@ def _report(
     title: str,
     out: Path,
 ) -> dict[str, dict[str, Any]]:
-    """Writes evaluation.json, into ``out`` where none is asked for, and prints the table."""
+    """Writes evaluation.json and prints the table; ``cfg.out`` takes precedence over ``out``."""
     metrics = {name: result.to_dict() | where for name, result in results.items()}
     report = subject | {"seed": cfg.seed, "metrics": metrics, "versions": versions()}
     path = (out if cfg.out is None else typed_path(cfg.out)) / "evaluation.json"
     try:
         atomic.write(path, json.dumps(plain(report), indent=2).encode())
     except OSError as error:
-        show(results, title, console)  # what took long to compute is not lost
+        show(results, title, console)  # results that took long to compute must not be lost
         raise RunError(f"{path} can't be written ({error.strerror or error})") from error
     show(results, title, console)
     console.print(f"written to {path}", soft_wrap=True, highlight=False)
@@ -91,7 +91,7 @@ def _report(
 
 
 def _check_values(cfg: DictConfig) -> None:
-    """Refuses what would be found out only after a classifier has been trained."""
+    """Checks values early that would otherwise fail only after a classifier has been trained."""
     if not cfg.metrics:
         raise ConfigError(
             "metrics=[] leaves nothing to measure; legal: a list such as [fid,kid,is]"

@@ -23,22 +23,22 @@ from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
 from ganforge.runs.load import build
 
-OF_RUNS = ("run", "checkpoint", "weights", "truncation", "labels")
-NAMED = "data"  # the value of real= that stands for data=NAME
+OF_RUNS = ("run", "checkpoint", "weights", "truncation", "labels")  # options of runs only
+NAMED = "data"  # value of real= that refers to data=NAME
 
 
 @dataclass(frozen=True)
 class ImageSets:
-    """Images made elsewhere, and what they are compared with, of one size and number of channels.
+    """External images and their reference images, of the same size and number of channels.
 
     Attributes:
-        fake: the images that are judged.
-        real: those that they are compared with.
-        split: of the real ones.
-        published: what results call that split.
-        n: generated images that are looked at.
-        n_real: real images, at most.
-        details: what was done to the images before anything looked at them.
+        fake: the images to evaluate.
+        real: the reference images.
+        split: split of the reference images.
+        published: name of that split in the results.
+        n: number of generated images to use.
+        n_real: maximum number of reference images.
+        details: preprocessing that was applied before feature extraction.
     """
 
     fake: ImageSource
@@ -51,10 +51,10 @@ class ImageSets:
 
 
 def asks_for_images(cfg: DictConfig) -> bool:
-    """Returns whether images made elsewhere are to be judged, and not a run.
+    """Returns whether to evaluate external images instead of a run.
 
     Raises:
-        ConfigError: half of what that needs, or what only a run has, was asked for.
+        ConfigError: if only one of fake= and real= is given, or options of runs are mixed in.
     """
     if cfg.fake is None and cfg.real is None:
         if cfg.image_size:
@@ -82,11 +82,11 @@ def asks_for_images(cfg: DictConfig) -> bool:
 
 
 def judge_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
-    """Returns the scores of images that were made elsewhere.
+    """Returns the scores of images that were generated outside ganforge.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
-        device: where images are looked at.
+        device: device for computing features.
     """
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     _refuse_what_needs_a_run(scores)
@@ -108,7 +108,7 @@ def judge_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
 
 
 def _against_images(cfg: DictConfig) -> ImageSets:
-    """Takes two sets of images of which only paths are known."""
+    """Opens two sets of images, both given by path."""
     if cfg.split is not None:
         raise ConfigError(f"split={cfg.split}: real=... has no splits. Leave split out")
     sets = {key: open_images(cfg[key], key) for key in ("fake", "real")}
@@ -122,7 +122,7 @@ def _against_images(cfg: DictConfig) -> ImageSets:
 
 
 def _against_data(cfg: DictConfig) -> ImageSets:
-    """Takes images of which only a path is known, and those of a named data set."""
+    """Opens images given by path, and a named data set as reference."""
     data = build(cfg.data)
     if not isinstance(data, ImageDataModule) or mixture_of(data) is not None:
         raise ConfigError(
@@ -150,7 +150,7 @@ def _domain(given: GivenImages, size: int, channels: int) -> Domain:
 
 
 def _count(cfg: DictConfig, key: str, name: str, available: int) -> int:
-    """Returns how many images of a set are looked at, all unless fewer are asked for."""
+    """Returns the number of images of a set to use: ``cfg[key]``, or all of them."""
     if cfg[key] is not None and cfg[key] > available:
         raise ConfigError(
             f"{key}={cfg[key]}: {name}={cfg[name]} holds {available} images. Leave {key} out for "
@@ -162,7 +162,7 @@ def _count(cfg: DictConfig, key: str, name: str, available: int) -> int:
 def _treatment(
     sets: dict[str, GivenImages], size: int, span: Span | None
 ) -> dict[str, str | int | float]:
-    """Returns what was done to the images before any extractor, as part of the protocol."""
+    """Returns the preprocessing applied before feature extraction, as part of the protocol."""
     changed = [key for key, given in sets.items() if given.sizes != {(size, size)}]
     resized = {"resized": f"{' and '.join(changed)}: central square, lanczos"} if changed else {}
     scaled = {} if span is None else {"range": str(span)}
@@ -170,7 +170,7 @@ def _treatment(
 
 
 def _refuse_what_needs_a_run(scores: dict[str, Score]) -> None:
-    """Refuses scores that ask for more than images."""
+    """Refuses scores that need more than images: pairs, labels or a generator."""
     pairs = pair_scores(scores)
     for name, score in scores.items():
         reason = ""

@@ -1,4 +1,4 @@
-"""The Frechet distance of images from reference statistics: FILE.npz with ``mu`` and ``sigma``."""
+"""Frechet distance between images and reference statistics: FILE.npz with ``mu`` and ``sigma``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TOGETHER = 256
 
 
 def given_statistics(cfg: DictConfig) -> dict[str, Statistics]:
-    """Returns the statistics among fake= and real=, by key."""
+    """Returns the statistics given as fake= or real=, by key; empty if both are images."""
     read = {key: read_statistics(typed_path(cfg[key])) for key in ("fake", "real")}
     return {key: one for key, one in read.items() if one is not None}
 
@@ -32,16 +32,16 @@ def judge_statistics(
     scores: dict[str, Score],
     device: torch.device,
 ) -> dict[str, Result]:
-    """Returns the Frechet distance of images from statistics.
+    """Returns the Frechet distance between images and statistics.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
-        given: what :func:`given_statistics` found.
-        scores: by name.
-        device: where features are computed.
+        given: result of :func:`given_statistics`.
+        scores: scores by name.
+        device: device for computing features.
 
     Raises:
-        ConfigError: for scores that need the images themselves.
+        ConfigError: if a score needs the images themselves, or both sides are statistics.
     """
     ((key, reference),) = _alone(cfg, given, scores).items()
     other = "fake" if key == "real" else "real"
@@ -62,7 +62,7 @@ def judge_statistics(
     details = dict(extractor.protocol)
     features, resize = str(details.pop("features")), str(details.pop("resize"))
     details |= {"image_size": size, f"{key}_statistics": reference.digest}
-    counts = {"n_real": 0, "n_fake": 0, f"n_{other}": n}  # statistics do not say of how many
+    counts = {"n_real": 0, "n_fake": 0, f"n_{other}": n}  # statistics do not store their count
     return {
         score.published(name, extractor): Result(
             value=float(value),
@@ -82,7 +82,7 @@ def judge_statistics(
 def _alone(
     cfg: DictConfig, given: dict[str, Statistics], scores: dict[str, Score]
 ) -> dict[str, Statistics]:
-    """Refuses what statistics alone do not tell."""
+    """Returns the one set of statistics; refuses options that statistics cannot support."""
     rows = [name for name, score in scores.items() if not isinstance(score, FrechetDistance)]
     key = next(iter(given))
     if rows:

@@ -23,29 +23,29 @@ def log_to_wandb(
     images: int,
     trust: Sequence[str] = (),
 ) -> None:
-    """Adds results to the run's own entry in Weights & Biases, as ``evaluate/...``.
+    """Logs results to the run's own entry in Weights & Biases, as ``evaluate/...``.
 
-    Beside what training logged and not among it: the protocol is another one. A run that was
-    recorded offline gets another part of the same id, for ``ganforge sync``. Runs that never were
-    in Weights & Biases are left alone, and a failure ends nothing.
+    The prefix keeps them apart from the values logged in training, whose protocol differs. A run
+    recorded offline gets another part with the same ID, for ``ganforge sync``. Runs that were never
+    logged to Weights & Biases are skipped. A failure is logged as a warning.
 
     Args:
-        folder: of the run.
-        results: by published name.
-        step: generator updates of the weights that were judged.
-        images: images that they have seen.
-        trust: packages of the user's own that the run may be made of.
+        folder: folder of the run.
+        results: results by published name.
+        step: generator updates of the evaluated weights.
+        images: real images seen by these weights in training.
+        trust: user packages that the run's configuration may import.
     """
     node = OmegaConf.select(read_config(folder, trust), "logger.wandb")
     if node is None or not (folder.path / "wandb" / "run_id").is_file():
         return
     try:
-        # The folder may have moved since.
+        # The stored folder may be outdated: the run can have been moved.
         own = {"folder": str(folder.path), "group": node.get("group") or group_of(folder.path)}
         run = build({**node, **own}).open()
         point = _points(results) | {"step": step, "images_seen": images}
         bounded(lambda: run.log(point), CALL_SECONDS, "W&B: results")
-    except Exception as error:  # no wandb, no server, no room, another's folder ...
+    except Exception as error:  # wandb missing, server down, disk full, no permission ...
         log.warning("W&B DID NOT TAKE THESE RESULTS: %s", first_line(error))
     finish()
 

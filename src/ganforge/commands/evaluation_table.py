@@ -1,4 +1,4 @@
-"""What an evaluation prints: the scores, and below them by what protocol each was measured."""
+"""Terminal output of an evaluation: a table of scores, followed by their protocols."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ PROTOCOL = ("features", "n_real", "n_fake", "split", "resize")
 
 
 def show(results: dict[str, Result], title: str, console: Console) -> None:
-    """Prints a row for each score.
+    """Prints a table with a row for each score.
 
-    The protocol that the last column names stands below: most scores share one, and its words have
-    no room in 80 columns.
+    The last column numbers the protocol, which is printed below the table: most scores share one,
+    and its text does not fit into 80 columns.
 
     Args:
-        results: by published name.
-        title: what was measured.
-        console: where it is printed.
+        results: results by published name.
+        title: title of the table.
+        console: console to print to.
     """
     protocols = {name: _protocol(result) for name, result in results.items()}
     distinct = list(dict.fromkeys(protocols.values()))

@@ -1,4 +1,4 @@
-"""What a training prints before its first step."""
+"""Output at the start of training."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def print_header(
     hardware: Hardware,
     resumed: Resumed | None,
 ) -> None:
-    """Prints what is about to run, its folder first."""
+    """Prints the run's folder, model, data, hardware and, if it resumes, its checkpoint."""
     lines = {
         "run folder": str(folder.path),
         "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
@@ -34,7 +34,7 @@ def print_header(
 
 
 def data_lines(data: ImageDataModule) -> dict[str, str]:
-    """Returns what is said of data before a run: sizes, splits, classes, what is passed over."""
+    """Returns the header lines about data: sizes, splits, classes and skipped files."""
     size = f"{data.channels} x {data.image_size} x {data.image_size}"
     images = f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}"
     return {"data": f"{images}, {describe_splits(data)}", **describe_reading(data)}

@@ -1,4 +1,4 @@
-"""The verb ``report``: one page that opens without an account, a server or a network."""
+"""The command ``report``: a self-contained HTML page that needs no server or network."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ from ganforge.writability import check_file
 
 FILE = "report.html"
 LEAST_MB, MOST_MB = 0.5, 10_000.0
-LEVEL = 0.05  # as `ganforge compare` has it
+LEVEL = 0.05  # significance level, as in `ganforge compare`
 
 
 def report(cfg: ReportSchema) -> Path:
-    """Writes the page of a run or of a sweep.
+    """Writes the HTML page of a run or a sweep.
 
-    Files of the runs are all that is read: no model is built and nothing is measured.
+    Only files of the runs are read: no model is built and nothing is measured.
 
     Args:
         cfg: composed from conf/report.yaml.
 
     Returns:
-        The page.
+        Path of the page.
 
     Raises:
-        ConfigError: a value that is not legal.
-        RunError: where there is no run, or the page can't be written.
+        ConfigError: if a value is invalid.
+        RunError: if there is no run, or the page cannot be written.
     """
     setup_logging()
     _check(cfg)

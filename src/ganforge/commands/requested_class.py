@@ -1,4 +1,4 @@
-"""The class that ``ganforge sample class=...`` asks for, by name or number."""
+"""Resolves ``class=...`` of ``ganforge sample`` to a class, by name or number."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.plain_text import one_line
 
-_LONGEST = 40  # letters of a name in a file's name
+_LONGEST = 40  # maximum characters of a class name in a file name
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class RequestedClass:
 
     Attributes:
         number: its label.
-        text: what messages call it.
+        text: its name in messages.
     """
 
     number: int
@@ -28,17 +28,18 @@ class RequestedClass:
 
 
 def find_class(asked: object, names: list[str], count: int) -> RequestedClass:
-    """Returns the class with a name, or else with a number.
+    """Returns the class with the given name or, if there is none, the given number.
 
-    Where all names are numbers, a number is a name: ``class=1`` is the folder ``1`` or ``01``.
+    If all names are numbers, a number is treated as a name: ``class=1`` is the folder ``1`` or
+    ``01``.
 
     Args:
-        asked: what was typed.
-        names: of the run's classes; empty where they have none.
-        count: how many classes there are.
+        asked: the value as typed.
+        names: names of the run's classes; empty if they have none.
+        count: number of classes.
 
     Raises:
-        ConfigError: there is no such class.
+        ConfigError: if there is no such class.
     """
     text = str(asked).lower() if isinstance(asked, bool) else str(asked)
     whole = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
@@ -75,17 +76,17 @@ def _described(number: int, names: list[str], whole: int | None) -> str:
 
 
 def file_part(asked: object) -> str:
-    """Returns a class as part of a file's name: letters, digits and signs that every disk takes."""
+    """Returns a class as part of a file name, limited to characters that are portable."""
     plain = str(asked).encode("ascii", "ignore").decode()
     return re.sub(r"[^\w.-]+", "_", plain)[:_LONGEST] or "class"
 
 
 def class_names_of(data: ImageDataModule, model: AdversarialModule) -> list[str]:
-    """Returns the names of a run's classes; none where they are no labels of its data.
+    """Returns the names of a run's classes; empty if its classes are not the labels of its data.
 
     Args:
-        data: as built from the run's configuration; nothing is read.
-        model: the run's.
+        data: data module built from the run's configuration; no data is read.
+        model: the run's model.
     """
     fitting = model.classes_are_labels and len(data.class_names) == model.num_classes
     return data.class_names if fitting else []

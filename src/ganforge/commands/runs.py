@@ -26,22 +26,22 @@ from ganforge.runs.removal import remove_runs
 
 log = logging.getLogger("ganforge")
 
-SHORTEST = 16  # characters of a run's path that are shown at least
+SHORTEST = 16  # minimum characters shown of a run's path
 GAP = 2  # between columns
 
 
 def manage_runs(cfg: DictConfig) -> list[RunEntry]:
-    """Lists runs, or removes those that are listed.
+    """Lists the runs that match the filters, or removes them.
 
     Args:
         cfg: composed from conf/runs.yaml.
 
     Returns:
-        What was listed, or was to be removed.
+        The matching runs.
 
     Raises:
-        ConfigError: a value that is not legal, or a removal of nothing in particular.
-        RunError: there is no such run, or it can't be removed.
+        ConfigError: if a value is invalid, or a removal has neither a filter nor runs.
+        RunError: if there is no such run, or a run cannot be removed.
     """
     setup_logging()
     options = {str(group): listed(value) for group, value in cfg.where.items()}
@@ -64,11 +64,11 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
 
 
 def elided(text: str, room: int) -> str:
-    """Shortens a path in its middle, for its end tells the most.
+    """Shortens a path in the middle, keeping more of its end, which is the most specific part.
 
     Args:
-        text: any.
-        room: characters that it may take.
+        text: any text.
+        room: maximum number of characters.
     """
     if len(text) <= room:
         return text
@@ -103,7 +103,7 @@ def _check_removal(cfg: DictConfig, filtered: bool) -> None:
 
 
 def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
-    if cfg.runs is None:  # where nothing was trained yet, there is nothing to refuse
+    if cfg.runs is None:  # an empty log_dir is not an error
         return sorted(run.resolve() for run in runs_in(log_dir))
     return find_runs(named_places(cfg.runs, cfg.log_dir))
 
@@ -156,7 +156,7 @@ def _row(run: RunEntry, named: bool) -> list[str]:
 
 
 def _shown(path: Path, root: Path) -> str:
-    """Returns a path as it is told: from ``root`` on where it lies there."""
+    """Returns a path for display: relative to ``root`` if it is inside, else absolute."""
     base = root.resolve()
     return os.path.relpath(path, base) if base in path.parents else str(path)
 

@@ -45,15 +45,16 @@ BLOCK = 256
 
 
 def sample_run(cfg: DictConfig) -> Path:
-    """Draws images from a run: a PNG grid, an array, or single PNGs. Points: a density or an array.
+    """Samples images from a run into a PNG grid, an array or single PNGs.
 
-    With ``style_mix`` the grid of a style-based game's sources and destinations.
+    2D points are written as a density plot or an array. With ``style_mix``, a style-based model
+    writes a grid of mixed source and destination styles.
 
     Args:
         cfg: composed from conf/sample.yaml.
 
     Returns:
-        Where they are.
+        Path of the output.
     """
     if cfg.n < 1:
         raise ConfigError(f"n must be at least 1, got {cfg.n}")
@@ -90,7 +91,7 @@ def sample_run(cfg: DictConfig) -> Path:
 def _mix_styles(
     model: AdversarialModule, cfg: DictConfig, out: Path, chosen: RequestedClass | None
 ) -> Path:
-    """Writes the grid of sources and destinations."""
+    """Writes a style-mixing grid of sources and destinations."""
     styled = check_style_mix(model, cfg.n, out)
     if torch.cuda.is_available():
         styled = styled.cuda()
@@ -119,7 +120,7 @@ def _refuse_translations(run: str, model: AdversarialModule) -> None:
 
 
 def _name(cfg: DictConfig) -> str:
-    """Returns a file's name that says what was asked for."""
+    """Returns the default file name, without suffix, which contains the sampling options."""
     asked = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
     asked += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
     asked += "" if cfg.noise is None else f"-{cfg.noise}"
@@ -130,7 +131,7 @@ def _name(cfg: DictConfig) -> str:
 def _draw(
     model: AdversarialModule, cfg: DictConfig, labels: Labels | None, as_bytes: bool
 ) -> Iterator[torch.Tensor]:
-    """Yields [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
+    """Yields blocks of [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
     if torch.cuda.is_available():
         model = model.cuda()
     with counting(cfg.n, "made") as advance:
@@ -143,7 +144,7 @@ def _draw(
 
 
 def truncate(model: AdversarialModule, truncation: float | None) -> None:
-    """Bounds what samples are made of, latents or styles; None leaves it as the run has it."""
+    """Sets the truncation of latents or styles; None keeps the run's own setting."""
     if truncation is None:
         return
     if not hasattr(model, "truncation"):
@@ -160,7 +161,7 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
 
 
 def _chosen(asked: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
-    """Returns the requested class, by name or number; None for all."""
+    """Returns the requested class, given by name or number; None for all classes."""
     if asked is None:
         return None
     if model.num_classes == 0:
@@ -172,7 +173,7 @@ def _chosen(asked: object, names: list[str], model: AdversarialModule) -> Reques
 
 
 def _labels(chosen: RequestedClass | None, model: AdversarialModule) -> Labels | None:
-    """Returns what gives the class of each image: the chosen one, or all in turn."""
+    """Returns a function that gives each image's class: the chosen one, or all in turn."""
     classes = model.num_classes
     if chosen is not None:
         return lambda first, n: torch.full((n,), chosen.number)

@@ -1,4 +1,4 @@
-"""Files of samples, written block by block: memory does not grow with their number."""
+"""Writes samples block by block, so that memory does not grow with their number."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ from ganforge.paths import is_there
 from ganforge.runs.contents import refuse_run
 from ganforge.writability import check_file, check_folder
 
-GRID_PIXELS = 100_000_000  # of a picture, most viewers open no larger one
-SAID_BYTES = 100_000_000  # from which on the size is said before the work
-_FILE_BYTES = 4096  # that a file takes on disk at least
+GRID_PIXELS = 100_000_000  # per grid; most viewers cannot open larger images
+SAID_BYTES = 100_000_000  # outputs above this size are announced before the work starts
+_FILE_BYTES = 4096  # minimum size of a file on disk
 _OTHER_FILES = SUFFIXES | {".npy", ".zip", ".tar", ".pt"}
-_PROBED = 16  # images that are compressed to estimate the size of all
+_PROBED = 16  # images compressed to estimate the total size
 
-# Returns int64 [count], the classes of ``count`` samples from ``first`` on.
+# Called with (first, count); returns int64 [count], the classes of samples first, first + 1, ...
 Labels = Callable[[int, int], Tensor]
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples that are made as they are written.
+    """Samples that are generated lazily while they are written.
 
     Attributes:
-        n: how many.
-        blocks: [count, C, H, W] each, uint8 images or float32 points.
-        labels: their classes; None without any.
+        n: number of samples.
+        blocks: blocks of [count, C, H, W], uint8 images or float32 points.
+        labels: classes of the samples; None without classes.
     """
 
     n: int
@@ -54,16 +54,16 @@ class Samples:
     labels: Labels | None = None
 
     def peeked(self) -> tuple[Tensor, Samples]:
-        """Returns the first block, and samples that still begin with it."""
+        """Returns the first block, and samples that still start with it."""
         first = next(self.blocks)
         return first, Samples(self.n, itertools.chain([first], self.blocks), self.labels)
 
 
 def check_out(out: Path, points: bool) -> None:
-    """Refuses what cannot be written, and single PNGs of points.
+    """Checks that the output can be written, and refuses single PNGs of points.
 
-    A path that ends in .png or .npz is a file, every other one a folder, unless it is called as a
-    file of another kind is.
+    A path that ends in .png or .npz is a file. Any other path is a folder, unless its suffix is
+    that of another file type, which is refused.
     """
     if out.suffix.lower() in (".png", ".npz"):
         check_file(out, "out")
@@ -81,20 +81,20 @@ def check_out(out: Path, points: bool) -> None:
 
 
 def write_images(samples: Samples, out: Path, rows: int = 0, names: Sequence[str] = ()) -> None:
-    """Writes images: a grid to FILE.png, an array to FILE.npz, else single PNGs.
+    """Writes images: a grid to FILE.png, an array to FILE.npz, otherwise single PNGs.
 
-    The array is ``images`` uint8 [N, H, W, C], as the evaluation suites of the field read it, and
-    ``labels`` int64 [N] beside it where there are any.
+    The array is ``images`` uint8 [N, H, W, C], the layout that common evaluation suites read, with
+    ``labels`` int64 [N] if there are classes.
 
     Args:
-        samples: uint8 [count, C, H, W] each.
-        out: where to.
-        rows: classes that have a row each in a grid; 0 for a grid as square as may be.
-        names: of these classes, beside their rows; none where they have none.
+        samples: blocks of uint8 [count, C, H, W].
+        out: output path.
+        rows: number of classes that get one row each in a grid; 0 for a nearly square grid.
+        names: class names to print next to the rows; empty for none.
 
     Raises:
-        ConfigError: a grid would be too large.
-        RunError: the disk is full, or has not enough room.
+        ConfigError: if a grid would be too large.
+        RunError: if the disk is full or has too little space.
     """
     first, samples = samples.peeked()
     if out.suffix.lower() == ".png":
@@ -112,15 +112,15 @@ def write_images(samples: Samples, out: Path, rows: int = 0, names: Sequence[str
 
 
 def write_points(samples: Samples, out: Path, mixture: Mixture) -> None:
-    """Writes points of the plane: their density to FILE.png, an array to FILE.npz.
+    """Writes 2D points: a density plot to FILE.png, an array to FILE.npz.
 
-    The array is ``points`` float32 [N, 2] in [-1, 1], and ``labels`` int64 [N] beside it where
-    there are any.
+    The array is ``points`` float32 [N, 2] in [-1, 1], with ``labels`` int64 [N] if there are
+    classes.
 
     Args:
-        samples: float32 [count, 2, 1, 1] each.
-        out: where to.
-        mixture: what real points are drawn from.
+        samples: blocks of float32 [count, 2, 1, 1].
+        out: output path.
+        mixture: distribution of the real points.
     """
     if out.suffix.lower() == ".png":
         save(scatter(samples.blocks, mixture), out)
@@ -132,10 +132,10 @@ def write_points(samples: Samples, out: Path, mixture: Mixture) -> None:
 
 
 def check_grid(n: int, height: int, width: int) -> None:
-    """Refuses a picture of more pixels than can be opened.
+    """Refuses a grid with more pixels than image viewers can open.
 
     Raises:
-        ConfigError: saying what takes any number.
+        ConfigError: naming the outputs that take any number of images.
     """
     factor = max(1, math.ceil(CELL / max(height, width)))
     cell = (height * factor + PADDING) * (width * factor + PADDING)
@@ -147,15 +147,15 @@ def check_grid(n: int, height: int, width: int) -> None:
 
 
 def check_space(out: Path, n: int, first: Tensor) -> None:
-    """Says how much the samples take on disk, and refuses what the disk has no room for.
+    """Prints the estimated size of large outputs, and refuses those that do not fit on the disk.
 
     Args:
         out: a folder of PNGs, or one compressed file.
-        n: samples.
-        first: some of them, from which the size of all is estimated.
+        n: number of samples.
+        first: first samples, from which the total size is estimated.
 
     Raises:
-        RunError: with both numbers.
+        RunError: with the estimated and the free space.
     """
     raw = first[:_PROBED].contiguous().numpy().tobytes()
     each = len(zlib.compress(raw)) / len(first[:_PROBED])
@@ -199,7 +199,8 @@ def _zip(file: BinaryIO) -> zipfile.ZipFile:
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, n: int, blocks: Iterable[Tensor]) -> None:
-    """Writes an array of n rows as ``numpy.savez_compressed`` does, block by block."""
+    """Writes an array of n rows in the format of ``numpy.savez_compressed``, block by block."""
+    # The header states the full shape before all rows exist; force_zip64 since the size is unknown.
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         for index, block in enumerate(blocks):
             array = np.ascontiguousarray(block.numpy())

@@ -1,4 +1,4 @@
-"""What `ganforge sample` offers for style-based games: a choice of noise, and mixed styles."""
+"""Options of `ganforge sample` for style-based models: noise mode and style mixing."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.layers.noise_input import check_mode
 
-# Destinations whose coarse, middle and fine styles are those of the sources: the paper's figure 3.
+# Grid rows that take the coarse, middle and fine styles of the sources: the paper's figure 3.
 ROWS = (3, 2, 1)
 
 
 def choose_noise(model: AdversarialModule, noise: str | None) -> None:
-    """Sets the noise of samples; None leaves it as the run has it."""
+    """Sets the noise mode for sampling; None keeps the run's own setting."""
     if noise is None:
         return
     if not isinstance(model, StyleBased):
@@ -30,7 +30,7 @@ def choose_noise(model: AdversarialModule, noise: str | None) -> None:
 
 
 def check_style_mix(model: AdversarialModule, n: int, out: Path) -> StyleBased:
-    """Refuses models without styles, too few images for a grid, and what is no picture."""
+    """Returns the style-based model; refuses other models, too small grids and non-PNG outputs."""
     if not isinstance(model, StyleBased):
         raise _no_styles("style_mix=true", model)
     if out.suffix.lower() != ".png":
@@ -53,17 +53,17 @@ def style_mix(
 ) -> tuple[Tensor, int]:
     """Returns the grid of figure 3 of arXiv:1812.04948, row by row, and its number of columns.
 
-    Sources along the top, destinations down the side. Each image between them has some of the
-    source's styles and the others of the destination: coarse ones (4x4 and 8x8) in the first three
-    rows, middle ones (16x16 and 32x32) in two, fine ones in the last. Where images are smaller, the
-    bands are narrower. The noise is the destination's.
+    Sources are along the top, destinations down the side. Each inner image takes some styles from
+    the source and the others from the destination: coarse styles (4x4 and 8x8) in the first three
+    rows, middle styles (16x16 and 32x32) in the next two, fine styles in the last. For smaller
+    images the bands are narrower. The noise is the destination's.
 
     Args:
-        model: a game whose generator has styles.
-        sources: images 0 ... sources - 1 of the seed; the destinations are those after them.
-        seed: of the samples' stream.
+        model: a style-based model.
+        sources: number of sources, images 0 ... sources - 1 of the seed; destinations follow them.
+        seed: seed of the sampling stream.
         weights: "ema" for the averaged generator, "raw" for the live one.
-        label: class of all images; None takes all classes in turn.
+        label: class of all images; None cycles through all classes.
 
     Returns:
         uint8 [(rows + 1) * (sources + 1), C, H, W] on the CPU; the corner is black.
@@ -84,10 +84,10 @@ def style_mix(
 
 
 def style_bands(layers: int) -> list[slice]:
-    """Returns the coarse, the middle and the fine layers of so many, two to a size.
+    """Returns the coarse, middle and fine bands of layers; each resolution has two layers.
 
-    From 64x64 on the paper's: those up to 8x8, up to 32x32, and the others. A network of two sizes
-    has no fine ones, one of a single size coarse ones alone.
+    From 64x64 on the bands are the paper's: up to 8x8, up to 32x32, and the rest. A network with
+    two resolutions has no fine band, one with a single resolution only the coarse band.
     """
     stages = layers // 2
     coarse = 2 if stages > 3 else 1
@@ -98,7 +98,7 @@ def style_bands(layers: int) -> list[slice]:
 
 
 def destinations(model: StyleBased) -> int:
-    """Returns the rows of a model's grid, 6 but for the smallest images."""
+    """Returns the number of destinations (rows) of a model's grid: 6, fewer for tiny images."""
     return len(_bands_of_rows(model))
 
 

@@ -33,7 +33,7 @@ from ganforge.runs.load import build, read_config
 from ganforge.runs.resuming.images import warn_of_other_data
 
 DEFAULT_N = 10_000
-TOGETHER = {"samples": 256, "translations": 16}  # images looked at in one go
+TOGETHER = {"samples": 256, "translations": 16}  # default batch sizes
 
 
 def judge_samples(
@@ -43,14 +43,14 @@ def judge_samples(
     checkpoint: Path,
     device: torch.device,
 ) -> dict[str, Result]:
-    """Returns the scores of images made of noise.
+    """Returns the scores of images generated from noise.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
-        folder: of the run.
-        model: on ``device``.
-        checkpoint: that the model was read from.
-        device: where images are made and looked at.
+        folder: folder of the run.
+        model: the run's model, on ``device``.
+        checkpoint: the checkpoint that the model was read from.
+        device: device for generating images and computing features.
     """
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     if pairs := list(pair_scores(scores)):
@@ -92,18 +92,20 @@ def judge(
     labels: RequestedLabels | None = None,
     paths: Paths | None = None,
 ) -> dict[str, Result]:
-    """Returns scores of images of any origin, with intervals where they are asked for.
+    """Returns scores of images of any origin, with bootstrap intervals if ``cfg.bootstrap`` is set.
+
+    See :func:`ganforge.metrics.evaluate.evaluate` for details of the arguments.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
-        sample: see :func:`ganforge.metrics.evaluate.evaluate`, and so for what is not said here.
+        sample: returns generated images.
         reals: features of the real images.
-        scores: by name.
-        n: generated images.
-        n_real: real images; fewer are taken where there are fewer.
-        split: where they are from.
-        labels: the classes asked for.
-        paths: through the latent space.
+        scores: scores by name.
+        n: number of generated images.
+        n_real: number of real images; reduced to the size of the split.
+        split: split of the real images.
+        labels: classes requested of the generator.
+        paths: paths through the latent space.
     """
     n_real = min(n_real, reals.data.size(split))
     size, seed = cfg.batch_size or TOGETHER["samples"], cfg.seed
@@ -135,16 +137,16 @@ def judge_translations(
     checkpoint: Path,
     device: torch.device,
 ) -> dict[str, Result]:
-    """Returns the scores of translations of held-out images, and what they have to beat.
+    """Returns the scores of translations of held-out images, and the scores of baselines.
 
-    Without metrics=[...] on the command line they are those that the run was trained with.
+    Without metrics=[...] on the command line, the scores that the run was trained with are used.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
-        folder: of the run.
-        model: on ``device``.
-        checkpoint: that the model was read from.
-        device: where images are translated and looked at.
+        folder: folder of the run.
+        model: the run's model, on ``device``.
+        checkpoint: the checkpoint that the model was read from.
+        device: device for translating images and computing features.
     """
     _refuse_for_translations(cfg)
     typed = "metrics" in Command.of(cfg).groups
@@ -171,10 +173,10 @@ def judge_translations(
 
 
 def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
-    """Returns what the images are looked at through.
+    """Returns the feature extractor for the images.
 
     Raises:
-        ConfigError: nothing fits the data.
+        ConfigError: if no extractor fits the data.
     """
     extractor: FeatureExtractor | None = build(cfg.features).build(data, device)
     if extractor is None:
@@ -189,10 +191,10 @@ def ready(
     extractor: FeatureExtractor,
     device: torch.device,
 ) -> dict[str, Score]:
-    """Returns the scores that can judge these data; the others have said why they can't.
+    """Returns the scores that apply to this data; the others have logged why they do not.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: if no score applies.
     """
     fit = _fitting(scores, data, extractor, device)
     if not fit:

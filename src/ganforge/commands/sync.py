@@ -20,21 +20,21 @@ log = logging.getLogger("ganforge")
 
 
 def sync_runs(cfg: DictConfig) -> list[Path]:
-    """Sends what runs recorded offline to Weights & Biases, by ``wandb sync``.
+    """Uploads runs recorded offline to Weights & Biases, with ``wandb sync``.
 
-    A resumed run has one part for each of its processes, all of one id. They are sent together:
-    ``wandb sync`` then takes them in the order of their start and makes one run of them. What it
-    has sent it marks, and what is marked is not sent again.
+    A resumed run has one part for each of its processes, all with the same ID. They are sent
+    together: ``wandb sync`` orders them by start time and merges them into one run. It marks parts
+    as sent, and these are not sent again.
 
     Args:
         cfg: composed from conf/sync.yaml.
 
     Returns:
-        The parts that were sent, or would be.
+        The parts that were sent, or would be sent in a dry run.
 
     Raises:
-        ConfigError: a value that is not legal.
-        RunError: no credentials, no server, or a part that it did not take.
+        ConfigError: if a value is invalid.
+        RunError: if there are no credentials or no server, or a part was not sent.
     """
     setup_logging()
     check(cfg)
@@ -59,7 +59,7 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
 
 
 def parts_of(folder: Path) -> list[Path]:
-    """Returns what a run recorded offline, one folder for each process, the oldest first."""
+    """Returns the offline recordings of a run, one folder for each process, oldest first."""
     found = (folder / "wandb").glob("offline-run-*")  # -<date>_<time>-<id>
     return sorted(part for part in found if any(part.glob("run-*.wandb")))
 
@@ -70,15 +70,15 @@ def is_sent(part: Path) -> bool:
 
 
 def send(parts: list[Path]) -> None:
-    """Sends the parts of one run; what ``wandb`` says of it goes to the terminal."""
+    """Sends the parts of one run; the output of ``wandb`` goes to the terminal."""
     command = [*python(), "-m", "wandb", "sync", *map(str, parts)]
-    # The mode that runs were recorded in is none for sending them.
+    # WANDB_MODE=offline may still be set from recording the runs.
     environment = os.environ | module_path() | {"WANDB_MODE": "online"}
     subprocess.run(command, env=environment, check=False)
 
 
 def _waiting(folders: list[Path]) -> dict[Path, list[Path]]:
-    """Returns what is to be sent of each run; a run that is on is left for later."""
+    """Returns the unsent parts of each run; running runs are skipped with a warning."""
     found = {}
     for folder in folders:
         parts = [part for part in parts_of(folder) if not is_sent(part)]

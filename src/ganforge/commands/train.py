@@ -56,7 +56,7 @@ from ganforge.writability import check_folder
 
 
 def train(cfg: DictConfig) -> float | None:
-    """Trains what a configuration says, or goes on with a run that was stopped.
+    """Trains a new run, or resumes one that was stopped.
 
     Args:
         cfg: composed from conf/train.yaml.
@@ -65,7 +65,7 @@ def train(cfg: DictConfig) -> float | None:
         The best value of the monitored score, for sweeps; None without scores.
 
     Raises:
-        GanforgeError: with a message for the user. A run that had made no step leaves no folder.
+        GanforgeError: with a message for the user. A new run that made no step leaves no folder.
     """
     launch = find_launch()
     if launch is not None and launch.rank > 0:
@@ -76,7 +76,7 @@ def train(cfg: DictConfig) -> float | None:
 
 
 def _lead(cfg: DictConfig, leader: Leader) -> float | None:
-    """Trains as the first process of a run, most often the only one."""
+    """Trains as rank 0 of a run, usually its only process."""
     setup_logging()
     check_root(cfg, "train")
     command = Command.of(cfg)
@@ -107,7 +107,7 @@ def _train(
     leader: Leader,
     allow: list[str],
 ) -> float | None:
-    if resumed is None and not cfg.dry_run:  # before data are read and classifiers are trained
+    if resumed is None and not cfg.dry_run:  # before the slow part: reading data, classifiers
         _check_place(cfg, command)
     with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
         parts = build_parts(cfg)
@@ -146,7 +146,7 @@ def _train(
 
 
 def _check_place(cfg: DictConfig, command: Command) -> None:
-    """Refuses a new run that could not be written where it is to be."""
+    """Checks that a new run's folder can be written and holds no foreign files or links."""
     given = command.folder or command.job
     if given is None:
         check_folder(typed_path(cfg.log_dir), "log_dir")
@@ -166,7 +166,7 @@ def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -
 
 
 def _refuse_begun(folder: RunFolder) -> None:
-    """Refuses to clear what a run has saved that was about to end when this one looked."""
+    """Refuses to clear the checkpoints of a run that ended just before this one took the lock."""
     if any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
         raise RunError(
             f"{folder.path}: another process has just trained here; the same command once more "
@@ -175,16 +175,16 @@ def _refuse_begun(folder: RunFolder) -> None:
 
 
 def follow(launch: Launch) -> None:
-    """Takes part in a run as one of its further processes, silent as long as all goes well.
+    """Joins a run as a worker (rank > 0); prints nothing unless it fails.
 
     Raises:
-        FollowedError: the first process is done, and says why.
-        RunError: this one has failed, which its message names.
+        FollowedError: if rank 0 has failed or this process was interrupted; carries the exit code.
+        RunError: if this process has failed; the message names its rank and host.
     """
     setup_logging(quiet=True)
     try:
         order = Handover(launch).take()
-        if order.get("exit_code") == 0:  # nothing to do for more than one process
+        if order.get("exit_code") == 0:  # rank 0 had no work for several processes
             return
         if "exit_code" in order:
             raise FollowedError(order["exit_code"])
@@ -242,13 +242,13 @@ def fit(
         failed = False
     finally:
         _finish(failed)
-    if interruption.received is not None:  # while the last scores were measured
+    if interruption.received is not None:  # the signal arrived after the last step
         end_sweep(interruption.received)
     return _best(callbacks)
 
 
 def _prepare_scores(parts: Parts) -> None:
-    """Makes what scores look through, so that missing weights leave no run behind."""
+    """Loads feature extractors before the run folder exists: missing weights leave no folder."""
     for callback in parts.callbacks.values():
         if isinstance(callback, (Evaluation, Samples)):
             callback.check(parts.model, parts.data)
@@ -257,7 +257,7 @@ def _prepare_scores(parts: Parts) -> None:
 
 
 def _finish(failed: bool) -> None:
-    """Ends what would leak into the next job of a sweep."""
+    """Closes the W&B run and the process group, which would leak into a sweep's next job."""
     from ganforge.loggers.wandb.logger import finish
 
     with contextlib.suppress(Exception):

@@ -30,21 +30,21 @@ from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 
-# What ends a translation, since no other image will fare better.
+# Errors that end the translation, because they would affect every further image.
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
 def translate_run(cfg: DictConfig) -> Path:
-    """Translates images by a run's network: PNGs of the same names and sizes.
+    """Translates images with a run's generator into PNGs of the same names and sizes.
 
     Args:
         cfg: composed from conf/translate.yaml.
 
     Returns:
-        The folder that they are in.
+        The output folder.
 
     Raises:
-        DataError: when some could not be read, after the others are done; it lists them.
+        DataError: if some images could not be translated; raised after all others are written.
     """
     setup_logging()
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
@@ -55,7 +55,7 @@ def translate_run(cfg: DictConfig) -> Path:
     source = typed_path(cfg.input)
     entries = open_input(source)
     if cfg.out is not None:
-        check_folder(typed_path(cfg.out), "out")  # before the model is loaded
+        check_folder(typed_path(cfg.out), "out")  # before the slow loading of the model
     game = _game(cfg)
     direction = _direction(cfg.direction, game)
     entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
@@ -77,7 +77,7 @@ def translate_run(cfg: DictConfig) -> Path:
 
 
 def _game(cfg: DictConfig) -> Game:
-    """Returns the run's model on the device, if it translates at all."""
+    """Returns the run's model on the GPU if available; refuses models that do not translate."""
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     if not getattr(model, "directions", ()):
         raise ConfigError(
@@ -111,7 +111,7 @@ def _say_what_is_replaced(out: Path, targets: list[str]) -> None:
 def _translate(
     translator: ImageTranslator, entries: Entries, out: Path, targets: list[str]
 ) -> dict[str, str]:
-    """Writes the translated images; returns why some are not, by name."""
+    """Writes the translated images; returns the reasons for those that failed, by name."""
     faults: dict[str, str] = {}
     written = 0
     try:
@@ -133,7 +133,7 @@ def _translate(
 def _translate_one(
     translator: ImageTranslator, entries: Entries, name: str, path: Path
 ) -> str | None:
-    """Writes one translated image; returns why it could not be."""
+    """Writes one translated image; returns the reason if that fails, else None."""
     image = _read(entries, name, translator.channels)
     if isinstance(image, str):
         return image
@@ -152,12 +152,12 @@ def _translate_one(
 
 
 def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
-    """Returns an image, uint8 [C, H, W], or why it cannot be read."""
+    """Returns an image, uint8 [C, H, W], or the reason why it cannot be read."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd headers; what cannot be read raises
+            warnings.simplefilter("ignore")  # odd headers only warn; unreadable files raise
             return to_tensor(translatable(entries, name, channels))
-    except Exception as error:  # decoders raise what they like on damaged data
+    except Exception as error:  # decoders raise arbitrary exceptions on damaged data
         return reason_of(error)
 
 

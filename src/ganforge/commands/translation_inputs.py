@@ -1,4 +1,4 @@
-"""What an image has to be for a network to translate it: bounded, and in the range it knows."""
+"""Prepares input images for translation: limits their size and maps their value range."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ganforge.runs.load import read_config
 
 
 def stated_range(folder: RunFolder, trust: Sequence[str] = ()) -> Any:
-    """Returns the range of the images that a run was trained on, as it notes it; None for bytes."""
+    """Returns the value range stored for a run's training images; None for 8-bit images."""
     try:
         data = read_config(folder, trust).get("data")
     except RunError:  # without a configuration
@@ -28,16 +28,16 @@ def stated_range(folder: RunFolder, trust: Sequence[str] = ()) -> Any:
 
 
 def input_span(entries: Entries, stated: Any, direction: str) -> Span | None:
-    """Returns the range of inputs that are not 8 bits: the training images', else their own.
+    """Returns the value range of inputs that are not 8-bit: the training range, else their own.
 
     Args:
-        entries: the inputs.
-        stated: what the run notes as ``data.range``.
+        entries: the input images.
+        stated: the run's ``data.range``.
         direction: "AtoB" or "BtoA"; the first letter is the domain of the inputs.
     """
     try:
         span = read_range(stated, direction[0])
-    except ConfigError:  # not of a version that this one knows
+    except ConfigError:  # written by a version with another format
         span = None
     span = None if span is None else span.clamped()
     found = find_span("input", entries, entries.names, span, mixed=True)
@@ -45,11 +45,11 @@ def input_span(entries: Entries, stated: Any, direction: str) -> Span | None:
 
 
 def translatable(entries: Entries, name: str, channels: int) -> Image.Image:
-    """Returns an image with the network's channels.
+    """Returns an image converted to the network's number of channels.
 
     Raises:
-        DataError: it has over ``MAX_TRANSLATED_PIXELS``.
-        Exception: of any kind, by the decoders, on damaged data.
+        DataError: if it has more than ``MAX_TRANSLATED_PIXELS`` pixels.
+        Exception: of any type, from the decoders, if the data is damaged.
     """
     image = upright(entries.read(name), MAX_TRANSLATED_PIXELS)
     return in_mode(image, channels, entries.span)

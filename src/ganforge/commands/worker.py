@@ -1,4 +1,4 @@
-"""A further process of a run, which hears from the first: `python -m ganforge.commands.worker`."""
+"""A worker process (rank > 0) of a run, started by rank 0: `python -m ganforge.commands.worker`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.terminal import readable_streams
 
 
 def main() -> int:
-    """Joins the run whose first process has started this one; returns the exit code."""
+    """Joins the run whose rank 0 has started this process; returns the exit code."""
     from ganforge.commands.train import follow
 
     readable_streams()
