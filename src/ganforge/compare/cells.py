@@ -1,4 +1,4 @@
-"""Tables that are the same in Markdown and on the terminal."""
+"""Tables that render both as Markdown and on the terminal."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ganforge.plain_text import one_line
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a title.
+    """A table of text with a title and notes.
 
     Attributes:
         title: heading.
-        columns: their names.
-        rows: cells, as many as there are columns.
-        notes: sentences that belong to it.
+        columns: names of the columns.
+        rows: rows of cells, one cell per column.
+        notes: sentences shown with the table.
     """
 
     title: str
@@ -31,7 +31,7 @@ class Table:
     notes: list[str] = field(default_factory=list)
 
     def markdown(self) -> str:
-        """Returns a heading, the notes and a table as GitHub renders it."""
+        """Returns the heading, the notes and the table as GitHub-flavored Markdown."""
         lines = [f"## {_escaped(self.title)}", ""]
         for note in self.notes:
             lines += [_escaped(note), ""]
@@ -41,13 +41,13 @@ class Table:
         return "\n".join(lines).rstrip() + "\n"
 
     def without(self, *names: str) -> Table:
-        """Returns the same without some columns, for where there is little room."""
+        """Returns the table without the named columns, for narrow outputs."""
         kept = [place for place, name in enumerate(self.columns) if name not in names]
         columns, *rows = ([row[place] for place in kept] for row in (self.columns, *self.rows))
         return replace(self, columns=columns, rows=rows)
 
     def rich(self) -> Group:
-        """Returns the same for the terminal."""
+        """Returns the table as a rich renderable for the terminal."""
         notes = [Text(one_line(note)) for note in self.notes]
         title = Text(one_line(self.title))
         if not self.rows:
@@ -56,16 +56,16 @@ class Table:
         for column in self.columns:
             table.add_column(Text(one_line(column)), overflow="fold")
         for row in self.rows:
-            table.add_row(*(Text(one_line(cell)) for cell in row))  # brackets in it are no markup
+            table.add_row(*(Text(one_line(cell)) for cell in row))  # Text: brackets are not markup
         return Group(table, *notes)
 
 
 def cell(spread: Spread, digits: int = 4) -> str:
-    """Returns ``12.34 ± 0.56``, to two digits of the spread; the mean alone of one seed.
+    """Returns ``12.34 ± 0.56``, to two digits of the spread; only the mean for a single seed.
 
     Args:
-        spread: mean and standard deviation; "-" of no value.
-        digits: significant ones of a mean without spread.
+        spread: mean and standard deviation; "-" is returned if it has no values.
+        digits: significant digits of a mean without spread.
     """
     if not spread.n:
         return "-"
@@ -76,11 +76,11 @@ def cell(spread: Spread, digits: int = 4) -> str:
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """Returns a number with that many digits, and large ones whole.
+    """Returns a number with ``digits`` significant digits; large numbers as whole numbers.
 
     Args:
         value: any number.
-        digits: significant ones.
+        digits: significant digits.
     """
     if math.isfinite(value) and abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
@@ -92,6 +92,6 @@ def _line(cells: list[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    # An underline within a word marks nothing, and reads better without a backslash.
+    # An underscore inside a word is not markup, and reads better without a backslash.
     marks = r"[\\|*<`\[]|(?<![^\W_])_|_(?![^\W_])"
     return re.sub(marks, lambda mark: f"\\{mark[0]}", one_line(text.replace("\n", " ")))

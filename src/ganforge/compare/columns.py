@@ -1,4 +1,4 @@
-"""What was measured: one column for each score and protocol, never two protocols in one."""
+"""Columns of a comparison: one for each score and protocol, never mixing protocols."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ganforge.compare.groups import Group
 from ganforge.compare.statistics import Spread, spread
 from ganforge.runs.past import PastRun
 
-# What an evaluation says beside its protocol.
+# Keys of an evaluation that are results and not part of its protocol.
 OUTCOME = {"value", "std", "step", "images_seen", "higher_is_better"}
-# Keys of the data that leave the real images as they are, or are told by the summary.
+# Data settings that do not change the real images, or that the summary already covers.
 SAME_REALS = {
     "batch_size",
     "workers",
@@ -35,11 +35,11 @@ class Scored(NamedTuple):
     """A score of one run.
 
     Attributes:
-        final: at the last evaluation; NaN where it was not finite.
-        best: of all evaluations of a trained generator; None where the way up is not known.
-        images_to_best: images seen then.
-        curve: the finite values of all evaluations, by images seen.
-        seed: the run's.
+        final: value at the last evaluation; NaN if it was not finite.
+        best: best value of all evaluations after step 0; None if the better direction is unknown.
+        images_to_best: images seen at the best evaluation.
+        curve: finite values of all evaluations, by images seen.
+        seed: seed of the run.
     """
 
     final: float
@@ -51,15 +51,15 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True)
 class Column:
-    """A score by one protocol.
+    """A score measured by one protocol.
 
     Attributes:
-        name: as published, such as ``fid_classifier``.
-        title: the name, and what its protocol has that others of the name have not.
-        protocol: what makes two values comparable, the real images included.
-        higher_is_better: which way is up; None where neither is, or where that is not
-            known.
-        values: of each run, by the group's label; groups without any are not in it.
+        name: published name, such as ``fid_classifier``.
+        title: the name, plus the settings in which the protocols of equal names differ.
+        protocol: settings that must be equal for values to be comparable, including the data.
+        higher_is_better: whether higher is better; None if neither direction is better, or if it
+            is unknown.
+        values: values of each group's runs, by group label; groups without values are left out.
     """
 
     name: str
@@ -69,21 +69,21 @@ class Column:
     values: dict[str, list[Scored]]
 
     def spread(self, group: Group, value: Value) -> Spread:
-        """Returns the last or the best values of a group's seeds; those not finite are left out."""
+        """Returns the spread of a group's final or best values; non-finite values are left out."""
         if value == "best":
             return spread([v.best for v in self.of(group) if v.best is not None])
         return spread([v.final for v in self.of(group) if math.isfinite(v.final)])
 
     def seeds(self, group: Group) -> int:
-        """Returns of how many different seeds a group's last values are, where finite."""
+        """Returns the number of distinct seeds with a finite final value."""
         return len({repr(v.seed) for v in self.of(group) if math.isfinite(v.final)})
 
     def images_to_best(self, group: Group) -> Spread:
-        """Returns the images that a group's seeds had seen when they were best."""
+        """Returns the spread of the images seen at the best evaluation of each run."""
         return spread([v.images_to_best for v in self.of(group) if v.images_to_best is not None])
 
     def not_finite(self, group: Group) -> int:
-        """Returns how many of a group's last values were not finite."""
+        """Returns the number of a group's final values that are not finite."""
         return sum(not math.isfinite(value.final) for value in self.of(group))
 
     def of(self, group: Group) -> list[Scored]:
@@ -91,7 +91,7 @@ class Column:
         return self.values.get(group.label, [])
 
     def ranked(self, groups: list[Group], value: Value) -> list[Group]:
-        """Returns the groups that have values, the best mean first where one way is up."""
+        """Returns the groups with values, best mean first if the better direction is known."""
         if self.higher_is_better is None:
             return [group for group in groups if self.of(group)]
         found = [group for group in groups if self.spread(group, value).n]
@@ -100,13 +100,13 @@ class Column:
 
 
 class Measured(NamedTuple):
-    """A value, and whose it is.
+    """A measured score and its origin.
 
     Attributes:
-        label: of the run's group.
+        label: label of the run's group.
         run: the run.
-        name: of the score.
-        protocol: by which it was measured.
+        name: name of the score.
+        protocol: protocol of the measurement.
     """
 
     label: str
@@ -116,16 +116,16 @@ class Measured(NamedTuple):
 
 
 def columns_of(groups: list[Group], directions: Directions) -> list[Column]:
-    """Returns a column for each score and protocol that any run has, in the runs' order.
+    """Returns one column for each score and protocol of any run, in the order of the runs.
 
-    Values of different protocol are never averaged or compared: seeds of one experiment that were
-    measured otherwise are found in columns of their own.
+    Values with different protocols are never averaged or compared: seeds of one experiment that
+    were measured differently end up in separate columns.
 
     Args:
         groups: all groups.
-        directions: says of a run's score whether higher is better.
+        directions: returns whether a higher value of a run's score is better.
     """
-    columns: dict[str, dict[Any, Column]] = {}  # by name, so that namesakes stand together
+    columns: dict[str, dict[Any, Column]] = {}  # by name, so that equal names are adjacent
     for label, run, name, protocol in _joined(_measured(groups)):
         namesakes = columns.setdefault(name, {})
         higher = directions(run, name)
@@ -135,11 +135,11 @@ def columns_of(groups: list[Group], directions: Directions) -> list[Column]:
 
 
 def protocol_of(run: PastRun, name: str) -> Protocol:
-    """Returns all that two values must share to be comparable, the data included.
+    """Returns the settings that must be equal for two values to be comparable, including the data.
 
     Args:
-        run: whose score it is.
-        name: of the score.
+        run: the run that was measured.
+        name: name of the score.
     """
     data = {
         key: value
@@ -154,14 +154,14 @@ def protocol_of(run: PastRun, name: str) -> Protocol:
 
 
 def scored(run: PastRun, name: str, higher: bool | None) -> Scored:
-    """Returns a run's last and best value of a score."""
+    """Returns a run's final and best value of a score, and its curve."""
     value = run.summary["metrics"][name].get("value")
     final = math.nan if value is None else float(value)
     needed = ("step", "images_seen", name)
     history = run.summary.get("history", [])
     points = [p for p in history if all(p.get(key) is not None for key in needed)]
     curve = {int(p["images_seen"]): float(p[name]) for p in points}
-    # A generator that has not learned is no candidate, as for checkpoints.
+    # Step 0 is excluded, as it is when the best checkpoint is chosen.
     trained = {int(p["images_seen"]): float(p[name]) for p in points if p["step"] > 0}
     if higher is None or not trained:
         return Scored(final, None, None, curve, run.seed)
@@ -175,15 +175,15 @@ def _measured(groups: list[Group]) -> list[Measured]:
         for group in groups
         for run in group.runs
         for name, entry in run.summary.get("metrics", {}).items()
-        if "step" in entry  # what a score has to beat has none
+        if "step" in entry  # baselines have no step
     ]
 
 
 def _joined(found: list[Measured]) -> list[Measured]:
-    """Lets models with and without classes share a column, which is how they are compared.
+    """Puts models with and without classes into the same column where that is unambiguous.
 
-    The classes that images are asked for are a choice only where there are any: models without are
-    measured by the one choice that was made, and stay apart where there were several.
+    The ``labels`` setting applies only to models with classes. If these all use the same setting,
+    models without classes join their column. Otherwise they keep a separate one.
     """
     choices: dict[Any, set[Any]] = {}
     for one in found:
@@ -207,7 +207,7 @@ def _key(protocol: Protocol) -> Any:
 
 
 def _titled(namesakes: list[Column]) -> Iterable[Column]:
-    """Titles columns of one name by what their protocols differ in: ``fid (n_fake=2000)``."""
+    """Titles columns of equal name by the settings that differ: ``fid (n_fake=2000)``."""
     keys = dict.fromkeys(key for column in namesakes for key in column.protocol)
     telling = [k for k in keys if len({repr(c.protocol.get(k)) for c in namesakes}) > 1]
     for column in namesakes:

@@ -1,4 +1,4 @@
-"""What groups took: seconds, images a second, weights."""
+"""Costs of the groups: training time, throughput and numbers of parameters."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ SHOWN_SETTINGS = 4
 
 
 def cost(group: Group, name: str) -> Spread:
-    """Returns the spread of a number of the summaries: seconds, images_seen, images_per_second."""
+    """Returns the spread of a summary's number: seconds, images_seen or images_per_second."""
     return spread([value for run in group.runs if (value := run.number(name)) is not None])
 
 
 def parameters(group: Group, player: str) -> list[int]:
-    """Returns the different sizes of a group's networks, one unless settings were pooled."""
+    """Returns the distinct network sizes of a group; only one unless settings were pooled."""
     counts = (run.summary.get("parameters", {}).get(player) for run in group.runs)
     return sorted({int(count) for count in counts if count is not None})
 
 
 def device_of(run: PastRun) -> str:
-    """Returns what a run was trained on, without why that was chosen."""
+    """Returns the device that a run was trained on, without the reason for its choice."""
     return str(run.summary.get("device", "unknown")).partition(" (no ")[0]
 
 
 def cost_table(groups: list[Group]) -> Table:
-    """Returns a row for each group; where devices differ, one can see so."""
+    """Returns a table with a row for each group, with a device column if the devices differ."""
     names = ["group", "images seen", "seconds", "images/s"]
     names += ["generator parameters", "discriminator parameters"]
     rows = [_row(group) for group in groups]

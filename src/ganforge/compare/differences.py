@@ -1,4 +1,4 @@
-"""Which differences between groups are larger than the spread over seeds."""
+"""Tests which differences between groups are larger than the spread over seeds."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from ganforge.compare.statistics import Welch, holm, welch
 
 
 class Difference(NamedTuple):
-    """Two groups in one column.
+    """The difference of two groups in one column.
 
     Attributes:
-        first: label of the group with the better mean, where the way up is known.
-        second: label of the other.
-        seeds: of the first and of the second.
-        test: Welch's test of the two means; None where neither varies.
-        p: the test's probability for all pairs of the column together; None without a test.
+        first: label of the group with the better mean, if the better direction is known.
+        second: label of the other group.
+        seeds: number of seeds of the first and of the second group.
+        test: Welch's test of the two means; None if neither group varies.
+        p: p-value adjusted for all pairs of the column; None without a test.
     """
 
     first: str
@@ -28,10 +28,10 @@ class Difference(NamedTuple):
     p: float | None
 
     def verdict(self, level: float) -> str:
-        """Returns what may be said.
+        """Returns the conclusion as text.
 
         Args:
-            level: probability below which a difference is called larger than the spread.
+            level: p-value below which a difference is called larger than the spread.
         """
         if self.p is None:
             return "no test: neither varies"
@@ -39,12 +39,12 @@ class Difference(NamedTuple):
 
 
 def differences(column: Column, groups: list[Group], value: Value) -> list[Difference]:
-    """Tests every pair of groups of two seeds or more, the first-ranked ones first.
+    """Tests every pair of groups with at least two seeds, in the order of their ranks.
 
     Args:
-        column: of one protocol.
+        column: a score measured by one protocol.
         groups: all groups.
-        value: what is compared.
+        value: whether final or best values are compared.
     """
     able = [g for g in column.ranked(groups, value) if not why_not(column, g, value)]
     spreads = {group.label: column.spread(group, value) for group in able}
@@ -58,7 +58,7 @@ def differences(column: Column, groups: list[Group], value: Value) -> list[Diffe
 
 
 def why_not(column: Column, group: Group, value: Value) -> str:
-    """Returns why no difference to a group may be claimed; empty where one may."""
+    """Returns the reason why no difference to a group can be claimed; "" if there is none."""
     if group.pooled:
         return "other settings than the seed are pooled"
     seeds = column.spread(group, value).n

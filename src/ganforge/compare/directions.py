@@ -1,4 +1,4 @@
-"""Which way a score is up: a run's summary says so, or else the class that computed it."""
+"""Whether higher is better for a score, read from a run's summary or from the score's class."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ganforge.runs.stored.trust import may_import
 
 
 def higher_is_better(run: PastRun, name: str) -> bool | None:
-    """Returns whether a higher value of a run's score is better; None where nothing tells.
+    """Returns whether a higher value of a run's score is better; None if that is unknown.
 
     Args:
-        run: whose score it is.
-        name: as published, such as ``fid_classifier_AtoB``.
+        run: the run that was measured.
+        name: published name, such as ``fid_classifier_AtoB``.
     """
     told = run.summary["metrics"][name].get("higher_is_better")
     if isinstance(told, bool):
         return told
-    # The name in the configuration is followed by what was looked through, and by a direction.
+    # Published names are the configured name plus the feature extractor and the direction.
     known = [key.split(".")[1] for key in run.settings if _is_score(key)]
     fitting = [one for one in known if f"{name}_".startswith(f"{one}_")]
     if not fitting:
@@ -36,8 +36,8 @@ def _of_class(target: str) -> bool | None:
     module, _, name = target.rpartition(".")
     if not may_import(target):
         return None
-    try:  # torch is behind it: this takes seconds
+    try:  # imports torch, which takes seconds
         told = getattr(getattr(importlib.import_module(module), name), "higher_is_better", None)
-    except Exception:  # a score of somebody's own, whose file is not here
+    except Exception:  # a user's own score whose module is not available here
         return None
     return told if isinstance(told, bool) else None

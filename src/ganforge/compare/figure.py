@@ -1,4 +1,4 @@
-"""Curves of every score over the images seen: the mean of the seeds, and their spread."""
+"""Curves of every score over the images seen, with mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganforge")
 
-MOST_GROUPS = 10  # more colours can't be told apart
+MOST_GROUPS = 10  # more colours cannot be distinguished
 
 
 class Point(NamedTuple):
@@ -27,8 +27,8 @@ class Point(NamedTuple):
 
     Attributes:
         images: images seen.
-        mean: of the seeds that were measured there.
-        std: their standard deviation, 0 of one seed.
+        mean: mean over seeds.
+        std: standard deviation over seeds; 0 for a single seed.
     """
 
     images: int
@@ -37,7 +37,7 @@ class Point(NamedTuple):
 
 
 def draw(comparison: Comparison, path: Path) -> Path | None:
-    """Draws a panel for each column; returns None, and says so, without matplotlib or values."""
+    """Draws a panel for each column; returns None without columns, or without matplotlib."""
     if not comparison.columns:
         return None
     try:
@@ -56,9 +56,9 @@ def draw(comparison: Comparison, path: Path) -> Path | None:
 
 
 def curve(column: Column, group: Group) -> list[Point]:
-    """Returns the mean over seeds wherever all of them were measured.
+    """Returns mean and spread over seeds at the points where all seeds were measured.
 
-    Elsewhere it would be one of other seeds, and a seed that stops early would look like a jump.
+    Elsewhere the mean would be over other seeds: a seed that stops early would look like a jump.
     """
     seeds = [one.curve for one in column.of(group)]
     shared = sorted(set.intersection(*(set(one) for one in seeds))) if seeds else []
@@ -69,7 +69,7 @@ def curve(column: Column, group: Group) -> list[Point]:
 def _panel(axes: Axes, column: Column, groups: list[Group]) -> None:
     for place, group in enumerate(groups[:MOST_GROUPS]):
         if seeds := column.of(group):
-            # By place, so that a group has the same colour in all panels.
+            # Coloured by index, so that a group has the same colour in all panels.
             _draw(axes, column, group, f"C{place}", f"{group.label} ({len(seeds)})")
     more = len(groups) - MOST_GROUPS
     axes.set_title(column.title + (f", the first {MOST_GROUPS} groups" if more > 0 else ""))
@@ -86,7 +86,7 @@ def _draw(axes: Axes, column: Column, group: Group, color: str, label: str) -> N
     points = curve(column, group)
     images = [point.images for point in points]
     axes.plot(images, [point.mean for point in points], color=color, marker=".", label=label)
-    if len(points) == 1:  # a band would have no width
+    if len(points) == 1:  # a filled band over a single point would be invisible
         axes.errorbar(images, points[0].mean, points[0].std, color=color, capsize=3)
     low = [point.mean - point.std for point in points]
     high = [point.mean + point.std for point in points]

@@ -1,4 +1,4 @@
-"""What a comparison leaves behind: comparison.md, comparison.csv and comparison.png."""
+"""Files written by a comparison: comparison.md, comparison.csv and comparison.png."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ganforge.errors import RunError
 
 
 def write(comparison: Comparison, out: Path) -> list[Path]:
-    """Writes the report, the table and, where matplotlib is there, the figure.
+    """Writes the report, the table and, if matplotlib is installed, the figure.
 
     Returns:
-        What was written.
+        Paths of the written files.
 
     Raises:
-        RunError: when nothing can be written there.
+        RunError: if the folder cannot be written to.
     """
     try:
         figure = draw(comparison, out / "comparison.png")
@@ -41,7 +41,7 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
 
 
 def table(comparison: Comparison) -> str:
-    """Returns one line for each group and column, with a heading; all digits are kept."""
+    """Returns CSV with a header and one line for each group and column, at full precision."""
     rows = [
         _row(group, column)
         for column in comparison.columns

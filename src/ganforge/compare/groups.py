@@ -1,4 +1,4 @@
-"""Which runs are the same experiment with another seed, and what to call each experiment."""
+"""Groups runs that are the same experiment with different seeds, and labels the groups."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from ganforge.config.check import did_you_mean
 from ganforge.errors import ConfigError
 from ganforge.runs.past import PastRun
 
-# Roots and keys that decide neither the weights nor what they cost. Measuring is none of the
-# experiment: what was measured otherwise is another column, not another group.
+# Settings that affect neither the weights nor the cost of training. Evaluation settings are not
+# part of the experiment: another protocol makes another column, not another group.
 ASIDE = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
 ASIDE += ["tune", "sampler", "pruner"]
 ASIDE += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
 ASIDE += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
-WATCHERS = "ganforge.callbacks."  # they look on, and leave training bit for bit as it is
-# What a reader would name first; the others follow by the alphabet.
+WATCHERS = "ganforge.callbacks."  # callbacks that leave training bit for bit unchanged
+# Option groups that come first in labels; the others follow alphabetically.
 FIRST = ("model", "data", "loss", "regularizer", "network", "augment", "condition", "optimizer")
 
 
 @dataclass(frozen=True)
 class Omitted:
-    """A run that no mean is made of.
+    """A run excluded from the group's mean.
 
     Attributes:
         run: the run.
-        reason: its status, or that a newer run of the same seed counts: one seed is one value, how
-            often and by whatever scores it was measured.
+        reason: its status, or that a newer run with the same seed is used: each seed counts once,
+            even if the runs have different scores.
     """
 
     run: PastRun
@@ -37,13 +37,14 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in their seed alone, or in what ``by`` leaves out too.
+    """Runs that differ only in their seed, or also in settings that ``by`` does not list.
 
     Attributes:
-        label: what tells it from the other groups.
+        label: label that distinguishes the group from the others.
         runs: completed runs, the newest of each seed.
-        omitted: the others.
-        pooled: settings in which its runs differ beside the seed: the spread is not over seeds.
+        omitted: the remaining runs.
+        pooled: settings other than the seed in which the runs differ; if there are any, the spread
+            is not over seeds only.
     """
 
     label: str
@@ -53,19 +54,19 @@ class Group:
 
     @property
     def seeds(self) -> int:
-        """Number of different seeds that count."""
+        """Number of distinct seeds among ``runs``."""
         return len({run.seed for run in self.runs})
 
 
 def experiment(run: PastRun) -> dict[str, Any]:
-    """Returns the settings of a run that make its experiment: all but seed, names and watching."""
+    """Returns the settings that define a run's experiment: without seed, names and monitoring."""
     watchers = {
         key.removesuffix("_target_")
         for key, value in run.settings.items()
         if key.startswith("callbacks.") and str(value).startswith(WATCHERS)
     }
     aside = tuple(f"{key}." for key in ASIDE) + tuple(watchers)
-    # A callback that was taken out is null here and empty there.
+    # A removed callback is stored as null or as an empty mapping.
     told = {key: value for key, value in run.settings.items() if value not in (None, {})}
     return {key: value for key, value in told.items() if not f"{key}.".startswith(aside)}
 
@@ -75,12 +76,11 @@ def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:
 
     Args:
         runs: all runs.
-        by: option groups (``loss``) or dotted keys that tell groups apart; empty for every setting
-            but the seed. Runs that are alike in these and differ in others are pooled, and their
-            group says so.
+        by: option groups (``loss``) or dotted keys to group by; empty for all settings except the
+            seed. Runs that differ in other settings are pooled; ``Group.pooled`` lists these.
 
     Raises:
-        ConfigError: a key that no run has.
+        ConfigError: if no run has one of the keys.
     """
     experiments = {run.path: _key(experiment(run).items()) for run in runs}
     for key in by:
@@ -97,11 +97,11 @@ def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:
 
 
 def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
-    """Returns the shortest labels that tell experiments apart, such as ``model=dcgan, loss=hinge``.
+    """Returns short labels that distinguish experiments, such as ``model=dcgan, loss=hinge``.
 
     Args:
-        runs: one of each group.
-        by: what to label them with; empty for what is needed.
+        runs: one run of each group.
+        by: keys to use in the labels; empty to choose the necessary ones.
     """
     keys = by or telling(runs) or ["model", "data"]
     settings = [[(key, run.setting(key)) for key in keys] for run in runs]
@@ -109,13 +109,16 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
         ", ".join(f"{key}={value}" for key, value in found if value is not None) or "runs"
         for found in settings
     ]
-    # What differs may look the same: a value, and an interpolation that leads to it.
+    # Different settings may print alike: a literal value, and an interpolation that resolves to it.
     twins = [plain[: place + 1].count(label) for place, label in enumerate(plain)]
     return [f"{one} ({n})" if n > 1 else one for one, n in zip(plain, twins, strict=True)]
 
 
 def telling(runs: list[PastRun]) -> list[str]:
-    """Returns few settings that together differ wherever the experiments do."""
+    """Returns a small set of settings that together distinguish the experiments.
+
+    Greedy: a setting is added if it splits experiments that the earlier ones do not.
+    """
     choices = {key for run in runs for key in run.choices if key not in (*ASIDE, "callbacks")}
     ordered = [key for key in FIRST if key in choices] + sorted(choices - {*FIRST})
     experiments = [experiment(run) for run in runs]
@@ -125,7 +128,7 @@ def telling(runs: list[PastRun]) -> list[str]:
     for key in [*ordered, *single]:
         told = [_text(run.choices.get(key, run.settings.get(key))) for run in runs]
         finer = list(zip(parts, told, strict=True))
-        if len(set(finer)) > len(set(parts)):  # it tells apart what no earlier one did
+        if len(set(finer)) > len(set(parts)):
             keys.append(key)
             parts = finer
     return keys
@@ -165,4 +168,4 @@ def _key(settings: Iterable[tuple[str, Any]]) -> Any:
     return frozenset((key, _text(value)) for key, value in settings)
 
 
-_text: Callable[[Any], str] = repr  # lists are no members of sets
+_text: Callable[[Any], str] = repr  # lists are not hashable

@@ -1,4 +1,4 @@
-"""A comparison as tables: the scores, what they cost, what differs, and what was left out."""
+"""A comparison as tables: scores, costs, differences and omitted runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ganforge.compare.costs import cost_table
 from ganforge.compare.differences import Difference, differences, why_not
 from ganforge.compare.groups import Group
 
-MOST_PAIRS = 15  # of six groups; of more, each is shown against the first alone
+MOST_PAIRS = 15  # six groups; with more, only the pairs with the first group are shown
 MOST_NAMES = 6
 PREFACE = """\
 Values are mean ± standard deviation (n - 1) over seeds. *final*: at the last evaluation. *best*: \
@@ -21,13 +21,13 @@ best*: real images seen until then.
 
 @dataclass(frozen=True)
 class Comparison:
-    """Groups, columns, and what they are compared by.
+    """Groups and columns, with the settings of their comparison.
 
     Attributes:
-        groups: runs that differ in their seed.
+        groups: groups of runs that differ in their seed.
         columns: scores by protocol.
-        value: "final" or "best": what groups are ranked and tested by.
-        level: of significance, for all pairs of a column together.
+        value: "final" or "best", the values by which groups are ranked and tested.
+        level: significance level, for all pairs of a column together.
     """
 
     groups: list[Group]
@@ -36,16 +36,16 @@ class Comparison:
     level: float
 
     def summary(self) -> list[Table]:
-        """Returns what the terminal shows: one table of all scores, costs and differences."""
+        """Returns the tables for the terminal: all scores, differences, costs and omitted runs."""
         found = [table for column in self.columns for table in self._differences(column)]
         found = [table.without("t", "degrees", "p") for table in found]
         return [self._overview(), *found, cost_table(self.groups), *self._omitted()]
 
     def markdown(self, figure: str | None) -> str:
-        """Returns the whole report.
+        """Returns the full report as Markdown.
 
         Args:
-            figure: file name of the curves; None without.
+            figure: file name of the figure of the curves; None if there is none.
         """
         parts = ["# Comparison\n", PREFACE, self._overview().markdown()]
         for column in self.columns:
@@ -56,7 +56,7 @@ class Comparison:
         return "\n".join(parts)
 
     def ordered(self) -> list[Group]:
-        """Returns the groups, those first that are best in the first column."""
+        """Returns the groups, ranked by the first column; groups without values come last."""
         best = self.columns[0].ranked(self.groups, self.value) if self.columns else []
         return best + [group for group in self.groups if group not in best]
 
@@ -71,7 +71,7 @@ class Comparison:
         return Table(title, names, rows, self._split())
 
     def _split(self) -> list[str]:
-        """Tells of scores that were measured in several ways."""
+        """Returns notes on scores that were measured by several protocols."""
         names = [column.name for column in self.columns]
         return [
             f"{name} was measured by {names.count(name)} protocols: values of one can't be "

@@ -1,4 +1,4 @@
-"""Means over seeds, and which differences are larger than the spread: pure functions."""
+"""Means over seeds and significance tests, as pure functions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 
 class Spread(NamedTuple):
-    """Values of several seeds.
+    """Mean and standard deviation over seeds.
 
     Attributes:
-        n: how many.
-        mean: their mean; NaN of none.
-        std: standard deviation of a sample (n - 1); None of fewer than two.
+        n: number of values.
+        mean: mean; NaN if there are no values.
+        std: sample standard deviation (n - 1); None for fewer than two values.
     """
 
     n: int
@@ -23,13 +23,13 @@ class Spread(NamedTuple):
 
 
 class Welch(NamedTuple):
-    """A test of two means whose variances may differ.
+    """Result of Welch's test of two means with possibly different variances.
 
     Attributes:
-        difference: mean of the first less mean of the second.
-        t: the statistic.
-        degrees: of freedom, by Welch and Satterthwaite.
-        p: probability of a difference as large, either way, between equal means.
+        difference: mean of the first minus mean of the second.
+        t: the t statistic.
+        degrees: degrees of freedom, by Welch and Satterthwaite.
+        p: two-sided p-value.
     """
 
     difference: float
@@ -39,7 +39,7 @@ class Welch(NamedTuple):
 
 
 def spread(values: Sequence[float]) -> Spread:
-    """Returns mean and standard deviation over seeds."""
+    """Returns the mean and standard deviation of values over seeds."""
     if not values:
         return Spread(0, math.nan, None)
     std = statistics.stdev(values) if len(values) > 1 else None
@@ -49,8 +49,8 @@ def spread(values: Sequence[float]) -> Spread:
 def welch(first: Spread, second: Spread) -> Welch | None:
     """Returns Welch's t-test (Biometrika 34, 1947), two-sided.
 
-    None where there is no spread to hold the difference against: a group of one seed, or two
-    groups that do not vary at all.
+    None if there is no spread to compare the difference with: a group has a single seed, or
+    neither group varies.
     """
     if first.std is None or second.std is None:
         return None
@@ -65,21 +65,21 @@ def welch(first: Spread, second: Spread) -> Welch | None:
 
 
 def two_sided(t: float, degrees: float) -> float:
-    """Returns the probability that Student's t is beyond ``t``, on either side."""
+    """Returns the two-sided p-value of ``t`` under Student's t-distribution."""
     from scipy.special import stdtr  # type: ignore[import-untyped, unused-ignore]
 
     return float(2 * stdtr(degrees, -abs(t)))
 
 
 def holm(probabilities: Sequence[float]) -> list[float]:
-    """Returns probabilities that hold for all tests together (Holm, Scand. J. Statist. 6, 1979).
+    """Returns p-values adjusted for multiple tests (Holm, Scand. J. Statist. 6, 1979).
 
-    Of twenty pairs that do not differ, one passes a level of 0.05 by chance; of adjusted ones none
-    does, in 19 of 20 such tables.
+    Without adjustment, one of twenty pairs that do not differ falls below 0.05 by chance. With it,
+    none does in 19 of 20 such tables.
     """
     order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
     adjusted = [0.0] * len(probabilities)
-    least = 0.0
+    least = 0.0  # keeps the adjusted values in the order of the original ones
     for place, i in enumerate(order):
         least = max(least, min(1.0, probabilities[i] * (len(order) - place)))
         adjusted[i] = least
