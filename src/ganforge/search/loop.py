@@ -89,7 +89,7 @@ class Searching:
     def _ask(self) -> list[Run]:
         """Returns the next trials to run; empty if all trials of the study have ended.
 
-        While other workers run the last trials this waits: if one is killed, its trial is retried.
+        Waits while other workers run the last trials: if one is killed, its trial is retried here.
         """
         told = False
         while True:

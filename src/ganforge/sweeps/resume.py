@@ -71,7 +71,7 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 
 def meant(typed: list[str]) -> list[str]:
-    """Returns the sorted overrides that identify a sweep, without log_dir and permissions."""
+    """Returns the sorted overrides that identify a sweep: no log_dir, dry_run or permissions."""
     return sorted(published(settled_override(o)) for o in typed if not _passes(o))
 
 

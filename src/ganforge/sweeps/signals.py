@@ -35,7 +35,7 @@ def end_sweep(number: int) -> None:
     Raises:
         InterruptionError: if the run is a job of a sweep.
     """
-    # The run has restored the previous handlers: a sweep is active exactly if its own is in place.
+    # The run has restored the previous handlers: a sweep is active if its handler is installed.
     if signal.getsignal(number) is _end:
         name = signal.Signals(number).name
         raise InterruptionError(f"interrupted by {name} after the end of a job", number)

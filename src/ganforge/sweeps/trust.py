@@ -35,7 +35,7 @@ def is_permission(override: str) -> bool:
 
 
 def is_home(override: str, sweep: Path) -> bool:
-    """Whether a stored override is safe as to ``log_dir``: it must contain the sweep's folder.
+    """Whether a stored override keeps outputs in place: a ``log_dir`` must contain the sweep.
 
     An untrusted record could name any folder of this machine.
     """
