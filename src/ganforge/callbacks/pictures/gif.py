@@ -15,14 +15,15 @@ LAST_MILLISECONDS = 2000
 
 
 def film(pictures: Sequence[Path], path: Path) -> None:
-    """Makes an animated GIF of ``pictures``, bounded in frames and pixels.
+    """Writes an animated GIF of ``pictures``, with at most 60 frames of at most 768 pixels.
 
-    Of more than 60 pictures, 60 evenly spaced ones are taken, the first and the last among them.
+    If there are more than 60 pictures, 60 evenly spaced ones are used, including the first and the
+    last.
 
     Args:
-        pictures: PNG files in order. Where sizes differ, as when a run from before rows had names
-            is resumed, all are cut to the smallest at their left and bottom.
-        path: the GIF, written whole or not at all.
+        pictures: PNG files in order. If their sizes differ, as in a resumed run that was started
+            before rows had names, all are cropped to the smallest size at the left and the bottom.
+        path: the GIF, written atomically.
     """
     chosen = _evenly(pictures, FRAMES)
     if not chosen:
@@ -58,7 +59,7 @@ def _frame(source: Path, size: tuple[int, int]) -> Image.Image:
     with Image.open(source) as opened:
         left = opened.width - size[0]
         image = opened.crop((left, 0, opened.width, size[1]))
-        # GIF has no half-transparent pixels: what is transparent is shown on white
+        # GIF has no partial transparency, so transparent pixels are blended with white.
         shown = image.convert("RGBA" if "A" in image.mode else "RGB")
     if shown.mode == "RGBA":
         shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")

@@ -12,19 +12,22 @@ from ganforge.data.images import to_uint8
 
 MODES = {1: "L", 2: "LA", 3: "RGB", 4: "RGBA"}
 PADDING = 2
-CELL = 64  # pixels that an image's longer side has at least, when it is shown
+CELL = 64  # minimum pixels of an image's longer side in a grid
 
 
 def picture(images: Tensor, columns: int | None = None) -> Image.Image:
-    """Lays images out in a grid, row by row.
+    """Returns a grid of images, filled row by row.
 
-    Small images are enlarged by a whole factor, so that every pixel stays what it is. Between and
-    around the images run two pixels of black (transparent, where there is an alpha channel).
+    Small images are enlarged by an integer factor without interpolation. The images are separated
+    and surrounded by two black pixels (transparent, if there is an alpha channel).
 
     Args:
         images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1]; C is 1 (grey), 2 (grey and
             alpha), 3 (RGB) or 4 (RGB and alpha).
-        columns: images in a row; None makes the grid as square as may be.
+        columns: images per row; None makes the grid as square as possible.
+
+    Raises:
+        ValueError: if ``images`` has another shape.
     """
     if images.dim() != 4 or len(images) == 0 or images.shape[1] not in MODES:
         raise ValueError(f"images must be [N, C, H, W] with C in 1 ... 4; got {[*images.shape]}")
@@ -37,14 +40,14 @@ def picture(images: Tensor, columns: int | None = None) -> Image.Image:
 
 
 def by_class(images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, int]:
-    """Returns images sorted into one row for each class, and the number of columns.
+    """Returns images sorted into one row per class, and the number of columns.
 
-    Short rows are filled up with black (transparent, where there is an alpha channel).
+    Short rows are padded with black images (transparent, if there is an alpha channel).
 
     Args:
         images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1].
-        labels: [N]; images of a class that is not in 0 ... classes - 1 are left out.
-        classes: rows.
+        labels: [N]; images with a label outside 0 ... classes - 1 are dropped.
+        classes: number of rows.
     """
     rows = [to_uint8(images)[labels == label] for label in range(classes)]
     columns = max(1, max(len(row) for row in rows))
@@ -55,20 +58,20 @@ def by_class(images: Tensor, labels: Tensor, classes: int) -> tuple[Tensor, int]
 
 
 def single(image: Tensor) -> Image.Image:
-    """Returns one image [C, H, W], uint8 or floating in [-1, 1], pixel for pixel."""
+    """Returns a PIL image of [C, H, W], uint8 or floating in [-1, 1], without resizing."""
     pixels = to_uint8(image.detach()).cpu().permute(1, 2, 0).contiguous()
     return Image.fromarray(pixels.squeeze(2).numpy() if pixels.shape[2] == 1 else pixels.numpy())
 
 
 def save(image: Image.Image, path: Path, durable: bool = True) -> None:
-    """Writes ``image`` as a PNG, whole or not at all; see :func:`ganforge.atomic.writing`."""
+    """Writes ``image`` as a PNG atomically; see :func:`ganforge.atomic.writing`."""
     data = io.BytesIO()
     image.save(data, format="PNG")
     atomic.replace(path, data.getvalue(), durable)
 
 
 def _tile(pixels: Tensor, columns: int) -> Tensor:
-    """Returns [height, width, C] with the padding, from uint8 [N, C, H, W]."""
+    """Returns the padded grid [height, width, C] of uint8 images [N, C, H, W]."""
     count, channels, height, width = pixels.shape
     rows = math.ceil(count / columns)
     down, right = height + PADDING, width + PADDING

@@ -1,4 +1,4 @@
-"""Names of classes beside the rows of a grid."""
+"""Class names next to the rows of a grid."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from PIL import Image, ImageDraw, ImageFont
 from ganforge.callbacks.pictures.grid import PADDING
 from ganforge.plain_text import one_line
 
-_SIZE = 13  # of letters, in pixels: rows have at least 64
+_SIZE = 13  # font size in pixels; rows have at least 64
 _WIDEST = 160
 _GAP = 6
 
 
 def label_rows(grid: Image.Image, names: list[str]) -> Image.Image:
-    """Returns ``grid`` with a column at its left that names each row.
+    """Returns ``grid`` with the name of each row in a column on the left.
 
     Args:
-        grid: as :func:`ganforge.callbacks.pictures.grid.picture` makes it.
-        names: of its rows, from the top; without any the grid is returned as it is.
+        grid: a grid from :func:`ganforge.callbacks.pictures.grid.picture`.
+        names: names of the rows, from the top; if empty, the grid is returned unchanged.
     """
     if not names:
         return grid
     font = ImageFont.load_default(_SIZE)
-    if not isinstance(font, ImageFont.FreeTypeFont):  # a Pillow without FreeType
+    if not isinstance(font, ImageFont.FreeTypeFont):  # Pillow was built without FreeType
         return grid
     texts = [_fitted(_drawable(name, row), font) for row, name in enumerate(names)]
     column = math.ceil(max(font.getlength(text) for text in texts)) + 2 * _GAP
@@ -39,7 +39,7 @@ def label_rows(grid: Image.Image, names: list[str]) -> Image.Image:
 
 
 def _drawable(name: str, row: int) -> str:
-    """Returns the name, or the row's number where the font has no letters for it."""
+    """Returns the name, or ``class <row>`` if the font lacks its characters."""
     text = one_line(name)
     try:
         text.encode("latin-1")

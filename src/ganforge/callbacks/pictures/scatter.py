@@ -10,36 +10,36 @@ from torch.nn import functional as F
 from ganforge.data.sets.mixture import Mixture
 from ganforge.metrics.features.points import mixture_of
 
-POINTS = 4000  # in a picture
+POINTS = 4000  # points in a picture
 SIDE = 512  # pixels
-REACH = 1.0  # coordinates shown, to either side
-BLUR = 1.2  # pixels, standard deviation
-LEAST_RING = 3  # pixels, radius of the mark around a centre
-SHADES = ((255, 255, 255), (157, 197, 226), (49, 120, 185), (9, 40, 92))  # none ... dense
+REACH = 1.0  # coordinates from -REACH to REACH are shown
+BLUR = 1.2  # standard deviation in pixels
+LEAST_RING = 3  # minimum radius in pixels of the mark around a centre
+SHADES = ((255, 255, 255), (157, 197, 226), (49, 120, 185), (9, 40, 92))  # empty ... dense
 MARK = (214, 69, 39)
 
 
 def scatter_of(data: object, points: Callable[[int], Tensor]) -> Image.Image | None:
-    """Returns a picture of points where ``data`` has points of the plane; None for images.
+    """Returns a density plot if ``data`` has 2-D points; None for images.
 
     Args:
         data: a data module.
-        points: gives that many points [N, 2, 1, 1] in [-1, 1]; not called for images.
+        points: returns N points [N, 2, 1, 1] in [-1, 1]; not called for images.
     """
     mixture = mixture_of(data)
     return None if mixture is None else scatter(points(POINTS), mixture)
 
 
 def scatter(points: Tensor | Iterable[Tensor], mixture: Mixture) -> Image.Image:
-    """Draws points of the plane as a density, and a ring of 3 deviations around each centre.
+    """Returns a density plot of 2-D points, with a ring of 3 standard deviations at each centre.
 
-    The darker, the more points: on a scale of logarithms, so that few that have gone astray are
-    seen beside many in one place. Points beyond the border are left out.
+    Darker means denser. The scale is logarithmic, so that a few outliers remain visible next to
+    dense clusters. Points outside the picture are dropped.
 
     Args:
         points: [N, 2] or [N, 2, 1, 1], the first coordinate to the right, the second upwards; or
-            several such tensors, of which one at a time is held.
-        mixture: what real points are drawn from, in the same unit.
+            an iterable of such tensors, read one at a time.
+        mixture: the distribution of real points, in the same unit.
     """
     chunks = [points] if isinstance(points, Tensor) else points
     counts = sum((count(chunk) for chunk in chunks), torch.zeros(SIDE**2, dtype=torch.int64))
@@ -58,12 +58,12 @@ def place(points: Tensor) -> Tensor:
 
 
 def density(points: Tensor) -> Tensor:
-    """Returns float [SIDE, SIDE], rows downwards: points for each pixel, slightly blurred."""
+    """Returns the slightly blurred number of points per pixel: float [SIDE, SIDE], from the top."""
     return blurred(count(points))
 
 
 def count(points: Tensor) -> Tensor:
-    """Returns int64 [SIDE * SIDE]: points for each pixel, row by row downwards."""
+    """Returns the number of points per pixel: int64 [SIDE * SIDE], row by row from the top."""
     points = points.detach().cpu().flatten(1).float()
     pixels = place(points).floor().long()
     inside = ((pixels >= 0) & (pixels < SIDE)).all(1) & points.isfinite().all(1)
@@ -72,7 +72,7 @@ def count(points: Tensor) -> Tensor:
 
 
 def blurred(counts: Tensor) -> Tensor:
-    """Returns float [SIDE, SIDE] of the counts of all pixels, slightly blurred."""
+    """Returns slightly blurred counts: float [SIDE, SIDE] from counts [SIDE * SIDE]."""
     reach = 4
     kernel = torch.exp(-torch.arange(-reach, reach + 1).float().square() / (2 * BLUR**2))
     rows = F.conv2d(counts.float().view(1, 1, SIDE, SIDE), kernel.view(1, 1, 1, -1), padding="same")
@@ -80,7 +80,7 @@ def blurred(counts: Tensor) -> Tensor:
 
 
 def shade(values: Tensor) -> Tensor:
-    """Returns uint8 [H, W, 3]: white where there is nothing, dark where there is most."""
+    """Returns uint8 colours [H, W, 3], from white for 0 to dark for the maximum."""
     height = torch.log1p(values)
     share = height / height.max().clamp(min=torch.finfo(height.dtype).tiny)
     stops = torch.tensor(SHADES, dtype=torch.float32)
