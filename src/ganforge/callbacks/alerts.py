@@ -14,10 +14,10 @@ from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class Alerts(Callback):
-    """Has people told when a generator collapses, a loss diverges, or a run fails or ends.
+    """Sends an alert on mode collapse, divergence, failure and completion.
 
-    Collapse is looked for after each evaluation, and told of once until it is over. Draws nothing
-    from any random stream that training uses.
+    Collapse is checked after each evaluation and reported once per episode. Does not use the random
+    streams of training.
     """
 
     def __init__(self) -> None:
@@ -27,14 +27,14 @@ class Alerts(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Looks for collapse where there has been an evaluation."""
+        """Checks for collapse after each evaluation."""
         scored = sum(len(e.history) for e in evaluations(trainer))
         if scored != self._looked_after:
             self._looked_after = scored
             self._look(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Tells of the end."""
+        """Sends an alert that the run is completed, with its best scores."""
         module = cast(AdversarialModule, pl_module)
         best = [e.best for e in evaluations(trainer) if e.best]
         found = [f"best {b['name']} {number(float(b['value']))} at step {b['step']}" for b in best]
@@ -44,7 +44,7 @@ class Alerts(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Tells of what ended the run; one that was told to stop needs no alert."""
+        """Sends an alert about the error; interrupted and pruned runs need none."""
         if isinstance(exception, (InterruptionError, PrunedError, KeyboardInterrupt)):
             return
         diverged = isinstance(exception, DivergenceError)
@@ -52,11 +52,11 @@ class Alerts(Callback):
         _tell(trainer, title, str(exception) or type(exception).__name__, "ERROR")
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns whether a collapse was told of."""
+        """Returns whether the current collapse was reported, and the evaluations checked so far."""
         return {"collapsed": self._collapsed, "looked_after": self._looked_after}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores whether a collapse was told of."""
+        """Restores the state of :meth:`state_dict`."""
         self._collapsed = state_dict["collapsed"]
         self._looked_after = state_dict["looked_after"]
 

@@ -15,24 +15,24 @@ from ganforge.metrics.evaluate import Result
 
 log = logging.getLogger("ganforge")
 
-# What an evaluation may end a run with: the user's choice or mistake, or a run that is lost anyway.
+# Errors that still end the run: user errors, user requests, and runs that cannot continue anyway.
 _PASSED_ON = (ConfigError, DivergenceError, FollowedError, InterruptionError, PrunedError)
 
 
 def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -> dict[str, Result]:
-    """Returns what an evaluation finds, and nothing where it fails: training continues then.
+    """Returns the results of an evaluation, or {} with a warning if it fails.
 
     Args:
-        compute: evaluates.
-        world: number of processes.
-        step: of the run, for the message.
+        compute: runs the evaluation.
+        world: number of processes. With several, only errors raised on all of them are caught.
+        step: current step, for the message.
     """
     try:
         return compute()
     except _PASSED_ON:
         raise
     except Exception as error:
-        # A process that continued alone would leave the others waiting for its rows.
+        # If one rank continued alone, the others would wait for its rows forever.
         if world > 1 and not (isinstance(error, ScoreError) and error.everywhere):
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]

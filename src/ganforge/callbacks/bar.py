@@ -8,12 +8,12 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from ganforge.callbacks.status import Status, details, position
 
-WIDTH = 12  # of the bar itself
-PERCENT = 8  # columns of the share done, and of the gaps
+WIDTH = 12  # columns of the bar itself
+PERCENT = 8  # columns of the percentage and the gaps
 
 
 class Bar:
-    """A live line on the terminal. It is drawn when told to, by no thread of its own.
+    """A live progress line on the terminal, redrawn only by :meth:`show` (no refresh thread).
 
     Args:
         console: where to draw; None for standard output.
@@ -33,11 +33,11 @@ class Bar:
         self._progress.start()
 
     def show(self, status: Status) -> None:
-        """Draws where the run stands."""
+        """Draws ``status``, shortened to the width of the terminal."""
         where, told = position(status), details(status)
         room = self._progress.console.width - len(where) - WIDTH - PERCENT
         while len(told) > 1 and len("  ".join(told)) > room:
-            del told[1]  # the losses: images come first, the time left and scores last
+            del told[1]  # drop losses first; keep images (first) and remaining time (last)
         self._progress.update(
             self._task,
             description=where,
@@ -49,7 +49,7 @@ class Bar:
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
-        """Wipes the line for the duration of the block, so that others may write."""
+        """Clears the line for the duration of the block, so that other output can be written."""
         self._progress.stop()
         try:
             yield
@@ -57,5 +57,5 @@ class Bar:
             self._progress.start()
 
     def close(self) -> None:
-        """Wipes the line for good."""
+        """Clears the line and stops drawing."""
         self._progress.stop()

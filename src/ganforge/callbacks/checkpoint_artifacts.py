@@ -11,20 +11,20 @@ from ganforge.loggers.facts import CheckpointLogger
 
 
 class CheckpointArtifacts(Callback):
-    """Hands the best and the last checkpoint to the loggers that keep them, when training ends.
+    """Passes the best and the last checkpoint to the loggers that store them, when training ends.
 
-    However it ends: the last good state of a run that failed is worth as much. Stands behind
-    whatever writes checkpoints.
+    Also if it ends with an error, so that the last good state of a failed run is stored. Must come
+    after the callbacks that write checkpoints.
     """
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Hands over what a completed run has reached."""
+        """Logs the checkpoints of a completed run."""
         self._hand_over(trainer)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Hands over what a stopped run has reached."""
+        """Logs the checkpoints of an interrupted or failed run."""
         self._hand_over(trainer)
 
     def _hand_over(self, trainer: Trainer) -> None:
@@ -45,7 +45,7 @@ class CheckpointArtifacts(Callback):
 
 
 def _last_step(trainer: Trainer) -> int | None:
-    """Returns the step of last.ckpt; None where this process has not written it."""
+    """Returns the step of last.ckpt; None if this process has not written it."""
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     steps = [c.last_step for c in callbacks if isinstance(c, Checkpoints)]
     return steps[0] if steps else None

@@ -12,10 +12,10 @@ from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class Checkpoints(Callback):
-    """Keeps the last state of a run, the one before it, and the best one by the monitored score.
+    """Saves the last state of a run, the one before it, and the best one by the monitored score.
 
-    Saved at the end of a step, after its evaluation. A state with a loss or weights that are not
-    finite is never saved.
+    Saves at the end of a step, after its evaluation. A state with a non-finite loss or non-finite
+    weights is never saved.
 
     Args:
         every_n_steps: generator updates between checkpoints.
@@ -30,18 +30,18 @@ class Checkpoints(Callback):
 
     @property
     def last_step(self) -> int | None:
-        """The step that last.ckpt holds; None before this process has written it."""
+        """The step of last.ckpt; None until this process has written it."""
         return self._saved[0] if self._saved else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Removes what a killed process left half-written."""
+        """Removes partial files of a killed process."""
         if trainer.is_global_zero and _folder(trainer).is_dir():
             atomic.clean(_folder(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves at its interval, and whenever the monitored score is the best so far."""
+        """Saves every ``every_n_steps`` steps, and the best state when the score improves."""
         if cast(AdversarialModule, pl_module).iteration % self.every_n_steps == 0:
             self.save(trainer, pl_module)
         elif self._is_new_best(trainer, pl_module):
@@ -52,7 +52,7 @@ class Checkpoints(Callback):
         self.save(trainer, pl_module)
 
     def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes last.ckpt, and best.ckpt if it is the best; not twice for the same state."""
+        """Writes last.ckpt, and best.ckpt if the score has improved; once per state."""
         module = cast(AdversarialModule, pl_module)
         state = (module.iteration, sum(len(e.history) for e in evaluations(trainer)))
         if self._saved == state:
@@ -75,11 +75,11 @@ class Checkpoints(Callback):
         return step in scored and step != self._best_step
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns which step best.ckpt holds."""
+        """Returns the step of best.ckpt."""
         return {"best_step": self._best_step}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores which step best.ckpt holds."""
+        """Restores the step of best.ckpt."""
         self._best_step = state_dict["best_step"]
 
 

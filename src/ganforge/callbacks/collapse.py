@@ -7,12 +7,12 @@ from torch import Tensor
 
 from ganforge.data.images import to_float
 
-LOOKED_AT = 64  # images
-LEAST = 0.05  # share of the reals' variety below which the images of all latents are alike
+LOOKED_AT = 64  # images per check
+LEAST = 0.05  # fraction of the real images' variety below which the generator has collapsed
 
 
 class Game(Protocol):
-    """What this asks of the module."""
+    """The interface needed from a module."""
 
     num_classes: int
 
@@ -24,37 +24,40 @@ class Game(Protocol):
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Returns images [n, C, H, W] in [-1, 1] of seed, weights and labels [n] alone."""
+        """Returns images [n, C, H, W] in [-1, 1], determined by seed, weights and labels [n]."""
         ...
 
 
 class RealImages(Protocol):
-    """What this asks of the data."""
+    """The interface needed from a data module."""
 
     def reals(self, n: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
-        """Returns images [n, C, H, W], always the same, and their labels [n]."""
+        """Returns the same images [n, C, H, W] on every call, and their labels [n]."""
         ...
 
     def size(self, split: str) -> int:
-        """Returns how many there are."""
+        """Returns the number of images in a split."""
         ...
 
 
 def variety(images: Tensor) -> float:
-    """Returns the root of the pixels' mean variance over images [n, C, H, W]; 0 for equal ones."""
+    """Returns the square root of the mean pixel variance over images [n, C, H, W].
+
+    It is 0 if all images are equal.
+    """
     return float(images.double().var(dim=0, unbiased=False).mean().sqrt())
 
 
 def has_collapsed(game: Game, data: RealImages, seed: int = 0) -> bool:
-    """Tells whether a generator makes one and the same image of all latents.
+    """Returns whether the generator produces the same image for all latents.
 
-    A generator that is left with a few images is not found out by this: scores such as recall tell.
+    Does not detect a collapse to a few modes; scores such as recall do.
 
     Args:
-        game: whose moving average is looked at. One with classes is asked for the first alone,
-            since images of different classes always differ.
+        game: module whose averaged generator is checked. Conditional models are sampled with the
+            first class only, since images of different classes always differ.
         data: real images to compare with.
-        seed: of the latents.
+        seed: seed of the latents.
     """
     labels = torch.zeros(LOOKED_AT, dtype=torch.long) if game.num_classes > 0 else None
     images = game.sample(LOOKED_AT, seed=seed, weights="ema", labels=labels)

@@ -27,7 +27,7 @@ Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
 
 
 class Scored(Protocol):
-    """What the callback knows of a game."""
+    """The interface that the callback needs from a module."""
 
     iteration: int
     images_seen: int
@@ -35,38 +35,38 @@ class Scored(Protocol):
     num_classes: int
 
     def sample(self, n: int, seed: int, weights: str, start: int, labels: Tensor | None) -> Tensor:
-        """Returns images start ... start + n - 1 of stream ``seed``, [n, C, H, W] in [-1, 1]."""
+        """Returns images start ... start + n - 1 of stream ``seed``: [n, C, H, W] in [-1, 1]."""
         ...
 
     def publish(self, values: dict[str, float | Tensor]) -> None:
-        """Logs a point."""
+        """Logs ``values`` at the current step."""
         ...
 
 
 class Evaluation(Callback):
-    """Scores the generator every few steps, on latents of its own, without touching training.
+    """Computes the generator's scores every few steps, on separate latents.
 
-    Nothing that it holds is part of the module, so that no feature extractor is in a checkpoint.
+    Training is not affected. The extractor is not part of the module, so checkpoints lack it.
 
     Args:
-        features: makes the extractor when a run starts.
-        metrics: scores by name; empty for none.
-        every_n_steps: steps between evaluations, 0 for none but the last.
-        n: generated images.
-        n_real: real images; None takes ``n``, or all where there are fewer.
-        batch_size: images made and looked at together.
-        split: where the real images are from, "train" or "test".
-        at_end: evaluate after the last step too.
-        weights: the generator's moving average "ema" or its "raw" weights.
-        monitor: name of the score that decides what is best; None is the first of which a value is
-            better than another.
-        labels: the classes that a game with classes is asked for: "balanced" or as in the "data".
+        features: builds the feature extractor at setup.
+        metrics: scores by name; empty to disable evaluation.
+        every_n_steps: steps between evaluations; 0 evaluates only after the last step.
+        n: number of generated images.
+        n_real: number of real images; None uses ``n``, or all images if there are fewer.
+        batch_size: images per batch, for generation and feature extraction.
+        split: split of the real images, "train" or "test".
+        at_end: whether to evaluate after the last step.
+        weights: generator weights, "ema" for the moving average or "raw".
+        monitor: name of the score that selects the best checkpoint; None uses the first score that
+            has a direction (higher or lower is better).
+        labels: class distribution of conditional samples, "balanced" or as in the "data".
 
     Attributes:
         results: latest results by name, with protocol, step, images_seen and weights.
-        history: one entry for each evaluation: step, images_seen and values by name.
-        best: the monitored score at its best: name, value, step, images_seen; {} before any.
-        seconds_evaluating: wall time of evaluations so far.
+        history: one entry per evaluation, with step, images_seen and values by name.
+        best: best monitored score, as name, value, step and images_seen; {} if there is none yet.
+        seconds_evaluating: wall time spent in evaluations, in seconds.
     """
 
     def __init__(
@@ -112,33 +112,33 @@ class Evaluation(Callback):
 
     @property
     def extractor(self) -> FeatureExtractor | None:
-        """What looks at the images; None before set-up and in runs without scores."""
+        """The feature extractor; None before setup and in runs without scores."""
         return self._reals.extractor if self._reals else None
 
     @property
     def monitored(self) -> str | None:
-        """Name of the score that decides what is best, as published; None without scores."""
+        """Logged name of the monitored score; None without scores."""
         if self.monitor is None or self._reals is None:
             return None
         return self.metrics[self.monitor].published(self.monitor, self._reals.extractor)
 
     @property
     def higher_is_better(self) -> bool:
-        """Which way the monitored score is up."""
+        """Whether a higher value of the monitored score is better."""
         return self.monitor is not None and bool(self.metrics[self.monitor].higher_is_better)
 
     @property
     def asked(self) -> bool:
-        """Whether there is any score to compute."""
+        """Whether any score is configured."""
         return bool(self.metrics)
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to score by, which is known after :meth:`prepare`."""
+        """Whether scores can be computed; False until :meth:`prepare` has been called."""
         return self._reals is not None
 
     def check(self, game: object, data: ImageSource) -> None:
-        """Refuses scores that can't judge this game on these data, before a run has a folder."""
+        """Raises ConfigError if the scores do not fit module or data, before a run has a folder."""
         if self.asked and getattr(game, "needs_inputs", False):
             raise ConfigError(
                 "callbacks=default scores images made of noise, and this game makes images of "
@@ -150,7 +150,7 @@ class Evaluation(Callback):
             check_classes(self.metrics, data, self._asked, self.n, n_real, self.split)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        """Makes the extractor: one process trains or downloads, the others read what it left."""
+        """Builds the extractor on rank 0 first, which trains or downloads it for all ranks."""
         if not self.asked:
             return
         data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
@@ -158,13 +158,13 @@ class Evaluation(Callback):
             raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
         self.check(pl_module, data)
         if not trainer.is_global_zero:
-            trainer.strategy.barrier("features")
+            trainer.strategy.barrier("features")  # until rank 0 has filled the cache
         self.prepare(data, trainer.strategy.root_device)
         if trainer.is_global_zero:
             trainer.strategy.barrier("features")
 
     def prepare(self, data: ImageSource, device: torch.device) -> None:
-        """Makes the extractor, so that missing weights are an error before a run has a folder."""
+        """Builds the extractor, before a run has a folder, so that missing weights fail early."""
         if not self.metrics or self._reals is not None:
             return
         extractor = self.features.build(data, device)
@@ -177,14 +177,14 @@ class Evaluation(Callback):
         self._reals = RealFeatures(data, extractor, StatisticsCache()) if ready else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Makes up for an evaluation that an interrupted run had due at the step it resumes at."""
+        """Runs the evaluation of the resumed step if the interrupted process missed it."""
         if cast(Scored, pl_module).iteration > 0:
             self._evaluate_if_due(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Evaluates at every n-th step."""
+        """Evaluates every ``every_n_steps`` steps."""
         self._evaluate_if_due(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -193,7 +193,7 @@ class Evaluation(Callback):
             self.run(trainer, pl_module)
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluates now, keeps and publishes the results."""
+        """Evaluates now; stores and logs the results."""
         if not self.ready:
             return
         results = self.measured(trainer, pl_module, self._score)
@@ -202,7 +202,7 @@ class Evaluation(Callback):
             cast(Scored, pl_module).publish(points_of(results))
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns what has been measured, as plain values."""
+        """Returns results, history, best score and evaluation time as plain values."""
         return {
             "results": {name: dict(result) for name, result in self.results.items()},
             "history": [dict(point) for point in self.history],
@@ -211,7 +211,7 @@ class Evaluation(Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes back what an earlier part of the run has measured."""
+        """Restores the state of :meth:`state_dict`."""
         self.results = {name: dict(result) for name, result in state_dict["results"].items()}
         self.history = [dict(point) for point in state_dict["history"]]
         self.best = dict(state_dict["best"])
@@ -228,13 +228,13 @@ class Evaluation(Callback):
     def measured(
         self, trainer: Trainer, pl_module: LightningModule, score: Measure
     ) -> dict[str, Result]:
-        """Returns what ``score`` finds, timed, and without a trace in any random stream."""
+        """Returns the timed results of ``score`` from rank 0, with the random state restored."""
         device = pl_module.device
         started = _now(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             step = cast(Scored, pl_module).iteration
             results = attempted(lambda: score(trainer, pl_module), trainer.world_size, step)
-        # Different devices may round differently, and every process must choose the same best.
+        # Devices may round differently, and all ranks must agree on the best step.
         shared: dict[str, Result] = trainer.strategy.broadcast(results)
         self.seconds_evaluating += _now(device) - started
         return shared
@@ -271,7 +271,7 @@ class Evaluation(Callback):
             self.results[name] = {**result.to_dict(), **where, "weights": self.weights}
         self.history.append(where | {name: result.value for name, result in results.items()})
         best = self.monitored
-        # An untrained generator is no candidate: there is no checkpoint of it.
+        # Step 0 has no checkpoint, so it cannot be the best.
         if best in results and game.iteration > 0 and self._improves(results[best].value):
             self.best = {"name": best, "value": results[best].value, **where}
 
@@ -285,13 +285,13 @@ class Evaluation(Callback):
 
 
 def evaluations(trainer: Trainer) -> list[Evaluation]:
-    """Returns the evaluations among a trainer's callbacks."""
+    """Returns the trainer's Evaluation callbacks."""
     callbacks = cast(list[Callback], trainer.callbacks)  # type: ignore[attr-defined]
     return [callback for callback in callbacks if isinstance(callback, Evaluation)]
 
 
 def _now(device: torch.device) -> float:
-    # Work still queued on a device belongs to training, not to the evaluation after it.
+    # Kernels run asynchronously: without a sync, queued training work would count as evaluation.
     if device.type in ("cuda", "mps"):
         torch.accelerator.synchronize()
     return time.perf_counter()

@@ -16,20 +16,20 @@ from ganforge import atomic
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import InterruptionError
 
-# Ctrl-C, the end of a job, what schedulers send some time before that, and the end of a terminal or
-# connection. Windows has the first two.
+# SIGINT: Ctrl-C. SIGTERM: end of a job. SIGUSR1: a scheduler's warning before that. SIGHUP: the
+# terminal or connection closed. Windows has the first two.
 SIGNALS = tuple(
     signal.Signals[name]
     for name in ("SIGINT", "SIGTERM", "SIGUSR1", "SIGHUP")
     if hasattr(signal, name)
 )
-# Seconds in which a signal is the same one once more: wrappers such as `timeout` send it to a
-# process and to its group.
+# Seconds in which a repeated signal counts as the same one: wrappers such as `timeout` send it both
+# to a process and to its group.
 ECHO = 1.0
 
 
 def heeded() -> tuple[signal.Signals, ...]:
-    """Returns SIGNALS, without SIGHUP where it is ignored: that is how nohup starts a command."""
+    """Returns SIGNALS, without SIGHUP if it is ignored, as under nohup."""
     return tuple(
         number
         for number in SIGNALS
@@ -38,14 +38,14 @@ def heeded() -> tuple[signal.Signals, ...]:
 
 
 class Interruption(Callback):
-    """SIGINT (Ctrl-C), SIGTERM, SIGUSR1 and SIGHUP end a run after its step, with a checkpoint.
+    """Ends a run on SIGINT (Ctrl-C), SIGTERM, SIGUSR1 or SIGHUP, with a checkpoint.
 
-    SIGHUP, sent when a terminal closes, is left alone where it is ignored, as under nohup. The
-    process ends with 128 plus the signal's number: 130, 143, 129 or, on Linux, 138. A second signal
-    ends it at once; the checkpoints written before stay. Before the first step, and where training
-    is over, there is nothing to wait for.
+    The run ends after the current step. SIGHUP, sent when a terminal closes, stays ignored if it
+    was, as under nohup. The exit code is 128 plus the signal number: 130, 143, 129 or, on Linux,
+    138. A second signal ends the process immediately; earlier checkpoints remain. Before the first
+    step and after training, the first signal takes effect immediately.
 
-    Stands last among the callbacks, so that the step is finished for all of them.
+    Must be the last callback, so that all others have finished the step.
     """
 
     def __init__(self) -> None:
@@ -57,7 +57,10 @@ class Interruption(Callback):
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
-        """Takes the signals of this process, and gives them back; only a main thread can."""
+        """Installs the signal handlers, and restores the previous ones on exit.
+
+        Does nothing outside the main thread, where Python cannot set handlers.
+        """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -70,7 +73,7 @@ class Interruption(Callback):
                 signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """From here on a step may be under way, and Lightning has put handlers of its own."""
+        """Installs the handlers again, since Lightning sets its own when a fit starts."""
         self._speaks = trainer.is_global_zero
         self._stage = "training"
         if threading.current_thread() is threading.main_thread():
@@ -79,7 +82,7 @@ class Interruption(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves and leaves, on all processes when one was told to."""
+        """Saves a checkpoint and raises InterruptionError, on all ranks if any got a signal."""
         if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             return
         number = self._shared(trainer)
@@ -93,13 +96,13 @@ class Interruption(Callback):
         )
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says that all is saved."""
+        """Marks training as finished: a later signal ends the process immediately."""
         self._stage = "over"
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Says that no step follows."""
+        """Marks training as finished: no step follows that a signal could wait for."""
         self._stage = "over"
 
     def _listen(self) -> None:
@@ -108,7 +111,7 @@ class Interruption(Callback):
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:
-            return  # a worker that was just forked
+            return  # a forked worker inherits the handlers
         now = time.monotonic()
         if self.received is None:
             self.received, self._received_at = signal.Signals(number), now
@@ -117,7 +120,7 @@ class Interruption(Callback):
             self._exit_at_once(number)
 
     def _answer(self) -> None:
-        """Reacts to the first signal."""
+        """Handles the first signal, depending on the stage of the run."""
         name, number = self.received.name, self.received.value  # type: ignore[union-attr]
         if self._stage == "before":
             raise InterruptionError(f"interrupted by {name} before the first step", number)
@@ -134,13 +137,13 @@ class Interruption(Callback):
         signal.raise_signal(number)
 
     def _say(self, line: str) -> None:
-        # Not through Python's streams: the signal may have come while they were written to.
+        # Python's streams are not reentrant: the signal may have arrived during a write.
         if self._speaks:
             with contextlib.suppress(OSError):  # the terminal is gone
                 os.write(2, f"\nganforge: {line}\n".encode())
 
     def _shared(self, trainer: Trainer) -> signal.Signals:
-        """Returns the signal that any of the processes received."""
+        """Returns the signal received by any rank (the highest number if they differ)."""
         device = trainer.strategy.root_device
         ours = torch.tensor(self.received or 0, device=device)
         return signal.Signals(int(trainer.strategy.reduce(ours, reduce_op="max")))

@@ -7,15 +7,15 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 
 class KeptConfig(Callback):
-    """Puts into each checkpoint what the run was made of.
+    """Stores the run's configuration and the identity of its images in each checkpoint.
 
-    A resumed run recognizes its own checkpoints by it, and a checkpoint on its own can be sampled
-    and evaluated.
+    Resuming uses it to check that a checkpoint belongs to the run. It also makes checkpoints
+    self-contained, so that they can be sampled and evaluated without the run folder.
 
     Args:
-        config: plain values by key, with interpolations; only what must stay as it is.
-        resolved: the same and what the run is scored by, with interpolations resolved.
-        images: returns what tells the training images from others; asked at the first checkpoint.
+        config: plain values by key, with interpolations; only settings that must not change.
+        resolved: the same settings and those of the evaluation, with interpolations resolved.
+        images: returns the identity of the training images; called when a checkpoint is saved.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class KeptConfig(Callback):
     def on_save_checkpoint(
         self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds the configuration, and what identifies the images."""
+        """Adds the configuration and the identity of the images to ``checkpoint``."""
         checkpoint["config"] = self.config
         checkpoint["resolved"] = self.resolved
         checkpoint["images"] = self.images()

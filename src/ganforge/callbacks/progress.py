@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class Game(Protocol):
-    """What this callback asks of the module."""
+    """The interface that this callback needs from a module."""
 
     iteration: int
     images_seen: int
@@ -26,21 +26,21 @@ class Game(Protocol):
 
 @runtime_checkable
 class Budget(Protocol):
-    """The callback that keeps the training time."""
+    """A callback that tracks training time, such as TimeBudget."""
 
     seconds: float
     max_seconds: float | None
 
 
 class Progress(ProgressBar):
-    """Says how training goes: a live bar on a terminal, plain log lines elsewhere.
+    """Shows training progress: a live bar on a terminal, plain log lines elsewhere.
 
-    Shows what was last published and computes nothing, so that a step costs one look at the clock.
-    Every evaluation is logged as a line of its own in both cases.
+    Shows the values logged last and computes nothing, so that a step costs one clock reading.
+    Every evaluation is logged as a separate line in both cases.
 
     Args:
-        every_n_seconds: seconds between log lines where there is no terminal.
-        terminal: whether there is one; None asks stdout.
+        every_n_seconds: seconds between log lines without a terminal.
+        terminal: whether stdout is a terminal; None detects it.
     """
 
     def __init__(self, every_n_seconds: float = 10.0, terminal: bool | None = None) -> None:
@@ -57,20 +57,20 @@ class Progress(ProgressBar):
         self._scores: dict[str, float] = {}
 
     def disable(self) -> None:
-        """Stays silent from now on, as on all processes but the first."""
+        """Turns output off; Lightning calls this on all ranks except 0."""
         self._enabled = False
 
     def enable(self) -> None:
-        """Speaks again."""
+        """Turns output on again."""
         self._enabled = True
 
     def print(self, *args: Any, sep: str = " ", end: str = "\n") -> None:
-        """Prints without breaking the bar."""
+        """Prints above the bar."""
         if self._enabled:
             self._aside(lambda: print(*args, sep=sep, end=end))
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Starts the clock, and the bar where there is a terminal."""
+        """Starts the clock and, on a terminal, the bar."""
         self._began = self._looked = self._logged = time.monotonic()
         self._first_step = cast(Game, pl_module).iteration
         self._logged_step = -1
@@ -87,14 +87,14 @@ class Progress(ProgressBar):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Looks at the clock; four times a second at the values too."""
+        """Refreshes the display, at most four times a second."""
         now = time.monotonic()
         if self._enabled and now - self._looked >= REFRESH_SECONDS:
             self._looked = now
             self._look(trainer, pl_module, due=now - self._logged >= self.every_n_seconds)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Logs the last line and takes the bar away."""
+        """Logs the last line and closes the bar."""
         if self._enabled:
             last = cast(Game, pl_module).iteration != self._logged_step
             self._look(trainer, pl_module, due=last, final=last)
@@ -103,7 +103,7 @@ class Progress(ProgressBar):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Takes the bar away, so that the message stands alone."""
+        """Closes the bar, so that it does not mix with the error message."""
         self._close()
 
     def _look(
@@ -137,7 +137,7 @@ class Progress(ProgressBar):
         )
 
     def _aside(self, speak: Any) -> None:
-        """Calls ``speak`` while the bar is away, whatever stream it writes to."""
+        """Calls ``speak`` with the bar cleared, whatever stream it writes to."""
         if self._bar is None:
             speak()
         else:

@@ -23,12 +23,12 @@ PACKAGES = ("ganforge", "torch", "torchvision", "lightning", "torchmetrics", "to
 
 
 class RunSummary(Callback):
-    """Writes summary.json: what the run is, where it stands, what it has reached.
+    """Writes summary.json: facts, status and scores of the run.
 
-    Rewritten whole at the start, after each evaluation and at the end, whatever the end is.
+    The file is replaced at the start, after each evaluation and at the end, also on errors.
 
     Args:
-        facts: what does not change: run, command, model, data, seed, device.
+        facts: constant values: run, command, model, data, seed, device.
     """
 
     def __init__(self, facts: dict[str, Any]) -> None:
@@ -36,29 +36,29 @@ class RunSummary(Callback):
         self._history = -1
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says that the run is on."""
+        """Writes the status "running"."""
         self.write(trainer, pl_module, "running")
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Writes when there has been an evaluation."""
+        """Updates the summary after an evaluation."""
         if sum(len(e.history) for e in evaluations(trainer)) != self._history:
             self.write(trainer, pl_module, "running")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Says that the run is complete."""
+        """Writes the status "completed"."""
         self.write(trainer, pl_module, "completed")
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Says why the run is over; of one that never began, what was written before stays."""
+        """Writes the status and the error; keeps the old summary if training never started."""
         if self._history < 0:
             return
         try:
             self.write(trainer, pl_module, _status(exception), exception)
-        except RunError as error:  # what ended the run is what the user is to read at the end
+        except RunError as error:  # must not hide the original error
             log.warning("%s", error)
 
     def write(
@@ -68,7 +68,7 @@ class RunSummary(Callback):
         status: str,
         error: BaseException | None = None,
     ) -> None:
-        """Replaces summary.json by what is known now."""
+        """Replaces summary.json with the current state and passes it to the loggers."""
         scored = evaluations(trainer)
         self._history = sum(len(e.history) for e in scored)
         if not trainer.is_global_zero:
@@ -107,12 +107,12 @@ def _status(exception: BaseException) -> str:
 
 
 def count_parameters(network: torch.nn.Module) -> int:
-    """Returns the number of trainable weights."""
+    """Returns the number of trainable parameters."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions that a repetition needs."""
+    """Returns the versions of Python and of the packages that results depend on."""
     return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
@@ -122,7 +122,7 @@ def _last_checkpoint(run: Path) -> str | None:
 
 
 def plain(value: Any) -> Any:
-    """JSON knows no NaN or infinity: they become null."""
+    """Returns ``value`` with NaN and infinities replaced by None, since JSON has neither."""
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list):

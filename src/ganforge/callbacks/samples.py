@@ -22,12 +22,12 @@ from ganforge.loggers.pictures import PictureLogger
 log = logging.getLogger("ganforge")
 
 Weights = Literal["ema", "raw"]
-ROWS = 16  # classes that are shown, at most
-SEARCHED = 4096  # real images among which some of each class are looked for
+ROWS = 16  # maximum number of classes shown
+SEARCHED = 4096  # real images searched for examples of each class
 
 
 class Game(Protocol):
-    """What this callback asks of the module."""
+    """The interface that this callback needs from a module."""
 
     iteration: int
     images_seen: int
@@ -41,45 +41,45 @@ class Game(Protocol):
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
-        """Returns images [n, C, H, W] in [-1, 1] of seed, weights and labels [n] alone."""
+        """Returns images [n, C, H, W] in [-1, 1], determined by seed, weights and labels [n]."""
         ...
 
 
 class RealImages(Protocol):
-    """What this callback asks of the data."""
+    """The interface that this callback needs from a data module."""
 
     num_classes: int
 
     def reals(self, n: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
-        """Returns uint8 images [n, C, H, W], always the same, and their labels [n]."""
+        """Returns the same uint8 images [n, C, H, W] on every call, and their labels [n]."""
         ...
 
     def size(self, split: str) -> int:
-        """Returns how many there are."""
+        """Returns the number of images in a split."""
         ...
 
 
 class Samples(Callback):
-    """Shows what the generator makes of the same latents as training goes on.
+    """Saves grids of samples from fixed latents during training.
 
-    In a game with classes each has a row, the first 16 of them; so have labelled reals. The names
-    of classes stand beside their rows. Points of the plane are drawn as a density in place of a
-    grid.
+    For conditional models, the grids of samples and of labelled real images have one row per class
+    (the first 16 classes), with the class name next to it. Data sets of 2-D points are drawn as a
+    density plot instead of a grid.
 
     Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
-    the run folder, and hands every grid to the loggers that take pictures. Draws nothing from any
-    random stream that training uses.
+    the run folder, and passes every grid to the loggers that accept images. Does not use the random
+    streams of training.
 
     Args:
-        every_n_steps: generator updates between grids; the last step has one in any case.
-        count: images in a grid, at most; but one of each class is shown.
-        seed: of the latents.
-        gif: whether to make the GIF when training ends.
+        every_n_steps: generator updates between grids; the last step always has a grid.
+        count: maximum number of images in a grid; at least one image per class is shown.
+        seed: seed of the latents.
+        gif: whether to write the GIF when training ends.
         weights: "ema" for the averaged generator, "raw" for the live one.
-        include_start: whether there is a grid of the untrained generator.
+        include_start: whether to save a grid of the untrained generator.
 
     Attributes:
-        caption: what loggers write below a grid of samples.
+        caption: caption that loggers show below a grid of samples.
     """
 
     caption: str = ""
@@ -108,7 +108,7 @@ class Samples(Callback):
         self._failed = False
 
     def check(self, game: object, data: object) -> None:
-        """Refuses a game that it cannot show, before a run has a folder."""
+        """Raises ConfigError for image-to-image models, before the run folder is created."""
         if getattr(game, "needs_inputs", False):
             raise ConfigError(
                 "callbacks=default shows images made of noise, and this game makes images of "
@@ -116,14 +116,17 @@ class Samples(Callback):
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the reals and the untrained generator, or picks up where a resumed run stands."""
+        """Saves grids of real images and of the untrained generator.
+
+        In a resumed run, deletes grids of later steps instead and keeps an existing reals.png.
+        """
         step = cast(Game, pl_module).iteration
         if trainer.is_global_zero:
             self._forget_after(trainer, step)
             if not (_folder(trainer) / "reals.png").exists():
                 reals = self.drawn_reals(trainer, pl_module)
                 self._publish(trainer, "reals", reals, "reals.png", step)
-        # asked of the step and not of the disk, so that all processes answer alike
+        # Decided by the step, not by files on disk, so that all ranks take the same branch.
         if self.include_start and step == 0:
             self._show(trainer, pl_module)
         self._last_step = step
@@ -136,13 +139,13 @@ class Samples(Callback):
         batch: Any,
         batch_idx: int,
     ) -> None:
-        """Shows a grid when one is due."""
+        """Saves a grid every ``every_n_steps`` steps."""
         step = cast(Game, pl_module).iteration
         if step % self.every_n_steps == 0 and step != self._last_step:
             self._show(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Shows the last grid and the whole way to it."""
+        """Saves the grid of the last step, and the GIF."""
         if cast(Game, pl_module).iteration != self._last_step:
             self._show(trainer, pl_module)
         self._make_film(trainer)
@@ -150,25 +153,25 @@ class Samples(Callback):
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
-        """Leaves the GIF behind when the user has seen enough."""
+        """Writes the GIF if the run was stopped by a KeyboardInterrupt."""
         if isinstance(exception, KeyboardInterrupt):
             self._make_film(trainer)
 
     def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = cast(Game, pl_module).iteration
-        # on every process: a module may be sharded, and none may run ahead of the others
+        # Sampled on every rank: the module may be sharded, and its collectives need all ranks.
         grid = self.drawn(trainer, pl_module)
         self._last_step = step
         if trainer.is_global_zero:
             self._publish(trainer, "samples", grid, f"step_{step:07d}.png", step)
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns what the generator makes now."""
+        """Returns the current grid of samples, or a density plot for 2-D points."""
         game = cast(Game, pl_module)
         return self._scatter(trainer, game) or self._grid(game, _names(trainer, game))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns real images."""
+        """Returns the grid of real images, or a density plot for 2-D points."""
         game = cast(Game, pl_module)
         data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
         rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
@@ -176,7 +179,7 @@ class Samples(Callback):
         return scattered or self._grid_of_reals(data, rows, _names(trainer, game))
 
     def _scatter(self, trainer: Trainer, game: Game) -> Image.Image | None:
-        """Returns a density where the data are points of the plane; None for images."""
+        """Returns a density plot if the data are 2-D points; None for images."""
 
         def points(n: int) -> Tensor:
             return game.sample(n, seed=self.seed, weights=self.weights)
@@ -215,10 +218,10 @@ class Samples(Callback):
 
     @contextlib.contextmanager
     def _surviving(self) -> Iterator[None]:
-        """Lets files that cannot be written or read be missing; says so once."""
+        """Skips files that cannot be read or written, with one warning per run."""
         try:
             yield
-        except (OSError, RunError, SyntaxError) as error:  # SyntaxError: Pillow's, of broken PNGs
+        except (OSError, RunError, SyntaxError) as error:  # Pillow: broken PNG
             if not self._failed:
                 log.warning("%s; training continues without such pictures", error)
             self._failed = True
@@ -236,7 +239,7 @@ class Samples(Callback):
 
 
 def _names(trainer: Trainer, game: Game) -> list[str]:
-    """Returns the names of the game's classes; none where they are not the labels of the data."""
+    """Returns the class names; [] if the model's classes are not the labels of the data."""
     names = getattr(getattr(trainer, "datamodule", None), "class_names", [])
     alike = getattr(game, "classes_are_labels", True) and len(names) == game.num_classes
     return list(names) if alike else []

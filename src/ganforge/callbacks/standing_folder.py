@@ -11,31 +11,32 @@ from ganforge.models.engine.adversarial import AdversarialModule
 
 
 class StandingFolder(Callback):
-    """Ends a run whose folder was removed or moved while it trains, as often as points are logged.
+    """Ends a run if its folder was removed or moved during training.
 
-    Nothing that such a run computes could be kept. Effective within ``atomic.standing``.
+    Such a run could not save any results. Checks at each logging interval and at the end. Has an
+    effect only within ``atomic.standing``.
     """
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Checks the folder at the interval of logging.
+        """Checks the folder at each logging interval.
 
         Raises:
-            RunError: it is gone.
+            RunError: if the folder is gone.
         """
         step = cast(AdversarialModule, pl_module).iteration
         if trainer.is_global_zero and step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined]
             assert_standing(Path(trainer.default_root_dir))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Checks it before the run counts as completed."""
+        """Checks the folder before the run is marked as completed."""
         if trainer.is_global_zero:
             assert_standing(Path(trainer.default_root_dir))
 
 
 def assert_standing(folder: Path) -> None:
-    """Raises RunError where the folder of a run is gone."""
+    """Raises RunError if the folder of a run is gone."""
     try:
         atomic.assert_standing(folder)
     except FileNotFoundError as error:

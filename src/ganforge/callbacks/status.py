@@ -9,17 +9,17 @@ NOT_SCORES = ("images_seen", "images_per_second", "seconds")
 
 @dataclass(frozen=True)
 class Status:
-    """Where a run stands.
+    """The progress of a run.
 
     Attributes:
-        step: finished generator updates.
-        max_steps: the budget in updates; None for none.
+        step: completed generator updates.
+        max_steps: budget in updates; None for no limit.
         images_seen: real images shown to the discriminator.
         seconds: training time so far, counted against ``max_seconds``.
-        max_seconds: the budget in seconds; None for none.
-        first_step: the step at which this process began.
-        elapsed: seconds since then, by the clock on the wall.
-        values: what was last published, by name.
+        max_seconds: budget in seconds; None for no limit.
+        first_step: step at which this process started.
+        elapsed: wall time since then, in seconds.
+        values: last logged values by name.
     """
 
     step: int
@@ -33,7 +33,7 @@ class Status:
 
     @property
     def done(self) -> float | None:
-        """The share of the budget that is used, in [0, 1]; None without a budget."""
+        """The used fraction of the budget, in [0, 1]; None without a budget."""
         shares = []
         if self.max_steps:
             shares.append(self.step / self.max_steps)
@@ -43,7 +43,7 @@ class Status:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds to go by the budget that is used up first; None where it cannot be told."""
+        """Estimated seconds left until the first budget is used up; None if unknown."""
         guesses = []
         made = self.step - self.first_step
         if self.max_steps and made > 0:
@@ -54,7 +54,7 @@ class Status:
 
 
 def scores(values: Mapping[str, float]) -> dict[str, float]:
-    """Returns what of the published values is a score: neither a player's nor the clock's."""
+    """Returns the logged scores: all values but those of networks, counts and timings."""
     return {
         name: value for name, value in values.items() if "/" not in name and name not in NOT_SCORES
     }
@@ -74,9 +74,9 @@ def position(status: Status) -> str:
 
 
 def details(status: Status) -> list[str]:
-    """Returns the line's parts after the position.
+    """Returns the parts of the progress line after the position.
 
-    D(real) and D(fake) are the mean raw logits, p is the augmentation's probability.
+    D(real) and D(fake) are mean raw logits, p is the augmentation probability.
     """
     values = status.values
     parts = [f"images {count(status.images_seen)}"]
@@ -96,7 +96,7 @@ def details(status: Status) -> list[str]:
 
 
 def number(value: float) -> str:
-    """Returns about three digits: 0.93, 45.1, 1234, 3.4e-05."""
+    """Returns a number with about three digits: 0.93, 451.2, 1234, 3.4e-05."""
     size = abs(value)
     if not math.isfinite(value):
         return str(value)
@@ -106,7 +106,7 @@ def number(value: float) -> str:
 
 
 def count(value: int) -> str:
-    """Returns 950, 19.2k or 1.3M."""
+    """Returns a count in short form: 950, 19.2k or 1.3M."""
     for unit, size in (("M", 1_000_000), ("k", 1_000)):
         if value >= size:
             return f"{value / size:.1f}{unit}"
@@ -114,7 +114,7 @@ def count(value: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Returns 0:58, 12:05 or 3:02:41."""
+    """Returns a duration as 0:58, 12:05 or 3:02:41."""
     minutes, second = divmod(round(seconds), 60)
     hours, minute = divmod(minutes, 60)
     return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

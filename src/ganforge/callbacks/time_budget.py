@@ -9,13 +9,13 @@ from ganforge.models.engine.stopwatch import Stopwatch
 
 
 class TimeBudget(Callback):
-    """Ends a run after so many seconds of training, counted on over resumes.
+    """Ends a run after ``max_seconds`` of training, summed over all resumes.
 
     Args:
-        max_seconds: evaluations, grids and checkpoints are not counted.
+        max_seconds: the budget; evaluations, sample grids and checkpoints do not count.
 
     Attributes:
-        seconds: of the budget that are used.
+        seconds: training time used so far.
     """
 
     def __init__(self, max_seconds: float) -> None:
@@ -24,16 +24,16 @@ class TimeBudget(Callback):
 
     @property
     def seconds(self) -> float:
-        """Seconds spent of the budget."""
+        """Seconds of the budget used so far."""
         return self._stopwatch.seconds
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Takes the module's own clock."""
+        """Uses the module's stopwatch, which checkpoints store."""
         self._stopwatch = cast(AdversarialModule, pl_module).stopwatch
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops when the first process says so, since clocks differ."""
+        """Stops all ranks when rank 0 has used up the budget, since their clocks differ."""
         if trainer.strategy.broadcast(self.seconds >= self.max_seconds):
             trainer.should_stop = True

@@ -25,36 +25,36 @@ log = logging.getLogger("ganforge")
 
 
 class Translator(Translates, Protocol):
-    """What the callback knows of a game."""
+    """The interface that the callback needs from a module."""
 
     iteration: int
     seed: int
 
 
 class TranslationEvaluation(Evaluation):
-    """Scores translations of held-out images every few steps, without touching training.
+    """Scores translations of held-out images every few steps, without affecting training.
 
-    Scores of features (``fid``, ``kid``) compare translations with the domain they are translated
-    to, pair scores (``l1``, ``psnr``, ``ssim``) with the image that belongs to each input,
-    ``cycle_l1`` what comes back with what went. In a game of two ways names say which:
-    ``fid_AtoB``, ``l1_BtoA``, ``cycle_l1_A``. Pairs also have baselines, measured once:
-    ``l1_input_baseline`` and ``l1_constant_baseline`` are what the inputs themselves and the
-    training targets' mean colour reach.
+    Feature scores (``fid``, ``kid``) compare translations with the target domain. Pair scores
+    (``l1``, ``psnr``, ``ssim``) compare each translation with its target image. ``cycle_l1``
+    compares each input with its reconstruction. Names of models with two directions include the
+    direction: ``fid_AtoB``, ``l1_BtoA``, ``cycle_l1_A``. Paired data also have baselines, measured
+    once: ``l1_input_baseline`` scores the inputs themselves, and ``l1_constant_baseline`` the mean
+    colour of the training targets.
 
     Args:
-        features: makes the extractor when a run starts; where the data have no labels, domains
-            count as such.
-        metrics: scores by name; empty for none.
-        every_n_steps: steps between evaluations, 0 for none in between.
-        n: inputs that are translated in each direction, at most.
-        n_real: real images of scores of features; None takes ``n``, or all where there are fewer.
-        batch_size: images translated and looked at together.
-        split: where the images are from, "test" or "train"; "train" where there is no other.
-        at_start: evaluate before the first step too.
-        at_end: evaluate after the last step too.
-        weights: the generator's moving average "ema" or its "raw" weights.
-        monitor: name of the score that decides what is best, in the first direction; None is the
-            first of ``metrics``.
+        features: builds the feature extractor at setup; uses domains as labels if the data have
+            none.
+        metrics: scores by name; empty to disable evaluation.
+        every_n_steps: steps between evaluations; 0 for none between the first and the last step.
+        n: maximum number of inputs translated in each direction.
+        n_real: real images for feature scores; None uses ``n``, or all images if there are fewer.
+        batch_size: images per batch, for translation and feature extraction.
+        split: split of the images, "test" or "train"; falls back to "train".
+        at_start: whether to evaluate before the first step.
+        at_end: whether to evaluate after the last step.
+        weights: generator weights, "ema" for the moving average or "raw".
+        monitor: name of the score that selects the best checkpoint, in the first direction; None
+            uses the first of ``metrics``.
     """
 
     def __init__(
@@ -93,35 +93,38 @@ class TranslationEvaluation(Evaluation):
 
     @property
     def asked(self) -> bool:
-        """Whether there is any score to compute."""
+        """Whether any score is configured."""
         return bool(self.metrics or self.pairs)
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to score by, which is known after :meth:`prepare`."""
+        """Whether scores can be computed; False until :meth:`prepare` has been called."""
         return self._judge is not None
 
     @property
     def extractor(self) -> FeatureExtractor | None:
-        """What looks at the images; None before set-up and where no score needs it."""
+        """The feature extractor; None before setup and if no score needs it."""
         return self._judge.extractor if self._judge else None
 
     @property
     def monitored(self) -> str | None:
-        """Name of the score that decides what is best, as published; None without scores."""
+        """Logged name of the monitored score; None without scores."""
         if self.monitor is None or self._judge is None or self._first is None:
             return None
         return self._judge.published(self.monitor, self._first)
 
     @property
     def higher_is_better(self) -> bool:
-        """Which way the monitored score is up."""
+        """Whether a higher value of the monitored score is better."""
         every: dict[str, Score | PairScore] = {**self.metrics, **self.pairs}
         chosen = every.get(self.monitor or "")
         return chosen is not None and bool(chosen.higher_is_better)
 
     def check(self, game: object, data: object) -> None:
-        """Refuses scores that can't judge these data or this game, before a run has a folder."""
+        """Raises ConfigError if the scores do not fit the data or the module.
+
+        Called before the run folder is created.
+        """
         names = getattr(game, "directions", None)
         if not self.asked:
             return
@@ -136,7 +139,10 @@ class TranslationEvaluation(Evaluation):
         self._first = directions_of(source, names)[0]
 
     def prepare(self, data: ImageSource, device: torch.device) -> None:
-        """Makes what looks at the images, so that missing weights are an error before a run."""
+        """Builds the extractor and the pair scores.
+
+        Called before the run folder is created, so that missing weights fail early.
+        """
         if not self.asked or self._judge is not None:
             return
         domains = cast(TranslationSource, data)
@@ -149,7 +155,7 @@ class TranslationEvaluation(Evaluation):
             self.monitor = next((n for n in self._order if n in self.pairs), None)
         if not self.asked:
             return
-        # One image alone has no distribution that features could be compared by.
+        # Feature scores compare distributions, which need at least two images.
         split = split_of(domains, self.split, least=2 if self.metrics else 1)
         if split != self.split:
             log.warning(
@@ -164,14 +170,14 @@ class TranslationEvaluation(Evaluation):
         )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluates the untrained game, or makes up for what an interrupted run had due."""
+        """Evaluates the untrained model, or an evaluation that an interrupted process missed."""
         game = cast(Translator, pl_module)
         if self.at_start and game.iteration == 0 and self._evaluated_at() is None:
             self.run(trainer, pl_module)
         super().on_train_start(trainer, pl_module)
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluates now, keeps and publishes the results; baselines at the first time."""
+        """Evaluates now; stores and logs the results. The first call also measures baselines."""
         if self.pairs and self.ready and not any("_baseline" in name for name in self.results):
             found = self.measured(trainer, pl_module, self._baselines)
             self.results |= {name: result.to_dict() for name, result in found.items()}

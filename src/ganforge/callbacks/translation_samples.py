@@ -19,22 +19,23 @@ GAP = 8  # pixels between the two halves of a grid
 
 
 class TranslationSamples(Samples):
-    """Shows what becomes of the same held-out images as training goes on.
+    """Saves grids of translations of fixed held-out images during training.
 
-    A game of one direction has three columns, twice beside each other: input, output, target (no
-    target where data are unpaired). A game of two has real A, fake B and what comes back to A on
-    the left, its mirror on the right. Training images stand in where none are held out.
+    A model with one direction has the columns input, output and target (no target for unpaired
+    data), in two blocks next to each other. A model with two directions has real A, fake B and
+    reconstructed A on the left, and B, fake A and reconstructed B on the right. Training images are
+    used if there are no held-out images.
 
     Writes ``samples/reals.png`` (inputs and targets), ``samples/step_0001000.png`` ... and
-    ``samples/training.gif``, and hands every grid to the loggers that take pictures.
+    ``samples/training.gif``, and passes every grid to the loggers that accept images.
 
     Args:
-        every_n_steps: generator updates between grids; the last step has one in any case.
-        count: held-out images, or pairs of them, at most.
-        seed: of the draws of networks that draw.
-        gif: whether to make the GIF when training ends.
+        every_n_steps: generator updates between grids; the last step always has a grid.
+        count: maximum number of held-out images, or pairs of images.
+        seed: seed for networks that sample noise.
+        gif: whether to write the GIF when training ends.
         weights: "ema" for the averaged generator, "raw" for the live one.
-        include_start: whether there is a grid of the untrained generator.
+        include_start: whether to save a grid of the untrained generator.
     """
 
     caption = "input | output | target, or real A | fake B | back to A and its mirror"
@@ -51,7 +52,10 @@ class TranslationSamples(Samples):
         super().__init__(every_n_steps, count, seed, gif, weights, include_start)
 
     def check(self, game: object, data: object) -> None:
-        """Refuses games and data that translate nothing, before a run has a folder."""
+        """Raises ConfigError if model and data have no two domains.
+
+        Called before the run folder is created.
+        """
         if not getattr(game, "directions", ()) or not getattr(data, "translates", False):
             raise ConfigError(
                 "callbacks=translation shows translations between two domains, and this model or "
@@ -60,21 +64,21 @@ class TranslationSamples(Samples):
             )
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns held-out images, their translations, and targets or what comes back."""
+        """Returns a grid of held-out images, translations, and targets or reconstructions."""
         game, data = cast(Translates, pl_module), _data(trainer)
         ways = directions_of(data, game.directions)
         blocks = [self._translated(game, way, split_of(data, "test")) for way in ways]
         return side_by_side(*(blocks if len(blocks) > 1 else halved(blocks[0])))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns held-out images of both domains: inputs, and their targets if they have any."""
+        """Returns a grid of held-out inputs and images of the target domain."""
         data = _data(trainer)
         split = split_of(data, "test")
         columns = [data.domain(role).reals(self.count, split)[0] for role in ("input", "target")]
         return side_by_side(*halved(columns))
 
     def _translated(self, game: Translates, way: Direction, split: str) -> list[Tensor]:
-        """Returns the columns of a block: uint8 [n, C, H, W] each."""
+        """Returns the columns of one direction: uint8 [n, C, H, W] each."""
         inputs = way.source.reals(self.count, split)[0]
         made = game.translate(to_float(inputs), way.name, self.weights, self.seed)
         columns = [inputs, to_uint8(made).cpu()]
@@ -87,10 +91,12 @@ class TranslationSamples(Samples):
 
 
 def halved(columns: list[Tensor]) -> list[list[Tensor]]:
-    """Returns a block of images cut into an upper and a lower half, to be shown beside it.
+    """Returns the upper and the lower half of a block, to be shown side by side.
+
+    A block of one row is returned whole.
 
     Args:
-        columns: [n, C, H, W] each; shorter ones end the block.
+        columns: [n, C, H, W] each; cut to the shortest one.
     """
     rows = min(len(column) for column in columns)
     middle = (rows + 1) // 2
@@ -99,11 +105,11 @@ def halved(columns: list[Tensor]) -> list[list[Tensor]]:
 
 
 def side_by_side(*blocks: list[Tensor]) -> Image.Image:
-    """Returns blocks of images beside each other, each image of a row belonging together.
+    """Returns blocks of images side by side; images in a row of a block belong together.
 
     Args:
-        blocks: columns of uint8 images [n, C, H, W]; grey ones are shown as RGB beside RGB, opaque
-            ones as such beside transparent ones.
+        blocks: columns of uint8 images [n, C, H, W]. Grey images become RGB if others are RGB, and
+            get an opaque alpha channel if others have one.
     """
     channels = {column.shape[1] for block in blocks for column in block}
     colour, alpha = max(channels) > 2, not all(c % 2 for c in channels)
@@ -124,7 +130,7 @@ def side_by_side(*blocks: list[Tensor]) -> Image.Image:
 
 
 def _converted(images: Tensor, colour: bool, alpha: bool) -> Tensor:
-    """Returns uint8 [n, C, H, W] with three colours and an opaque alpha channel where asked for."""
+    """Returns uint8 [n, C, H, W] as RGB if ``colour``, with an alpha channel if ``alpha``."""
     transparent = images.shape[1] % 2 == 0
     colours, opacity = (
         (images[:, :-1], images[:, -1:])
