@@ -1,4 +1,7 @@
-"""Hydra's way to the launchers of ganforge.sweeps: it imports this file at each start."""
+"""Hydra plugins for the launchers of ganforge.sweeps.
+
+Hydra imports this file at every start, so imports of ganforge.sweeps are deferred to the methods.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,12 +13,12 @@ from omegaconf import DictConfig
 
 
 class _Submitting(Launcher):
-    """Keeps what Hydra hands over until there are jobs."""
+    """Stores the arguments of ``setup`` until jobs are launched."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Takes the sweep's configuration, and refuses what can't be launched here."""
+        """Stores Hydra's context, after checking the launcher's settings and dependencies."""
         from ganforge.sweeps.launchers.checks import check_launcher
 
         check_launcher(config.hydra.launcher)
@@ -23,16 +26,17 @@ class _Submitting(Launcher):
 
 
 class LocalProcessesLauncher(_Submitting):
-    """Runs the jobs of a sweep side by side on this machine, each in a process of its own.
+    """Runs the jobs of a sweep in parallel on this machine, each in a separate process.
 
     Args:
-        parallel: jobs at a time; "auto": one for ``gpus_per_job`` GPUs, or for 4 cores without.
-        gpus_per_job: GPUs that a job sees, none of which another one sees at the same time.
-        threads: CPU threads of a job; "auto": its share of the cores.
-        timeout_min: minutes after which a job is stopped with a checkpoint, and started again.
-        signal_delay_s: seconds that it has for that.
-        max_num_timeout: how often it is started again.
-        submitit_folder: for the output of jobs.
+        parallel: number of parallel jobs; "auto" for one per ``gpus_per_job`` GPUs, or one per 4
+            cores without GPUs.
+        gpus_per_job: GPUs visible to a job, not shared with other jobs.
+        threads: CPU threads per job; "auto" for an equal share of the cores.
+        timeout_min: minutes after which a job is stopped with a checkpoint and restarted.
+        signal_delay_s: seconds the job has to save the checkpoint.
+        max_num_timeout: maximum number of restarts.
+        submitit_folder: folder for the output of jobs.
     """
 
     def __init__(
@@ -56,7 +60,7 @@ class LocalProcessesLauncher(_Submitting):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Runs jobs; returns how each ended."""
+        """Runs the jobs and returns their results."""
         from ganforge.sweeps.launchers.job import jobs_of
         from ganforge.sweeps.launchers.local import LocalJobs, slots
 
@@ -73,28 +77,28 @@ class LocalProcessesLauncher(_Submitting):
 
 
 class SlurmLauncher(_Submitting):
-    """Submits the jobs of a sweep to SLURM, and waits for them.
+    """Submits the jobs of a sweep to SLURM and waits for them.
 
-    The arguments are sbatch's, under the names of hydra-submitit-launcher.
+    The arguments are options of sbatch, with the names used by hydra-submitit-launcher.
 
     Args:
-        partition: where jobs wait.
-        account: who pays.
+        partition: SLURM partition.
+        account: account charged for the jobs.
         qos: quality of service.
         constraint: features that nodes must have.
-        nodes: machines of a job.
-        tasks_per_node: 1, whose run starts a process for each GPU; or one task for each GPU.
-        gpus_per_node: GPUs on each machine.
-        cpus_per_task: cores for each task.
-        mem_gb: memory on each machine.
-        timeout_min: minutes after which SLURM ends a job; before that it saves and is requeued.
-        signal_delay_s: seconds before the end at which it is told (SIGUSR1).
-        max_num_timeout: how often it is requeued after its time was up.
-        array_parallelism: jobs at a time.
-        setup: shell lines before a job, such as those that load modules.
-        additional_parameters: further options of sbatch, by name.
+        nodes: nodes per job.
+        tasks_per_node: 1, so that the run starts one process per GPU; or one task per GPU.
+        gpus_per_node: GPUs per node.
+        cpus_per_task: cores per task.
+        mem_gb: memory per node.
+        timeout_min: time limit of a job in minutes; before it, the job saves and is requeued.
+        signal_delay_s: seconds before the limit at which SLURM sends SIGUSR1.
+        max_num_timeout: maximum number of requeues after the time limit.
+        array_parallelism: maximum number of jobs at the same time.
+        setup: shell commands that run before a job, such as loading modules.
+        additional_parameters: further sbatch options by name.
         name: name of the jobs.
-        submitit_folder: for scripts and outputs, seen by all machines.
+        submitit_folder: folder for scripts and outputs, shared by all nodes.
     """
 
     def __init__(
@@ -135,7 +139,7 @@ class SlurmLauncher(_Submitting):
             "slurm_signal_delay_s": signal_delay_s,
             "slurm_array_parallelism": array_parallelism,
             "slurm_setup": list(setup) if setup else None,
-            # A preempted job is SLURM's to requeue; a lost process must end those beside it.
+            # SLURM requeues preempted jobs itself. If one task fails, srun must end the others.
             "slurm_additional_parameters": {"requeue": True} | further,
             "slurm_srun_args": ["--kill-on-bad-exit=1"],
         }
@@ -143,7 +147,7 @@ class SlurmLauncher(_Submitting):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        """Submits jobs, as one array; returns how each ended."""
+        """Submits the jobs as one array, waits and returns their results."""
         from ganforge.sweeps.launchers.job import jobs_of
         from ganforge.sweeps.launchers.slurm import SlurmJobs
 

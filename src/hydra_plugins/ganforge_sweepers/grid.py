@@ -1,4 +1,7 @@
-"""Hydra's way to the grids of ganforge.sweeps: it imports this file at each start."""
+"""Hydra plugin for the grid sweeps of ganforge.sweeps.
+
+Hydra imports this file at every start, so imports of ganforge.sweeps are deferred to the methods.
+"""
 
 from typing import Any
 
@@ -8,11 +11,11 @@ from omegaconf import DictConfig
 
 
 class GridSweeper(BasicSweeper):
-    """Sweeps that go on after a failed job, and after having been killed.
+    """Runs grid sweeps that continue after a failed job and can be resumed after a kill.
 
     Args:
-        max_batch_size: jobs handed at a time to a launcher that runs them side by side; None: all.
-        params: overrides of every sweep, by key, such as ``{"seed": "1,2,3"}``.
+        max_batch_size: jobs per batch of a parallel launcher; None for all jobs at once.
+        params: overrides for every sweep by key, such as ``{"seed": "1,2,3"}``.
     """
 
     def __init__(
@@ -26,11 +29,11 @@ class GridSweeper(BasicSweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keeps what Hydra hands over; a launcher is made once the sweep's folder is known."""
+        """Stores Hydra's context; the launcher is created once the sweep folder is known."""
         self.hydra_context, self.task, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Runs the jobs of a command line; returns the best score of each, by number."""
+        """Runs the jobs of a command line and returns the best score of each job by number."""
         from ganforge.sweeps.grid import sweep_grid
 
         assert self.config is not None

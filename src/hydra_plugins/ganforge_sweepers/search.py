@@ -1,4 +1,7 @@
-"""Hydra's way to the searches of ganforge.search: it imports this file at each start."""
+"""Hydra plugin for the hyperparameter searches of ganforge.search.
+
+Hydra imports this file at every start, so imports of ganforge.search are deferred to the methods.
+"""
 
 from typing import Any
 
@@ -10,11 +13,14 @@ from ganforge.errors import ConfigError
 
 
 class SearchSweeper(Sweeper):
-    """Searches over overrides, as tune=NAME says.
+    """Searches over override values, as configured by tune=NAME.
 
     Args:
-        max_batch_size: a grid's; must be None, for a search has ``tune.n_jobs``.
+        max_batch_size: must be None; searches use ``tune.n_jobs`` instead.
         params: further override values by key, as in ``tune.space``.
+
+    Raises:
+        ConfigError: if ``max_batch_size`` is set.
     """
 
     def __init__(
@@ -29,11 +35,11 @@ class SearchSweeper(Sweeper):
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Keeps what Hydra hands over; a launcher is made once the search's folder is known."""
+        """Stores Hydra's context; the launcher is created once the search folder is known."""
         self.hydra_context, self.task, self.config = hydra_context, task_function, config
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Runs the trials of a search; returns the best value of its first objective."""
+        """Runs the trials of a search and returns the best value of the first objective."""
         from ganforge.search.sweep import sweep_search
 
         assert self.config is not None
