@@ -1,4 +1,4 @@
-"""Whether Weights & Biases can be used online: asked without a prompt, in a few seconds."""
+"""Checks within seconds, and without a prompt, whether Weights & Biases can be used online."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
 
 def configured_mode() -> str:
-    """Returns "online", "offline" or "disabled" by WANDB_MODE and ``wandb offline``."""
+    """Returns "online", "offline" or "disabled", as set by WANDB_MODE or ``wandb offline``."""
     mode = str(_settings().mode)
     return {"dryrun": "offline", "shared": "online"}.get(mode, mode)
 
 
 def has_credentials() -> bool:
-    """Tells whether there is a key: in the environment, wandb's settings or a netrc file."""
+    """Returns whether there is a key in the environment, wandb's settings or a netrc file."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     settings = _settings()
@@ -39,19 +39,19 @@ def has_credentials() -> bool:
 
 
 def unreachable(timeout: float) -> str:
-    """Returns why no server answers, or "" where one does.
+    """Returns why the server does not answer, or "" if it does.
 
-    ``wandb.init`` would try for longer than its own timeout. Any answer counts but a server's own
-    fault. What is neither an answer nor a dead line (a certificate, say) is left for wandb to
-    judge.
+    Checked here because ``wandb.init`` retries for longer than its own timeout. Any response counts
+    as an answer, except server errors (500, 502, 503, 504). Other problems, such as an invalid
+    certificate, are left to wandb.
     """
     url = str(_settings().base_url)
     try:
         request = urllib.request.Request(url, method="HEAD")
-        # The timeout of urlopen counts anew with each byte, and not while a name is resolved.
+        # urlopen restarts its timeout with each byte, and does not limit name resolution.
         within(timeout + 1, lambda: urllib.request.urlopen(request, timeout=timeout).close(), url)
     except urllib.error.HTTPError as error:
-        # wandb would retry for minutes. 501: a server that knows no HEAD.
+        # wandb would retry these for minutes. 501 is fine: the server does not support HEAD.
         return f"{url} answers with error {error.code}" if error.code in BROKEN else ""
     except http.client.HTTPException as error:
         return f"{url} is no web server ({type(error).__name__})"
@@ -65,14 +65,14 @@ def unreachable(timeout: float) -> str:
 
 
 def require_server(timeout: float) -> None:
-    """Refuses what needs a server where there is none.
+    """Raises RunError if the W&B server cannot be used.
 
     Raises:
-        RunError: no credentials, or no answer within ``timeout`` seconds.
+        RunError: if there are no credentials, or no answer within ``timeout`` seconds.
     """
     try:
         known, problem = has_credentials(), unreachable(timeout)
-    except Exception as error:  # settings that wandb refuses, no local process
+    except Exception as error:  # invalid settings, no service process
         raise RunError(f"W&B cannot be used: {first_line(error)}") from error
     if not known:
         raise RunError("not logged in to W&B: run `wandb login` or set WANDB_API_KEY")
@@ -81,9 +81,9 @@ def require_server(timeout: float) -> None:
 
 
 def first_line(error: Exception) -> str:
-    """Returns what an error says, in one line of a length that can be read."""
+    """Returns the first line of an error message, with at most LONGEST_REASON characters."""
     lines = [line for line in str(error).splitlines() if line.strip()]
-    if isinstance(error, ValueError) and len(lines) > 1:  # pydantic counts faults in the first
+    if isinstance(error, ValueError) and len(lines) > 1:  # pydantic: line 1 is a count
         lines = [", ".join(line.strip() for line in lines[1:3])]
     line = one_line(lines[0].strip()) if lines else type(error).__name__
     return line if len(line) <= LONGEST_REASON else line[: LONGEST_REASON - 3] + "..."
@@ -103,7 +103,7 @@ def _in_netrc(url: str) -> bool:
     for name in [chosen] if chosen else ["~/.netrc", "~/_netrc"]:
         try:
             known = netrc.netrc(Path(name).expanduser())
-        except (OSError, RuntimeError, ValueError, netrc.NetrcParseError):  # also: no home
+        except (OSError, RuntimeError, ValueError, netrc.NetrcParseError):  # RuntimeError: no home
             continue
         if any((found := known.authenticators(host)) and found[2] for host in _hosts(url)):
             return True
@@ -111,9 +111,9 @@ def _in_netrc(url: str) -> bool:
 
 
 def _hosts(url: str) -> list[str]:
-    """Returns the names under which a netrc file may hold the key of ``url``.
+    """Returns the host names under which a netrc file may store the key of ``url``.
 
-    The address of the public server has changed; keys for its older name are still good.
+    For the public server this includes its former host name, whose keys are still valid.
     """
     import wandb
 

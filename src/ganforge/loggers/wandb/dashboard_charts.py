@@ -1,4 +1,4 @@
-"""Which charts a dashboard has: what runs log, sorted by what it tells of."""
+"""Sorts the values that runs log into the charts of a dashboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.logged_rows import LoggedRows
 FAMILIES = ("fid", "kid", "is")
 PLAYERS = ("generator", "discriminator")
 COUNTS = ("step", "images_seen", "seconds")
-# What every run of noise games logs, where there is none to look at.
+# Logged by every run of a noise-to-image GAN; used if there are no runs to read names from.
 USUAL = (
     *COUNTS,
     "images_per_second",
@@ -33,11 +33,11 @@ USUAL = (
 
 @dataclass(frozen=True)
 class Chart:
-    """A line plot over the images seen.
+    """A line plot over images seen.
 
     Attributes:
-        title: above it.
-        names: of the points that are drawn.
+        title: title of the plot.
+        names: names of the logged values.
         log: whether the y-axis is logarithmic.
     """
 
@@ -48,7 +48,7 @@ class Chart:
 
 @dataclass(frozen=True)
 class Charts:
-    """The charts of each section; see :func:`charts_of`."""
+    """Charts by section; see :func:`charts_of`."""
 
     quality: list[Chart]
     balance: list[Chart]
@@ -57,27 +57,27 @@ class Charts:
 
     @property
     def score(self) -> str:
-        """The score that models are compared by: the first one there is."""
+        """The score for comparing models: the first one logged, or "fid" if there is none."""
         return self.quality[0].names[0] if self.quality else "fid"
 
 
 def logged_names(runs: Iterable[Path]) -> list[str]:
-    """Returns the columns of the runs' metrics.csv, each once, in order of appearance."""
+    """Returns the distinct columns of the runs' metrics.csv files, in order of appearance."""
     found: dict[str, None] = {}
     for run in runs:
         try:
             found |= dict.fromkeys(LoggedRows.read(run / "metrics.csv").columns)
-        except OSError:  # killed before its first point, or logged elsewhere
+        except OSError:  # killed before its first point, or no CSV logger
             continue
     return list(found)
 
 
 def charts_of(names: Iterable[str]) -> Charts:
-    """Sorts names into charts.
+    """Returns the charts for the given names of logged values.
 
-    Scores have no player in their name and get a chart each, those of one family the same one.
-    Gradient norms, learning rates and penalties tell of gradients, the throughput of the machine,
-    and all else of the players' balance.
+    Scores, whose names have no ``/``, get one chart per family (fid, kid, is) or one each. Gradient
+    norms, learning rates and penalties form the section on gradients, images per second the section
+    on throughput, and all other values the section on the balance of the players.
     """
     left = [name for name in names if name not in COUNTS and not name.endswith("_std")]
     throughput = [name for name in left if name == "images_per_second"]
@@ -114,7 +114,7 @@ def _rank(name: str) -> int:
 
 
 def _by_quantity(names: list[str]) -> list[Chart]:
-    """Puts what both players have, or reals and fakes have, into one chart."""
+    """Returns charts that combine both players, and real and fake, of the same quantity."""
     found: dict[str, list[str]] = {}
     for name in names:
         player, _, quantity = name.partition("/")

@@ -1,4 +1,4 @@
-"""The library that describes dashboards: an extra, without types of its own to speak of."""
+"""Lazy access to wandb-workspaces, an optional dependency with few type hints."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from ganforge.extras import install
 
 
 def workspaces() -> Any:
-    """Returns the module of workspaces."""
+    """Returns the module for workspaces."""
     return _module("wandb_workspaces.workspaces")
 
 
 def reports() -> Any:
-    """Returns the module of reports, and of the panels in both."""
+    """Returns the module for reports and for the panels of reports and workspaces."""
     return _module("wandb_workspaces.reports.v2")
 
 
 def require_library() -> None:
-    """Raises ConfigError, naming the extra, where the library is not installed."""
+    """Raises ConfigError, naming the extra, if the library is not installed."""
     if importlib.util.find_spec("wandb_workspaces") is None:
         raise ConfigError(
             f"ganforge dashboard needs the wandb-workspaces package: {install('dashboard')}"

@@ -1,4 +1,4 @@
-"""A report of Weights & Biases that compares models; nothing here asks a server."""
+"""Builds a Weights & Biases report that compares models, without requests to the server."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ MODEL = "choices.model"
 
 
 def build_report(entity: str, project: str, charts: Charts) -> Any:
-    """Returns a ``wandb_workspaces.reports.v2.Report`` that is not saved yet.
+    """Returns an unsaved ``wandb_workspaces.reports.v2.Report``.
 
-    Runs are grouped by model; lines are means over the runs of a model, with their range.
+    Runs are grouped by model; lines show the mean over the runs of a model, with their range.
 
     Args:
         entity: team or user.
-        project: whose runs are compared.
-        charts: of what runs log.
+        project: project with the runs.
+        charts: charts of the logged values.
     """
     wr = reports()
 
     def grid(panels: list[Any], grouped: bool = True) -> Any:
         groupby = [f"config.{MODEL}"] if grouped else []
-        # Of the report's own project: one that is named is looked up on the server.
+        # Empty names mean the report's project; a named project would be looked up on the server.
         runs = wr.Runset(entity="", project="", name="runs", groupby=groupby)
         return wr.PanelGrid(runsets=[runs], panels=_beside(panels))
 
@@ -78,7 +78,7 @@ def _best(score: str) -> Any:
 
 
 def _beside(panels: list[Any]) -> list[Any]:
-    """Puts two panels into a row."""
+    """Returns the panels, laid out in rows of two."""
     wr = reports()
     for number, panel in enumerate(panels):
         row, column = divmod(number, 2)

@@ -1,4 +1,4 @@
-"""A workspace of Weights & Biases, built from charts; nothing here asks a server."""
+"""Builds a Weights & Biases workspace from charts, without requests to the server."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from ganforge.loggers.wandb.dashboard_library import reports, workspaces
 
 AXIS = "images_seen"
 NAME = "ganforge"
-# What parallel coordinates are drawn over, beside the score: what sweeps vary most.
+# Axes of the parallel coordinates, next to the score: the settings that sweeps vary most.
 VARIED = ("choices.model", "choices.loss", "optimizer.generator.lr", "data.batch_size", "seed")
 
 
 def build_workspace(entity: str, project: str, charts: Charts) -> Any:
-    """Returns a ``wandb_workspaces.workspaces.Workspace`` that is not saved yet.
+    """Returns an unsaved ``wandb_workspaces.workspaces.Workspace``.
 
     Its sections are quality, balance of the players, gradients, throughput, samples and sweeps.
 
     Args:
         entity: team or user.
-        project: whose runs are shown.
-        charts: of what runs log.
+        project: project with the runs.
+        charts: charts of the logged values.
     """
     ws = workspaces()
     sections = {
@@ -60,7 +60,7 @@ def build_workspace(entity: str, project: str, charts: Charts) -> Any:
 
 
 def line(chart: Chart) -> Any:
-    """Returns a line plot over the images seen, which tell more of games than their steps do."""
+    """Returns a line plot over images seen, which is more comparable between runs than steps."""
     wr = reports()
     return wr.LinePlot(
         title=chart.title,
@@ -72,13 +72,13 @@ def line(chart: Chart) -> Any:
 
 
 def gallery(name: str) -> Any:
-    """Returns a browser of pictures, by step."""
+    """Returns a media browser for the logged images ``name``."""
     wr = reports()
     return wr.MediaBrowser(title=name, media_keys=[name], num_columns=3)
 
 
 def sweep_panels(score: str) -> list[Any]:
-    """Returns what tells settings apart: coordinates, importance, best scores, differences."""
+    """Returns panels that compare settings: coordinates, importance, best scores, differences."""
     wr = reports()
     best = f"best/{score}"
     columns = [wr.ParallelCoordinatesPlotColumn(metric=wr.Config(name)) for name in VARIED]
@@ -92,7 +92,7 @@ def sweep_panels(score: str) -> list[Any]:
 
 
 def _placed(panels: list[Any], columns: int = 3) -> list[Any]:
-    """Puts panels side by side on the grid of 24 columns."""
+    """Returns the panels, laid out in rows of ``columns`` on W&B's grid of 24 columns."""
     wr = reports()
     width = 24 // columns
     for number, panel in enumerate(panels):

@@ -25,37 +25,37 @@ from ganforge.loggers.wandb.run import FINISH_SECONDS, Mode, OnUnreachable, Wand
 from ganforge.redaction import redacted
 
 POINTS = "points"
-ARTIFACT_SECONDS = 600.0  # a checkpoint is copied first, which may be of gigabytes
-LOST = (ConnectionError, wandb_service.WandbStuckError)  # its local process is gone, or stuck
+ARTIFACT_SECONDS = 600.0  # wandb first copies the checkpoint, which may have gigabytes
+LOST = (ConnectionError, wandb_service.WandbStuckError)  # the service process is gone or stuck
 
 log = logging.getLogger(__name__)
 
 
 class WandbLogger(LightningWandbLogger):
-    """Points, pictures and the configuration in Weights & Biases.
+    """Logs metrics, images and the configuration to Weights & Biases.
 
-    Never asks for a key, and never ends or stops a run: every call into wandb ends in bounded time,
-    and once W&B takes nothing more, training continues without it. The run's id is kept in
-    ``<folder>/wandb/run_id``, so that a resumed run continues as the same one.
-    ``images_seen`` is the default x-axis; ``step`` (generator updates) is there too.
+    Never prompts for a key and never blocks or ends a run: every call into wandb has a time limit,
+    and if W&B fails, training continues without it. The run id is stored in
+    ``<folder>/wandb/run_id``, so that resuming continues the same W&B run. ``images_seen`` is the
+    default x-axis; ``step`` (generator updates) is also logged.
 
     Args:
         folder: the run folder.
-        project: where runs are gathered.
+        project: W&B project.
         entity: team or user; None for the account's default.
-        name: what the run is called; None lets the server choose.
-        group: what belongs together, such as the seeds of a recipe; None for a sweep's own name.
+        name: name of the run; None lets the server choose.
+        group: group of related runs, such as the seeds of a recipe; None uses the sweep's name.
         job_type: kind of run, such as train or evaluate.
-        tags: to filter runs by.
+        tags: tags for filtering runs.
         notes: a longer description.
-        mode: "online", "offline", or "auto" for online where credentials exist.
-        on_unreachable: "offline" to go on offline where no server answers or lets us in, "fail" to
-            raise RunError.
+        mode: "online", "offline", or "auto" for online if there are credentials.
+        on_unreachable: "offline" to continue offline if the server does not answer or denies
+            access, "fail" to raise RunError.
         timeout: seconds to wait for the server at the start.
-        checkpoints: whether to keep checkpoints as artifacts, ``best`` and ``latest``, when
+        checkpoints: whether to upload the checkpoints ``best`` and ``latest`` as artifacts when
             training ends.
-        tables: whether pictures also go to a table, one row each.
-        alerts: whether to tell of collapse, divergence, failure and the end.
+        tables: whether to add each image to a table as well, as one row.
+        alerts: whether to send alerts on collapse, divergence, failure and completion.
     """
 
     def __init__(
@@ -105,35 +105,36 @@ class WandbLogger(LightningWandbLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The ``wandb.Run``, started on first use; a ``NoRun`` once W&B takes nothing more.
+        """The ``wandb.Run``, started on first use; a ``NoRun`` after W&B has failed.
 
-        Lightning reads it in hooks of its own, where an exception would end the training.
+        Does not raise other errors: Lightning reads this property in its own hooks, where an
+        exception would end training.
 
         Raises:
-            RunError: it cannot start, and ``on_unreachable`` is "fail".
+            RunError: if the run cannot start and ``on_unreachable`` is "fail".
         """
         if self._experiment is None:
             try:
                 self.open()
             except RunError:
                 raise
-            except Exception as error:  # no local process, no room, settings that wandb refuses ...
+            except Exception as error:  # no service process, a full disk, invalid settings ...
                 self._silence("W&B CANNOT RECORD THIS RUN", error)
                 wandb_service.teardown()
         return self._experiment
 
     def open(self) -> Any:
-        """Returns the ``wandb.Run``, started now.
+        """Starts and returns the ``wandb.Run``.
 
         Raises:
-            Exception: W&B cannot record this run.
+            Exception: if W&B cannot record this run.
         """
         self._experiment = self._start.start(self._wandb_init)
         return self._experiment
 
     @rank_zero_only
     def log_facts(self, facts: RunFacts) -> None:
-        """Keeps facts: values in the configuration, files beside the points. See FactLogger."""
+        """Adds the values to the W&B config and uploads the files; see FactLogger."""
         facts = allowed(facts)
         self._wandb_init["group"] = self._wandb_init.get("group") or facts.group
         self._start.commit, self._start.remote = facts.commit, facts.remote
@@ -146,12 +147,12 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def go_on_from(self, step: int, images_seen: int) -> None:
-        """Places what is logged before the next point: training goes on from a checkpoint."""
+        """Sets the ``images_seen`` of images that a resumed run logs before its first point."""
         self._images_seen = float(images_seen)
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Logs a point; ``step`` becomes a value of its own, which panels may take as x-axis."""
+        """Logs ``metrics``, with ``step`` as a value that panels can use as x-axis."""
         self._images_seen = float(metrics.get("images_seen", self._images_seen))
         point = dict(metrics) if step is None else {**metrics, "step": step}
         self._send(POINTS, lambda run: run.log(point))
@@ -165,7 +166,7 @@ class WandbLogger(LightningWandbLogger):
         caption: str = "",
         images_seen: int | None = None,
     ) -> None:
-        """Logs ``picture`` as a PNG of the same pixels; see PictureLogger."""
+        """Logs ``picture`` as a PNG; see PictureLogger."""
         if images_seen is not None:
             self._images_seen = float(images_seen)
 
@@ -182,12 +183,12 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
-        """Logs the run's configuration, given as plain containers."""
+        """Logs the configuration, given as plain containers, with secrets redacted."""
         parent = super().log_hyperparams
         values = vars(params) if isinstance(params, Namespace) else params
 
         def send(run: Any) -> None:
-            # Values that `wandb agent` has set belong to its sweep; it refuses others.
+            # Under `wandb agent`, the sweep's values are locked and must not be overwritten.
             fixed = set(run.config.keys()) if "WANDB_SWEEP_ID" in os.environ else set()
             parent({name: redacted(v) for name, v in values.items() if name not in fixed})
 
@@ -195,13 +196,13 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def log_summary(self, summary: dict[str, Any]) -> None:
-        """Keeps the status and the best of each score; see SummaryLogger."""
+        """Updates the W&B summary with the status and the best scores; see SummaryLogger."""
         values = summarized(summary)
         self._send("summary", lambda run: run.summary.update(values))
 
     @rank_zero_only
     def log_checkpoint(self, path: Path, aliases: list[str], facts: dict[str, Any]) -> None:
-        """Keeps a checkpoint as an artifact of type "model"; see CheckpointLogger."""
+        """Uploads a checkpoint as an artifact of type "model"; see CheckpointLogger."""
 
         def send(run: Any) -> None:
             import wandb
@@ -214,11 +215,11 @@ class WandbLogger(LightningWandbLogger):
 
     @rank_zero_only
     def alert(self, title: str, text: str, level: str) -> None:
-        """Has the account's owner told, by mail or chat, as they chose; see AlertLogger."""
+        """Sends a W&B alert, by the channel set in the account (mail or chat); see AlertLogger."""
         self._send("alerts", lambda run: run.alert(title=title, text=text, level=level))
 
     def finalize(self, status: str) -> None:
-        """Leaves the run open: a fit may be followed by an evaluation. See :func:`finish`."""
+        """Does nothing, since an evaluation may follow; :func:`finish` closes the run."""
 
     def _with_row(self, name: str, image: Any, step: int) -> Any:
         import wandb
@@ -233,15 +234,15 @@ class WandbLogger(LightningWandbLogger):
     def _send(
         self, what: str, send: Callable[[Any], object], seconds: float = wandb_service.CALL_SECONDS
     ) -> None:
-        """Calls ``send`` with the run; training continues whatever comes of it.
+        """Calls ``send`` with the run; logs errors instead of raising them.
 
         Args:
-            what: is sent, for messages: each kind of data that W&B refuses is reported once.
+            what: kind of data, for messages; errors are reported once per kind.
             send: calls wandb.
-            seconds: that it may take.
+            seconds: time limit of the call.
 
         Raises:
-            RunError: the run cannot start, and ``on_unreachable`` is "fail".
+            RunError: if the run cannot start and ``on_unreachable`` is "fail".
         """
         run = self.experiment
         if self._silenced:
@@ -269,9 +270,9 @@ class WandbLogger(LightningWandbLogger):
 
 
 def finish(failed: bool = False) -> None:
-    """Closes the open W&B run, if any, so that the next job of a multirun starts its own.
+    """Closes the open W&B run, if any, so that the next job of a multirun starts a new one.
 
-    Takes at most FINISH_SECONDS, a margin, and CLOSE_SECONDS, about 80 seconds in all.
+    Takes at most FINISH_SECONDS plus a margin plus CLOSE_SECONDS, about 80 seconds in total.
     """
     wandb = sys.modules.get("wandb")
     if wandb is None or getattr(wandb, "run", None) is None:
@@ -280,14 +281,14 @@ def finish(failed: bool = False) -> None:
         wandb_service.bounded(
             lambda: wandb.finish(exit_code=int(failed)), FINISH_SECONDS + 10, "wandb.finish"
         )
-    except Exception as error:  # the job's own result or error must be what is seen
+    except Exception as error:  # must not hide the result or error of the job
         log.warning("W&B could not close its run, and may lack its last values (%s); metrics.csv "
                     "has them all", first_line(error))  # fmt: skip
         wandb_service.teardown()
 
 
 def _is_lost(what: str, error: Exception) -> bool:
-    """Whether nothing more can be sent, rather than one value that W&B cannot encode."""
+    """Returns whether W&B is unusable, as opposed to a single value that it cannot encode."""
     return isinstance(error, LOST) or (
         what == POINTS and not isinstance(error, (TypeError, ValueError, OverflowError))
     )

@@ -1,4 +1,4 @@
-"""What the user keeps from Weights & Biases by its own variables."""
+"""Applies wandb's privacy variables, WANDB_DISABLE_CODE and WANDB_DISABLE_GIT."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from ganforge.loggers.facts import RunFacts
 
 
 def allowed(facts: RunFacts) -> RunFacts:
-    """Returns facts without code where WANDB_DISABLE_CODE or WANDB_DISABLE_GIT forbids it.
+    """Returns facts without diffs if WANDB_DISABLE_CODE or WANDB_DISABLE_GIT is set.
 
-    The latter keeps the commit and the repository's address back as well. The run folder keeps all.
+    WANDB_DISABLE_GIT also removes the commit, the repository URL and all other git data. The run
+    folder is not affected.
     """
     no_git = _is_set("WANDB_DISABLE_GIT")
     if not no_git and not _is_set("WANDB_DISABLE_CODE"):
@@ -31,7 +32,7 @@ def _is_set(name: str) -> bool:
 
 
 def _without_git(node: Any) -> Any:
-    """Returns plain values without what provenance knows from git."""
+    """Returns plain values without the git entries of the provenance."""
     if isinstance(node, dict):
         kept = {key: value for key, value in node.items() if key not in ("code", "workspace")}
         return {key: _without_git(value) for key, value in kept.items()}

@@ -1,4 +1,4 @@
-"""Starting a run in Weights & Biases: online where that works, offline where not."""
+"""Starts runs in Weights & Biases: online if possible, offline otherwise."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]
 
 FINISH_SECONDS = 60.0
-INIT_MARGIN = 15.0  # beyond what wandb itself waits for the server
+INIT_MARGIN = 15.0  # seconds on top of wandb's own timeout for the server
 ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 log = logging.getLogger(__name__)
@@ -32,15 +32,15 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class WandbRun:
-    """How a run is started.
+    """Settings for starting a W&B run.
 
     Attributes:
         folder: the run folder.
-        mode: "online", "offline", or "auto" for online where credentials exist.
+        mode: "online", "offline", or "auto" for online if there are credentials.
         on_unreachable: "offline" or "fail".
         timeout: seconds to wait for the server.
-        commit: of the code; None where it is not known.
-        remote: address of its repository.
+        commit: commit of the code; None if unknown.
+        remote: URL of its repository.
     """
 
     folder: Path
@@ -54,11 +54,11 @@ class WandbRun:
         """Returns a new ``wandb.Run`` with its axes defined.
 
         Args:
-            arguments: of ``wandb.init``, but for id, mode and settings.
+            arguments: arguments of ``wandb.init`` except id, mode and settings.
 
         Raises:
-            RunError: it cannot go online, and ``on_unreachable`` is "fail".
-            Exception: wandb cannot record this run at all.
+            RunError: if the run cannot go online and ``on_unreachable`` is "fail".
+            Exception: if wandb cannot record the run at all.
         """
         try:
             (self.folder / "wandb").mkdir(parents=True, exist_ok=True)
@@ -83,8 +83,8 @@ class WandbRun:
             except Exception as error:  # CommError, UsageError, AuthenticationError, OSError ...
                 mode, reason = "offline", first_line(error)
                 self._fail_or_warn(_advised(reason))
-                # The local process keeps the id of a run that failed to start: it must end first.
-                # Left to end by itself it prints where its logs are, in colours.
+                # wandb's service process still holds the id of the failed run, so it must end
+                # first. If it ended by itself, it would print its log location, in colours.
                 wandb_service.kill_service()
                 wandb_service.teardown()
                 if known is None or "deleted" in reason:
@@ -99,7 +99,7 @@ class WandbRun:
         return run
 
     def _settle_mode(self) -> tuple[str, str]:
-        """Returns "online", "offline" or "disabled", and why it is not online."""
+        """Returns "online", "offline" or "disabled", and the reason if it is not online."""
         wished = wandb_access.configured_mode() if self.mode == "auto" else self.mode
         if wished in ("offline", "disabled"):
             return wished, f"mode {wished}"
@@ -118,7 +118,7 @@ class WandbRun:
         log.warning("W&B CANNOT GO ONLINE: %s. This run is recorded offline.", reason)
 
     def _init(self, mode: str, arguments: dict[str, Any], run_id: str) -> Any:
-        """Starts a run, and keeps its id so that a resumed run continues as the same one."""
+        """Starts a run and saves its id, so that resuming continues the same W&B run."""
         seconds = wandb_service.start_seconds() + (self.timeout + INIT_MARGIN) * (mode == "online")
         run = wandb_service.bounded(
             lambda: self._call_init(mode, arguments, run_id), seconds, "wandb.init"
@@ -138,17 +138,17 @@ class WandbRun:
             "init_timeout": self.timeout,
             "login_timeout": self.timeout,
             "silent": mode != "online",
-            # wandb would describe the repository of the working folder, whatever that is of.
+            # wandb would record the repository of the working directory, which may be unrelated.
             "disable_git": True,
             "git_commit": self.commit,
             "git_remote_url": self.remote,
-            # It would also send the command line as typed.
+            # The metadata include the full command line, so they are off if it holds a secret.
             "x_disable_meta": redacted(sys.argv) != sys.argv,
         }
         if "finish_timeout" in wandb.Settings.model_fields:
             settings["finish_timeout"] = FINISH_SECONDS
         arguments = {name: v for name, v in arguments.items() if name != "anonymous"}
-        # Generated of a recipe's and a sweep's name, which may be longer than W&B accepts.
+        # Names come from recipes and sweeps and may be longer than W&B accepts.
         arguments |= {key: trimmed(arguments.get(key)) for key in ("name", "group")}
         arguments = redacted(arguments)
         arguments |= {"id": run_id, "mode": mode, "reinit": "finish_previous"}
@@ -161,7 +161,7 @@ class WandbRun:
         return self.folder / "wandb" / "run_id"
 
     def _known_id(self) -> str | None:
-        """Returns the id that this run has had so far, or that `wandb agent` gave it."""
+        """Returns the saved id of this run, or the id set by `wandb agent`; None if neither."""
         try:
             kept = read_regular(self._id_file).decode().strip()
         except FileNotFoundError:
@@ -183,12 +183,12 @@ def _new_id() -> str:
 def _define_axes(run: Any) -> None:
     for axis in ("step", "images_seen"):
         run.define_metric(axis)
-    # Its summary stays a plain number, the last one: sweeps of W&B read no other.
+    # No summary mode: the summary must stay the last value as a number, as W&B sweeps read it.
     run.define_metric("*", step_metric="images_seen", step_sync=True)
 
 
 def _advised(reason: str) -> str:
-    """Returns a server's refusal with what to do about it."""
+    """Returns the server's error message with advice for known causes."""
     lower = reason.lower()
     if any(sign in lower for sign in ("401", "403", "permission", "unauthorized", "api key")):
         return f"{reason} (check WANDB_API_KEY with `wandb login`, and logger.wandb.entity)"
@@ -198,7 +198,7 @@ def _advised(reason: str) -> str:
 
 
 def save_copies(run: Any, files: list[Path]) -> None:
-    """Puts copies among the run's files, in their folder ``run``."""
+    """Uploads redacted copies of ``files`` to the folder ``run`` of the run's files."""
     if run.disabled:
         return
     folder = Path(run.dir) / "run"

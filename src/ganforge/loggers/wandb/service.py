@@ -1,4 +1,4 @@
-"""Calls into wandb that always return: its local process may be missing, late, stuck or killed."""
+"""Time-limited calls into wandb, whose service process may be missing, slow, stuck or killed."""
 
 from __future__ import annotations
 
@@ -14,28 +14,31 @@ from typing import Any, TypeVar, cast
 
 from ganforge.time_limit import LateError, within
 
-CALL_SECONDS = 30.0  # for a call that only writes to the local process
-START_MARGIN = 15.0  # beyond what wandb itself waits for its local process
-CLOSE_SECONDS = 10.0  # for the local process to end with this one
-UNSTICK_SECONDS = 3.0  # for a call to notice that its local process was killed
+CALL_SECONDS = 30.0  # limit of a call that only writes to the service process
+START_MARGIN = 15.0  # on top of wandb's own timeout for starting the service process
+CLOSE_SECONDS = 10.0  # limit for shutting down the service process
+UNSTICK_SECONDS = 3.0  # time for a call to notice that the service process was killed
 
 T = TypeVar("T")
 
-# Its loop logs a traceback for each message to a local process that died; one line of ours says it.
+# wandb logs a traceback for each message to a dead service process; ours is a single line.
 logging.getLogger("wandb.sdk.lib.asyncio_manager").setLevel(logging.CRITICAL)
 
 
 class WandbStuckError(Exception):
-    """wandb did not return in time. Once it holds its own locks, nothing of it can be called."""
+    """Raised when wandb did not return in time.
+
+    The stuck call may hold wandb's locks, so no other call can be made while it runs.
+    """
 
 
-# The thread that never came back. Of a process, for wandb's state is: later jobs of a sweep that
-# runs in one process must not wait again.
+# The thread of a stuck call. Global, as wandb's state is global: later jobs of a sweep in the same
+# process must not wait again.
 _stuck: threading.Thread | None = None
 
 
 def start_seconds() -> float:
-    """Returns how long the local process may take to start."""
+    """Returns the time limit for starting the service process, in seconds."""
     try:
         return float(os.environ.get("WANDB_X_SERVICE_WAIT", "")) + START_MARGIN
     except ValueError:
@@ -43,16 +46,16 @@ def start_seconds() -> float:
 
 
 def bounded(call: Callable[[], T], seconds: float, what: str) -> T:
-    """Returns what ``call`` returns, or raises after ``seconds``.
+    """Returns the result of ``call``, or raises after ``seconds``.
 
     Args:
         call: calls wandb.
-        seconds: that it may take. Then wandb's local process is killed, which ends most calls.
-        what: is done, for the message.
+        seconds: time limit. After it, the service process is killed, which ends most calls.
+        what: name of the operation, for the message.
 
     Raises:
-        WandbStuckError: it took longer, or an earlier call did and never returned.
-        Exception: what ``call`` raised; see :func:`within`.
+        WandbStuckError: if the call took longer, or an earlier call is still stuck.
+        Exception: any error of ``call``; see :func:`within`.
     """
     global _stuck
     if _stuck is not None and _stuck.is_alive():
@@ -67,14 +70,14 @@ def bounded(call: Callable[[], T], seconds: float, what: str) -> T:
 
 
 def teardown(seconds: float = CLOSE_SECONDS) -> None:
-    """Ends the local process and forgets all runs; silent, whatever is wrong with it."""
+    """Ends the service process and forgets all runs; ignores all errors."""
     wandb = sys.modules.get("wandb")
     if wandb is None:
         return
     with contextlib.suppress(Exception):
         bounded(wandb.teardown, seconds, "wandb.teardown")
     _forget_address()
-    # It forgets the active run where it can finish it, and keeps it where that fails.
+    # If teardown cannot finish the active run, wandb keeps it as a global; reset it.
     with contextlib.suppress(Exception):
         from wandb.sdk.lib import module
 
@@ -82,24 +85,24 @@ def teardown(seconds: float = CLOSE_SECONDS) -> None:
 
 
 def _forget_address() -> None:
-    """Removes the address of a local process of this one's, which later calls would connect to."""
+    """Removes the address of this process's service, so that later calls do not connect to it."""
     if f"-{os.getpid()}-" in os.environ.get("WANDB_SERVICE", ""):
         os.environ.pop("WANDB_SERVICE")
 
 
 @functools.cache
 def close_at_exit() -> None:
-    """Ends the local process with this one, in at most CLOSE_SECONDS and without a traceback.
+    """Registers an exit handler that ends the service process within CLOSE_SECONDS, silently.
 
-    wandb's own exit handler waits without a limit, and prints a traceback where the local process
-    was killed. Handlers run in reverse order, and this one leaves the other nothing to do.
+    wandb's own handler waits without a limit and prints a traceback if the service process was
+    killed. Handlers run in reverse order, so this one runs first and leaves it nothing to do.
     """
     process = os.getpid()
     atexit.register(lambda: teardown() if os.getpid() == process else None)
 
 
 def kill_service() -> None:
-    """Kills the local process, if this process has started one and wandb lets it be found."""
+    """Kills the service process, if this process has started one and wandb exposes it."""
     with contextlib.suppress(Exception):
         from wandb.sdk import wandb_setup
 
