@@ -7,14 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What is known of a run when it starts, beside its configuration.
+    """Information about a run at its start, in addition to its configuration.
 
     Attributes:
-        group: what it belongs to, such as its sweep; None for nothing.
-        values: plain containers by name: the chosen options, and where the run comes from.
-        files: small text files of the run folder that are worth keeping with the points.
-        commit: of the code, where that lies in a git work tree.
-        remote: address of that repository, without credentials.
+        group: name of the group, such as the sweep; None for no group.
+        values: plain containers by name: the chosen config options and the provenance.
+        files: small text files of the run folder to store with the metrics.
+        commit: commit of the code; None outside a git work tree.
+        remote: URL of that repository, without credentials.
     """
 
     group: str | None = None
@@ -26,56 +26,56 @@ class RunFacts:
 
 @runtime_checkable
 class FactLogger(Protocol):
-    """A logger that keeps facts too."""
+    """A logger that stores run facts."""
 
     def log_facts(self, facts: RunFacts) -> None:
-        """Keeps ``facts``; called once, before anything else is logged."""
+        """Stores ``facts``; called once, before anything else is logged."""
         ...
 
 
 @runtime_checkable
 class ContinuedLogger(Protocol):
-    """A logger that wants to know where a resumed run goes on."""
+    """A logger that needs to know the checkpoint from which a run resumes."""
 
     def go_on_from(self, step: int, images_seen: int) -> None:
-        """Takes note of the checkpoint that training goes on from."""
+        """Records the step and the images seen of the checkpoint that training resumes from."""
         ...
 
 
 @runtime_checkable
 class SummaryLogger(Protocol):
-    """A logger that keeps where a run stands and what it has reached."""
+    """A logger that stores the run summary: status and scores."""
 
     def log_summary(self, summary: dict[str, Any]) -> None:
-        """Replaces what was known by ``summary``, as in summary.json."""
+        """Replaces the stored summary by ``summary``, the contents of summary.json."""
         ...
 
 
 @runtime_checkable
 class AlertLogger(Protocol):
-    """A logger that can tell people of an event.
+    """A logger that can send alerts.
 
     Attributes:
-        alerts: whether they want to be told.
+        alerts: whether alerts are enabled.
     """
 
     alerts: bool
 
     def alert(self, title: str, text: str, level: str) -> None:
-        """Tells of an event; ``level`` is INFO, WARN or ERROR."""
+        """Sends an alert; ``level`` is INFO, WARN or ERROR."""
         ...
 
 
 @runtime_checkable
 class CheckpointLogger(Protocol):
-    """A logger that can keep checkpoints.
+    """A logger that can store checkpoints.
 
     Attributes:
-        checkpoints: whether it is to.
+        checkpoints: whether storing checkpoints is enabled.
     """
 
     checkpoints: bool
 
     def log_checkpoint(self, path: Path, aliases: list[str], facts: dict[str, Any]) -> None:
-        """Keeps the file ``path`` as a new version under ``aliases``, with ``facts`` about it."""
+        """Stores the file ``path`` as a new version with ``aliases`` and metadata ``facts``."""
         ...

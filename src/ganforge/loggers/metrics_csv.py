@@ -21,17 +21,18 @@ from ganforge.regular_files import open_regular
 
 COUNTS = ("step", "images_seen")
 
-# A link, something else than a file, or one beyond all bounds: nothing is written through it.
+# The path is a symlink, not a regular file, or too large: never write through it.
 NO_FILE = (errno.ELOOP, errno.EINVAL, errno.EFBIG)
 
 log = logging.getLogger("ganforge")
 
 
 class MetricsCSV(Logger):
-    """Every logged point in ``metrics.csv``: one row a step, one column a name.
+    """Logs metrics to ``metrics.csv``, with one row per step and one column per name.
 
-    A row is out of the process when :meth:`log_metrics` returns, so a killed run keeps its past.
-    Numbers are written so that they read back exactly. Empty cells are values not logged then.
+    :meth:`log_metrics` returns only after the row is written, so a killed run keeps its history.
+    Numbers are written so that they read back exactly. Cells of values not logged at a step are
+    empty.
 
     Args:
         folder: the run folder.
@@ -40,18 +41,18 @@ class MetricsCSV(Logger):
     def __init__(self, folder: str) -> None:
         super().__init__()
         self.path = Path(folder) / "metrics.csv"
-        self._columns: list[str] | None = None  # None until the file was looked at
+        self._columns: list[str] | None = None  # None until the file has been read
         self._last: Row = {}
-        self._last_start = 0  # where the last row begins, in bytes
+        self._last_start = 0  # byte offset of the last row
 
     @property
     def name(self) -> str:
-        """What Lightning calls this logger."""
+        """The name that Lightning uses for this logger."""
         return "csv"
 
     @property
     def version(self) -> str:
-        """Empty: the folder is the run's own."""
+        """The empty string, since each run has its own folder."""
         return ""
 
     @property
@@ -61,11 +62,15 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
-        """Does nothing: the run folder holds config.yaml."""
+        """Does nothing: the configuration is in the run folder's config.yaml."""
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Adds a row, or adds ``metrics`` to the last row when it is of the same step."""
+        """Appends a row, or merges ``metrics`` into the last row if it has the same step.
+
+        Raises:
+            RunError: if the file cannot be written.
+        """
         try:
             atomic.assert_standing(self.path)
             self._add(metrics, step)
@@ -74,9 +79,9 @@ class MetricsCSV(Logger):
 
     @rank_zero_only
     def truncate_after(self, step: int) -> None:
-        """Forgets what was logged beyond ``step``: training goes on from a checkpoint of that step.
+        """Removes rows after ``step``, the step of the checkpoint that training resumes from.
 
-        Columns that only occurred there go too, and so does a row that a kill tore.
+        Columns that are then empty and a last row cut off by a kill are removed as well.
         """
         if not os.path.lexists(self.path):
             return
@@ -107,7 +112,7 @@ class MetricsCSV(Logger):
         self._rewrite(columns, rows)
 
     def _read(self) -> tuple[list[str], list[Row]]:
-        """Returns columns and whole rows; keeps a damaged file beside the new one."""
+        """Returns the columns and the complete rows; moves a damaged file aside."""
         try:
             found = LoggedRows.read(self.path)
         except OSError as error:
@@ -142,12 +147,12 @@ class MetricsCSV(Logger):
             start = self._last_start if over_last else end
             file.seek(start)
             file.write(line)
-            file.truncate()
+            file.truncate()  # a replaced row may have been longer
         self._last, self._last_start = row, start
 
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
-    """Returns the columns and the whole rows of a ``metrics.csv``, all cells as text."""
+    """Returns the columns and the complete rows of a ``metrics.csv``, all cells as text."""
     found = LoggedRows.read(path)
     return found.columns, found.rows
 

@@ -5,18 +5,21 @@ from typing import Any
 
 
 class NoRun:
-    """Stands for a ``wandb.Run`` that has ended: every attribute and result is this object."""
+    """Replaces a ``wandb.Run`` or ``SummaryWriter`` after a failure.
+
+    Accepts all calls and does nothing: every attribute and every return value is this object.
+    """
 
     def __getattr__(self, name: str) -> Any:
-        """Returns itself, but for the protocols of copying and pickling."""
+        """Returns this object; dunder names are missing, so that copying and pickling work."""
         if name.startswith("__"):
             raise AttributeError(name)
         return self
 
     def __call__(self, *arguments: object, **named: object) -> NoRun:
-        """Does nothing."""
+        """Returns this object."""
         return self
 
     def __iter__(self) -> Iterator[Any]:
-        """Yields nothing."""
+        """Returns an empty iterator."""
         return iter(())

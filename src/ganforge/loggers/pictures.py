@@ -7,7 +7,7 @@ from PIL import Image
 
 @runtime_checkable
 class PictureLogger(Protocol):
-    """A logger that takes pictures too."""
+    """A logger that accepts images."""
 
     def log_picture(
         self,
@@ -17,13 +17,13 @@ class PictureLogger(Protocol):
         caption: str = "",
         images_seen: int | None = None,
     ) -> None:
-        """Logs ``picture`` so that it decodes to the same pixels.
+        """Logs ``picture`` without loss, so that it decodes to the same pixels.
 
         Args:
-            name: the panel it belongs to.
-            picture: of mode L, LA, RGB or RGBA.
-            step: finished generator updates.
-            caption: text below it.
-            images_seen: images that the discriminator has seen; None for those of the last point.
+            name: name of the panel.
+            picture: an image of mode L, LA, RGB or RGBA.
+            step: completed generator updates.
+            caption: text below the image.
+            images_seen: images seen by the discriminator; None uses the value logged last.
         """
         ...

@@ -5,14 +5,15 @@ from typing import Any
 
 
 def summarized(summary: dict[str, Any]) -> dict[str, Any]:
-    """Returns what a table of runs shows of summary.json, as numbers and words without nesting.
+    """Returns summary.json as flat numbers and strings, for a table of runs.
 
-    ``status``, ``error``, ``class_names`` and ``<player>/parameters``; ``best/<score>`` is the best
-    value of each score that is better one way; ``best/step`` and ``best/images_seen`` are where the
-    monitored score had its best. The last value of a score is its last point, under its own name.
+    The keys are ``status``, ``error``, ``class_names`` and ``<network>/parameters``;
+    ``best/<score>``, the best value of each score with a direction; ``best/step`` and
+    ``best/images_seen``, where the monitored score was best. Last values are not included, since
+    they are logged as points under the names of the scores.
 
     Args:
-        summary: as in summary.json.
+        summary: the contents of summary.json.
     """
     found: dict[str, Any] = {name: summary[name] for name in ("status", "error") if name in summary}
     if summary.get("class_names"):
@@ -29,7 +30,7 @@ def summarized(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _best(name: str, up: bool | None, history: list[dict[str, Any]]) -> float | None:
-    """Returns the best finite value after the start; None where no way is better."""
+    """Returns the best finite value after step 0; None if there is none or no direction."""
     if up is None:
         return None
     values = [float(point[name]) for point in history if point.get("step") and name in point]

@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class TensorBoardLogger(LightningTensorBoardLogger):
-    """Points, pictures and the configuration as TensorBoard events, by step.
+    """Logs metrics, images and the configuration as TensorBoard events, by step.
 
-    Where events cannot be written, training continues without them, with one warning.
+    If events cannot be written, training continues without them, with one warning.
 
     Args:
-        folder: the run folder; events go to its subfolder ``tensorboard``.
-        flush_seconds: how long a point may wait for the disk.
+        folder: the run folder; events are written to its subfolder ``tensorboard``.
+        flush_seconds: maximum seconds between flushes to disk.
     """
 
     def __init__(self, folder: str, flush_seconds: int = 30) -> None:
@@ -48,30 +48,30 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     @property
     @rank_zero_experiment
     def experiment(self) -> Any:
-        """The ``SummaryWriter``; a ``NoRun`` once events cannot be written."""
+        """The ``SummaryWriter``; a ``NoRun`` after events could not be written."""
         try:
             return self._experiment or super().experiment
-        except Exception as error:  # a file in place of the folder, no room, no right to write
+        except Exception as error:  # a file at the folder's path, a full disk, no permission
             self._silence(error)
             return self._experiment
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
-        """Logs a point."""
+        """Logs ``metrics`` at ``step``."""
         parent = super().log_metrics
         self._send(lambda: parent(metrics, step))
 
     @rank_zero_only
     def truncate_after(self, step: int) -> None:
-        """Hides points beyond ``step``: training goes on from a checkpoint of that step.
+        """Hides points after ``step``, the step of the checkpoint that training resumes from.
 
-        To be called before the first point is logged.
+        Must be called before the first point is logged.
         """
         self._kwargs["purge_step"] = step + 1
 
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:  # type: ignore[override]
-        """Logs the run's configuration, given as plain containers, as text."""
+        """Logs the configuration, given as plain containers, as a JSON text."""
         values = vars(params) if isinstance(params, Namespace) else params
         text = json.dumps(values, indent=2, default=str)
         block = f"```json\n{text}\n```"
@@ -86,13 +86,13 @@ class TensorBoardLogger(LightningTensorBoardLogger):
         caption: str = "",
         images_seen: int | None = None,
     ) -> None:
-        """Logs ``picture`` with the same pixels, by step alone and without a caption."""
+        """Logs ``picture`` without loss at ``step``; ignores caption and ``images_seen``."""
         plain = np.asarray(picture.convert("RGBA" if "A" in picture.mode else "RGB"))
         self._send(lambda: self.experiment.add_image(name, plain, step, dataformats="HWC"))
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Puts what is pending on the disk."""
+        """Flushes pending events to disk."""
         writer: Any = self._experiment
         if writer is not None:
             self._send(lambda: writer.flush())
@@ -100,7 +100,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     def _send(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except Exception as error:  # the thread that writes passes on whatever stopped it
+        except Exception as error:  # the writer thread re-raises any error here
             self._silence(error)
 
     def _silence(self, error: Exception) -> None:
