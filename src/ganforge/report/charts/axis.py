@@ -1,4 +1,4 @@
-"""One of the axes of parallel coordinates: numbers to scale, or words at equal distances."""
+"""An axis of a parallel coordinates plot, either numeric or categorical."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import Any
 from ganforge.report.charts.scales import Scale, fits_log, short
 
 HEIGHT, TOP, BOTTOM = 380, 44, 24
-LINE = 13  # pixels between two values that can be read
-MOST_VALUES = 12  # that are named on an axis of numbers
+LINE = 13  # minimum pixels between two legible labels
+MOST_VALUES = 12  # maximum number of values labelled individually on a numeric axis
 
 
 @dataclass(frozen=True)
 class Axis:
-    """What the lines cross: numbers to scale, words at equal distances.
+    """A vertical axis: numeric with a scale, or categorical with equally spaced words.
 
     Attributes:
         name: heading.
-        values: those that occur, numbers or words; None for a job without.
+        values: values of the jobs, numbers or words; None for a job without a value.
     """
 
     name: str
@@ -28,7 +28,10 @@ class Axis:
 
     @cached_property
     def scale(self) -> Scale | None:
-        """The scale of an axis of numbers; None where there are words."""
+        """The scale of a numeric axis; None for a categorical one.
+
+        An axis is categorical if any value is not a number, or if all values are equal.
+        """
         numbers = [number(value) for value in self.values]
         found = [value for value in numbers if value is not None]
         if len(found) < len(numbers) or len(set(found)) < 2:
@@ -37,11 +40,11 @@ class Axis:
 
     @cached_property
     def words(self) -> list[str]:
-        """The different values in words, in the order of their first job."""
+        """The distinct values as words, in the order of first occurrence."""
         return list(dict.fromkeys(map(_word, self.values)))
 
     def place(self, value: Any) -> float:
-        """Returns where a value lies, in pixels from above."""
+        """Returns the position of a value, in pixels from the top."""
         if self.scale is not None:
             found = number(value)
             share = self.scale.place(found if found is not None else self.scale.low)
@@ -50,7 +53,7 @@ class Axis:
         return TOP + (1 - share) * (HEIGHT - TOP - BOTTOM)
 
     def named(self) -> list[tuple[str, float]]:
-        """Returns what is written along the axis, and where."""
+        """Returns the labels of the axis with their positions."""
         if self.scale is None:
             return _apart([(word, self.place(word)) for word in self.words])
         numbers = sorted({found for v in self.values if (found := number(v)) is not None})
@@ -59,7 +62,7 @@ class Axis:
 
 
 def number(value: Any) -> float | None:
-    """Returns the number that a setting is, or None."""
+    """Returns a setting as a finite number; None if it is not one."""
     try:
         found = float(str(value))
     except ValueError:
@@ -68,7 +71,7 @@ def number(value: Any) -> float | None:
 
 
 def _apart(named: list[tuple[str, float]]) -> list[tuple[str, float]]:
-    """Leaves out what would be written over what stands there already."""
+    """Returns the labels without those that would overlap an earlier one."""
     kept: list[tuple[str, float]] = []
     for text, y in named:
         if all(abs(y - other) >= LINE for _, other in kept):

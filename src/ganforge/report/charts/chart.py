@@ -1,4 +1,4 @@
-"""Curves as inline SVG, with axes, names, and the values under the pointer."""
+"""Line charts as inline SVG, with axes, a legend and the values under the pointer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ganforge.report.markup import Markup, Named, data, element, join
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 46
-COLOURS = 10  # as many as the style sheet has
+COLOURS = 10  # number of curve colours in the style sheet
 
 Point = tuple[float, float]
 
@@ -21,10 +21,10 @@ class Series:
     """A curve.
 
     Attributes:
-        name: what the legend calls it.
-        points: finite coordinates, in the order of the first.
-        spread: half the height of a band around each point; empty for none.
-        colour: which of the style sheet's.
+        name: name in the legend.
+        points: finite coordinates, sorted by x.
+        spread: half the height of the band at each point; empty for no band.
+        colour: index of the colour in the style sheet.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Series:
     colour: int = 0
 
     def ends(self) -> list[float]:
-        """Returns all heights that the axis has to hold."""
+        """Returns all y values that the axis must cover, including the band."""
         heights = [y for _, y in self.points]
         low = [y - s for y, s in zip(heights, self.spread, strict=False)]
         high = [y + s for y, s in zip(heights, self.spread, strict=False)]
@@ -42,14 +42,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """Curves over one axis.
+    """A chart of one or more curves.
 
     Attributes:
         title: heading.
-        series: at least one point in all.
-        x: what the horizontal axis is.
-        y: what the vertical one is.
-        notes: sentences below.
+        series: the curves, with at least one point in total.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        notes: sentences below the chart.
     """
 
     title: str
@@ -60,7 +60,10 @@ class Chart:
 
 
 def figure(chart: Chart) -> Markup:
-    """Returns a chart; one that is positive and wide has a switch to a logarithmic axis."""
+    """Returns a chart as HTML.
+
+    If all values are positive and span a large range, it can be switched to a logarithmic axis.
+    """
     heights = list(chain.from_iterable(series.ends() for series in chart.series))
     values = [y for series in chart.series for _, y in series.points]
     across = Scale.over([x for series in chart.series for x, _ in series.points], margin=0.02)
@@ -78,7 +81,7 @@ def figure(chart: Chart) -> Markup:
 
 
 def path(points: Sequence[Point]) -> str:
-    """Returns the drawing commands of a line through pixels."""
+    """Returns the SVG path commands of a line through points in pixels."""
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
@@ -138,7 +141,7 @@ def _centred(attributes: Named, text: str) -> Markup:
 
 
 def _curve(series: Series, place: int, across: Scale, up: Scale) -> Markup:
-    # A logarithmic axis ends above what a band reaches below zero.
+    # A log axis has no place for values at or below zero: clip to its lower end.
     shown = [(_x(across, x), _y(up, max(y, up.low) if up.log else y)) for x, y in series.points]
     line = element("path", {"class": "line", "d": path(shown)})
     dots = [element("circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": 2.4}) for x, y in shown]
@@ -159,7 +162,7 @@ def _band(series: Series, across: Scale, up: Scale) -> Markup | None:
 
 
 def _legend(chart: Chart) -> Markup:
-    """Names the curves; each name is a button that hides its curve."""
+    """Returns the legend; each name is a button that hides its curve."""
     names = []
     for place, series in enumerate(chart.series):
         key = element("span", {"class": f"key c{series.colour % COLOURS}", "aria-hidden": "true"})
@@ -177,7 +180,7 @@ def _values(chart: Chart) -> Markup:
 
 
 def _described(chart: Chart) -> str:
-    """Says in words what the picture shows, for those who do not see it."""
+    """Returns a text description of the chart for screen readers."""
     parts = [
         f"{s.name} from {s.points[0][1]:.4g} to {s.points[-1][1]:.4g}"
         for s in chart.series

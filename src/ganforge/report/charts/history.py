@@ -1,4 +1,4 @@
-"""Everything a run has logged: metrics.csv as curves over the images seen."""
+"""The values that a run has logged: metrics.csv as curves over images seen."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from ganforge.logged_rows import LoggedRows
 
 AXES = ("step", "images_seen", "seconds")
 Points = list[tuple[float, float]]
-MOST_POINTS = 300  # of a curve on a page; what is left out lies between those of its neighbours
+MOST_POINTS = 300  # maximum points of a curve; dropped ones lie between the extremes kept nearby
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What was logged under one name.
+    """The values logged under one name.
 
     Attributes:
-        name: such as ``generator/loss``.
-        points: images seen and value, the finite ones, in the order of the images.
-        lost: how many values were not finite.
+        name: name such as ``generator/loss``.
+        points: pairs of images seen and finite value, sorted.
+        lost: number of non-finite values, which are left out.
     """
 
     name: str
@@ -30,12 +30,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class History:
-    """What a run has logged.
+    """The values that a run has logged.
 
     Attributes:
-        curves: by name, in the order in which they appeared.
-        images: images seen, by step.
-        torn: rows that could not be read.
+        curves: curves by name, in the order of the columns.
+        images: images seen by step.
+        torn: number of unreadable rows.
     """
 
     curves: dict[str, Curve] = field(default_factory=dict)
@@ -44,9 +44,9 @@ class History:
 
     @classmethod
     def read(cls, path: Path) -> History:
-        """Reads a metrics.csv; a run without one has logged nothing.
+        """Reads a metrics.csv; a missing or unreadable file gives an empty history.
 
-        Rows that a kill has torn are counted and passed over.
+        Unreadable rows, such as one cut off by a kill, are counted and skipped.
         """
         try:
             found = LoggedRows.read(path)
@@ -63,13 +63,13 @@ class History:
 
 
 def thinned(points: Points, most: int = MOST_POINTS) -> Points:
-    """Returns few points of a curve: the first, the last, and the extremes of equal stretches.
+    """Returns at most ``most`` points of a curve: both ends, and the extremes of equal intervals.
 
-    A spike of one step stays to be seen, which the mean of its neighbours would hide.
+    Extremes keep spikes of a single step visible, which averaging would hide.
 
     Args:
-        points: in the order of the first coordinate.
-        most: how many, at least 4.
+        points: points sorted by x.
+        most: maximum number of points, at least 4.
     """
     if len(points) <= most:
         return points
@@ -95,5 +95,5 @@ def _curve(name: str, rows: list[dict[str, str]]) -> Curve:
 def _number(cell: str | None) -> float | None:
     try:
         return float(cell) if cell else None
-    except ValueError:  # words that somebody's own callback has logged
+    except ValueError:  # custom callbacks may log text
         return None

@@ -1,4 +1,4 @@
-"""Parallel coordinates: a line for each job through its settings, to the score it has reached."""
+"""Parallel coordinates plot: one line per job through its settings to its score."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ LEFT, RIGHT = 60, 130
 WIDTH, LEAST_APART, MOST_APART = 1100, 190, 330
 MOST_AXES = 10
 MOST_LINES = 1000
-# From the best to the worst: told apart by the colour-blind, and seen on white and on black.
+# From best to worst: colour-blind safe, and legible on light and dark backgrounds.
 COLOURS = ((13, 127, 214), (141, 111, 190), (224, 112, 26))
 
 
 @dataclass(frozen=True)
 class Line:
-    """A job.
+    """The line of one job.
 
     Attributes:
-        label: what its tip says.
-        settings: by key; some may be missing.
-        score: its best; None of a job without one.
+        label: text of the tooltip.
+        settings: settings by key; some may be missing.
+        score: best score of the job; None if it has none.
     """
 
     label: str
@@ -35,11 +35,11 @@ class Line:
 
 
 def parallel(lines: Sequence[Line], score: str, higher: bool) -> Markup:
-    """Returns the picture.
+    """Returns the plot.
 
     Args:
-        lines: of all jobs, the best last, so that they lie above the others.
-        score: name of the last axis.
+        lines: lines of all jobs, the best last, so that they are drawn on top.
+        score: name of the score, on the last axis.
         higher: whether a higher score is better.
     """
     lines = lines[-MOST_LINES:]
@@ -80,7 +80,7 @@ def _run(line: Line, axes: list[Axis], apart: int, colour: str | None) -> Markup
 def _axis(axis: Axis, place: int, apart: int) -> Markup:
     x, floor = LEFT + place * apart, HEIGHT - BOTTOM
     line = element("line", {"class": "axis", "x1": x, "x2": x, "y1": TOP, "y2": floor})
-    # Names alternate in height, for long keys stand beside each other.
+    # Names alternate in height, so that long names of adjacent axes do not overlap.
     name: Named = {"x": x, "y": 16 if place % 2 else 32, "text-anchor": "middle", "class": "name"}
     values = [
         element("text", {"class": "value", "x": x + 6, "y": f"{y + 4:.1f}"}, _clipped(text))
@@ -98,7 +98,7 @@ def _colour(score: float | None, scores: Sequence[float], higher: bool) -> str |
 
 
 def mixed(share: float) -> str:
-    """Returns the colour of a score, from 0 for the best to 1 for the worst."""
+    """Returns the hex colour at ``share``, from 0 for the best score to 1 for the worst."""
     place = min(max(share, 0.0), 1.0) * (len(COLOURS) - 1)
     first = min(int(place), len(COLOURS) - 2)
     rest = place - first
@@ -111,7 +111,7 @@ def _clipped(text: str, most: int = 22) -> str:
 
 
 def legend() -> Markup:
-    """Returns what the colours mean."""
+    """Returns the legend that explains the colours."""
     shares = [place / 10 for place in range(11)]
     boxes = [
         element("rect", {"x": 10 * i, "width": 10, "height": 10, "fill": mixed(share)})

@@ -1,4 +1,4 @@
-"""What a run has measured and logged, as charts: scores first, then how the players stood."""
+"""Charts of a run: its scores and its training metrics."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from ganforge.report.charts.chart import COLOURS, Chart, Series, figure
 from ganforge.report.charts.history import Curve, History, thinned
 from ganforge.report.markup import Markup, element
 
-# What a reader looks at first; the others follow in the order in which they were logged.
+# Charts shown first; the others follow in the order in which they were logged.
 FIRST = ("loss", "logit", "accuracy", "gradient_norm")
 WAYS = {"True": "higher is better", "False": "lower is better"}
 SIDES = ("real_", "fake_")
 
 
 def score_charts(summary: dict[str, Any], history: History) -> list[Chart]:
-    """Returns a chart for each score that was measured at least once.
+    """Returns one chart per score that was measured at least once.
 
     Args:
-        summary: of the run; its history holds every evaluation.
-        history: holds the scores' own spreads, where they have one.
+        summary: summary of the run, whose history contains every evaluation.
+        history: logged values, which contain the standard deviations of scores that have one.
     """
     charts = []
     for name, entry in summary.get("metrics", {}).items():
@@ -36,11 +36,11 @@ def score_charts(summary: dict[str, Any], history: History) -> list[Chart]:
 
 
 def training_charts(history: History, scores: set[str]) -> list[Chart]:
-    """Returns a chart for each kind of value: the losses of both players in one.
+    """Returns one chart per quantity; the losses of both players, for example, share one.
 
     Args:
-        history: all that was logged.
-        scores: names that have charts of their own.
+        history: all logged values.
+        scores: names of scores, which have separate charts.
     """
     kinds: dict[str, list[Curve]] = {}
     for name, curve in history.curves.items():
@@ -51,7 +51,7 @@ def training_charts(history: History, scores: set[str]) -> list[Chart]:
 
 
 def kind_of(name: str) -> str:
-    """Returns what is alike in ``discriminator/real_logit`` and ``discriminator/fake_logit``."""
+    """Returns the quantity: ``logit`` for ``discriminator/real_logit`` and ``.../fake_logit``."""
     kind = name.rpartition("/")[2]
     for side in SIDES:
         kind = kind.removeprefix(side)
@@ -59,7 +59,7 @@ def kind_of(name: str) -> str:
 
 
 def drawn(charts: list[Chart]) -> Markup:
-    """Returns charts beside each other."""
+    """Returns the charts as HTML, side by side."""
     return element("div", {"class": "charts"}, *(figure(chart) for chart in charts))
 
 

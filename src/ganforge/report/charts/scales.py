@@ -1,4 +1,4 @@
-"""Where values lie on an axis, and which of them are named there: pure functions."""
+"""Scales and ticks of axes, as pure functions."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 MOST_TICKS = 6
 MAX = sys.float_info.max
 SMALLEST, LARGEST = math.log(sys.float_info.min), math.log(MAX)
-LOG_SPAN = 20.0  # least ratio of two values for which a logarithmic axis shows more
+LOG_SPAN = 20.0  # minimum ratio of largest to smallest value for a logarithmic axis
 
 
 @dataclass(frozen=True)
 class Scale:
-    """An axis.
+    """The scale of an axis.
 
     Attributes:
-        low: least value.
-        high: largest one, above ``low``.
-        log: whether equal ratios are equal lengths.
+        low: lower end.
+        high: upper end, above ``low``.
+        log: whether the scale is logarithmic.
     """
 
     low: float
@@ -29,12 +29,12 @@ class Scale:
 
     @classmethod
     def over(cls, values: Sequence[float], log: bool = False, margin: float = 0.04) -> Scale:
-        """Returns an axis that holds all values.
+        """Returns a scale that covers all values.
 
         Args:
-            values: finite ones; positive for a logarithmic axis.
-            log: whether equal ratios are equal lengths.
-            margin: what stays free at either end, as a share of the length.
+            values: finite values; must be positive if ``log``.
+            log: whether the scale is logarithmic.
+            margin: free space at each end, as a fraction of the range.
         """
         low, high = (min(values), max(values)) if values else (0.0, 1.0)
         if log:
@@ -43,32 +43,32 @@ class Scale:
             return cls(
                 math.exp(max(start - free, SMALLEST)), math.exp(min(end + free, LARGEST)), True
             )
-        # Apart, for the difference of the largest numbers is no number.
+        # Scaled separately: high - low may overflow to infinity.
         free = high * margin - low * margin if high > low else abs(low) * 0.1 or 1.0
         return cls(max(low - free, -MAX), min(high + free, MAX))
 
     def place(self, value: float) -> float:
-        """Returns where a value lies, from 0 at ``low`` to 1 at ``high``."""
+        """Returns the relative position of a value, from 0 at ``low`` to 1 at ``high``."""
         if self.log:
             start = math.log(self.low)
             return (math.log(value) - start) / (math.log(self.high) - start)
-        half = self.high / 2 - self.low / 2
+        half = self.high / 2 - self.low / 2  # halved first: the difference may overflow
         return (value / 2 - self.low / 2) / half
 
     def ticks(self) -> list[float]:
-        """Returns round values to be named on the axis."""
+        """Returns round values for the axis labels."""
         if self.log:
             return log_ticks(self.low, self.high)
         return ticks(self.low, self.high)
 
 
 def fits_log(values: Sequence[float]) -> bool:
-    """Tells whether values are positive and far enough apart for a logarithmic axis."""
+    """Returns whether all values are positive and span a ratio of at least LOG_SPAN."""
     return bool(values) and min(values) > 0 and max(values) / min(values) >= LOG_SPAN
 
 
 def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
-    """Returns multiples of 1, 2 or 5 times a power of ten between two values, a few of them."""
+    """Returns about ``most`` multiples of 1, 2 or 5 times a power of ten in [low, high]."""
     rough = high / most - low / most
     if not 0 < rough < math.inf:
         return [low]
@@ -81,7 +81,10 @@ def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
 
 
 def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
-    """Returns powers of ten between two positive values; less round ones where these are few."""
+    """Returns powers of ten in [low, high], both positive.
+
+    If there are fewer than 3, adds multiples by 3, then by 2 and 5.
+    """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(1, math.ceil((last - first) / most))
     for factors in ((1,), (1, 3), (1, 2, 5)):
@@ -98,7 +101,7 @@ def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
 
 
 def short(value: float) -> str:
-    """Returns a number as it fits beside a tick: ``1.2M``, ``500k``, ``0.02``, ``1e-05``."""
+    """Returns a short tick label: ``1.2M``, ``500k``, ``0.02``, ``1e-05``."""
     for limit, letter in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
         if limit <= abs(value) < 1e12:
             return f"{value / limit:.6g}{letter}"
