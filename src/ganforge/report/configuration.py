@@ -1,4 +1,4 @@
-"""A run's configuration: folded by group, and searched by key or value."""
+"""A run's configuration, collapsible by group and searchable by key or value."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ganforge.report.markup import Markup, element
 
 
 def configuration(settings: Mapping[str, Any], choices: Mapping[str, str]) -> Markup:
-    """Returns all settings, by the first part of their keys.
+    """Returns all settings, grouped by the first part of their keys.
 
     Args:
         settings: values by dotted key.
-        choices: option by group, such as ``model: wgan_gp``.
+        choices: chosen option by config group, such as ``model: wgan_gp``.
     """
     groups: dict[str, list[tuple[str, Any]]] = {}
     for key, value in settings.items():
@@ -43,5 +43,5 @@ def _group(name: str, rows: list[tuple[str, Any]], choice: str | None) -> Markup
 
 
 def shown(value: Any) -> str:
-    """Returns a value as one would type it."""
+    """Returns a value as text: a string unchanged, anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, default=str)

@@ -1,4 +1,4 @@
-"""What a run was trained on and with: its summary, and a line for each process that trained it."""
+"""Hardware, versions and code of a run, and the processes that trained it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "provenance.json"
 
 
 def environment(run: PastRun) -> Markup:
-    """Returns device, versions and code of a run, and which processes trained it."""
+    """Returns the device and versions of a run, and a table of its processes with their code."""
     sessions = processes(run.path)
     last = _mapping(sessions[-1], "environment") if sessions else {}
     versions = run.summary.get("versions")
@@ -31,7 +31,7 @@ def environment(run: PastRun) -> Markup:
 
 
 def processes(folder: Path) -> list[dict[str, Any]]:
-    """Returns an entry for each process that has trained the run; [] where none is known."""
+    """Returns the provenance of each process that trained the run; [] if unknown."""
     try:
         found = read_json(folder / NAME)
     except (FileNotFoundError, RunError):

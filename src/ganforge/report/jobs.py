@@ -1,4 +1,4 @@
-"""The jobs of a sweep: those that have a folder, and those that never came to one."""
+"""The jobs of a sweep, with or without a run folder."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from ganforge.runs.sweep_record import SweepRecord
 
 log = logging.getLogger("ganforge")
 
-# What a search tells its jobs of itself: no setting of theirs.
+# Prefix of the overrides that a search passes to its jobs; they are not settings of a job.
 OWN = "tune."
 
 
 @dataclass(frozen=True)
 class SweptJob:
-    """A job, or a run that lies among others.
+    """A job of a sweep, or one of several runs.
 
     Attributes:
-        name: its folder's.
-        settings: what tells it from the others, by key.
+        name: name of the run folder.
+        settings: settings in which the job differs from the others, by key.
         status: completed, running, killed, interrupted, failed, pruned, pending, skipped or
             unreadable.
-        error: what ended it; "" where nothing did.
-        run: its folder; None without one that can be read.
+        error: error that ended the job; "" if there was none.
+        run: the run; None if there is no readable run folder.
     """
 
     name: str
@@ -42,24 +42,24 @@ class SweptJob:
 
     @property
     def number(self) -> str:
-        """Its place in the sweep, as its folder's name has it; the name where that has none."""
+        """The job number from the folder name; the whole name if it has no number."""
         first, dash, _ = self.name.partition("-")
         return first if dash and first.isdecimal() and len(first) < 6 else self.name
 
     @property
     def label(self) -> str:
-        """What tells it from the others, in words."""
+        """The settings as ``key=value`` pairs; the name if there are none."""
         return ", ".join(f"{key}={value}" for key, value in self.settings.items()) or self.name
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs that are read together.
+    """The runs of a sweep, or a set of runs chosen by the user.
 
     Attributes:
-        jobs: in the order in which they were typed, or found.
-        record: what the sweep says of itself; None where runs were gathered by hand.
-        folders: the run folders, those that can't be read among them.
+        jobs: jobs in the order of the sweep, or in which they were found.
+        record: the sweep's own record; None for runs chosen by the user.
+        folders: the run folders, including unreadable ones.
     """
 
     jobs: list[SweptJob]
@@ -68,13 +68,13 @@ class Sweep:
 
     @classmethod
     def read(cls, places: list[str]) -> Sweep:
-        """Reads a sweep's folder, or whatever runs are found.
+        """Reads a sweep from its folder, or from the runs that match.
 
         Args:
-            places: a sweep's folder, or run folders and patterns.
+            places: a sweep folder, or run folders and patterns.
 
         Raises:
-            RunError: where there is neither a run nor a sweep.
+            RunError: if there is neither a run nor a sweep.
         """
         record = _record(places)
         folders = [] if record is not None and not _any_run(places) else find_runs(places)
@@ -84,7 +84,7 @@ class Sweep:
 
     @property
     def runs(self) -> list[PastRun]:
-        """The run folders that could be read."""
+        """The runs whose folders could be read."""
         return [job.run for job in self.jobs if job.run is not None]
 
 
@@ -94,7 +94,7 @@ def _record(places: list[str]) -> SweepRecord | None:
         return None
     try:
         return SweepRecord.read(folder.resolve())
-    except RunError as error:  # its runs can be read without it
+    except RunError as error:  # the runs are readable without the record
         log.warning("%s", error)
         return None
 
@@ -154,7 +154,7 @@ def _setting(override: str) -> tuple[str, str]:
 
 
 def _differing(jobs: list[SweptJob]) -> list[SweptJob]:
-    """Leaves out settings that all jobs share, and a search's own."""
+    """Returns the jobs without the settings that all share, and without those of the search."""
     told = [job for job in jobs if job.settings]
     keys = dict.fromkeys(key for job in told for key in job.settings if not key.startswith(OWN))
     telling = [k for k in keys if len({repr(job.settings.get(k)) for job in told}) > 1]

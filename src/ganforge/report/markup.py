@@ -1,4 +1,4 @@
-"""Elements of HTML, built so that no string of a run can become markup."""
+"""HTML elements, with all strings escaped so that no text of a run can become markup."""
 
 from __future__ import annotations
 
@@ -15,31 +15,34 @@ Attributes = Mapping[str, Value]
 Named = dict[str, Value]
 
 VOID = {"img", "input", "meta", "link", "br"}
-# What neither HTML nor XML may hold, not even as a reference.
+# Characters that neither HTML nor XML allows, not even as character references.
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9:-]*")
 
 
 class Markup(str):
-    """Text that is HTML already. Every other string is escaped where it is put into an element."""
+    """A string of safe HTML. All other strings are escaped when added to an element."""
 
     __slots__ = ()
 
 
 def cleaned(text: str) -> str:
-    """Returns text that may be shown to others: a report is made to be handed on."""
+    """Returns text with secrets redacted and forbidden characters replaced by U+FFFD.
+
+    Reports are meant to be shared, so secrets must not appear in them.
+    """
     return _FORBIDDEN.sub("\N{REPLACEMENT CHARACTER}", redacted(text))
 
 
 def escape(content: object) -> Markup:
-    """Returns ``content`` as HTML: itself if it is markup, else its text with nothing special."""
+    """Returns ``content`` as HTML: unchanged if it is markup, otherwise as escaped text."""
     if isinstance(content, Markup):
         return content
     return Markup(html.escape(cleaned(str(content)), quote=True))
 
 
 def join(*contents: object) -> Markup:
-    """Returns contents one behind the other; None is left out."""
+    """Returns the contents concatenated; None is skipped."""
     return Markup("".join(escape(content) for content in contents if content is not None))
 
 
@@ -48,11 +51,11 @@ def element(tag: str, attributes: Attributes | None = None, *contents: object) -
 
     Args:
         tag: name of the element.
-        attributes: by name; True for one without a value, False and None for none.
-        contents: markup, or what is escaped.
+        attributes: values by name; True adds the attribute without a value, False and None omit it.
+        contents: markup, or other values, which are escaped.
 
     Raises:
-        ValueError: a name that HTML does not allow.
+        ValueError: if a name is not valid in HTML.
     """
     for name in (tag, *(attributes or {})):
         if not _NAME.fullmatch(name):
@@ -64,9 +67,9 @@ def element(tag: str, attributes: Attributes | None = None, *contents: object) -
 
 
 def data(values: Any, attributes: Attributes | None = None) -> Markup:
-    """Returns values as JSON for the page's script, in an element that the browser never runs."""
+    """Returns values as JSON for the page's script, in a data element that is never executed."""
     text = cleaned(json.dumps(values, allow_nan=False, separators=(",", ":")))
-    # "</script>" and "<!--" would end the element early, whatever surrounds them.
+    # HTML parses "</script>" and "<!--" even inside JSON strings, so "<" must not occur.
     text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
     told = {"type": "application/json", **(attributes or {})}
     return element("script", told, Markup(text))

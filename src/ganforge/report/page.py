@@ -1,4 +1,4 @@
-"""The page itself: one file with its style, its script and its pictures, and no request."""
+"""The page itself: one file with inline style, script and images, which makes no requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ganforge.report.markup import Markup, element, escape, join
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page.
+    """A section of a page.
 
     Attributes:
-        anchor: its address within the page.
-        title: heading, and name in the page's contents.
-        body: what it holds.
+        anchor: element id, used for links within the page.
+        title: heading, also shown in the table of contents.
+        body: content below the heading.
     """
 
     anchor: str
@@ -26,22 +26,22 @@ class Section:
     body: Markup
 
     def markup(self) -> Markup:
-        """Returns the section under its heading."""
+        """Returns the section with its heading."""
         heading = element("h2", {"id": f"{self.anchor}-title"}, self.title)
         told = {"id": self.anchor, "aria-labelledby": f"{self.anchor}-title"}
         return element("section", told, heading, self.body)
 
 
 def page(title: str, lead: Markup, sections: list[Section], footer: str) -> str:
-    """Returns the whole page.
+    """Returns the complete HTML page.
 
-    Its policy forbids every request and every script but its own, so that a browser refuses even
-    what a fault of ours let in.
+    Its Content-Security-Policy forbids all requests and all scripts except its own, so that the
+    browser blocks injected markup even if escaping has a bug.
 
     Args:
         title: heading.
-        lead: what stands below it.
-        sections: in their order.
+        lead: content below the heading.
+        sections: sections in order.
         footer: last line.
     """
     style, script = (_template(f"page.{kind}") for kind in ("css", "js"))

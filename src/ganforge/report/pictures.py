@@ -1,4 +1,4 @@
-"""Pictures within a page: as data, and no more of them than there is room for."""
+"""Pictures embedded in a page as data URIs, within a limit on their total size."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from PIL import Image
 from ganforge.regular_files import read_regular
 
 QUALITY = 85  # of WebP, from 0 to 100
-LEAST = 64  # pixels below which a picture is not made smaller
+LEAST = 64  # pixels below which a picture is not shrunk further
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture as a page holds it.
+    """A picture embedded in a page.
 
     Attributes:
-        source: the file that it was made of.
-        uri: all of it, as an address of the scheme ``data``.
-        width: pixels.
-        height: pixels.
+        source: the picture file.
+        uri: the encoded picture as a ``data:`` URI.
+        width: width in pixels.
+        height: height in pixels.
     """
 
     source: Path
@@ -35,17 +35,17 @@ class Picture:
 
 
 def encoded(path: Path, longest: int) -> Picture | None:
-    """Returns a picture file as a page holds it: as it is, or as WebP where that is smaller.
+    """Returns a picture file encoded for a page: the original PNG, or WebP if that is smaller.
 
     Args:
-        path: any picture that Pillow reads.
-        longest: pixels of its longer side, at most.
+        path: a file in any format that Pillow reads.
+        longest: maximum pixels of the longer side.
 
     Returns:
-        None for a file that can't be read, such as one that a kill has torn.
+        The picture; None if the file cannot be read, for example after a kill during its writing.
     """
     try:
-        original = read_regular(path)  # no link to a picture of the user's own
+        original = read_regular(path)  # a symlink could embed any file in the page
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             image = Image.open(io.BytesIO(original))
@@ -65,16 +65,16 @@ def encoded(path: Path, longest: int) -> Picture | None:
 
 
 def fitting(paths: Sequence[Path], room: int, most: int, longest: int) -> list[Picture]:
-    """Returns pictures that together take no more than ``room`` bytes of a page.
+    """Returns pictures that together take at most ``room`` bytes of a page.
 
-    Some, evenly apart, stand for all where there are too many: the last one always does. Files that
-    can't be read are passed over.
+    If there are too many, an evenly spaced subset is used, which always includes the last one. A
+    single picture that is still too large is shrunk. Unreadable files are skipped.
 
     Args:
-        paths: picture files, in their order.
-        room: bytes of the page.
-        most: how many, at most.
-        longest: pixels of a picture's longer side, at most.
+        paths: picture files in order.
+        room: maximum total size in bytes.
+        most: maximum number of pictures.
+        longest: maximum pixels of a picture's longer side.
     """
     chosen = [paths[place] for place in evenly(len(paths), most)]
     pictures = [one for path in chosen if (one := encoded(path, longest)) is not None]
@@ -88,7 +88,10 @@ def fitting(paths: Sequence[Path], room: int, most: int, longest: int) -> list[P
 
 
 def evenly(count: int, most: int) -> list[int]:
-    """Returns at most ``most`` places of 0 ... count - 1, evenly apart, both ends among them."""
+    """Returns at most ``most`` evenly spaced indices of 0 ... count - 1, including both ends.
+
+    If ``most`` is 1, the only index is the last one.
+    """
     if count <= most:
         return list(range(count))
     if most == 1:

@@ -1,4 +1,4 @@
-"""By which score the jobs of a sweep are ranked, and what each of them has reached."""
+"""Ranks the jobs of a sweep by their best value of one score."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from ganforge.runs.past import PastRun
 
 @dataclass(frozen=True)
 class Ranking:
-    """The best value of one score by one protocol, of each job that has it.
+    """The best value of one score, measured by one protocol, for each job that has it.
 
     Attributes:
-        name: of the score, as published.
-        protocol: what the values share; values of another protocol do not count.
+        name: logged name of the score.
+        protocol: protocol of all values; values of other protocols are not ranked.
         higher: whether higher is better.
-        values: by the job's folder.
-        others: how many jobs were measured by another protocol.
+        values: best value by run folder.
+        others: number of runs measured by another protocol.
     """
 
     name: str
@@ -34,11 +34,11 @@ class Ranking:
     others: int
 
     def of(self, job: SweptJob) -> float | None:
-        """Returns a job's best value; None of one that has none."""
+        """Returns a job's best value; None if it has none."""
         return None if job.run is None else self.values.get(str(job.run.path))
 
     def ordered(self, jobs: Sequence[SweptJob]) -> list[SweptJob]:
-        """Returns the jobs that have a value, the best first."""
+        """Returns the jobs that have a value, best first."""
         found = [(value, job) for job in jobs if (value := self.of(job)) is not None]
         sign = -1 if self.higher else 1
         return [job for _, job in sorted(found, key=lambda one: sign * one[0])]
@@ -48,14 +48,14 @@ def rank(runs: Sequence[PastRun], wanted: str | None) -> Ranking | None:
     """Ranks runs by the score and protocol that most of them have.
 
     Args:
-        runs: those that could be read, finished or not.
-        wanted: name of a score; None for the first that most have been measured by.
+        runs: readable runs, finished or not.
+        wanted: name of a score; None for the most frequent one (the first, if tied).
 
     Returns:
-        None where no run has a score of which a value is better than another.
+        The ranking; None if no run has a score with a direction.
 
     Raises:
-        ConfigError: a name that no run has.
+        ConfigError: if no run has the score ``wanted``.
     """
     members: dict[Any, list[PastRun]] = {}
     for run in runs:
@@ -82,5 +82,6 @@ def _ranking(name: str, runs: list[PastRun], others: int) -> Ranking:
 
 
 def _key(protocol: Protocol) -> Any:
-    # Models with and without classes are compared, as in a comparison's tables.
+    # Labels are ignored, so that conditional and unconditional models are ranked together, as in
+    # comparison tables.
     return frozenset((key, repr(value)) for key, value in protocol.items() if key != "labels")

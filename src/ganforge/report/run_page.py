@@ -23,11 +23,11 @@ WAYS = {True: "higher", False: "lower", None: "neither"}
 
 
 def run_page(run: PastRun, limit: int) -> str:
-    """Returns the page of a run, whatever it has come to.
+    """Returns the page of a run, whatever its status.
 
     Args:
-        run: a run folder; what it does not hold is left out, and said to be missing.
-        limit: bytes of the page: what is left of them beside all else is for pictures.
+        run: a run; missing parts are left out with a note.
+        limit: size limit in bytes; pictures use what the rest of the page leaves.
     """
     history = History.read(run.path / "metrics.csv")
     summary = run.summary
@@ -51,7 +51,7 @@ def run_page(run: PastRun, limit: int) -> str:
     found = illustrated(slides)
     if (size := len(found.encode())) <= limit:
         return found
-    words = size - (limit - room) - slides.size  # what is said of the pictures needs room too
+    words = size - (limit - room) - slides.size  # markup and captions of the pictures count too
     return illustrated(Slides.read(run.path, room - words))
 
 

@@ -1,4 +1,4 @@
-"""What the generator made as training went on, beside real images."""
+"""Grids of samples over the course of training, next to real images."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ganforge.report.markup import Markup, Named, element, join
 from ganforge.report.pictures import QUALITY, Picture, encoded, fitting
 
 MOST_GRIDS = 60
-LONGEST = 1024  # pixels of a grid's longer side
-REAL_SHARE = 0.25  # of the room, at most, for real images
+LONGEST = 1024  # maximum pixels of a grid's longer side
+REAL_SHARE = 0.25  # maximum fraction of the room for real images
 
 
 @dataclass(frozen=True)
 class Slides:
-    """Grids of samples, for a slider.
+    """Grids of samples for a slider.
 
     Attributes:
-        pictures: those shown, in the order of their steps.
-        reals: real images; None where the run kept none.
-        kept: how many the run has kept.
+        pictures: the grids shown, ordered by step.
+        reals: grid of real images; None if the run has none.
+        kept: number of sample grids in the run folder.
     """
 
     pictures: list[Picture]
@@ -32,7 +32,7 @@ class Slides:
 
     @classmethod
     def read(cls, run: Path, room: int) -> Slides:
-        """Reads the pictures of a run folder into at most ``room`` bytes of a page."""
+        """Reads the grids of a run folder, with at most ``room`` bytes in total."""
         paths = grids(run)
         real = fitting([run / "samples" / "reals.png"], int(room * REAL_SHARE), 1, LONGEST)
         left = room - sum(len(one.uri) for one in real)
@@ -40,26 +40,26 @@ class Slides:
 
     @property
     def size(self) -> int:
-        """Bytes of all pictures."""
+        """Total size of all pictures in bytes."""
         reals = [self.reals] if self.reals is not None else []
         return sum(len(one.uri) for one in [*self.pictures, *reals])
 
 
 def grids(run: Path) -> list[Path]:
-    """Returns the grids of samples that a run has kept, by step."""
+    """Returns the files of a run's sample grids, ordered by step."""
     return sorted(
         (path for path in (run / "samples").glob("step_*.png") if step_of(path) >= 0), key=step_of
     )
 
 
 def step_of(path: Path) -> int:
-    """Returns the step of a grid's file; -1 of other files."""
+    """Returns the step of a grid from its file name; -1 for other files."""
     number = path.stem.removeprefix("step_")
     return int(number) if number.isdecimal() and number.isascii() else -1
 
 
 def last_grid(run: Path, longest: int) -> Picture | None:
-    """Returns the last grid of a run that can be read; None where there is none."""
+    """Returns the last readable grid of a run; None if there is none."""
     for path in reversed(grids(run)):
         if (picture := encoded(path, longest)) is not None:
             return picture
@@ -67,11 +67,11 @@ def last_grid(run: Path, longest: int) -> Picture | None:
 
 
 def slider(slides: Slides, history: History, evaluations: list[dict[str, Any]]) -> Markup:
-    """Returns the grids with a slider over their steps, and the real images beside them.
+    """Returns the grids with a slider over their steps, next to the real images.
 
     Args:
-        slides: the pictures.
-        history: tells how many images had been seen.
+        slides: the grids.
+        history: provides the images seen at each step.
         evaluations: scores, each with its step.
     """
     if not slides.pictures:

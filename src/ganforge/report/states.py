@@ -1,4 +1,4 @@
-"""Where a run stands, as its folder tells it."""
+"""The status of a run, and its badge on a page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MEANING = {
 
 
 def badge(state: str) -> Markup:
-    """Returns a status in its colour, and what it means."""
+    """Returns a coloured badge for a status, with its meaning as a tooltip."""
     known = state if state in MEANING else "unknown"
     told = {"class": f"status {known}", "title": MEANING[known]}
     return element("span", told, state)

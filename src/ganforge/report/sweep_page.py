@@ -1,4 +1,4 @@
-"""The page of a sweep: what its jobs have reached, and what they differ in."""
+"""The page of a sweep: scores and settings of its jobs."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from ganforge.report.tables import facts, grid, sortable
 from ganforge.runs.lock import is_locked
 from ganforge.runs.past import PastRun
 
-MOST_SHOWN = 12  # jobs whose last grid is shown
-AROUND = 500  # bytes of what stands around these grids
+MOST_SHOWN = 12  # maximum number of jobs whose last grid is shown
+AROUND = 500  # bytes reserved for the markup around these grids
 
 
 def sweep_page(
     folder: Path, sweep: Sweep, comparison: Comparison, ranking: Ranking | None, limit: int
 ) -> str:
-    """Returns the page of a sweep, whatever its jobs have come to.
+    """Returns the page of a sweep, whatever the status of its jobs.
 
     Args:
-        folder: what holds them all.
-        sweep: its jobs.
-        comparison: of the completed ones.
-        ranking: of all that have a score; None where none has.
-        limit: bytes of the page: what is left of them beside all else is for pictures.
+        folder: folder that contains all jobs.
+        sweep: the jobs.
+        comparison: comparison of the completed jobs.
+        ranking: ranking of all jobs with a score; None if there are none.
+        limit: size limit in bytes; pictures use what the rest of the page leaves.
     """
     sections = [
         Section("summary", "Summary", _facts(folder, sweep, ranking)),
@@ -99,7 +99,7 @@ def _series(comparison: Comparison, column: Column) -> list[Series]:
     series = []
     for place, group in enumerate(comparison.ordered()[:COLOURS]):
         points = curve(column, group)
-        if points:  # a group keeps its colour in all charts
+        if points:  # the colour is the group's index, so that it is the same in all charts
             means = [(float(point.images), point.mean) for point in points]
             label = f"{group.label} ({len(column.of(group))} seeds)"
             series.append(Series(label, means, [point.std for point in points], place))
@@ -128,7 +128,7 @@ def _coordinates(jobs: list[SweptJob], ranking: Ranking | None) -> list[Section]
 
 
 def _samples(jobs: list[SweptJob], ranking: Ranking | None, room: int) -> list[Section]:
-    """Shows the last grid of the best jobs, as many as there is room for."""
+    """Returns a section with the last grids of the best jobs, as many as fit into ``room``."""
     ordered = ranking.ordered(jobs) if ranking else [job for job in jobs if job.run is not None]
     figures: list[Markup] = []
     room -= AROUND
@@ -188,7 +188,7 @@ def _row(job: SweptJob, keys: list[str], ranking: Ranking | None) -> list[object
 
 
 def _shared(runs: list[PastRun]) -> list[Section]:
-    """Returns the settings in which no two runs differ."""
+    """Returns a section with the settings that all runs share."""
     if not runs:
         return []
     counts = Counter(item for run in runs for item in _items(run))

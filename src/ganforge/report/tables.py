@@ -1,4 +1,4 @@
-"""Tables of a page; those of a comparison look like they do on the terminal."""
+"""Tables of a page; comparison tables have the same layout as on the terminal."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from collections.abc import Iterable, Sequence
 from ganforge.compare.cells import Table
 from ganforge.report.markup import Markup, Named, element, join
 
-FOLDED = 40  # rows above which a table scrolls by itself
+FOLDED = 40  # number of rows above which a table gets a scroll bar
 
 
 def sortable(table: Table) -> Markup:
-    """Returns a comparison's table under its title; its columns can be sorted by."""
+    """Returns a comparison table with its title, sortable by each column."""
     notes = [element("p", {"class": "note"}, note) for note in table.notes]
     body = grid(table.columns, table.rows, table.title) if table.rows else None
     return join(element("h3", None, table.title), *notes, body)
 
 
 def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str) -> Markup:
-    """Returns rows under headings that sort them.
+    """Returns a table that can be sorted by clicking a heading.
 
     Args:
         columns: headings.
-        rows: cells, text or markup, as many as there are columns.
-        caption: what the table is, for those who do not see where it stands.
+        rows: cells of each row (text or markup), one per column.
+        caption: description of the table for screen readers.
     """
     heads = [
         element("th", {"scope": "col"}, element("button", {"type": "button"}, name))
@@ -43,7 +43,7 @@ def grid(columns: Sequence[str], rows: Iterable[Sequence[object]], caption: str)
 
 
 def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
-    """Returns names and values; those without a value are left out."""
+    """Returns a list of names and values; pairs whose value is None or "" are left out."""
     told = [
         join(element("dt", None, name), element("dd", None, value))
         for name, value in pairs
