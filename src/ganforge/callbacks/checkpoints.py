@@ -54,6 +54,7 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Writes last.ckpt, and best.ckpt if the score has improved; once per state."""
         module = cast(AdversarialModule, pl_module)
+        # Checkpoints hold scores too, so an evaluation at the same step is a new state.
         state = (module.iteration, sum(len(e.history) for e in evaluations(trainer)))
         if self._saved == state:
             return

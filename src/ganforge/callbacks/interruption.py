@@ -133,6 +133,7 @@ class Interruption(Callback):
 
     def _exit_at_once(self, number: int) -> None:
         atomic.abandon()
+        # The default action ends the process with the exit status of the signal.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 

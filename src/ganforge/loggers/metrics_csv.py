@@ -99,7 +99,7 @@ class MetricsCSV(Logger):
         row = {**self._last, **values} if same_step else values
         columns = self._columns or []
         new = [name for name in (*FIRST, *row) if name not in columns]
-        if new:
+        if new:  # a new column changes every row, so the file is rewritten
             self._widen([*columns, *dict.fromkeys(new)])
         self._put(row, over_last=same_step)
 
