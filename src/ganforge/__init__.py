@@ -20,7 +20,7 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    # Late, so that the command line answers a typing error without importing torch.
+    # Imported lazily, so that the command line can report a typing error without importing torch.
     if name in _HOME:
         return getattr(importlib.import_module(_HOME[name]), name)
     raise AttributeError(f"module 'ganforge' has no attribute {name!r}")

@@ -1,12 +1,12 @@
-"""`python -m ganforge` is the `ganforge` command, which imports nothing from the current folder."""
+"""Runs the `ganforge` command for `python -m ganforge`, without the current folder on sys.path."""
 
 import sys
 from pathlib import Path
 
 import ganforge
 
-# Python puts the current folder in front of sys.path for -m. It may be somebody's run folder with
-# a wandb.py in it. ganforge's own folder stays, for a checkout without an installation.
+# With -m, Python puts the current folder first on sys.path. A run folder with a file wandb.py in it
+# would then shadow the package. In a checkout that is not installed, ganforge's own folder stays.
 if not sys.flags.safe_path and Path(sys.path[0]) != Path(ganforge.__file__).parents[1]:
     sys.path.pop(0)
 

@@ -1,4 +1,4 @@
-"""Files that are either whole or not there, whenever the process or the machine stops."""
+"""Atomic file writes: after a crash, a file is either complete or unchanged."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none
     import fcntl
 
-# .ganforge-HOST-RANDOM.tmp.PROCESS: of one length whatever the file is called, for a name of 250
-# characters is legal. Earlier versions wrote NAME.tmp.PROCESS, of the names below in a run folder.
+# .ganforge-HOST-RANDOM.tmp.PID. The file's own name is not part of it: names may have up to 255
+# characters, which leaves no room for a suffix. Earlier versions wrote NAME.tmp.PID in run folders.
 _NAME = re.compile(r"\.ganforge-([0-9a-f]{8})-[0-9a-f]{8}\.tmp\.(\d{1,10})")
 _FORMER = re.compile(
     r"(?:(?:last|previous|best)\.ckpt|(?:composed|config)\.yaml"
     r"|(?:choices|changes|provenance|summary)\.json|metrics\.csv|code(?:-\d+)?\.diff|.+\.pt)"
     r"\.tmp\.(\d+)"
 )
-_ELSEWHERE = 24 * 3600.0  # seconds without a write after which another host's file is abandoned
+_ELSEWHERE = 24 * 3600.0  # seconds without a write until another host's file counts as abandoned
 _NEW = os.O_RDWR | os.O_CREAT | os.O_EXCL
 
-_writing: set[Path] = set()  # by this process, now
-_visited: set[Path] = set()  # folders in which this process has looked for leftovers
-_standing: dict[Path, tuple[int, int]] = {}  # device and inode of folders that must not be remade
+_writing: set[Path] = set()  # temporary files that this process is writing
+_visited: set[Path] = set()  # folders that this process has already cleaned
+_standing: dict[Path, tuple[int, int]] = {}  # device and inode of folders that must not be replaced
 
 
 @contextlib.contextmanager
 def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
-    """Opens a file that takes the place of ``path`` when the block ends without an error.
+    """Opens a temporary file that replaces ``path`` when the block ends without an error.
 
-    It is written in the folder of ``path``: a rename is atomic within one file system only, and the
-    temporary folder is often another one. An error leaves what was there, and removes the new file.
-    A link at ``path`` is replaced, and its target left alone.
+    The temporary file is created in the folder of ``path``: a rename is only atomic within one file
+    system, and the system's temporary folder is often on another one. On an error, the new file is
+    removed and ``path`` is unchanged. A link at ``path`` is replaced; its target is not modified.
 
     Args:
-        path: of the file.
-        durable: whether it outlasts a power cut, for which the disk is waited for: too slow for
-            thousands of files that can be made again.
+        path: path of the file.
+        durable: whether to call fsync, so that the file survives a power failure. This is too slow
+            for thousands of files that can be regenerated.
 
     Raises:
         OSError: the file cannot be written.
@@ -67,7 +67,7 @@ def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
                 os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:
-        with contextlib.suppress(OSError):  # the first error says more
+        with contextlib.suppress(OSError):  # keep the original error
             temporary.unlink(missing_ok=True)
         raise
     finally:
@@ -77,16 +77,16 @@ def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write(path: Path, data: bytes, durable: bool = True) -> None:
-    """Replaces the contents of ``path``; see :func:`writing`."""
+    """Replaces the contents of ``path`` atomically; see :func:`writing`."""
     with writing(path, durable) as file:
         file.write(data)
 
 
 def replace(path: Path, data: bytes, durable: bool = True) -> None:
-    """Replaces the contents of a file of a run; see :func:`writing`.
+    """Replaces the contents of a run's file atomically; see :func:`writing`.
 
     Raises:
-        RunError: the disk is full or not writable. What was at ``path`` is still there.
+        RunError: the disk is full or not writable. ``path`` is unchanged.
     """
     try:
         write(path, data, durable)
@@ -95,17 +95,17 @@ def replace(path: Path, data: bytes, durable: bool = True) -> None:
 
 
 def temporary_beside(path: Path) -> Path:
-    """Returns a new name in the folder of ``path``; :func:`clean` recognizes such names."""
+    """Returns a new temporary path next to ``path``, with a name that :func:`clean` recognizes."""
     return path.with_name(f".ganforge-{_host()}-{os.urandom(4).hex()}.tmp.{os.getpid()}")
 
 
 def is_temporary(name: str) -> bool:
-    """Returns whether a file of a run folder was being written, by its exact name."""
+    """Returns whether ``name`` is that of a temporary file of this module."""
     return _NAME.fullmatch(name) is not None or _FORMER.fullmatch(name) is not None
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames in ``folder`` outlast a power cut, where the system lets folders be opened."""
+    """Flushes renames in ``folder`` to disk, on systems that support fsync on folders."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -116,7 +116,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def standing(folder: Path) -> Iterator[None]:
-    """Fails writes beneath ``folder`` once it was removed or moved, in place of making it anew."""
+    """Makes writes below ``folder`` fail if it is removed or moved, instead of recreating it."""
     key = folder.absolute()
     _standing[key] = _identity(key)
     try:
@@ -126,10 +126,10 @@ def standing(folder: Path) -> Iterator[None]:
 
 
 def assert_standing(path: Path) -> None:
-    """Checks that the folder of :func:`standing` that holds ``path`` is still the same one.
+    """Checks that the folder of :func:`standing` that contains ``path`` has not been replaced.
 
     Raises:
-        FileNotFoundError: it was removed or moved, or another folder has its name.
+        FileNotFoundError: it was removed or moved, or another folder now has its name.
     """
     for folder, identity in list(_standing.items()):
         if path.absolute().is_relative_to(folder):
@@ -143,27 +143,27 @@ def assert_standing(path: Path) -> None:
 
 
 def clean(folder: Path) -> None:
-    """Removes what processes that are gone left half-written in ``folder``, one of ganforge's."""
+    """Removes temporary files that terminated processes left in ``folder``."""
     for path in abandoned(folder):
         path.unlink(missing_ok=True)
 
 
 def abandon() -> None:
-    """Removes what this process is writing now: it is about to end."""
+    """Removes the temporary files of this process before it exits."""
     for path in list(_writing):
         with contextlib.suppress(OSError):
             path.unlink(missing_ok=True)
 
 
 def abandoned(folder: Path, former: re.Pattern[str] = _FORMER) -> Iterator[Path]:
-    """Yields what processes that are gone left half-written in ``folder``, by exact names.
+    """Yields the temporary files that terminated processes left in ``folder``, sorted by name.
 
-    A file of this very process number counts too, unless this process is writing it: containers
-    give the same number out again.
+    A file with this process's own PID is yielded too, unless this process is writing it: containers
+    reuse PIDs.
 
     Args:
-        folder: one that need not exist.
-        former: names of earlier versions, with the process as the first group.
+        folder: folder to search; it need not exist.
+        former: pattern of temporary names of earlier versions; its first group is the PID.
     """
     with contextlib.suppress(OSError):
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
@@ -187,14 +187,17 @@ def _is_left(path: Path, former: re.Pattern[str]) -> bool:
 
 
 def _clean_once(path: Path) -> None:
-    """Removes leftovers when this process first writes in a folder, which may be a user's own."""
+    """Removes abandoned temporary files the first time that this process writes to a folder.
+
+    The folder may belong to the user, so former names are only matched for ``path`` itself.
+    """
     folder = path.parent.absolute()
     if folder in _visited:
         return
     _visited.add(folder)
     former = re.compile(re.escape(path.name) + r"\.tmp\.(\d+)")
     for leftover in abandoned(folder, former):
-        with contextlib.suppress(OSError):  # a read-only folder says so when it is written to
+        with contextlib.suppress(OSError):  # a read-only folder fails later, at the write itself
             leftover.unlink(missing_ok=True)
 
 
@@ -205,7 +208,7 @@ def _make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         return
     parts = folder.absolute().relative_to(roots[0]).parts
-    for depth in range(1, len(parts) + 1):  # never the run folder itself
+    for depth in range(1, len(parts) + 1):  # never recreate the run folder itself
         roots[0].joinpath(*parts[:depth]).mkdir(exist_ok=True)
 
 
@@ -219,9 +222,9 @@ def _host() -> str:
 
 
 def _lock(descriptor: int) -> None:
-    """Marks a file as being written, for processes to whom this one's number says nothing."""
+    """Locks a file that is being written, for processes in containers that do not see this PID."""
     if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks: the number has to do
+        with contextlib.suppress(OSError):  # a file system without locks: rely on the PID alone
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 

@@ -1,4 +1,4 @@
-"""Where everything that outlives a run is kept by default. Imports nothing heavy."""
+"""Default location of everything that is kept between runs. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def cache_root() -> Path:
 
 
 def user_cache() -> Path:
-    """Returns ``~/.cache/ganforge``, in a temporary home where the user has none."""
+    """Returns ``~/.cache/ganforge``, in a temporary home if the user has none."""
     ensure_home()
     return Path.home() / ".cache" / "ganforge"
 
 
 def ensure_home() -> None:
-    """Sets HOME to a temporary folder where this user has no home, and says so once.
+    """Sets HOME to a temporary folder if this user has no home, and logs a warning.
 
-    Containers often run under a user id that the system's list of users does not know. Libraries
-    then fail, or write into a folder called "~".
+    Containers often run under a user id without an entry in the user database. Libraries then fail,
+    or write into a folder named "~".
     """
     try:
         Path.home()
@@ -45,7 +45,7 @@ def ensure_home() -> None:
 
 
 def _own_temporary() -> Path:
-    """Returns a folder that no other user can write to: what it holds is trusted."""
+    """Returns a folder that no other user can write to, because its contents are trusted."""
     user = os.getuid() if hasattr(os, "getuid") else -1
     folder = Path(tempfile.gettempdir()) / f"ganforge-home-{user}"
     try:

@@ -1,4 +1,4 @@
-"""The verbs of the command line. Nothing heavy is imported until a configuration is right."""
+"""The verbs of the command line. Heavy imports happen only after the configuration is checked."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ganforge.steady_streams import open_standard_streams
 from ganforge.sweeps.launchers.checks import refuse_idle_launcher
 from ganforge.terminal import readable_streams
 
-# Each verb is a root file in conf/ and a function of that configuration.
+# Each verb has a root file in conf/ and a function that takes the composed configuration.
 VERBS = {
     "train": ("ganforge.commands.train", "train"),
     "evaluate": ("ganforge.commands.evaluate", "evaluate_run"),
@@ -66,23 +66,23 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
 
 
 def main(verb: str | None = None) -> None:
-    """Runs a verb with Hydra's overrides from the command line, and exits with its code."""
+    """Runs a verb with the overrides from the command line and exits with its exit code."""
     open_standard_streams()
     readable_streams()
     try:
         code = run(sys.argv[1:], verb)
         sys.stdout.flush()
-    except BrokenPipeError:  # `ganforge --help | head`: nobody reads on
+    except BrokenPipeError:  # the reader closed the pipe, as in `ganforge --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
     sys.exit(code)
 
 
 def run(arguments: list[str], verb: str | None = None) -> int:
-    """Runs a verb; returns the exit code.
+    """Runs a verb and returns the exit code.
 
-    0 done, 1 failed, 2 wrong input, 128 plus a signal's number (SIGHUP 129, Ctrl-C 130, SIGTERM
-    143, SIGUSR1 138 on Linux) where one ended it.
+    0: success. 1: failure. 2: invalid input. 128 plus the signal's number if a signal ended the
+    verb: SIGHUP 129, Ctrl-C 130, SIGTERM 143, SIGUSR1 138 (on Linux).
     """
     if verb is None and _asks_completion(arguments):
         verb = _completed_verb()
@@ -97,7 +97,7 @@ def run(arguments: list[str], verb: str | None = None) -> int:
     if verb not in VERBS:
         print(f"ganforge: no verb {verb!r}; legal: {', '.join(VERBS)}", file=sys.stderr)
         return 2
-    if verb == "dashboard":  # the usual spelling for such a switch
+    if verb == "dashboard":  # also accept the usual spelling of a switch
         arguments = ["print=true" if a == "--print" else a for a in arguments]
     if verb == "runs":
         arguments = options_as_filter(arguments)
@@ -111,7 +111,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
     register_schemas()
     arguments = on_run(prepared(verb, typed), verb)
     sweeping = is_sweep(arguments)
-    # Hydra prints a trimmed traceback of its own unless it is told to raise.
+    # Without this variable, Hydra prints its own shortened traceback instead of raising.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     sys.argv = [sys.argv[0], *flags_first(quote_values(arguments, sweeping))]
 
@@ -129,7 +129,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
             return getattr(importlib.import_module(module), function)(cfg)
         except InterruptionError as error:
             if sweeping:
-                # Ends the sweep too: Hydra would go on with the next job.
+                # Ends the whole sweep: after any other error, Hydra starts the next job.
                 told = str(error).partition("; go on with")[0]  # that names the job alone
                 raise KeyboardInterrupt(
                     f"{told}; the sweep goes on with the same line and resume=auto"
@@ -138,7 +138,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         except BaseException as error:
             if sweeping:
                 _tell_of_job(error)
-                raise  # Hydra goes on with the other jobs and fails at the end
+                raise  # Hydra runs the remaining jobs and fails at the end
             failures.append(error)
 
     hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
@@ -147,14 +147,14 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
 
 
 def _tell_of_job(error: BaseException) -> None:
-    """Says at once what ended a job of a sweep: Hydra would only tell of the first, at the end."""
+    """Reports a failed job of a sweep at once; Hydra only reports the first one, at the end."""
     from hydra.core.hydra_config import HydraConfig
 
     from ganforge.config.command import Command
     from ganforge.runs.sweep_record import named_job
 
-    # The search says why it gave a trial up, and the first process of several what ended them;
-    # Ctrl-C ends the sweep, which says so.
+    # Reported elsewhere: the search reports why it pruned a trial, rank 0 reports what ended the
+    # other processes, and the sweep reports Ctrl-C.
     if isinstance(error, PrunedError | FollowedError | KeyboardInterrupt):
         return
     command = Command.read(HydraConfig.get(), "")
@@ -172,7 +172,7 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         return _fail(str(error), error.exit_code)
     except BrokenPipeError:
         raise
-    except KeyboardInterrupt as error:  # of a sweep: the signal that ended its job is the cause
+    except KeyboardInterrupt as error:  # in a sweep, its cause is the signal that ended the job
         code = getattr(error.__cause__, "exit_code", 130)
         return _fail(str(error) or "interrupted", code)
     except Exception as error:
@@ -188,7 +188,7 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
 def _fail(message: str, code: int) -> int:
     if os.environ.get("GANFORGE_DEBUG"):
         traceback.print_exc()
-    # Where several processes were started, each finds the same fault in what was typed.
+    # If a launcher started several processes, all find the same fault; only the first reports it.
     if message and (code != 2 or is_first()):
         print(f"ganforge: {safe_lines(message)}", file=sys.stderr)
     return code
@@ -199,7 +199,7 @@ def _asks_completion(arguments: list[str]) -> bool:
 
 
 def _completed_verb() -> str:
-    """Takes the verb out of the line that is being completed, for Hydra knows overrides alone."""
+    """Removes the verb from the line being completed and returns it; Hydra only knows overrides."""
     words = os.environ.get("COMP_LINE", "").split(" ")
     if len(words) > 1 and words[1] in VERBS:
         verb = words.pop(1)

@@ -12,17 +12,18 @@ from ganforge.terminal import readable_streams
 
 
 class PlainConsole(Console):
-    """A console on which names and paths are text alone, whatever is in them.
+    """A console that prints names and paths as plain text, whatever they contain.
 
-    Brackets are no markup, and control characters are escaped, for they would move the cursor, set
-    the window's title or start a line. A text printed with ``soft_wrap`` is one line.
+    Brackets are not parsed as markup. Control characters, which could move the cursor, set the
+    window's title or start a new line, are escaped. Text printed with ``soft_wrap`` stays on one
+    line.
     """
 
     def __init__(self) -> None:
         super().__init__(markup=False, highlight=False)
 
     def print(self, *objects: Any, soft_wrap: bool | None = None, **settings: Any) -> None:
-        """Prints as rich does."""
+        """Prints like ``rich.console.Console.print``, with control characters escaped."""
         safe = one_line if soft_wrap else safe_lines
         texts = [safe(item) if isinstance(item, str) else item for item in objects]
         super().print(*texts, soft_wrap=soft_wrap, **settings)
@@ -30,13 +31,16 @@ class PlainConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """Yields what is written, with the control characters in tables and bars escaped."""
+        """Yields the rendered segments, with control characters in tables and bars escaped."""
         for text, style, control in super().render(renderable, options):
             yield Segment(text if control else safe_lines(text), style, control)
 
 
 class _PlainFormatter(logging.Formatter):
-    """A formatter whose messages can neither control the terminal nor look like further ones."""
+    """A formatter that escapes control characters and indents continuation lines.
+
+    A message can thus neither control the terminal nor imitate a second log line.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         first, *more = safe_lines(super().format(record)).split("\n")
@@ -48,7 +52,11 @@ console = PlainConsole()
 
 
 def setup_logging(quiet: bool = False) -> None:
-    """Sends the project's own log lines to the terminal, and quietens its libraries."""
+    """Sends ganforge's log messages to the terminal and silences those of Lightning.
+
+    Args:
+        quiet: show errors only.
+    """
     readable_streams()
     logger = logging.getLogger("ganforge")
     logger.setLevel(logging.ERROR if quiet else logging.INFO)
@@ -59,5 +67,5 @@ def setup_logging(quiet: bool = False) -> None:
         logger.addHandler(handler)
     for name in ("lightning.pytorch", "lightning.fabric", "lightning"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    # The table that trainer.profiler asks for.
+    # trainer.profiler prints its table at this level.
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)

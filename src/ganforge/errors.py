@@ -4,23 +4,23 @@ import signal
 
 
 class GanforgeError(Exception):
-    """A fault the user can mend. The command line prints its message alone, without a traceback.
+    """An error the user can fix. The command line prints its message without a traceback.
 
     Attributes:
-        exit_code: what the process ends with.
+        exit_code: exit code of the process.
     """
 
     exit_code = 1
 
 
 class ConfigError(GanforgeError):
-    """A wrong key, type, value or combination: refused before anything is built."""
+    """A wrong key, type, value or combination. Raised before anything is built."""
 
     exit_code = 2
 
 
 class DataError(GanforgeError):
-    """Images that are missing, unreadable or unfit for what was asked."""
+    """Images that are missing, unreadable or unsuitable for the requested operation."""
 
 
 class RunError(GanforgeError):
@@ -28,7 +28,7 @@ class RunError(GanforgeError):
 
 
 class DamagedError(RunError):
-    """A file of a run or cache that is not as it was written."""
+    """A file of a run or cache whose contents are corrupt."""
 
 
 class DivergenceError(GanforgeError):
@@ -36,7 +36,7 @@ class DivergenceError(GanforgeError):
 
 
 class ScoreError(GanforgeError):
-    """A score that cannot be computed from what was seen in the images.
+    """A score that cannot be computed from the features of the images.
 
     Attributes:
         everywhere: whether all processes of a run raise it together.
@@ -46,19 +46,19 @@ class ScoreError(GanforgeError):
 
 
 class PrunedError(GanforgeError):
-    """A trial of a search that is given up before its end."""
+    """A trial of a search that is stopped early."""
 
 
 class InterruptionError(GanforgeError):
-    """The run was told to stop; its checkpoint is written.
+    """The run was stopped by a signal; its checkpoint has been written.
 
-    The process ends with 128 plus the signal's number, as shells report a signal: 130 after Ctrl-C,
-    143 after SIGTERM, 129 after SIGHUP (a closed terminal), 138 after SIGUSR1 (on Linux), by which
-    SLURM says that the time is up.
+    The process exits with 128 plus the signal's number, as shells do: 130 after Ctrl-C, 143 after
+    SIGTERM, 129 after SIGHUP (a closed terminal), 138 after SIGUSR1 (on Linux), which SLURM sends
+    when the time limit is near.
 
     Args:
-        message: what the user is told.
-        number: the signal.
+        message: message for the user.
+        number: number of the signal.
     """
 
     exit_code = 130
@@ -68,15 +68,15 @@ class InterruptionError(GanforgeError):
         self.exit_code = 128 + number
 
     def __reduce__(self) -> tuple[type[InterruptionError], tuple[str, int]]:
-        """Keeps the signal in a copy, such as one that another process sends."""
+        """Keeps the signal when the error is pickled, for example to be sent to another process."""
         return type(self), (str(self), self.exit_code - 128)
 
 
 class FollowedError(GanforgeError):
-    """A further process of a run ends as the first one does, which has said why.
+    """A worker exits because rank 0 has ended; rank 0 has already reported the reason.
 
     Args:
-        exit_code: what the first process ends with.
+        exit_code: exit code of rank 0.
     """
 
     def __init__(self, exit_code: int) -> None:
@@ -84,5 +84,5 @@ class FollowedError(GanforgeError):
         self.exit_code = exit_code
 
     def __reduce__(self) -> tuple[type[FollowedError], tuple[int]]:
-        """Keeps the code in a copy, such as one that another process sends."""
+        """Keeps the exit code when the error is pickled, to be sent to another process."""
         return type(self), (self.exit_code,)

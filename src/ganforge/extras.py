@@ -1,8 +1,8 @@
-"""Optional parts of the installation: what a message says about one that is missing."""
+"""Install commands of optional dependencies, for error messages."""
 
 from __future__ import annotations
 
 
 def install(extra: str) -> str:
-    """Returns both commands that install an extra: in a clone of the project, and elsewhere."""
+    """Returns the commands that install an extra: in a clone of the project, and with pip."""
     return f"uv sync --extra {extra}, or pip install 'ganforge[{extra}]'"

@@ -1,4 +1,4 @@
-"""What the errors of torch and the system mean for a run. Imports nothing heavy."""
+"""Explanations of common errors of torch and the system. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PEERS = ("connection closed by peer", "connection reset by peer", "ncclremoteer
 
 
 def explained(error: BaseException) -> str | None:
-    """Returns what an error means and what to do about it; None for one that says so itself."""
+    """Returns what an error means and how to fix it; None if its own message is enough."""
     text = str(error)
     lower = text.lower()
     if found := _WORKER.search(text):
@@ -45,7 +45,7 @@ def explained(error: BaseException) -> str | None:
 
 
 def system_error(error: BaseException) -> OSError | None:
-    """Returns the OSError behind ``error``: torch answers a failed write with a RuntimeError."""
+    """Returns the OSError that caused ``error``; torch wraps a failed write in a RuntimeError."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, OSError):
         seen = seen.__cause__ or seen.__context__

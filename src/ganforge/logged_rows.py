@@ -1,4 +1,4 @@
-"""Reading a run's metrics.csv, of which a kill, a disk or a copy may have damaged a part."""
+"""Reading a run's metrics.csv, even if a kill, a disk error or a partial copy damaged it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from ganforge.regular_files import read_regular
 
 FIRST = ("step", "images_seen", "seconds")
 MOST_BYTES = 2**31
-MOST_DIGITS = 18  # of a count: Python refuses to convert thousands of them
+MOST_DIGITS = 18  # of a count; Python refuses to convert strings of thousands of digits
 
 Row = dict[str, str]
 
 
 @dataclass(frozen=True)
 class LoggedRows:
-    """What could be read.
+    """The readable part of a metrics.csv.
 
     Attributes:
-        columns: their names; empty where the first line is not one of a metrics.csv.
-        rows: the whole ones, all cells as text.
-        torn: rows that could not be read.
-        damaged: whether more is missing than a last row, which every kill may tear.
+        columns: names of the columns; empty if the first line is not the header of a metrics.csv.
+        rows: the complete rows, all cells as text.
+        torn: number of rows that could not be read.
+        damaged: whether more than the last row is lost. Any kill can truncate the last row.
     """
 
     columns: list[str] = field(default_factory=list)
@@ -33,10 +33,10 @@ class LoggedRows:
 
     @classmethod
     def read(cls, path: Path) -> LoggedRows:
-        """Reads a file, row by row.
+        """Reads a file row by row and skips the damaged rows.
 
         Raises:
-            OSError: there is no such file, or it is a link, no regular file, or too large.
+            OSError: the file does not exist, is a link, is not a regular file, or is too large.
         """
         data = read_regular(path, MOST_BYTES)
         head, *lines = [_cells(line) for line in data.splitlines()] or [None]
@@ -49,7 +49,7 @@ class LoggedRows:
 
 
 def _cells(line: bytes) -> list[str] | None:
-    """Returns the cells of a line; None where it is not one of text."""
+    """Returns the cells of a line; None if it is not valid UTF-8 or CSV."""
     try:
         return next(csv.reader([line.decode()], strict=True), [])
     except (UnicodeDecodeError, csv.Error):

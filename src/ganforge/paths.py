@@ -1,4 +1,4 @@
-"""Paths as people type them: every verb reads its paths through this one function."""
+"""Parsing of paths that users type. All verbs use :func:`typed_path`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ganforge.errors import ConfigError
 
-# What the file systems of Linux, macOS and Windows take.
+# Limits of the file systems of Linux, macOS and Windows.
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
 
 
@@ -15,10 +15,10 @@ def typed_path(text: str | Path) -> Path:
     """Returns the path that ``text`` names, with ``~`` and ``~user`` expanded.
 
     Args:
-        text: a path from a command line, where shells do not expand ``~`` after ``=``.
+        text: a path from the command line, where shells do not expand ``~`` after ``=``.
 
     Raises:
-        ConfigError: there is no such user, no home folder, or the text cannot be a path.
+        ConfigError: the user or the home folder does not exist, or the text is not a valid path.
     """
     if str(text) == "":
         raise ConfigError("a path is empty: give one, or leave the key out")
@@ -33,7 +33,7 @@ def typed_path(text: str | Path) -> Path:
 
 
 def is_there(text: str | Path) -> bool:
-    """Whether ``text`` names a path that exists; false for what cannot be a path."""
+    """Whether ``text`` names an existing path; false for text that is not a valid path."""
     try:
         return typed_path(text).exists()
     except (ConfigError, OSError):
@@ -41,7 +41,7 @@ def is_there(text: str | Path) -> bool:
 
 
 def _refuse_long(path: Path) -> None:
-    """Refuses what every call of the system would fail on, before anything is made."""
+    """Refuses paths that every system call would reject, before anything is created."""
     for name in path.parts:
         if (length := len(os.fsencode(name))) > LONGEST_NAME:
             raise ConfigError(

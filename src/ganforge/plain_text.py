@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import unicodedata
 
-# Separators and marks that reorder text or start a line of their own, though they are no controls.
+# Control characters, and others that reorder text or start a new line.
 _HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-_JOINERS = {"\u200c", "\u200d"}  # of scripts and emoji: they change glyphs alone
+_JOINERS = {"\u200c", "\u200d"}  # used by scripts and emoji; they only change glyphs
 
 
 def one_line(text: object) -> str:
     r"""Returns ``text`` on one line, with control and formatting characters escaped.
 
-    Escape sequences in the name of a file, run or score would move the cursor, set the window's
-    title or forge a line of output; direction marks would reorder what is read.
+    Escape sequences in the name of a file, run or score could move the cursor, set the window's
+    title or forge a line of output. Direction marks could reorder the displayed text.
 
     Args:
-        text: anything; its ``str`` is shown.
+        text: any object; its ``str`` is used.
 
     Returns:
-        ``text`` with such characters written as in a Python string, ``\x1b`` for ESC.
+        ``text`` with such characters written as in a Python string, for example ``\x1b`` for ESC.
     """
     return "".join(_shown(character) for character in str(text))
 
 
 def safe_lines(text: object) -> str:
-    """Returns ``text`` likewise, on the lines that it has.
+    """Returns ``text`` with the same characters escaped, except line breaks.
 
-    For messages of several lines; what a message takes from elsewhere is made one line first.
+    For messages of several lines. Pass values from elsewhere through :func:`one_line` first.
     """
     return "\n".join(one_line(line) for line in str(text).split("\n"))
 

@@ -1,4 +1,4 @@
-"""Whether processes of this machine live."""
+"""Processes of this machine: how to start another Python, and whether a PID is alive."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ import sys
 
 
 def python() -> list[str]:
-    """Returns the start of a command line that runs this Python, without the current folder.
+    """Returns the start of a command line that runs this Python interpreter with ``-P``.
 
-    Python would put that folder first for ``-m``; see :func:`module_path` for what replaces it.
+    With ``-m``, Python would put the current folder first on sys.path. Use :func:`module_path`
+    to pass the import path instead.
     """
     return [sys.executable, "-P"]
 
 
 def module_path() -> dict[str, str]:
-    """Returns the variable that makes another Python import what this one does.
+    """Returns the PYTHONPATH that gives another Python process the same import path as this one.
 
-    A script's own folder, as of ``python train.py``, is on no other process's path.
+    Otherwise the folder of a script such as ``train.py`` would be missing from its path.
     """
     places = (os.path.abspath(place) for place in sys.path if os.path.isdir(place or "."))
     return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
 
 
 def is_living(pid: int) -> bool:
-    """Returns whether a process of this machine has the number ``pid``."""
-    if os.name == "nt":  # signal 0 is no question there but an interrupt
+    """Returns whether a process with the PID ``pid`` is running on this machine."""
+    if os.name == "nt":  # on Windows, os.kill(pid, 0) sends CTRL_C_EVENT instead of probing
         return True
     try:
         os.kill(pid, 0)
@@ -37,5 +38,5 @@ def is_living(pid: int) -> bool:
 
 
 def is_another_living(pid: int) -> bool:
-    """Returns the same, and False for this very process."""
+    """Returns whether ``pid`` is running and is not this process."""
     return pid != os.getpid() and is_living(pid)

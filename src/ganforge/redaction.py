@@ -1,4 +1,4 @@
-"""Text without secrets, for others to read."""
+"""Removal of secrets from text that is stored, uploaded or shown."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 
 HIDDEN = "***"
 
-# User and password in an address such as postgresql://user:password@host/name. A password may hold
-# any of /, @, : and quotes; what begins as a port does is none.
+# User and password in a URL such as postgresql://user:password@host/name. A password may contain /,
+# @, : and quotes. Text that starts like a port (digits, then /) is not taken for a password.
 CREDENTIALS = re.compile(r'(\w://)(?:[^/\s":@]*:(?!\d+/)[^\s"]*|[^/\s"]*)@')
-# The same without a scheme, by the users that take a token for a password.
+# The same without a scheme: user names whose password is a token.
 _TOKEN_USERS = re.compile(r"\b(?:oauth2|x-access-token|x-token-auth|gitlab-ci-token):[^\s@\"']+@")
 
 _NAME = (
@@ -22,7 +22,7 @@ _NAME = (
     r"credentials?|authorization)"
 )
 _KEY = re.compile(rf"{_NAME}(?:[_-]?(?:id|value|file))?$", re.IGNORECASE)
-# name=value, name: value, "name": "value", --name value and headers.
+# name=value, name: value, "name": "value", --name value, and HTTP headers.
 _NAMED = re.compile(
     rf"(?P<name>{_NAME}[\w-]*[\"']?(?:\s*(?:=|:(?!//))\s*|\s+(?=[\"']))|--[\w-]*{_NAME}[\w-]*\s+)"
     r"(?P<scheme>(?:bearer|basic|token)\s+)?"
@@ -40,7 +40,7 @@ _QUERY = re.compile(r"([?&](?:sig|signature|key|auth|x-amz-[\w-]+)=)[^\s&\"'#]+"
 _ENVIRONMENT = re.compile(
     r"(env_set(?:\.\w+\s*[=:]|\s*=)\s*)(\"[^\"]*\"|'[^']*'|\{[^}]*\}|[^\s]+)", re.IGNORECASE
 )
-# What services make recognisable themselves.
+# Tokens that can be recognised by the prefix that their service gives them.
 _SHAPES = re.compile(
     r"gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{10,}|hf_[A-Za-z0-9]{16,}|"
     r"sk-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|"
@@ -56,11 +56,11 @@ _ARGUMENT = re.compile(r"([~+]*[\w.@/-]+)=(.*)", re.DOTALL)
 
 
 def redacted(value: Any) -> Any:
-    """Returns plain containers, or a text, without the secrets that they hold.
+    """Returns plain containers, or a string, with secrets replaced or removed.
 
-    What is stored in a run, goes to a server or onto a page is read by many. Secrets are passwords
-    in addresses, values whose name says that they are one (``api_key``, ``token``), variables that
-    Hydra sets for a job, and what has the form of a well-known service's token.
+    Use it for everything that is stored in a run, uploaded or put into a report. Secrets are
+    passwords in URLs, values with a telling name (``api_key``, ``token``), the environment
+    variables that Hydra sets for a job, and strings with the form of a known service's token.
     """
     if isinstance(value, dict):
         return {key: _of_key(str(key), item) for key, item in value.items()}
@@ -70,18 +70,18 @@ def redacted(value: Any) -> Any:
 
 
 def redacted_line(arguments: Sequence[str]) -> str:
-    """Returns a command line without secrets; a value of several words is hidden as a whole."""
+    """Returns a command line without secrets; a secret of several words is hidden as a whole."""
     return " ".join(redacted(list(arguments)))
 
 
 def training_line(arguments: Sequence[str]) -> str:
-    """Returns the command line of a training as it can be typed again, without secrets.
+    """Returns the command line of a training in a form that can be typed again, without secrets.
 
     Args:
-        arguments: ``sys.argv``, of which the verb was taken.
+        arguments: ``sys.argv`` without the verb.
     """
     program = PurePath(arguments[0])
-    start = [arguments[0]]  # a program of the user's own
+    start = [arguments[0]]  # the user's own program
     if program.name == "train.py":
         start = ["python", "train.py"]
     elif program.stem == "ganforge" or program.parts[-2:] == ("ganforge", "__main__.py"):
@@ -90,9 +90,9 @@ def training_line(arguments: Sequence[str]) -> str:
 
 
 def redacted_code(text: str) -> str:
-    """Returns source code without secrets: only what is a text in it can be one.
+    """Returns source code without secrets. Apart from known tokens, only string literals count.
 
-    ``token = next(tokens)`` stays.
+    ``token = next(tokens)`` is kept.
     """
     return _QUOTED.sub(rf"\1{HIDDEN}", _without_shapes(text))
 
@@ -118,7 +118,7 @@ def _redacted_text(text: str) -> str:
 
 
 def _hidden_value(found: re.Match[str]) -> str:
-    """Hides a value and keeps its quotes, so that JSON stays JSON."""
+    """Returns the match with its value hidden. Quotes are kept, so that JSON stays valid."""
     quote = found["value"][0] if found["value"][0] in "\"'" else ""
     return f"{found['name']}{found['scheme'] or ''}{quote}{HIDDEN}{quote}"
 

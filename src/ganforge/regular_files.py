@@ -1,4 +1,4 @@
-"""Reading small files that a stranger may have written: no links, no devices, no endless ones."""
+"""Reading small files from untrusted sources: links, devices and oversized files are refused."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from ganforge.errors import RunError
 
 MOST_BYTES = 64 * 2**20
-# A link planted in a copied folder would lead elsewhere; a FIFO would block until someone writes.
+# A link in a copied folder could point anywhere; opening a FIFO would block until someone writes.
 _SAFELY = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -20,9 +20,9 @@ def open_regular(path: Path, flags: int = os.O_RDONLY, mode: int = 0o666) -> int
     """Opens a regular file and returns its descriptor.
 
     Args:
-        path: a file; a link is not followed.
-        flags: of ``os.open``, such as ``os.O_RDWR | os.O_CREAT``.
-        mode: of a new file, before the umask.
+        path: path of the file; a link is not followed.
+        flags: flags of ``os.open``, such as ``os.O_RDWR | os.O_CREAT``.
+        mode: permissions of a new file, before the umask.
 
     Raises:
         OSError: the file cannot be opened, is a link, or is not a regular file.
@@ -43,8 +43,8 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     """Returns the contents of a regular file.
 
     Args:
-        path: a file; a link is not followed.
-        most: bytes that it may hold.
+        path: path of the file; a link is not followed.
+        most: maximum size in bytes.
 
     Raises:
         OSError: the file cannot be read, is a link, is not a regular file, or is too large.
@@ -56,11 +56,11 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
 
 
 def read_json(path: Path) -> Any:
-    """Returns the value that a JSON file of a run holds.
+    """Returns the value stored in a run's JSON file.
 
     Raises:
-        RunError: the file cannot be read, or does not hold JSON. The message names the file.
-        FileNotFoundError: there is no such file.
+        RunError: the file cannot be read or is not valid JSON. The message names the file.
+        FileNotFoundError: the file does not exist.
     """
     try:
         return json.loads(read_regular(path))
@@ -70,12 +70,12 @@ def read_json(path: Path) -> Any:
         raise RunError(f"{path}: cannot be read ({error.strerror or error})") from error
     except RecursionError:
         raise RunError(f"{path}: damaged (it is nested too deeply)") from None
-    except ValueError as error:  # UnicodeDecodeError too
+    except ValueError as error:  # includes UnicodeDecodeError
         raise RunError(f"{path}: damaged ({error})") from error
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """Returns the mapping that a JSON file holds; empty where it is missing or damaged."""
+    """Returns the mapping stored in a JSON file; empty if the file is missing or damaged."""
     try:
         found = read_json(path)
     except (FileNotFoundError, RunError):

@@ -1,6 +1,6 @@
 """Learning-rate schedules: pure functions from the number of generator updates to a factor.
 
-They have no state, so there is nothing to save or to step: a resumed run asks for the same value.
+They have no state, so there is nothing to save or to step: a resumed run computes the same values.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from ganforge.errors import ConfigError
 
 
 def warmup_factor(step: int, warmup: int) -> float:
-    """Returns the linear ramp (step + 1) / warmup up to 1: step 0 already learns."""
+    """Returns the linear ramp (step + 1) / warmup, at most 1. It is above 0 at step 0."""
     return min(1.0, (step + 1) / warmup) if warmup else 1.0
 
 
 def decay_progress(step: int, begin: int, total: int) -> float:
-    """Returns how much of the decay from ``begin`` to ``total`` is done, in [0, 1]."""
+    """Returns the completed fraction of the decay from ``begin`` to ``total``, in [0, 1]."""
     return min(1.0, max(0.0, (step - begin) / (total - begin)))
 
 
 class Constant:
-    """The rate itself, after a linear warm-up.
+    """A constant factor of 1, after a linear warm-up.
 
     Args:
         warmup: generator updates until the full rate.
@@ -37,11 +37,11 @@ class Constant:
 
 
 class LinearDecay:
-    """The rate itself up to ``start``, then a straight line down to ``final`` at ``total``.
+    """A factor of 1 up to ``start``, then a linear decay to ``final`` at ``total``.
 
     Args:
         total: generator updates of the run; after them the factor stays at ``final``.
-        start: update at which the decay begins; never before the end of the warm-up.
+        start: update at which the decay begins, but not before the end of the warm-up.
         final: factor at ``total``, in [0, 1].
         warmup: generator updates until the full rate.
     """
@@ -62,11 +62,11 @@ class LinearDecay:
 
 
 class LateLinearDecay(LinearDecay):
-    """The rate itself for a share of the run, then a straight line down to ``final``.
+    """A factor of 1 for a fraction of the run, then a linear decay to ``final``.
 
     Args:
         total: generator updates of the run.
-        share: of the run before the decay begins, at least 0 and below 1.
+        share: fraction of the run before the decay begins, at least 0 and below 1.
         final: factor at ``total``, in [0, 1].
         warmup: generator updates until the full rate.
     """
@@ -78,7 +78,7 @@ class LateLinearDecay(LinearDecay):
 
 
 class CosineDecay:
-    """Half a cosine from 1 at the end of the warm-up down to ``final`` at ``total``.
+    """A half cosine from 1 at the end of the warm-up down to ``final`` at ``total``.
 
     Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
 
@@ -102,13 +102,13 @@ class CosineDecay:
 
 
 class CosineDecayByImages:
-    """Half a cosine from 1 down to ``final`` at so many real images, then ``final``.
+    """A half cosine from 1 down to ``final`` over ``images`` real images, then ``final``.
 
     For recipes that count images, such as R3GAN's (Huang et al. 2024, arXiv:2501.05441): the decay
-    then keeps its place at another batch size.
+    does not change with the batch size.
 
     Args:
-        images: real images of the decay.
+        images: real images after which the decay ends.
         batch_size: images of one critic update, over all processes.
         critic_steps: critic updates for each generator update.
         final: factor at the end, in [0, 1].

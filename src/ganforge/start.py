@@ -1,4 +1,4 @@
-"""The entry point. It imports the rest late, so that Ctrl-C during imports leaves no traceback."""
+"""The entry point. Imports the rest lazily, so that Ctrl-C during imports prints no traceback."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ SWEEPS = ("-m", "--multirun")
 
 
 def main(verb: str | None = None) -> None:
-    """Runs :func:`ganforge.cli.main`, and exits with 130 when it is interrupted.
+    """Runs :func:`ganforge.cli.main` and exits with 130 on Ctrl-C.
 
     Args:
-        verb: what to run; None reads it from the command line.
+        verb: the verb to run; None reads it from the command line.
     """
     try:
         _say_what_starts(verb, sys.argv[1:])
@@ -26,10 +26,10 @@ def main(verb: str | None = None) -> None:
 
 
 def _say_what_starts(verb: str | None, arguments: list[str]) -> None:
-    """Prints a line on a terminal at once, where torch is imported, which takes seconds."""
+    """Prints a line on a terminal for verbs that import torch, which takes seconds."""
     if verb is None:
         verb, *arguments = arguments or [""]
     if verb in SLOW and not any(a.startswith("-") and a not in SWEEPS for a in arguments):
-        with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or none
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # stderr is closed or None
             if sys.stderr.isatty():
                 print(f"ganforge {verb} is starting", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Standard output and error that a run may lose: a closed terminal, pipe or full disk."""
+"""Protection of a run from losing stdout or stderr: a closed terminal or pipe, or a full disk."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ log = logging.getLogger("ganforge")
 
 
 def open_standard_streams() -> None:
-    """Opens /dev/null in place of standard streams that are closed, as after ``>&-``.
+    """Opens /dev/null in place of closed standard streams, as after ``>&-``.
 
-    The next files to be opened would get their numbers, and what is printed would be written into
-    a checkpoint.
+    Otherwise the next file opened, such as a checkpoint, would get descriptor 1 or 2, and printed
+    text would be written into it.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is ``number``
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
@@ -30,7 +30,7 @@ def open_standard_streams() -> None:
 
 @contextlib.contextmanager
 def steady() -> Iterator[None]:
-    """Lets nothing that is printed in the block end it; says once that output is lost."""
+    """Ignores write errors of stdout and stderr in the block; logs once that output is lost."""
     streams = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = (cast(TextIO, _Steady(stream)) for stream in streams)
     try:
@@ -43,7 +43,7 @@ class _Steady:
     """A text stream whose writes always succeed.
 
     Args:
-        stream: where the text goes as long as it can.
+        stream: the stream to write to until it breaks.
     """
 
     def __init__(self, stream: TextIO) -> None:
@@ -63,7 +63,7 @@ class _Steady:
             return len(text)
 
     def flush(self) -> None:
-        """Writes what is buffered, or drops it."""
+        """Writes the buffered text, or drops it once the stream is broken."""
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
@@ -71,7 +71,7 @@ class _Steady:
 
     def _lose(self, error: Exception) -> None:
         broken, self._stream = self._stream, open(os.devnull, "w")  # noqa: SIM115
-        # Python flushes its own streams once more when it exits.
+        # Python flushes sys.stdout and sys.stderr again at exit; point the descriptor to /dev/null.
         with contextlib.suppress(OSError, ValueError, AttributeError):
             os.dup2(self._stream.fileno(), broken.fileno())
         reason = getattr(error, "strerror", None) or str(error)

@@ -1,7 +1,7 @@
-"""Counter-seeded randomness: every draw is a function of where the run stands, never of its past.
+"""Counter-based randomness: each draw depends only on the seed and the step, not on the history.
 
-A run that is killed and resumed, or split over several processes, therefore draws the same numbers
-as one that was left alone.
+A run that is killed and resumed, or distributed over several processes, therefore draws the same
+numbers as an uninterrupted run in one process.
 """
 
 from __future__ import annotations
@@ -17,35 +17,35 @@ _MASK = (1 << 64) - 1
 
 @unique
 class Stream(IntEnum):
-    """The random streams among those of one seed: ``mix(seed, Stream.TRAINING, ...)``.
+    """The independent random streams of one seed: ``mix(seed, Stream.TRAINING, ...)``.
 
-    A new stream takes a new number. The numbers are part of what a run draws, and never change.
+    Give a new stream a new number. Never change existing ones: a run's draws depend on them.
     """
 
     TRAINING = 1
     SAMPLING = 2
-    LAYERS = 3  # dropout and the like, from the global generators
+    LAYERS = 3  # dropout and other layers that use the global generators
     TRANSLATING = 4
     POOLS = 5  # which image of CycleGAN's pool is returned
-    PLACES = 6  # between two latents, of the perceptual path length
+    PLACES = 6  # positions between two latents, for the perceptual path length
     SCORES = 0x5C02E  # latents of evaluations
-    COLLAPSE = 0xC011A  # latents of the check for collapse in a search
+    COLLAPSE = 0xC011A  # latents of a search's check for mode collapse
     BOOTSTRAP = 0x626F6F74
-    PAIRS = 0x70616972  # of images whose diversity is measured
+    PAIRS = 0x70616972  # pairs of images for the diversity scores
     MIRROR = 0x6D6972726F72
-    TOP = 0x746F70  # of a window that is cut out
-    LEFT = 0x6C656674
+    TOP = 0x746F70  # vertical position of a crop
+    LEFT = 0x6C656674  # horizontal position of a crop
     DOMAIN = 0x646F6D61696E  # order and draws of one domain
-    STACKED = 0x737461636B  # which digits are stacked; with no seed before it
-    CONSTANT_NOISE = 0x6E6F697365  # maps of constant noise; with no seed before it
+    STACKED = 0x737461636B  # which digits are stacked; used without a seed before it
+    CONSTANT_NOISE = 0x6E6F697365  # constant noise maps; used without a seed before it
 
 
 @unique
 class Substream(IntEnum):
-    """The random streams among those of a seed that a :class:`Stream` has made already."""
+    """The random streams below a seed that was already mixed with a :class:`Stream`."""
 
-    LAZY = 4  # of an update: further latents for penalties alone
-    ENDS = 5  # of samples: the second latents of paths
+    LAZY = 4  # in an update: separate latents for lazy penalties
+    ENDS = 5  # in sampling: the second latents of paths
 
 
 def mix(*keys: int) -> int:
@@ -60,16 +60,16 @@ def mix(*keys: int) -> int:
 
 
 class Noise:
-    """The random draws of one update, in their order.
+    """A sequence of random draws for one update.
 
-    Numbers belong to the global batch: row ``j`` goes to rank ``j % world``, the same rule by which
-    real images are dealt out. Every rank draws the whole global batch and keeps its rows, so that
-    N processes see what one process would have seen.
+    Draws are made for the global batch: row ``j`` goes to rank ``j % world``, like the real images.
+    Every rank draws the whole global batch and keeps its own rows, so N processes together use the
+    same numbers as one process.
 
     Args:
-        seed: what :func:`mix` made of the run's seed and counters.
+        seed: result of :func:`mix` for the run's seed and counters.
         rows: rows of this process's batch, B.
-        device: where the numbers are drawn and returned.
+        device: device on which the numbers are drawn and returned.
         rank: index of this process.
         world: number of processes.
     """
@@ -93,25 +93,25 @@ class Noise:
 
     @property
     def rows(self) -> int:
-        """Rows that each draw returns."""
+        """Number of rows that each draw returns."""
         return len(range(self.batch_rows)[self._kept])
 
     def split(self, parts: int) -> list[Noise]:
-        """Returns ``parts`` streams which together return the rows of this one, in order.
+        """Returns ``parts`` streams that together return the rows of this one, in order.
 
-        Each restarts at the first draw: split a stream before drawing from it.
+        Each part restarts at the first draw: split a stream before drawing from it.
         """
         bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
         return [self._only(start, stop) for start, stop in itertools.pairwise(bounds)]
 
     def _only(self, start: int, stop: int) -> Noise:
-        """Returns a stream of the same draws that returns rows start ... stop - 1 alone."""
+        """Returns a stream with the same draws that only returns rows start ... stop - 1."""
         part = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
         part._kept = slice(start, stop)
         return part
 
     def fork(self) -> Noise:
-        """Returns a stream of its own for the same rows; each call returns another one."""
+        """Returns an independent stream for the same rows; each call returns a different one."""
         self._forks += 1
         fork = Noise(
             mix(self.seed, self._forks), self.batch_rows, self.device, self.rank, self.world
@@ -120,7 +120,7 @@ class Noise:
         return fork
 
     def restarted(self) -> Noise:
-        """Returns the same stream from its first draw on."""
+        """Returns a copy of this stream, rewound to its first draw."""
         rows = range(self.batch_rows)[self._kept]
         return self._only(rows.start, rows.stop)
 
@@ -145,16 +145,16 @@ class Noise:
 
 
 def split_rows(tensor: Tensor, parts: int) -> list[Tensor]:
-    """Splits [B, ...] into the same pieces as :meth:`Noise.split`."""
+    """Splits [B, ...] at the same rows as :meth:`Noise.split`."""
     bounds = [round(i * len(tensor) / parts) for i in range(parts + 1)]
     return [tensor[start:stop] for start, stop in itertools.pairwise(bounds)]
 
 
 def seed_layers(seed: int, device: torch.device) -> None:
-    """Seeds the global streams that layers draw from, on the CPU and on ``device``.
+    """Seeds torch's global generators of the CPU and ``device``, which layers draw from.
 
-    As torch.manual_seed, which takes milliseconds where there is no GPU: it notes where it was
-    called from for each kind of device that might yet be used.
+    A faster torch.manual_seed: without a GPU, that takes milliseconds, as it records a stack trace
+    for each device type that is not initialized yet.
     """
     torch.default_generator.manual_seed(seed)
     if device.type == "cuda":

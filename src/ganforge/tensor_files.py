@@ -1,4 +1,4 @@
-"""Files of ``torch.save``, read only once they are known to be whole and to hold plain data."""
+"""Safe reading of ``torch.save`` files: checks that they are intact and contain plain data only."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MapLocation = Callable[[Any, str], Any] | str | None
 
 _MAGIC = b"PK\x03\x04"
 _BLOCK = 2**20
-_ELEMENTS = {  # bytes of each, by the names of torch's classes of storages; all others have one
+_ELEMENTS = {  # bytes per element, by torch's storage classes; all other classes use one byte
     16: ("ComplexDouble",),
     8: ("Double", "Long", "ComplexFloat"),
     4: ("Float", "Int", "QInt32"),
@@ -30,36 +30,36 @@ _BROKEN = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, Va
 def read_tensors(path: Path, map_location: MapLocation = "cpu") -> Any:
     """Reads tensors and plain containers.
 
-    torch does not compare the checksums that it writes, and would return flipped bits as weights.
-    Files in the format before torch 1.6 have no checksums; they are read as they are.
+    ``torch.load`` does not verify the checksums in the file and would return flipped bits as
+    weights. Files in the format before torch 1.6 have no checksums and are not verified.
 
     Args:
-        path: a file of ``torch.save``.
-        map_location: as of ``torch.load``.
+        path: a file written by ``torch.save``.
+        map_location: see ``torch.load``.
 
     Raises:
         OSError: the file cannot be read.
-        DamagedError: it is damaged, or holds more than plain data. Nothing of it is executed.
+        DamagedError: it is damaged, or contains more than plain data. No code in it is executed.
     """
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:
             _verify(file, path.stat().st_size)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of pickles that torch did not write
+            warnings.simplefilter("ignore")  # torch warns of pickles that it did not write
             return torch.load(path, map_location=map_location, weights_only=True)
     except OSError:
         raise
     except Exception as error:  # random bytes can raise anything in an unpickler
-        # Without torch's own text, which advises to switch weights_only off.
+        # torch's own message is left out: it recommends weights_only=False.
         raise DamagedError("damaged, or holds more than plain data") from error
 
 
 def _verify(file: IO[bytes], size: int) -> None:
-    """Compares every record with its checksum, in constant memory.
+    """Verifies the checksum of every record, in constant memory.
 
     Raises:
-        DamagedError: naming the first record that differs.
+        DamagedError: a checksum does not match. The message names the first such record.
     """
     try:
         with zipfile.ZipFile(file) as archive:
@@ -75,7 +75,7 @@ def _verify(file: IO[bytes], size: int) -> None:
 
 
 def _refuse_packed(records: list[zipfile.ZipInfo], size: int) -> None:
-    """Refuses what torch never writes: packed or overlapping records, which fill memory."""
+    """Refuses compressed or overlapping records, which torch never writes and which fill memory."""
     total = sum(record.file_size for record in records)
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     if packed or total > size:
@@ -86,17 +86,17 @@ def _compare(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
     try:
         with archive.open(record) as contents:
             while contents.read(_BLOCK):
-                pass  # the checksum is compared at the end of the record
+                pass  # zipfile verifies the checksum at the end of the record
     except zipfile.BadZipFile as error:
         name = record.filename.partition("/")[2] or record.filename
         raise DamagedError(f"damaged: record {name!r} does not match its checksum") from error
 
 
 def _refuse_misfits(archive: zipfile.ZipFile, records: list[zipfile.ZipInfo]) -> None:
-    """Refuses storages that are declared larger than their records, which torch does not compare.
+    """Refuses storages that are declared larger than their records, which torch does not check.
 
     Raises:
-        DamagedError: torch would read memory behind a record, or allocate what a number says.
+        DamagedError: torch would read memory beyond a record, or allocate any declared size.
     """
     sizes = {record.filename.partition("/")[2]: record.file_size for record in records}
     pickles = [record for record in records if record.filename.endswith("/data.pkl")]
@@ -105,7 +105,7 @@ def _refuse_misfits(archive: zipfile.ZipFile, records: list[zipfile.ZipInfo]) ->
             reader = _Inert(contents)
             try:
                 reader.load()
-            except Exception as error:  # as above
+            except Exception as error:  # random bytes can raise anything in an unpickler
                 raise DamagedError("damaged, or holds more than plain data") from error
         for key, size in reader.storages.items():
             if sizes.get(f"data/{key}", -1) < size:
@@ -113,7 +113,7 @@ def _refuse_misfits(archive: zipfile.ZipFile, records: list[zipfile.ZipInfo]) ->
 
 
 class _Name:
-    """Stands for whatever a pickle names; calling it builds nothing."""
+    """A placeholder for every class or function that a pickle names; calling it builds nothing."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -124,22 +124,22 @@ class _Name:
         return self
 
     def __setstate__(self, state: object) -> None:
-        """Takes attributes, and forgets them."""
+        """Discards the attributes."""
 
     def __setitem__(self, key: object, value: object) -> None:
-        """Takes an entry of a mapping, and forgets it."""
+        """Discards an entry of a mapping."""
 
     def extend(self, values: object) -> None:
-        """Takes entries of a list, and forgets them."""
+        """Discards entries of a list."""
 
     append = extend
 
 
 class _Inert(pickle.Unpickler):
-    """Notes the storages that a pickle refers to. Imports and builds nothing.
+    """Collects the storages that a pickle refers to, without importing or building anything.
 
     Attributes:
-        storages: bytes by key.
+        storages: largest size in bytes, by storage key.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -147,11 +147,11 @@ class _Inert(pickle.Unpickler):
         self.storages: dict[str, int] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        """Returns a stand-in."""
+        """Returns a placeholder instead of importing the class."""
         return _Name(name)
 
     def persistent_load(self, pid: Any) -> Any:
-        """Notes a storage: ("storage", class, key, device, elements)."""
+        """Records a storage, given as ("storage", class, key, device, elements)."""
         _, kind, key, _, elements = pid
         size = int(elements) * _element_size(kind.name)
         self.storages[str(key)] = max(size, self.storages.get(str(key), 0))
@@ -159,6 +159,6 @@ class _Inert(pickle.Unpickler):
 
 
 def _element_size(storage: str) -> int:
-    """Returns the bytes of an element of a class of storages."""
+    """Returns the bytes per element of a storage class, such as "FloatStorage"."""
     kind = storage.removesuffix("Storage")
     return next((size for size, kinds in _ELEMENTS.items() if kind in kinds), 1)

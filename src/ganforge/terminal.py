@@ -1,4 +1,4 @@
-"""Output that any terminal or log file takes: no encoding ends a command with an error."""
+"""Output for terminals and log files of any encoding, without encoding errors."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ _INSTEAD = {
     "✗": "x",
     "\u00a0": " ",
 }
-# Python's own choices; another one was made by the user, as in PYTHONIOENCODING=ascii:replace.
+# Python's defaults. Any other handler was set by the user, as in PYTHONIOENCODING=ascii:replace.
 _DEFAULTS = {"strict", "surrogateescape", "backslashreplace"}
 
 
 def readable_streams() -> None:
-    r"""Makes standard output and error write what their encoding lacks in characters that it has.
+    r"""Makes stdout and stderr replace characters that their encoding does not support.
 
-    Log files of clusters and cron are often ASCII, where a single dot between two words would end
-    a sweep. Known signs become their nearest ASCII, others ``\u...`` escapes.
+    Log files on clusters and under cron are often ASCII, where a single "·" would end a sweep with
+    a UnicodeEncodeError. Known signs become similar ASCII text, others ``\u...`` escapes.
     """
     codecs.register_error(_NAME, _readable)
     for stream in (sys.stdout, sys.stderr):
         if getattr(stream, "errors", None) in _DEFAULTS and hasattr(stream, "reconfigure"):
-            with contextlib.suppress(ValueError, OSError):  # closed, or detached
+            with contextlib.suppress(ValueError, OSError):  # the stream is closed or detached
                 stream.reconfigure(errors=_NAME)
 
 
@@ -56,7 +56,7 @@ def _readable(error: UnicodeError) -> tuple[str, int]:
 
 
 def _instead(character: str) -> str:
-    if "\u2500" <= character <= "\u259f":  # boxes and bars
+    if "\u2500" <= character <= "\u259f":  # box drawing and block elements
         return "|" if character in "│┃║" else "-" if character in "─━═╌" else "+"
     known = _INSTEAD.get(character)
     return known or character.encode("ascii", "backslashreplace").decode()

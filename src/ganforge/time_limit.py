@@ -1,4 +1,4 @@
-"""Calls that end in bounded time, whatever they wait for. Imports nothing heavy."""
+"""Function calls with a time limit. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class LateError(TimeoutError):
     """A call that did not return in time.
 
     Attributes:
-        thread: where it still runs.
+        thread: the thread in which it is still running.
     """
 
     def __init__(self, message: str, thread: threading.Thread) -> None:
@@ -22,20 +22,20 @@ class LateError(TimeoutError):
 
 
 def within(seconds: float, call: Callable[[], T], what: str) -> T:
-    """Returns what ``call`` returns, or raises after ``seconds``.
+    """Returns the result of ``call``, or raises after ``seconds``.
 
-    It runs in a daemon thread, which is left behind when it is late: Python cannot interrupt a call
-    that waits for a lock, a name server or another process. Such a thread does not keep the process
-    from exiting.
+    The call runs in a daemon thread, which keeps running after a timeout: Python cannot interrupt a
+    call that waits for a lock, a name server or another process. A daemon thread does not prevent
+    the process from exiting.
 
     Args:
-        seconds: that the call may take.
-        call: takes no arguments.
-        what: is done, for the message.
+        seconds: time limit.
+        call: function without arguments.
+        what: description of the call, for the message.
 
     Raises:
-        LateError: it took longer.
-        Exception: what ``call`` raised; an attempt to exit too, as RuntimeError.
+        LateError: the call took longer than ``seconds``.
+        Exception: any exception of ``call``; SystemExit and the like are raised as RuntimeError.
     """
     outcome: list[tuple[Any, Exception | None]] = []
 

@@ -1,4 +1,4 @@
-"""What can be written is found out before the work that it is for."""
+"""Checks that outputs can be written, made before the work starts."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _TYPED_WRONG = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, er
 
 
 def check_folder(folder: Path, key: str) -> None:
-    """Refuses a folder in which no file can be written. Nothing that is made here stays.
+    """Checks that files can be written to a folder. Everything created by the check is removed.
 
     Args:
-        folder: one that need not exist.
-        key: that names it on the command line.
+        folder: folder to check; it need not exist.
+        key: configuration key of the folder, for messages.
 
     Raises:
-        ConfigError: the path cannot be a folder's.
-        RunError: the folder, or a file in it, cannot be made.
+        ConfigError: the path cannot be a folder.
+        RunError: the folder, or a file in it, cannot be created.
     """
     if is_there(folder) and not folder.is_dir():
         raise ConfigError(f"{key}={one_line(folder)} is a file: give a folder")
@@ -41,7 +41,7 @@ def check_folder(folder: Path, key: str) -> None:
 
 
 def check_file(path: Path, key: str) -> None:
-    """Refuses a file that cannot be written, as :func:`check_folder` does a folder."""
+    """Checks that a file can be written; raises the same errors as :func:`check_folder`."""
     with _named(path, key):
         is_folder = path.is_dir()
     if is_folder:
@@ -60,5 +60,5 @@ def _named(path: Path, key: str) -> Iterator[None]:
 
 
 def _remove(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # another process has begun to use it
+    with contextlib.suppress(OSError):  # not empty: another process has started to use it
         folder.rmdir()

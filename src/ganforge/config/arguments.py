@@ -1,4 +1,4 @@
-"""A command line before Hydra reads it: its flags, Hydra's own keys, and options in brackets."""
+"""Preprocessing of the command line for Hydra: flags, Hydra's own keys, and bracketed options."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from ganforge.errors import ConfigError
 from ganforge.paths import typed_path
 
-# Flags of Hydra that take the next word, which may hold an equals sign.
+# Hydra flags whose value is the next word, which may contain an equals sign.
 _WITH_FOLDER = {"--config-dir": "--config-dir", "-cd": "--config-dir"}
 _WITH_WORD = {"--config-name", "-cn", "--config-path", "-cp", "--package", "-p"}
-_SINGLE = ("model", "data")  # groups of one option, by which a run is called
+_SINGLE = ("model", "data")  # groups with exactly one option; the run's default name uses them
 
 
 def is_sweep(arguments: list[str]) -> bool:
-    """Whether a command line runs several jobs, with -m or, in a search, without it."""
+    """Whether a command line starts several jobs: with -m, or a search (tune=) without it."""
     tuned = any(a.startswith("tune=") and a != "tune=null" for a in arguments)
     flagged = any(a == "-m" or re.fullmatch(r"--mu(l(t(i(r(un?)?)?)?)?)?", a) for a in arguments)
     return tuned or flagged or _value_of("hydra.mode", arguments).upper() == "MULTIRUN"
 
 
 def prepared(verb: str, arguments: list[str]) -> list[str]:
-    """Returns the arguments in the form that the verb's configuration takes.
+    """Returns the arguments in the form that the verb's configuration expects.
 
     Raises:
-        ConfigError: a key of Hydra's own that would not do here what it does elsewhere.
+        ConfigError: one of Hydra's own keys is used in a way that ganforge does not support.
     """
     arguments = list(_joined_flags(arguments))
     _check_hydra_keys(verb, arguments)
@@ -36,13 +36,13 @@ def prepared(verb: str, arguments: list[str]) -> list[str]:
 
 
 def flags_first(arguments: list[str]) -> list[str]:
-    """Moves overrides behind flags: argparse refuses them where a flag stands between two."""
+    """Returns flags first, then overrides: argparse rejects overrides on both sides of a flag."""
     overrides = [a for a in arguments if a.startswith("~") or ("=" in a and not a.startswith("-"))]
     return [a for a in arguments if a not in overrides] + overrides
 
 
 def _joined_flags(arguments: list[str]) -> Iterator[str]:
-    """Yields ``--config-dir=DIR`` for ``-cd DIR``, with ``~`` expanded; others as they are."""
+    """Yields ``--config-dir=DIR`` for ``-cd DIR``, with ``~`` expanded; other words unchanged."""
     words = iter(arguments)
     for word in words:
         flag, equals, value = word.partition("=")
@@ -56,7 +56,7 @@ def _joined_flags(arguments: list[str]) -> Iterator[str]:
 
 
 def _check_hydra_keys(verb: str, arguments: list[str]) -> None:
-    """Refuses what Hydra would obey by folders and files beside those of the run."""
+    """Refuses Hydra keys that would create folders and files outside the run folder's layout."""
     if _value_of("hydra.run.dir", arguments) not in ("", "."):
         if is_sweep(arguments):
             raise ConfigError(
@@ -91,7 +91,7 @@ def _run_dir(argument: str) -> str:
 
 
 def _without_brackets(argument: str) -> str:
-    """Returns ``data=fake`` for ``data=[fake]``, after which a run could not be called."""
+    """Returns ``data=fake`` for ``data=[fake]``, which could not be part of a run's name."""
     key, _, value = argument.partition("=")
     found = re.fullmatch(r"\[(.*)\]", value)
     if key not in _SINGLE or found is None:
@@ -102,7 +102,7 @@ def _without_brackets(argument: str) -> str:
 
 
 def _value_of(key: str, arguments: list[str]) -> str:
-    """Returns what was typed last for a key, without quotes; "" where nothing was."""
+    """Returns the last value typed for a key, without quotes; "" if the key was not typed."""
     pairs = [argument.partition("=") for argument in arguments if not argument.startswith("-")]
     typed = [value for name, _, value in pairs if name.lstrip("+") == key]
     return typed[-1].strip("'\"") if typed else ""

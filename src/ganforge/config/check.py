@@ -1,4 +1,4 @@
-"""What a configuration may say: the root's keys, and every constructor's arguments.
+"""Validation of configurations: the root's keys, and the arguments of every constructor.
 
 Importing this module imports neither torch nor lightning.
 """
@@ -28,7 +28,7 @@ HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
 def register_schemas() -> None:
-    """Makes the schemas known to Hydra as ``train_schema`` and so on."""
+    """Registers the schemas in Hydra's config store as ``train_schema`` and so on."""
     for verb, schema in SCHEMAS.items():
         node = OmegaConf.structured(schema)
         with open_dict(node):
@@ -38,24 +38,24 @@ def register_schemas() -> None:
 
 
 def root_keys(verb: str) -> list[str]:
-    """Returns what may stand at the root of a verb's configuration."""
+    """Returns the legal keys at the root of a verb's configuration."""
     return [f.name for f in fields(SCHEMAS[verb])] + KEYWORDS.get(verb, [])
 
 
 def did_you_mean(name: str, legal: list[str]) -> str:
-    """Returns a hint at the nearest legal name, or the list of them all."""
+    """Returns a hint for messages: the closest legal name, if any, and the list of all names."""
     near = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return f"{hint}legal: {', '.join(legal) or 'nothing'}"
 
 
 def check_root(cfg: DictConfig, verb: str) -> None:
-    """Refuses root keys that the schema does not know, and numbers that no setting can have.
+    """Refuses unknown root keys, infinite numbers, NaN, and seeds out of range.
 
-    Hydra lets keys in after a ``+``.
+    The schema alone is not enough: ``+KEY=VALUE`` bypasses it.
 
     Raises:
-        ConfigError: naming every unknown key, or every such number.
+        ConfigError: the message lists every unknown key, or every such number.
     """
     legal = root_keys(verb)
     unknown = [str(key) for key in cfg if key not in legal]
@@ -68,16 +68,16 @@ def check_root(cfg: DictConfig, verb: str) -> None:
 
 
 def check(cfg: DictConfig) -> None:
-    """Binds every ``_target_`` to its constructor's signature and types.
+    """Checks every ``_target_`` against its constructor's signature and type annotations.
 
     Raises:
-        ConfigError: with all faults in one message.
+        ConfigError: all faults in one message.
     """
     if "model" in cfg and "data" in cfg:
-        _check_inputs(cfg)  # first: without inputs, much else would be found at fault
+        _check_inputs(cfg)  # first: without inputs, many of the other checks would fail too
     used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
     if "model" in cfg and _attribute(cfg.model, "needs_inputs"):
-        used |= {f"condition.{key}" for key in cfg.condition}  # refused below, if not "none"
+        used |= {f"condition.{key}" for key in cfg.condition}  # _check_inputs requires "none"
     faults = [
         fault
         for group in cfg
@@ -97,13 +97,13 @@ def _wandb_faults(cfg: DictConfig) -> list[str]:
         return []
     try:
         settings = {key: node.get(key) for key in NAME_KEYS}
-    except OmegaConfBaseException:  # an interpolation, which is a fault of its own
+    except OmegaConfBaseException:  # a bad interpolation, which is reported separately
         return []
     return name_faults(settings)
 
 
 def _check_inputs(cfg: DictConfig) -> None:
-    """Refuses data without inputs, or without pairs, for a game that translates them."""
+    """Refuses data without inputs or pairs for a model that needs them."""
     if not _attribute(cfg.model, "needs_inputs"):
         _check_scores(cfg)
         return
@@ -122,7 +122,7 @@ def _check_inputs(cfg: DictConfig) -> None:
 
 
 def _check_scores(cfg: DictConfig) -> None:
-    """Refuses scores of translations for a game that translates nothing."""
+    """Refuses metrics of translations for a model that does not translate images."""
     for name, score in cfg.metrics.items():
         if score and _attribute(score, "needs_inputs"):
             raise ConfigError(
@@ -132,14 +132,14 @@ def _check_scores(cfg: DictConfig) -> None:
 
 
 def _options_with(attribute: str) -> list[str]:
-    """Returns the data options whose class has an attribute that is true."""
+    """Returns the data options whose class has a true value for an attribute."""
     files = sorted((conf_dir() / "data").glob("*.yaml"))
     nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
     return [name for name, node in nodes.items() if _attribute(node, attribute)]
 
 
 def _check_labels(cfg: DictConfig) -> None:
-    """Refuses labels for a game where the data have none, and scores of classes without classes."""
+    """Refuses unlabelled data for a model that needs labels, and class metrics without classes."""
     data, condition = cfg.data, cfg.condition
     told = [condition.get(player, "none") for player in ("generator", "discriminator")]
     needed = _attribute(cfg.model, "needs_labels") or (
@@ -168,7 +168,7 @@ def _unlabelled(cfg: DictConfig) -> str:
 
 
 def _option_of(model: DictConfig) -> str:
-    """Returns what is typed for a game, such as "model=cgan"; its class where no option has it."""
+    """Returns the override that selects a model, such as "model=cgan"; else its class name."""
     target = str(model.get("_target_", "model"))
     for path in sorted((conf_dir() / "model").glob("*.yaml")):
         node = cast(DictConfig, OmegaConf.load(path))
@@ -182,12 +182,12 @@ def _attribute(node: DictConfig, name: str) -> bool:
 
     try:
         return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
-    except Exception:  # a target that cannot be loaded is a fault of its own
+    except Exception:  # a target that cannot be loaded is reported separately
         return False
 
 
 def _labelled_options(points: bool) -> list[str]:
-    """Returns the data options that say that they have labels, of points or of images."""
+    """Returns the data options that declare labels, either of points or of images."""
     files = sorted((conf_dir() / "data").glob("*.yaml"))
     nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
     alike = {name: n for name, n in nodes.items() if (n.get("image_size") == 1) == points}
@@ -196,7 +196,7 @@ def _labelled_options(points: bool) -> list[str]:
 
 
 def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
-    """Returns a child, or None for an interpolation, which is checked where it points."""
+    """Returns a child; None if it is missing, or an interpolation (its target is checked)."""
     if OmegaConf.is_interpolation(node, key):
         return None
     return None if OmegaConf.is_missing(node, key) else node[key]
@@ -206,7 +206,7 @@ def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
     if "_target_" in node:
         yield from _signature_faults(node, path)
     elif _holds_parts(node) and (stray := _stray(node, path, used)):
-        # Where nothing of a part is of use, its own name is what is wrong.
+        # If none of a part's values is used, the part's own name is most likely misspelled.
         whole = "." in path and len(stray) == len(node)
         for at in [path] if whole else [f"{path}.{key}" for key in stray]:
             yield f"{at}: reaches no constructor; {_neighbours(node, at, path)}"
@@ -217,7 +217,7 @@ def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
 
 
 def _stray(node: DictConfig, path: str, used: set[str]) -> list[str]:
-    """Returns the plain values beside parts that no interpolation reads."""
+    """Returns the keys of plain values in a group of parts that no interpolation refers to."""
     plain = [key for key in node if not isinstance(_raw(node, key), (DictConfig, ListConfig))]
     values = [str(key) for key in plain if _raw(node, key) is not None]
     return [key for key in values if f"{path}.{key}" not in used]
@@ -230,7 +230,7 @@ def _neighbours(node: DictConfig, at: str, path: str) -> str:
 
 
 def _holds_parts(node: DictConfig) -> bool:
-    """Whether a node holds parts by name, rather than being a plain mapping argument."""
+    """Whether a node is a group of named parts rather than a mapping passed as an argument."""
     parent = node._get_parent()
     return not (isinstance(parent, DictConfig) and "_target_" in parent)
 

@@ -23,17 +23,17 @@ _KEPT = "_ganforge_command"
 
 @dataclass(frozen=True)
 class Command:
-    """What was typed.
+    """The command that a configuration was composed from.
 
     Attributes:
         line: the command as typed.
-        choices: the chosen option of every group.
-        groups: groups among the overrides.
-        values: single values among the overrides, by dotted key.
-        job: folder for this job of a sweep; None for a single run.
-        folder: folder that this run was given (run_dir=DIR), by its sweep or by hand.
+        choices: the selected option of every group.
+        groups: overrides of groups: group to option.
+        values: overrides of single values, by dotted key.
+        job: folder of this job of a sweep; None for a single run.
+        folder: folder set for this run (run_dir=DIR), by its sweep or by the user.
         typed: every override as typed.
-        config_dirs: folders of the user's own options (``--config-dir``, ``hydra.searchpath``).
+        config_dirs: folders with the user's own options (``--config-dir``, ``hydra.searchpath``).
     """
 
     line: str = ""
@@ -47,7 +47,7 @@ class Command:
 
     @classmethod
     def of(cls, cfg: DictConfig) -> Command:
-        """Returns what ``cfg`` was composed from, on the command line or in Python."""
+        """Returns the command that ``cfg`` was composed from, on the command line or in Python."""
         kept: Command | None = cfg.__dict__.get(_KEPT)
         if kept is not None:
             return kept
@@ -57,22 +57,22 @@ class Command:
 
     @classmethod
     def read(cls, hydra: Any, line: str, run_dir: str | None = None) -> Command:
-        """Reads Hydra's own node of a composition.
+        """Returns the command described by the ``hydra`` node of a composed configuration.
 
         Args:
             hydra: the node.
             line: the command as typed.
-            run_dir: the resolved ``run_dir``, for one that was typed with an interpolation.
+            run_dir: the resolved ``run_dir``, used if it was typed with an interpolation.
         """
         choices = {str(k): str(v) for k, v in hydra.runtime.choices.items()}
         choices = {k: v for k, v in choices.items() if not k.startswith("hydra/")}
         groups: dict[str, str] = {}
         values: dict[str, Any] = {}
-        # As typed: an interpolation among them means the run's configuration, not Hydra's.
+        # Unresolved: interpolations in overrides refer to the run's configuration, not to Hydra's.
         typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
         for override in OverridesParser.create().parse_overrides(typed):
             key = override.key_or_group
-            if key in choices or _is_group(key):  # Hydra's choices leave out lists of options
+            if key in choices or _is_group(key):  # Hydra's choices omit lists of options
                 groups[key] = choices.get(key, str(override.value()))
             elif not override.is_delete():
                 values[key] = override.value()
@@ -86,7 +86,7 @@ class Command:
         return cls(line, choices, groups, values, job, typed, folder, _config_dirs(hydra))
 
     def keep(self, cfg: DictConfig) -> None:
-        """Ties the command to ``cfg``, beside its keys: a configuration is no place for it."""
+        """Attaches the command to the object ``cfg`` without adding a key to the configuration."""
         cfg.__dict__[_KEPT] = self
 
 
@@ -102,7 +102,7 @@ def _is_group(key: str) -> bool:
 
 def _job_folder(hydra: Any) -> str | None:
     if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
-        return None  # the latter in Python: a search that is composed and not run
+        return None  # job.num is missing in Python, for a search that is composed but not run
     return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept(hydra)))
 
 
@@ -111,16 +111,16 @@ def _in_sweep(folder: str) -> str | None:
 
 
 def swept(hydra: Any) -> list[str]:
-    """Returns what tells a job of a sweep from the others, such as ["loss=hinge", "seed=1"]."""
+    """Returns the overrides that distinguish a job of a sweep, such as ["loss=hinge", "seed=1"]."""
     typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
     return [o for o in typed if o not in sys.argv and not o.startswith("~")]
 
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:
-    """Keeps beside a run which options it was composed of."""
+    """Writes the selected option of every group to choices.json in a run folder."""
     atomic.replace(folder / "choices.json", json.dumps(choices, indent=2).encode())
 
 
 def read_choices(folder: Path) -> dict[str, str]:
-    """Returns the options that a run was composed of; empty where they are missing or damaged."""
+    """Returns the options from a run's choices.json; empty if the file is missing or damaged."""
     return {key: str(option) for key, option in read_mapping(folder / "choices.json").items()}

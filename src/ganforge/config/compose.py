@@ -1,4 +1,4 @@
-"""Composing a configuration from overrides, and telling in plain words why it failed."""
+"""Composition of configurations from overrides, and readable messages for its errors."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ganforge.config.run_keys import on_run
 from ganforge.paths import typed_path
 from ganforge.redaction import redacted_line
 
-# Folders of conf/ that hold no options of a configuration: what other programs read.
+# Folders in conf/ that are not groups; other programs read them.
 NO_GROUPS = {"wandb_sweeps"}
 
 
@@ -27,8 +27,8 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
     """Composes a configuration as the command line would, for use in Python.
 
     Args:
-        overrides: such as ``["model=wgan_gp", "data=mnist"]``.
-        verb: root file in conf/.
+        overrides: overrides such as ``["model=wgan_gp", "data=mnist"]``.
+        verb: name of the root file in conf/.
     """
     register_schemas()
     GlobalHydra.instance().clear()
@@ -46,7 +46,7 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
 
 
 def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
-    """Returns a message for an error of composition, or None when the error is another one."""
+    """Returns a readable message for a composition error; None for any other error."""
     text = str(error).strip()
     if isinstance(error, ValueError) and "Config group override must be" in text:
         return _explain_choices(arguments) or text
@@ -66,7 +66,7 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
 
 
 def options(group: str) -> list[str]:
-    """Returns the legal options of a group, by name; a subfolder's are ``folder/option``."""
+    """Returns the names of a group's options; in a subfolder they are ``folder/option``."""
     folder = conf_dir() / group
     files = sorted(folder.rglob("*.yaml"))
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
@@ -75,7 +75,7 @@ def options(group: str) -> list[str]:
 
 def _explain_option(path: str, text: str) -> str:
     group, slash, option = path.partition("/")
-    # Hydra lists what other folders of hydra.searchpath hold.
+    # Hydra's message also lists the options from other folders of hydra.searchpath.
     listed = [line.strip() for line in text.splitlines() if line.startswith("\t")]
     parent = option.rpartition("/")[0]
     listed = [f"{parent}/{name}" if parent else name for name in listed if "=" not in name]
@@ -86,7 +86,7 @@ def _explain_option(path: str, text: str) -> str:
 
 
 def _explain_choices(arguments: list[str]) -> str | None:
-    """Explains a group that was given null or a number in place of an option's name."""
+    """Returns a message for groups set to null or a number instead of an option's name."""
     lines = []
     for group, _, value in (argument.partition("=") for argument in arguments):
         legal = options(group.lstrip("+")) if group else []
@@ -118,7 +118,7 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
 
 
 def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
-    """Explains a key at the root, which may be legal and missing where it was looked for."""
+    """Returns a message for a key at the root; the key may be legal but absent from this config."""
     legal = _root_names(verb)
     if name == "hydra":
         typed = next((a for a in arguments if a.lstrip("+~").startswith("hydra.")), name)
@@ -134,7 +134,7 @@ def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
 
 
 def _further_folder(arguments: list[str]) -> list[str]:
-    """Returns the override that finds what ``--config-dir DIR`` (or ``-cd DIR``) adds."""
+    """Returns the override equivalent to the flag ``--config-dir DIR`` (or ``-cd DIR``), if any."""
     for flag, folder in itertools.pairwise([*arguments, ""]):
         name, _, value = flag.partition("=")
         if name in ("--config-dir", "-cd"):

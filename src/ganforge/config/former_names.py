@@ -1,4 +1,4 @@
-"""Former names of classes that configurations build, for stored runs that hold them.
+"""Former names of configurable classes, for loading stored runs that use them.
 
 Importing this module imports nothing heavy.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# By package: module and class, as configurations named them before packages exported names. The
-# class is now called ganforge.PACKAGE.CLASS, wherever its module is.
+# By package: MODULE.CLASS, as configurations named classes before the packages exported them. The
+# present name is ganforge.PACKAGE.CLASS, independent of the module.
 _MODULES = {
     "augment": (
         "ada.ADA augmentation.Augmentation diffaugment.DiffAugment "
@@ -77,7 +77,7 @@ _MODULES = {
         "samplers.Random samplers.TPE search.Search"
     ),
 }
-# Packages that are called otherwise now.
+# Packages that were renamed.
 _PACKAGES = {"tuning": "search"}
 FORMER = {
     f"ganforge.{package}.{name}": ".".join(
@@ -91,12 +91,12 @@ _WORD = re.compile(r"ganforge(?:\.\w+)+")
 
 
 def present_name(name: Any) -> Any:
-    """Returns the present name of a ``_target_``; anything that is no former name as it is."""
+    """Returns the present name of a ``_target_``; any other value is returned unchanged."""
     return FORMER.get(name, name) if isinstance(name, str) else name
 
 
 def present_names(value: Any) -> Any:
-    """Returns a stored configuration, in plain values, with the present names of its targets."""
+    """Returns a stored configuration, in plain containers, with present ``_target_`` names."""
     if isinstance(value, dict):
         return {
             key: present_name(item) if key == _TARGET else present_names(item)
@@ -106,7 +106,7 @@ def present_names(value: Any) -> Any:
 
 
 def present_override(override: str) -> str:
-    """Returns a stored override with the present name of the class that it chooses."""
+    """Returns a stored override of a ``_target_`` with the present name of the class."""
     key, equals, value = override.partition("=")
     if not equals or not key.endswith(_TARGET):
         return override

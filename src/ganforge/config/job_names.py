@@ -1,4 +1,4 @@
-"""Names of the run folders of a sweep, which need no quoting in a shell or an override.
+"""Names of the run folders in a sweep. They need no quoting in a shell or an override.
 
 A sweep is a folder with a sweep.json; its jobs are the run folders in it.
 """
@@ -19,12 +19,12 @@ _NUMBER = re.compile(r"-?\d*\.?\d+(e[-+]?\d+)?")
 def job_folder(number: int, overrides: list[str]) -> str:
     """Returns the name of a job's run folder, such as ``0-dcgan-lr0.001-s1``.
 
-    The options and values that tell it from the other jobs, and its seed. The overrides themselves
-    are in sweep.json and in the run's provenance.json.
+    The name contains the options and values that distinguish the job, and its seed. The overrides
+    themselves are in sweep.json and in the run's provenance.json.
 
     Args:
-        number: of the job; it alone makes the name unique.
-        overrides: that tell the job from the others.
+        number: number of the job, which makes the name unique.
+        overrides: overrides that distinguish the job from the others.
     """
     pairs = [override.partition("=") for override in overrides]
     seeds = [f"s{_slug(value)}" for key, _, value in pairs if key.lstrip("+") == "seed"]
@@ -35,7 +35,7 @@ def job_folder(number: int, overrides: list[str]) -> str:
 
 
 def sweep_of(run: Path) -> Path | None:
-    """Returns the folder of the sweep that a run is a job of; None for a run on its own."""
+    """Returns the folder of the sweep that a run belongs to; None for a single run."""
     return run.parent if (run.parent / FILE).is_file() else None
 
 

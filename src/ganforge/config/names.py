@@ -1,20 +1,20 @@
-"""What a run may be called: its name becomes part of a folder's name and a title in W&B."""
+"""Validation of run names, which become part of a folder's name and a title in W&B."""
 
 from __future__ import annotations
 
 from ganforge.errors import ConfigError
 from ganforge.plain_text import one_line
 
-# W&B's limit is 128 characters. In bytes, a file system's 255 less the time, seed, number and
-# suffixes that the names of folders and of temporary files have beside it.
+# 128 characters is W&B's limit. 180 bytes is a file system's limit of 255 minus the time, seed,
+# number and suffixes in the names of folders and temporary files.
 LONGEST, LONGEST_BYTES = 128, 180
 
 
 def check_name(name: str) -> None:
-    """Refuses a name that file systems or Weights & Biases would not take.
+    """Refuses a name that file systems or Weights & Biases would reject.
 
     Raises:
-        ConfigError: saying what is wrong with it.
+        ConfigError: the message says what is wrong with the name.
     """
     if (fault := _fault(name)) is not None:
         shown = one_line(name if len(name) <= 60 else f"{name[:57]}...")

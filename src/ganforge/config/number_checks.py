@@ -1,4 +1,4 @@
-"""Numbers that no setting can have.
+"""Checks for numbers that are invalid in every setting.
 
 Importing this module imports neither torch nor lightning.
 """
@@ -9,16 +9,16 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-# What torch's generators take.
+# Range of seeds that torch's generators accept.
 LEAST_SEED, GREATEST_SEED = -(2**63), 2**64 - 1
-_FREE = ("where",)  # filters, which compare with what runs have
+_FREE = ("where",)  # filters of `ganforge runs`, which may contain any value
 
 
 def number_faults(plain: dict[str, Any]) -> list[str]:
-    """Returns what is wrong with the numbers of a configuration, given as plain containers.
+    """Returns a message for a seed out of range and for each number that is not finite.
 
     Args:
-        plain: the configuration, with interpolations as they are written.
+        plain: the configuration as plain containers, with unresolved interpolations.
     """
     seed = plain.get("seed")
     faults = []
@@ -29,7 +29,7 @@ def number_faults(plain: dict[str, Any]) -> list[str]:
 
 
 def _odd(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
-    """Yields the infinite and undefined numbers in plain containers, with their keys."""
+    """Yields the infinite and NaN values in plain containers, with their dotted keys."""
     if isinstance(node, float) and not math.isfinite(node):
         yield path, node
     elif isinstance(node, list):

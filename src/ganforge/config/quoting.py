@@ -1,4 +1,4 @@
-"""Values on the command line that Hydra's grammar would read as something else than was typed."""
+"""Quoting of command-line values that Hydra's grammar would misread."""
 
 from __future__ import annotations
 
@@ -16,45 +16,45 @@ from ganforge.paths import is_there
 PATHS = {"run", "resume", "run_dir", "log_dir", "input", "out", "fake", "real", "checkpoint"}
 PATHS |= {"data.path", "data.path_a", "data.path_b", "data.root", "features.weights"}
 PATHS |= {"features.cache", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}
-LISTS = {"runs", "sweep", "by", "status"}  # a comma belongs to the value, also without brackets
-NAMES = {"name", "notes"}  # always text: null and 1e3 too
+LISTS = {"runs", "sweep", "by", "status"}  # a comma is part of the value, even without brackets
+NAMES = {"name", "notes"}  # always text, even null and 1e3
 TEXTS = NAMES | {"class", "data.name", "tune.study", "entity", "project", "workspace", "report"}
 TEXTS |= {f"logger.wandb.{key}" for key in ("project", "entity", "group", "name", "notes")}
 TEXT_LISTS = {"tags", "logger.wandb.tags"}
-PROSE = {"notes", "logger.wandb.notes"}  # commas separate no values of a sweep
-PROSE |= {"log_dir", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}  # of a sweep as a whole
+PROSE = {"notes", "logger.wandb.notes"}  # commas never separate the values of a sweep
+PROSE |= {"log_dir", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}  # one value per sweep
 
 _OPENING, _CLOSING = "([{", ")]}"
 
 
 def quote_values(arguments: list[str], sweeping: bool = False) -> list[str]:
-    """Quotes what Hydra would not read as typed: ``input=Fotos (2024)``, ``notes=Größe: 3``.
+    """Quotes values that Hydra would not read as typed: ``input=Fotos (2024)``, ``notes=Größe: 3``.
 
-    Hydra's grammar takes only ASCII letters, digits and some signs without quotes, and reads 1e3
-    as a number. What the user has quoted, escaped or interpolated is left alone.
+    Without quotes, Hydra's grammar only accepts ASCII letters, digits and some signs, and reads 1e3
+    as a number. Values that the user has quoted, escaped or interpolated are not changed.
 
     Args:
         arguments: flags and overrides.
         sweeping: whether commas outside of quotes and brackets separate the values of a sweep. A
-            path that exists as it was typed is one value.
+            path that exists exactly as typed is one value.
     """
     return [_quoted(argument, sweeping) for argument in arguments]
 
 
 def quoted(text: object) -> str:
-    """Returns ``text`` in quotes that Hydra reads as exactly this text."""
+    """Returns ``text`` quoted and escaped so that Hydra parses it back to exactly ``text``."""
     escaped = re.sub(r"(\\*)('|\Z)", _escaped, str(text))
     return f"'{escaped}'"
 
 
 def options_as_filter(arguments: list[str]) -> list[str]:
-    """Turns ``model=dcgan`` into ``++where.model=dcgan``: Hydra would compose the option."""
+    """Turns ``model=dcgan`` into ``++where.model=dcgan``; else Hydra would compose the option."""
     groups = {path.name for path in conf_dir().iterdir() if path.is_dir()}
     return [f"++where.{a}" if a.partition("=")[0] in groups else a for a in arguments]
 
 
 def split_values(text: str) -> list[str]:
-    """Splits at commas outside of quotes and brackets."""
+    """Splits a text at commas outside of quotes and, if they are balanced, brackets."""
     found = _split(text, brackets=True)
     return found if found is not None else _split(text, brackets=False) or []
 
@@ -68,7 +68,7 @@ def _quoted(argument: str, sweeping: bool) -> str:
         return f"{key}={_text_list(value)}"
     if not sweeping or name in PROSE or _is_one_path(name, value):
         return f"{key}={_value(name, value)}"
-    # Within choice(...) Hydra drops the quotes that it would need for its jobs.
+    # choice(...) is unwrapped: inside it, Hydra drops the quotes that its jobs' overrides need.
     call = re.fullmatch(r"\s*choice\((.*)\)\s*", value, re.DOTALL)
     parts = split_values(call[1] if call else value)
     legal = [_swept(name, part) for part in parts]
@@ -84,7 +84,7 @@ def _swept(name: str, part: str) -> str:
 
 def _value(name: str, value: str) -> str:
     several = name in LISTS or name.startswith("where.")
-    if name in PATHS and value == "None":  # how Python and W&B write null
+    if name in PATHS and value == "None":  # Python's and W&B's spelling of null
         return "null"
     if not value or not (several or name in PATHS | TEXTS):
         return value if _parsed(value) is not None else _forced(value)
@@ -99,7 +99,7 @@ def _value(name: str, value: str) -> str:
 
 
 def _forced(value: str) -> str:
-    """Quotes a value, or the items of a list, that Hydra cannot parse."""
+    """Quotes a value that Hydra cannot parse; for a list, only the items if that is enough."""
     if value[:1] == "[" and value[-1:] == "]":
         items = ",".join(_value("", item.strip()) for item in split_values(value[1:-1]))
         if _parsed(f"[{items}]") is not None:
@@ -108,7 +108,7 @@ def _forced(value: str) -> str:
 
 
 def _text_list(value: str) -> str:
-    """Returns a list of texts, from ``[a,b]`` or ``a,b``; of several lists, a sweep over them."""
+    """Returns a list of texts from ``[a,b]`` or ``a,b``; ``[a],[b]`` stays a sweep over lists."""
     parts = [part.strip() for part in split_values(value)]
     if value.strip().lower() == "null" or ("${" in value and _parsed(value) is not None):
         return value
@@ -123,7 +123,7 @@ def _texts(items: str) -> str:
 
 
 def _item(text: str) -> str:
-    """Returns a text of a list, where a backslash could escape what follows."""
+    """Returns an item of a list; a trailing backslash is quoted, as it would escape the comma."""
     typed = _value("name", text)
     return quoted(text) if not text or (typed == text and text.endswith("\\")) else typed
 
@@ -133,7 +133,7 @@ def _is_one_path(name: str, value: str) -> bool:
 
 
 def _read(value: str) -> Any:
-    """Returns what Hydra reads; None for null, for a sweep and for what it cannot parse."""
+    """Returns the value as Hydra parses it; None for null, a sweep or a parse error."""
     found = _parsed(value)
     return None if found is None or found.is_sweep_override() else found.value()
 
@@ -156,7 +156,7 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _split(text: str, brackets: bool) -> list[str] | None:
-    """Splits at commas; None where a bracket is not closed."""
+    """Splits a text at commas outside of quotes and brackets; None if a bracket is not closed."""
     parts, opened, start, at = [], list[str](), 0, 0
     while at < len(text):
         sign = text[at]
@@ -174,7 +174,7 @@ def _split(text: str, brackets: bool) -> list[str] | None:
 
 
 def _after_quote(text: str, at: int) -> int:
-    """Returns where a quoted text ends that begins at ``at``; ``at`` for a mere apostrophe."""
+    """Returns the index of the quote that closes the one at ``at``; ``at`` for an apostrophe."""
     ended = re.compile(rf"{text[at]}(?:\\.|[^\\])*?{text[at]}(?=\s*(?:[,)\]}}]|\Z))", re.DOTALL)
     found = ended.match(text, at)
     return found.end() - 1 if found else at

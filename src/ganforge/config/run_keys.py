@@ -1,21 +1,22 @@
-"""Overrides of a verb on an existing run, whose keys are the run's and not the defaults'."""
+"""Overrides for verbs on an existing run, whose keys may differ from the default configuration."""
 
 from __future__ import annotations
 
 from ganforge.config.arguments import is_sweep
 
-# Parts that can be taken out of a resumed run: what only watches it.
+# Parts that can be removed from a resumed run, because they do not affect training.
 _REMOVABLE = ("callbacks.", "logger.", "metrics.")
 _ALLOW = "resume.allow"
 
 
 def on_run(arguments: list[str], verb: str) -> list[str]:
-    """Lets Hydra compose keys of a run, which the defaults need not have.
+    """Returns the arguments rewritten so that Hydra accepts keys of the run.
 
-    Hydra composes on the defaults and refuses keys that they lack; the run's own configuration
-    decides later what is legal. ``resume=RUN regularizer.r1.weight=5`` becomes
-    ``++regularizer.r1.weight=5``, and ``~callbacks.samples`` becomes ``++callbacks.samples=null``.
-    ``resume.allow=[data]`` becomes ``resume_allow=[data]``: ``resume`` is a key of its own.
+    Hydra composes the default configuration and refuses keys that it lacks. Whether a key is legal
+    is checked later, against the run's own configuration. ``resume=RUN regularizer.r1.weight=5``
+    becomes ``++regularizer.r1.weight=5``, and ``~callbacks.samples`` becomes
+    ``++callbacks.samples=null``. ``resume.allow=[data]`` becomes ``resume_allow=[data]``, because
+    ``resume`` itself is a plain value.
 
     Args:
         arguments: overrides and flags as typed.
@@ -38,7 +39,7 @@ def _allowance(argument: str) -> str:
 
 
 def _resumes(arguments: list[str]) -> bool:
-    """Whether a named run is resumed, rather than a sweep or a run that is yet to be found."""
+    """Whether a single run is resumed by name or as latest; false for sweeps and resume=auto."""
     if is_sweep(arguments):
         return False
     named = [a.partition("=")[2] for a in arguments if a.startswith("resume=")]

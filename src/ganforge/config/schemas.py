@@ -1,4 +1,4 @@
-"""Root keys that the verbs' configurations may have.
+"""Schemas of the verbs' configurations: their root keys and types.
 
 Importing this module imports neither torch nor lightning.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass
 class TrainSchema:
-    """Root keys of conf/train.yaml. What is not here is refused."""
+    """Root keys of conf/train.yaml. Any other key is refused."""
 
     seed: int = 0
     name: str = ""
@@ -68,7 +68,7 @@ class EvaluateSchema:
 
 @dataclass
 class SampleSchema:
-    """Root keys of conf/sample.yaml, but for ``class``, which Python lets no field be called."""
+    """Root keys of conf/sample.yaml, except ``class``, which is a Python keyword; see KEYWORDS."""
 
     run: str = "latest"
     log_dir: str = "logs"
@@ -182,5 +182,5 @@ SCHEMAS: dict[str, type] = {
     "cache": CacheSchema,
     "runs": RunsSchema,
 }
-# Optional texts or numbers that have a word of Python's own as their name.
+# Optional keys that are Python keywords and thus cannot be fields; their values are not typed.
 KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}

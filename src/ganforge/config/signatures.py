@@ -1,6 +1,6 @@
-"""Arguments of a constructor, with those that it passes on to its base classes by ``**``.
+"""Arguments of a constructor, including those it passes to its base classes by ``**``.
 
-A class that adds arguments to those of its base names the latter once, in a TypedDict::
+A class that extends its base's arguments takes the latter as an unpacked TypedDict::
 
     class ACGAN(GAN):
         def __init__(self, class_weight: float = 1.0, **parts: Unpack[GANParts]) -> None:
@@ -23,9 +23,9 @@ def parameters_of(function: Any) -> tuple[Parameters, bool]:
     """Returns the parameters that can be given by name, and whether any other name is accepted.
 
     Args:
-        function: a class, or anything else that can be called. Of a class whose constructor takes
+        function: a class or any other callable. If a class's constructor takes
             ``**parts: Unpack[Parts]``, the keys of ``Parts`` count as parameters, with the default
-            that the next class in its method resolution order gives them.
+            from the next class in its method resolution order.
     """
     if not _passes_on(function):
         return _named(inspect.signature(function))
@@ -40,13 +40,13 @@ def parameters_of(function: Any) -> tuple[Parameters, bool]:
 
 
 def hints_of(function: Any) -> dict[str, Any]:
-    """Returns the types of the parameters that :func:`parameters_of` lists, where they are known.
+    """Returns the type annotations of the parameters that :func:`parameters_of` lists.
 
-    That of a key of a TypedDict is the one that the TypedDict declares, which may be narrower than
-    that of the argument it is passed on to.
+    For a key of a TypedDict, this is the type in the TypedDict, which may be narrower than that of
+    the argument it is passed to.
 
     Raises:
-        Exception: of any kind, for annotations that cannot be resolved.
+        Exception: an annotation cannot be resolved; the error can be of any type.
     """
     if not _passes_on(function):
         constructor = getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
@@ -70,7 +70,7 @@ def _constructors(cls: type) -> Iterator[tuple[Any, dict[str, Any] | None]]:
     """Yields the constructors that a call reaches, the class's own first.
 
     Yields:
-        Each with the names that reach it and their types; None for all.
+        A constructor, and the names passed to it with their types; None if all names are.
     """
     keys: dict[str, Any] | None = None
     for constructor in _own(cls.__mro__):

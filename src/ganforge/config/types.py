@@ -1,4 +1,4 @@
-"""Whether plain values, as a configuration holds them, fit a constructor's annotations."""
+"""Type checks of plain configuration values against a constructor's annotations."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ _WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 
 def accepts(annotation: Any, value: Any) -> bool:
-    """Whether a value fits an annotation; True where the annotation says nothing plain.
+    """Whether a value matches an annotation; true if the annotation cannot be checked.
 
     Args:
-        annotation: as ``typing.get_type_hints`` gives it.
-        value: a scalar, list or mapping. A mapping with ``_target_`` stands for what it builds.
+        annotation: annotation as returned by ``typing.get_type_hints``.
+        value: a scalar, list or mapping. A mapping with ``_target_`` represents the object it
+            builds.
     """
     origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if annotation is Any or isinstance(annotation, (str, typing.TypeVar)):
@@ -56,7 +57,7 @@ def _accepts_built(annotation: Any, origin: Any, value: Any) -> bool:
         strict = isinstance(made, type) and not value.get("_partial_", False)
         return not strict or issubclass(made, annotation)
     except Exception:
-        # A target that cannot be loaded has a fault of its own; a protocol has no subclasses.
+        # A target that cannot be loaded is reported separately; protocols fail in issubclass.
         return True
 
 
@@ -81,13 +82,13 @@ def _accepts_scalar(annotation: Any, origin: Any, value: Any) -> bool:
         return True
     if getattr(annotation, "_is_protocol", False):
         return False
-    # A path may be given as text; a module or a tensor may not.
+    # Text is accepted for a path, but not for other classes such as modules or tensors.
     path = isinstance(value, str) and issubclass(annotation, os.PathLike)
     return path or isinstance(value, annotation)
 
 
 def describe(annotation: Any) -> str:
-    """Returns an annotation in words: "a whole number", "one of a, b", "a list, each text"."""
+    """Returns an annotation as text: "a whole number", "one of a, b", "a list, each text"."""
     if annotation in _WORDS:
         return _WORDS[annotation]
     if annotation is type(None):

@@ -1,4 +1,4 @@
-"""What Weights & Biases accepts as names, checked before a run has begun. Imports nothing heavy."""
+"""Checks of names for Weights & Biases, made before a run starts. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _ID = re.compile(r"[^\s:;,#?/'\\\x00-\x1f\x7f]+")
 
 
 def name_faults(settings: Mapping[str, Any]) -> list[str]:
-    """Returns what W&B would refuse among the settings of its logger, one message each.
+    """Returns one message for each setting of the W&B logger that W&B would reject.
 
     Args:
-        settings: project, entity, group, job_type and tags, as far as they are given.
+        settings: project, entity, group, job_type and tags; missing keys are ignored.
     """
     names = [key for key in NAME_KEYS if key != "tags"]
     faults = [fault for key in names if (fault := _name_fault(key, settings.get(key)))]
@@ -31,19 +31,19 @@ def name_faults(settings: Mapping[str, Any]) -> list[str]:
 
 
 def is_id(text: str) -> bool:
-    """Whether ``text`` can be the id of a run."""
+    """Whether ``text`` is a valid run id of W&B."""
     return len(text) <= LONGEST_ID and _ID.fullmatch(text) is not None
 
 
 def trimmed(name: str | None) -> str | None:
-    """Returns a generated name, or one that is only displayed, in the length that W&B accepts."""
+    """Returns a generated or display-only name, shortened to the length that W&B accepts."""
     if name is None or len(name) <= LONGEST_NAME:
         return name
     return name[: LONGEST_NAME - 1] + "…"
 
 
 def _name_fault(key: str, value: Any) -> str:
-    if value is None or (value == "" and key != "project"):  # the account's or wandb's default
+    if value is None or (value == "" and key != "project"):  # use the account's or wandb's default
         return ""
     text, label = str(value), f"logger.wandb.{key}"
     if not text.strip():

@@ -1,4 +1,4 @@
-"""Adversarial losses of both players."""
+"""Adversarial losses for the generator and the discriminator."""
 
 import lazy_loader
 

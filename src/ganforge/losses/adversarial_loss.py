@@ -6,18 +6,20 @@ from ganforge.streams import Noise
 
 
 class AdversarialLoss(nn.Module):
-    """What each player minimises, given the discriminator's raw logits (never a sigmoid's output).
+    """Base class of the losses. They take the discriminator's raw logits, before any sigmoid.
 
     Attributes:
-        paired: the generator's loss needs the logits of real images too.
-        boundary: the logit above which an image counts as judged real; None where logits have no
-            origin (Wasserstein, relativistic) and reals are judged against the mean of the fakes.
+        paired: whether the generator's loss needs the logits of real images too.
+        boundary: the logit above which an image counts as classified real; None if logits have no
+            fixed origin (Wasserstein, relativistic), in which case real images are compared with
+            the mean of the fakes.
     """
 
     paired: bool = False
     boundary: float | None = 0.0
 
-    def __init__(self) -> None:  # nn.Module's own takes anything: no check could refuse a typo
+    # nn.Module.__init__ accepts any arguments, so the configuration check could not find typos.
+    def __init__(self) -> None:
         super().__init__()
 
     def discriminator(
@@ -28,7 +30,7 @@ class AdversarialLoss(nn.Module):
         Args:
             real_logits: [B] logits of real images.
             fake_logits: [B] logits of generated images.
-            noise: random draws of this update, for losses whose labels are noisy.
+            noise: random draws of this update, for losses with noisy labels.
         """
         raise NotImplementedError
 
@@ -37,6 +39,6 @@ class AdversarialLoss(nn.Module):
 
         Args:
             fake_logits: [B] logits of generated images.
-            real_logits: [B] logits of real images, given to a ``paired`` loss.
+            real_logits: [B] logits of real images; required if ``paired``.
         """
         raise NotImplementedError

@@ -10,8 +10,8 @@ from ganforge.streams import Noise
 class HingeLoss(AdversarialLoss):
     """The margin loss E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))].
 
-    Lim & Ye 2017, arXiv:1705.02894. Samples beyond the margin push the discriminator no further;
-    the generator minimises -E[D(G(z))] wherever they are.
+    Lim & Ye 2017, arXiv:1705.02894. Samples beyond the margin give the discriminator no gradient;
+    the generator minimises -E[D(G(z))] over all samples.
     """
 
     def discriminator(

@@ -1,4 +1,4 @@
-"""Labels that a classifying discriminator is given: smoothed, and at times wrong."""
+"""Label smoothing and label noise for discriminators that classify real and fake images."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from ganforge.streams import Noise
 
 
 def check_label_noise(name: str, label_noise: float) -> None:
-    """Refuses a flip probability at which labels say nothing, or the opposite of the truth."""
+    """Raises ConfigError for a flip probability outside [0, 0.5); at 0.5 labels carry no signal."""
     if not 0 <= label_noise < 0.5:
         raise ConfigError(f"{name}: label_noise must be in [0, 0.5), got {label_noise}")
 
 
 def check_real_label(name: str, real_label: float) -> None:
-    """Refuses a smoothed label that no longer says "real"."""
+    """Raises ConfigError for a smoothed label of real images outside (0.5, 1]."""
     if not 0.5 < real_label <= 1:
         raise ConfigError(f"{name}: real_label must be in (0.5, 1], got {real_label}")
 
@@ -31,18 +31,19 @@ def noisy_labels(
 
     Args:
         logits: [B].
-        label: the right label.
+        label: the correct label.
         other: the label of the other class.
-        label_noise: probability of a flip, for each sample on its own.
-        noise: random draws of this update, a row for each image: several for a logit of a pack, and
-            one for several logits of an image's patches, which are flipped together.
+        label_noise: probability of a flip, independent for each sample.
+        noise: random draws of this update, one row per image. A pack of images has several rows and
+            one logit; an image judged in patches has one row and several logits, which are flipped
+            together.
     """
     labels = torch.full_like(logits, label)
     if label_noise == 0:
         return labels
     if noise is None:
         raise ConfigError(f"label_noise={label_noise} needs the random draws of the update: noise")
-    # One logit for each image, for each pack of images, or for each patch of an image.
+    # There is one logit per image, per pack of images, or per patch of an image.
     packing, patches = max(noise.rows // len(logits), 1), max(len(logits) // noise.rows, 1)
     flipped = noise.uniform()[::packing].repeat_interleave(patches).to(logits.device) < label_noise
     return labels.masked_fill(flipped, other)
@@ -51,7 +52,7 @@ def noisy_labels(
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """Returns the mean of -y log D - (1 - y) log(1 - D) with D = sigmoid(logit), a scalar.
 
-    Each term is a softplus of its own, so that neither rounds to 0 where D is sure of itself.
+    Both terms are computed as softplus, so that neither rounds to 0 if D is close to 0 or 1.
 
     Args:
         logits: [B].
@@ -69,8 +70,8 @@ def classification_loss(
 ) -> Tensor:
     """Returns the discriminator's loss of Goodfellow et al. 2014, a scalar; log 4 at logits of 0.
 
-    -E[log D(x)] - E[log(1 - D(G(z)))], with the labels smoothed and flipped as asked for.
-    The flips of the reals are drawn before those of the fakes.
+    It is -E[log D(x)] - E[log(1 - D(G(z)))], with labels smoothed by ``real_label`` and flipped
+    with probability ``label_noise``. The flips of the reals are drawn before those of the fakes.
     """
     real_labels = noisy_labels(real_logits, real_label, 0.0, label_noise, noise)
     fake_labels = noisy_labels(fake_logits, 0.0, real_label, label_noise, noise)

@@ -18,9 +18,9 @@ class LeastSquaresLoss(AdversarialLoss):
         fake_label: the paper's a.
         real_label: the paper's b, above ``fake_label``. 0.9 in place of 1 is one-sided label
             smoothing (Salimans et al. 2016, arXiv:1606.03498).
-        generator_label: the paper's c, what the generator wants D to say of its images: above
+        generator_label: the paper's c, the target of D's output in the generator's loss, above
             ``fake_label``.
-        label_noise: probability that a sample's label is flipped in D's turn, in [0, 0.5). A flip
+        label_noise: probability that a sample's label is flipped in D's update, in [0, 0.5). A flip
             exchanges ``fake_label`` and ``real_label``.
     """
 

@@ -13,12 +13,12 @@ class MinimaxLoss(AdversarialLoss):
 
     Goodfellow et al. 2014, arXiv:1406.2661, with D = sigmoid(logit) written as softplus. At the
     optimum D = 1/2 everywhere and the value is -log 4. The generator's gradient vanishes where D
-    rejects its images with confidence: :class:`NonsaturatingLoss` is the one to train with.
+    rejects its images with confidence; use :class:`NonsaturatingLoss` for training.
 
     Args:
-        real_label: what D should say of real images, in (0.5, 1]. Below 1 is one-sided label
-            smoothing (Salimans et al. 2016, arXiv:1606.03498); the fakes' label stays 0.
-        label_noise: probability that a sample's label is flipped in D's turn, in [0, 0.5). A flip
+        real_label: target of D for real images, in (0.5, 1]. Below 1 is one-sided label smoothing
+            (Salimans et al. 2016, arXiv:1606.03498); the fakes' label stays 0.
+        label_noise: probability that a sample's label is flipped in D's update, in [0, 0.5). A flip
             exchanges ``real_label`` and 0.
     """
 

@@ -15,9 +15,9 @@ class NonsaturatingLoss(AdversarialLoss):
     with a strong gradient for the generator where the discriminator wins.
 
     Args:
-        real_label: what D should say of real images, in (0.5, 1]. Below 1 is one-sided label
-            smoothing (Salimans et al. 2016, arXiv:1606.03498); the fakes' label stays 0.
-        label_noise: probability that a sample's label is flipped in D's turn, in [0, 0.5). A flip
+        real_label: target of D for real images, in (0.5, 1]. Below 1 is one-sided label smoothing
+            (Salimans et al. 2016, arXiv:1606.03498); the fakes' label stays 0.
+        label_noise: probability that a sample's label is flipped in D's update, in [0, 0.5). A flip
             exchanges ``real_label`` and 0.
     """
 

@@ -9,12 +9,12 @@ from ganforge.streams import Noise
 
 
 class RelativisticLoss(AdversarialLoss):
-    """The pairing game: is the real image of a pair more real than the fake one?
+    """The relativistic pairing loss: is the real image of a pair more realistic than the fake?
 
     Jolicoeur-Martineau 2018, arXiv:1807.00734; the loss of R3GAN (Huang et al. 2024,
     arXiv:2501.05441). Pair i is the i-th real and the i-th fake image of the batch. The
     discriminator minimises E[softplus(-(D(x) - D(G(z))))], the generator the same with real and
-    fake exchanged. Only differences of logits count.
+    fake exchanged. Only differences of logits matter.
     """
 
     paired = True

@@ -1,4 +1,4 @@
-"""Penalties and constraints of both players."""
+"""Penalties and constraints for the generator and the discriminator."""
 
 import lazy_loader
 

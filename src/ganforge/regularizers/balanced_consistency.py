@@ -8,19 +8,19 @@ from ganforge.regularizers.context import Turn
 
 
 class BalancedConsistency(Consistency):
-    """E[(D(x) - D(T(x)))^2] at reals, and the same at generated images.
+    """E[(D(x) - D(T(x)))^2] at real images, plus the same at generated images.
 
-    bCR of Zhao et al. 2021, arXiv:2002.04724. Where only reals are transformed, as in CR, the
-    generator learns to generate transformed images. With
+    bCR of Zhao et al. 2021, arXiv:2002.04724. If only reals are transformed, as in CR, the
+    generator learns to generate transformed images. Together with
     :class:`~ganforge.regularizers.LatentConsistency` and
-    :class:`~ganforge.regularizers.LatentDiversity` it makes the paper's ICR.
+    :class:`~ganforge.regularizers.LatentDiversity` it is the paper's ICR.
 
     Args:
         weight: the paper's lambda_real.
         every: apply at every n-th update of the discriminator, n times as strongly.
         shift: largest shift in each direction, in pixels.
         flip: whether T mirrors half of the images; not for digits and letters.
-        fake: weight of the generated images' part beside that of the reals: the paper's
+        fake: weight of the term at generated images relative to that at reals: the paper's
             lambda_fake / lambda_real.
     """
 

@@ -11,11 +11,11 @@ from ganforge.streams import Noise
 
 
 class Consistency(Regularizer):
-    """E[(D(x) - D(T(x)))^2] at reals: what leaves the meaning of an image leaves its logit.
+    """E[(D(x) - D(T(x)))^2] at reals: semantic-preserving transforms should not change the logit.
 
     CR of Zhang et al. 2020, arXiv:1910.12027. T shifts an image by a few pixels and may mirror it;
-    it is drawn anew for each image. Where the game has an augmentation too, each of the two images
-    is augmented with draws of its own.
+    it is drawn independently for each image. If the model also has an augmentation, x and T(x) are
+    augmented independently.
 
     Args:
         weight: the paper's lambda.
@@ -45,9 +45,9 @@ class Consistency(Regularizer):
         """Returns E[(D(x) - D(T(x)))^2], a scalar.
 
         Args:
-            turn: the discriminator's.
-            images: x [B, C, H, W] in [-1, 1], as they are.
-            logits: D(x), [B].
+            turn: the discriminator's update.
+            images: x [B, C, H, W] in [-1, 1], not augmented.
+            logits: D(x), [B]; computed if None.
         """
         if logits is None:
             logits = turn.critic(turn.augment(images))
@@ -56,7 +56,14 @@ class Consistency(Regularizer):
 
 
 def move_slightly(images: Tensor, noise: Noise, shift: int, flip: bool) -> Tensor:
-    """Returns square images [B, C, H, H], each shifted by up to ``shift`` pixels, half mirrored."""
+    """Returns square images [B, C, H, H], shifted by up to ``shift`` pixels, half of them mirrored.
+
+    Args:
+        images: [B, C, H, H].
+        noise: random draws, one row per image.
+        shift: largest shift in each direction, in pixels.
+        flip: whether to mirror each image with probability 1/2.
+    """
     if flip:
         mirrored = noise.integers(2, 1, 1, 1) == 1
         images = torch.where(mirrored, images.flip(3), images)

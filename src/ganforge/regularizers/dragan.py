@@ -12,18 +12,18 @@ from ganforge.streams import Noise
 
 
 class DRAGAN(Regularizer):
-    """E[(|grad D(x + delta)| - target)^2] at real images with noise on them.
+    """E[(|grad D(x + delta)| - target)^2] at real images with added noise.
 
     Kodali et al. 2017, arXiv:1705.07215. delta ~ N(0, c^2 I), drawn for each value of each image,
     where c = ``scale`` times the standard deviation of all values of the real batch. That deviation
-    is a batch statistic: over several processes each takes that of its own share, so their sum
-    differs slightly from what one process with the whole batch computes.
+    is a batch statistic: with several processes, each uses its own part of the batch, so the result
+    differs slightly from that of one process with the whole batch.
 
     Args:
         weight: the paper's lambda.
         every: apply at every n-th update of the discriminator, n times as strongly.
-        scale: the noise's deviation as a share of the data's, at least 0.
-        target: the paper's k, the norm that the gradient is drawn to, above 0.
+        scale: standard deviation of the noise as a fraction of the data's, at least 0.
+        target: the paper's k, the target of the gradient's norm, above 0.
     """
 
     conflicts = {WeightClip: BESIDE_A_PENALTY}
@@ -42,7 +42,7 @@ class DRAGAN(Regularizer):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns E[(|grad D(x + delta)| - target)^2], a scalar, for data [B, ...] of any shape."""
         deviation = self.scale * real.std(correction=0)
-        packing = noise.rows // len(real)  # there is a row for each image, packed or not
+        packing = noise.rows // len(real)  # noise has one row per image, even if they are packed
         delta = noise.normal(*real.shape[1:])[::packing].to(real)
         perturbed = torch.addcmul(real, delta, deviation)
         return (norm(input_gradient(critic, perturbed)) - self.target).square().mean()

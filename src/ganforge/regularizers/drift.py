@@ -7,9 +7,10 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class Drift(Regularizer):
-    """E[D(x)^2] at real images: keeps a critic's logits, of which differences alone count, near 0.
+    """E[D(x)^2] at real images: keeps the critic's logits near 0.
 
-    Karras et al. 2018, arXiv:1710.10196, appendix A.1.
+    Karras et al. 2018, arXiv:1710.10196, appendix A.1. Without it, logits under a Wasserstein loss
+    can drift, because only their differences matter.
 
     Args:
         weight: the paper's epsilon_drift.
@@ -20,5 +21,5 @@ class Drift(Regularizer):
         super().__init__(weight, every)
 
     def term(self, turn: Turn) -> Tensor | None:
-        """Returns E[D(x)^2], a scalar."""
+        """Returns E[D(x)^2], a scalar; None if the logits of reals were not computed."""
         return None if turn.real_logits is None else turn.real_logits.square().mean()

@@ -9,11 +9,11 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class FeatureMatching(Regularizer):
-    """|E f(x) - E f(G(z))|^2: generated images have the discriminator's mean features of real ones.
+    """|E f(x) - E f(G(z))|^2: matches the mean discriminator features of fake and real images.
 
-    Salimans et al. 2016, arXiv:1606.03498, section 3.1; f are D's last features. There it replaces
-    the generator's loss, here it is added to it. Both means are over the images judged together:
-    those of each process, and of each part of an accumulated batch.
+    Salimans et al. 2016, arXiv:1606.03498, section 3.1; f are D's last features. In the paper it
+    replaces the generator's loss, here it is added to it. Both means are over the images of one
+    forward pass: those of each process, and of each part of an accumulated batch.
 
     Args:
         weight: factor of the term.
@@ -33,6 +33,6 @@ class FeatureMatching(Regularizer):
                 "Take a network of ganforge, or give yours one: images to vectors [B, F]"
             )
         with torch.no_grad():
-            # In the generator's turn reals need not have been judged: they are augmented here.
+            # In the generator's update, turn.real may not be augmented; do it here.
             real = turn.features(turn.augment(turn.real_images))
         return (real.mean(0) - turn.features(turn.fake).mean(0)).square().sum()

@@ -13,7 +13,7 @@ from ganforge.streams import Noise
 
 
 class GradientPenalty(Regularizer):
-    """E[(|grad D(y)| - target)^2] at y between a real and a generated image.
+    """E[(|grad D(y)| - target)^2] at interpolations y of real and generated images.
 
     Gulrajani et al. 2017, arXiv:1704.00028: two-sided, y = alpha x + (1 - alpha) G(z) with one
     alpha ~ U[0, 1) for each pair.
@@ -21,7 +21,7 @@ class GradientPenalty(Regularizer):
     Args:
         weight: the paper's lambda.
         every: apply at every n-th update of the discriminator, n times as strongly.
-        target: the norm that the gradient is drawn to, above 0.
+        target: target of the gradient's norm, above 0.
     """
 
     conflicts = {WeightClip: BESIDE_A_PENALTY}
@@ -34,13 +34,13 @@ class GradientPenalty(Regularizer):
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
         """Returns E[(|grad D(y)| - target)^2], a scalar, for data [B, ...] of any shape."""
-        packing = noise.rows // len(real)  # there is a row for each image, packed or not
+        packing = noise.rows // len(real)  # noise has one row per image, even if they are packed
         alpha = noise.uniform(*(1,) * (real.ndim - 1))[::packing].to(real)
         between = torch.lerp(fake, real, alpha)
         return (norm(input_gradient(critic, between)) - self.target).square().mean()
 
     def check(self, player: nn.Module) -> None:
-        """Raises ConfigError when ``player`` normalizes over the batch."""
+        """Raises ConfigError if ``player`` has batch normalization."""
         for name, module in player.named_modules():
             if isinstance(module, _BatchNorm):
                 raise ConfigError(

@@ -9,8 +9,8 @@ from ganforge.regularizers.context import Critic
 def input_gradient(critic: Critic, images: Tensor) -> Tensor:
     """Returns d critic(x_i) / d x_i, [B, ...] like ``images``, itself differentiable.
 
-    The sum over the batch has each sample's own gradient, as long as samples don't meet inside the
-    critic (batch normalization makes them meet).
+    The gradient of the sum over the batch contains each sample's own gradient, as long as the
+    critic does not mix samples (batch normalization does).
 
     Args:
         critic: maps images [B, ...] to logits [B].
@@ -23,7 +23,7 @@ def input_gradient(critic: Critic, images: Tensor) -> Tensor:
 
 
 def squared_norm(gradient: Tensor) -> Tensor:
-    """Returns |g_i|^2, [B], of gradients [B, ...] (no flattening: it would copy channels_last)."""
+    """Returns |g_i|^2, [B], of gradients [B, ...]. Flattening would copy channels_last tensors."""
     return gradient.square().sum(dim=tuple(range(1, gradient.ndim)))
 
 

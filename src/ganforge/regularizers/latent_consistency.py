@@ -10,10 +10,10 @@ from ganforge.streams import Noise
 
 
 class LatentConsistency(Regularizer):
-    """E[(D(G(z)) - D(G(z + e)))^2]: neighbours in the latent space are judged alike.
+    """E[(D(G(z)) - D(G(z + e)))^2]: neighbours in the latent space should have similar logits.
 
-    The discriminator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The
-    generator's side is :class:`~ganforge.regularizers.LatentDiversity`.
+    The discriminator's part of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The
+    generator's part is :class:`~ganforge.regularizers.LatentDiversity`.
 
     Args:
         weight: the paper's lambda_dis.
@@ -41,6 +41,6 @@ def step(latents: Tensor, noise: Noise, sigma: float) -> Tensor:
 
 
 def check_sigma(owner: str, sigma: float) -> None:
-    """Raises ConfigError where ``sigma`` is no step."""
+    """Raises ConfigError unless ``sigma`` is above 0."""
     if not sigma > 0:
         raise ConfigError(f"{owner}: sigma must be above 0, got {sigma}")

@@ -8,11 +8,11 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class LatentDiversity(Regularizer):
-    """-E[(G(z) - G(z + e))^2]: neighbours in the latent space become different images.
+    """-E[(G(z) - G(z + e))^2]: neighbours in the latent space should give different images.
 
-    The generator's side of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The square
-    is averaged over the values of an image, so that ``weight`` holds for any size. The
-    discriminator's side is :class:`~ganforge.regularizers.LatentConsistency`.
+    The generator's part of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The square
+    is averaged over the values of an image, so that ``weight`` is independent of the image size.
+    The discriminator's part is :class:`~ganforge.regularizers.LatentConsistency`.
 
     Args:
         weight: the paper's lambda_gen.
@@ -29,6 +29,6 @@ class LatentDiversity(Regularizer):
         self.sigma = sigma
 
     def term(self, turn: Turn) -> Tensor:
-        """Returns minus the mean squared difference of images, a scalar at most 0."""
+        """Returns the negative mean squared difference of images, a scalar of at most 0."""
         neighbours = turn.generate(step(turn.latents, turn.noise, self.sigma))
         return -(turn.fake_images - neighbours).square().mean()

@@ -9,25 +9,25 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class LeCam(Regularizer):
-    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2]: reals and fakes keep near the other side's mean.
+    """E[(D(x) - a_F)^2] + E[(D(G(z)) - a_R)^2]: pulls logits to the mean of the other class.
 
     Tseng et al. 2021, arXiv:2104.03310. The anchors a_R and a_F are moving averages of the mean
-    logit at reals and at fakes, without gradient. It helps where data are few. Under the
-    Wasserstein loss D then minimises a LeCam divergence, hence the name.
+    logit at reals and at fakes, without gradient. It helps on small data sets. With the Wasserstein
+    loss, D then minimises a LeCam divergence, hence the name.
 
-    The anchors move once for each update of D, by the mean over all parts and processes, and are
-    the same on all of them. Until ``start_images`` they are the latest means, and there is no
-    penalty: there never is in the first step.
+    The anchors are updated once per update of D with the mean over all parts and processes, so they
+    are the same on all processes. Until ``start_images`` they equal the latest means and there is
+    no penalty. The first step never has a penalty.
 
     Args:
         weight: the paper's lambda.
         every: apply at every n-th update of the discriminator, n times as strongly; the anchors
             move at those updates.
-        decay: share of the old anchor that stays at each update, at least 0 and below 1.
+        decay: weight of the old anchor in each update, at least 0 and below 1.
         start_images: real images seen before the penalty starts.
     """
 
-    anchors: Tensor  # of reals and of fakes
+    anchors: Tensor  # [2]: a_R and a_F
 
     def __init__(
         self, weight: float = 0.3, every: int = 1, decay: float = 0.99, start_images: int = 0
@@ -40,8 +40,8 @@ class LeCam(Regularizer):
         self.decay = decay
         self.start_images = start_images
         self.register_buffer("anchors", torch.zeros(2))
-        self._means: Tensor | None = None  # of the update that is under way
-        self._kept = 0.0  # share of the old anchors that it leaves
+        self._means: Tensor | None = None  # mean logits of the current update
+        self._kept = 0.0  # weight of the old anchors in this update
 
     def term(self, turn: Turn) -> Tensor | None:
         """Returns the squared distances to the anchors, a scalar; None before it starts."""
@@ -58,12 +58,12 @@ class LeCam(Regularizer):
         return (real - self.anchors[1]).square().mean() + (fake - self.anchors[0]).square().mean()
 
     def constrain(self, player: nn.Module) -> None:
-        """Moves the anchors, once the discriminator is updated; its weights stay."""
+        """Updates the anchors after the discriminator's update; its weights are not changed."""
         if self._means is None:
             return
         means, self._means = self._means, None
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(means)
             means /= distributed.get_world_size()
-        # Into a new tensor: an autograd graph may still hold the old one.
+        # Not in place: an autograd graph may still refer to the old tensor.
         self.anchors = torch.lerp(means, self.anchors, self._kept)

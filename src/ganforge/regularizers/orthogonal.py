@@ -13,25 +13,25 @@ from ganforge.regularizers.regularizer import Regularizer
 
 PLAYERS = ("generator", "discriminator")
 
-# Embeddings are left out, as by the authors: rows of theirs are labels, not filters that work side
-# by side on one input.
+# Embeddings are left out, as in the authors' code: their rows belong to labels and are not filters
+# applied to the same input.
 _EQUALIZED = (EqualizedLinear, EqualizedConv2d)
 _FILTERING = (nn.Linear, nn.modules.conv._ConvNd, *_EQUALIZED)
 
 
 class Orthogonal(Regularizer):
-    """|W W^T * (1 - I)|_F^2, summed over layers: filters of one layer point different ways.
+    """|W W^T * (1 - I)|_F^2, summed over layers: makes the filters of a layer orthogonal.
 
-    The relaxed form of Brock et al. 2019, arXiv:1809.11096, eq. 3: only what is off the diagonal
-    counts, so that the filters' norms are free. A row of W is one filter, that is all weights of
-    one output. It is about the weights as they are optimized: of a spectrally normalized layer,
-    those before the division; but of one with an equalized learning rate those that are used, as
-    the products of stored ones grow with their number.
+    The relaxed form of Brock et al. 2019, arXiv:1809.11096, eq. 3: only off-diagonal entries are
+    penalized, so the norms of filters are free. A row of W is one filter: all weights of one
+    output. It uses the weights that the optimizer sees: in a spectrally normalized layer, those
+    before normalization. Layers with an equalized learning rate use the scaled weights instead,
+    because products of the stored ones grow with their number.
 
     Args:
         weight: the paper's beta.
         every: apply at every n-th update of the player, n times as strongly.
-        player: whose weights, generator or discriminator.
+        player: network to regularize, generator or discriminator.
     """
 
     def __init__(self, weight: float = 1e-4, every: int = 1, player: str = "generator") -> None:
@@ -41,7 +41,7 @@ class Orthogonal(Regularizer):
         self.player = player
 
     def check(self, player: nn.Module) -> None:
-        """Raises ConfigError when no layer of ``player`` has filters."""
+        """Raises ConfigError if ``player`` has no linear or convolutional layer."""
         if not _layers(player):
             raise ConfigError(f"Orthogonal: {type(player).__name__} has no linear or convolution")
 
@@ -52,9 +52,9 @@ class Orthogonal(Regularizer):
 
 
 def filters(layer: nn.Module) -> Tensor:
-    """Returns a layer's filters as rows, [groups, C_out / groups, everything else].
+    """Returns a layer's filters as rows, [groups, C_out / groups, weights of a filter].
 
-    Filters of different groups see different inputs, and are not compared.
+    Filters of different groups have different inputs and are not compared.
     """
     weight = _trained_weight(layer)
     groups = getattr(layer, "groups", 1)
@@ -75,7 +75,7 @@ def overlap(rows: Tensor) -> Tensor:
 def _trained_weight(layer: nn.Module) -> Tensor:
     if isinstance(layer, _EQUALIZED):
         return layer.weight * layer.scale
-    # The normalized weight would take one more power iteration whenever it is read.
+    # Reading the normalized weight in training mode would run one more power iteration.
     if parametrize.is_parametrized(layer, "weight"):
         return cast(Tensor, cast(nn.ModuleDict, layer.parametrizations)["weight"].original)
     return cast(Tensor, layer.weight)

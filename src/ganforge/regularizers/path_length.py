@@ -15,21 +15,20 @@ class PathLength(Regularizer):
     """E[(|J^T y| - a)^2], y ~ N(0, I) / sqrt(HW): equal steps in z make equal changes of images.
 
     Karras et al. 2020, arXiv:1912.04958, section 3.2. J is the Jacobian of the generator at the
-    latents of the batch, and a the running mean of the lengths |J^T y|, 0 at the start. In a game
-    of styles it is that of the synthesis network at the styles, which is what the paper means; with
-    one for each of L layers, |J^T y|^2 is the mean over layers, as the authors have it. The
-    lengths of an update are compared with the mean of those before it, and join it when the update
-    is done, over all its parts and processes: a is the same on all processes, however the batch was
-    dealt out.
+    latents of the batch, and a the running mean of the lengths |J^T y|, 0 at the start. In a
+    style-based model, J is that of the synthesis network at the styles, as in the paper; with one
+    style for each of L layers, |J^T y|^2 is the mean over layers, as in the authors' code. The
+    lengths of an update are compared with the mean before it. The mean is updated afterwards, over
+    all parts and processes, so a is the same on all processes, however the batch is distributed.
 
-    Where batch normalization mixes the images, J is that of the whole batch.
+    If batch normalization mixes the images, J is that of the whole batch.
 
     Args:
         weight: factor of the penalty.
         every: apply at every n-th update of the generator, n times as strongly.
-        decay: how far a moves towards the mean of an update's lengths, in (0, 1].
-        shrink: only every shrink-th image is looked at, to save memory and time. The authors take 2
-            with the mapping network's latents.
+        decay: weight of an update's mean length in the running mean, in (0, 1].
+        shrink: only every shrink-th image is used, to save memory and time. The authors use 2 with
+            the mapping network's latents.
     """
 
     player = "generator"
@@ -47,7 +46,7 @@ class PathLength(Regularizer):
         self.decay = decay
         self.shrink = shrink
         self.register_buffer("mean", torch.zeros(()))
-        self._fresh: list[Tensor] = []  # lengths of the present update, part by part
+        self._fresh: list[Tensor] = []  # lengths of the current update, one tensor per part
 
     def term(self, turn: Turn) -> Tensor:
         """Returns E[(|J^T y| - a)^2], a scalar."""
@@ -58,14 +57,14 @@ class PathLength(Regularizer):
     def slopes(self, turn: Turn) -> Tensor:
         """Returns J^T y, itself differentiable: [B / shrink, latent_dim].
 
-        In a game of styles, [B / shrink, L, D], over sqrt(L).
+        In a style-based model, [B / shrink, L, D], divided by sqrt(L).
         """
         labels = None if turn.labels is None else turn.labels[:: self.shrink]
         z = turn.latents[:: self.shrink].detach().float()
         if turn.styled is None or turn.synthesize is None:
             start = z.requires_grad_(True)
             images = turn.generate(start, labels)
-        else:  # what maps latents to styles learns from it, too
+        else:  # with gradient, so that the mapping network is regularized too
             start = turn.styled(z, labels)
             images = turn.synthesize(start)
         places = math.prod(images.shape[2:])
@@ -75,13 +74,13 @@ class PathLength(Regularizer):
 
     @torch.no_grad()
     def constrain(self, player: nn.Module) -> None:
-        """Lets the lengths of this update join the running mean."""
+        """Updates the running mean with the lengths of this update."""
         if not self._fresh:
             return
         lengths = torch.cat(self._fresh)
         self._fresh = []
         total = torch.stack([lengths.sum(), lengths.new_tensor(len(lengths))])
-        # Every process comes here after the same updates, so that none waits in vain.
+        # All processes reach this collective after the same updates, so it cannot deadlock.
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(total)
         self.mean.lerp_(total[0] / total[1], self.decay)

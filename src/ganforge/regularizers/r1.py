@@ -18,9 +18,9 @@ class R1(ScheduledWeight):
     Args:
         weight: the paper's gamma.
         every: apply at every n-th update of the discriminator, n times as strongly.
-        final_weight: the gamma that it falls to along half a cosine, as in R3GAN
-            (arXiv:2501.05441); None keeps it.
-        decay_images: real images until then.
+        final_weight: gamma at the end of a half-cosine decay, as in R3GAN (arXiv:2501.05441); None
+            keeps ``weight``.
+        decay_images: real images after which the decay ends.
     """
 
     conflicts = {WeightClip: BESIDE_A_PENALTY}

@@ -10,10 +10,10 @@ from ganforge.streams import Noise
 
 
 class Regularizer(nn.Module):
-    """A term added to a player's loss, or a constraint put on its weights after each update.
+    """A term added to a player's loss, or a constraint applied to its weights after each update.
 
-    A penalty on the critic's behaviour at images overrides :meth:`penalty`; a term that looks at
-    more than that overrides :meth:`term`.
+    Override :meth:`penalty` for a function of the critic at real and fake images; override
+    :meth:`term` for a term that needs more of the context.
 
     Args:
         weight: factor of the penalty.
@@ -21,9 +21,9 @@ class Regularizer(nn.Module):
             keeps its mean strength (lazy regularization, Karras et al. 2020, arXiv:1912.04958).
 
     Attributes:
-        player: who is regularized, "discriminator" or "generator".
-        of_latents: it is about the latents that images are made of.
-        conflicts: kinds that can't stand beside this one, each with the reason and a way out.
+        player: the network to regularize, "discriminator" or "generator".
+        of_latents: whether the term depends on the latents of the generated images.
+        conflicts: regularizers that cannot be combined with this one, each with a message.
     """
 
     player: str = "discriminator"
@@ -40,14 +40,14 @@ class Regularizer(nn.Module):
         self.every = every
 
     def term(self, turn: Turn) -> Tensor | None:
-        """Returns the unweighted term of this turn, a scalar; None where there is none.
+        """Returns the unweighted term of this update, a scalar; None if there is none.
 
         Called in float32, outside autocast.
         """
         return self.penalty(turn.critic, turn.real, turn.fake, turn.noise)
 
     def kept(self, fake_logits: Tensor, images_seen: int) -> Tensor | None:
-        """Returns which generated images count in the generator's loss: indices, or None for all.
+        """Returns the indices of the images used in the generator's loss; None for all of them.
 
         Args:
             fake_logits: [B] raw logits.
@@ -56,7 +56,7 @@ class Regularizer(nn.Module):
         return None
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor | None:
-        """Returns the unweighted penalty, a scalar; None where there is none.
+        """Returns the unweighted penalty, a scalar; None if there is none.
 
         Called in float32, outside autocast.
 
@@ -69,14 +69,14 @@ class Regularizer(nn.Module):
         return None
 
     def weight_at(self, images_seen: int) -> float:
-        """Returns the factor of the penalty after so many real images; by default the weight."""
+        """Returns the factor of the penalty after ``images_seen`` real images; ``weight`` here."""
         return self.weight
 
     def constrain(self, player: nn.Module) -> None:
-        """Changes the weights of ``player`` in place, right after its optimizer's step."""
+        """Changes the weights of ``player`` in place, after its optimizer's step; here, nothing."""
 
     def check(self, player: nn.Module) -> None:
-        """Raises ConfigError when ``player`` cannot be regularized in this way."""
+        """Raises ConfigError if ``player`` cannot be regularized in this way."""
 
     def due(self, update: int) -> bool:
         """Whether the penalty is applied at the player's ``update``, counted from 0."""

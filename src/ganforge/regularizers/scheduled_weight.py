@@ -7,15 +7,15 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class ScheduledWeight(Regularizer):
-    """A regularizer whose weight follows half a cosine over the images seen, then stays.
+    """A regularizer whose weight follows a half cosine over the images seen, then stays constant.
 
-    The weight is a function of the images alone: there is nothing to save or to step.
+    The weight depends only on the number of images, so there is nothing to save or to step.
 
     Args:
         weight: factor of the penalty at the start.
         every: apply at every n-th update of the player, n times as strongly.
-        final_weight: factor of the penalty at the end; None keeps it as it is.
-        decay_images: real images until then.
+        final_weight: factor of the penalty at the end; None keeps ``weight``.
+        decay_images: real images after which the decay ends.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class ScheduledWeight(Regularizer):
         self.decay_images = decay_images
 
     def weight_at(self, images_seen: int) -> float:
-        """Returns the factor of the penalty after so many real images."""
+        """Returns the factor of the penalty after ``images_seen`` real images."""
         passed = min(images_seen / self.decay_images, 1.0)
         share = (1 - math.cos(math.pi * passed)) / 2
         return self.weight + share * (self.final_weight - self.weight)

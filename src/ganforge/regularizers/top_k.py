@@ -7,20 +7,20 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class TopK(Regularizer):
-    """The generator learns from those of its images alone that D takes for the most real.
+    """Trains the generator only on the images of a batch with the k highest logits.
 
     Sinha et al. 2020, arXiv:2002.06224, algorithm 1: k starts at the whole batch and is multiplied
-    by gamma at intervals, down to a share of the batch. It chooses, and adds no term to the loss:
-    it has no weight.
+    by gamma at intervals, down to a fraction of the batch. It selects images and adds no term to
+    the loss, so it has no weight.
 
-    The choice is made among the images that are judged together: those of each process, and of each
+    The selection is made among the images of one forward pass: those of each process, and of each
     part of an accumulated batch.
 
     Args:
-        final_share: the paper's nu: k is never below this share of the batch, in (0, 1].
+        final_share: the paper's nu, the smallest k as a fraction of the batch, in (0, 1].
         gamma: factor of k at each interval, in (0, 1].
-        every_images: real images in an interval; the authors decay k once an epoch, and CIFAR-10
-            has 50,000.
+        every_images: real images in an interval; the authors decay k once per epoch, which is
+            50,000 images for CIFAR-10.
     """
 
     player = "generator"
@@ -39,7 +39,7 @@ class TopK(Regularizer):
         self.every_images = every_images
 
     def share(self, images_seen: int) -> float:
-        """Returns k as a share of the batch, from 1 at the start down to ``final_share``."""
+        """Returns k as a fraction of the batch, from 1 at the start down to ``final_share``."""
         return max(self.gamma ** (images_seen // self.every_images), self.final_share)
 
     def kept(self, fake_logits: Tensor, images_seen: int) -> Tensor | None:

@@ -14,11 +14,11 @@ BESIDE_A_PENALTY = (
 
 
 class WeightClip(Regularizer):
-    """Keeps every weight of the critic in [-bound, bound], so that it stays Lipschitz.
+    """Clips every weight of the critic to [-bound, bound], so that it stays Lipschitz.
 
-    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. Biases and normalization weights are
-    clipped with the rest, as there. It is a constraint, not a penalty: it has no weight, and holds
-    after each of the critic's updates.
+    Arjovsky et al. 2017, arXiv:1701.07875, algorithm 1. As in the paper, biases and normalization
+    weights are clipped too. It is a constraint, not a penalty: it has no weight and is applied
+    after each update of the critic.
 
     Args:
         bound: the paper's c, above 0.
@@ -31,7 +31,7 @@ class WeightClip(Regularizer):
         self.bound = bound
 
     def check(self, player: nn.Module) -> None:
-        """Raises ConfigError when ``player`` works with weights that no clip holds."""
+        """Raises ConfigError if ``player`` has normalized weights, which clipping cannot bound."""
         for name, module in player.named_modules():
             if parametrize.is_parametrized(module):
                 raise ConfigError(
