@@ -1,4 +1,4 @@
-"""Augmentations of images, differentiable, for reals and fakes alike."""
+"""Differentiable image augmentations, applied to both real and generated images."""
 
 import lazy_loader
 

@@ -10,23 +10,23 @@ from ganforge.errors import ConfigError
 
 
 class ADA(AugmentationPipeline):
-    """Adaptive discriminator augmentation: as much of it as keeps D from overfitting, and no more.
+    """Adaptive discriminator augmentation: adapts its strength to how much D overfits.
 
-    Karras et al. 2020, arXiv:2006.06676. What is measured is r = E[sign D(x)] at reals: above the
-    target the discriminator knows them too well, and p rises; below it p falls. Every few steps p
-    moves by as many images as have been seen, over ``speed``.
+    Karras et al. 2020, arXiv:2006.06676. The overfitting measure is r = E[sign D(x)] at reals: if r
+    is above the target, the discriminator overfits and p rises; below the target p falls. Every few
+    steps, p changes by the number of images since the last adjustment divided by ``speed``.
 
-    The sign means "judged real" where logits have an origin. Under the Wasserstein and
-    relativistic losses, they have none and may drift, and p with them: fix p (``speed`` null), or
-    take :class:`~ganforge.augment.ScheduledAugmentation`, as R3GAN does.
+    The sign means "classified real" only if logits have a fixed origin. Under the Wasserstein and
+    relativistic losses they have none and may drift, and p with them: fix p (``speed`` null), or
+    use :class:`~ganforge.augment.ScheduledAugmentation`, as R3GAN does.
 
     Args:
         p: probability at the start.
-        target: the r aimed at.
-        speed: images in which p would rise from 0 to 1; None keeps p as it is.
+        target: target value of r.
+        speed: images in which p would rise from 0 to 1; None keeps p constant.
         every: steps between two adjustments.
-        blit: mirror, turn by right angles and shift by whole pixels.
-        geometry: scale, turn, stretch and shift.
+        blit: mirror, rotate by right angles and shift by whole pixels.
+        geometry: scale, rotate, stretch and shift.
         colour: brightness, contrast, luma flip, hue and saturation.
     """
 
@@ -54,21 +54,21 @@ class ADA(AugmentationPipeline):
         self.speed = speed
         self.every = every
         self.register_buffer("real_sign", torch.zeros(()))
-        # Since the last adjustment: the sum of signs at reals, and how many there were.
+        # Since the last adjustment: the weighted sum of signs at reals, and the number of images.
         self.register_buffer("tally", torch.zeros(2))
         self._judged: Tensor | None = None
 
     def observe(self, real_logits: Tensor) -> None:
-        """Adds up the signs of raw logits [B] of this step."""
+        """Accumulates the signs of the raw logits [B] of real images in this step."""
         signs = real_logits.float().sign().sum()
         judged = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
         self._judged = judged if self._judged is None else self._judged + judged
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
-        """Moves p at every n-th step."""
+        """Adjusts p every ``every`` steps; arguments as in :meth:`Augmentation.adjust`."""
         if self._judged is None:
             return
-        # At each step, so that what a checkpoint keeps is known to all processes.
+        # Reduced at each step, so that the buffer in a checkpoint holds the sum of all processes.
         judged, self._judged = mean(self._judged), None
         self.tally += images * torch.stack([judged[0] / judged[1], torch.ones_like(judged[1])])
         interval = self.every * images
@@ -81,5 +81,5 @@ class ADA(AugmentationPipeline):
         self.tally.zero_()
 
     def values(self) -> dict[str, Tensor]:
-        """Returns p, and the mean sign at reals before the last adjustment."""
+        """Returns p and r, the mean sign at reals, as of the last adjustment."""
         return {"p": self.p, "real_sign": self.real_sign}

@@ -8,37 +8,37 @@ from ganforge.streams import Noise
 
 
 class Augmentation(nn.Module):
-    """A differentiable change of images, applied to reals and fakes alike before they are judged.
+    """Base class of differentiable augmentations of the discriminator's real and fake inputs.
 
-    This one changes nothing.
+    This class returns the images unchanged.
     """
 
-    def __init__(self) -> None:  # a signature for the configuration's check
+    def __init__(self) -> None:  # gives the configuration check an exact signature
         super().__init__()
 
     def forward(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns the images [B, C, H, W] in [-1, 1] as the discriminator is to see them.
+        """Returns the augmented images [B, C, H, W].
 
         Args:
             images: [B, C, H, W] in [-1, 1].
-            noise: random draws of this update, one row for each image.
+            noise: random draws of this update, one row per image.
         """
         return images
 
     def observe(self, real_logits: Tensor) -> None:
-        """Takes note of how the discriminator judged real images in this step, [B] raw logits."""
+        """Records the raw logits [B] of real images in this step, for adaptive augmentations."""
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
         """Adapts the augmentation after a step.
 
-        What it adapts is a buffer, so that a resumed run goes on with it.
+        Subclasses keep the adapted state in buffers, so that a resumed run restores it.
 
         Args:
             images: real images of this step, over all processes.
-            images_seen: real images of all steps, this one included.
-            mean: averages a tensor over all processes; to be called on all or on none.
+            images_seen: real images of all steps, including this one.
+            mean: averages a tensor over all processes. A collective: call it on all or on none.
         """
 
     def values(self) -> dict[str, Tensor]:
-        """Returns scalars worth logging, by name."""
+        """Returns the scalars to log, by name."""
         return {}

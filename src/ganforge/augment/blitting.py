@@ -1,7 +1,7 @@
-"""Pixel blitting of Karras et al. 2020, arXiv:2006.06676, appendix B: pixels are moved as they are.
+"""Pixel blitting of Karras et al. 2020, arXiv:2006.06676, appendix B: moves without resampling.
 
-Each function draws for each image and returns [B, 3, 3]: where a position of the result comes from,
-in pixels from the image's centre, x to the right and y downwards.
+Each function draws for each image and returns [B, 3, 3] matrices that map a position of the result
+to its source position, in pixels from the image's centre, x to the right and y downwards.
 """
 
 from __future__ import annotations
@@ -12,31 +12,31 @@ from torch import Tensor
 from ganforge.augment.homogeneous import compose, matrix, with_probability
 from ganforge.streams import Noise
 
-SHIFT = 0.125  # largest shift, as a share of the side
+SHIFT = 0.125  # largest shift, as a fraction of the side
 
 
 def blit(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
-    """Returns all of them, one after the other, [B, 3, 3]."""
+    """Returns the product of flip, quarter turn and whole shift, [B, 3, 3]."""
     return compose(flip(noise, p), quarter_turn(noise, p), whole_shift(noise, p, height, width))
 
 
 def flip(noise: Noise, p: Tensor) -> Tensor:
-    """Mirrors left and right, or not: with probability p one of the two is drawn."""
+    """Mirrors horizontally: with probability p, draws uniformly between mirrored and unchanged."""
     drawn = 1.0 - 2.0 * noise.integers(2)
     return matrix([[with_probability(p, noise, drawn, 1.0), 0, 0], [0, 1, 0], [0, 0, 1]])
 
 
 def quarter_turn(noise: Noise, p: Tensor) -> Tensor:
-    """Turns by 0, 90, 180 or 270 degrees: with probability p one of the four is drawn."""
+    """Rotates by 0, 90, 180 or 270 degrees, drawn uniformly with probability p."""
     turns = with_probability(p, noise, noise.integers(4).float(), 0.0)
-    # Sine and cosine by hand: those of a multiple of pi / 2 are not whole in floating point.
+    # Sine and cosine by arithmetic: in floating point, those of pi / 2 are not exactly 1 and 0.
     even = 1.0 - turns % 2
     cosine, sine = even * (1.0 - turns), (1.0 - even) * (2.0 - turns)
     return matrix([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
 
 
 def whole_shift(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
-    """Shifts by whole pixels, up to an eighth of the side in each direction."""
+    """Shifts with probability p by whole pixels, up to an eighth of the side in each direction."""
     share = SHIFT * (2 * noise.uniform(2) - 1)
     chosen = with_probability(p, noise, torch.ones_like(share[:, 0]), 0.0)
     x, y = torch.round(share[:, 0] * width), torch.round(share[:, 1] * height)

@@ -1,4 +1,4 @@
-"""The colour changes of Zhao et al. 2020, arXiv:2006.10738, one draw for each image."""
+"""The colour changes of Zhao et al. 2020, arXiv:2006.10738, with one draw per image."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def change_brightness(images: Tensor, noise: Noise) -> Tensor:
 
 
 def change_saturation(images: Tensor, noise: Noise) -> Tensor:
-    """Multiplies each pixel's distance from its own grey by one factor from U[0, 2).
+    """Multiplies each pixel's distance from its grey by one factor from U[0, 2).
 
-    The grey is the mean of the channels. An image of one channel is its own grey, and stays.
+    The grey is the mean of the channels. Images of one channel are returned unchanged.
 
     Args:
         images: [B, C, H, W].
-        noise: one row for each image.
+        noise: random draws, one row per image.
     """
     if images.shape[1] == 1:
         return images

@@ -11,18 +11,18 @@ from ganforge.streams import Noise
 
 
 class DiffAugment(Augmentation):
-    """Differentiable augmentation, with draws of its own for each image.
+    """Differentiable augmentation, drawn independently for each image.
 
-    Zhao et al. 2020, arXiv:2006.10738: reals and fakes are changed in both players' turns, and the
-    generator's gradient passes through. Images of any number of channels; where there is one,
-    saturation changes nothing.
+    Zhao et al. 2020, arXiv:2006.10738: reals and fakes are augmented in the updates of both
+    players, and the generator's gradient passes through. Images may have any number of channels;
+    with one channel, saturation has no effect.
 
     Args:
-        colour: brightness, saturation and contrast.
-        translation: largest shift in each direction, as a share of the side; 0 for none.
-        cutout: side of a square set to mid-grey, as a share of the image's; 0 for none.
-        padding: what a shift brings in: "zeros" for mid-grey, as in the paper, or "replicate" for
-            the border's values, which suits pictures on a plain background.
+        colour: whether to change brightness, saturation and contrast.
+        translation: largest shift in each direction, as a fraction of the side; 0 for none.
+        cutout: sides of a rectangle set to mid-grey, as a fraction of the image's; 0 for none.
+        padding: values outside of shifted images: "zeros" for mid-grey, as in the paper, or
+            "replicate" for the border's values, which suits images with a plain background.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DiffAugment(Augmentation):
         self.padding = padding
 
     def forward(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns changed images [B, C, H, W], no longer bounded by [-1, 1]."""
+        """Returns augmented images [B, C, H, W], no longer bounded by [-1, 1]."""
         if self.colour:
             images = change_brightness(images, noise)
             images = change_saturation(images, noise)

@@ -9,18 +9,18 @@ from ganforge.streams import Noise
 
 
 class InstanceNoise(Augmentation):
-    """Adds Gaussian noise to reals and fakes alike:  x + scale * e,  e ~ N(0, I).
+    """Adds Gaussian noise to both reals and fakes:  x + scale * e,  e ~ N(0, I).
 
     Arjovsky & Bottou 2017, arXiv:1701.04862; Sonderby et al. 2017, arXiv:1610.04490. The two
-    distributions overlap, so that the discriminator can't win by details too small to see, such as
-    a background that is not quite black, and its gradient does not vanish.
+    distributions then overlap, so the discriminator cannot win by invisible details, such as a
+    background that is not quite black, and its gradient does not vanish.
 
     Each image may also be shifted at random (the translation of Zhao et al. 2020,
-    arXiv:2006.10738), which keeps the discriminator from learning a small data set by heart.
+    arXiv:2006.10738), which keeps the discriminator from memorizing a small data set.
 
     Args:
         scale: standard deviation, for images in [-1, 1].
-        shift: largest shift in each direction, as a share of the image's side; 0 for none.
+        shift: largest shift in each direction, as a fraction of the image's side; 0 for none.
     """
 
     def __init__(self, scale: float = 0.1, shift: float = 0.0) -> None:

@@ -16,18 +16,18 @@ from ganforge.streams import Noise
 
 
 class AugmentationPipeline(Augmentation):
-    """Many changes of images, each made with the same probability p and drawn for each image.
+    """A pipeline of augmentations, each applied with the same probability p to each image.
 
     Karras et al. 2020, arXiv:2006.06676, appendix B, the pipeline "bgc". While p stays well below
-    1, a generator that copies the changes is found out, so that they don't leak into what it
-    generates. An image for which nothing was drawn stays as it is, value for value, and at p = 0
-    nothing is drawn at all.
+    1, the discriminator can detect a generator that imitates the augmentations, so they do not leak
+    into generated images. An image for which no augmentation was drawn is returned unchanged, and
+    at p = 0 no random numbers are drawn.
 
     Args:
-        p: probability of each change.
-        blit: mirror, turn by right angles and shift by whole pixels.
-        geometry: scale, turn, stretch and shift.
-        colour: brightness, contrast, luma flip, hue and saturation. Greys have a luma alone.
+        p: probability of each augmentation.
+        blit: mirror, rotate by right angles and shift by whole pixels.
+        geometry: scale, rotate, stretch and shift.
+        colour: brightness, contrast, luma flip, hue and saturation. Grey images only have luma.
     """
 
     p: Tensor
@@ -42,20 +42,20 @@ class AugmentationPipeline(Augmentation):
         self.colour = colour
         self.resampler = Resampler()
         self.register_buffer("p", torch.tensor(float(p)))
-        # Whether p is 0, kept beside it: asking the device for it would wait for the device.
+        # Whether p is 0, cached on the host: reading p from a GPU would synchronize with it.
         self._idle: bool | None = None
 
     def forward(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns changed images [B, C, H, W], no longer bounded by [-1, 1].
+        """Returns augmented images [B, C, H, W], no longer bounded by [-1, 1].
 
-        Computed in full precision. Differentiable with respect to the images, as often as needed.
+        Computed in float32. Differentiable any number of times with respect to the images.
         """
         self._check_size(*images.shape[2:])
         if self._idle is None:
             self._idle = bool(self.p == 0)
         if self._idle:
             return images
-        # In bfloat16 a position in the image would be known to a pixel or two.
+        # In bfloat16, positions in the image would only be accurate to a pixel or two.
         with torch.autocast(images.device.type, enabled=False):
             changed = images.to(torch.promote_types(images.dtype, torch.float32))
             changed = self._recoloured(self._moved(changed, noise), noise)
@@ -66,12 +66,12 @@ class AugmentationPipeline(Augmentation):
         return {"p": self.p}
 
     def set_probability(self, p: Tensor | float) -> None:
-        """Changes p, in place."""
+        """Sets p in place."""
         self.p.fill_(p)
         self._idle = None if isinstance(p, Tensor) else p == 0
 
     def _check_size(self, height: int, width: int) -> None:
-        """Refuses points; at p = 0 too, or a run would end where p begins to rise."""
+        """Refuses points, even at p = 0, so that a run does not fail only once p rises."""
         if (self.blit or self.geometry) and min(height, width) < 2:
             raise ConfigError(
                 f"{type(self).__name__}: there is nothing to move in images of "
@@ -79,7 +79,7 @@ class AugmentationPipeline(Augmentation):
             )
 
     def _moved(self, images: Tensor, noise: Noise) -> Tensor:
-        """Moves pixels: all movements of an image in one resampling."""
+        """Returns images after all blitting and geometric changes, in a single resampling."""
         if not (self.blit or self.geometry):
             return images
         size = (images.shape[2], images.shape[3])
@@ -111,6 +111,6 @@ class AugmentationPipeline(Augmentation):
 
 
 def check_probability(owner: str, name: str, p: float) -> None:
-    """Raises ConfigError where ``p`` is no probability."""
+    """Raises ConfigError unless ``p`` is in [0, 1]."""
     if not 0 <= p <= 1:
         raise ConfigError(f"{owner}: {name} must be from 0 to 1, got {p}")

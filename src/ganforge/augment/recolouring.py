@@ -1,7 +1,7 @@
 """Colour transformations of Karras et al. 2020, arXiv:2006.06676, appendix B.
 
-Each function draws for each image and returns [B, 4, 4], which maps a colour (red, green, blue, 1)
-with values in [-1, 1] to another. The luma axis is that of the greys, v = (1, 1, 1) / sqrt(3).
+Each function draws for each image and returns [B, 4, 4] matrices that map a colour (red, green,
+blue, 1) with values in [-1, 1] to another. The luma axis is that of greys, v = (1, 1, 1) / sqrt(3).
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from torch import Tensor
 from ganforge.augment.homogeneous import compose, matrix, with_probability
 from ganforge.streams import Noise
 
-BRIGHTNESS = 0.2  # deviation of what is added
-CONTRAST = 0.5  # deviation of the binary logarithm of the factor
-SATURATION = 1.0  # deviation of the binary logarithm of the factor
+BRIGHTNESS = 0.2  # standard deviation of the offset
+CONTRAST = 0.5  # standard deviation of log2 of the factor
+SATURATION = 1.0  # standard deviation of log2 of the factor
 
 
 def recolour(noise: Noise, p: Tensor) -> Tensor:
-    """Returns all of them, one after the other, [B, 4, 4]."""
+    """Returns the product of all changes of this module, [B, 4, 4]; brightness is applied first."""
     changes = [
         brightness(noise, p),
         contrast(noise, p),
@@ -28,32 +28,32 @@ def recolour(noise: Noise, p: Tensor) -> Tensor:
         hue_rotation(noise, p),
         saturation(noise, p),
     ]
-    return compose(*reversed(changes))  # the first change stands at the right
+    return compose(*reversed(changes))  # the rightmost matrix is applied first
 
 
 def brightness(noise: Noise, p: Tensor) -> Tensor:
-    """Adds a normally distributed number to all three."""
+    """Adds a normally distributed number to all three colours, with probability p."""
     b = with_probability(p, noise, BRIGHTNESS * noise.normal(), 0.0)
     return matrix([[1, 0, 0, b], [0, 1, 0, b], [0, 0, 1, b], [0, 0, 0, 1]])
 
 
 def contrast(noise: Noise, p: Tensor) -> Tensor:
-    """Multiplies all three by a log-normal factor."""
+    """Multiplies all three colours by a log-normal factor, with probability p."""
     c = with_probability(p, noise, torch.exp2(CONTRAST * noise.normal()), 1.0)
     return matrix([[c, 0, 0, 0], [0, c, 0, 0], [0, 0, c, 0], [0, 0, 0, 1]])
 
 
 def luma_flip(noise: Noise, p: Tensor) -> Tensor:
-    """Exchanges light and dark at the same hue, or not: with p one of the two is drawn.
+    """Inverts the luma and keeps the hue: with probability p, inverts or not at random.
 
-    A Householder reflection, I - 2 v v^T.
+    The inversion is the Householder reflection I - 2 v v^T.
     """
     i = with_probability(p, noise, noise.integers(2).float(), 0.0)
     return _circulant(1 - 2 * i / 3, -2 * i / 3, -2 * i / 3)
 
 
 def hue_rotation(noise: Noise, p: Tensor) -> Tensor:
-    """Turns colours around the luma axis by any angle."""
+    """Rotates colours around the luma axis by an angle from U[-pi, pi), with probability p."""
     angle = with_probability(p, noise, math.pi * (2 * noise.uniform() - 1), 0.0)
     cosine, sine = torch.cos(angle), torch.sin(angle) / math.sqrt(3)
     along = (1 - cosine) / 3
@@ -61,7 +61,7 @@ def hue_rotation(noise: Noise, p: Tensor) -> Tensor:
 
 
 def saturation(noise: Noise, p: Tensor) -> Tensor:
-    """Multiplies the distance from the luma axis by a log-normal factor."""
+    """Multiplies the distance from the luma axis by a log-normal factor, with probability p."""
     s = with_probability(p, noise, torch.exp2(SATURATION * noise.normal()), 1.0)
     along = (1 - s) / 3
     return _circulant(along + s, along, along)
@@ -70,8 +70,8 @@ def saturation(noise: Noise, p: Tensor) -> Tensor:
 def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
     """Returns images with each pixel's colour mapped by its image's matrix.
 
-    Images of three channels are red, green and blue, and a fourth stays as it is. Other channels
-    are greys, for which only the luma counts: hue and saturation leave them.
+    Three channels are red, green and blue; a fourth is not changed. With any other number, each
+    channel is treated as grey: only its luma changes, hue and saturation have no effect.
 
     Args:
         images: [B, C, H, W] in [-1, 1].
@@ -79,7 +79,7 @@ def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
     """
     mixed = colours[:, :3, :, None, None]
     if images.shape[1] not in (3, 4):
-        # A grey is the colour (y, y, y); its image's mean is its luma again.
+        # A grey y is the colour (y, y, y); the mean of the mapped colour is the new grey.
         return images * mixed[:, :, :3].sum(2).mean(1, True) + mixed[:, :, 3].mean(1, True)
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     coloured = mixed[:, :, 0] * red + mixed[:, :, 1] * green + mixed[:, :, 2] * blue
@@ -87,5 +87,5 @@ def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
 
 
 def _circulant(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Returns [B, 4, 4] that treats the three colours alike."""
+    """Returns circulant [B, 4, 4] matrices, which treat the three colours alike."""
     return matrix([[a, b, c, 0], [c, a, b, 0], [b, c, a, 0], [0, 0, 0, 1]])

@@ -16,15 +16,15 @@ ANALYSIS = [
 
 
 class Resampler(nn.Module):
-    """Moves the pixels of images to where matrices put them, antialiased, mirrored at the borders.
+    """Applies geometric transformations to images, antialiased and mirrored at the borders.
 
     Karras et al. 2020, arXiv:2006.06676, appendix B: images are upsampled by 2 with a wavelet's
-    filter, sampled bilinearly, and downsampled with its counterpart. Upsampling and downsampling
-    alone give back the image, so that what is not moved is not blurred.
+    filter, sampled bilinearly, and downsampled with its counterpart. Upsampling followed by
+    downsampling reproduces the image, so pixels that are not moved are not blurred.
 
-    The paper takes the orthogonal wavelet sym6, which is not symmetric: it would shift a mirrored
-    image by 0.4 pixels. Here stands the biorthogonal 9/7 wavelet, which is: flips, quarter turns
-    and shifts by whole pixels are exact, and so are the mirrored borders.
+    The paper uses the orthogonal wavelet sym6, which is not symmetric and would shift a mirrored
+    image by 0.4 pixels. This class uses the symmetric biorthogonal 9/7 wavelet: flips, quarter
+    turns, shifts by whole pixels and mirrored borders are exact.
     """
 
     synthesis: Tensor
@@ -37,18 +37,18 @@ class Resampler(nn.Module):
             self.register_buffer(name, taps, persistent=False)
 
     def forward(self, images: Tensor, origins: Tensor) -> Tensor:
-        """Returns moved images [B, C, H, W].
+        """Returns transformed images [B, C, H, W].
 
         Args:
             images: [B, C, H, W], at least 2 pixels wide and high, float32 or float64.
-            origins: [B, 3, 3], where a position of the result comes from, in pixels from the
-                image's centre, x to the right and y downwards.
+            origins: [B, 3, 3], maps a position of the result to its source position, in pixels from
+                the image's centre, x to the right and y downwards.
         """
         batch, channels, height, width = images.shape
         x = self._positions(images, width)[None, None, :]
         y = self._positions(images, height)[None, :, None]
         m = origins.to(images.dtype)[:, :, :, None, None]
-        # Whole and half pixels from the centre, as fine steps from the corner.
+        # From pixels relative to the centre to indices of the upsampled image.
         columns = 2 * (m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]) + (width - 1)
         rows = 2 * (m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]) + (height - 1)
         fine = self._upsample(images.reshape(-1, 1, height, width))
@@ -58,14 +58,14 @@ class Resampler(nn.Module):
         return self._downsample(moved).reshape(images.shape)
 
     def _positions(self, images: Tensor, side: int) -> Tensor:
-        """Returns the fine positions that downsampling looks at, in pixels from the centre."""
+        """Returns the fine-grid positions that downsampling reads, in pixels from the centre."""
         reach = len(ANALYSIS) - 1
         count = 2 * side - 1 + 2 * reach
         steps = torch.arange(count, device=images.device, dtype=images.dtype)
         return (steps - (side - 1) - reach) / 2
 
     def _upsample(self, images: Tensor) -> Tensor:
-        """Returns [N, 1, 2H - 1, 2W - 1], with each pixel at an even place."""
+        """Returns [N, 1, 2H - 1, 2W - 1], with the original pixels at even indices."""
         taps = self.synthesis.to(images.dtype)[None, None]
         cut = len(SYNTHESIS) + 1  # the padding and the filter's reach
         padded = torch.cat([images[:, :, 1:2], images, images[:, :, -2:-1]], 2)
@@ -74,7 +74,7 @@ class Resampler(nn.Module):
         return F.conv_transpose2d(padded, taps[..., None, :], stride=(1, 2), padding=(0, cut))
 
     def _downsample(self, fine: Tensor) -> Tensor:
-        """Returns [N, 1, H, W] of as many fine places and the filter's reach around them."""
+        """Returns [N, 1, H, W] from [N, 1, 2H - 1 + 2r, 2W - 1 + 2r], r = len(ANALYSIS) - 1."""
         taps = self.analysis.to(fine.dtype)[None, None]
         low = F.conv2d(fine, taps[..., None], stride=(2, 1))
         return F.conv2d(low, taps[..., None, :], stride=(1, 2))
@@ -83,8 +83,8 @@ class Resampler(nn.Module):
 def sample_bilinearly(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     """Returns [B, C, *] of images [B, C, H, W] at positions [B, *], mirrored beyond the borders.
 
-    As PyTorch's grid_sample, which has no second derivative, none that repeats bit by bit on a
-    GPU, and none at all on some devices.
+    Replaces PyTorch's grid_sample, which has no second derivative, no deterministic gradient on
+    GPUs, and no gradient at all on some devices.
     """
     height, width = images.shape[2:]
     x, y = mirror(columns, width), mirror(rows, height)

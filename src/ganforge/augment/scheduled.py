@@ -12,16 +12,16 @@ from ganforge.errors import ConfigError
 class ScheduledAugmentation(AugmentationPipeline):
     """The pipeline of ADA with a probability that follows a cosine, as in R3GAN.
 
-    Huang et al. 2024, arXiv:2501.05441: p goes from ``initial`` to ``final`` over so many images
-    and stays there. It needs no measure of overfitting, which suits relativistic losses, whose
-    logits have no origin.
+    Huang et al. 2024, arXiv:2501.05441: p goes from ``initial`` to ``final`` over ``images`` real
+    images and stays there. It needs no measure of overfitting, so it also works with relativistic
+    losses, whose logits have no origin.
 
     Args:
         initial: probability at the start.
         final: probability at the end.
-        images: real images seen until then.
-        blit: mirror, turn by right angles and shift by whole pixels.
-        geometry: scale, turn, stretch and shift.
+        images: real images over which p changes.
+        blit: mirror, rotate by right angles and shift by whole pixels.
+        geometry: scale, rotate, stretch and shift.
         colour: brightness, contrast, luma flip, hue and saturation.
     """
 
@@ -44,7 +44,7 @@ class ScheduledAugmentation(AugmentationPipeline):
         self.images = images
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
-        """Sets p to where the schedule stands after ``images_seen`` images."""
+        """Sets p to the schedule's value after ``images_seen`` images."""
         passed = min(images_seen / self.images, 1.0)
         share = (1 - math.cos(math.pi * passed)) / 2
         self.set_probability(self.initial + share * (self.final - self.initial))

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
 
-PADDINGS = {"replicate": "replicate", "zeros": "constant"}  # ours: what PyTorch calls it
+PADDINGS = {"replicate": "replicate", "zeros": "constant"}  # our names: PyTorch's names
 
 
 def translate(images: Tensor, noise: Noise, share: float, padding: str = "replicate") -> Tensor:
@@ -18,10 +18,10 @@ def translate(images: Tensor, noise: Noise, share: float, padding: str = "replic
 
     Args:
         images: [B, C, H, W].
-        noise: one row for each image.
-        share: largest shift, as a share of the side.
-        padding: what enters. "replicate" repeats the border, so that the background stays what it
-            is; "zeros" is mid-grey, as in the paper.
+        noise: random draws, one row per image.
+        share: largest shift, as a fraction of the side.
+        padding: values outside of the image. "replicate" repeats the border, which extends a plain
+            background; "zeros" is mid-grey, as in the paper.
     """
     _, _, height, width = images.shape
     down, right = round(height * share), round(width * share)
@@ -36,6 +36,6 @@ def translate(images: Tensor, noise: Noise, share: float, padding: str = "replic
 
 
 def check_padding(owner: str, padding: str) -> None:
-    """Raises ConfigError where ``padding`` is none that :func:`translate` knows."""
+    """Raises ConfigError unless ``padding`` is a mode of :func:`translate`."""
     if padding not in PADDINGS:
         raise ConfigError(f"{owner}: padding must be one of {', '.join(PADDINGS)}; got {padding!r}")

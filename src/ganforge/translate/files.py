@@ -11,15 +11,15 @@ from ganforge.errors import ConfigError
 from ganforge.writability import check_folder
 
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
-# Of an encoded image: 2^30 uncompressed pixels in colour. An image at that limit fills 4 GB.
+# Limit of an encoded image: 2^30 uncompressed pixels in colour take 4 GB.
 LARGEST_BYTES = 4 * 2**30
 
 
 class FileEntry(Entries):
-    """A single image.
+    """A single image file as a collection of one entry.
 
     Args:
-        path: an existing file.
+        path: path of an existing file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,10 +34,10 @@ class FileEntry(Entries):
 
 
 def open_input(path: Path) -> Entries:
-    """Returns the images of a folder, zip or tar, or a single one.
+    """Returns the images of a folder, zip or tar, or a single image file.
 
     Raises:
-        DataError: there are none, or they cannot be read.
+        DataError: there are no images, or they cannot be read.
     """
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return FileEntry(path)
@@ -45,11 +45,11 @@ def open_input(path: Path) -> Entries:
 
 
 def output_names(names: list[str]) -> list[str]:
-    """Returns the path of each translated image below the output folder: its own, as a PNG.
+    """Returns the path of each translated image, relative to the output folder.
 
-    ``a/b.jpg`` becomes ``a/b.png``. Images that differ in their suffix alone keep it, as
-    ``b.jpg.png`` and ``b.gif.png``. What a zip calls ``../b.jpg`` stays inside the folder. Systems
-    that do not tell ``B`` from ``b`` get names that differ there too.
+    ``a/b.jpg`` becomes ``a/b.png``. Images that only differ in their suffix keep it, as
+    ``b.jpg.png`` and ``b.gif.png``. A path such as ``../b.jpg`` in a zip stays inside the folder.
+    Names are unique on case-insensitive file systems too.
     """
     inside = [_inside(name) for name in names]
     plain = [str(name.with_suffix(".png")) for name in inside]
@@ -77,17 +77,17 @@ def _free(target: str, taken: set[str]) -> str:
 
 
 def check_out(out: Path, source: Path, names: list[str], targets: list[str]) -> None:
-    """Refuses an output folder that is none, cannot be written, or would harm the inputs.
+    """Checks that the output folder is writable and that no input would be overwritten.
 
     Args:
-        out: where images are going to be written.
-        source: where they are read: a folder, archive or file.
-        names: what is read in ``source``, where it is a folder.
-        targets: what is going to be written in ``out``.
+        out: output folder.
+        source: the input: a folder, archive or file.
+        names: names of the images in ``source``; used if it is a folder.
+        targets: paths to be written, relative to ``out``.
 
     Raises:
-        ConfigError: ``out`` is no folder, lies inside ``source``, or holds the inputs.
-        RunError: nothing can be written there.
+        ConfigError: ``out`` is not a folder, is inside ``source``, or a target is an input.
+        RunError: no file can be written to ``out``.
     """
     if out.exists() and not out.is_dir():
         raise ConfigError(f"out={out} is a file: give a folder, where images keep their names")

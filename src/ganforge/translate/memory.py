@@ -9,25 +9,25 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SHARE = 0.75  # of the free memory that a translation may take; others use the machine too
-# On what is measured: hooks see no function's result, nor the working memory of convolutions.
+SHARE = 0.75  # fraction of the free memory that a translation may use; leaves some for others
+# Factor on the measured bytes: hooks miss results of functions and the workspace of convolutions.
 SLACK = 2.0
-PROBE = 64  # side of the image that is measured, at least
-UNKNOWN = 2 * 2**30  # bytes, where a system does not say what is free
+PROBE = 64  # smallest side of the image used for the measurement
+UNKNOWN = 2 * 2**30  # bytes; assumed on systems that do not report free memory
 
 _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
 
 
 def side_that_fits(height: int, width: int, multiple: int, pixel: float, free: int) -> int | None:
-    """Returns the side of square tiles that memory allows; None where the whole image fits.
+    """Returns the side of the largest square tiles that fit in memory; None if the image fits.
 
     Args:
-        height: of the padded image.
-        width: of the padded image.
-        multiple: what the side must be a multiple of; the least that is returned.
-        pixel: bytes that the network holds for each pixel; see :func:`bytes_per_pixel`.
-        free: bytes.
+        height: height of the padded image.
+        width: width of the padded image.
+        multiple: the side is a multiple of this number, and at least this number.
+        pixel: bytes that the network needs per pixel; see :func:`bytes_per_pixel`.
+        free: free memory in bytes.
     """
     pixels = SHARE * free / (SLACK * pixel)
     if height * width <= pixels:
@@ -37,15 +37,15 @@ def side_that_fits(height: int, width: int, multiple: int, pixel: float, free: i
 
 @torch.no_grad()
 def bytes_per_pixel(network: nn.Module, channels: int, side: int = PROBE) -> float:
-    """Returns the most bytes of tensors that a network holds at once, for each pixel of its input.
+    """Returns the peak memory of a network's activations, in bytes per pixel of its input.
 
-    Measured on one small image: hooks see the output of every module when it is made, and weak
-    references when it is freed. Weights are not counted.
+    Measured on one small image: forward hooks record when the output of a module is created, and
+    weak references when it is freed. Weights are not counted.
 
     Args:
-        network: in full precision, on its device; its mode is left as it is.
-        channels: of its input.
-        side: of the image, one that the network takes.
+        network: network in full precision, on its device; its train/eval mode is restored.
+        channels: number of input channels.
+        side: side of the image, a size that the network accepts.
     """
     weight = next(network.parameters(), torch.empty(0))
     image = torch.zeros(1, channels, side, side, device=weight.device)
@@ -64,14 +64,14 @@ def bytes_per_pixel(network: nn.Module, channels: int, side: int = PROBE) -> flo
 
 
 class _Held:
-    """Counts the bytes of the tensors that are alive."""
+    """Tracks the bytes of live module outputs, and their peak."""
 
     def __init__(self, image: Tensor) -> None:
         self._bytes: dict[int, int] = {}
         self._input = self.peak = image.nbytes
 
     def count(self, module: nn.Module, inputs: Any, output: Any) -> None:
-        """A forward hook. A tensor that several modules hand on is counted once."""
+        """Forward hook that adds a module's output. A tensor of several modules counts once."""
         if not isinstance(output, Tensor) or id(output) in self._bytes:
             return
         self._bytes[id(output)] = output.nbytes
@@ -83,7 +83,7 @@ class _Held:
 
 
 def free_bytes(device: torch.device) -> int:
-    """Returns the memory that can still be taken on a device, in bytes."""
+    """Returns the memory that can still be allocated on a device, in bytes."""
     if device.type == "cuda":
         cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
         return torch.cuda.mem_get_info(device)[0] + cached
@@ -94,29 +94,29 @@ def free_bytes(device: torch.device) -> int:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an error says that memory is used up; the CPU and MPS have a message alone for it."""
+    """Whether an error means out of memory. CPU and MPS errors are only recognizable by message."""
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return "allocate memory" in str(error) or "out of memory" in str(error)
 
 
 def _free_in_system() -> int:
-    """Returns what the system can hand out, file caches included where it says so."""
+    """Returns the available memory of the system in bytes, including reclaimable file caches."""
     try:
         lines = dict(line.split(":") for line in _MEMINFO.read_text().splitlines())
         return int(lines["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError, ValueError):
         pass
-    try:  # macOS tells of all memory alone, of which half may be taken
+    try:  # macOS only reports the total memory; assume that half of it is free
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
     except (AttributeError, OSError, ValueError):
         return UNKNOWN
 
 
 def _free_in_group() -> int | None:
-    """Returns what the limit of a container leaves (control groups v2); None without one."""
+    """Returns the bytes left below a container's limit (cgroups v2); None without a limit."""
     try:
-        limit = int((_CGROUP / "memory.max").read_text())  # "max" without a limit
+        limit = int((_CGROUP / "memory.max").read_text())  # ValueError for "max": no limit
         used = int((_CGROUP / "memory.current").read_text())
         lines = (_CGROUP / "memory.stat").read_text().splitlines()
         files = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))

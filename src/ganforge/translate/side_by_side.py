@@ -1,4 +1,4 @@
-"""Pairs side by side, as pix2pix is trained on, given as the input of a translation."""
+"""Detection of side-by-side pairs, as used to train pix2pix, in the input of a translation."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _LOOKED_AT = 16
 
 
 def warn_of_pairs(entries: Entries, learns_from_pairs: bool) -> None:
-    """Says that images look like pairs, both halves of which would be translated as one image.
+    """Logs a warning if images look like side-by-side pairs, which would be translated as a whole.
 
-    Only headers of the first images are read.
+    Only the headers of the first images are read.
 
     Args:
         entries: the images to translate.
@@ -37,5 +37,5 @@ def _size(entries: Entries, name: str) -> tuple[int, int] | None:
     try:
         with entries.open(name) as file:
             return upright_size(file)
-    except Exception:  # decoders raise what they like; what is unreadable is named later
+    except Exception:  # decoders raise many types; unreadable images are reported later
         return None

@@ -8,7 +8,7 @@ from torch import Tensor
 
 # Maps a crop [C, h, w], and its index among the crops of an image, to [C', h, w].
 CropTranslation = Callable[[Tensor, int], Tensor]
-# Maps finished pixels one by one, such as to uint8, of which a large image takes a quarter.
+# Elementwise function of finished pixels, such as a conversion to uint8, a quarter of the memory.
 Finish = Callable[[Tensor], Tensor]
 
 
@@ -25,20 +25,20 @@ def translate_any(
     smallest: int = 1,
     finish: Finish = _as_they_are,
 ) -> Tensor:
-    """Returns an image of any size translated by a network that takes multiples of a number.
+    """Returns the translation of an image of any size, for a network with constraints on sizes.
 
-    The image is padded by reflection, evenly around, and the result cut back to its size.
+    The image is padded by reflection on all sides, and the result is cropped to the original size.
 
     Args:
         image: [C, H, W], H and W at least 1.
         translate: maps [C, h, w] and its index to [C', h, w]; both sides are multiples of
             ``multiple``.
-        multiple: what the sides must be multiples of.
+        multiple: number that the network's sides must be multiples of.
         tile: side of the largest square that is translated at once, a multiple of ``multiple``;
             None for the whole image.
-        overlap: pixels that neighbouring tiles share at least, at most half a tile.
-        smallest: what the sides must be at least; no more than ``tile``.
-        finish: maps each pixel once it is complete.
+        overlap: minimum overlap of neighbouring tiles in pixels, at most half a tile.
+        smallest: smallest side that the network accepts, at most ``tile``.
+        finish: elementwise function of finished pixels.
 
     Returns:
         [C', H, W].
@@ -54,15 +54,15 @@ def translate_any(
 
 
 def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 1) -> Tensor:
-    """Returns [C, H', W']: the next multiples of a number, the image in the middle.
+    """Returns the image centred in [C, H', W'], whose sides are the next multiples of a number.
 
-    What is added is the image reflected at its outermost pixels, again and again where the image is
-    smaller than its border; an image one pixel wide is repeated.
+    The border is the image reflected at its outermost pixels, several times if the border is wider
+    than the image. An image one pixel wide is repeated.
 
     Args:
         image: [C, H, W].
-        multiple: of which H' and W' are multiples.
-        smallest: what H' and W' are at least.
+        multiple: H' and W' are multiples of this number.
+        smallest: minimum of H' and W'.
     """
     for axis in (1, 2):
         size = image.shape[axis]
@@ -73,19 +73,19 @@ def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 1) -> Tensor:
 
 
 def padded_side(size: int, multiple: int, smallest: int = 1) -> int:
-    """Returns the next multiple of a number that is at least ``smallest``."""
+    """Returns the smallest multiple of ``multiple`` that is at least ``size`` and ``smallest``."""
     return -(-max(size, smallest) // multiple) * multiple
 
 
 def _reflected(size: int, total: int) -> Tensor:
-    """Returns which of ``size`` pixels each of the ``total`` pixels of a padded axis repeats."""
+    """Returns the source index of each pixel of a padded axis, int64 [total], below ``size``."""
     positions = torch.arange(total) - (total - size) // 2
     last = size - 1
     return last - (positions % max(2 * last, 1) - last).abs()
 
 
 def count_tiles(height: int, width: int, multiple: int, tile: int, overlap: int) -> int:
-    """Returns how many tiles cover a padded image."""
+    """Returns the number of tiles that cover a padded image."""
     sides = ((length, min(tile, length)) for length in (height, width))
     rows, columns = (len(starts(length, side, overlap, multiple)) for length, side in sides)
     return rows * columns
@@ -99,9 +99,9 @@ def _in_tiles(
     overlap: int,
     finish: Finish,
 ) -> Tensor:
-    """Returns [C', H, W] put together on the CPU, so that the device holds one tile at a time.
+    """Returns [C', H, W], assembled on the CPU so that the device holds one tile at a time.
 
-    Floating values are held for one row of tiles, not for the whole image.
+    Floating-point values are kept for one row of tiles only, not for the whole image.
     """
     height, width = image.shape[1:]
     h, w = min(tile, height), min(tile, width)
@@ -124,15 +124,15 @@ def _in_tiles(
 
 
 def starts(length: int, side: int, overlap: int, multiple: int) -> list[int]:
-    """Returns where tiles begin that cover an axis; the last one ends with it.
+    """Returns the start positions of the tiles that cover an axis; the last tile ends with it.
 
-    They begin at multiples of ``multiple`` where the tiles are long enough for that: only by such
-    steps does the result of a network with strides move along with its input.
+    If tiles are long enough, they start at multiples of ``multiple``: a network with strides is
+    only equivariant to shifts by such steps.
 
     Args:
-        length: of the axis, a multiple of ``multiple``.
-        side: of each tile, a multiple of ``multiple``, at most ``length``.
-        overlap: pixels that neighbours share at least; below ``side``.
+        length: length of the axis, a multiple of ``multiple``.
+        side: side of each tile, a multiple of ``multiple``, at most ``length``.
+        overlap: minimum overlap of neighbours in pixels, below ``side``.
         multiple: see above.
     """
     if side >= length:
@@ -144,11 +144,11 @@ def starts(length: int, side: int, overlap: int, multiple: int) -> list[int]:
 def blend_weights(starts: list[int], side: int) -> list[Tensor]:
     """Returns the weights of each tile along one axis, [side] each; at each pixel they sum to 1.
 
-    In the overlap of two tiles each counts for nothing in its outer quarter, which lacks its
-    surroundings, and the weights pass smoothly from one tile to the other in between.
+    In the overlap of two tiles, each has weight 0 in its outer quarter, where it lacks context, and
+    the weights change smoothly in between.
 
     Args:
-        starts: where tiles begin, ascending, without gaps.
+        starts: start positions of the tiles, ascending, without gaps between tiles.
         side: length of each tile.
     """
     centres = torch.arange(side, dtype=torch.float64) + 0.5
@@ -158,7 +158,7 @@ def blend_weights(starts: list[int], side: int) -> list[Tensor]:
         if common > 0:
             shares[i] *= _rise((side - centres) / common)
             shares[i + 1] *= _rise(centres / common)
-    # More than two tiles may meet where the last one was moved back to end with the image.
+    # More than two tiles can overlap, because the last one is moved back to end with the image.
     total = torch.zeros(starts[-1] + side, dtype=torch.float64)
     for start, share in zip(starts, shares, strict=True):
         total[start : start + side] += share
@@ -167,6 +167,6 @@ def blend_weights(starts: list[int], side: int) -> list[Tensor]:
 
 
 def _rise(place: Tensor) -> Tensor:
-    """Returns 0 up to 1/4 and 1 from 3/4 on, smooth between, with f(t) + f(1 - t) = 1."""
+    """Returns a smooth step: 0 up to 1/4, 1 from 3/4 on, with f(t) + f(1 - t) = 1."""
     t = ((place - 0.25) * 2).clamp(0, 1)
     return t * t * (3 - 2 * t)

@@ -18,13 +18,13 @@ from ganforge.translate.memory import (
 )
 from ganforge.translate.tiling import CropTranslation, count_tiles, padded_side, translate_any
 
-LONG = 60.0  # seconds for an image above which the estimate is logged
+LONG = 60.0  # the estimated time is logged for images that take longer, in seconds
 
 _log = logging.getLogger(__name__)
 
 
 class Game(Protocol):
-    """What a translation asks of a trained model; models/translation.py has it."""
+    """Interface of a trained translation model, implemented in models/translation.py."""
 
     directions: tuple[str, ...]
     device: torch.device
@@ -46,20 +46,21 @@ class Game(Protocol):
 
 
 class ImageTranslator:
-    """Translates images of any size, one at a time: whole where memory allows, else in tiles.
+    """Translates images of any size, one at a time: whole if memory allows, else in tiles.
 
-    A result is a function of the image and the seed alone, whatever else is translated with it.
+    A result depends only on the image and the seed, not on other images.
 
-    Tiles see their part of the image alone: layers that normalise over an image, and dropout, give
-    each its own look, which the overlap blends. So an image is cut up only when it has to be.
+    A tile only sees its part of the image. Normalisation over the image, and dropout, make tiles
+    look different, and blending in the overlap only hides the seams. Images are therefore only
+    split if necessary.
 
     Args:
         game: the trained model, on its device.
-        direction: one of its directions.
+        direction: one of the model's directions.
         weights: "ema" or "raw".
-        seed: of the draws of networks that draw.
-        tile: side of tiles for images that are larger; None for what the free memory allows.
-        overlap: pixels that neighbouring tiles share; None for a quarter of a tile.
+        seed: seed of networks with random layers, such as dropout.
+        tile: side of the tiles of larger images; None chooses it by the free memory.
+        overlap: overlap of neighbouring tiles in pixels; None for a quarter of a tile.
     """
 
     def __init__(
@@ -89,14 +90,14 @@ class ImageTranslator:
         """Translates an image.
 
         Args:
-            image: uint8 [C, H, W] of the network's channels.
-            name: what log lines call it.
+            image: uint8 [C, H, W], with the network's number of channels.
+            name: name of the image in log messages.
 
         Returns:
             uint8 [C', H, W] on the CPU.
 
         Raises:
-            MemoryError: even the smallest tile is too large, or the one asked for.
+            MemoryError: the smallest tile, or the given one, is too large.
         """
         tile = self._side(image) if self.tile is None else self.tile
         while True:
@@ -112,7 +113,7 @@ class ImageTranslator:
                     raise MemoryError(
                         f"too large for the free memory, even in tiles of {tile} pixels"
                     ) from error
-            # Here the failed attempt's tensors are gone with its error.
+            # Outside of the except block, the traceback no longer keeps the failed tensors alive.
             tile = smaller
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -134,7 +135,7 @@ class ImageTranslator:
         return made[0].float().cpu()
 
     def _side(self, image: Tensor) -> int | None:
-        """Returns the side of the tiles that memory asks for, if it does."""
+        """Returns the side of tiles that fit in memory; None if the whole image fits."""
         if self._bytes is None:
             self._bytes = bytes_per_pixel(self._network, self.channels, self._padded(PROBE))
         height, width = (self._padded(side) for side in image.shape[1:])
@@ -143,7 +144,7 @@ class ImageTranslator:
         return None if side is None else max(side, self._least())
 
     def _smaller(self, image: Tensor, tile: int | None) -> int:
-        """Returns a side of half as much, or the least there is."""
+        """Returns half of the side, rounded to a legal one, or the smallest legal side."""
         whole = self._padded(max(image.shape[1:])) if tile is None else tile
         return max(whole // 2 // self.multiple * self.multiple, self._least())
 
@@ -155,7 +156,7 @@ class ImageTranslator:
 
 
 def _saying_how_long(crop: CropTranslation, count: int, what: str) -> CropTranslation:
-    """Returns ``crop`` such that the first one tells how long all will take, where that is long."""
+    """Returns ``crop``, wrapped so that the first call logs the estimated time if it is long."""
     began = time.monotonic()
 
     def measured(image: Tensor, index: int) -> Tensor:
