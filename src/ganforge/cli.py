@@ -130,7 +130,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         except InterruptionError as error:
             if sweeping:
                 # Ends the whole sweep: after any other error, Hydra starts the next job.
-                told = str(error).partition("; go on with")[0]  # that names the job alone
+                told = str(error).partition("; go on with")[0]  # the rest is for a single run
                 raise KeyboardInterrupt(
                     f"{told}; the sweep goes on with the same line and resume=auto"
                 ) from error

@@ -35,8 +35,8 @@ def noisy_labels(
         other: the label of the other class.
         label_noise: probability of a flip, independent for each sample.
         noise: random draws of this update, one row per image. A pack of images has several rows and
-            one logit; an image judged in patches has one row and several logits, which are flipped
-            together.
+            one logit; with a patch discriminator, an image has one row and several logits, which
+            are flipped together.
     """
     labels = torch.full_like(logits, label)
     if label_noise == 0:

@@ -9,7 +9,7 @@ from ganforge.streams import Noise
 
 
 class MinimaxLoss(AdversarialLoss):
-    """The saturating game min_G max_D E[log D(x)] + E[log(1 - D(G(z)))].
+    """The saturating minimax loss, min_G max_D E[log D(x)] + E[log(1 - D(G(z)))].
 
     Goodfellow et al. 2014, arXiv:1406.2661, with D = sigmoid(logit) written as softplus. At the
     optimum D = 1/2 everywhere and the value is -log 4. The generator's gradient vanishes where D
