@@ -13,6 +13,7 @@ attack.md. `uv run pytest -m slow tests/test_attack.py` runs the same probes as 
 from __future__ import annotations
 
 import argparse
+import importlib
 import platform
 import tempfile
 from collections import Counter
@@ -35,6 +36,8 @@ def probes() -> Iterator[Probe]:
 
 def warm() -> None:
     """Imports what every probe needs, once, before they are forked."""
+    for verb in ("train", "evaluate", "sample", "translate"):
+        importlib.import_module(f"ganforge.commands.{verb}")
     torch.set_num_threads(1)
 
 
