@@ -128,6 +128,8 @@ def test_saving_writes_over_what_was_made_before(type_in, monkeypatch, known):
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
 
+    from ganforge.loggers.wandb import dashboard_library  # noqa: F401
+
     saved = {}
 
     def from_url(url):
