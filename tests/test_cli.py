@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import io
 import logging
@@ -131,6 +132,12 @@ def test_every_verb_has_help_and_a_configuration(type_in, verb):
     typed = type_in(verb, "--cfg", "job")
     assert typed.code == 0
     assert verb == "cache" or OmegaConf.create(typed.out).log_dir == "logs"
+
+
+def test_help_is_that_of_hydra(type_in, monkeypatch):
+    quick = type_in("sample", "--help")
+    monkeypatch.setattr("ganforge.cli.one_copy_of_sources", contextlib.nullcontext)
+    assert type_in("sample", "--help").out == quick.out
 
 
 @pytest.mark.parametrize("verb", sorted(cli.VERBS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -19,6 +20,7 @@ from ganforge.config.arguments import flags_first, is_sweep, prepared
 from ganforge.config.check import check_root, register_schemas
 from ganforge.config.compose import explain
 from ganforge.config.conf_dir import conf_dir
+from ganforge.config.quick_help import one_copy_of_sources
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.config.run_keys import on_run
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
@@ -141,7 +143,9 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
                 raise  # Hydra runs the remaining jobs and fails at the end
             failures.append(error)
 
-    hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
+    shows_help = bool({"-h", "--help"} & {*arguments})
+    with one_copy_of_sources() if shows_help else contextlib.nullcontext():
+        hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
 
