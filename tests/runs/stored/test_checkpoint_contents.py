@@ -136,3 +136,15 @@ def test_names_from_a_file_are_shown_on_one_line() -> None:
         assert_same_architecture(network(), found, PATH)
     assert "\x1b" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_a_configuration_that_would_exhaust_stack_or_memory_is_damage() -> None:
+    deep: dict[str, Any] = {}
+    wide: list[Any] = [0] * 10
+    for _ in range(1500):
+        deep = {"a": deep}
+    for _ in range(9):
+        wide = [wide] * 10  # a billion values of 100 objects
+    for config in ({"loss": deep}, {"loss": wide}):
+        with pytest.raises(DamagedError, match="damaged: its configuration has over 100,000"):
+            assert_of_ganforge(checkpoint() | {"config": config}, PATH)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import DamagedError, RunError
 from ganforge.plain_text import one_line
+from ganforge.runs.stored.yaml_files import MOST_DEPTH, MOST_NODES
 
 _NUMBER = (int, float)
 _PROGRESS: dict[str, type | tuple[type, ...]] = {
@@ -44,11 +45,36 @@ def assert_of_ganforge(checkpoint: Mapping[str, Any], path: Path) -> None:
             raise DamagedError(f"{path}: damaged: state_dict[{name!r}] is {_kind(value)}")
     if not isinstance(checkpoint.get("config", {}), dict):
         raise DamagedError(f"{path}: damaged: config is {_kind(checkpoint['config'])}")
+    assert_bounded(checkpoint.get("config", {}), path)
     _check(progress, _PROGRESS, path, "progress")
     for name in ("generator", "discriminator"):
         _check(progress["updates"], {name: int}, path, "progress.updates")
     for name in progress["lasting"]:
         _check(progress["lasting"], {name: _NUMBER}, path, "progress.lasting")
+
+
+def assert_bounded(config: object, path: Path) -> None:
+    """Checks that a configuration is no larger and no deeper than one in a run's YAML may be.
+
+    Shared objects count each time, because a few lists can expand to a billion values. Visits no
+    more values than the bound.
+
+    Raises:
+        DamagedError: it is larger or deeper.
+    """
+    waiting, seen = [(config, 0)], 0
+    while waiting:
+        value, depth = waiting.pop()
+        seen += 1
+        if depth > MOST_DEPTH or seen + len(waiting) > MOST_NODES:
+            raise DamagedError(
+                f"{path}: damaged: its configuration has over {MOST_NODES:,} values, or values "
+                f"nested more than {MOST_DEPTH} deep"
+            )
+        if isinstance(value, dict):
+            waiting += [(item, depth + 1) for item in value.values()]
+        elif isinstance(value, (list, tuple)):
+            waiting += [(item, depth + 1) for item in value]
 
 
 def assert_resumable(checkpoint: Mapping[str, Any], path: Path) -> None:

@@ -18,11 +18,11 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import CHECKPOINTS, RunFolder
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
+from ganforge.runs.stored.checkpoint_contents import assert_bounded
 
 COMPOSED = "composed.yaml"
 RESOLVED = "resolved"  # checkpoint entry: the resolved keys that define a run, and its metrics
 MADE_OF = "config"  # checkpoint entry of all versions: the defining keys, unresolved
-MOST_VALUES = 100_000  # shared objects count each time: a few lists can expand to a billion values
 
 
 @dataclass(frozen=True)
@@ -154,28 +154,12 @@ def as_config(stored: dict[str, Any], path: Path) -> DictConfig:
     Raises:
         DamagedError: it is too large, or not a configuration.
     """
-    if _exceeds(stored, MOST_VALUES):
-        raise DamagedError(f"{path}: damaged: its configuration has over {MOST_VALUES:,} values")
+    assert_bounded(stored, path)
     try:
         return cast(DictConfig, OmegaConf.create(present_names(stored)))
     except (OmegaConfBaseException, RecursionError, ValueError, TypeError) as error:
         reason = one_line((str(error).strip() or type(error).__name__).splitlines()[0])
         raise DamagedError(f"{path}: its configuration cannot be read ({reason})") from error
-
-
-def _exceeds(stored: object, most: int) -> bool:
-    """Whether nested containers hold more than ``most`` values; visits no more than that."""
-    waiting, seen = [stored], 0
-    while waiting:
-        one = waiting.pop()
-        seen += 1
-        if seen + len(waiting) > most:
-            return True
-        if isinstance(one, dict):
-            waiting += one.values()
-        elif isinstance(one, (list, tuple)):
-            waiting += one
-    return False
 
 
 def refuse_resuming(where: str) -> None:
