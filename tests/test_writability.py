@@ -63,7 +63,7 @@ def test_the_folder_of_a_run_is_tried_before_it_is_evaluated(type_in, tmp_path, 
     (tmp_path / "file").touch()
     run = RunFolder(tmp_path / "file" / "run")
     monkeypatch.setattr("ganforge.commands.evaluate.find_trained", lambda *_: run)
-    load = "ganforge.commands.evaluate.load_with_path"
+    load = "ganforge.commands.evaluate.load_restored"
     monkeypatch.setattr(load, lambda *_: pytest.fail("too early"))
     typed = type_in("evaluate")
     assert typed.code == 2

@@ -22,7 +22,7 @@ from ganforge.metrics.evaluate import Result
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
 from ganforge.paths import typed_path
 from ganforge.runs.costs import check_evaluation_costs
-from ganforge.runs.load import load_with_path
+from ganforge.runs.load import load_restored
 from ganforge.runs.stored.lone_checkpoint import find_trained, subject_of
 from ganforge.writability import check_folder
 
@@ -53,10 +53,10 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
     check_folder(typed_path(cfg.out or folder.path), "out")
-    model, path = load_with_path(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
-    model = model.to(device)
+    restored = load_restored(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+    model = restored.model.to(device)
     judge = judge_translations if getattr(model, "directions", ()) else judge_samples
-    results = judge(cfg, folder, model, path, device)
+    results = judge(cfg, folder, restored, device)
     where: dict[str, str | int | float] = {
         "step": model.iteration,
         "images_seen": model.images_seen,

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -25,11 +24,10 @@ from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.path_score import Paths
 from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
-from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.load import build, read_config
+from ganforge.runs.load import Restored, build, read_config
 from ganforge.runs.resuming.images import warn_of_other_data
 
 DEFAULT_N = 10_000
@@ -37,21 +35,17 @@ TOGETHER = {"samples": 256, "translations": 16}  # default batch sizes
 
 
 def judge_samples(
-    cfg: DictConfig,
-    folder: RunFolder,
-    model: AdversarialModule,
-    checkpoint: Path,
-    device: torch.device,
+    cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of images generated from noise.
 
     Args:
         cfg: composed from conf/evaluate.yaml.
         folder: folder of the run.
-        model: the run's model, on ``device``.
-        checkpoint: the checkpoint that the model was read from.
+        restored: the run's model, on ``device``, and its checkpoint.
         device: device for generating images and computing features.
     """
+    model = restored.model
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     if pairs := list(pair_scores(scores)):
         raise ConfigError(
@@ -61,7 +55,7 @@ def judge_samples(
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
     data = load_run_data(folder, Command.of(cfg), cfg.trust)
-    warn_of_other_data(checkpoint, data)
+    warn_of_other_data(restored.images, restored.path, data)
     split, n = cfg.split or "train", cfg.n or DEFAULT_N
     labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
     check_classes(scores, data, labels, n, cfg.n_real or n, split)
@@ -131,11 +125,7 @@ def judge(
 
 
 def judge_translations(
-    cfg: DictConfig,
-    folder: RunFolder,
-    model: AdversarialModule,
-    checkpoint: Path,
-    device: torch.device,
+    cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of translations of held-out images, and the scores of baselines.
 
@@ -144,17 +134,16 @@ def judge_translations(
     Args:
         cfg: composed from conf/evaluate.yaml.
         folder: folder of the run.
-        model: the run's model, on ``device``.
-        checkpoint: the checkpoint that the model was read from.
+        restored: the run's model, on ``device``, and its checkpoint.
         device: device for translating images and computing features.
     """
     _refuse_for_translations(cfg)
     typed = "metrics" in Command.of(cfg).groups
     nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
-    game = cast(Translates, cast(Any, model))
+    game = cast(Translates, cast(Any, restored.model))
     images = load_run_data(folder, Command.of(cfg), cfg.trust)
-    warn_of_other_data(checkpoint, images)
+    warn_of_other_data(restored.images, restored.path, images)
     data = cast(TranslationSource, images)
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)

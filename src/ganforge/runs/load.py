@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -46,23 +47,38 @@ def load(
         RunError: the run or its checkpoint is missing, damaged or of another architecture, or
             names a class that is not trusted.
     """
-    return load_with_path(run, checkpoint, log_dir, trust)[0]
+    return load_restored(run, checkpoint, log_dir, trust).model
 
 
-def load_with_path(
+@dataclass(frozen=True)
+class Restored:
+    """A trained model and the checkpoint that it was read from.
+
+    Attributes:
+        model: the model in evaluation mode.
+        path: the checkpoint.
+        images: what identifies its training images; None in old checkpoints.
+    """
+
+    model: AdversarialModule
+    path: Path
+    images: Any
+
+
+def load_restored(
     run: str | Path,
     checkpoint: str = "last",
     log_dir: str | Path = "logs",
     trust: Sequence[str] = (),
-) -> tuple[AdversarialModule, Path]:
-    """Returns what :func:`load` returns, and the checkpoint that it was read from."""
+) -> Restored:
+    """Returns what :func:`load` returns, with the checkpoint that it was read from."""
     folder = find_trained(str(run), typed_path(log_dir))
     named = typed_path(run) if str(run).endswith(".ckpt") else None
     choices = [named] if named is not None else _choices(folder, checkpoint)
     with torch.random.fork_rng(devices=[]):  # leaves the caller's random state unchanged
         model = build_model(read_config(folder, trust))
-    path = restore_first(model, choices)
-    return model.eval(), path
+    path, images = restore_first(model, choices)
+    return Restored(model.eval(), path, images)
 
 
 def _choices(folder: RunFolder, kind: str) -> list[Path]:
@@ -73,8 +89,8 @@ def _choices(folder: RunFolder, kind: str) -> list[Path]:
     return [first, previous] if first.name == LAST and previous.is_file() else [first]
 
 
-def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
-    """Restores the first undamaged checkpoint, and returns its path.
+def restore_first(model: AdversarialModule, choices: list[Path]) -> tuple[Path, Any]:
+    """Restores the first undamaged checkpoint; returns its path and its entry ``images``.
 
     Raises:
         RunError: all are damaged (the message lists them), or one is of another architecture.
@@ -90,7 +106,7 @@ def restore_first(model: AdversarialModule, choices: list[Path]) -> Path:
             continue
         if faults:
             log.warning("%s\nusing %s", "\n".join(faults), path)
-        return path
+        return path, state.get("images")
     previous = choices[-1].with_name(PREVIOUS)
     more = choices[-1].name == LAST and previous.is_file()
     raise DamagedError("\n".join(faults) + (f"; try {previous}" if more else ""))

@@ -4,7 +4,6 @@ import json
 import re
 
 import pytest
-import torch
 from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError
@@ -54,10 +53,10 @@ def test_a_checkpoint_without_images_passes(told, checkpoint):
 
 
 def test_scores_against_other_images_are_marked(tmp_path, caplog):
-    torch.save({"images": Data(8).identity()}, tmp_path / "last.ckpt")
-    warn_of_other_data(tmp_path / "last.ckpt", Data(8))
+    then, path = Data(8).identity(), tmp_path / "last.ckpt"
+    warn_of_other_data(then, path, Data(8))
     assert caplog.text == ""
-    warn_of_other_data(tmp_path / "last.ckpt", Data(9))
+    warn_of_other_data(then, path, Data(9))
     assert "9 training images, and 8 then. Scores are computed with the present" in caplog.text
 
 

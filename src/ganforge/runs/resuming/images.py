@@ -9,11 +9,10 @@ from typing import Any
 
 from ganforge.config.check import did_you_mean
 from ganforge.data.fingerprint import hash_of
-from ganforge.data.identity import Identity, differences_of
+from ganforge.data.identity import differences_of
 from ganforge.data.module import ImageDataModule
-from ganforge.errors import ConfigError, RunError
+from ganforge.errors import ConfigError
 from ganforge.runs.record import noted_changes
-from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 
 log = logging.getLogger("ganforge")
 
@@ -46,11 +45,10 @@ def changed_data(
     Raises:
         ConfigError: the images differ, and ``allow`` does not contain "data".
     """
-    now: list[Identity] = data.identity()
-    difference = _difference(checkpoint, now)
+    difference = _difference(checkpoint.get("images"), data)
     if difference is None:
         return None
-    note = f"images {hash_of(str(now))}: {difference}"
+    note = f"images {hash_of(str(data.identity()))}: {difference}"
     if any(entry.startswith(note.partition(":")[0]) for entry in noted_changes(run)):
         return None
     if "data" not in allow:
@@ -63,18 +61,15 @@ def changed_data(
     return note
 
 
-def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
+def warn_of_other_data(then: Any, path: Path, data: ImageDataModule) -> None:
     """Logs a warning if a checkpoint is scored against other images than it was trained on.
 
     Args:
-        path: the checkpoint; unreadable ones, and old ones without image identities, pass.
+        then: the checkpoint's image identities; old checkpoints without them pass.
+        path: path of the checkpoint.
         data: the current images.
     """
-    try:
-        checkpoint = AtomicCheckpointIO().load_checkpoint(path)
-    except RunError:
-        return
-    if (difference := _difference(checkpoint, data.identity())) is not None:
+    if (difference := _difference(then, data)) is not None:
         log.warning(
             "data=%s: not the images that %s was trained on: %s. Scores are computed with the "
             "present images",
@@ -84,8 +79,7 @@ def warn_of_other_data(path: Path, data: ImageDataModule) -> None:
         )
 
 
-def _difference(checkpoint: dict[str, Any], now: list[Identity]) -> str | None:
-    then = checkpoint.get("images")
+def _difference(then: Any, data: ImageDataModule) -> str | None:
     if not isinstance(then, list) or not all(isinstance(one, dict) for one in then):
-        return None
-    return differences_of(then, now)
+        return None  # before the images are read to identify them
+    return differences_of(then, data.identity())
