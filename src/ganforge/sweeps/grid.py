@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -68,14 +69,9 @@ def sweep_grid(
     typed, resume = split_resume(arguments, parser)
     typed = [settled_override(override) for override in typed]
     former = find_sweep(resume, typed, typed_path(config.log_dir))
-    vet: Vet | None = None
-    overrides = typed
+    overrides, vet = typed, None
     if former is not None:
-        stored = without_permissions(former.overrides, parser, former.path / FILE)
-        stored = [o for o in stored if is_home(o, former.path)]
-        if not meant(typed):
-            vet = vetting(stored, former.path / FILE, config.trust)
-        overrides = [*stored, *(o for o in typed if is_permission(o) or key_of(o) == "dry_run")]
+        overrides, vet = _resumed(former, typed, parser, config.trust)
     plans = plan_grid(overrides, parser)
     here = config.hydra.launcher._target_ == BASIC
     checked = check_jobs(
@@ -100,6 +96,17 @@ def sweep_grid(
             kept=kept,
         )
         return run.run()
+
+
+def _resumed(
+    former: SweepRecord, typed: list[str], parser: OverridesParser, trust: Any
+) -> tuple[list[str], Vet | None]:
+    """Returns the overrides of a resumed sweep, and how its jobs are vetted if none are typed."""
+    source = former.path / FILE
+    stored = without_permissions(former.overrides, parser, source)
+    stored = [o for o in stored if is_home(o, former.path)]
+    vet = None if meant(typed) else vetting(stored, source, trust)
+    return [*stored, *(o for o in typed if is_permission(o) or key_of(o) == "dry_run")], vet
 
 
 def _new_record(

@@ -21,7 +21,7 @@ def check_parts(cfg: DictConfig, sound: set[str]) -> None:
 
     Args:
         cfg: configuration of a job, composed and checked.
-        sound: YAML of the parts that earlier jobs have built; updated with the parts of this job.
+        sound: the parts, as text, that earlier jobs have built; updated with the parts of this job.
 
     Raises:
         ConfigError: if a part rejects its arguments.
@@ -30,20 +30,19 @@ def check_parts(cfg: DictConfig, sound: set[str]) -> None:
         node: Any = cfg.get(group)
         if not isinstance(node, DictConfig):
             continue
-        if not all(is_own(target) for _, target in targets(OmegaConf.to_container(node))):
-            continue  # a part of the user's own may need the job's machine
-        text = f"{group}: {OmegaConf.to_yaml(node, resolve=True)}"
-        if text in sound:
+        plain = OmegaConf.to_container(node, resolve=True)
+        text = f"{group}: {plain}"
+        # A part of the user's own may need the job's machine.
+        if text in sound or not all(is_own(target) for _, target in targets(plain)):
             continue
         try:
-            _build(group, node)
+            _build(group, plain)
         except (TypeError, ValueError) as error:
             raise ConfigError(f"{group}: {error}") from error
         sound.add(text)
 
 
-def _build(group: str, node: DictConfig) -> None:
-    plain = OmegaConf.create(OmegaConf.to_container(node, resolve=True))
+def _build(group: str, plain: Any) -> None:
     built = build(plain)
     if group == OPTIMIZERS:
         for make in filter(None, built.values()):
