@@ -117,8 +117,8 @@ def test_a_training_can_be_typed_as_it_is_recorded(program, line):
 def test_a_command_line_is_hidden_by_argument():
     line = ["ganforge", "train", "notes=my words", "x.password=two words"]
     line += ["+hydra.job.env_set.KEY=two words", "seed=1"]
-    hidden = "x.password=*** +hydra.job.env_set.KEY=***"
-    assert redacted_line(line) == f"ganforge train notes=my words {hidden} seed=1"
+    hidden = "'x.password=***' '+hydra.job.env_set.KEY=***'"
+    assert redacted_line(line) == f"ganforge train 'notes=my words' {hidden} seed=1"
 
 
 @pytest.mark.parametrize(

@@ -132,9 +132,10 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         except InterruptionError as error:
             if sweeping:
                 # Ends the whole sweep: after any other error, Hydra starts the next job.
-                told = str(error).partition("; go on with")[0]  # the rest is for a single run
+                # The error's own advice is how to resume a single run.
+                reason = str(error).partition("; go on with")[0]
                 raise KeyboardInterrupt(
-                    f"{told}; the sweep goes on with the same line and resume=auto"
+                    f"{reason}; the sweep goes on with the same line and resume=auto"
                 ) from error
             failures.append(error)
         except BaseException as error:

@@ -70,8 +70,11 @@ def redacted(value: Any) -> Any:
 
 
 def redacted_line(arguments: Sequence[str]) -> str:
-    """Returns a command line without secrets; a secret of several words is hidden as a whole."""
-    return " ".join(redacted(list(arguments)))
+    """Returns a command line without secrets, quoted so that a shell can read it.
+
+    A secret of several words is hidden as a whole.
+    """
+    return shlex.join(redacted(list(arguments)))
 
 
 def training_line(arguments: Sequence[str]) -> str:
@@ -86,7 +89,7 @@ def training_line(arguments: Sequence[str]) -> str:
         start = ["python", "train.py"]
     elif program.stem == "ganforge" or program.parts[-2:] == ("ganforge", "__main__.py"):
         start = ["ganforge", "train"]
-    return shlex.join(redacted([*start, *arguments[1:]]))
+    return redacted_line([*start, *arguments[1:]])
 
 
 def redacted_code(text: str) -> str:
