@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from ganforge.console import console
+from ganforge.commands.header import print_lines
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import RunFolder
 
@@ -28,8 +28,7 @@ def print_results(folder: RunFolder, alone: bool) -> None:
         place = shlex.quote(one_line(folder.path))
         lines["next"] = f"ganforge sample run={place}"
         lines["or"] = f"ganforge report run={place}"
-    for name, text in lines.items():
-        console.print(f"{name + ':':<13}{text}", soft_wrap=True)
+    print_lines(lines)
 
 
 def describe_scores(summary: dict[str, Any]) -> str:

@@ -29,6 +29,11 @@ def print_header(
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)
+    print_lines(lines)
+
+
+def print_lines(lines: dict[str, str]) -> None:
+    """Prints names and texts in two columns, each pair on one line."""
     for name, text in lines.items():
         console.print(f"{name + ':':<13}{text}", soft_wrap=True, highlight=False, markup=False)
 
