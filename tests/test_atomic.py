@@ -55,7 +55,7 @@ def test_links_are_replaced_and_their_targets_left_alone(tmp_path, monkeypatch):
     assert not (tmp_path / "out").is_symlink()
     planted = tmp_path / "planted"
     planted.symlink_to("precious")
-    monkeypatch.setattr(atomic, "temporary_beside", lambda path: planted)
+    monkeypatch.setattr(atomic, "temporary_sibling", lambda path: planted)
     with pytest.raises(OSError, match=r"File exists|is a link"):
         atomic.write(tmp_path / "other", b"new")
     assert planted.is_symlink()

@@ -24,7 +24,7 @@ from ganforge.config.compose import options
 from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.translation import TranslationGame
+from ganforge.models.translation import TranslationModel
 from ganforge.runs.load import build, build_model
 from tests.tiny import tiny
 
@@ -246,7 +246,7 @@ def play(module: AdversarialModule, steps: int) -> None:
         callback_metrics={},
     )
     generator = torch.Generator().manual_seed(0)
-    translates = isinstance(module, TranslationGame)
+    translates = isinstance(module, TranslationModel)
     size = 32 if translates else module.generator.image_size
     shape = (BATCH, 3 if translates else module.generator.channels, size, size)
     for step in range(steps):

@@ -13,7 +13,7 @@ from ganforge.losses.least_squares import LeastSquaresLoss
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.cyclegan import CycleGAN
 from ganforge.models.pix2pix import Pix2Pix
-from ganforge.networks.bidirectional import BothDomains, BothWays
+from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import ResNetTranslator
 from ganforge.networks.unet import UNetTranslator
@@ -89,8 +89,8 @@ def cyclegan(**changes: Any) -> CycleGAN:
     """A game between small networks, always the same."""
     torch.manual_seed(0)
     parts: dict[str, Any] = {
-        "generator": BothWays(translator(GREY, RGB), translator(RGB, GREY)),
-        "discriminator": BothDomains(patches(RGB), patches(GREY)),
+        "generator": TranslatorPair(translator(GREY, RGB), translator(RGB, GREY)),
+        "discriminator": DiscriminatorPair(patches(RGB), patches(GREY)),
         "loss": LeastSquaresLoss(),
         "generator_optimizer": small.ADAM,
         "discriminator_optimizer": small.ADAM,

@@ -55,7 +55,7 @@ def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     """
     _make_folder(path.parent)
     _clean_once(path)
-    temporary = temporary_beside(path)
+    temporary = temporary_sibling(path)
     descriptor = open_regular(temporary, _NEW)
     _writing.add(temporary)
     try:
@@ -94,7 +94,7 @@ def replace(path: Path, data: bytes, durable: bool = True) -> None:
         raise RunError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def temporary_beside(path: Path) -> Path:
+def temporary_sibling(path: Path) -> Path:
     """Returns a new temporary path next to ``path``, with a name that :func:`clean` recognizes."""
     return path.with_name(f".ganforge-{_host()}-{os.urandom(4).hex()}.tmp.{os.getpid()}")
 
@@ -125,7 +125,7 @@ def standing(folder: Path) -> Iterator[None]:
         _standing.pop(key, None)
 
 
-def assert_standing(path: Path) -> None:
+def assert_unmoved(path: Path) -> None:
     """Checks that the folder of :func:`standing` that contains ``path`` has not been replaced.
 
     Raises:
@@ -202,7 +202,7 @@ def _clean_once(path: Path) -> None:
 
 
 def _make_folder(folder: Path) -> None:
-    assert_standing(folder)
+    assert_unmoved(folder)
     roots = [root for root in _standing if folder.absolute().is_relative_to(root)]
     if not roots:
         folder.mkdir(parents=True, exist_ok=True)

@@ -140,7 +140,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
             failures.append(error)
         except BaseException as error:
             if sweeping:
-                _tell_of_job(error)
+                _print_job(error)
                 raise  # Hydra runs the remaining jobs and fails at the end
             failures.append(error)
 
@@ -151,7 +151,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         raise failures[0]
 
 
-def _tell_of_job(error: BaseException) -> None:
+def _print_job(error: BaseException) -> None:
     """Reports a failed job of a sweep at once; Hydra only reports the first one, at the end."""
     from hydra.core.hydra_config import HydraConfig
 

@@ -34,7 +34,7 @@ def check_folder(folder: Path, key: str) -> None:
             if not path.exists():
                 path.mkdir()
                 undone.callback(_remove, path)
-        probe = atomic.temporary_beside(folder / "probe")
+        probe = atomic.temporary_sibling(folder / "probe")
         undone.callback(probe.unlink, missing_ok=True)
         with open(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(bytes(1))

@@ -52,7 +52,7 @@ def images():
 
 
 def classify(model, batch):
-    return model.discriminator.judge_and_classify(batch)[1]
+    return model.discriminator.logits_and_auxiliary(batch)[1]
 
 
 class Seen:
@@ -69,12 +69,12 @@ class Seen:
 @pytest.mark.parametrize("kind", [CGAN, ProjectionGAN])
 def test_fakes_are_of_the_classes_of_the_reals_beside_them(kind, tmp_path):
     model = game(kind)
-    makes, judges = Seen(model.generator), Seen(model.discriminator)
+    makes, discriminators = Seen(model.generator), Seen(model.discriminator)
     small.fit(model, tmp_path, images(), max_steps=1)
-    batch = judges.calls[0][1]  # the reals' labels
+    batch = discriminators.calls[0][1]  # the reals' labels
     assert len(set(batch.tolist())) > 1
     assert [torch.equal(labels, batch) for _, labels in makes.calls] == [True] * 2
-    assert [torch.equal(labels, batch) for _, labels in judges.calls] == [True] * 3
+    assert [torch.equal(labels, batch) for _, labels in discriminators.calls] == [True] * 3
 
 
 def test_a_code_is_none_of_the_datas_labels(tmp_path):
@@ -314,9 +314,9 @@ def test_pacgan_judges_packs_and_refuses_single_images(tmp_path):
         small.game(PacGAN)
     judge = MLPDiscriminator(8, 1, [16], packing=2)
     model = small.game(PacGAN, discriminator=judge, packing=2)
-    judged = Seen(judge)
+    augmented = Seen(judge)
     small.fit(model, tmp_path, max_steps=1)
-    assert [tuple(call[0].shape) for call in judged.calls] == [(small.BATCH // 2, 2, 8, 8)] * 3
+    assert [tuple(call[0].shape) for call in augmented.calls] == [(small.BATCH // 2, 2, 8, 8)] * 3
 
 
 def test_the_paper_of_projection_takes_class_conditional_norms(tmp_path):

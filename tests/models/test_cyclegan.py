@@ -6,7 +6,7 @@ from torch import nn
 
 from ganforge.augment.ada import ADA
 from ganforge.errors import ConfigError
-from ganforge.networks.bidirectional import BothDomains, BothWays
+from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.lecam import LeCam
 from ganforge.streams import Noise
@@ -38,8 +38,8 @@ class Undecided(nn.Module):
 def grey_game(forth: float, back: float, tmp_path, **changes):
     """G(x) = x + forth and F(y) = y + back between undecided judges."""
     model = cyclegan(
-        generator=BothWays(Shift(forth), Shift(back)),
-        discriminator=BothDomains(Undecided(), Undecided()),
+        generator=TranslatorPair(Shift(forth), Shift(back)),
+        discriminator=DiscriminatorPair(Undecided(), Undecided()),
         discriminator_optimizer=lambda _: torch.optim.SGD([torch.zeros(1)], lr=0.1),
         **{"identity_weight": 0.5} | changes,
     )
@@ -114,14 +114,14 @@ def test_every_image_is_generated_once_and_pooled(tmp_path):
 
 def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
     model, shown = cyclegan(pool_size=4), []
-    tell_apart = model.tell_apart
+    adversarial_discriminator_loss = model.adversarial_discriminator_loss
 
     def watched(domain, real, fake, *rest):
         if domain == "target":
             shown.append(fake.clone())
-        return tell_apart(domain, real, fake, *rest)
+        return adversarial_discriminator_loss(domain, real, fake, *rest)
 
-    model.tell_apart = watched
+    model.adversarial_discriminator_loss = watched
     small.fit(model, tmp_path, data=TinyDomains(), max_steps=4)
     before = torch.cat(shown[:1]).flatten(1)
     later = torch.cat(shown[1:]).flatten(1)

@@ -25,15 +25,15 @@ class Recorded(RelativisticLoss):
 
 def test_a_paired_loss_is_given_the_logits_of_the_last_reals(tmp_path):
     loss = Recorded()
-    judged: list[torch.Tensor] = []
+    augmented: list[torch.Tensor] = []
     model = small.game(loss=loss, critic_steps=2)
     model.discriminator.register_forward_hook(
-        lambda module, inputs, output: judged.append(inputs[0].detach().clone())
+        lambda module, inputs, output: augmented.append(inputs[0].detach().clone())
     )
     small.fit(model, tmp_path, max_steps=1)
     # real, fake | real, fake | fake, real
-    assert torch.equal(judged[5], judged[2])
-    assert not torch.equal(judged[5], judged[0])
+    assert torch.equal(augmented[5], augmented[2])
+    assert not torch.equal(augmented[5], augmented[0])
     ((fake, real),) = loss.given
     assert real is not None
     assert fake.shape == real.shape == (small.BATCH,)

@@ -5,7 +5,7 @@ from typing import Required, get_args, get_origin, get_type_hints
 import pytest
 
 from ganforge.config.signatures import hints_of, parameters_of
-from ganforge.models import GAN, PGGAN, AdversarialModule, TranslationGame
+from ganforge.models import GAN, PGGAN, AdversarialModule, TranslationModel
 from ganforge.models.parts import AdversarialParts, GANParts, PGGANParts, TranslationParts
 
 OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
@@ -17,7 +17,7 @@ OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
         (AdversarialParts, AdversarialModule, set()),
         (GANParts, GAN, set()),
         (PGGANParts, PGGAN, set()),
-        (TranslationParts, TranslationGame, OWN_DEFAULTS),
+        (TranslationParts, TranslationModel, OWN_DEFAULTS),
     ],
 )
 def test_parts_are_the_arguments_of_the_game(parts, game, left_out):

@@ -31,16 +31,16 @@ def level_of(network):
 
 
 def test_both_players_grow_with_the_images_seen(tmp_path):
-    judged, levels = [], []
+    augmented, levels = [], []
     model = game()
     critic = model.critic
-    model.critic = lambda images, labels=None: judged.append(images) or critic(images, labels)
+    model.critic = lambda images, labels=None: augmented.append(images) or critic(images, labels)
 
     def after(module):
-        sizes = {images.shape[-1] for images in judged}
+        sizes = {images.shape[-1] for images in augmented}
         levels.append([level_of(n) for n in (module.generator, module.discriminator)])
         levels[-1] += [level_of(module.average.module), *sizes]
-        judged.clear()
+        augmented.clear()
 
     fit(model, tmp_path, max_steps=10, callbacks=[small.AfterStep(after)])
     expected = [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2]

@@ -11,7 +11,7 @@ from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.networks.bidirectional import BothWays
+from ganforge.networks.bidirectional import TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.feature_matching import FeatureMatching
@@ -107,11 +107,11 @@ def test_the_judge_sees_input_and_output_side_by_side(tmp_path):
 def test_further_critic_steps_come_before_on_images_of_their_own(tmp_path):
     model, made = pix2pix(critic_steps=3), []
     model.generator.register_forward_hook(lambda _, given, out: made.append(out.requires_grad))
-    judged = []
-    model.discriminator.register_forward_hook(lambda *_: judged.append(1))
+    augmented = []
+    model.discriminator.register_forward_hook(lambda *_: augmented.append(1))
     in_training(model, tmp_path)
     assert made == [False, False, True]
-    assert len(judged) == 2 * 3 + 1
+    assert len(augmented) == 2 * 3 + 1
     assert model.images_seen == 3 * BATCH
 
 
@@ -139,7 +139,7 @@ def test_both_halves_are_augmented_by_the_same_draws(tmp_path):
     x = batch()["input"]
     twice = torch.cat([x, x.repeat(1, RGB, 1, 1)], 1)
     noise = Noise(1, BATCH)
-    first, second = (model.judged("target", twice, noise) for _ in range(2))
+    first, second = (model.augmented("target", twice, noise) for _ in range(2))
     assert torch.equal(first[:, :1].expand(-1, RGB, -1, -1), first[:, 1:])
     assert not torch.equal(first, twice)
     assert not torch.equal(first, second)  # reals and fakes are not changed alike
@@ -167,7 +167,7 @@ def test_top_k_chooses_images_by_the_mean_of_their_patches(tmp_path):
     model.loss.generator = lambda fake, real=None: given.append(fake) or fake.sum()
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, GREY + RGB, SIZE, SIZE)
     model.images_seen = 10
-    model.deceive("target", images, images, batch(), Noise(0, 4))
+    model.adversarial_generator_loss("target", images, images, batch(), Noise(0, 4))
     assert sorted(given[0].tolist()) == [2.0] * 4 + [3.0] * 4
 
 
@@ -196,7 +196,7 @@ def test_terms_about_latents_are_refused():
 
 
 def test_two_networks_or_one_from_latents_are_refused():
-    both = BothWays(UNetTranslator(SIZE, GREY, RGB, 4), UNetTranslator(SIZE, RGB, GREY, 4))
+    both = TranslatorPair(UNetTranslator(SIZE, GREY, RGB, 4), UNetTranslator(SIZE, RGB, GREY, 4))
     for generator in (both, small.players()["generator"]):
         with pytest.raises(ConfigError, match="needs one network from inputs to outputs"):
             pix2pix(generator=generator)

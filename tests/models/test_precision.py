@@ -46,24 +46,24 @@ def test_penalties_run_in_mixed_precision(tmp_path, precision, kind):
 @pytest.mark.parametrize("precision", MIXED)
 def test_penalties_are_computed_in_float32_and_the_rest_is_not(tmp_path, precision):
     seen: list[tuple[torch.dtype, bool]] = []
-    judged: list[torch.dtype] = []
+    augmented: list[torch.dtype] = []
 
     class Spy(Regularizer):
         def penalty(self, critic, real, fake, noise):
-            before = len(judged)
+            before = len(augmented)
             logits = critic(real)
             for tensor in (real, fake, logits):
                 seen.append((tensor.dtype, torch.is_autocast_enabled("cpu")))
-            seen.extend((dtype, False) for dtype in judged[before:])
-            del judged[before:]
+            seen.extend((dtype, False) for dtype in augmented[before:])
+            del augmented[before:]
             return logits.square().mean()
 
     model = small.game(regularizers={"spy": Spy()})
-    model.discriminator.head.register_forward_hook(lambda m, i, out: judged.append(out.dtype))
+    model.discriminator.head.register_forward_hook(lambda m, i, out: augmented.append(out.dtype))
     small.fit(model, tmp_path, precision=precision, max_steps=1)
     assert seen == [(torch.float32, False)] * 4
     half = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
-    assert set(judged) == {half}
+    assert set(augmented) == {half}
 
 
 def test_an_r1_gradient_that_underflows_in_half_precision_is_kept(tmp_path):

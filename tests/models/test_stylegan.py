@@ -27,13 +27,13 @@ def networks(classes: int = 0) -> dict[str, nn.Module]:
     """Two small players, always the same, whose noise inputs count."""
     torch.manual_seed(0)
     labels = {"num_classes": classes, "conditioning": "concatenation"} if classes else {}
-    judged = {"num_classes": classes, "conditioning": "projection"} if classes else {}
+    augmented = {"num_classes": classes, "conditioning": "projection"} if classes else {}
     sizes = {"width": 4, "full_width": 8}
     generator = StyleGANGenerator(SIZE, 1, LATENT, W, mapping_layers=2, **sizes, **labels)
     for layer in generator.modules():
         if isinstance(layer, NoiseInput):
             nn.init.normal_(layer.scale)
-    discriminator = StyleGANDiscriminator(SIZE, 1, **sizes, minibatch_stddev=2, **judged)
+    discriminator = StyleGANDiscriminator(SIZE, 1, **sizes, minibatch_stddev=2, **augmented)
     return {"generator": generator, "discriminator": discriminator}
 
 

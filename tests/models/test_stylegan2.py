@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.models.stylegan2 import StyleGAN2
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.path_length import PathLength
@@ -20,11 +20,11 @@ from tests import small
 from tests.styled import game, lazy, players
 
 
-def prepared(model: StyleGAN2, noise: Noise) -> Turn:
+def prepared(model: StyleGAN2, noise: Noise) -> UpdateContext:
     """The generator's turn of an update of its own."""
     model._draws = noise.fork()
     batch = {"image": torch.zeros(noise.rows, 1, 16, 16)}
-    return model.late_turn("generator", batch, noise)
+    return model.lazy_context("generator", batch, noise)
 
 
 # ---------------------------------------------------------------------- path lengths
@@ -42,10 +42,10 @@ class LinearStyles(nn.Module):
         return torch.einsum("lpd,bld->bp", self.matrix, ws).view(-1, 2, 4, 4)
 
 
-def linear_turn(network: LinearStyles, noise: Noise) -> Turn:
+def linear_turn(network: LinearStyles, noise: Noise) -> UpdateContext:
     z = noise.normal(4)
     image = torch.zeros(len(z), 2, 4, 4)
-    return Turn(
+    return UpdateContext(
         critic=lambda images: images.flatten(1).sum(1),
         features=lambda images: images,
         generate=lambda latents, labels=None: image,
@@ -104,12 +104,12 @@ def test_path_lengths_are_those_at_the_styles():
     for stage in model.generator.stages:
         stage.double()
     model.generator.constant.data = model.generator.constant.data.double()
-    turn = prepared(model, Noise(3, 4))
-    slopes = PathLength().slopes(turn)
+    context = prepared(model, Noise(3, 4))
+    slopes = PathLength().slopes(context)
     assert slopes.shape == (4, 6, 5)
-    ws = turn.styled(turn.latents.float()).detach().double()
-    turn = prepared(model, Noise(3, 4))  # the same draws again, y among them
-    y = turn.noise.normal(1, 16, 16).double() / 16
+    ws = context.styled(context.latents.float()).detach().double()
+    context = prepared(model, Noise(3, 4))  # the same draws again, y among them
+    y = context.noise.normal(1, 16, 16).double() / 16
     step = torch.zeros_like(ws)
     for layer, place in [(0, 0), (2, 3), (5, 4)]:
         step.zero_()[:, layer, place] = 1e-5
@@ -135,11 +135,11 @@ class Spy(Regularizer):
         self.player, self.looks = player, looks
         self.seen: list[tuple[int, bool]] = []
 
-    def term(self, turn: Turn) -> Tensor | None:
+    def term(self, context: UpdateContext) -> Tensor | None:
         if self.looks:
-            assert turn.fake_logits.shape == (8,)
-            assert turn.fake_images.shape == turn.real_images.shape
-        self.seen.append((turn.images_seen // 8, "fake_logits" in vars(turn)))
+            assert context.fake_logits.shape == (8,)
+            assert context.fake_images.shape == context.real_images.shape
+        self.seen.append((context.images_seen // 8, "fake_logits" in vars(context)))
         return None
 
 

@@ -198,7 +198,7 @@ def test_the_minibatchs_deviation_is_shown_to_the_last_block():
 
 def test_packs_and_auxiliary_outputs():
     discriminator = ResNetDiscriminator(16, 3, width=2, packing=2, auxiliary=[4, 1])
-    logits, outputs = discriminator.judge_and_classify(torch.randn(3, 6, 16, 16))
+    logits, outputs = discriminator.logits_and_auxiliary(torch.randn(3, 6, 16, 16))
     assert logits.shape == (3,)
     assert outputs.shape == (3, 5)
 

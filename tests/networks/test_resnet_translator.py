@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.bidirectional import BothDomains, BothWays
+from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.layers.reflection import ReflectedConvolution, reflect, reflect_in_order
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import (
@@ -202,22 +202,22 @@ def test_layouts_agree():
 def test_both_ways_is_one_player():
     forth = ResNetTranslator(1, 3, width=1, blocks=1)
     back = UNetTranslator(8, 3, 1, width=1)
-    player = BothWays(forth, back)
+    player = TranslatorPair(forth, back)
     assert (player.forth, player.back, player.multiple, player.stochastic) == (forth, back, 8, True)
     assert len(list(player.parameters())) == sum(len(list(n.parameters())) for n in (forth, back))
-    assert not BothWays(forth, ResNetTranslator(3, 1, width=1, blocks=1)).stochastic
+    assert not TranslatorPair(forth, ResNetTranslator(3, 1, width=1, blocks=1)).stochastic
 
 
 def test_both_ways_must_meet():
     forth = ResNetTranslator(1, 3, width=1, blocks=1)
     with pytest.raises(ConfigError, match="forth is 1 -> 3 channels, back 1 -> 3"):
-        BothWays(forth, copy.deepcopy(forth))
+        TranslatorPair(forth, copy.deepcopy(forth))
     with pytest.raises(ConfigError, match=r"back must have .* in_channels; Linear has None"):
-        BothWays(forth, nn.Linear(1, 1))
+        TranslatorPair(forth, nn.Linear(1, 1))
 
 
 def test_both_domains_is_one_player():
     target, other = PatchDiscriminator(3, width=1), PatchDiscriminator(1, width=1)
-    player = BothDomains(target, other)
+    player = DiscriminatorPair(target, other)
     assert (player.target, player.input) == (target, other)
     assert next(iter(player.state_dict())).startswith("target.")

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.persistent_dropout import LastingDropout
+from ganforge.networks.layers.persistent_dropout import PersistentDropout
 from ganforge.networks.unet import UNetTranslator, dropped_blocks, unet_depth, unet_widths
 from tests.networks.counting import blueprint, count
 
@@ -51,7 +51,7 @@ def test_layers_of_the_original():
     normalized = [any(isinstance(m, nn.BatchNorm2d) for m in block) for block in network.down]
     assert normalized == [False] + 6 * [True] + [False]
     assert all(isinstance(block[1], nn.BatchNorm2d) for block in network.up)
-    dropped = [any(isinstance(m, LastingDropout) for m in block) for block in network.up]
+    dropped = [any(isinstance(m, PersistentDropout) for m in block) for block in network.up]
     assert dropped == 3 * [True] + 4 * [False]
 
 
@@ -196,7 +196,7 @@ def test_dropout_draws_in_evaluation():
 
 def test_dropout_keeps_the_mean():
     torch.manual_seed(0)
-    kept = LastingDropout(0.25).eval()(torch.ones(200_000))
+    kept = PersistentDropout(0.25).eval()(torch.ones(200_000))
     assert kept.unique().tolist() == pytest.approx([0, 4 / 3])
     assert kept.mean().item() == pytest.approx(1, abs=0.01)
 

@@ -9,14 +9,14 @@ from ganforge.regularizers.consistency import Consistency, move_slightly
 from ganforge.regularizers.latent_consistency import LatentConsistency
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.streams import Noise
-from tests.regularizers.turns import LATENT, SHAPE, Linear, turn
+from tests.regularizers.turns import LATENT, SHAPE, Linear, context
 
 
 def judged(noise: Noise, **changes):
     """A turn of the discriminator: logits of both sides are there."""
-    at_hand = turn(noise, **changes)
+    at_hand = context(noise, **changes)
     logits = {"real_logits": at_hand.critic(at_hand.real)}
-    return turn(Noise(noise.seed, noise.rows), **changes | logits), at_hand.noise
+    return context(Noise(noise.seed, noise.rows), **changes | logits), at_hand.noise
 
 
 def test_a_linear_critic_is_inconsistent_by_what_moves():
@@ -52,7 +52,7 @@ def test_balance_adds_the_same_at_fakes():
 def test_a_critic_that_sees_sums_is_consistent_under_flips():
     at_hand, _ = judged(Noise(5, 6))
     total = {"critic": lambda x: x.flatten(1).sum(1)}
-    at_hand = turn(Noise(5, 6), **total, real_logits=at_hand.real_images.flatten(1).sum(1))
+    at_hand = context(Noise(5, 6), **total, real_logits=at_hand.real_images.flatten(1).sum(1))
     assert Consistency(shift=0).term(at_hand).item() == pytest.approx(0, abs=1e-8)
     assert Consistency(shift=1, flip=False).term(at_hand).item() > 0
 
@@ -99,7 +99,7 @@ def test_the_discriminators_side_leaves_the_generator():
 def test_a_linear_generators_images_differ_by_the_step():
     """-E|A e|^2 over the values of an image; its derivative drives A apart."""
     noise = Noise(5, 6)
-    at_hand = turn(noise)
+    at_hand = context(noise)
     later = Noise(5, 6)
     later.normal(LATENT)
     e = 0.2 * later.normal(LATENT)

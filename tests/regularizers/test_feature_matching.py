@@ -10,12 +10,12 @@ from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.regularizers.feature_matching import FeatureMatching
 from ganforge.streams import Noise
 from tests import small
-from tests.regularizers.turns import turn
+from tests.regularizers.turns import context
 
 
 def test_linear_features():
     """f = W x: |W (E x - E G(z))|^2, with derivative -2 W^T W (E x - E G(z)) / B in each image."""
-    at_hand = turn(Noise(0, 6))
+    at_hand = context(Noise(0, 6))
     W = at_hand.discriminator.matrix
     apart = (at_hand.real.mean(0) - at_hand.fake.mean(0)).flatten().detach()
     term = FeatureMatching().term(at_hand)
@@ -27,14 +27,14 @@ def test_linear_features():
 
 def test_no_gradient_flows_into_the_features_of_real_images():
     real = torch.ones(4, 2, 4, 4, requires_grad=True)
-    term = FeatureMatching().term(turn(Noise(0, 4), real_images=real))
+    term = FeatureMatching().term(context(Noise(0, 4), real_images=real))
     assert torch.autograd.grad(term, real, allow_unused=True) == (None,)
 
 
 def test_equal_means_cost_nothing_whatever_the_images():
-    at_hand = turn(Noise(0, 4))
+    at_hand = context(Noise(0, 4))
     others = at_hand.fake.detach().flip(0)
-    term = FeatureMatching().term(turn(Noise(0, 4), real_images=others))
+    term = FeatureMatching().term(context(Noise(0, 4), real_images=others))
     assert term.item() == pytest.approx(0, abs=1e-8)
 
 
@@ -82,4 +82,4 @@ def test_trains_and_is_logged(parts, tmp_path):
 
 def test_needs_features():
     with pytest.raises(ConfigError, match=r"Identity has no method features.*Take a network"):
-        FeatureMatching().term(turn(Noise(0, 4), discriminator=nn.Identity()))
+        FeatureMatching().term(context(Noise(0, 4), discriminator=nn.Identity()))

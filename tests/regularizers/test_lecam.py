@@ -6,13 +6,13 @@ import torch
 from ganforge.errors import ConfigError
 from ganforge.regularizers.lecam import LeCam
 from ganforge.streams import Noise
-from tests.regularizers.turns import turn
+from tests.regularizers.turns import context
 
 
 def play(lecam: LeCam, real: list[float], fake: list[float], images_seen: int):
     """One update of the discriminator, whose logits are given."""
     logits = {"real_logits": torch.tensor(real), "fake_logits": torch.tensor(fake)}
-    term = lecam.term(turn(Noise(0, len(real)), images_seen=images_seen, **logits))
+    term = lecam.term(context(Noise(0, len(real)), images_seen=images_seen, **logits))
     lecam.constrain(torch.nn.Identity())
     return term
 
@@ -32,7 +32,7 @@ def test_the_gradient_goes_to_the_logits_alone():
     lecam.anchors = torch.tensor([2.0, -1.0])
     real, fake = (torch.tensor(v, requires_grad=True) for v in ([1.0, 3.0], [0.0, 2.0]))
     logits = {"real_logits": real, "fake_logits": fake}
-    lecam.term(turn(Noise(0, 2), images_seen=8, **logits)).backward()
+    lecam.term(context(Noise(0, 2), images_seen=8, **logits)).backward()
     assert real.grad.tolist() == [2.0, 4.0]  # 2 (D - a) / B
     assert fake.grad.tolist() == [-2.0, 0.0]
     lecam.constrain(torch.nn.Identity())
@@ -54,7 +54,7 @@ def test_the_parts_of_a_batch_make_one_update():
         play(whole, real.tolist(), fake.tolist(), images_seen)
         for part, rows in zip(Noise(0, 3).split(2), (slice(0, 2), slice(2, 3)), strict=True):
             logits = {"real_logits": real[rows], "fake_logits": fake[rows]}
-            at_hand = turn(Noise(0, 3), images_seen=images_seen)
+            at_hand = context(Noise(0, 3), images_seen=images_seen)
             changed = {**vars(at_hand), **logits, "noise": part}
             parted.term(type(at_hand)(**changed))
         parted.constrain(torch.nn.Identity())

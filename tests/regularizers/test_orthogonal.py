@@ -11,11 +11,11 @@ from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.regularizers.orthogonal import Orthogonal, filters, overlap
 from ganforge.streams import Noise
 from tests import small
-from tests.regularizers.turns import turn
+from tests.regularizers.turns import context
 
 
 def term(layer: nn.Module, player: str = "generator") -> torch.Tensor:
-    return Orthogonal(player=player).term(turn(Noise(0, 4), **{player: layer}))
+    return Orthogonal(player=player).term(context(Noise(0, 4), **{player: layer}))
 
 
 def test_hand_derived_value_and_gradient():

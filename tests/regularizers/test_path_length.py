@@ -10,7 +10,7 @@ from ganforge.errors import ConfigError
 from ganforge.regularizers.path_length import PathLength
 from ganforge.streams import Noise
 from tests import small
-from tests.regularizers.turns import LATENT, SHAPE, Linear, turn
+from tests.regularizers.turns import LATENT, SHAPE, Linear, context
 
 PLACES = SHAPE[1] * SHAPE[2]
 
@@ -24,7 +24,7 @@ def lengths(noise: Noise, matrix: Tensor) -> Tensor:
 
 def test_linear_generator():
     """J is A everywhere, so that |J^T y| = |A^T y|."""
-    regularizer, at_hand = PathLength(), turn(Noise(5, 6))
+    regularizer, at_hand = PathLength(), context(Noise(5, 6))
     regularizer.mean.fill_(1.5)
     matrix = at_hand.generator.matrix
     expected = (lengths(Noise(5, 6), matrix) - 1.5).square().mean()
@@ -36,7 +36,7 @@ def test_linear_generator():
 
 def test_an_orthogonal_jacobian_has_lengths_of_known_mean_square():
     """E|A^T y|^2 = |A|_F^2 / HW: of K orthonormal columns, K / HW."""
-    at_hand = turn(Noise(0, 4096))
+    at_hand = context(Noise(0, 4096))
     with torch.no_grad():
         at_hand.generator.matrix.copy_(torch.linalg.qr(at_hand.generator.matrix)[0])
     squares = PathLength().slopes(at_hand).square().sum(1)
@@ -47,8 +47,8 @@ def test_labels_go_with_their_latents():
     """In a class c, G(z) = (1 + c) A z."""
     labels = torch.tensor([0, 1, 2, 3, 4, 5])
     regularizer = PathLength(shrink=2)
-    slopes = regularizer.slopes(turn(Noise(5, 6), labels))
-    plain = PathLength().slopes(turn(Noise(5, 6)))
+    slopes = regularizer.slopes(context(Noise(5, 6), labels))
+    plain = PathLength().slopes(context(Noise(5, 6)))
     torch.testing.assert_close(slopes, (1 + labels[::2, None]) * plain[::2])
 
 
@@ -57,7 +57,7 @@ def test_running_mean():
     regularizer = PathLength(decay=0.25)
     expected = torch.zeros(())
     for seed in range(3):
-        at_hand = turn(Noise(seed, 6))
+        at_hand = context(Noise(seed, 6))
         found = lengths(Noise(seed, 6), at_hand.generator.matrix).detach()
         penalty = regularizer.term(at_hand)
         torch.testing.assert_close(penalty.detach(), (found - expected).square().mean())
@@ -74,8 +74,8 @@ def test_running_mean():
 @pytest.mark.parametrize("shrink", [1, 2])
 def test_parts_of_a_batch_make_one_update_of_the_mean(shrink):
     whole, parted = PathLength(shrink=shrink), PathLength(shrink=shrink)
-    penalty = whole.term(turn(Noise(5, 8)))
-    pieces = [parted.term(turn(piece)) for piece in Noise(5, 8).split(2)]
+    penalty = whole.term(context(Noise(5, 8)))
+    pieces = [parted.term(context(piece)) for piece in Noise(5, 8).split(2)]
     torch.testing.assert_close(sum(pieces) / 2, penalty)
     for regularizer in (whole, parted):
         regularizer.constrain(torch.nn.Identity())
@@ -102,7 +102,7 @@ def test_descent_makes_the_jacobian_orthogonal():
     optimizer = torch.optim.Adam(generator.parameters(), lr=0.1)
     for step in range(150):
         optimizer.zero_grad()
-        regularizer.term(turn(Noise(step, 64), generate=generator)).backward()
+        regularizer.term(context(Noise(step, 64), generate=generator)).backward()
         optimizer.step()
     stretches = torch.linalg.svdvals(generator.matrix.detach())
     assert stretches.max() < 1.2 * stretches.min()

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
 LATENT, SHAPE = 3, (2, 4, 4)
@@ -41,7 +41,7 @@ class Judge(nn.Module):
         return self.features(images).sum(1)
 
 
-def turn(noise: Noise, labels: Tensor | None = None, **changes: Any) -> Turn:
+def context(noise: Noise, labels: Tensor | None = None, **changes: Any) -> UpdateContext:
     """The generator's turn of those two, with latents drawn first."""
     generator, judge = Linear(), Judge()
     z = noise.normal(LATENT)
@@ -65,4 +65,4 @@ def turn(noise: Noise, labels: Tensor | None = None, **changes: Any) -> Turn:
         "noise": noise,
         "images_seen": 0,
     }
-    return Turn(**parts | changes)
+    return UpdateContext(**parts | changes)

@@ -198,11 +198,11 @@ def test_a_resumed_run_goes_on_as_the_same_one(type_in, tmp_path):
     origin = config(after)["provenance"]
     assert origin["checkpoint"] is None
     assert [again["checkpoint"] for again in origin["resumed"]] == ["last.ckpt"]
-    assert_goes_on(csv_points(run), wandb_points(before), wandb_points(after))
+    assert_can_continue(csv_points(run), wandb_points(before), wandb_points(after))
     assert assert_pictures(run, before) + assert_pictures(run, after) == [0, 5, 8]
 
 
-def assert_goes_on(points: dict, before: dict, after: dict) -> None:
+def assert_can_continue(points: dict, before: dict, after: dict) -> None:
     """The parts together are metrics.csv, and what both have is the same but for the clock."""
     assert max(after) == 8
     assert {step: point for step, point in points.items() if step >= min(after)} == after

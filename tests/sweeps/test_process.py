@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ganforge.sweeps.process import train_apart
+from ganforge.sweeps.process import train_in_process
 
 
 @pytest.fixture
@@ -23,11 +23,11 @@ def ending(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("code", [0, 1, 2])
 def test_an_exit_code_comes_back(ending, code):
-    assert train_apart([f"exit {code}"], []) == code
+    assert train_in_process([f"exit {code}"], []) == code
 
 
 def test_a_process_that_was_killed_has_failed(ending):
-    assert train_apart(["kill -KILL $$"], []) == 137
+    assert train_in_process(["kill -KILL $$"], []) == 137
 
 
 @pytest.mark.parametrize(("name", "code"), [("INT", 130), ("TERM", 143), ("USR1", 138)])
@@ -35,5 +35,5 @@ def test_a_process_that_was_killed_has_failed(ending):
 def test_a_process_that_was_told_to_stop_ends_the_sweep(ending, how, name, code):
     """Its first signal, before it listens, and a second one end a run by the signal itself."""
     with pytest.raises(KeyboardInterrupt, match=f"interrupted by SIG{name}") as ended:
-        train_apart([how.format(name=name, code=code)], [])
+        train_in_process([how.format(name=name, code=code)], [])
     assert ended.value.__cause__.exit_code == code

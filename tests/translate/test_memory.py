@@ -14,7 +14,7 @@ from ganforge.translate.memory import (
     bytes_per_pixel,
     free_bytes,
     is_out_of_memory,
-    side_that_fits,
+    largest_side,
 )
 
 CPU = torch.device("cpu")
@@ -69,7 +69,7 @@ def test_a_network_is_left_as_it_was():
 )
 def test_the_largest_square_that_fits(size, multiple, pixels, side):
     free = math.ceil(pixels * 12 * SLACK / SHARE)
-    assert side_that_fits(*size, multiple, 12.0, free) == side
+    assert largest_side(*size, multiple, 12.0, free) == side
 
 
 def test_memory_that_is_used_up_is_told_from_other_faults():

@@ -13,7 +13,7 @@ from ganforge.metrics.evaluate import Result
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
-from ganforge.metrics.pairs.evaluate import Translates, TranslationJudge
+from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.pairs.score import PairScore
@@ -88,7 +88,7 @@ class TranslationEvaluation(Evaluation):
         self.pairs = pair_scores(metrics)
         self.monitor = monitor or next(iter(metrics), None)
         self._order = list(metrics)
-        self._judge: TranslationJudge | None = None
+        self._judge: TranslationEvaluator | None = None
         self._first: Direction | None = None
 
     @property
@@ -165,7 +165,7 @@ class TranslationEvaluation(Evaluation):
                 split,
             )
         held = HeldOut(self.n, self.batch_size, split)
-        self._judge = TranslationJudge(
+        self._judge = TranslationEvaluator(
             domains, extractor, self.metrics, self.pairs, held, self.n_real
         )
 
@@ -207,7 +207,7 @@ class TranslationEvaluation(Evaluation):
         names = cast(Translator, pl_module).directions
         return self._judging().baselines(names, _share(trainer, pl_module))
 
-    def _judging(self) -> TranslationJudge:
+    def _judging(self) -> TranslationEvaluator:
         assert self._judge is not None
         return self._judge
 

@@ -15,7 +15,7 @@ from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
-from ganforge.runs.named import listed, named_places
+from ganforge.runs.named import listed, named_paths
 from ganforge.runs.past import PastRun, find_runs, holding
 from ganforge.writability import check_folder
 
@@ -45,7 +45,7 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     _check_values(cfg)
     if cfg.out is not None:
         check_folder(typed_path(cfg.out), "out")
-    folders = find_runs(named_places(cfg.runs, cfg.log_dir))
+    folders = find_runs(named_paths(cfg.runs, cfg.log_dir))
     groups = group_runs(list(_read(folders)), listed(cfg.by))
     comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
     out = typed_path(cfg.out) if cfg.out is not None else holding(folders)

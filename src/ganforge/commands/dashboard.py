@@ -13,7 +13,7 @@ from ganforge.loggers.wandb.dashboard_charts import USUAL, Charts, charts_of, lo
 from ganforge.loggers.wandb.dashboard_library import reports, require_library, workspaces
 from ganforge.loggers.wandb.dashboard_report import TITLE, build_report
 from ganforge.loggers.wandb.dashboard_workspace import NAME, build_workspace
-from ganforge.runs.named import named_places
+from ganforge.runs.named import named_paths
 from ganforge.runs.past import find_runs
 
 ANSWER = 20.0  # seconds to wait for the server's first answer
@@ -60,7 +60,7 @@ def described(workspace: Any, report: Any) -> dict[str, Any]:
 def _charts(cfg: DictConfig) -> Charts:
     """Returns charts of the values logged by the selected runs, or the usual ones without runs."""
     try:
-        names = logged_names(find_runs(named_places(cfg.runs, cfg.log_dir)))
+        names = logged_names(find_runs(named_paths(cfg.runs, cfg.log_dir)))
     except RunError:
         if cfg.runs is not None:
             raise

@@ -9,10 +9,10 @@ from omegaconf import DictConfig
 
 from ganforge import atomic
 from ganforge.callbacks.run_summary import plain, versions
-from ganforge.commands.evaluate_images import asks_for_images, judge_images
+from ganforge.commands.evaluate_images import asks_for_images, score_images
 from ganforge.commands.evaluation_logging import log_to_wandb
 from ganforge.commands.evaluation_table import show
-from ganforge.commands.scoring import judge_samples, judge_translations
+from ganforge.commands.scoring import score_samples, score_translations
 from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.data.module import SPLITS
@@ -48,14 +48,14 @@ def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if images:
         check_folder(typed_path(cfg.out or Path.cwd()), "out")
-        results = judge_images(cfg, device)
+        results = score_images(cfg, device)
         subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
         return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
     folder = find_trained(cfg.run, typed_path(cfg.log_dir))
     check_folder(typed_path(cfg.out or folder.path), "out")
     restored = load_restored(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     model = restored.model.to(device)
-    judge = judge_translations if getattr(model, "directions", ()) else judge_samples
+    judge = score_translations if getattr(model, "directions", ()) else score_samples
     results = judge(cfg, folder, restored, device)
     where: dict[str, str | int | float] = {
         "step": model.iteration,

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import torch
 from omegaconf import DictConfig
 
-from ganforge.commands.evaluate_statistics import given_statistics, judge_statistics
+from ganforge.commands.evaluate_statistics import given_statistics, score_statistics
 from ganforge.commands.scoring import judge, make_extractor, ready
 from ganforge.config.command import Command
-from ganforge.data.files.external import GivenImages, common_size, open_images, share_span
+from ganforge.data.files.external import ExternalImages, common_size, open_images, share_span
 from ganforge.data.files.value_range import Span
 from ganforge.data.module import ImageDataModule
 from ganforge.data.translation.domain import Domain
@@ -81,7 +81,7 @@ def asks_for_images(cfg: DictConfig) -> bool:
     return True
 
 
-def judge_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
+def score_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
     """Returns the scores of images that were generated outside ganforge.
 
     Args:
@@ -91,7 +91,7 @@ def judge_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     _refuse_what_needs_a_run(scores)
     if given := given_statistics(cfg):
-        return judge_statistics(cfg, given, scores, device)
+        return score_statistics(cfg, given, scores, device)
     sets = _against_data(cfg) if cfg.real == NAMED else _against_images(cfg)
     extractor = make_extractor(cfg, sets.real, device)
     scores = ready(cfg, scores, sets.real, extractor, device)
@@ -145,7 +145,7 @@ def _against_data(cfg: DictConfig) -> ImageSets:
     return ImageSets(fake, data, split, split, n, cfg.n_real or n, _treatment(given, size, span))
 
 
-def _domain(given: GivenImages, size: int, channels: int) -> Domain:
+def _domain(given: ExternalImages, size: int, channels: int) -> Domain:
     return Domain("given", {"train": given.source(size, channels)})
 
 
@@ -160,7 +160,7 @@ def _count(cfg: DictConfig, key: str, name: str, available: int) -> int:
 
 
 def _treatment(
-    sets: dict[str, GivenImages], size: int, span: Span | None
+    sets: dict[str, ExternalImages], size: int, span: Span | None
 ) -> dict[str, str | int | float]:
     """Returns the preprocessing applied before feature extraction, as part of the protocol."""
     changed = [key for key, given in sets.items() if given.sizes != {(size, size)}]

@@ -26,7 +26,7 @@ def given_statistics(cfg: DictConfig) -> dict[str, Statistics]:
     return {key: one for key, one in read.items() if one is not None}
 
 
-def judge_statistics(
+def score_statistics(
     cfg: DictConfig,
     given: dict[str, Statistics],
     scores: dict[str, Score],

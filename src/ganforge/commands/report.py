@@ -19,7 +19,7 @@ from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.named import listed, named_places
+from ganforge.runs.named import listed, named_paths
 from ganforge.runs.past import PastRun, holding
 from ganforge.writability import check_file
 
@@ -81,7 +81,7 @@ def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
 
 
 def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
-    sweep = Sweep.read(named_places(cfg.sweep, cfg.log_dir))
+    sweep = Sweep.read(named_paths(cfg.sweep, cfg.log_dir))
     groups = group_runs(sweep.runs, listed(cfg.by)) if sweep.runs else []
     comparison = Comparison(groups, columns_of(groups, higher_is_better), "final", LEVEL)
     ranking = rank(sweep.runs, cfg.score)

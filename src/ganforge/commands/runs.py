@@ -20,7 +20,7 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.entry import RunEntry
 from ganforge.runs.filter import RunFilter
-from ganforge.runs.named import listed, named_places
+from ganforge.runs.named import listed, named_paths
 from ganforge.runs.past import find_runs, not_removable, runs_in
 from ganforge.runs.removal import remove_runs
 
@@ -54,7 +54,7 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
     meant.check_options(every)
     found = sorted(filter(meant, every), key=SORTS[cfg.sort])
     if cfg.remove:
-        faults = not_removable(named_places(cfg.runs, cfg.log_dir), log_dir)
+        faults = not_removable(named_paths(cfg.runs, cfg.log_dir), log_dir)
         _remove(found, log_dir, cfg.checkpoints_only, faults)
     else:
         _show(found, log_dir)
@@ -105,7 +105,7 @@ def _check_removal(cfg: DictConfig, filtered: bool) -> None:
 def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
     if cfg.runs is None:  # an empty log_dir is not an error
         return sorted(run.resolve() for run in runs_in(log_dir))
-    return find_runs(named_places(cfg.runs, cfg.log_dir))
+    return find_runs(named_paths(cfg.runs, cfg.log_dir))
 
 
 def _remove(

@@ -16,7 +16,7 @@ from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.pairs.direction import TranslationSource
-from ganforge.metrics.pairs.evaluate import Translates, TranslationJudge
+from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.real_features import RealFeatures, Sample
@@ -34,7 +34,7 @@ DEFAULT_N = 10_000
 TOGETHER = {"samples": 256, "translations": 16}  # default batch sizes
 
 
-def judge_samples(
+def score_samples(
     cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of images generated from noise.
@@ -124,7 +124,7 @@ def judge(
     return results
 
 
-def judge_translations(
+def score_translations(
     cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of translations of held-out images, and the scores of baselines.
@@ -156,7 +156,7 @@ def judge_translations(
         pair.prepare(device)
     split = split_of(data, cfg.split or "test", least=2 if scores else 1)
     held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or TOGETHER["translations"], split)
-    judge, share = TranslationJudge(data, extractor, scores, pairs, held), Share(device)
+    judge, share = TranslationEvaluator(data, extractor, scores, pairs, held), Share(device)
     results = judge.judge(game, cfg.weights, cfg.seed, share)
     return results | judge.baselines(game.directions, share)
 

@@ -13,7 +13,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import access as wandb_access
 from ganforge.processes import module_path, python
 from ganforge.runs.lock import holder
-from ganforge.runs.named import named_places
+from ganforge.runs.named import named_paths
 from ganforge.runs.past import find_runs
 
 log = logging.getLogger("ganforge")
@@ -40,7 +40,7 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
     check(cfg)
     if not cfg.timeout > 0:
         raise ConfigError(f"timeout must be above 0 seconds; got {cfg.timeout}")
-    waiting = _waiting(find_runs(named_places(cfg.runs, cfg.log_dir)))
+    waiting = _waiting(find_runs(named_paths(cfg.runs, cfg.log_dir)))
     parts = [part for found in waiting.values() for part in found]
     if not parts:
         console.print("nothing waits to be sent")

@@ -12,19 +12,19 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
+from ganforge.callbacks.config_in_checkpoint import ConfigInCheckpoint
 from ganforge.callbacks.evaluation import Evaluation
+from ganforge.callbacks.folder_watch import FolderWatch
 from ganforge.callbacks.interruption import Interruption
-from ganforge.callbacks.kept_config import KeptConfig
 from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.samples import Samples
-from ganforge.callbacks.standing_folder import StandingFolder
 from ganforge.callbacks.time_budget import TimeBudget
 from ganforge.commands.closing import print_results
 from ganforge.commands.dry_run import dry_run
 from ganforge.commands.header import print_header
 from ganforge.compute.launch import Launch, find_launch
-from ganforge.compute.rank_zero import Leader, beside, leading, settled
-from ganforge.compute.rendezvous import Handover
+from ganforge.compute.rank_zero import RankZero, as_rank_zero, beside, settled
+from ganforge.compute.rendezvous import Rendezvous
 from ganforge.compute.workers import placed
 from ganforge.config.check import check, check_root
 from ganforge.config.command import Command
@@ -36,7 +36,7 @@ from ganforge.redaction import redacted
 from ganforge.runs.build import Parts, build_parts
 from ganforge.runs.classes import check_each_class, name_classes
 from ganforge.runs.costs import check_costs
-from ganforge.runs.folder import RunFolder, refuse_strangers
+from ganforge.runs.folder import RunFolder, refuse_unrelated_files
 from ganforge.runs.load import build
 from ganforge.runs.lock import locked
 from ganforge.runs.provenance import record
@@ -44,7 +44,7 @@ from ganforge.runs.record import made_of, note_range, portable, write_config
 from ganforge.runs.resuming.images import check_allowed
 from ganforge.runs.resuming.resume import Resumed, find_resumed
 from ganforge.runs.resuming.resumption import assert_resumes, begin
-from ganforge.runs.stored.data_places import absolute_places, saying_where_moved
+from ganforge.runs.stored.data_places import make_paths_absolute, saying_where_moved
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import remember_own
 from ganforge.runs.tracking import introduce, watchers
@@ -71,18 +71,18 @@ def train(cfg: DictConfig) -> float | None:
     if launch is not None and launch.rank > 0:
         follow(launch)
         return None
-    with steady(), leading(launch) as leader:
-        return _lead(cfg, leader)
+    with steady(), as_rank_zero(launch) as rank_zero:
+        return _lead(cfg, rank_zero)
 
 
-def _lead(cfg: DictConfig, leader: Leader) -> float | None:
+def _lead(cfg: DictConfig, rank_zero: RankZero) -> float | None:
     """Trains as rank 0 of a run, usually its only process."""
     setup_logging()
     check_root(cfg, "train")
     command = Command.of(cfg)
     replaced = settle(cfg)
     check_allowed(cfg.resume_allow)
-    absolute_places(cfg, Path.cwd())
+    make_paths_absolute(cfg, Path.cwd())
     resumed, typed = find_resumed(cfg, command, replaced), cfg
     if resumed is not None:
         cfg = resumed.cfg
@@ -96,7 +96,7 @@ def _lead(cfg: DictConfig, leader: Leader) -> float | None:
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:
             lock.enter_context(locked(resumed.folder.path))
-        return _train(cfg, command, resumed, lock, leader, list(typed.resume_allow))
+        return _train(cfg, command, resumed, lock, rank_zero, list(typed.resume_allow))
 
 
 def _train(
@@ -104,7 +104,7 @@ def _train(
     command: Command,
     resumed: Resumed | None,
     lock: contextlib.ExitStack,
-    leader: Leader,
+    rank_zero: RankZero,
     allow: list[str],
 ) -> float | None:
     if resumed is None and not cfg.dry_run:  # before the slow part: reading data, classifiers
@@ -132,7 +132,7 @@ def _train(
         print_header(folder, parts.model, parts.data, parts.hardware, resumed)
         checkpoint = resumed.checkpoint if resumed is not None else None
         record(folder.path, command, parts.hardware, checkpoint)
-        with leader.training(folder.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
+        with rank_zero.training(folder.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
             best = fit(cfg, parts, folder, checkpoint, command)
         print_results(folder, alone=command.job is None)
         return best
@@ -152,7 +152,7 @@ def _check_place(cfg: DictConfig, command: Command) -> None:
         check_folder(typed_path(cfg.log_dir), "log_dir")
     else:
         check_folder(Path(given), "run_dir")
-        refuse_strangers(Path(given))
+        refuse_unrelated_files(Path(given))
 
 
 def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:
@@ -183,7 +183,7 @@ def follow(launch: Launch) -> None:
     """
     setup_logging(quiet=True)
     try:
-        order = Handover(launch).take()
+        order = Rendezvous(launch).receive()
         if order.get("exit_code") == 0:  # rank 0 had no work for several processes
             return
         if "exit_code" in order:
@@ -226,12 +226,12 @@ def fit(
         "seed": cfg.seed,
         "device": str(parts.hardware),
     }
-    callbacks = [StandingFolder(), *parts.callbacks.values(), *trial_callbacks(cfg)]
+    callbacks = [FolderWatch(), *parts.callbacks.values(), *trial_callbacks(cfg)]
     if parts.settings.max_seconds is not None:
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    kept = KeptConfig(made_of(cfg), portable(resolved), parts.data.identity)
+    kept = ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity)
     callbacks += [kept, RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
     introduce(loggers, folder.path, command.job, resolved, checkpoint)

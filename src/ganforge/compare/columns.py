@@ -209,8 +209,8 @@ def _key(protocol: Protocol) -> Any:
 def _titled(namesakes: list[Column]) -> Iterable[Column]:
     """Titles columns of equal name by the settings that differ: ``fid (n_fake=2000)``."""
     keys = dict.fromkeys(key for column in namesakes for key in column.protocol)
-    telling = [k for k in keys if len({repr(c.protocol.get(k)) for c in namesakes}) > 1]
+    distinguishing_keys = [k for k in keys if len({repr(c.protocol.get(k)) for c in namesakes}) > 1]
     for column in namesakes:
-        told = ", ".join(f"{k}={column.protocol.get(k, 'none')}" for k in telling)
+        told = ", ".join(f"{k}={column.protocol.get(k, 'none')}" for k in distinguishing_keys)
         title = f"{column.name} ({told})" if told else column.name
         yield Column(column.name, title, column.protocol, column.higher_is_better, column.values)

@@ -103,7 +103,7 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
         runs: one run of each group.
         by: keys to use in the labels; empty to choose the necessary ones.
     """
-    keys = by or telling(runs) or ["model", "data"]
+    keys = by or distinguishing_keys(runs) or ["model", "data"]
     settings = [[(key, run.setting(key)) for key in keys] for run in runs]
     plain = [
         ", ".join(f"{key}={value}" for key, value in found if value is not None) or "runs"
@@ -114,7 +114,7 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
     return [f"{one} ({n})" if n > 1 else one for one, n in zip(plain, twins, strict=True)]
 
 
-def telling(runs: list[PastRun]) -> list[str]:
+def distinguishing_keys(runs: list[PastRun]) -> list[str]:
     """Returns a small set of settings that together distinguish the experiments.
 
     Greedy: a setting is added if it splits experiments that the earlier ones do not.

@@ -8,12 +8,12 @@ from typing import Any
 
 from ganforge.compute.hardware import Hardware
 from ganforge.compute.launch import Launch
-from ganforge.compute.rendezvous import Handover
-from ganforge.compute.workers import alone_on_this_machine, peers, placed
+from ganforge.compute.rendezvous import Rendezvous
+from ganforge.compute.workers import alone_on_this_machine, placed, started_workers
 from ganforge.errors import GanforgeError
 
 
-class Leader:
+class RankZero:
     """Rank 0 of a run, which sends the configuration to the worker processes.
 
     Args:
@@ -22,8 +22,8 @@ class Leader:
 
     def __init__(self, launch: Launch | None) -> None:
         self._launch = launch
-        self._handover = Handover(launch) if launch is not None else None
-        self._told = False
+        self._rendezvous = Rendezvous(launch) if launch is not None else None
+        self._sent = False
 
     @contextlib.contextmanager
     def training(
@@ -42,30 +42,30 @@ class Leader:
             return
         launch = settled(self._launch, hardware.devices)
         with placed(launch):
-            handover = self._handover or Handover(launch)
-            handover.give(_order(run, config, hardware, checkpoint))
-            self._told = True
+            rendezvous = self._rendezvous or Rendezvous(launch)
+            rendezvous.send(_order(run, config, hardware, checkpoint))
+            self._sent = True
             with beside(self._launch, launch):
                 yield
 
-    def dismiss(self, code: int) -> None:
+    def stop_workers(self, code: int) -> None:
         """Tells idle workers to exit with this process's exit code.
 
         Does nothing without workers, or if they have already received a message.
         """
-        if self._handover is not None and not self._told:
-            self._told = True
-            self._handover.give({"exit_code": code})
-            self._handover.wait_until_heard()
+        if self._rendezvous is not None and not self._sent:
+            self._sent = True
+            self._rendezvous.send({"exit_code": code})
+            self._rendezvous.wait_until_received()
 
 
 @contextlib.contextmanager
-def leading(launch: Launch | None) -> Iterator[Leader]:
+def as_rank_zero(launch: Launch | None) -> Iterator[RankZero]:
     """Runs the block as rank 0; at the end, idle workers exit with the block's exit code."""
-    leader = Leader(launch)
+    rank_zero = RankZero(launch)
     code = 1
     try:
-        yield leader
+        yield rank_zero
         code = 0
     except GanforgeError as error:
         code = error.exit_code
@@ -74,7 +74,7 @@ def leading(launch: Launch | None) -> Iterator[Leader]:
         code = 130
         raise
     finally:
-        leader.dismiss(code)
+        rank_zero.stop_workers(code)
 
 
 def settled(launch: Launch | None, devices: int) -> Launch:
@@ -88,7 +88,7 @@ def beside(launch: Launch | None, settled: Launch) -> contextlib.AbstractContext
     """Starts the other processes of this node, unless the launcher has already done so."""
     if launch is not None and launch.per_node == settled.per_node:
         return contextlib.nullcontext()
-    return peers(settled)
+    return started_workers(settled)
 
 
 def _order(run: Path, config: str, hardware: Hardware, checkpoint: Path | None) -> dict[str, Any]:

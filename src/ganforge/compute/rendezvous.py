@@ -23,7 +23,7 @@ LISTENING = timedelta(seconds=10)
 LEAVING = 60.0  # seconds that rank 0 waits for the workers to receive the message
 
 
-class Handover:
+class Rendezvous:
     """A message from rank 0 to all workers of its run.
 
     It needs no shared folder, and does not depend on network file systems that show new files
@@ -59,11 +59,11 @@ class Handover:
         attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
         self._store = PrefixStore(f"ganforge/{attempt}", store)
 
-    def give(self, message: dict[str, Any]) -> None:
+    def send(self, message: dict[str, Any]) -> None:
         """Sends the message to all workers. Call it once."""
         self._store.set("message", json.dumps(message))
 
-    def take(self) -> dict[str, Any]:
+    def receive(self) -> dict[str, Any]:
         """Returns the message; waits without a limit, since rank 0 may first prepare data.
 
         Raises:
@@ -80,7 +80,7 @@ class Handover:
             except RuntimeError as error:
                 raise RunError("the first process of this run is gone") from error
 
-    def wait_until_heard(self) -> None:
+    def wait_until_received(self) -> None:
         """Keeps the store open until all workers have the message, or for at most a minute."""
         end = time.monotonic() + LEAVING
         with contextlib.suppress(RuntimeError):

@@ -30,7 +30,7 @@ def placed(launch: Launch) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def peers(launch: Launch) -> Iterator[None]:
+def started_workers(launch: Launch) -> Iterator[None]:
     """Starts the other worker processes of this node, which receive their job from rank 0.
 
     Lightning would rerun the command line for each of them, which in a sweep reruns the sweep.

@@ -79,13 +79,27 @@ _MODULES = {
 }
 # Packages that were renamed.
 _PACKAGES = {"tuning": "search"}
+# Classes that were renamed after the packages exported them.
+_CLASSES = {
+    "ganforge.networks.BothDomains": "ganforge.networks.DiscriminatorPair",
+    "ganforge.networks.BothWays": "ganforge.networks.TranslatorPair",
+}
+
+
+def _exported(package: str, name: str) -> str:
+    target = f"ganforge.{_PACKAGES.get(package, package)}.{name.partition('.')[2]}"
+    return _CLASSES.get(target, target)
+
+
 FORMER = {
-    f"ganforge.{package}.{name}": ".".join(
-        ["ganforge", _PACKAGES.get(package, package), name.partition(".")[2]]
-    )
-    for package, names in _MODULES.items()
-    for name in names.split()
-} | {"ganforge.trainer_settings.TrainerSettings": "ganforge.compute.TrainerSettings"}
+    **_CLASSES,
+    "ganforge.trainer_settings.TrainerSettings": "ganforge.compute.TrainerSettings",
+    **{
+        f"ganforge.{package}.{name}": _exported(package, name)
+        for package, names in _MODULES.items()
+        for name in names.split()
+    },
+}
 _TARGET = "_target_"
 _WORD = re.compile(r"ganforge(?:\.\w+)+")
 

@@ -37,7 +37,7 @@ class FactLogger(Protocol):
 class ContinuedLogger(Protocol):
     """A logger that needs to know the checkpoint from which a run resumes."""
 
-    def go_on_from(self, step: int, images_seen: int) -> None:
+    def continue_from(self, step: int, images_seen: int) -> None:
         """Records the step and the images seen of the checkpoint that training resumes from."""
         ...
 

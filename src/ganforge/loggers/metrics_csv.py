@@ -72,7 +72,7 @@ class MetricsCSV(Logger):
             RunError: if the file cannot be written.
         """
         try:
-            atomic.assert_standing(self.path)
+            atomic.assert_unmoved(self.path)
             self._add(metrics, step)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror or error}") from error

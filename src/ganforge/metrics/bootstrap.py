@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganforge.metrics.evaluate import Result, learn, start
+from ganforge.metrics.evaluate import Result, start, update_real
 from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import BLOCK, RealFeatures
@@ -64,7 +64,7 @@ def add_intervals(
         taking = start(scores, reals.extractor, n_real, kept.n, seed, 0)
         for score in taking.values():
             _hand(score, reals.extractor, kept, rows)
-        learn(taking, reals, split, (0, n_real), batch_size)
+        update_real(taking, reals, split, (0, n_real), batch_size)
         for name, score in scores.items():
             values[name].append(score.compute(seed).value)
         for score in scores.values():

@@ -124,7 +124,7 @@ def evaluate(
     _show_fakes(taking, sample, extractor, asked, first, stop, batch_size, world, keep)
     _show_paths(taking, paths, rank, world)
     reals = reals or RealFeatures(data, extractor)
-    learn(taking, reals, split, share_of(n_real, rank, world), batch_size)
+    update_real(taking, reals, split, share_of(n_real, rank, world), batch_size)
     results = {}
     for name, score in scores.items():
         result = _result(score, score.extractor or extractor, n_real, n, split, seed)
@@ -152,11 +152,11 @@ def start(
         score.reset(width, n_real, n, extractor.device, seed, first)
         _, leader = leaders.setdefault(score.family(), (name, score))
         if leader is not score:
-            leader.welcome(score)
+            leader.share_metric(score)
     return dict(leaders.values())
 
 
-def learn(
+def update_real(
     scores: dict[str, Score],
     reals: RealFeatures,
     split: str,
@@ -168,7 +168,7 @@ def learn(
     for score in sorted(scores.values(), key=lambda one: one.streams):
         if score.needs_real:
             share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
-            score.learn(share)
+            score.update_real(share)
 
 
 def _show_fakes(
@@ -200,7 +200,7 @@ def _show_fakes(
             _compare(name, score, values, asked)
             if keep is not None:
                 keep.keep(score.extractor or shared, score.uses, values, first)
-                keep.ask(asked, first)
+                keep.request_labels(asked, first)
     finite.conclude(world)  # first: images that are not finite cause features that are not finite
     sound.conclude(world)
 
@@ -211,7 +211,7 @@ def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world:
         if isinstance(score, PathScore):
             if paths is None:
                 raise refuse_images(name)
-            score.travel(paths, rank, world)
+            score.update_paths(paths, rank, world)
 
 
 def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:

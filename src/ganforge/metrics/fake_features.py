@@ -34,7 +34,7 @@ class FakeRows:
             self._rows[place] = values.new_empty((self.n, values.shape[1]), device="cpu")
         self._rows[place][first : first + len(values)] = values.cpu()
 
-    def ask(self, labels: Tensor | None, first: int) -> None:
+    def request_labels(self, labels: Tensor | None, first: int) -> None:
         """Stores the requested classes of images first ..., int64 [m]; ignores None."""
         if labels is not None:
             if self.labels is None:

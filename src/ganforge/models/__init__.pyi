@@ -23,6 +23,6 @@ from .sngan import SNGAN as SNGAN
 from .style_based import StyleBased as StyleBased
 from .stylegan import StyleGAN as StyleGAN
 from .stylegan2 import StyleGAN2 as StyleGAN2
-from .translation import TranslationGame as TranslationGame
+from .translation import TranslationModel as TranslationModel
 from .wgan import WGAN as WGAN
 from .wgan_gp import WGANGP as WGANGP

@@ -9,7 +9,7 @@ from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
 from ganforge.models.engine.adversarial import Player
 from ganforge.models.engine.conditioning import refuse_unconditional
 from ganforge.models.parts import GANParts
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 
 
 class ACGAN(AuxiliaryGAN):
@@ -50,15 +50,17 @@ class ACGAN(AuxiliaryGAN):
         refuse_unconditional("acgan", self, "generator", "condition=classifier")
         self.refuse_outputs("acgan", [self.num_classes], "condition=classifier")
 
-    def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
+    def auxiliary_loss(
+        self, player: Player, outputs: list[Tensor], context: UpdateContext
+    ) -> Tensor:
         """Returns -L_C, the weighted cross entropy of the labels."""
-        assert turn.labels is not None
+        assert context.labels is not None
         if player == "generator":
-            loss = F.cross_entropy(outputs[0], turn.labels)
+            loss = F.cross_entropy(outputs[0], context.labels)
             self.observe("generator/classification", loss)
             return self.generator_weight * loss
-        real, fake = (F.cross_entropy(logits, turn.labels) for logits in outputs)
-        right = (outputs[0].argmax(1) == turn.labels).float().mean()
+        real, fake = (F.cross_entropy(logits, context.labels) for logits in outputs)
+        right = (outputs[0].argmax(1) == context.labels).float().mean()
         self.observe("discriminator/classification", real)
         self.observe("discriminator/class_accuracy", right)
         return self.discriminator_weight * (real + fake)

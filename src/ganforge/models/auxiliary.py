@@ -8,7 +8,7 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import Player
 from ganforge.models.engine.batches import Batch
 from ganforge.models.gan import GAN, refuse
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
 
@@ -32,20 +32,22 @@ class AuxiliaryGAN(GAN):
 
     def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the raw logits [B] of images and collects the auxiliary outputs."""
-        logits, outputs = cast(Any, self.discriminator).judge_and_classify(images, labels)
+        logits, outputs = cast(Any, self.discriminator).logits_and_auxiliary(images, labels)
         if self._outputs is not None:
             self._outputs.append(outputs.float())  # losses are computed in float32
         return cast(Tensor, logits).float()
 
-    def penalties(self, player: Player, turn: Turn) -> Tensor:
+    def penalties(self, player: Player, context: UpdateContext) -> Tensor:
         """Returns the weighted penalties plus the player's auxiliary loss, in float32."""
         # The outputs collected so far are those of the adversarial loss (D: reals, then fakes; G:
         # fakes). Collecting stops here, because penalties call the discriminator as well.
-        judged, self._outputs = self._outputs or [], None
-        term = self.auxiliary_loss(player, judged, turn)
-        return term + super().penalties(player, turn)
+        augmented, self._outputs = self._outputs or [], None
+        term = self.auxiliary_loss(player, augmented, context)
+        return term + super().penalties(player, context)
 
-    def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
+    def auxiliary_loss(
+        self, player: Player, outputs: list[Tensor], context: UpdateContext
+    ) -> Tensor:
         """Returns the term added to a player's adversarial loss, a float32 scalar.
 
         Args:
@@ -53,7 +55,7 @@ class AuxiliaryGAN(GAN):
             outputs: auxiliary outputs [B, A], float32: those of reals and fakes in the
                 discriminator's update; those of fakes, then of reals if the loss is paired, in the
                 generator's update.
-            turn: context of the update, with the labels and latents of the fakes.
+            context: context of the update, with the labels and latents of the fakes.
         """
         raise NotImplementedError
 

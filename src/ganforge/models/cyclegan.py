@@ -10,11 +10,11 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.batches import Batch
 from ganforge.models.engine.image_pool import ImagePool
 from ganforge.models.parts import TranslationParts
-from ganforge.models.translation import OPPOSITE, TranslationGame
+from ganforge.models.translation import OPPOSITE, TranslationModel
 from ganforge.streams import Noise, Stream, mix
 
 
-class CycleGAN(TranslationGame):
+class CycleGAN(TranslationModel):
     """CycleGAN: unpaired image-to-image translation (Zhu et al. 2017, arXiv:1703.10593).
 
     Two generators G: X -> Y and F: Y -> X, and a discriminator for each domain:
@@ -35,7 +35,7 @@ class CycleGAN(TranslationGame):
         target_cycle_weight: lambda of E |G(F(y)) - y|_1.
         identity_weight: weight of the identity terms, as a fraction of lambda; 0 disables them.
         pool_size: size of the image pool (history of generated images) of each domain.
-        **parts: see TranslationGame.
+        **parts: see TranslationModel.
     """
 
     def __init__(
@@ -70,19 +70,19 @@ class CycleGAN(TranslationGame):
                     f"{type(part).__name__} has not both. Take network=cyclegan"
                 )
 
-    def judges(self) -> dict[str, nn.Module]:
+    def discriminators(self) -> dict[str, nn.Module]:
         """Returns the discriminators: D_Y of targets and D_X of inputs."""
-        judges = cast(Any, self.discriminator)
-        return {"target": judges.target, "input": judges.input}
+        discriminators = cast(Any, self.discriminator)
+        return {"target": discriminators.target, "input": discriminators.input}
 
-    def makers(self) -> dict[str, nn.Module]:
+    def generators(self) -> dict[str, nn.Module]:
         """Returns the generators: G of targets and F of inputs."""
         generators = cast(Any, self.generator)
         return {"target": generators.forth, "input": generators.back}
 
     def halves(self, domain: str) -> list[int]:
         """Returns the channels of a domain's images."""
-        return [cast(int, self.makers()[domain].out_channels)]
+        return [cast(int, self.generators()[domain].out_channels)]
 
     def way(self, generator: nn.Module, index: int) -> nn.Module:
         """Returns G for index 0 and F for index 1."""
@@ -90,10 +90,10 @@ class CycleGAN(TranslationGame):
 
     def fakes(self, batch: Batch) -> Batch:
         """Returns ``fake_target`` G(x) and ``fake_input`` F(y)."""
-        makers = self.makers()
+        generators = self.generators()
         return {
-            "fake_target": makers["target"](batch["input"]),
-            "fake_input": makers["input"](batch["image"]),
+            "fake_target": generators["target"](batch["input"]),
+            "fake_input": generators["input"](batch["image"]),
         }
 
     def shown(self, fakes: Batch) -> Batch:
@@ -106,20 +106,26 @@ class CycleGAN(TranslationGame):
         self.keep(fakes)
         real = {"input": batch["input"], "target": batch["image"]}
         # The generator of the other domain reconstructs the originals from this domain's fakes.
-        makers = self.makers()
+        generators = self.generators()
         loss = self._identity(real)
         for domain, other in (("target", "input"), ("input", "target")):
             fake = fakes[f"fake_{domain}"]
-            loss = loss + self.deceive(domain, real[domain], fake.float(), batch, noise)
-            cycle = F.l1_loss(makers[other](fake).float(), real[other])
+            loss = loss + self.adversarial_generator_loss(
+                domain, real[domain], fake.float(), batch, noise
+            )
+            cycle = F.l1_loss(generators[other](fake).float(), real[other])
             self.observe(f"generator/{other}_cycle", cycle)
             loss = loss + self.cycle_weights[other] * cycle
         return loss
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns the sum of the losses of D_Y and D_X; they share no weights."""
-        target = self.tell_apart("target", batch["image"], batch["fake_target"], batch, noise)
-        return target + self.tell_apart("input", batch["input"], batch["fake_input"], batch, noise)
+        target = self.adversarial_discriminator_loss(
+            "target", batch["image"], batch["fake_target"], batch, noise
+        )
+        return target + self.adversarial_discriminator_loss(
+            "input", batch["input"], batch["fake_input"], batch, noise
+        )
 
     @torch.no_grad()
     def cycle(self, inputs: Tensor, direction: str | None = None, weights: str = "ema") -> Tensor:
@@ -144,7 +150,7 @@ class CycleGAN(TranslationGame):
         total = torch.zeros((), device=self.device)
         if self.identity_weight == 0:
             return total
-        for domain, maker in self.makers().items():
+        for domain, maker in self.generators().items():
             distance = F.l1_loss(maker(real[domain]).float(), real[domain])
             self.observe(f"generator/{domain}_identity", distance)
             total = total + self.identity_weight * self.cycle_weights[domain] * distance
@@ -167,7 +173,7 @@ class CycleGAN(TranslationGame):
         for name, weight in weights.items():
             if weight < 0:
                 raise ConfigError(f"model.{name}_weight must be at least 0, got {weight}")
-        forth = self.makers()["target"]
+        forth = self.generators()["target"]
         if self.identity_weight > 0 and forth.in_channels != forth.out_channels:
             raise ConfigError(
                 f"model.identity_weight={self.identity_weight}: a target of {forth.out_channels} "

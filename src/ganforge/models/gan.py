@@ -17,7 +17,7 @@ from ganforge.models.engine.checks import check_networks, check_regularizers
 from ganforge.models.engine.packing import pack
 from ganforge.models.engine.regularize import constrain, kept_rows, penalties, verdicts
 from ganforge.models.parts import AdversarialParts
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
 
@@ -81,30 +81,30 @@ class GAN(AdversarialModule):
         z = self.latents(noise)
         with torch.no_grad():
             images = self.images(self.generator, z, labels)
-        real, fake = self.judged(batch["image"], noise), self.judged(images, noise)
+        real, fake = self.augmented(batch["image"], noise), self.augmented(images, noise)
         real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
         self.augment.observe(real_logits.detach())
         self.observe_logits(real_logits, fake_logits)
         loss = self.loss.discriminator(real_logits, fake_logits, noise)
         logits = (real_logits, fake_logits)
-        turn = self.turn((batch["image"], images), (real, fake), logits, z, labels, noise)
-        return loss + self.penalties("discriminator", turn)
+        context = self.context((batch["image"], images), (real, fake), logits, z, labels, noise)
+        return loss + self.penalties("discriminator", context)
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns the loss of G on newly generated fakes, penalties included."""
         labels = self.labels(batch, noise)
         z = self.latents(noise)
         images = self.images(self.generator, z, labels)
-        fake, real = self.judged(images, noise), batch["image"]
+        fake, real = self.augmented(images, noise), batch["image"]
         fake_logits = self.critic(fake, labels)
         real_logits = None
         if self.loss.paired:
-            real = self.judged(real, noise)
+            real = self.augmented(real, noise)
             real_logits = self.critic(real, labels)
         loss = self.loss.generator(*self.kept(fake_logits, real_logits))
         logits = (real_logits, fake_logits)
-        turn = self.turn((batch["image"], images), (real, fake), logits, z, labels, noise)
-        return loss + self.penalties("generator", turn)
+        context = self.context((batch["image"], images), (real, fake), logits, z, labels, noise)
+        return loss + self.penalties("generator", context)
 
     # ------------------------------------------------------------------ images and logits
 
@@ -128,7 +128,7 @@ class GAN(AdversarialModule):
         """Returns G(z) for z ~ N(0, I): [rows, C, H, W] in [-1, 1]."""
         return self.images(generator, self.latents(noise), labels)
 
-    def judged(self, images: Tensor, noise: Noise) -> Tensor:
+    def augmented(self, images: Tensor, noise: Noise) -> Tensor:
         """Returns images as the discriminator receives them: augmented, then packed."""
         return pack(self.augment(images, noise), self.packing)
 
@@ -152,25 +152,25 @@ class GAN(AdversarialModule):
         for name, value in self.augment.values().items():
             self.observe(f"augment/{name}", value)
 
-    def turn(
+    def context(
         self,
         images: tuple[Tensor, Tensor],
-        judged: tuple[Tensor, Tensor],
+        augmented: tuple[Tensor, Tensor],
         logits: tuple[Tensor | None, Tensor],
         z: Tensor,
         labels: Tensor | None,
         noise: Noise,
-    ) -> Turn:
+    ) -> UpdateContext:
         """Returns the context that regularizers get in an update; pairs are (real, fake)."""
-        return Turn(
+        return UpdateContext(
             critic=lambda shown: self.critic(shown, labels),
             features=lambda shown: cast(Any, self.discriminator).features(shown, labels),
             generate=lambda latents, classes=labels: self.images(self.generator, latents, classes),
-            augment=lambda shown: self.judged(shown, noise),
+            augment=lambda shown: self.augmented(shown, noise),
             generator=self.generator,
             discriminator=self.discriminator,
-            real=judged[0].float(),
-            fake=judged[1].float(),
+            real=augmented[0].float(),
+            fake=augmented[1].float(),
             real_images=images[0].float(),
             fake_images=images[1].float(),
             latents=z,
@@ -181,13 +181,13 @@ class GAN(AdversarialModule):
             images_seen=self.images_seen,
         )
 
-    def penalties(self, player: Player, turn: Turn) -> Tensor:
+    def penalties(self, player: Player, context: UpdateContext) -> Tensor:
         """Returns the weighted sum of the regularizers due at this update, in float32."""
 
         def observe(name: str, value: Tensor, rarely: bool) -> None:
             (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
 
-        return penalties(self._regularizers(), player, self._updates[player], turn, observe)
+        return penalties(self._regularizers(), player, self._updates[player], context, observe)
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""

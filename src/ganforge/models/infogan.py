@@ -14,7 +14,7 @@ from ganforge.models.engine.batches import Batch
 from ganforge.models.engine.conditioning import refuse_unconditional
 from ganforge.models.gan import refuse
 from ganforge.models.parts import GANParts
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
 
@@ -69,16 +69,18 @@ class InfoGAN(AuxiliaryGAN):
         codes = 2 * noise.uniform(self.continuous) - 1
         return torch.cat([z[:, : z.shape[1] - self.continuous], codes], dim=1)
 
-    def auxiliary_loss(self, player: Player, outputs: list[Tensor], turn: Turn) -> Tensor:
+    def auxiliary_loss(
+        self, player: Player, outputs: list[Tensor], context: UpdateContext
+    ) -> Tensor:
         """Returns -lambda L_I of this update's fakes, up to constants."""
-        assert turn.labels is not None
+        assert context.labels is not None
         fakes = outputs[1 if player == "discriminator" else 0]
         categorical, continuous = fakes.tensor_split([self.num_classes], dim=1)
-        surprise = F.cross_entropy(categorical, turn.labels)
-        right = (categorical.argmax(1) == turn.labels).float().mean()
+        surprise = F.cross_entropy(categorical, context.labels)
+        right = (categorical.argmax(1) == context.labels).float().mean()
         self.observe(f"{player}/information", math.log(self.num_classes) - surprise)
         self.observe(f"{player}/code_accuracy", right)
-        codes = turn.latents[:, turn.latents.shape[1] - self.continuous :]
+        codes = context.latents[:, context.latents.shape[1] - self.continuous :]
         unlikely = gaussian_surprise(codes, continuous)
         if self.continuous:
             self.observe(f"{player}/continuous_surprise", unlikely)

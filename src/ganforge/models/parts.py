@@ -47,7 +47,7 @@ class PGGANParts(GANParts, total=False):
 
 
 class TranslationParts(AdversarialParts, total=False):
-    """Arguments of TranslationGame, except the weights, whose defaults each model sets itself."""
+    """Arguments of TranslationModel, except the weights, whose defaults each model sets itself."""
 
     loss: Required[AdversarialLoss]
     regularizers: dict[str, Regularizer] | None

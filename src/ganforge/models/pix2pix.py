@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 from ganforge.models.engine.batches import Batch
 from ganforge.models.parts import TranslationParts
-from ganforge.models.translation import TranslationGame
+from ganforge.models.translation import TranslationModel
 from ganforge.streams import Noise
 
 
-class Pix2Pix(TranslationGame):
+class Pix2Pix(TranslationModel):
     """Pix2Pix: paired image-to-image translation (Isola et al. 2017, arXiv:1611.07004).
 
     G* = arg min_G max_D L_cGAN(G, D) + lambda L_L1(G). The discriminator gets the input and the
@@ -27,7 +27,7 @@ class Pix2Pix(TranslationGame):
         adversarial_weight: factor of the generator's adversarial loss, above 0.
         discriminator_weight: factor of the discriminator's loss, the paper's 1/2.
         l1_weight: the paper's lambda.
-        **parts: see TranslationGame.
+        **parts: see TranslationModel.
     """
 
     needs_pairs = True
@@ -64,11 +64,11 @@ class Pix2Pix(TranslationGame):
                 f"{type(self.generator).__name__} is none. Take network=pix2pix"
             )
 
-    def judges(self) -> dict[str, nn.Module]:
+    def discriminators(self) -> dict[str, nn.Module]:
         """Returns the discriminator, under the domain "target"."""
         return {"target": self.discriminator}
 
-    def makers(self) -> dict[str, nn.Module]:
+    def generators(self) -> dict[str, nn.Module]:
         """Returns the generator, under the domain "target"."""
         return {"target": self.generator}
 
@@ -89,10 +89,13 @@ class Pix2Pix(TranslationGame):
         distance = F.l1_loss(fake, y)
         self.observe("generator/l1", distance)
         real, fake = torch.cat([x, y], 1), torch.cat([x, fake], 1)
-        return self.deceive("target", real, fake, batch, noise) + self.l1_weight * distance
+        return (
+            self.adversarial_generator_loss("target", real, fake, batch, noise)
+            + self.l1_weight * distance
+        )
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns the loss of D on real and generated pairs."""
         x = batch["input"]
         real, fake = torch.cat([x, batch["image"]], 1), torch.cat([x, batch["fake"]], 1)
-        return self.tell_apart("target", real, fake, batch, noise)
+        return self.adversarial_discriminator_loss("target", real, fake, batch, noise)

@@ -10,14 +10,14 @@ from torch.optim import Optimizer
 
 from ganforge.models.engine.adversarial import Player
 from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.late_turn import LateTurn
 from ganforge.models.engine.lazy import corrected, lazy_updates, uncounted
+from ganforge.models.engine.lazy_context import LazyContext
 from ganforge.models.engine.regularize import penalties
 from ganforge.models.gan import refuse
 from ganforge.models.parts import GANParts
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.layers.noise_input import noise_maps
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, Substream, mix
 
@@ -92,60 +92,60 @@ class StyleGAN2(StyleBased):
     def lazy_loss(self, player: Player, batch: Batch, noise: Noise) -> Tensor:
         """Returns the weighted sum of a player's lazy regularizers, a scalar."""
         self._draws = noise.fork()
-        loss = self.penalties(player, self.late_turn(player, batch, noise))
+        loss = self.penalties(player, self.lazy_context(player, batch, noise))
         if loss.requires_grad:
             return loss
         # No regularizer contributed yet; backward still needs a loss with a gradient.
         return loss + 0 * next(cast(nn.Module, getattr(self, player)).parameters()).sum()
 
-    def penalties(self, player: Player, turn: Turn) -> Tensor:
+    def penalties(self, player: Player, context: UpdateContext) -> Tensor:
         """Returns the weighted sum of the due regularizers (lazy or not, by update), in float32."""
 
         def observe(name: str, value: Tensor, rarely: bool) -> None:
             (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
 
         terms = self._terms(player, lazy=self._regularizing)
-        return penalties(terms, player, self._updates[player], turn, observe)
+        return penalties(terms, player, self._updates[player], context, observe)
 
-    def late_turn(self, player: Player, batch: Batch, noise: Noise) -> Turn:
+    def lazy_context(self, player: Player, batch: Batch, noise: Noise) -> UpdateContext:
         """Returns the context of a lazy update; images and logits are computed on first access.
 
         In the discriminator's update, generated images are detached from the generator.
         """
         labels, z, real = self.labels(batch, noise), self.latents(noise), batch["image"]
         compares = player == "discriminator" or self.loss.paired
-        shown = self.judged(real, noise) if compares else real
+        shown = self.augmented(real, noise) if compares else real
 
         def fakes() -> Tensor:
             with torch.set_grad_enabled(player == "generator"):
                 return self.images(self.generator, z, labels).float()
 
         blank = shown.new_zeros(0)
-        turn = self.turn((real, blank), (shown, blank), (None, blank), z, labels, noise)
-        late = LateTurn(
-            turn,
+        context = self.context((real, blank), (shown, blank), (None, blank), z, labels, noise)
+        late = LazyContext(
+            context,
             {
                 "fake_images": fakes,
-                "fake": lambda: self.judged(late.fake_images, noise),
+                "fake": lambda: self.augmented(late.fake_images, noise),
                 "real_logits": lambda: self.critic(shown, labels) if compares else None,
                 "fake_logits": lambda: self.critic(late.fake, labels),
             },
         )
         return late
 
-    def turn(
+    def context(
         self,
         images: tuple[Tensor, Tensor],
-        judged: tuple[Tensor, Tensor],
+        augmented: tuple[Tensor, Tensor],
         logits: tuple[Tensor | None, Tensor],
         z: Tensor,
         labels: Tensor | None,
         noise: Noise,
-    ) -> Turn:
+    ) -> UpdateContext:
         """Returns the context that regularizers get in an update, with styles and synthesis."""
-        turn = super().turn(images, judged, logits, z, labels, noise)
+        context = super().context(images, augmented, logits, z, labels, noise)
         return dataclasses.replace(
-            turn,
+            context,
             styled=lambda latents, classes=labels: self.learned_styles(latents, classes),
             synthesize=self.synthesized,
         )

@@ -14,14 +14,14 @@ from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.batches import Batch
 from ganforge.models.engine.checks import check_regularizers
 from ganforge.models.parts import AdversarialParts
-from ganforge.models.patch_critic import JudgedByPatches
+from ganforge.models.patch_critic import PatchCritic
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, Stream, mix, seed_layers
 
 OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
-class TranslationGame(JudgedByPatches):
+class TranslationModel(PatchCritic):
     """Base class of image-to-image translation: inputs x, targets y, a discriminator per domain.
 
     A batch holds inputs ``input`` [B, C_in, H, W] and targets ``image`` [B, C_out, H, W].
@@ -73,13 +73,13 @@ class TranslationGame(JudgedByPatches):
         terms = {name: term for name, term in (regularizers or {}).items() if term is not None}
         _check_terms(terms)
         augment = augment if augment is not None else Augmentation()
-        judges = self.judges()
-        for domain, judge in judges.items():
-            check_regularizers(terms, self.makers()[domain], judge)
+        discriminators = self.discriminators()
+        for domain, judge in discriminators.items():
+            check_regularizers(terms, self.generators()[domain], judge)
         self.regularizers = nn.ModuleDict(
-            {domain: nn.ModuleDict(copy.deepcopy(terms)) for domain in judges}
+            {domain: nn.ModuleDict(copy.deepcopy(terms)) for domain in discriminators}
         )
-        self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in judges})
+        self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in discriminators})
         self._made: list[Batch] = []
 
     def check(self) -> None:

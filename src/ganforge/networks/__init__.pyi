@@ -1,5 +1,5 @@
-from .bidirectional import BothDomains as BothDomains
-from .bidirectional import BothWays as BothWays
+from .bidirectional import DiscriminatorPair as DiscriminatorPair
+from .bidirectional import TranslatorPair as TranslatorPair
 from .biggan import BigGANDiscriminator as BigGANDiscriminator
 from .biggan import BigGANGenerator as BigGANGenerator
 from .dcgan import DCGANDiscriminator as DCGANDiscriminator

@@ -9,7 +9,7 @@ from torch import nn
 from ganforge.errors import ConfigError
 
 
-class BothWays(nn.Module):
+class TranslatorPair(nn.Module):
     """Two generators, one for each direction of a translation, as one player.
 
     Zhu et al. 2017, arXiv:1703.10593: G and F of the cycle.
@@ -28,7 +28,7 @@ class BothWays(nn.Module):
         there, here = _channels("forth", forth), _channels("back", back)
         if there != here[::-1]:
             raise ConfigError(
-                "BothWays: back must read what forth makes and make what it reads; "
+                "TranslatorPair: back must read what forth makes and make what it reads; "
                 f"forth is {there[0]} -> {there[1]} channels, back {here[0]} -> {here[1]}"
             )
         self.forth = forth
@@ -39,7 +39,7 @@ class BothWays(nn.Module):
         self.stochastic = any(bool(getattr(n, "stochastic", False)) for n in (forth, back))
 
 
-class BothDomains(nn.Module):
+class DiscriminatorPair(nn.Module):
     """Two discriminators, one for each domain, as one player.
 
     Args:
@@ -61,7 +61,7 @@ def _number(name: str, network: nn.Module, attribute: str) -> int:
     value = getattr(network, attribute, None)
     if not isinstance(value, int):
         raise ConfigError(
-            f"BothWays: {name} must have a whole number as its attribute {attribute}; "
+            f"TranslatorPair: {name} must have a whole number as its attribute {attribute}; "
             f"{type(network).__name__} has {value!r}"
         )
     return value

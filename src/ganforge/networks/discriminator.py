@@ -76,7 +76,7 @@ class Discriminator(nn.Module):
         logits: Tensor = self.head(self.features(images, labels), labels)
         return logits
 
-    def judge_and_classify(
+    def logits_and_auxiliary(
         self, images: Tensor, labels: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Returns raw logits [B] and auxiliary outputs [B, A] from one forward pass."""

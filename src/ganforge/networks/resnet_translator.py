@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.persistent_dropout import check_dropout, lasting_dropout
+from ganforge.networks.layers.persistent_dropout import check_dropout, dropout_layers
 from ganforge.networks.layers.reflection import ReflectedConvolution
 from ganforge.networks.layers.shapes import check_positive
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
@@ -82,7 +82,7 @@ class ReflectedResidualBlock(nn.Module):
         self.change = nn.Sequential(
             ReflectedConvolution(channels, channels, 3, has_bias(norm)),
             *_norm_relu(norm, channels),
-            *lasting_dropout(dropout),
+            *dropout_layers(dropout),
             ReflectedConvolution(channels, channels, 3, has_bias(norm)),
             *normalization(norm, channels),
         )

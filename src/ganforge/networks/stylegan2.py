@@ -19,8 +19,8 @@ from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_gro
 from ganforge.networks.layers.shapes import check_stages
 from ganforge.networks.r3gan import stage_widths
 from ganforge.networks.stylegan2_blocks import (
+    DiscriminatorStage,
     FilteredConvolution,
-    JudgingStage,
     SynthesisStage,
     in_half_precision,
     precision,
@@ -184,7 +184,7 @@ class StyleGAN2Discriminator(Discriminator):
         planes = num_classes if conditioning == "concatenation" else 0
         self.from_image = FilteredConvolution(self.inputs + planes, widths[0], 1, clamp=clamp)
         self.stages = nn.ModuleList(
-            JudgingStage(
+            DiscriminatorStage(
                 wide,
                 narrow,
                 residual,
@@ -208,7 +208,7 @@ class StyleGAN2Discriminator(Discriminator):
         if self.conditioning == "concatenation":
             images = with_label_planes(images, labels, self.num_classes)
         device = images.device.type
-        first = cast(JudgingStage, self.stages[0])
+        first = cast(DiscriminatorStage, self.stages[0])
         with precision(device, first.half_precision):
             features = self.from_image(images)
         for stage in self.stages:

@@ -223,7 +223,7 @@ class FilteredConvolution(nn.Module):
         return F.conv2d(filter2d(features, self.kernel, around), weight, stride=2)
 
 
-class JudgingStage(nn.Module):
+class DiscriminatorStage(nn.Module):
     """One resolution of the discriminator: two 3x3 convolutions with downsampling by 2.
 
     Args:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.persistent_dropout import check_dropout, lasting_dropout
+from ganforge.networks.layers.persistent_dropout import check_dropout, dropout_layers
 from ganforge.networks.layers.shapes import check_positive
 from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 from ganforge.networks.translator import Translator
@@ -140,5 +140,5 @@ def _up_block(channels_in: int, channels_out: int, norm: str, dropout: float) ->
     return nn.Sequential(
         nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1, bias=has_bias(norm)),
         *normalization(norm, channels_out),
-        *lasting_dropout(dropout),
+        *dropout_layers(dropout),
     )

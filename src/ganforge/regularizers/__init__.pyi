@@ -1,6 +1,6 @@
 from .balanced_consistency import BalancedConsistency as BalancedConsistency
 from .consistency import Consistency as Consistency
-from .context import Turn as Turn
+from .context import UpdateContext as UpdateContext
 from .dragan import DRAGAN as DRAGAN
 from .drift import Drift as Drift
 from .feature_matching import FeatureMatching as FeatureMatching

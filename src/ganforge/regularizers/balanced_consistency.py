@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ganforge.errors import ConfigError
 from ganforge.regularizers.consistency import Consistency
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 
 
 class BalancedConsistency(Consistency):
@@ -37,7 +37,7 @@ class BalancedConsistency(Consistency):
             raise ConfigError(f"BalancedConsistency: fake must be at least 0, got {fake}")
         self.fake = fake
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns the mean squared difference of logits at reals plus that at fakes, a scalar."""
-        at_fakes = self.change(turn, turn.fake_images, turn.fake_logits)
-        return super().term(turn) + self.fake * at_fakes
+        at_fakes = self.change(context, context.fake_images, context.fake_logits)
+        return super().term(context) + self.fake * at_fakes

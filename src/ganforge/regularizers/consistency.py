@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ganforge.augment.shift import translate
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
 
@@ -37,22 +37,22 @@ class Consistency(Regularizer):
         self.shift = shift
         self.flip = flip
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns the mean squared difference of logits at reals, a scalar."""
-        return self.change(turn, turn.real_images, turn.real_logits)
+        return self.change(context, context.real_images, context.real_logits)
 
-    def change(self, turn: Turn, images: Tensor, logits: Tensor | None) -> Tensor:
+    def change(self, context: UpdateContext, images: Tensor, logits: Tensor | None) -> Tensor:
         """Returns E[(D(x) - D(T(x)))^2], a scalar.
 
         Args:
-            turn: the discriminator's update.
+            context: the discriminator's update.
             images: x [B, C, H, W] in [-1, 1], not augmented.
             logits: D(x), [B]; computed if None.
         """
         if logits is None:
-            logits = turn.critic(turn.augment(images))
-        changed = move_slightly(images, turn.noise, self.shift, self.flip)
-        return (logits - turn.critic(turn.augment(changed))).square().mean()
+            logits = context.critic(context.augment(images))
+        changed = move_slightly(images, context.noise, self.shift, self.flip)
+        return (logits - context.critic(context.augment(changed))).square().mean()
 
 
 def move_slightly(images: Tensor, noise: Noise, shift: int, flip: bool) -> Tensor:

@@ -20,7 +20,7 @@ class Generate(Protocol):
 
 
 @dataclass(frozen=True)
-class Turn:
+class UpdateContext:
     """The context of one update of the generator or the discriminator, for terms of its loss.
 
     In the discriminator's update, generated images are detached from the generator. In the

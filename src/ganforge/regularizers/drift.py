@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -20,6 +20,6 @@ class Drift(Regularizer):
     def __init__(self, weight: float = 0.001, every: int = 1) -> None:
         super().__init__(weight, every)
 
-    def term(self, turn: Turn) -> Tensor | None:
+    def term(self, context: UpdateContext) -> Tensor | None:
         """Returns E[D(x)^2], a scalar; None if the logits of reals were not computed."""
-        return None if turn.real_logits is None else turn.real_logits.square().mean()
+        return None if context.real_logits is None else context.real_logits.square().mean()

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -25,14 +25,14 @@ class FeatureMatching(Regularizer):
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         super().__init__(weight, every)
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns |E f(x) - E f(G(z))|^2, a scalar; no gradient flows into f(x)."""
-        if not hasattr(turn.discriminator, "features"):
+        if not hasattr(context.discriminator, "features"):
             raise ConfigError(
-                f"feature_matching: {type(turn.discriminator).__name__} has no method features. "
+                f"feature_matching: {type(context.discriminator).__name__} has no method features. "
                 "Take a network of ganforge, or give yours one: images to vectors [B, F]"
             )
         with torch.no_grad():
             # In the generator's update, turn.real may not be augmented; do it here.
-            real = turn.features(turn.augment(turn.real_images))
-        return (real.mean(0) - turn.features(turn.fake).mean(0)).square().sum()
+            real = context.features(context.augment(context.real_images))
+        return (real.mean(0) - context.features(context.fake).mean(0)).square().sum()

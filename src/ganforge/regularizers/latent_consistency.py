@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
 
@@ -28,11 +28,11 @@ class LatentConsistency(Regularizer):
         check_sigma("LatentConsistency", sigma)
         self.sigma = sigma
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns the mean squared difference of logits, a scalar."""
         with torch.no_grad():
-            neighbours = turn.generate(step(turn.latents, turn.noise, self.sigma))
-        return (turn.fake_logits - turn.critic(turn.augment(neighbours))).square().mean()
+            neighbours = context.generate(step(context.latents, context.noise, self.sigma))
+        return (context.fake_logits - context.critic(context.augment(neighbours))).square().mean()
 
 
 def step(latents: Tensor, noise: Noise, sigma: float) -> Tensor:

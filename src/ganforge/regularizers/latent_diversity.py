@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.latent_consistency import check_sigma, step
 from ganforge.regularizers.regularizer import Regularizer
 
@@ -28,7 +28,7 @@ class LatentDiversity(Regularizer):
         check_sigma("LatentDiversity", sigma)
         self.sigma = sigma
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns the negative mean squared difference of images, a scalar of at most 0."""
-        neighbours = turn.generate(step(turn.latents, turn.noise, self.sigma))
-        return -(turn.fake_images - neighbours).square().mean()
+        neighbours = context.generate(step(context.latents, context.noise, self.sigma))
+        return -(context.fake_images - neighbours).square().mean()

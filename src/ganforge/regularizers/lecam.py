@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -43,13 +43,13 @@ class LeCam(Regularizer):
         self._means: Tensor | None = None  # mean logits of the current update
         self._kept = 0.0  # weight of the old anchors in this update
 
-    def term(self, turn: Turn) -> Tensor | None:
+    def term(self, context: UpdateContext) -> Tensor | None:
         """Returns the squared distances to the anchors, a scalar; None before it starts."""
-        real, fake = turn.real_logits, turn.fake_logits
+        real, fake = context.real_logits, context.fake_logits
         if real is None:
-            real = turn.critic(turn.real)
-        started = turn.images_seen >= max(self.start_images, 1)
-        share = turn.noise.rows / turn.noise.batch_rows
+            real = context.critic(context.real)
+        started = context.images_seen >= max(self.start_images, 1)
+        share = context.noise.rows / context.noise.batch_rows
         means = share * torch.stack([real.detach().mean(), fake.detach().mean()])
         self._means = means if self._means is None else self._means + means
         self._kept = self.decay if started else 0.0

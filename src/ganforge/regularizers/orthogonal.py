@@ -8,7 +8,7 @@ from torch.nn.utils import parametrize
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
 PLAYERS = ("generator", "discriminator")
@@ -45,9 +45,9 @@ class Orthogonal(Regularizer):
         if not _layers(player):
             raise ConfigError(f"Orthogonal: {type(player).__name__} has no linear or convolution")
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns |W W^T * (1 - I)|_F^2 summed over the player's layers, a scalar."""
-        layers = _layers(cast(nn.Module, getattr(turn, self.player)))
+        layers = _layers(cast(nn.Module, getattr(context, self.player)))
         return torch.stack([overlap(filters(layer)) for layer in layers]).sum()
 
 

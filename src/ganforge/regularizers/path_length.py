@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.input_gradient import norm
 from ganforge.regularizers.regularizer import Regularizer
 
@@ -48,27 +48,27 @@ class PathLength(Regularizer):
         self.register_buffer("mean", torch.zeros(()))
         self._fresh: list[Tensor] = []  # lengths of the current update, one tensor per part
 
-    def term(self, turn: Turn) -> Tensor:
+    def term(self, context: UpdateContext) -> Tensor:
         """Returns E[(|J^T y| - a)^2], a scalar."""
-        lengths = norm(self.slopes(turn))
+        lengths = norm(self.slopes(context))
         self._fresh.append(lengths.detach())
         return (lengths - self.mean).square().mean()
 
-    def slopes(self, turn: Turn) -> Tensor:
+    def slopes(self, context: UpdateContext) -> Tensor:
         """Returns J^T y, itself differentiable: [B / shrink, latent_dim].
 
         In a style-based model, [B / shrink, L, D], divided by sqrt(L).
         """
-        labels = None if turn.labels is None else turn.labels[:: self.shrink]
-        z = turn.latents[:: self.shrink].detach().float()
-        if turn.styled is None or turn.synthesize is None:
+        labels = None if context.labels is None else context.labels[:: self.shrink]
+        z = context.latents[:: self.shrink].detach().float()
+        if context.styled is None or context.synthesize is None:
             start = z.requires_grad_(True)
-            images = turn.generate(start, labels)
+            images = context.generate(start, labels)
         else:  # with gradient, so that the mapping network is regularized too
-            start = turn.styled(z, labels)
-            images = turn.synthesize(start)
+            start = context.styled(z, labels)
+            images = context.synthesize(start)
         places = math.prod(images.shape[2:])
-        y = turn.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(places)
+        y = context.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(places)
         (slopes,) = torch.autograd.grad((images * y).sum(), start, create_graph=True)
         return slopes / math.sqrt(math.prod(slopes.shape[1:-1]))
 

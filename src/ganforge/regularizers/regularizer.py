@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.context import Critic, Turn
+from ganforge.regularizers.context import Critic, UpdateContext
 from ganforge.streams import Noise
 
 
@@ -39,12 +39,12 @@ class Regularizer(nn.Module):
         self.weight = weight
         self.every = every
 
-    def term(self, turn: Turn) -> Tensor | None:
+    def term(self, context: UpdateContext) -> Tensor | None:
         """Returns the unweighted term of this update, a scalar; None if there is none.
 
         Called in float32, outside autocast.
         """
-        return self.penalty(turn.critic, turn.real, turn.fake, turn.noise)
+        return self.penalty(context.critic, context.real, context.fake, context.noise)
 
     def kept(self, fake_logits: Tensor, images_seen: int) -> Tensor | None:
         """Returns the indices of the images used in the generator's loss; None for all of them.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ganforge.compare.groups import telling
+from ganforge.compare.groups import distinguishing_keys
 from ganforge.config.job_names import FILE
 from ganforge.errors import RunError
 from ganforge.paths import typed_path
@@ -135,7 +135,7 @@ def _recorded(
 
 
 def _found(runs: dict[Path, PastRun], damaged: dict[Path, str]) -> list[SweptJob]:
-    keys = [*telling(list(runs.values())), "seed"]
+    keys = [*distinguishing_keys(list(runs.values())), "seed"]
     jobs = [
         _job(run, {k: v for k in keys if (v := run.setting(k)) is not None})
         for run in runs.values()
@@ -157,11 +157,11 @@ def _differing(jobs: list[SweptJob]) -> list[SweptJob]:
     """Returns the jobs without the settings that all share, and without those of the search."""
     told = [job for job in jobs if job.settings]
     keys = dict.fromkeys(key for job in told for key in job.settings if not key.startswith(OWN))
-    telling = [k for k in keys if len({repr(job.settings.get(k)) for job in told}) > 1]
+    distinguishing_keys = [k for k in keys if len({repr(job.settings.get(k)) for job in told}) > 1]
     return [
         SweptJob(
             job.name,
-            {key: job.settings[key] for key in telling if key in job.settings},
+            {key: job.settings[key] for key in distinguishing_keys if key in job.settings},
             job.status,
             job.error,
             job.run,

@@ -17,7 +17,7 @@ from ganforge.data.sets.fake import FakeImages
 from ganforge.data.translation.module import TranslationData
 from ganforge.errors import ConfigError, DataError
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.translation import TranslationGame
+from ganforge.models.translation import TranslationModel
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev
 from ganforge.runs.load import build, build_model
 from ganforge.streams import split_rows
@@ -103,7 +103,7 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 
 def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
-    if isinstance(model, TranslationGame):
+    if isinstance(model, TranslationModel):
         _check_translation(model, cast(TranslationData, data))
         return
     for player in ("generator", "discriminator"):
@@ -116,7 +116,7 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
             )
 
 
-def _check_translation(model: TranslationGame, data: TranslationData) -> None:
+def _check_translation(model: TranslationModel, data: TranslationData) -> None:
     """Rejects translators with other channels than the data, or unable to take its image size."""
     both = [data.input_channels, data.channels]
     for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):

@@ -14,7 +14,7 @@ from ganforge.data.module import ImageDataModule
 from ganforge.errors import ConfigError
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import build, read_config
-from ganforge.runs.stored.data_places import PLACES, absolute_places, saying_where_moved
+from ganforge.runs.stored.data_places import PLACES, make_paths_absolute, saying_where_moved
 from ganforge.runs.stored.settling import settle
 
 # Keys that may differ from training besides the paths: how the images are read.
@@ -69,6 +69,6 @@ def data_config(folder: RunFolder, command: Command, trust: Sequence[str] = ()) 
             )
         OmegaConf.update(cfg, key, value)
     settle(cfg)
-    absolute_places(cfg, Path.cwd())
+    make_paths_absolute(cfg, Path.cwd())
     check(OmegaConf.create({"data": OmegaConf.to_container(cfg.data, resolve=True)}))
     return cast(DictConfig, cfg.data)

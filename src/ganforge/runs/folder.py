@@ -54,7 +54,7 @@ class RunFolder:
         parent = log_dir / "train" / f"{now:%Y-%m-%d}"
         if job is not None:
             parent, stem = Path(job).parent, Path(job).name
-            refuse_strangers(Path(job))
+            refuse_unrelated_files(Path(job))
         path, made = _make(parent, stem, taken=job is not None)
         latest = log_dir / "train" / LATEST
         former = latest.resolve() if latest.is_symlink() and latest.exists() else None
@@ -130,7 +130,7 @@ class RunFolder:
             RunError: the folder holds foreign files (nothing is removed), or a file cannot be
                 removed.
         """
-        refuse_strangers(self.path)
+        refuse_unrelated_files(self.path)
         try:
             remove_own(Contents.of(self.path), keep=(LOCK,))
         except OSError as error:
@@ -212,7 +212,7 @@ def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
     raise RunError(f"cannot make a run folder beside {path}")
 
 
-def refuse_strangers(path: Path) -> None:
+def refuse_unrelated_files(path: Path) -> None:
     """Rejects a folder in which a new run would overwrite something; a missing one is fine.
 
     Raises:

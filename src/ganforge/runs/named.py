@@ -23,7 +23,7 @@ def listed(value: Any) -> list[str]:
     return [item.strip() for item in str(value).split(",") if item.strip()]
 
 
-def named_places(value: Any, log_dir: str) -> list[str]:
+def named_paths(value: Any, log_dir: str) -> list[str]:
     """Returns the named folders and patterns; ``log_dir`` for null.
 
     Args:

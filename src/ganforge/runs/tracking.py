@@ -59,4 +59,4 @@ def _go_on(loggers: list[Logger], progress: dict[str, Any]) -> None:
         if truncate is not None:
             truncate(step)
         if isinstance(logger, ContinuedLogger):
-            logger.go_on_from(step, images)
+            logger.continue_from(step, images)

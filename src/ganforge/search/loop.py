@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
-Apart = Callable[[list[str]], int]
+TrainInProcess = Callable[[list[str]], int]
 WAIT = 5.0  # maximum seconds between polls of other workers' trials
 
 
@@ -62,7 +62,7 @@ class Searching:
         record: SweepRecord,
         fixed: list[str],
         launch: Launch,
-        apart: Apart | None = None,
+        apart: TrainInProcess | None = None,
     ) -> None:
         self.study = study
         self.record = record

@@ -7,7 +7,7 @@ from ganforge.paths import typed_path
 from ganforge.runs.lock import holder
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.search.settings import Search
-from ganforge.sweeps.resume import published, tell_of_a_new_one
+from ganforge.sweeps.resume import log_new_sweep, published
 
 
 def find_search(
@@ -53,7 +53,7 @@ def _newest_unfinished(typed: list[str], search: Search, log_dir: Path) -> Sweep
             complete = complete or record.path
         elif holder(record.path) is None:
             return record
-    tell_of_a_new_one("search", complete, log_dir)
+    log_new_sweep("search", complete, log_dir)
     return None
 
 

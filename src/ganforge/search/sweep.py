@@ -23,7 +23,7 @@ from ganforge.runs.load import build
 from ganforge.runs.lock import is_locked, locked
 from ganforge.runs.sweep_record import SweepRecord
 from ganforge.search.job import require_search
-from ganforge.search.loop import Apart, Launch, Searching, nothing_came
+from ganforge.search.loop import Launch, Searching, TrainInProcess, nothing_came
 from ganforge.search.optuna_extra import require
 from ganforge.search.overrides import SearchPlan, read_plan
 from ganforge.search.report import report
@@ -35,7 +35,7 @@ from ganforge.sweeps.checks import check_jobs
 from ganforge.sweeps.grid import BASIC, flags_of, make_folder, place
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, split_resume
-from ganforge.sweeps.process import train_apart
+from ganforge.sweeps.process import train_in_process
 from ganforge.sweeps.resume import published
 
 # Overrides that may differ between workers of a study, or when a search is resumed.
@@ -186,10 +186,10 @@ def _name(storage: Storage, record: SweepRecord) -> str:
 
 def _ways(
     config: DictConfig, context: HydraContext, task: TaskFunction, devices: int
-) -> tuple[Launch, Apart | None]:
+) -> tuple[Launch, TrainInProcess | None]:
     launcher: Any = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=config
     )
     if devices == 1:
         return launcher.launch, None
-    return launcher.launch, lambda overrides: train_apart(overrides, flags_of(config))
+    return launcher.launch, lambda overrides: train_in_process(overrides, flags_of(config))

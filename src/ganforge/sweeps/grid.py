@@ -20,18 +20,18 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
 from ganforge.redaction import training_line
 from ganforge.runs.lock import LOCK, locked
-from ganforge.runs.stored.settling import settled_override
+from ganforge.runs.stored.settling import resolved_override
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.sweeps.checks import Checked, check_jobs
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, plan_grid, split_resume
-from ganforge.sweeps.process import train_apart
+from ganforge.sweeps.process import train_in_process
 from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
 from ganforge.sweeps.runner import SweepRun
 from ganforge.sweeps.trust import (
     Vet,
-    is_home,
     is_permission,
+    keeps_outputs_in_place,
     key_of,
     vetting,
     without_permissions,
@@ -67,7 +67,7 @@ def sweep_grid(
     parser = OverridesParser.create(config_loader=context.config_loader)
     check_launcher(config.hydra.launcher)
     typed, resume = split_resume(arguments, parser)
-    typed = [settled_override(override) for override in typed]
+    typed = [resolved_override(override) for override in typed]
     former = find_sweep(resume, typed, typed_path(config.log_dir))
     overrides, vet = typed, None
     if former is not None:
@@ -90,7 +90,7 @@ def sweep_grid(
             record,
             plans,
             launch=launcher.launch,
-            apart=lambda overrides: train_apart(overrides, flags_of(config)),
+            apart=lambda overrides: train_in_process(overrides, flags_of(config)),
             lonely={n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run},
             side_by_side=None if here else batch_size or len(plans),
             kept=kept,
@@ -104,7 +104,7 @@ def _resumed(
     """Returns the overrides of a resumed sweep, and how its jobs are vetted if none are typed."""
     source = former.path / FILE
     stored = without_permissions(former.overrides, parser, source)
-    stored = [o for o in stored if is_home(o, former.path)]
+    stored = [o for o in stored if keeps_outputs_in_place(o, former.path)]
     vet = None if meant(typed) else vetting(stored, source, trust)
     return [*stored, *(o for o in typed if is_permission(o) or key_of(o) == "dry_run")], vet
 

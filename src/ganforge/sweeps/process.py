@@ -18,7 +18,7 @@ from ganforge.processes import module_path, python
 PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
-def train_apart(overrides: list[str], flags: list[str]) -> int:
+def train_in_process(overrides: list[str], flags: list[str]) -> int:
     """Trains in a separate process and forwards signals to it.
 
     If one process of a distributed run fails, rank 0 exits too. In the sweep's own process that

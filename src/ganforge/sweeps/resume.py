@@ -14,7 +14,7 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.redaction import redacted
 from ganforge.runs.lock import holder
-from ganforge.runs.stored.settling import settled_override
+from ganforge.runs.stored.settling import resolved_override
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.trust import is_permission, key_of
@@ -72,7 +72,7 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 def meant(typed: list[str]) -> list[str]:
     """Returns the sorted overrides that identify a sweep: no log_dir, dry_run or permissions."""
-    return sorted(published(settled_override(o)) for o in typed if not _passes(o))
+    return sorted(published(resolved_override(o)) for o in typed if not _passes(o))
 
 
 def _passes(override: str) -> bool:
@@ -117,11 +117,11 @@ def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
             complete = complete or record.path
         elif holder(record.path) is None:
             return record
-    tell_of_a_new_one("sweep", complete, log_dir)
+    log_new_sweep("sweep", complete, log_dir)
     return None
 
 
-def tell_of_a_new_one(kind: str, complete: Path | None, log_dir: Path) -> None:
+def log_new_sweep(kind: str, complete: Path | None, log_dir: Path) -> None:
     """Prints that resume=auto found no unfinished sweep or search and that a new one starts."""
     found = f"no unfinished {kind} of these overrides in {log_dir}"
     found += f" ({complete} is complete)" if complete else ""

@@ -16,7 +16,7 @@ from ganforge.sweeps.signals import ending_on_signals
 from ganforge.sweeps.watch import fresh_status, watching
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
-Apart = Callable[[list[str]], int]
+TrainInProcess = Callable[[list[str]], int]
 
 
 class SweepRun:
@@ -37,7 +37,7 @@ class SweepRun:
         record: SweepRecord,
         plans: list[Plan],
         launch: Launch,
-        apart: Apart,
+        apart: TrainInProcess,
         lonely: set[int],
         side_by_side: int | None = None,
         kept: bool = True,

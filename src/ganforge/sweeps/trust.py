@@ -34,7 +34,7 @@ def is_permission(override: str) -> bool:
     return key_of(override) in _PERMISSIONS
 
 
-def is_home(override: str, sweep: Path) -> bool:
+def keeps_outputs_in_place(override: str, sweep: Path) -> bool:
     """Whether a stored override keeps outputs in place: a ``log_dir`` must contain the sweep.
 
     An untrusted record could name any folder of this machine.

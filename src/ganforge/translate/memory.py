@@ -19,7 +19,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 _MEMINFO = Path("/proc/meminfo")
 
 
-def side_that_fits(height: int, width: int, multiple: int, pixel: float, free: int) -> int | None:
+def largest_side(height: int, width: int, multiple: int, pixel: float, free: int) -> int | None:
     """Returns the side of the largest square tiles that fit in memory; None if the image fits.
 
     Args:

@@ -14,7 +14,7 @@ from ganforge.translate.memory import (
     bytes_per_pixel,
     free_bytes,
     is_out_of_memory,
-    side_that_fits,
+    largest_side,
 )
 from ganforge.translate.tiling import CropTranslation, count_tiles, padded_side, translate_any
 
@@ -140,7 +140,7 @@ class ImageTranslator:
             self._bytes = bytes_per_pixel(self._network, self.channels, self._padded(PROBE))
         height, width = (self._padded(side) for side in image.shape[1:])
         free = free_bytes(self.game.device)
-        side = side_that_fits(height, width, self.multiple, self._bytes, free)
+        side = largest_side(height, width, self.multiple, self._bytes, free)
         return None if side is None else max(side, self._least())
 
     def _smaller(self, image: Tensor, tile: int | None) -> int:

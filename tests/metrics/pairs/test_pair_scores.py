@@ -9,7 +9,7 @@ from ganforge.metrics.pairs.baselines import mean_colour
 from ganforge.metrics.pairs.checks import check_metrics
 from ganforge.metrics.pairs.cycle_l1 import CycleL1
 from ganforge.metrics.pairs.direction import directions_of
-from ganforge.metrics.pairs.evaluate import TranslationJudge
+from ganforge.metrics.pairs.evaluate import TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.l1 import L1
 from ganforge.metrics.pairs.labelled_domains import LabelledDomains, for_features
@@ -111,7 +111,7 @@ def test_batches_and_shares_add_up():
 def judge(data, pairs=None, scores=None, n=100, batch_size=4, split="test", **more):
     extractor = Glance(1, data.image_size) if scores else None
     held = HeldOut(n, batch_size, split_of(data, split))
-    return TranslationJudge(data, extractor, scores or {}, pairs or {}, held, **more)
+    return TranslationEvaluator(data, extractor, scores or {}, pairs or {}, held, **more)
 
 
 def run(judging, game, rank=0, world=1):

@@ -16,7 +16,7 @@ from ganforge.errors import ConfigError
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.record import note_range, write_config
 from ganforge.runs.resuming.resume import Resumed, find_resumed
-from ganforge.runs.stored.data_places import absolute_places
+from ganforge.runs.stored.data_places import make_paths_absolute
 from ganforge.runs.stored.settling import settle
 
 MADE = ["model=gan", "data=fake", "network=mlp"]
@@ -26,7 +26,7 @@ def settled(*overrides: str):
     cfg = compose_config([*MADE, *overrides])
     command = Command.of(cfg)
     replaced = settle(cfg)
-    absolute_places(cfg, Path.cwd())
+    make_paths_absolute(cfg, Path.cwd())
     return cfg, command, replaced
 
 

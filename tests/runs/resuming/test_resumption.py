@@ -10,7 +10,7 @@ from ganforge.errors import ConfigError
 from ganforge.runs.record import note_change, noted_changes
 from ganforge.runs.resuming import resumption
 from ganforge.runs.resuming.images import changed_data, check_allowed, warn_of_other_data
-from ganforge.runs.resuming.length import refuse_endless, tell_of_length
+from ganforge.runs.resuming.length import log_length_change, refuse_endless
 
 
 class Data:
@@ -72,14 +72,14 @@ def linear(max_steps: int, total="${trainer.max_steps}"):
 
 
 def test_a_decay_that_follows_the_length_says_so(caplog):
-    tell_of_length(linear(20), linear(40), 20)
+    log_length_change(linear(20), linear(40), 20)
     assert "schedule.total follows the length of the run: 20 before, 40 now" in caplog.text
     assert "at step 20 becomes 0.5, and was 0. schedule.total=20 keeps it" in caplog.text
 
 
 def test_a_decay_of_its_own_length_says_nothing(caplog):
-    tell_of_length(linear(20), linear(40, total=20), 20)
-    tell_of_length(linear(20), linear(20), 10)
+    log_length_change(linear(20), linear(40, total=20), 20)
+    log_length_change(linear(20), linear(20), 10)
     assert caplog.text == ""
 
 
@@ -100,6 +100,6 @@ def test_a_run_without_a_length_keeps_that_of_its_decay():
 def test_another_version_is_told_in_one_line(tmp_path, caplog, before, line):
     sessions = [{"environment": {"versions": before}}]
     (tmp_path / "provenance.json").write_text(json.dumps(sessions))
-    resumption.tell_of_versions(tmp_path)
+    resumption.log_version_changes(tmp_path)
     assert bool(caplog.records) == (line is not None)
     assert line is None or re.search(line, caplog.text)

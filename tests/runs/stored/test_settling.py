@@ -5,7 +5,7 @@ from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.resuming.identity import different_keys
-from ganforge.runs.stored.settling import keep_settled, outside, settle, settled_override
+from ganforge.runs.stored.settling import keep_resolved, outside, resolved_override, settle
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True}
 DATA = {"_target_": "ganforge.data.Digits", "seed": "${seed}"}
@@ -56,13 +56,13 @@ def test_a_variable_that_is_not_set_is_named_with_its_key():
 def test_a_stored_value_counts_for_more_than_the_variable(monkeypatch):
     own = OmegaConf.create({"seed": "${oc.env:SEED}", "data": {"seed": "${seed}"}})
     monkeypatch.setenv("SEED", "4")
-    keep_settled(own, OmegaConf.create({"seed": 3, "data": {"seed": 3}}))
+    keep_resolved(own, OmegaConf.create({"seed": 3, "data": {"seed": 3}}))
     assert OmegaConf.to_container(own) == {"seed": 3, "data": {"seed": "${seed}"}}
 
 
 def test_a_stored_expression_without_a_value_is_refused():
     with pytest.raises(RunError, match=r"no value for seed="):
-        keep_settled(OmegaConf.create({"seed": "${oc.env:SEED}"}), OmegaConf.create({}))
+        keep_resolved(OmegaConf.create({"seed": "${oc.env:SEED}"}), OmegaConf.create({}))
 
 
 RUN = {"name": "a", "seed": 1, "data": DATA, "trainer": {"max_steps": 9}, "total": 9}
@@ -98,4 +98,4 @@ def test_runs_differ_where_their_values_do(change, keys):
     ],
 )
 def test_a_sweep_is_of_the_values_of_variables(override, fixed):
-    assert settled_override(override) == fixed
+    assert resolved_override(override) == fixed

@@ -23,7 +23,12 @@ from ganforge.runs.stored.trust import (
     trusted_names,
 )
 from ganforge.runs.stored.trust_record import record_file, recorded, remember
-from ganforge.sweeps.trust import is_home, is_permission, vetting, without_permissions
+from ganforge.sweeps.trust import (
+    is_permission,
+    keeps_outputs_in_place,
+    vetting,
+    without_permissions,
+)
 
 SOURCE = Path("stranger/config.yaml")
 HINGE = "ganforge.losses.HingeLoss"
@@ -246,11 +251,11 @@ def test_overrides_of_a_stored_sweep_that_cannot_be_parsed_are_its_damage():
 
 def test_a_stored_sweep_writes_where_it_is_alone(tmp_path):
     path = tmp_path / "logs" / "multirun" / "2026-11-30" / "10-00-00"
-    assert is_home(f"log_dir={tmp_path / 'logs'}", path)
-    assert is_home(f"log_dir='{tmp_path / 'logs'}'", path)
-    assert not is_home(f"log_dir={tmp_path / 'other'}", path)
-    assert not is_home("++log_dir=/etc", path)
-    assert is_home("seed=1,2", path)
+    assert keeps_outputs_in_place(f"log_dir={tmp_path / 'logs'}", path)
+    assert keeps_outputs_in_place(f"log_dir='{tmp_path / 'logs'}'", path)
+    assert not keeps_outputs_in_place(f"log_dir={tmp_path / 'other'}", path)
+    assert not keeps_outputs_in_place("++log_dir=/etc", path)
+    assert keeps_outputs_in_place("seed=1,2", path)
 
 
 @pytest.mark.parametrize("package", ["hydra", "ganforge", "numpy", "torch", "os"])

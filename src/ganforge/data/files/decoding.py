@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 from torch import Tensor
 
 from ganforge.data.files.encoded import MAX_FILE_BYTES, read_whole
-from ganforge.data.files.large_images import LARGE_PIXELS, wait_for_turn
+from ganforge.data.files.large_images import LARGE_PIXELS, wait_for_slot
 from ganforge.data.files.value_range import Span, is_deep, span_of
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
@@ -192,7 +192,7 @@ def open_image(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.I
                 f"is {image.width} x {image.height}, {pixels:,} pixels, and may have {max_pixels:,}"
             )
         if pixels > LARGE_PIXELS:
-            wait_for_turn()
+            wait_for_slot()
         yield image
 
 

@@ -7,7 +7,7 @@ import posixpath
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ganforge.data.files.large_images import LARGE_BYTES, wait_for_turn
+from ganforge.data.files.large_images import LARGE_BYTES, wait_for_slot
 from ganforge.data.files.value_range import Span
 from ganforge.errors import DataError
 
@@ -87,7 +87,7 @@ def check_size(size: int, most: int) -> None:
     if size > most:
         raise DataError(f"is {megabytes(size)}, and an image file may have {megabytes(most)}")
     if size > LARGE_BYTES:
-        wait_for_turn()
+        wait_for_slot()
 
 
 def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:

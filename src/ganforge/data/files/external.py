@@ -29,7 +29,7 @@ GREY = ("1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "F")
 ARRAYS = ("images", "arr_0")  # names used by `ganforge sample` and by other evaluation suites
 
 
-class GivenImages:
+class ExternalImages:
     """A set of images given by a path.
 
     Attributes:
@@ -57,7 +57,7 @@ class GivenImages:
         raise NotImplementedError
 
 
-class GivenFiles(GivenImages):
+class ExternalFiles(ExternalImages):
     """Encoded images in a folder tree, zip or tar; its folders have no meaning.
 
     Args:
@@ -98,7 +98,7 @@ class GivenFiles(GivenImages):
             self.deep.append(name)
 
 
-class GivenArray(GivenImages):
+class ExternalArray(ExternalImages):
     """An array in an NPZ or NPY file: uint8 [N, H, W, C] with 1 to 4 channels, or [N, H, W].
 
     The whole array is held in memory.
@@ -163,7 +163,7 @@ class ArraySource(ImageSource):
         return squared(image, image_size, channels)
 
 
-def open_images(path: str, key: str) -> GivenImages:
+def open_images(path: str, key: str) -> ExternalImages:
     """Returns the images at a path.
 
     Args:
@@ -175,7 +175,7 @@ def open_images(path: str, key: str) -> GivenImages:
     """
     place = typed_path(path)
     try:
-        given = GivenArray(place) if place.suffix in (".npz", ".npy") else GivenFiles(place)
+        given = ExternalArray(place) if place.suffix in (".npz", ".npy") else ExternalFiles(place)
     except DataError as error:
         raise DataError(f"{key}={path}: {error}") from error
     if len(given) < 2:
@@ -183,7 +183,7 @@ def open_images(path: str, key: str) -> GivenImages:
     return given
 
 
-def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span | None:
+def share_span(sets: dict[str, ExternalImages], span: Span | None = None) -> Span | None:
     """Sets a common value range for images that are not 8-bit, so that the sets are comparable.
 
     Args:
@@ -193,7 +193,7 @@ def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span |
     Returns:
         The range; None if all images are 8-bit.
     """
-    files = {key: given for key, given in sets.items() if isinstance(given, GivenFiles)}
+    files = {key: given for key, given in sets.items() if isinstance(given, ExternalFiles)}
     deep = {key: given for key, given in files.items() if given.deep}
     if not deep:
         return None
@@ -205,7 +205,7 @@ def share_span(sets: dict[str, GivenImages], span: Span | None = None) -> Span |
     return span
 
 
-def common_size(sets: dict[str, GivenImages], asked: int | None) -> int:
+def common_size(sets: dict[str, ExternalImages], asked: int | None) -> int:
     """Returns the side that all images are resized to: ``asked``, or else their own.
 
     Args:

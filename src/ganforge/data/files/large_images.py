@@ -15,8 +15,8 @@ _held = threading.local()
 
 
 @contextmanager
-def taking_turns() -> Iterator[None]:
-    """Releases the lock at the end of the block if :func:`wait_for_turn` acquired it inside."""
+def one_at_a_time() -> Iterator[None]:
+    """Releases the lock at the end of the block if :func:`wait_for_slot` acquired it inside."""
     _held.count = 0
     try:
         yield
@@ -26,8 +26,8 @@ def taking_turns() -> Iterator[None]:
         del _held.count
 
 
-def wait_for_turn() -> None:
-    """Blocks until no other thread holds a large image; no-op outside of :func:`taking_turns`."""
+def wait_for_slot() -> None:
+    """Blocks until no other thread holds a large image; no-op outside of :func:`one_at_a_time`."""
     if hasattr(_held, "count"):
         _turn.acquire()
         _held.count += 1

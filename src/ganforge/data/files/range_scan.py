@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from ganforge.data.files.decoding import mode_of, upright
 from ganforge.data.files.encoded import Entries
-from ganforge.data.files.large_images import taking_turns
+from ganforge.data.files.large_images import one_at_a_time
 from ganforge.data.files.value_range import (
     FULL,
     ONLY_BYTES,
@@ -114,7 +114,7 @@ def _each(look: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
 
     def attempt(name: str) -> T | None:
         try:
-            with taking_turns():
+            with one_at_a_time():
                 return look(name)
         except Exception:  # decoders raise exceptions of any type on damaged data
             return None

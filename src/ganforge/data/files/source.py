@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganforge.data.files.decoding import decode, reason_of
 from ganforge.data.files.entries import Entries
-from ganforge.data.files.large_images import taking_turns
+from ganforge.data.files.large_images import one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.source import ImageSource, MemorySource
@@ -130,7 +130,7 @@ class FileSource(ImageSource):
         if name in self.unreadable:
             return None
         try:
-            with taking_turns():
+            with one_at_a_time():
                 return self.decode(name)
         except Exception as error:  # decoders raise exceptions of any type on damaged data
             self.unreadable[name] = reason_of(error)

@@ -146,7 +146,7 @@ class WandbLogger(LightningWandbLogger):
         self._send("facts", send)
 
     @rank_zero_only
-    def go_on_from(self, step: int, images_seen: int) -> None:
+    def continue_from(self, step: int, images_seen: int) -> None:
         """Sets the ``images_seen`` of images that a resumed run logs before its first point."""
         self._images_seen = float(images_seen)
 

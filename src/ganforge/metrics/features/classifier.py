@@ -182,7 +182,7 @@ def _trained(kept: Any) -> Trained:
 def _save(path: Path, trained: Trained) -> None:
     """Writes the file unless it exists; its permissions follow the umask."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = atomic.temporary_beside(path)
+    temporary = atomic.temporary_sibling(path)
     try:
         with open(temporary, "xb") as file:
             torch.save({"state": trained.state, "accuracy": trained.accuracy}, file)

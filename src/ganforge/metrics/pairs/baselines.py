@@ -87,4 +87,4 @@ def _measure(
 
     for score in pairs.values():
         score.reset(share.device)
-    held.go_through(direction, images, share)
+    held.run_batches(direction, images, share)

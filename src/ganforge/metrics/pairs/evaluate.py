@@ -37,7 +37,7 @@ class Translates(Protocol):
         ...
 
 
-class TranslationJudge:
+class TranslationEvaluator:
     """Scores a game's translations of held-out images, in each of its directions.
 
     Feature scores compare the translations with the target domain. Pair scores compare each
@@ -101,7 +101,7 @@ class TranslationJudge:
             if self.scores:
                 results |= self._compare_features(direction, images, seed, share)
             else:
-                self.held.go_through(direction, images, share)
+                self.held.run_batches(direction, images, share)
             count = self.held.count(direction)
             for name, pair in self.pairs.items():
                 found = pair.result(direction, count, self.held.split)

@@ -53,7 +53,7 @@ class HeldOut:
         """Returns the targets of paired inputs start ... : float32 [n, C, H, W] in [-1, 1]."""
         return to_float(direction.target.reals(n, self.split, start)[0])
 
-    def go_through(self, direction: Direction, images: Sample, share: Share) -> None:
+    def run_batches(self, direction: Direction, images: Sample, share: Share) -> None:
         """Calls ``images`` for this process's share of the inputs, batch by batch.
 
         Args:

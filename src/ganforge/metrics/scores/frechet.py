@@ -29,12 +29,12 @@ class FrechetDistance(Score):
     Cannot see: copies of training images, which look better than new images.
     """
 
-    def learn(self, share: RealShare) -> None:
+    def update_real(self, share: RealShare) -> None:
         """Adds this process's real images; only their moments if they outnumber the columns."""
         if self.streams:
             self.metric.update(share.moments(self.uses).to(self.device), real=True)
         else:
-            super().learn(share)
+            super().update_real(share)
 
     def update(self, values: Tensor, real: bool) -> None:
         """Adds this process's next rows [n, width]."""

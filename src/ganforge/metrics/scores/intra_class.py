@@ -38,7 +38,7 @@ class IntraClassFrechet(Score):
         for label in torch.unique(torch.cat([real, asked])).tolist():
             _refuse_few(label, int((real == label).sum()), int((asked == label).sum()))
 
-    def learn(self, share: RealShare) -> None:
+    def update_real(self, share: RealShare) -> None:
         """Adds this process's real images with their labels."""
         self.metric.update(share.rows(self.uses).to(self.device), share.labels(), real=True)
 

@@ -56,7 +56,7 @@ class CopyingScore(Score):
         """Adds this process's next rows [n, width] of generated images."""
         self.metric.rows.append(values.to(self.device))
 
-    def learn(self, share: RealShare) -> None:
+    def update_real(self, share: RealShare) -> None:
         """Computes distances to the training images; every process uses all of them."""
         train, held_out = self.training.of(share, self.device)
         self.metric.update(train, held_out)

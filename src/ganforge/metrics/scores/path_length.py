@@ -73,7 +73,7 @@ class PathLength(PathScore):
         log.warning("feature_path_length in place of perceptual_path_length: %s", fault)
         return True
 
-    def travel(self, paths: Paths, rank: int, world: int) -> None:
+    def update_paths(self, paths: Paths, rank: int, world: int) -> None:
         """Updates the score with this process's share of the paths.
 
         Args:

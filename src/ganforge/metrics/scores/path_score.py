@@ -29,7 +29,7 @@ class PathScore(Score):
 
     needs_real = False
 
-    def travel(self, paths: Paths, rank: int, world: int) -> None:
+    def update_paths(self, paths: Paths, rank: int, world: int) -> None:
         """Updates the score with this process's share of the paths.
 
         Args:

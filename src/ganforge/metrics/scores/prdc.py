@@ -31,9 +31,9 @@ class NeighborScore(Score):
         """Returns the key shared by all scores of the same distances."""
         return (Neighborhoods, self.uses, self.extractor)
 
-    def welcome(self, other: Score) -> None:
+    def share_metric(self, other: Score) -> None:
         """Shares the metric with another score of the family, and adds its k."""
-        super().welcome(other)
+        super().share_metric(other)
         cast(Neighborhoods, self.metric).neighbors.add(cast(NeighborScore, other).neighbors)
 
     def update(self, values: Tensor, real: bool) -> None:

@@ -110,7 +110,7 @@ class Score:
         self.seed, self.first = seed, first
         self.metric = self._build(width, n_real, n_fake).to(self.device)
 
-    def welcome(self, other: Score) -> None:
+    def share_metric(self, other: Score) -> None:
         """Shares this score's metric with another score of the family, which gets no updates."""
         other.metric = self.metric
 
@@ -118,7 +118,7 @@ class Score:
         """Frees the memory of a finished evaluation."""
         self.__dict__.pop("metric", None)
 
-    def learn(self, share: RealShare) -> None:
+    def update_real(self, share: RealShare) -> None:
         """Updates the score with this process's real images; called once, after generated ones."""
         self.update(share.rows(self.uses), real=True)
 

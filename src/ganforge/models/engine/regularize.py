@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
 Terms = Mapping[str, Regularizer]
@@ -31,21 +31,23 @@ def kept_rows(terms: Terms, fake_logits: Tensor, images_seen: int) -> Tensor | N
     return rows
 
 
-def penalties(terms: Terms, player: str, update: int, turn: Turn, observe: Observe) -> Tensor:
+def penalties(
+    terms: Terms, player: str, update: int, context: UpdateContext, observe: Observe
+) -> Tensor:
     """Returns the weighted sum of the regularizers due at a player's ``update``, in float32.
 
     Autocast is disabled, because gradients of penalties underflow in half precision. A lazy
     regularizer is scaled by its interval, which preserves its mean strength.
     """
-    total = torch.zeros((), device=turn.fake.device)
-    with torch.autocast(turn.fake.device.type, enabled=False):
+    total = torch.zeros((), device=context.fake.device)
+    with torch.autocast(context.fake.device.type, enabled=False):
         for name, term in terms.items():
             if term.player != player or not term.due(update):
                 continue
-            penalty = term.term(turn)
+            penalty = term.term(context)
             if penalty is not None:
                 observe(name, penalty, term.every > 1)
-                total = total + term.weight_at(turn.images_seen) * term.every * penalty
+                total = total + term.weight_at(context.images_seen) * term.every * penalty
     return total
 
 

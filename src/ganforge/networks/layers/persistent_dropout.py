@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 
 
-class LastingDropout(nn.Module):
+class PersistentDropout(nn.Module):
     """Dropout that stays active in evaluation; it is the noise source of Pix2Pix.
 
     Isola et al. 2017, arXiv:1611.07004, section 3.1. An element is set to 0 with probability p and
@@ -30,9 +30,9 @@ class LastingDropout(nn.Module):
         return f"p={self.p}"
 
 
-def lasting_dropout(p: float) -> list[nn.Module]:
+def dropout_layers(p: float) -> list[nn.Module]:
     """Returns the layer to insert after a norm: a list of one module, or empty for p = 0."""
-    return [LastingDropout(p)] if p > 0 else []
+    return [PersistentDropout(p)] if p > 0 else []
 
 
 def check_dropout(name: str, dropout: float) -> None:

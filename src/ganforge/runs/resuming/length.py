@@ -43,7 +43,7 @@ def refuse_endless(before: DictConfig, now: DictConfig) -> None:
             )
 
 
-def tell_of_length(before: DictConfig, now: DictConfig, step: int) -> None:
+def log_length_change(before: DictConfig, now: DictConfig, step: int) -> None:
     """Logs which settings change with the length of a run, and how to keep them.
 
     Args:

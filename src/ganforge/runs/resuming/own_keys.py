@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.config.check import did_you_mean, root_keys
 from ganforge.errors import ConfigError
-from ganforge.runs.stored.data_places import absolute_places
+from ganforge.runs.stored.data_places import make_paths_absolute
 from ganforge.runs.stored.settling import settle
 
 
@@ -38,7 +38,7 @@ def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
         if first is not None and key not in gone and not _is_part(own, first):
             raise ConfigError(_unknown(own, key, first, run))
     settle(own)
-    absolute_places(own, Path.cwd())
+    make_paths_absolute(own, Path.cwd())
 
 
 def _missing(own: DictConfig, key: str) -> str | None:

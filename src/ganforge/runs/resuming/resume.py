@@ -254,7 +254,7 @@ def start_of(
             assert_finite(model, checkpoint, path)
             assert_resumable(checkpoint, path)
             if not ended:
-                assert_goes_on(checkpoint, settings, path)
+                assert_can_continue(checkpoint, settings, path)
         except RunError as error:
             faults.append(str(error))
             if more and (unfinished or isinstance(error, DamagedError)):
@@ -266,7 +266,7 @@ def start_of(
     raise AssertionError("there is always a choice")
 
 
-def assert_goes_on(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:
+def assert_can_continue(checkpoint: dict[str, Any], settings: TrainerSettings, path: Path) -> None:
     """Raises RunError if the run has already reached max_steps or max_seconds."""
     step, seconds = checkpoint["progress"]["iteration"], checkpoint["progress"]["seconds"]
     if settings.max_steps != -1 and step >= settings.max_steps:

@@ -12,7 +12,7 @@ from ganforge.runs.build import Parts
 from ganforge.runs.provenance import read
 from ganforge.runs.record import note_change
 from ganforge.runs.resuming.images import changed_data
-from ganforge.runs.resuming.length import tell_of_length
+from ganforge.runs.resuming.length import log_length_change
 from ganforge.runs.resuming.resume import Resumed, start_of
 from ganforge.runs.stored.config import read_own
 
@@ -36,8 +36,8 @@ def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
     path, checkpoint = start_of(resumed, parts.model, parts.settings)
     run = resumed.folder.path
     note = changed_data(checkpoint, parts.data, allow, run, path)
-    tell_of_length(read_own(resumed.folder), resumed.cfg, checkpoint["progress"]["iteration"])
-    tell_of_versions(run)
+    log_length_change(read_own(resumed.folder), resumed.cfg, checkpoint["progress"]["iteration"])
+    log_version_changes(run)
     if note is not None:
         note_change(run, note)
     return replace(resumed, checkpoint=path)
@@ -55,7 +55,7 @@ def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None
         changed_data(checkpoint, parts.data, allow, resumed.folder.path, path)
 
 
-def tell_of_versions(run: Path) -> None:
+def log_version_changes(run: Path) -> None:
     """Logs a warning if the versions of ``COMPARED`` differ from the run's last session."""
     sessions = read(run)
     environment = sessions[-1].get("environment") if sessions else None

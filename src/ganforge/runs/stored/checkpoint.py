@@ -99,7 +99,7 @@ def _keep_as_previous(last: Path) -> None:
     if not last.exists():
         return
     previous = last.with_name(PREVIOUS)
-    link = atomic.temporary_beside(previous)
+    link = atomic.temporary_sibling(previous)
     with contextlib.suppress(OSError):
         link.unlink(missing_ok=True)
         os.link(last, link)

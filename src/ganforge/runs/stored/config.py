@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.config.schemas import TrainSchema
 from ganforge.errors import RunError
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.stored.data_places import absolute_places, start_folder
-from ganforge.runs.stored.settling import keep_settled, outside
+from ganforge.runs.stored.data_places import make_paths_absolute, start_folder
+from ganforge.runs.stored.settling import keep_resolved, outside
 from ganforge.runs.stored.yaml_files import read_config
 
 # Data sets whose folder layout had other rules earlier: see ganforge.data.files.former_layout.
@@ -49,8 +49,8 @@ def read_own(folder: RunFolder) -> DictConfig:
     """
     own = read_stored(folder.composed)
     if outside(own):
-        keep_settled(own, read_resolved(folder))
-    absolute_places(own, start_folder(own, folder.path))
+        keep_resolved(own, read_resolved(folder))
+    make_paths_absolute(own, start_folder(own, folder.path))
     return own
 
 

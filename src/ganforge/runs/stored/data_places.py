@@ -16,7 +16,7 @@ PLACES = ("path", "path_a", "path_b", "root")
 _WEIGHTS = "weights"
 
 
-def absolute_places(cfg: DictConfig, start: Path) -> None:
+def make_paths_absolute(cfg: DictConfig, start: Path) -> None:
     """Makes relative paths of data, and of weights of feature extractors, absolute, in place.
 
     Args:

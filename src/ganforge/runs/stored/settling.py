@@ -61,7 +61,7 @@ def settle(cfg: DictConfig) -> dict[str, str]:
     return replaced
 
 
-def keep_settled(own: DictConfig, resolved: DictConfig) -> None:
+def keep_resolved(own: DictConfig, resolved: DictConfig) -> None:
     """Replaces expressions in a stored configuration by the values at the run's start, in place.
 
     Older runs stored expressions such as ``${oc.env:SEED}``, whose value may have changed since;
@@ -81,7 +81,7 @@ def keep_settled(own: DictConfig, resolved: DictConfig) -> None:
         _parent(own, path)[path[-1]] = found
 
 
-def settled_override(override: str) -> str:
+def resolved_override(override: str) -> str:
     """Returns an override of a sweep with environment variables replaced by their values.
 
     ``${now:...}`` is kept: its value differs in every command.

@@ -3,24 +3,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ganforge.regularizers.context import Turn
+from ganforge.regularizers.context import UpdateContext
 
 
-class LateTurn(Turn):
+class LazyContext(UpdateContext):
     """Context of an update with attributes that are computed on first access.
 
     A penalty in a separate update (lazy regularization, Karras et al. 2020, arXiv:1912.04958) needs
     few of them: R1 needs no generated image, the path length penalty no logit.
 
     Args:
-        turn: context with the attributes that are already known.
-        late: functions that compute the other attributes, by name; they replace those of ``turn``.
+        context: context with the attributes that are already known.
+        late: functions that compute the other attributes, by name; they replace those of
+            ``context``.
     """
 
-    def __init__(self, turn: Turn, late: Mapping[str, Callable[[], Any]]) -> None:
-        # Turn is a frozen dataclass: assignment raises, so attributes are written directly. Lazy
+    def __init__(self, context: UpdateContext, late: Mapping[str, Callable[[], Any]]) -> None:
+        # UpdateContext is frozen: assignment raises, so attributes are written directly. Lazy
         # ones are left out, because __getattr__ is only called for missing attributes.
-        vars(self).update({name: part for name, part in vars(turn).items() if name not in late})
+        vars(self).update({name: part for name, part in vars(context).items() if name not in late})
         vars(self)["_late"] = late
 
     def __getattr__(self, name: str) -> Any:

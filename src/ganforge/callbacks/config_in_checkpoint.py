@@ -6,7 +6,7 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 
-class KeptConfig(Callback):
+class ConfigInCheckpoint(Callback):
     """Stores the run's configuration and the identity of its images in each checkpoint.
 
     Resuming uses it to check that a checkpoint belongs to the run. It also makes checkpoints

@@ -29,7 +29,7 @@ class Gone(Callback):
 )
 def test_a_run_whose_folder_is_gone_ends_and_leaves_no_stub(tmp_path, step, moved, logger):
     to = tmp_path / "moved" if moved else None
-    gone = "+callbacks.gone={_target_: tests.callbacks.test_standing_folder.Gone, "
+    gone = "+callbacks.gone={_target_: tests.callbacks.test_folder_watch.Gone, "
     typed = [*PLAIN, f"{gone} step: {step}, to: {to or 'null'}}}", f"log_dir={tmp_path}"]
     typed += ["trainer.max_steps=8", *(["~logger"] if logger is None else [])]
     with pytest.raises(RunError, match="was removed or moved while the run was training"):
