@@ -15,7 +15,7 @@ import pytest
 
 from ganforge import atomic
 from ganforge.errors import RunError
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 OWN = re.compile(r"\.ganforge-[0-9a-f]{8}-[0-9a-f]{8}\.tmp\.\d+")
 

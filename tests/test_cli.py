@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from ganforge import cli
 from ganforge.config.compose import options
 from ganforge.config.conf_dir import conf_dir
-from tests.tiny import DATA, QUIET, TRAINER
+from tests.support.configs import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
 TRAIN = [sys.executable, str(ROOT / "train.py")]

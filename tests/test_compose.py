@@ -13,7 +13,14 @@ from ganforge.config.compose import compose_config, options
 from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.runs.load import build_model
-from tests.tiny import noise_models, shrunk, take_steps, tiny, translation_models, weights
+from tests.support.configs import (
+    noise_models,
+    shrunk,
+    take_steps,
+    tiny,
+    translation_models,
+    weights,
+)
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 GROUPS.remove("experiment")  # each takes steps below

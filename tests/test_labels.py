@@ -18,7 +18,7 @@ from ganforge.config.compose import compose_config, options
 from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.classifier_training import ClassifierNetwork
-from tests.tiny import DATA, TRAINER, shrunk, take_steps, tiny
+from tests.support.configs import DATA, TRAINER, shrunk, take_steps, tiny
 
 TOLD = ["cgan", "acgan", "projection"]
 

@@ -26,7 +26,7 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationModel
 from ganforge.runs.load import build, build_model
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 # ---------------------------------------------------------------------- the table
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ganforge.errors import ConfigError
 from ganforge.schedules import Constant, CosineDecay, LinearDecay
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 
 def test_constant():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ganforge.streams import Noise, Stream, Substream, mix, split_rows
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 DRAWS = {
     "normal": lambda noise: noise.normal(3),

@@ -8,7 +8,7 @@ import pytest
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.folder import RunFolder
 from ganforge.writability import check_file, check_folder
-from tests.tiny import DATA, QUIET, TRAINER
+from tests.support.configs import DATA, QUIET, TRAINER
 
 
 def test_nothing_is_left_of_a_probe(tmp_path):

@@ -12,8 +12,8 @@ from ganforge.callbacks import interruption
 from ganforge.callbacks.interruption import SIGNALS
 from ganforge.runs.lock import is_locked
 from ganforge.sweeps.signals import ending_on_signals
-from tests.forking import fork, wait
 from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
+from tests.support.forking import fork, wait
 
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138, "SIGHUP": 129}
 SEVEN = [*PLAIN, "trainer.max_steps=7"]
@@ -21,7 +21,7 @@ SEVEN = [*PLAIN, "trainer.max_steps=7"]
 
 def sent(step: int, name: str, **more: object) -> list[str]:
     node = "+callbacks.signal"
-    values = {"_target_": "tests.signals.SignalAt", "step": step, "name": name, **more}
+    values = {"_target_": "tests.support.signals.SignalAt", "step": step, "name": name, **more}
     return [f"{node}.{key}={value}" for key, value in values.items()]
 
 

@@ -7,11 +7,11 @@ from PIL import Image
 from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.translation_samples import TranslationSamples, halved, side_by_side
 from ganforge.errors import ConfigError
-from tests import small
 from tests.callbacks.test_samples import Album, grids, names
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.translation_stand_ins import flat
-from tests.translations import TinyPairs, pix2pix
+from tests.support import games
+from tests.support.translations import TinyPairs, pix2pix
 
 TWO = ("AtoB", "BtoA")
 
@@ -105,11 +105,11 @@ def test_training_images_stand_in_where_none_are_held_out(tmp_path):
 
 
 def test_a_game_is_refused_that_the_callbacks_cannot_show():
-    translating, plain = pix2pix(), small.game()
-    Samples(1).check(plain, small.images())
+    translating, plain = pix2pix(), games.game()
+    Samples(1).check(plain, games.images())
     TranslationSamples(1).check(translating, TinyPairs())
     with pytest.raises(ConfigError, match="shows images made of noise"):
         Samples(1).check(translating, TinyPairs())
-    for game, images in ((plain, TinyPairs()), (translating, small.images())):
+    for game, images in ((plain, TinyPairs()), (translating, games.images())):
         with pytest.raises(ConfigError, match="shows translations between two domains"):
             TranslationSamples(1).check(game, images)

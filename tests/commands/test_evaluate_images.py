@@ -13,7 +13,7 @@ from ganforge.metrics.scores.frechet import frechet_distance
 from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
 from tests.metrics.small_networks import Means
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 FEATURES = [
     "features=module",

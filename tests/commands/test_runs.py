@@ -26,7 +26,7 @@ from ganforge.runs.lock import locked
 from ganforge.runs.past import REMOVING, find_runs
 from ganforge.runs.resuming import resume as resuming
 from ganforge.runs.sweep_record import Job, SweepRecord
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 DAY = 86400
 TRAIN = "logs/train/2026-11-22"

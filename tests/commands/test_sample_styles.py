@@ -15,7 +15,7 @@ from ganforge.commands.sample_styles import style_bands, style_mix
 from ganforge.commands.train import train
 from ganforge.data.images import to_uint8
 from ganforge.networks.layers.noise_input import NoiseInput
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 
 @pytest.fixture(scope="module")

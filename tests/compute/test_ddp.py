@@ -13,9 +13,9 @@ import torch
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from tests import small
-from tests.ranks import CRITIC_STEPS, TERMS
-from tests.trainings import ROOT, SMALL, environment, run_of
+from tests.support import games
+from tests.support.ranks import CRITIC_STEPS, TERMS
+from tests.support.trainings import ROOT, SMALL, environment, run_of
 
 CASES = [f"{steps} {term}" for steps in CRITIC_STEPS for term in TERMS]
 NO_STATISTICS = [
@@ -46,7 +46,7 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
 def played(tmp_path_factory) -> list[dict[str, dict[str, Any]]]:
     """What one process made of every case, then both of two."""
     folder = tmp_path_factory.mktemp("ranks")
-    code = start(["-m", "tests.ranks", str(folder)], folder).wait(timeout=120)
+    code = start(["-m", "tests.support.ranks", str(folder)], folder).wait(timeout=120)
     assert code == 0, (folder / "log").read_text()[-3000:]
     return [torch.load(folder / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
 
@@ -54,13 +54,13 @@ def played(tmp_path_factory) -> list[dict[str, dict[str, Any]]]:
 @pytest.mark.parametrize("case", CASES)
 def test_both_processes_hold_the_same_weights(played, case):
     _, first, second = (one[case] for one in played)
-    small.assert_equal(first["weights"], second["weights"])
+    games.assert_equal(first["weights"], second["weights"])
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_make_the_update_of_one_with_the_whole_batch(played, case):
     alone, first, _ = (one[case] for one in played)
-    small.assert_close(first["weights"], alone["weights"], atol=1e-5)
+    games.assert_close(first["weights"], alone["weights"], atol=1e-5)
     assert first["steps"] == alone["steps"] == 3
     assert first["images_seen"] == alone["images_seen"]
 
@@ -104,7 +104,7 @@ def commands(tmp_path_factory) -> tuple[Path, Path]:
     """The folders of two runs of two processes, as typed: a sound one, and one that fails."""
     sound, failing = tmp_path_factory.mktemp("sound"), tmp_path_factory.mktemp("failing")
     typed = [o for o in SMALL if o != "trainer=cpu"] + ["trainer=ddp_cpu", *NO_STATISTICS]
-    broken = {"_target_": "tests.broken.BrokenAt", "step": 4, "rank": 1}
+    broken = {"_target_": "tests.support.broken.BrokenAt", "step": 4, "rank": 1}
     typed_of = {sound: typed, failing: [*typed, "metrics=[]"]}
     typed_of[failing] += [f"+callbacks.broken.{key}={value}" for key, value in broken.items()]
     started = [

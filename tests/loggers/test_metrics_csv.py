@@ -9,7 +9,7 @@ import torch
 
 from ganforge.errors import RunError
 from ganforge.loggers.metrics_csv import MetricsCSV, read
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 
 def text(folder: Path) -> str:

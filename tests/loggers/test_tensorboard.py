@@ -14,7 +14,7 @@ from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError
 from ganforge.loggers.pictures import PictureLogger
 from ganforge.loggers.tensorboard import TensorBoardLogger
-from tests.disk import full
+from tests.support.disk import full
 
 
 def events(folder) -> EventAccumulator:

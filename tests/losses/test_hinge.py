@@ -5,7 +5,7 @@ from hypothesis import given
 
 from ganforge.losses.hinge import HingeLoss
 from tests.losses.cases import LOGITS, gradients, logits
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 
 def test_values_by_hand():

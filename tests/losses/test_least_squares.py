@@ -9,7 +9,7 @@ from hypothesis import given
 from ganforge.errors import ConfigError
 from ganforge.losses.least_squares import LeastSquaresLoss
 from tests.losses.cases import LOGITS, gradients, logits
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 
 def test_values_by_hand():

@@ -9,7 +9,7 @@ from hypothesis import given
 from ganforge.losses.minimax import MinimaxLoss
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from tests.losses.cases import LOGITS, gradients, logits
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 
 def test_values_by_hand():

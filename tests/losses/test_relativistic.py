@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ganforge.errors import ConfigError
 from ganforge.losses.relativistic import RelativisticLoss
 from tests.losses.cases import FINITE, gradients, logits
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 PAIRS = st.lists(st.tuples(FINITE, FINITE), min_size=1, max_size=8)
 

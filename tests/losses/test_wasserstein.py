@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ganforge.losses.wasserstein import WassersteinLoss
 from tests.losses.cases import FINITE, LOGITS, gradients, logits
-from tests.properties import deterministic
+from tests.support.properties import deterministic
 
 
 def test_values_by_hand():

@@ -15,8 +15,8 @@ from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.intra_class import IntraClassFrechet
 from ganforge.metrics.scores.kernel import KernelDistance
 from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.support.forking import fork, wait
 
 FAKES = noise_images(151, seed=1) // 2
 CLASSES = 3

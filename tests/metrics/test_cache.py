@@ -18,9 +18,9 @@ from ganforge.metrics.moments import moments_of
 from ganforge.metrics.real_features import RealFeatures, RealShare
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.kernel import KernelDistance
-from tests.disk import full
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.support.disk import full
+from tests.support.forking import fork, wait
 
 KEY = {"data": "digits", "kind": "features", "fingerprint": "ab12", "split": "train", "stop": 40}
 FAKES = noise_images(90, seed=1)

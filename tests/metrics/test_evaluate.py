@@ -8,8 +8,8 @@ from ganforge.metrics.evaluate import RealFeatures, evaluate
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.kernel import KernelDistance
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.support.forking import fork, wait
 
 FAKES = noise_images(203, seed=1) // 2
 

@@ -11,7 +11,7 @@ from ganforge.models.biggan import BigGAN
 from ganforge.models.engine.truncation import truncated_latents
 from ganforge.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from ganforge.streams import Noise
-from tests import small
+from tests.support import games
 
 THRESHOLDS = [0.04, 0.5, 1.0, 2.0]
 
@@ -53,7 +53,7 @@ def test_a_threshold_that_nothing_passes_changes_nothing():
 
 
 def test_samples_are_truncated_and_belong_to_their_indices():
-    model = small.game(BigGAN, truncation=0.5)
+    model = games.game(BigGAN, truncation=0.5)
     seen: list[torch.Tensor] = []
     model.average.module.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0]))
     images = model.sample(8, seed=5)
@@ -61,14 +61,14 @@ def test_samples_are_truncated_and_belong_to_their_indices():
     assert torch.equal(model.sample(5, seed=5, start=2), images[2:7])
     model.truncation = None
     assert not torch.equal(model.sample(8, seed=5), images)
-    assert torch.equal(model.sample(8, seed=5), small.game().sample(8, seed=5))
+    assert torch.equal(model.sample(8, seed=5), games.game().sample(8, seed=5))
 
 
 def test_training_knows_no_truncation(tmp_path):
-    free, truncated = small.game(BigGAN), small.game(BigGAN, truncation=0.1)
+    free, truncated = games.game(BigGAN), games.game(BigGAN, truncation=0.1)
     for model in (free, truncated):
-        small.fit(model, tmp_path, max_steps=2)
-    small.assert_equal(small.weights(free), small.weights(truncated))
+        games.fit(model, tmp_path, max_steps=2)
+    games.assert_equal(games.weights(free), games.weights(truncated))
 
 
 @pytest.mark.parametrize("labelled", [False, True])
@@ -78,7 +78,7 @@ def test_real_steps(tmp_path, labelled):
     classes = 3 if labelled else 0
     steered = {"num_classes": classes, "conditioning": "normalization"} if labelled else {}
     projected = {"num_classes": classes, "conditioning": "projection"} if labelled else {}
-    model = small.game(
+    model = games.game(
         BigGAN,
         generator=BigGANGenerator(16, 1, 6, 2, shared_dim=4, attention=[8], **steered),
         discriminator=BigGANDiscriminator(16, 1, 2, attention=[8], **projected),
@@ -86,9 +86,9 @@ def test_real_steps(tmp_path, labelled):
         critic_steps=2,
         num_classes=classes,
     )
-    before = small.weights(model)
-    small.fit(model, tmp_path, small.images(16, num_classes=classes), max_steps=2)
-    after = small.weights(model)
+    before = games.weights(model)
+    games.fit(model, tmp_path, games.images(16, num_classes=classes), max_steps=2)
+    after = games.weights(model)
     for player in ("generator", "discriminator"):
         names = [n for n in before if n.startswith(f"{player}.") and n.endswith("weight.original")]
         assert names
@@ -101,4 +101,4 @@ def test_real_steps(tmp_path, labelled):
 @pytest.mark.parametrize("threshold", [0.0, -1.0])
 def test_refuses_thresholds(threshold):
     with pytest.raises(ConfigError, match="truncation must be above 0 or null"):
-        small.game(BigGAN, truncation=threshold)
+        games.game(BigGAN, truncation=threshold)

@@ -19,7 +19,7 @@ from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
 from ganforge.regularizers.r1 import R1
 from ganforge.streams import Noise
-from tests import small
+from tests.support import games
 
 CLASSES = 3
 
@@ -29,7 +29,7 @@ def players(told="concatenation", judge="none", auxiliary=()):
     torch.manual_seed(0)
     shape = {"image_size": 8, "channels": 1, "hidden": [16], "num_classes": CLASSES}
     return {
-        "generator": MLPGenerator(latent_dim=small.LATENT, conditioning=told, **shape),
+        "generator": MLPGenerator(latent_dim=games.LATENT, conditioning=told, **shape),
         "discriminator": MLPDiscriminator(conditioning=judge, auxiliary=auxiliary, **shape),
         "num_classes": CLASSES,
     }
@@ -44,11 +44,11 @@ GAMES = {
 
 
 def game(kind, **changes):
-    return small.game(kind, **players(**GAMES[kind]) | changes)
+    return games.game(kind, **players(**GAMES[kind]) | changes)
 
 
 def images():
-    return small.images(num_classes=CLASSES)
+    return games.images(num_classes=CLASSES)
 
 
 def classify(model, batch):
@@ -70,7 +70,7 @@ class Seen:
 def test_fakes_are_of_the_classes_of_the_reals_beside_them(kind, tmp_path):
     model = game(kind)
     makes, discriminators = Seen(model.generator), Seen(model.discriminator)
-    small.fit(model, tmp_path, images(), max_steps=1)
+    games.fit(model, tmp_path, images(), max_steps=1)
     batch = discriminators.calls[0][1]  # the reals' labels
     assert len(set(batch.tolist())) > 1
     assert [torch.equal(labels, batch) for _, labels in makes.calls] == [True] * 2
@@ -80,7 +80,7 @@ def test_fakes_are_of_the_classes_of_the_reals_beside_them(kind, tmp_path):
 def test_a_code_is_none_of_the_datas_labels(tmp_path):
     model = game(InfoGAN)
     makes = Seen(model.generator)
-    small.fit(model, tmp_path, images(), max_steps=40)
+    games.fit(model, tmp_path, images(), max_steps=40)
     codes = torch.cat([labels for _, labels in makes.calls])
     share = codes.bincount(minlength=CLASSES) / len(codes)
     torch.testing.assert_close(share, torch.full((CLASSES,), 1 / 3), atol=0.08, rtol=0)
@@ -89,7 +89,7 @@ def test_a_code_is_none_of_the_datas_labels(tmp_path):
 
 def test_infogan_needs_no_labels_at_all(tmp_path):
     model = game(InfoGAN)
-    small.fit(model, tmp_path, small.images(num_classes=0), max_steps=2)
+    games.fit(model, tmp_path, games.images(num_classes=0), max_steps=2)
     assert model.iteration == 2
 
 
@@ -105,19 +105,19 @@ def test_an_image_is_a_function_of_its_class_and_number(kind):
 
 @pytest.mark.parametrize("kind", list(GAMES))
 def test_parts_of_a_batch_make_the_same_update(kind, tmp_path):
-    changes = {"generator_optimizer": small.SGD, "discriminator_optimizer": small.SGD}
+    changes = {"generator_optimizer": games.SGD, "discriminator_optimizer": games.SGD}
     one, parts = game(kind, **changes), game(kind, accumulate=2, **changes)
     parts.load_state_dict(one.state_dict())
     for model in (one, parts):
-        small.fit(model, tmp_path, images(), max_steps=2)
-    small.assert_close(small.weights(one), small.weights(parts), atol=1e-5)
+        games.fit(model, tmp_path, images(), max_steps=2)
+    games.assert_close(games.weights(one), games.weights(parts), atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", list(GAMES))
 def test_half_precision_trains(kind, tmp_path):
-    points = small.Points()
+    points = games.Points()
     model = game(kind, regularizers={"r1": R1()})
-    small.fit(model, tmp_path, images(), max_steps=2, precision="bf16-mixed", logger=points)
+    games.fit(model, tmp_path, images(), max_steps=2, precision="bf16-mixed", logger=points)
     assert all(math.isfinite(value) for value in points.column("discriminator/loss"))
 
 
@@ -141,7 +141,7 @@ class Unwatched:
 
 def alone(kind, **changes):
     kind_of = type(kind.__name__, (Unwatched, kind), {})
-    model = small.game(kind_of, **players(**GAMES[kind]) | changes)
+    model = games.game(kind_of, **players(**GAMES[kind]) | changes)
     model.observed = {}
     return model
 
@@ -190,7 +190,7 @@ def test_one_pass_judges_and_classifies(tmp_path):
     passes = []
     model = game(ACGAN)
     model.discriminator.hidden.register_forward_hook(lambda *_: passes.append(1))
-    small.fit(model, tmp_path, images(), max_steps=1)
+    games.fit(model, tmp_path, images(), max_steps=1)
     assert len(passes) == 3
 
 
@@ -248,7 +248,7 @@ def test_continuous_codes_are_uniform_and_the_last_of_the_latent():
     assert codes.min() >= -1
     assert codes.max() < 1
     torch.testing.assert_close(codes.var(0), torch.full((2,), 1 / 3), atol=0.01, rtol=0)
-    torch.testing.assert_close(noise.var(0), torch.ones(small.LATENT - 2), atol=0.05, rtol=0)
+    torch.testing.assert_close(noise.var(0), torch.ones(games.LATENT - 2), atol=0.05, rtol=0)
 
 
 def test_the_posteriors_head_is_trained_in_the_discriminators_turn(tmp_path):
@@ -256,13 +256,13 @@ def test_the_posteriors_head_is_trained_in_the_discriminators_turn(tmp_path):
         def play(self, reals):
             self.update("generator", self.generator_loss, reals[-1])
 
-    still = small.game(Half, **players(auxiliary=[CLASSES, 2]))
-    kept = small.weights(still.discriminator)
-    small.fit(still, tmp_path, max_steps=2)
-    small.assert_equal(kept, small.weights(still.discriminator))
+    still = games.game(Half, **players(auxiliary=[CLASSES, 2]))
+    kept = games.weights(still.discriminator)
+    games.fit(still, tmp_path, max_steps=2)
+    games.assert_equal(kept, games.weights(still.discriminator))
     both = game(InfoGAN)
-    kept = small.weights(both.discriminator.head.auxiliary)
-    small.fit(both, tmp_path, max_steps=2)
+    kept = games.weights(both.discriminator.head.auxiliary)
+    games.fit(both, tmp_path, max_steps=2)
     assert not torch.equal(kept["weight"], both.discriminator.head.auxiliary.weight)
 
 
@@ -300,28 +300,28 @@ def test_parts_that_make_another_game_are_refused(kind, changes, message):
 def test_infogan_refuses_a_code_of_one_value():
     lone = {"generator": MLPGenerator(8, 1, 4, [4]), "discriminator": MLPDiscriminator(8, 1, [4])}
     with pytest.raises(ConfigError, match=r"the categorical code has 0 values.*condition=code"):
-        small.game(InfoGAN, **lone)
+        games.game(InfoGAN, **lone)
 
 
 def test_dragan_refuses_batch_normalization():
     with pytest.raises(ConfigError, match=r"batch normalization.*dcgan_layer_norm"):
-        small.game(DRAGAN, **small.convolutional_players("batch"))
-    assert small.game(DRAGAN, **small.convolutional_players("layer"))
+        games.game(DRAGAN, **games.convolutional_players("batch"))
+    assert games.game(DRAGAN, **games.convolutional_players("layer"))
 
 
 def test_pacgan_judges_packs_and_refuses_single_images(tmp_path):
     with pytest.raises(ConfigError, match=r"model.packing=1 it is the plain game"):
-        small.game(PacGAN)
+        games.game(PacGAN)
     judge = MLPDiscriminator(8, 1, [16], packing=2)
-    model = small.game(PacGAN, discriminator=judge, packing=2)
+    model = games.game(PacGAN, discriminator=judge, packing=2)
     augmented = Seen(judge)
-    small.fit(model, tmp_path, max_steps=1)
-    assert [tuple(call[0].shape) for call in augmented.calls] == [(small.BATCH // 2, 2, 8, 8)] * 3
+    games.fit(model, tmp_path, max_steps=1)
+    assert [tuple(call[0].shape) for call in augmented.calls] == [(games.BATCH // 2, 2, 8, 8)] * 3
 
 
 def test_the_paper_of_projection_takes_class_conditional_norms(tmp_path):
     torch.manual_seed(0)
-    model = small.game(
+    model = games.game(
         ProjectionGAN,
         generator=DCGANGenerator(
             16, 1, 4, width=4, num_classes=CLASSES, conditioning="normalization"
@@ -338,6 +338,6 @@ def test_the_paper_of_projection_takes_class_conditional_norms(tmp_path):
         num_classes=CLASSES,
         loss=HingeLoss(),
     )
-    small.fit(model, tmp_path, small.images(16, num_classes=CLASSES), max_steps=2)
+    games.fit(model, tmp_path, games.images(16, num_classes=CLASSES), max_steps=2)
     one, other = (model.sample(2, labels=torch.full((2,), label)) for label in (0, 1))
     assert not torch.equal(one, other)

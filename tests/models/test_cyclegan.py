@@ -10,8 +10,8 @@ from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.lecam import LeCam
 from ganforge.streams import Noise
-from tests import small
-from tests.translations import BATCH, GREY, RGB, SIZE, TinyDomains, TinyPairs, cyclegan
+from tests.support import games
+from tests.support.translations import BATCH, GREY, RGB, SIZE, TinyDomains, TinyPairs, cyclegan
 
 
 class Shift(nn.Module):
@@ -43,7 +43,7 @@ def grey_game(forth: float, back: float, tmp_path, **changes):
         discriminator_optimizer=lambda _: torch.optim.SGD([torch.zeros(1)], lr=0.1),
         **{"identity_weight": 0.5} | changes,
     )
-    trainer = small.trainer_for(model, TinyDomains(channels=GREY), tmp_path, max_steps=1)
+    trainer = games.trainer_for(model, TinyDomains(channels=GREY), tmp_path, max_steps=1)
     model.trainer = trainer
     return model
 
@@ -104,7 +104,7 @@ def test_every_image_is_generated_once_and_pooled(tmp_path):
     for name in ("forth", "back"):
         network = getattr(model.generator, name)
         network.register_forward_hook(lambda _, given, out, name=name: calls.append(name))
-    small.fit(model, tmp_path, data=TinyDomains(), max_steps=1)
+    games.fit(model, tmp_path, data=TinyDomains(), max_steps=1)
     # there and back again, in both directions
     assert sorted(calls) == ["back"] * 2 + ["forth"] * 2
     assert [len(pool.images) for pool in model.pools.values()] == [BATCH, BATCH]
@@ -122,7 +122,7 @@ def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
         return adversarial_discriminator_loss(domain, real, fake, *rest)
 
     model.adversarial_discriminator_loss = watched
-    small.fit(model, tmp_path, data=TinyDomains(), max_steps=4)
+    games.fit(model, tmp_path, data=TinyDomains(), max_steps=4)
     before = torch.cat(shown[:1]).flatten(1)
     later = torch.cat(shown[1:]).flatten(1)
     assert any(torch.equal(a, b) for a in before for b in later)
@@ -131,8 +131,8 @@ def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
 def test_each_judge_has_terms_and_an_augmentation_of_its_own(tmp_path):
     terms = {"lecam": LeCam(decay=0.5)}
     model = cyclegan(regularizers=terms, augment=ADA(0.5, speed=100, every=2))
-    points = small.Points()
-    small.fit(model, tmp_path, data=TinyDomains(), max_steps=4, logger=points)
+    points = games.Points()
+    games.fit(model, tmp_path, data=TinyDomains(), max_steps=4, logger=points)
     anchors = [model.regularizers[domain]["lecam"].anchors for domain in ("target", "input")]
     assert not torch.equal(*anchors)
     assert model.augment["target"].p is not model.augment["input"].p
@@ -143,12 +143,12 @@ def test_each_judge_has_terms_and_an_augmentation_of_its_own(tmp_path):
 
 def test_a_resumed_game_ends_bit_equal_pools_included(tmp_path):
     whole, begun, resumed = (cyclegan() for _ in range(3))
-    small.fit(whole, tmp_path / "whole", data=TinyDomains(), max_steps=6)
-    trainer = small.fit(begun, tmp_path / "begun", data=TinyDomains(), max_steps=3)
+    games.fit(whole, tmp_path / "whole", data=TinyDomains(), max_steps=6)
+    trainer = games.fit(begun, tmp_path / "begun", data=TinyDomains(), max_steps=3)
     trainer.save_checkpoint(tmp_path / "begun.ckpt")
     resume = tmp_path / "begun.ckpt"
-    small.fit(resumed, tmp_path / "resumed", data=TinyDomains(), max_steps=6, resume=resume)
-    small.assert_equal(small.weights(resumed), small.weights(whole))
+    games.fit(resumed, tmp_path / "resumed", data=TinyDomains(), max_steps=6, resume=resume)
+    games.assert_equal(games.weights(resumed), games.weights(whole))
     for name, pool in whole.pools.items():
         assert torch.equal(pool.state(), resumed.pools[name].state())
 
@@ -168,4 +168,4 @@ def test_it_translates_both_ways_and_back():
 
 
 def test_pairs_serve_it_too(tmp_path):
-    small.fit(cyclegan(), tmp_path, data=TinyPairs(), max_steps=1)
+    games.fit(cyclegan(), tmp_path, data=TinyPairs(), max_steps=1)

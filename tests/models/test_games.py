@@ -16,11 +16,11 @@ from ganforge.models.wgan import WGAN
 from ganforge.models.wgan_gp import WGANGP
 from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.regularizers.weight_clip import WeightClip
-from tests import small
+from tests.support import games
 
 
 def squashed() -> dict[str, nn.Module]:
-    networks = small.players()
+    networks = games.players()
     judge = networks["discriminator"]
     return networks | {"discriminator": nn.Sequential(judge, nn.Sigmoid())}
 
@@ -31,7 +31,7 @@ def largest(module: nn.Module) -> float:
 
 def test_wgan_weights_are_within_the_bound_after_every_step(tmp_path):
     bounds: list[float] = []
-    model = small.game(
+    model = games.game(
         WGAN,
         loss=WassersteinLoss(),
         regularizers={"clip": WeightClip(0.01)},
@@ -40,8 +40,8 @@ def test_wgan_weights_are_within_the_bound_after_every_step(tmp_path):
         discriminator_optimizer=partial(torch.optim.RMSprop, lr=5e-3),
     )
     assert largest(model.discriminator) > 0.01
-    watch = small.AfterStep(lambda module: bounds.append(largest(module.discriminator)))
-    small.fit(model, tmp_path, callbacks=[watch])
+    watch = games.AfterStep(lambda module: bounds.append(largest(module.discriminator)))
+    games.fit(model, tmp_path, callbacks=[watch])
     assert bounds == pytest.approx([0.01] * 6)
     assert largest(model.generator) > 0.01
 
@@ -56,22 +56,22 @@ def test_the_bound_holds_for_the_generators_turn_too(tmp_path):
             return super().generator_loss(batch, noise)
 
     terms = {"clip": WeightClip(0.01)}
-    small.fit(
-        small.game(Watching, loss=WassersteinLoss(), regularizers=terms), tmp_path, max_steps=2
+    games.fit(
+        games.game(Watching, loss=WassersteinLoss(), regularizers=terms), tmp_path, max_steps=2
     )
     assert met == pytest.approx([0.01] * 2)
 
 
 def test_wgan_gp_draws_a_steep_critic_towards_a_gradient_of_one(tmp_path):
-    networks = small.players()
+    networks = games.players()
     with torch.no_grad():
         networks["discriminator"].head.logit.weight.mul_(10)
-    points = small.Points()
+    points = games.Points()
     terms = {"gp": GradientPenalty()}
-    model = small.game(
+    model = games.game(
         WGANGP, **networks, loss=WassersteinLoss(), regularizers=terms, critic_steps=5
     )
-    small.fit(model, tmp_path, max_steps=10, logger=points)
+    games.fit(model, tmp_path, max_steps=10, logger=points)
     penalties = points.column("discriminator/gp")
     assert penalties[-1] < 0.1 * penalties[0]
 
@@ -79,13 +79,13 @@ def test_wgan_gp_draws_a_steep_critic_towards_a_gradient_of_one(tmp_path):
 def test_wgan_gp_refuses_clipping_beside_the_penalty():
     terms = {"gp": GradientPenalty(), "clip": WeightClip()}
     with pytest.raises(ConfigError, match=r"bounds the critic twice.*Way out"):
-        small.game(WGANGP, loss=WassersteinLoss(), regularizers=terms)
+        games.game(WGANGP, loss=WassersteinLoss(), regularizers=terms)
 
 
 def test_a_gradient_penalty_refuses_batch_normalization():
-    networks = small.convolutional_players("batch")
+    networks = games.convolutional_players("batch")
     with pytest.raises(ConfigError, match=r"BatchNorm2d .*dcgan_layer_norm"):
-        small.game(
+        games.game(
             WGANGP, **networks, loss=WassersteinLoss(), regularizers={"gp": GradientPenalty()}
         )
 
@@ -93,18 +93,18 @@ def test_a_gradient_penalty_refuses_batch_normalization():
 @pytest.mark.parametrize("kind", [WGAN, WGANGP, LSGAN])
 def test_a_sigmoid_at_the_output_is_refused(kind):
     with pytest.raises(ConfigError, match=r"ends in a sigmoid.*raw logits"):
-        small.game(kind, **squashed(), loss=LeastSquaresLoss())
+        games.game(kind, **squashed(), loss=LeastSquaresLoss())
 
 
 def test_dcgan_refuses_players_without_convolutions():
     with pytest.raises(ConfigError, match=r"MLPGenerator has no convolution.*network=dcgan"):
-        small.game(DCGAN)
-    assert isinstance(small.game(DCGAN, **small.convolutional_players("batch")), DCGAN)
+        games.game(DCGAN)
+    assert isinstance(games.game(DCGAN, **games.convolutional_players("batch")), DCGAN)
 
 
 @pytest.mark.parametrize("kind", [GAN, LSGAN, WGAN])
 def test_any_loss_goes_with_any_game(tmp_path, kind):
     for loss in (LeastSquaresLoss(), WassersteinLoss()):
-        model = small.game(kind, loss=loss)
-        small.fit(model, tmp_path, max_steps=1)
-        assert all(value.isfinite().all() for value in small.weights(model).values())
+        model = games.game(kind, loss=loss)
+        games.fit(model, tmp_path, max_steps=1)
+        assert all(value.isfinite().all() for value in games.weights(model).values())

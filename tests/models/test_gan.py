@@ -8,7 +8,7 @@ from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.regularizers.regularizer import Regularizer
-from tests import small
+from tests.support import games
 
 
 class Recorded(RelativisticLoss):
@@ -26,34 +26,34 @@ class Recorded(RelativisticLoss):
 def test_a_paired_loss_is_given_the_logits_of_the_last_reals(tmp_path):
     loss = Recorded()
     augmented: list[torch.Tensor] = []
-    model = small.game(loss=loss, critic_steps=2)
+    model = games.game(loss=loss, critic_steps=2)
     model.discriminator.register_forward_hook(
         lambda module, inputs, output: augmented.append(inputs[0].detach().clone())
     )
-    small.fit(model, tmp_path, max_steps=1)
+    games.fit(model, tmp_path, max_steps=1)
     # real, fake | real, fake | fake, real
     assert torch.equal(augmented[5], augmented[2])
     assert not torch.equal(augmented[5], augmented[0])
     ((fake, real),) = loss.given
     assert real is not None
-    assert fake.shape == real.shape == (small.BATCH,)
+    assert fake.shape == real.shape == (games.BATCH,)
 
 
 def test_an_unpaired_loss_costs_no_forward_pass_of_reals(tmp_path):
     calls: list[int] = []
-    model = small.game()
+    model = games.game()
     model.discriminator.register_forward_hook(lambda *_: calls.append(1))
-    small.fit(model, tmp_path, max_steps=1)
+    games.fit(model, tmp_path, max_steps=1)
     assert len(calls) == 3
 
 
 def test_discriminator_and_generator_never_share_latents(tmp_path):
     latents: list[torch.Tensor] = []
-    model = small.game(critic_steps=3)
+    model = games.game(critic_steps=3)
     model.generator.register_forward_hook(
         lambda module, inputs, output: latents.append(inputs[0].detach().clone())
     )
-    small.fit(model, tmp_path, max_steps=2)
+    games.fit(model, tmp_path, max_steps=2)
     assert len(latents) == 8
     assert len({tuple(z.flatten().tolist()) for z in latents}) == 8
 
@@ -70,11 +70,11 @@ def test_reals_and_fakes_are_augmented_alike_and_penalties_see_what_is_judged(tm
             seen.extend([float(real.mean()), float(fake.mean())])
 
     means: list[float] = []
-    model = small.game(augment=Brighter(), regularizers={"spy": Spy()})
+    model = games.game(augment=Brighter(), regularizers={"spy": Spy()})
     model.discriminator.register_forward_hook(
         lambda module, inputs, output: means.append(float(inputs[0].mean()))
     )
-    small.fit(model, tmp_path, max_steps=1)
+    games.fit(model, tmp_path, max_steps=1)
     assert len(means) == 3
     assert all(9 < mean < 11 for mean in means)
     assert len(seen) == 2
@@ -90,13 +90,13 @@ def test_a_lazy_term_is_due_at_every_nth_update_of_the_run(tmp_path):
             due.append(model._updates["discriminator"])
             return critic(real).square().mean()
 
-    model = small.game(regularizers={"lazy": Lazy(every=4)}, critic_steps=3)
-    small.fit(model, tmp_path, max_steps=4)
+    model = games.game(regularizers={"lazy": Lazy(every=4)}, critic_steps=3)
+    games.fit(model, tmp_path, max_steps=4)
     assert due == [0, 4, 8]
 
 
 def test_a_term_of_the_generator_is_added_to_its_loss_alone(tmp_path):
-    points = small.Points()
+    points = games.Points()
 
     class Brightness(Regularizer):
         player = "generator"
@@ -104,8 +104,8 @@ def test_a_term_of_the_generator_is_added_to_its_loss_alone(tmp_path):
         def penalty(self, critic, real, fake, noise):
             return fake.square().mean() * 0 + 7.0
 
-    model = small.game(regularizers={"brightness": Brightness(weight=100.0)})
-    small.fit(model, tmp_path, max_steps=1, logger=points)
+    model = games.game(regularizers={"brightness": Brightness(weight=100.0)})
+    games.fit(model, tmp_path, max_steps=1, logger=points)
     values = points.points[0][1]
     assert values["generator/brightness"] == 7
     assert values["generator/loss"] > 700
@@ -113,7 +113,7 @@ def test_a_term_of_the_generator_is_added_to_its_loss_alone(tmp_path):
 
 
 def test_a_regularizer_set_to_null_is_left_out():
-    assert not small.game(regularizers={"r1": None}).regularizers
+    assert not games.game(regularizers={"r1": None}).regularizers
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,9 @@ def test_a_regularizer_set_to_null_is_left_out():
     ],
 )
 def test_accuracies_count_what_is_on_the_right_side(tmp_path, loss, expected):
-    points = small.Points()
+    points = games.Points()
 
-    class Staged(type(small.game())):
+    class Staged(type(games.game())):
         def discriminator_loss(self, batch, noise):
             real = torch.tensor([2.0, 1.0, -1.0, -8.0])
             fake = torch.tensor([-4.0, -1.0, -8.0, 0.5])
@@ -140,7 +140,7 @@ def test_accuracies_count_what_is_on_the_right_side(tmp_path, loss, expected):
             if len(real) == 4:
                 super().observe_logits(real, fake)
 
-    small.fit(small.game(Staged, loss=loss), tmp_path, max_steps=1, logger=points)
+    games.fit(games.game(Staged, loss=loss), tmp_path, max_steps=1, logger=points)
     values = points.points[0][1]
     for side, share in expected.items():
         assert values[f"discriminator/{side}_accuracy"] == share
@@ -155,5 +155,5 @@ def test_losses_are_given_float32_logits_in_half_precision(tmp_path):
             dtypes.update({real_logits.dtype, fake_logits.dtype})
             return super().discriminator(real_logits, fake_logits, noise)
 
-    small.fit(small.game(loss=Typed()), tmp_path, max_steps=1, precision="bf16-mixed")
+    games.fit(games.game(loss=Typed()), tmp_path, max_steps=1, precision="bf16-mixed")
     assert dtypes == {torch.float32}

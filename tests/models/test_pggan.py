@@ -12,14 +12,14 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.progressive import Growth, reals_at
 from ganforge.runs.build import _check_batches
 from ganforge.streams import Noise
-from tests import small
-from tests.growing import GROWTH, game, players
+from tests.support import games
+from tests.support.growing import GROWTH, game, players
 
-BATCH = small.BATCH
+BATCH = games.BATCH
 
 
 def fit(model, root, **settings):
-    return small.fit(model, root, data=small.images(16), **settings)
+    return games.fit(model, root, data=games.images(16), **settings)
 
 
 def level_of(network):
@@ -42,7 +42,7 @@ def test_both_players_grow_with_the_images_seen(tmp_path):
         levels[-1] += [level_of(module.average.module), *sizes]
         augmented.clear()
 
-    fit(model, tmp_path, max_steps=10, callbacks=[small.AfterStep(after)])
+    fit(model, tmp_path, max_steps=10, callbacks=[games.AfterStep(after)])
     expected = [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2]
     assert levels == [[level] * 3 + [4 << math.ceil(level)] for level in expected]
 
@@ -64,9 +64,9 @@ def test_reals_are_judged_as_the_level_shows_them():
 def test_weights_above_the_level_rest(tmp_path):
     """No gradient, no momentum of Adam's, and the average holds what they started with."""
     model = game()
-    start = small.weights(model)
+    start = games.weights(model)
     trainer = fit(model, tmp_path, max_steps=3)
-    end = small.weights(model)
+    end = games.weights(model)
     for name, value in end.items():
         moved = not torch.equal(value, start[name])
         above = "blocks" in name or any(f"image.{k}" in name for k in (1, 2))
@@ -89,7 +89,7 @@ def test_the_optimizer_keeps_its_state_when_a_stage_comes(tmp_path):
 
 def test_learning_rate_follows_the_size(tmp_path):
     growth = Growth(16, stable_images=BATCH, fade_images=BATCH, learning_rate_factors=[1, 1, 1.5])
-    points = small.Points()
+    points = games.Points()
     halved = {"generator_schedule": lambda step: 0.5}
     trainer = fit(game(growth, **halved), tmp_path, max_steps=6, logger=points)
     found = points.column("discriminator/learning_rate")
@@ -102,7 +102,7 @@ def test_learning_rate_follows_the_size(tmp_path):
 def test_batches_follow_the_size(tmp_path):
     """Each step is of the size of its start: 24 images are past 20, the end of 4x4."""
     growth = Growth(16, stable_images=20, fade_images=20, batch_sizes=[8, 4, 2])
-    points, sizes = small.Points(), []
+    points, sizes = games.Points(), []
     model = game(growth)
     loss = model.discriminator_loss
     model.discriminator_loss = lambda b, noise: sizes.append(len(b["image"])) or loss(b, noise)
@@ -147,15 +147,15 @@ CHANGING = Growth(
 
 @pytest.mark.parametrize(("stop", "workers"), [(4, 0), (6, 0), (14, 0), (4, 2)])
 def test_a_game_stopped_in_the_middle_of_a_fade_ends_bit_equal(tmp_path, stop, workers):
-    data = partial(small.images, 16, workers=workers)
+    data = partial(games.images, 16, workers=workers)
     whole, begun, resumed = (game(CHANGING) for _ in range(3))
-    small.fit(whole, tmp_path / "whole", data=data(), max_steps=20)
-    small.fit(begun, tmp_path / "begun", data=data(), max_steps=stop, callbacks=[Checkpoints(stop)])
+    games.fit(whole, tmp_path / "whole", data=data(), max_steps=20)
+    games.fit(begun, tmp_path / "begun", data=data(), max_steps=stop, callbacks=[Checkpoints(stop)])
     assert 0 < CHANGING.level_at(begun.images_seen) % 1 < 1
     (last,) = (tmp_path / "begun").rglob("last.ckpt")
-    small.fit(resumed, tmp_path / "resumed", data=data(), max_steps=20, resume=last)
+    games.fit(resumed, tmp_path / "resumed", data=data(), max_steps=20, resume=last)
     assert resumed.images_seen == whole.images_seen
-    small.assert_equal(small.weights(resumed), small.weights(whole))
+    games.assert_equal(games.weights(resumed), games.weights(whole))
 
 
 def test_a_loaded_game_makes_the_images_of_the_one_that_was_saved(tmp_path):
@@ -173,8 +173,8 @@ def test_a_step_after_a_sample_is_as_without(tmp_path):
     """A grid drawn between two steps does not disturb the run."""
     plain, watched = game(CHANGING), game(CHANGING)
     fit(plain, tmp_path, max_steps=8)
-    fit(watched, tmp_path, max_steps=8, callbacks=[small.AfterStep(lambda m: m.sample(2))])
-    small.assert_equal(small.weights(plain), small.weights(watched))
+    fit(watched, tmp_path, max_steps=8, callbacks=[games.AfterStep(lambda m: m.sample(2))])
+    games.assert_equal(games.weights(plain), games.weights(watched))
 
 
 # ---------------------------------------------------------------------- with other parts, refusals
@@ -185,19 +185,19 @@ def test_parts_make_the_update_of_the_whole(tmp_path):
     ours, whole = game(accumulate=2), game()
     for model in (ours, whole):
         fit(model, tmp_path, max_steps=5)
-    small.assert_close(small.weights(ours), small.weights(whole), atol=1e-4)
+    games.assert_close(games.weights(ours), games.weights(whole), atol=1e-4)
 
 
 def test_conditional_players_grow_too(tmp_path):
     beside = players(num_classes=3, conditioning="concatenation")
     model = game(**beside, num_classes=3)
-    small.fit(model, tmp_path, data=small.images(16, num_classes=3), max_steps=4)
+    games.fit(model, tmp_path, data=games.images(16, num_classes=3), max_steps=4)
     assert model.sample(3, labels=torch.tensor([0, 1, 2])).shape == (3, 1, 16, 16)
 
 
 def test_refuses_players_that_do_not_grow():
     with pytest.raises(ConfigError, match=r"the generator does not grow.*network=pggan"):
-        game(**small.convolutional_players())
+        game(**games.convolutional_players())
 
 
 def test_refuses_a_growth_to_another_size():
@@ -207,7 +207,7 @@ def test_refuses_a_growth_to_another_size():
 
 def test_batches_that_a_run_will_come_to_are_checked_at_its_start():
     """Two processes cannot share the 5 of 8x8, nor groups of 4 the 6 of 16x16."""
-    data, packed = small.images(16), players(packing=2, minibatch_stddev=0)
+    data, packed = games.images(16), players(packing=2, minibatch_stddev=0)
     for sizes, changes, devices, message in [
         ([8, 5], {}, 2, r"batch_size=5 counts.* take 4 or 6 in model\.growth\.batch_sizes"),
         ([8, 8, 6], {}, 1, "minibatch_stddev=4 does not divide a batch of 6"),

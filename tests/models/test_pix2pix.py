@@ -20,8 +20,8 @@ from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.top_k import TopK
 from ganforge.streams import Noise
-from tests import small
-from tests.translations import BATCH, GREY, RGB, SIZE, TinyPairs, pix2pix
+from tests.support import games
+from tests.support.translations import BATCH, GREY, RGB, SIZE, TinyPairs, pix2pix
 
 
 class Constant(nn.Module):
@@ -55,7 +55,7 @@ def batch(rows: int = BATCH) -> dict[str, torch.Tensor]:
 
 def in_training(model, tmp_path, **settings):
     """Trains, so that the model has a trainer to log to."""
-    small.fit(model, tmp_path, data=TinyPairs(), max_steps=1, **settings)
+    games.fit(model, tmp_path, data=TinyPairs(), max_steps=1, **settings)
     return model
 
 
@@ -126,8 +126,8 @@ def test_all_fakes_are_judged_in_full_precision(tmp_path):
 def test_parts_of_a_batch_make_the_same_update(tmp_path):
     whole, parts = pix2pix(), pix2pix(accumulate=3)
     for name, model in (("whole", whole), ("parts", parts)):
-        small.fit(model, tmp_path / name, data=TinyPairs(), max_steps=3)
-    small.assert_close(small.weights(parts), small.weights(whole), atol=2e-5)
+        games.fit(model, tmp_path / name, data=TinyPairs(), max_steps=3)
+    games.assert_close(games.weights(parts), games.weights(whole), atol=2e-5)
 
 
 # ---------------------------------------------------------------------- what it composes with
@@ -183,9 +183,9 @@ def test_top_k_chooses_images_by_the_mean_of_their_patches(tmp_path):
 )
 def test_parts_of_the_project_compose(tmp_path, changes):
     model = pix2pix(**changes)
-    before = small.weights(model.generator)
-    small.fit(model, tmp_path, data=TinyPairs(), max_steps=2)
-    after = small.weights(model.generator)
+    before = games.weights(model.generator)
+    games.fit(model, tmp_path, data=TinyPairs(), max_steps=2)
+    after = games.weights(model.generator)
     assert all(value.isfinite().all() for value in after.values())
     assert any(not torch.equal(after[name], before[name]) for name in after)
 
@@ -197,7 +197,7 @@ def test_terms_about_latents_are_refused():
 
 def test_two_networks_or_one_from_latents_are_refused():
     both = TranslatorPair(UNetTranslator(SIZE, GREY, RGB, 4), UNetTranslator(SIZE, RGB, GREY, 4))
-    for generator in (both, small.players()["generator"]):
+    for generator in (both, games.players()["generator"]):
         with pytest.raises(ConfigError, match="needs one network from inputs to outputs"):
             pix2pix(generator=generator)
 
@@ -258,9 +258,9 @@ def test_it_has_no_latents_to_sample():
 
 def test_a_resumed_game_ends_bit_equal(tmp_path):
     whole, begun, resumed = (pix2pix(norm="batch", dropout=0.5) for _ in range(3))
-    small.fit(whole, tmp_path / "whole", data=TinyPairs(), max_steps=6)
-    trainer = small.fit(begun, tmp_path / "begun", data=TinyPairs(), max_steps=3)
+    games.fit(whole, tmp_path / "whole", data=TinyPairs(), max_steps=6)
+    trainer = games.fit(begun, tmp_path / "begun", data=TinyPairs(), max_steps=3)
     trainer.save_checkpoint(tmp_path / "begun.ckpt")
     resume = tmp_path / "begun.ckpt"
-    small.fit(resumed, tmp_path / "resumed", data=TinyPairs(), max_steps=6, resume=resume)
-    small.assert_equal(small.weights(resumed), small.weights(whole))
+    games.fit(resumed, tmp_path / "resumed", data=TinyPairs(), max_steps=6, resume=resume)
+    games.assert_equal(games.weights(resumed), games.weights(whole))

@@ -13,7 +13,7 @@ from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
-from tests import small
+from tests.support import games
 
 MIXED = ["bf16-mixed", "16-mixed"]
 
@@ -32,15 +32,15 @@ def difference(before, after) -> torch.Tensor:
 @pytest.mark.parametrize("precision", MIXED)
 @pytest.mark.parametrize("kind", ["mlp", "dcgan"])
 def test_penalties_run_in_mixed_precision(tmp_path, precision, kind):
-    points = small.Points()
-    networks = small.players(16) if kind == "mlp" else small.convolutional_players()
+    points = games.Points()
+    networks = games.players(16) if kind == "mlp" else games.convolutional_players()
     terms = {"gp": GradientPenalty(), "r1": R1()}
-    model = small.game(**networks, regularizers=terms, critic_steps=2)
-    small.fit(model, tmp_path, small.images(16), precision=precision, logger=points)
+    model = games.game(**networks, regularizers=terms, critic_steps=2)
+    games.fit(model, tmp_path, games.images(16), precision=precision, logger=points)
     assert model.iteration == 6
     for name in ("discriminator/loss", "discriminator/gp", "discriminator/r1", "generator/loss"):
         assert all(torch.tensor(points.column(name)).isfinite())
-    assert all(value.isfinite().all() for value in small.weights(model).values())
+    assert all(value.isfinite().all() for value in games.weights(model).values())
 
 
 @pytest.mark.parametrize("precision", MIXED)
@@ -58,34 +58,34 @@ def test_penalties_are_computed_in_float32_and_the_rest_is_not(tmp_path, precisi
             del augmented[before:]
             return logits.square().mean()
 
-    model = small.game(regularizers={"spy": Spy()})
+    model = games.game(regularizers={"spy": Spy()})
     model.discriminator.head.register_forward_hook(lambda m, i, out: augmented.append(out.dtype))
-    small.fit(model, tmp_path, precision=precision, max_steps=1)
+    games.fit(model, tmp_path, precision=precision, max_steps=1)
     assert seen == [(torch.float32, False)] * 4
     half = torch.bfloat16 if precision == "bf16-mixed" else torch.float16
     assert set(augmented) == {half}
 
 
 def test_an_r1_gradient_that_underflows_in_half_precision_is_kept(tmp_path):
-    networks = small.players()
+    networks = games.players()
     with torch.no_grad():
         for parameter in networks["discriminator"].parameters():
             parameter.mul_(1e-3)
-    points = small.Points()
-    model = small.game(**networks, regularizers={"r1": R1()})
-    small.fit(model, tmp_path, precision="16-mixed", max_steps=1, logger=points)
+    points = games.Points()
+    model = games.game(**networks, regularizers={"r1": R1()})
+    games.fit(model, tmp_path, precision="16-mixed", max_steps=1, logger=points)
     assert 0 < points.column("discriminator/r1")[0] < 1e-7
 
 
 @pytest.mark.parametrize("precision", ["32-true", *MIXED])
 def test_the_unscaled_gradient_is_clipped(tmp_path, precision):
     """With plain SGD at rate 1, a step is the clipped gradient itself."""
-    model = small.game(
-        generator_optimizer=small.SGD, discriminator_optimizer=small.SGD, clip_norm=1e-2
+    model = games.game(
+        generator_optimizer=games.SGD, discriminator_optimizer=games.SGD, clip_norm=1e-2
     )
-    before = small.weights(model.generator), small.weights(model.discriminator)
-    small.fit(model, tmp_path, precision=precision, max_steps=1)
-    after = small.weights(model.generator), small.weights(model.discriminator)
+    before = games.weights(model.generator), games.weights(model.discriminator)
+    games.fit(model, tmp_path, precision=precision, max_steps=1)
+    after = games.weights(model.generator), games.weights(model.discriminator)
     for player in (0, 1):
         step = difference(before[player], after[player]).norm().item()
         assert step == pytest.approx(1e-2, rel=1e-3)
@@ -93,31 +93,31 @@ def test_the_unscaled_gradient_is_clipped(tmp_path, precision):
 
 def test_fused_optimizers_are_refused_where_they_would_clip_scaled_gradients(tmp_path):
     with pytest.raises(ConfigError, match=r"fused=true does not go with .*16-mixed"):
-        small.fit(small.game(clip_norm=1e-2), tmp_path, precision="16-mixed", fused=True)
+        games.fit(games.game(clip_norm=1e-2), tmp_path, precision="16-mixed", fused=True)
 
 
 def test_the_logged_norm_is_unscaled(tmp_path):
     norms = []
     for precision in ("32-true", "16-mixed"):
-        points = small.Points()
-        small.fit(small.game(), tmp_path, precision=precision, max_steps=1, logger=points)
+        points = games.Points()
+        games.fit(games.game(), tmp_path, precision=precision, max_steps=1, logger=points)
         norms.append(points.column("discriminator/gradient_norm")[0])
     assert norms[1] == pytest.approx(norms[0], rel=0.02)
 
 
 def test_the_scaler_goes_on_from_a_checkpoint(tmp_path):
-    model = small.game()
-    trainer = small.trainer_for(
-        model, small.images(), tmp_path, [Checkpoints(3)], precision="16-mixed", max_steps=3
+    model = games.game()
+    trainer = games.trainer_for(
+        model, games.images(), tmp_path, [Checkpoints(3)], precision="16-mixed", max_steps=3
     )
     scaler_of(trainer).load_state_dict(scaler_of(trainer).state_dict() | {"scale": 2.0**9})
-    trainer.fit(model, small.images())
+    trainer.fit(model, games.images())
     last = tmp_path / "checkpoints" / "last.ckpt"
     kept = AtomicCheckpointIO().load_checkpoint(last)["MixedPrecision"]
     assert kept["scale"] == 2.0**9
     assert kept["_growth_tracker"] == 6
-    resumed = small.fit(
-        small.game(), tmp_path, resume=last, callbacks=[Checkpoints(3)], precision="16-mixed"
+    resumed = games.fit(
+        games.game(), tmp_path, resume=last, callbacks=[Checkpoints(3)], precision="16-mixed"
     )
     assert scaler_of(resumed).get_scale() == 2.0**9
     assert scaler_of(resumed).state_dict()["_growth_tracker"] == 12
@@ -134,19 +134,19 @@ def test_an_overflow_in_one_player_leaves_the_others_step_right(tmp_path):
     """The scale is halved between the two: a step that used the old one would be half as long."""
     steps = {}
     for precision, rate in (("16-mixed", 1.0), ("32-true", 0.0)):
-        model = small.game(
+        model = games.game(
             loss=Strong(),
             generator_optimizer=partial(torch.optim.SGD, lr=1.0),
             discriminator_optimizer=partial(torch.optim.SGD, lr=rate),
         )
-        before = small.weights(model.generator)
-        judge = small.weights(model.discriminator)
-        trainer = small.trainer_for(
-            model, small.images(), tmp_path, precision=precision, max_steps=1
+        before = games.weights(model.generator)
+        judge = games.weights(model.discriminator)
+        trainer = games.trainer_for(
+            model, games.images(), tmp_path, precision=precision, max_steps=1
         )
-        trainer.fit(model, small.images())
-        small.assert_equal(judge, small.weights(model.discriminator))  # no step: skipped, or rate 0
-        steps[precision] = difference(before, small.weights(model.generator))
+        trainer.fit(model, games.images())
+        games.assert_equal(judge, games.weights(model.discriminator))  # no step: skipped, or rate 0
+        steps[precision] = difference(before, games.weights(model.generator))
         if precision == "16-mixed":
             assert scaler_of(trainer).get_scale() == 2.0**15
         assert (trainer.global_step, model.iteration) == (1, 1)

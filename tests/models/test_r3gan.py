@@ -15,14 +15,14 @@ from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.r2 import R2
 from ganforge.schedules import CosineDecayByImages
-from tests import small
+from tests.support import games
 
-BATCH = small.BATCH
+BATCH = games.BATCH
 QUARTER = (1 - math.sqrt(0.5)) / 2  # of half a cosine, at a quarter of the way
 
 
 def game(**changes):
-    return small.game(R3GAN, loss=RelativisticLoss(), **changes)
+    return games.game(R3GAN, loss=RelativisticLoss(), **changes)
 
 
 def betas(trainer):
@@ -38,21 +38,21 @@ def test_beta2_follows_half_a_cosine_over_images():
 
 def test_the_optimizers_take_beta2_and_keep_beta1(tmp_path):
     """The last of three steps begins with 2 batches seen, halfway to 4."""
-    trainer = small.fit(game(final_beta2=0.7, beta2_images=4 * BATCH), tmp_path, max_steps=3)
+    trainer = games.fit(game(final_beta2=0.7, beta2_images=4 * BATCH), tmp_path, max_steps=3)
     assert betas(trainer) == [(0.5, pytest.approx(0.8))] * 2
 
 
 def test_beta2_is_logged(tmp_path):
-    points = small.Points()
+    points = games.Points()
     model = game(final_beta2=0.7, beta2_images=2 * BATCH)
-    small.fit(model, tmp_path, max_steps=4, logger=points)
+    games.fit(model, tmp_path, max_steps=4, logger=points)
     for player in ("generator", "discriminator"):
         assert points.column(f"{player}/beta2") == pytest.approx([0.9, 0.8, 0.7, 0.7])
 
 
 def test_an_optimizer_without_betas_is_left_alone(tmp_path):
-    model = game(generator_optimizer=small.SGD, discriminator_optimizer=small.SGD)
-    small.fit(model, tmp_path, max_steps=1)
+    model = game(generator_optimizer=games.SGD, discriminator_optimizer=games.SGD)
+    games.fit(model, tmp_path, max_steps=1)
     assert model.iteration == 1
 
 
@@ -69,13 +69,13 @@ def scheduled():
 
 def test_all_schedules_resume_bit_by_bit(tmp_path):
     whole = scheduled()
-    small.fit(whole, tmp_path / "whole", max_steps=7)
-    small.fit(scheduled(), tmp_path / "parts", max_steps=4, callbacks=[Checkpoints(2)])
+    games.fit(whole, tmp_path / "whole", max_steps=7)
+    games.fit(scheduled(), tmp_path / "parts", max_steps=4, callbacks=[Checkpoints(2)])
     (last,) = (tmp_path / "parts").rglob("last.ckpt")
     resumed = scheduled()
-    small.fit(resumed, tmp_path / "parts", max_steps=7, resume=last)
+    games.fit(resumed, tmp_path / "parts", max_steps=7, resume=last)
     assert resumed.images_seen == 7 * BATCH
-    small.assert_equal(small.weights(whole), small.weights(resumed))
+    games.assert_equal(games.weights(whole), games.weights(resumed))
 
 
 def test_penalties_weigh_what_the_schedule_says(tmp_path):
@@ -83,11 +83,11 @@ def test_penalties_weigh_what_the_schedule_says(tmp_path):
     still = partial(torch.optim.SGD, lr=0.0)
     columns = []
     for final in (1.0, None):
-        penalty, points = R1(4.0, final_weight=final, decay_images=4 * BATCH), small.Points()
+        penalty, points = R1(4.0, final_weight=final, decay_images=4 * BATCH), games.Points()
         model = game(
             regularizers={"r1": penalty}, generator_optimizer=still, discriminator_optimizer=still
         )
-        small.fit(model, tmp_path, max_steps=4, logger=points)
+        games.fit(model, tmp_path, max_steps=4, logger=points)
         names = ("discriminator/loss", "discriminator/r1")
         columns.append([torch.tensor(points.column(name)) for name in names])
     (loss, penalties), (constant, same) = columns
@@ -119,21 +119,21 @@ def test_real_steps(tmp_path, labelled):
     classes = 3 if labelled else 0
     beside = {"num_classes": classes, "conditioning": "concatenation"} if labelled else {}
     projected = {"num_classes": classes, "conditioning": "projection"} if labelled else {}
-    points = small.Points()
+    points = games.Points()
     model = game(
         generator=R3GANGenerator(16, 1, 4, width=4, **beside),
         discriminator=R3GANDiscriminator(16, 1, width=4, **projected),
         regularizers={"r1": R1(0.1), "r2": R2(0.1)},
         num_classes=classes,
     )
-    before = small.weights(model)
-    data = small.images(16, num_classes=classes)
-    small.fit(model, tmp_path, data, max_steps=3, logger=points)
+    before = games.weights(model)
+    data = games.images(16, num_classes=classes)
+    games.fit(model, tmp_path, data, max_steps=3, logger=points)
     assert min(points.column("discriminator/r1") + points.column("discriminator/r2")) > 0
     for player in ("generator", "discriminator"):
         names = [name for name in before if name.startswith(f"{player}.")]
         moved = [
-            name for name in names if not torch.equal(before[name], small.weights(model)[name])
+            name for name in names if not torch.equal(before[name], games.weights(model)[name])
         ]
         assert len(moved) > len(names) / 2
     images = model.sample(4)
@@ -143,7 +143,7 @@ def test_real_steps(tmp_path, labelled):
 
 def test_refuses_a_discriminator_that_mixes_images():
     with pytest.raises(ConfigError, match=r"model=r3gan: .*BatchNorm2d[\s\S]*Way out"):
-        game(**small.convolutional_players("batch"))
+        game(**games.convolutional_players("batch"))
 
 
 @pytest.mark.parametrize(

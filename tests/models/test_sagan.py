@@ -9,8 +9,8 @@ from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.models.sagan import SAGAN
 from ganforge.networks.resnet import ResNetDiscriminator, ResNetGenerator
-from tests import small
-from tests.tiny import take_steps, tiny
+from tests.support import games
+from tests.support.configs import take_steps, tiny
 
 
 def players(generator=(), discriminator=()):
@@ -24,24 +24,24 @@ def players(generator=(), discriminator=()):
 
 def test_attention_comes_into_use(tmp_path):
     """gamma starts at 0 in both players, and moves with the first step."""
-    model = small.game(SAGAN, **players(), loss=HingeLoss())
+    model = games.game(SAGAN, **players(), loss=HingeLoss())
     gammas = [model.generator.attention["0"].gamma, model.discriminator.attention["0"].gamma]
     assert [gamma.item() for gamma in gammas] == [0, 0]
-    small.fit(model, tmp_path, small.images(16), max_steps=2)
+    games.fit(model, tmp_path, games.images(16), max_steps=2)
     assert all(gamma.abs() > 0 for gamma in gammas)
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_both_players_need_attention_and_spectral_normalization(player):
     with pytest.raises(ConfigError, match=f"model=sagan: the {player} has no self-attention"):
-        small.game(SAGAN, **players(**{player: {"attention": []}}), loss=HingeLoss())
+        games.game(SAGAN, **players(**{player: {"attention": []}}), loss=HingeLoss())
     with pytest.raises(ConfigError, match=f"model=sagan: the {player} has weights without spe"):
-        small.game(SAGAN, **players(**{player: {"spectral_norm": False}}), loss=HingeLoss())
+        games.game(SAGAN, **players(**{player: {"spectral_norm": False}}), loss=HingeLoss())
 
 
 def test_refuses_batch_normalization_in_the_discriminator():
     with pytest.raises(ConfigError, match=r"model=sagan: .*undoes the bound"):
-        small.game(SAGAN, **players(discriminator={"norm": "batch"}), loss=HingeLoss())
+        games.game(SAGAN, **players(discriminator={"norm": "batch"}), loss=HingeLoss())
 
 
 def test_two_time_scales():

@@ -11,8 +11,8 @@ from ganforge.losses.hinge import HingeLoss
 from ganforge.models.sngan import SNGAN
 from ganforge.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from ganforge.regularizers.weight_clip import WeightClip
-from tests import small
-from tests.tiny import shrunk, take_steps, tiny
+from tests.support import games
+from tests.support.configs import shrunk, take_steps, tiny
 
 
 def players(**changes):
@@ -26,11 +26,11 @@ def players(**changes):
 
 def test_the_discriminator_stays_bounded_while_it_learns(tmp_path):
     """A step that would make the weights ten times as large leaves their spectra at 1."""
-    model = small.game(SNGAN, **players(), loss=HingeLoss(), critic_steps=5)
+    model = games.game(SNGAN, **players(), loss=HingeLoss(), critic_steps=5)
     with torch.no_grad():
         for parameter in model.discriminator.parameters():
             parameter.mul_(10)
-    small.fit(model, tmp_path, small.images(16), max_steps=3)
+    games.fit(model, tmp_path, games.images(16), max_steps=3)
     tops = [
         torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2).item()
         for layer in model.discriminator.eval().modules()
@@ -48,20 +48,20 @@ def test_the_discriminator_stays_bounded_while_it_learns(tmp_path):
 )
 def test_refuses_a_discriminator_without_its_bound(wrong, reason):
     with pytest.raises(ConfigError, match=r"model=sngan: the discriminator has .*" + reason):
-        small.game(SNGAN, **players(**wrong), loss=HingeLoss())
+        games.game(SNGAN, **players(**wrong), loss=HingeLoss())
 
 
 def test_refuses_clipping_beside_spectral_normalization():
     with pytest.raises(ConfigError, match=r"weight_clip: .* bounds nothing"):
-        small.game(SNGAN, **players(), loss=HingeLoss(), regularizers={"clip": WeightClip()})
+        games.game(SNGAN, **players(), loss=HingeLoss(), regularizers={"clip": WeightClip()})
 
 
 def test_other_norms_and_other_networks_play_too():
-    assert small.game(SNGAN, **players(norm="layer"), loss=HingeLoss())
+    assert games.game(SNGAN, **players(norm="layer"), loss=HingeLoss())
     with pytest.raises(
         ConfigError, match=r"model=sngan: .* without spectral normalization \(hidden"
     ):
-        small.game(SNGAN, loss=HingeLoss())
+        games.game(SNGAN, loss=HingeLoss())
 
 
 @pytest.mark.parametrize("condition", ["none", "projection", "concatenation"])

@@ -18,7 +18,7 @@ from ganforge.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from ganforge.regularizers.latent_consistency import LatentConsistency
 from ganforge.regularizers.path_length import PathLength
 from ganforge.streams import Noise
-from tests import small
+from tests.support import games
 
 SIZE, LATENT, W = 16, 4, 5
 
@@ -40,12 +40,12 @@ def networks(classes: int = 0) -> dict[str, nn.Module]:
 def game(classes: int = 0, growth: Growth | None = None, **changes) -> StyleGAN:
     """One that does not grow, but for another ``growth``."""
     growth = growth or Growth(SIZE, start_size=SIZE)
-    return small.game(StyleGAN, **networks(classes), growth=growth, num_classes=classes, **changes)
+    return games.game(StyleGAN, **networks(classes), growth=growth, num_classes=classes, **changes)
 
 
 def fit(model: StyleGAN, root, steps: int = 2, classes: int = 0, **settings):
-    images = small.images(SIZE, num_classes=classes)
-    return small.fit(model, root, images, max_steps=steps, **settings)
+    images = games.images(SIZE, num_classes=classes)
+    return games.fit(model, root, images, max_steps=steps, **settings)
 
 
 # ---------------------------------------------------------------------- while it learns
@@ -54,10 +54,10 @@ def fit(model: StyleGAN, root, steps: int = 2, classes: int = 0, **settings):
 @pytest.mark.parametrize("classes", [0, 3])
 def test_real_steps_through_growth(tmp_path, classes):
     model = game(classes, Growth(SIZE, 4, stable_images=8, fade_images=8))
-    before = small.weights(model)
+    before = games.weights(model)
     fit(model, tmp_path, 6, classes)
     assert (model.images_seen, model.generator.level.stage) == (48, 2)
-    after = small.weights(model)
+    after = games.weights(model)
     still = [name for name in before if torch.equal(before[name], after[name])]
     # The embedding of labels in the discriminator's head learns as well, and so does every layer.
     assert [name for name in still if "kernel" not in name and "alpha" not in name] == []
@@ -72,7 +72,7 @@ def test_the_mean_of_w_is_that_of_the_generators_updates(tmp_path):
     model.generator.mapping.track = lambda w: (seen.append(w), original(w))[1]
     fit(model, tmp_path, 3)
     expected = torch.zeros(W)
-    assert [len(w) for w in seen] == [small.BATCH] * 3
+    assert [len(w) for w in seen] == [games.BATCH] * 3
     for w in seen:
         expected = 0.995 * expected + 0.005 * w.mean(dim=0)
     torch.testing.assert_close(model.generator.mapping.w_mean, expected)
@@ -80,11 +80,11 @@ def test_the_mean_of_w_is_that_of_the_generators_updates(tmp_path):
 
 
 def test_the_parts_of_a_batch_make_one_update(tmp_path):
-    sgd = {f"{p}_optimizer": partial(torch.optim.SGD, lr=1e-3) for p in small.players()}
+    sgd = {f"{p}_optimizer": partial(torch.optim.SGD, lr=1e-3) for p in games.players()}
     whole, parted = game(**sgd), game(**sgd, accumulate=2)
     for model in (whole, parted):
         fit(model, tmp_path, 2)
-    small.assert_close(small.weights(whole), small.weights(parted), atol=1e-5)
+    games.assert_close(games.weights(whole), games.weights(parted), atol=1e-5)
 
 
 def test_a_run_that_was_killed_in_a_fade_goes_on_bit_by_bit(tmp_path):
@@ -95,7 +95,7 @@ def test_a_run_that_was_killed_in_a_fade_goes_on_bit_by_bit(tmp_path):
     assert first.generator.level.fading
     trainer.save_checkpoint(tmp_path / "killed.ckpt")
     fit(second, tmp_path, 5, resume=tmp_path / "killed.ckpt")
-    small.assert_equal(small.weights(straight), small.weights(second))
+    games.assert_equal(games.weights(straight), games.weights(second))
     assert torch.equal(straight.sample(3), second.sample(3))
 
 
@@ -145,7 +145,7 @@ def test_neighbouring_latents_differ_by_nothing_else(tmp_path):
 def test_between_updates_images_have_the_constant_noise(tmp_path):
     model = game()
     fit(model, tmp_path)
-    z = torch.randn(2 * small.BATCH, LATENT)
+    z = torch.randn(2 * games.BATCH, LATENT)
     assert torch.equal(model.images(model.generator, z, None), model.generator(z))
 
 
@@ -250,4 +250,4 @@ def test_refuses_nonsense(changes, message):
 def test_refuses_a_generator_without_styles():
     parts = networks() | {"generator": PGGANGenerator(SIZE, 1, LATENT, 4, 8)}
     with pytest.raises(ConfigError, match=r"generator has no styles.*network=stylegan"):
-        small.game(StyleGAN, **parts, growth=Growth(SIZE))
+        games.game(StyleGAN, **parts, growth=Growth(SIZE))

@@ -16,8 +16,8 @@ from ganforge.regularizers.path_length import PathLength
 from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
-from tests import small
-from tests.styled import game, lazy, players
+from tests.support import games
+from tests.support.styled import game, lazy, players
 
 
 def prepared(model: StyleGAN2, noise: Noise) -> UpdateContext:
@@ -150,7 +150,7 @@ def test_lazy_terms_have_updates_of_their_own(player, tmp_path):
     steps = []
     factory = model._factories[player]
     model._factories[player] = lambda parameters: counting(factory(parameters), steps)
-    trainer = small.fit(model, tmp_path, small.images(16), max_steps=6)
+    trainer = games.fit(model, tmp_path, games.images(16), max_steps=6)
     assert terms["often"].seen == [(step, True) for step in range(6)]
     # Nothing is judged for a term that does not ask.
     assert terms["rarely"].seen == [(0, False), (3, False)]
@@ -179,7 +179,7 @@ def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
     """By SGD of rate 1, in closed form: the weights move by the gradient of k gamma R1."""
     model = game(
         regularizers={"r1": R1(weight=0.5, every=3)},
-        discriminator_optimizer=small.SGD,
+        discriminator_optimizer=games.SGD,
     )
     moved = {}
 
@@ -198,7 +198,7 @@ def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
                 moved[name] = (before[name] - parameter.detach(), 0.75 * step)
 
     model.regularize = watched
-    small.fit(model, tmp_path, small.images(16), max_steps=1)
+    games.fit(model, tmp_path, games.images(16), max_steps=1)
     assert moved
     for name, (ours, expected) in moved.items():
         torch.testing.assert_close(ours, expected, atol=1e-6, rtol=1e-3, msg=name)
@@ -213,14 +213,14 @@ def test_all_sorts_of_terms_may_be_lazy(tmp_path):
         "path_length": PathLength(every=2, shrink=2),
     }
     model = game(regularizers=terms, accumulate=2)
-    small.fit(model, tmp_path, small.images(16), max_steps=3)
+    games.fit(model, tmp_path, games.images(16), max_steps=3)
     assert all(p.isfinite().all() for p in model.parameters())
     assert terms["path_length"].mean > 0
 
 
 def test_the_log_shows_the_loss_and_not_the_penalty(tmp_path):
-    points = small.Points()
-    small.fit(lazy(), tmp_path, small.images(16), max_steps=6, logger=points)
+    points = games.Points()
+    games.fit(lazy(), tmp_path, games.images(16), max_steps=6, logger=points)
     for name in ("discriminator/loss", "generator/loss", "discriminator/r1"):
         assert len(points.column(name)) == 6, name
     penalties = points.column("discriminator/r1")
@@ -233,17 +233,17 @@ def test_the_log_shows_the_loss_and_not_the_penalty(tmp_path):
 def test_a_resumed_run_is_the_same(tmp_path):
     """Bit by bit, with both lazy terms and mixing, from the middle of an interval."""
     whole, broken, resumed = (lazy() for _ in range(3))
-    small.fit(whole, tmp_path, small.images(16), max_steps=7)
-    trainer = small.fit(broken, tmp_path, small.images(16), max_steps=4)
+    games.fit(whole, tmp_path, games.images(16), max_steps=7)
+    trainer = games.fit(broken, tmp_path, games.images(16), max_steps=4)
     trainer.save_checkpoint(tmp_path / "middle.ckpt")
-    small.fit(resumed, tmp_path, small.images(16), resume=tmp_path / "middle.ckpt", max_steps=7)
-    small.assert_equal(small.weights(whole), small.weights(resumed))
+    games.fit(resumed, tmp_path, games.images(16), resume=tmp_path / "middle.ckpt", max_steps=7)
+    games.assert_equal(games.weights(whole), games.weights(resumed))
 
 
 @pytest.mark.parametrize("grouped", [False, True])
 def test_half_precision_trains(grouped, tmp_path):
     model = lazy(**players(grouped=grouped))
-    small.fit(model, tmp_path, small.images(16), max_steps=3, precision="bf16-mixed")
+    games.fit(model, tmp_path, games.images(16), max_steps=3, precision="bf16-mixed")
     assert all(p.isfinite().all() for p in model.parameters())
 
 
@@ -253,8 +253,8 @@ def test_parts_of_a_batch_make_the_same_update(tmp_path):
     optimizers = {"generator_optimizer": slow, "discriminator_optimizer": slow}
     whole, parted = (lazy(accumulate=parts, **optimizers) for parts in (1, 2))
     for model in (whole, parted):
-        small.fit(model, tmp_path, small.images(16), max_steps=2)
-    small.assert_close(small.weights(whole), small.weights(parted), atol=2e-5)
+        games.fit(model, tmp_path, games.images(16), max_steps=2)
+    games.assert_close(games.weights(whole), games.weights(parted), atol=2e-5)
 
 
 def test_the_last_layer_takes_the_first_style_where_nothing_is_mixed():
@@ -273,7 +273,7 @@ def test_the_last_layer_takes_the_first_style_where_nothing_is_mixed():
 
 def test_the_mean_of_w_is_tracked(tmp_path):
     model = lazy()
-    small.fit(model, tmp_path, small.images(16), max_steps=1)
+    games.fit(model, tmp_path, games.images(16), max_steps=1)
     assert model.generator.mapping.w_mean.abs().sum() > 0
 
 
@@ -288,4 +288,4 @@ def test_samples_are_truncated_and_belong_to_their_indices():
 
 def test_a_generator_without_styles_is_refused():
     with pytest.raises(ConfigError, match=r"the generator makes no styles.*network=stylegan2"):
-        small.game(StyleGAN2)
+        games.game(StyleGAN2)

@@ -9,8 +9,8 @@ from ganforge.errors import ConfigError
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.regularizers.feature_matching import FeatureMatching
 from ganforge.streams import Noise
-from tests import small
 from tests.regularizers.turns import context
+from tests.support import games
 
 
 def test_linear_features():
@@ -46,7 +46,7 @@ def test_reals_and_fakes_are_matched_as_they_are_judged(loss, tmp_path):
 
     means: list[float] = []
     changes = {} if loss is None else {"loss": loss}
-    model = small.game(augment=Brighter(), regularizers={"f": FeatureMatching()}, **changes)
+    model = games.game(augment=Brighter(), regularizers={"f": FeatureMatching()}, **changes)
     features = model.discriminator.features
 
     def spy(images, labels=None):
@@ -54,7 +54,7 @@ def test_reals_and_fakes_are_matched_as_they_are_judged(loss, tmp_path):
         return features(images, labels)
 
     model.discriminator.features = spy
-    small.fit(model, tmp_path, max_steps=1)
+    games.fit(model, tmp_path, max_steps=1)
     assert len(means) == (5 if loss is None else 6)
     assert all(9 < mean < 11 for mean in means)
 
@@ -62,9 +62,9 @@ def test_reals_and_fakes_are_matched_as_they_are_judged(loss, tmp_path):
 def test_the_discriminator_gets_no_gradient_from_it(tmp_path):
     after = []
     for terms in ({}, {"f": FeatureMatching(weight=100.0)}):
-        model = small.game(regularizers=terms)
-        small.fit(model, tmp_path, max_steps=1)
-        after.append(small.weights(model))
+        model = games.game(regularizers=terms)
+        games.fit(model, tmp_path, max_steps=1)
+        after.append(games.weights(model))
     for name in after[0]:
         equal = torch.equal(after[0][name], after[1][name])
         assert equal == (not name.startswith("generator")) or name.startswith("average"), name
@@ -72,12 +72,12 @@ def test_the_discriminator_gets_no_gradient_from_it(tmp_path):
 
 @pytest.mark.parametrize("parts", [1, 2])
 def test_trains_and_is_logged(parts, tmp_path):
-    points = small.Points()
-    model = small.game(regularizers={"f": FeatureMatching()}, accumulate=parts)
-    small.fit(model, tmp_path, max_steps=2, logger=points)
+    points = games.Points()
+    model = games.game(regularizers={"f": FeatureMatching()}, accumulate=parts)
+    games.fit(model, tmp_path, max_steps=2, logger=points)
     assert all(distance > 0 for distance in points.column("generator/f"))
     assert len(points.column("generator/f")) == 2
-    assert all(value.isfinite().all() for value in small.weights(model).values())
+    assert all(value.isfinite().all() for value in games.weights(model).values())
 
 
 def test_needs_features():

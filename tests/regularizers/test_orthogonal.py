@@ -10,8 +10,8 @@ from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 from ganforge.regularizers.orthogonal import Orthogonal, filters, overlap
 from ganforge.streams import Noise
-from tests import small
 from tests.regularizers.turns import context
+from tests.support import games
 
 
 def term(layer: nn.Module, player: str = "generator") -> torch.Tensor:
@@ -112,11 +112,11 @@ def test_descent_makes_the_filters_of_dcgan_orthogonal(player, spectral):
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])
 def test_belongs_to_its_player(player, tmp_path):
-    points = small.Points()
-    model = small.game(regularizers={"orthogonal": Orthogonal(1.0, player=player)})
+    points = games.Points()
+    model = games.game(regularizers={"orthogonal": Orthogonal(1.0, player=player)})
     layers = [m for m in getattr(model, player).modules() if isinstance(m, nn.Linear)]
     expected = sum(overlap(filters(layer)) for layer in layers)
-    small.fit(model, tmp_path, max_steps=1, logger=points)
+    games.fit(model, tmp_path, max_steps=1, logger=points)
     logged = {name for name in points.points[0][1] if name.endswith("orthogonal")}
     assert logged == {f"{player}/orthogonal"}
     assert points.column(f"{player}/orthogonal") == pytest.approx([expected.item()])
@@ -124,16 +124,16 @@ def test_belongs_to_its_player(player, tmp_path):
 
 def test_parts_of_a_batch_make_the_same_update(tmp_path):
     after = [
-        small.weights(
-            small.fit(
-                small.game(regularizers={"o": Orthogonal(0.1)}, accumulate=parts),
+        games.weights(
+            games.fit(
+                games.game(regularizers={"o": Orthogonal(0.1)}, accumulate=parts),
                 tmp_path,
                 max_steps=2,
             ).lightning_module
         )
         for parts in (1, 2)
     ]
-    small.assert_close(*after, atol=1e-5)
+    games.assert_close(*after, atol=1e-5)
 
 
 def test_refusals():

@@ -9,8 +9,8 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 from ganforge.regularizers.path_length import PathLength
 from ganforge.streams import Noise
-from tests import small
 from tests.regularizers.turns import LATENT, SHAPE, Linear, context
+from tests.support import games
 
 PLACES = SHAPE[1] * SHAPE[2]
 
@@ -86,11 +86,11 @@ def test_parts_of_a_batch_train_the_same_generator(tmp_path):
     after = []
     for parts in (1, 2):
         terms = {"path_length": PathLength(every=2, decay=0.5)}
-        model = small.game(regularizers=terms, accumulate=parts)
-        small.fit(model, tmp_path, max_steps=4)
-        after.append(small.weights(model))
+        model = games.game(regularizers=terms, accumulate=parts)
+        games.fit(model, tmp_path, max_steps=4)
+        after.append(games.weights(model))
     assert after[0]["regularizers.path_length.mean"] > 0
-    small.assert_close(*after, atol=1e-5)
+    games.assert_close(*after, atol=1e-5)
 
 
 def test_descent_makes_the_jacobian_orthogonal():
@@ -113,11 +113,11 @@ def test_descent_makes_the_jacobian_orthogonal():
 
 @pytest.mark.parametrize("lazily", [1, 2])
 def test_trains_and_is_logged(lazily, tmp_path):
-    points = small.Points()
-    model = small.game(regularizers={"path_length": PathLength(every=lazily)})
-    small.fit(model, tmp_path, max_steps=4, logger=points)
+    points = games.Points()
+    model = games.game(regularizers={"path_length": PathLength(every=lazily)})
+    games.fit(model, tmp_path, max_steps=4, logger=points)
     assert len(set(points.column("generator/path_length"))) == 4 // lazily
-    assert all(value.isfinite().all() for value in small.weights(model).values())
+    assert all(value.isfinite().all() for value in games.weights(model).values())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from ganforge.errors import ConfigError
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.regularizers.top_k import TopK
-from tests import small
+from tests.support import games
 
 LOGITS = torch.tensor([0.5, -3.0, 2.0, 0.0, -1.0, 7.0, 1.0, -2.0])
 
@@ -59,8 +59,8 @@ def test_the_generators_loss_gets_fewer_images_from_step_to_step(parts, kept, tm
             return super().generator(fake_logits, real_logits)
 
     top = TopK(final_share=0.25, gamma=0.5, every_images=8)
-    model = small.game(loss=Counting(), regularizers={"top_k": top}, accumulate=parts)
-    small.fit(model, tmp_path, max_steps=4)
+    model = games.game(loss=Counting(), regularizers={"top_k": top}, accumulate=parts)
+    games.fit(model, tmp_path, max_steps=4)
     # Images count as seen at the end of a step.
     assert counts == [k for k in kept for _ in range(parts)]
 

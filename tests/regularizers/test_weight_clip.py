@@ -11,8 +11,8 @@ from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.r2 import R2
 from ganforge.regularizers.weight_clip import WeightClip
 from ganforge.streams import Noise
-from tests import small
 from tests.regularizers.critics import LinearCritic, batch
+from tests.support import games
 
 
 def test_every_weight_ends_within_the_bound():
@@ -47,7 +47,7 @@ def test_excludes_gradient_penalties_in_any_order(penalty, first):
     terms = {"clip": WeightClip(), "penalty": penalty()}
     order = list(terms) if first else list(terms)[::-1]
     with pytest.raises(ConfigError, match=r"penalty and clip exclude .*twice, .* Way out"):
-        small.game(regularizers={name: terms[name] for name in order})
+        games.game(regularizers={name: terms[name] for name in order})
 
 
 def test_refuses_weights_that_are_normalized_afterwards():

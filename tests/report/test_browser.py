@@ -6,9 +6,9 @@ import pytest
 
 from ganforge.commands.report import report
 from ganforge.config.schemas import ReportSchema
-from tests.chromium import BINARY, Chromium
 from tests.report.pages import grid, whole_run
 from tests.runs.past_runs import past_run
+from tests.support.chromium import BINARY, Chromium
 
 pytestmark = pytest.mark.skipif(BINARY is None, reason="no Chromium")
 

@@ -19,8 +19,8 @@ from ganforge.runs.contents import SIGNS
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import locked
 from tests.commands.test_runs import composed
-from tests.properties import deterministic
 from tests.runs.test_contents import FOREIGN, OWN
+from tests.support.properties import deterministic
 
 PLACES = ["", "a", "a/run", "a/run/deep", "b"]
 MADE = [name for name in OWN if not name.startswith((".lock", "wandb/"))] + [

@@ -19,7 +19,7 @@ from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.resuming.identity import different_keys
 from ganforge.runs.stored.config import keep_former_layout
-from tests.tiny import QUIET, TRAINER, shrunk
+from tests.support.configs import QUIET, TRAINER, shrunk
 
 NAMES = [str(number) for number in range(12)]
 

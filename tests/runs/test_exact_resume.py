@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.trainings import SMALL, run_jobs, run_of
+from tests.support.trainings import SMALL, run_jobs, run_of
 
 CLOCK_COLUMNS = {"seconds", "images_per_second"}
 CLOCK_KEYS = {"seconds", "seconds_evaluating", "images_per_second"}
@@ -85,7 +85,11 @@ def small(*changes: str) -> list[str]:
 
 def kill(step: int, inside: bool = False, name: str = "kill") -> list[str]:
     node = f"+callbacks.{name}"
-    return [f"{node}._target_=tests.kill.KillAt", f"{node}.step={step}", f"{node}.inside={inside}"]
+    return [
+        f"{node}._target_=tests.support.kill.KillAt",
+        f"{node}.step={step}",
+        f"{node}.inside={inside}",
+    ]
 
 
 WHOLE = {  # what a run is compared with, and its settings

@@ -15,15 +15,15 @@ from ganforge.callbacks.pictures.grid import save
 from ganforge.callbacks.samples import Samples
 from ganforge.errors import RunError
 from ganforge.runs.lock import is_locked
-from tests.disk import limit
-from tests.forking import fork, wait
 from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
+from tests.support.disk import limit
+from tests.support.forking import fork, wait
 
 SEVEN = [*PLAIN, "trainer.max_steps=7"]
 
 
 def full(step: int, size: int) -> list[str]:
-    values = {"_target_": "tests.disk.FullAt", "step": step, "size": size}
+    values = {"_target_": "tests.support.disk.FullAt", "step": step, "size": size}
     return [f"+callbacks.full.{key}={value}" for key, value in values.items()]
 
 

@@ -15,7 +15,7 @@ from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
-from tests.trainings import SMALL, run_of
+from tests.support.trainings import SMALL, run_of
 
 
 @pytest.fixture(scope="module")

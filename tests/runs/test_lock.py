@@ -16,8 +16,8 @@ from ganforge.errors import RunError
 from ganforge.runs import lock as run_lock
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import holder, is_locked, locked
-from tests.forking import fork, wait
 from tests.runs.resuming.test_resume import PLAIN, runs, summary, unfinished
+from tests.support.forking import fork, wait
 
 
 @pytest.fixture

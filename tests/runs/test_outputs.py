@@ -20,7 +20,7 @@ from ganforge.data.images import to_uint8
 from ganforge.data.module import ImageDataModule
 from ganforge.data.sets.ring8 import Ring8
 from ganforge.runs.folder import RunFolder
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 
 @pytest.fixture(scope="module")

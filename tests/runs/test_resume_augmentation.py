@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
 from tests.runs.test_exact_resume import assert_same, checkpoint, metrics
-from tests.trainings import SMALL, run_of
+from tests.support.trainings import SMALL, run_of
 
 # No scores, no grids: a run takes a fraction of a second.
 PLAIN = [o for o in SMALL if "evaluation" not in o and "samples" not in o]

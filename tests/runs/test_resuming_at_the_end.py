@@ -9,7 +9,7 @@ import pytest
 from ganforge.commands.train import train
 from ganforge.errors import RunError
 from ganforge.runs.folder import RunFolder
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from ganforge.commands.sync import parts_of
 from ganforge.loggers.wandb import service
 from tests.loggers.wandb.file import config, history, of_type, summary
-from tests.trainings import SMALL
+from tests.support.trainings import SMALL
 
 SIZES = [
     *(o for o in SMALL if not o.startswith(("logger=", "trainer.max_steps="))),
@@ -178,9 +178,12 @@ def test_every_job_of_a_sweep_is_a_run_of_its_group(type_in, tmp_path):
 
 
 def test_a_resumed_run_goes_on_as_the_same_one(type_in, tmp_path):
-    broken = ["+callbacks.broken._target_=tests.broken.BrokenAt", "+callbacks.broken.rank=0"]
+    broken = [
+        "+callbacks.broken._target_=tests.support.broken.BrokenAt",
+        "+callbacks.broken.rank=0",
+    ]
     alerts = "logger.wandb.alerts=true"
-    first = type_in("train", *SIZES, *broken, "+callbacks.broken.step=7", alerts)
+    first = type_in("train", *SIZES, *broken, f"{node}.step=7", alerts)
     assert first.code == 1
     run = latest(tmp_path)
     assert len(written(run)) == 1

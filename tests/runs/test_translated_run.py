@@ -16,7 +16,7 @@ from ganforge.config.compose import compose_config
 from ganforge.data.images import to_float, to_uint8
 from tests.commands.test_translate import damage, mixed, noise, pixels, written
 from tests.data.drawings import save
-from tests.tiny import tiny
+from tests.support.configs import tiny
 
 SMALL = [
     "data.image_size=16",

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ganforge.models.dcgan import DCGAN
-from tests.tiny import DATA, TRAINER
+from tests.support.configs import DATA, TRAINER
 
 optuna = pytest.importorskip("optuna")
 
@@ -19,7 +19,7 @@ SEARCH = [
     *TRAINER,
     "network.generator.width=2",
     "network.discriminator.width=2",
-    "features._target_=tests.small_features.SmallFactory",
+    "features._target_=tests.support.small_features.SmallFactory",
     "metrics=[fid]",
     "logger=csv",
     "~callbacks.samples",

@@ -11,11 +11,14 @@ from ganforge.sweeps.grid import make_folder
 from ganforge.sweeps.launchers.local import LocalJobs
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.runner import SweepRun
-from tests.trainings import SMALL
+from tests.support.trainings import SMALL
 
 PLAIN = [o for o in SMALL if "evaluation" not in o and "samples" not in o]
 PLAIN += ["~callbacks.samples", "metrics=[]", "trainer.max_steps=2"]
-LATE = ["+callbacks.late._target_=tests.signals.SignalAtEnd", "+callbacks.late.name=SIGTERM"]
+LATE = [
+    "+callbacks.late._target_=tests.support.signals.SignalAtEnd",
+    "+callbacks.late.name=SIGTERM",
+]
 
 
 def unused(overrides: list[str]) -> int:

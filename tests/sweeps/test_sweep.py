@@ -10,7 +10,7 @@ import torch
 
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from tests.runs.test_exact_resume import assert_same, checkpoint, metrics
-from tests.trainings import SMALL, run_jobs
+from tests.support.trainings import SMALL, run_jobs
 
 # No scores, no grids: a job takes a fraction of a second.
 PLAIN = [o for o in SMALL if "evaluation" not in o and "samples" not in o]
@@ -25,7 +25,7 @@ def callback(name: str, target: str, **values) -> list[str]:
 
 def kill(step: int, signal: str = "SIGKILL") -> list[str]:
     """Kills the second job."""
-    return callback("kill", "tests.kill.KillAt", step=step, run="'1-'", signal=signal)
+    return callback("kill", "tests.support.kill.KillAt", step=step, run="'1-'", signal=signal)
 
 
 def swept(jobs: dict[str, list[list[str]]], codes: dict[str, list[int]], folder: Path) -> Path:
@@ -143,7 +143,7 @@ def test_a_failing_job_leaves_the_others_running(folder):
 @pytest.mark.slow
 def test_a_process_that_fails_ends_its_job_and_not_the_sweep(tmp_path):
     several = [o for o in PLAIN if o != "trainer=cpu"] + ["trainer=ddp_cpu"]
-    broken = callback("broken", "tests.broken.BrokenAt", step="4,99", rank=1)
+    broken = callback("broken", "tests.support.broken.BrokenAt", step="4,99", rank=1)
     codes = run_jobs({"processes": [["-m", *several, *broken]]}, tmp_path)
     output = (tmp_path / "output.txt").read_text()
     assert codes == {"processes": [1]}, output[-6000:]

@@ -17,7 +17,7 @@ from ganforge.callbacks.samples import Samples
 from ganforge.data.sets.mixture import Mixture
 from ganforge.data.sets.ring8 import Ring8
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
-from tests.small import game, images, trainer_for
+from tests.support.games import game, images, trainer_for
 
 
 def pair(sigma=0.05):

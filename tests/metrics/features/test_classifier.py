@@ -9,8 +9,8 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.features import classifier_training
 from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.features.classifier_training import shrink
-from tests.disk import full
 from tests.metrics.stand_ins import Pictures, noise_images
+from tests.support.disk import full
 
 CPU = torch.device("cpu")
 

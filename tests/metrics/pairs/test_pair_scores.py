@@ -17,9 +17,9 @@ from ganforge.metrics.pairs.lpips import LPIPS
 from ganforge.metrics.pairs.psnr import PSNR
 from ganforge.metrics.pairs.ssim import SSIM
 from ganforge.metrics.scores.frechet import FrechetDistance
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, noise_images
 from tests.metrics.translation_stand_ins import Domains, Shift, Wobble, flat, noise_domains
+from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
 ONE, TWO = ("AtoB",), ("AtoB", "BtoA")

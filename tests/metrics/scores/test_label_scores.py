@@ -20,8 +20,8 @@ from ganforge.metrics.scores.normalized_mutual_information import (
     entropy,
     normalized_information,
 )
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
 CLASSES = 4

@@ -13,8 +13,8 @@ from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.memorization import DataCopying, Memorization
 from ganforge.metrics.scores.nearest import nearest_distances
 from ganforge.metrics.scores.score import ranked
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
 

@@ -11,8 +11,8 @@ from ganforge.metrics.features.classifier_training import shrink
 from ganforge.metrics.pairs import lpips as lpips_module
 from ganforge.metrics.pairs.checks import check_metrics
 from ganforge.metrics.scores.path_length import PathLength, without_outliers
-from tests.forking import fork, wait
 from tests.metrics.stand_ins import Pictures, noise_images
+from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
 DATA = Pictures(noise_images(40, channels=3, size=4))

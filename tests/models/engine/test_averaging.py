@@ -6,7 +6,7 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from tests import small
+from tests.support import games
 
 
 def constant(value: float) -> nn.Module:
@@ -67,15 +67,15 @@ def test_statistics_are_copied_not_averaged():
 
 
 def test_it_stays_in_evaluation_mode_whatever_its_parent_is_in():
-    model = small.game(**small.convolutional_players("batch"))
+    model = games.game(**games.convolutional_players("batch"))
     model.train()
     assert model.generator.training
     assert not any(module.training for module in model.average.modules())
 
 
 def test_it_is_saved_but_not_trained(tmp_path):
-    model = small.game()
-    small.fit(model, tmp_path, max_steps=1)
+    model = games.game()
+    games.fit(model, tmp_path, max_steps=1)
     assert any(name.startswith("average.module.") for name in model.state_dict())
     mine = {id(p) for p in model.average.parameters()}
     trained = {id(p) for o in model.optimizers() for g in o.param_groups for p in g["params"]}

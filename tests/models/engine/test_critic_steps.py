@@ -4,7 +4,7 @@ import pytest
 
 from ganforge.errors import ConfigError
 from ganforge.models.engine.critic_steps import BoostedCriticSteps
-from tests import small
+from tests.support import games
 
 
 def test_the_first_steps_and_every_period_are_boosted():
@@ -16,9 +16,9 @@ def test_the_first_steps_and_every_period_are_boosted():
 
 
 def test_the_game_asks_for_as_many_images(tmp_path):
-    model = small.game(critic_steps=BoostedCriticSteps(steps=1, boosted=3, first=1, period=4))
-    small.fit(model, tmp_path)
-    assert model.images_seen == (3 + 1 + 1 + 1 + 3 + 1) * small.BATCH
+    model = games.game(critic_steps=BoostedCriticSteps(steps=1, boosted=3, first=1, period=4))
+    games.fit(model, tmp_path)
+    assert model.images_seen == (3 + 1 + 1 + 1 + 3 + 1) * games.BATCH
 
 
 @pytest.mark.parametrize(

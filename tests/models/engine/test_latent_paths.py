@@ -8,8 +8,8 @@ from ganforge.models.engine.latent_paths import Given, LatentPaths, slerp
 from ganforge.models.engine.truncation import truncated_latents
 from ganforge.runs.load import build_model
 from ganforge.streams import Noise, Stream, Substream, mix
-from tests.small import game
-from tests.tiny import tiny
+from tests.support.configs import tiny
+from tests.support.games import game
 
 
 def test_places_on_the_arc_of_hand_made_latents():

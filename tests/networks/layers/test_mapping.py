@@ -6,7 +6,7 @@ from torch import distributed
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.mapping import Mapping
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 
 def small(**changes) -> Mapping:

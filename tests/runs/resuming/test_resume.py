@@ -14,7 +14,7 @@ from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError, InterruptionError, RunError
 from ganforge.models.engine.stopwatch import Stopwatch
-from tests.trainings import SMALL, run_of
+from tests.support.trainings import SMALL, run_of
 
 # No scores, no grids: a run takes a fraction of a second.
 PLAIN = [o for o in SMALL if "evaluation" not in o and "samples" not in o]
@@ -104,7 +104,7 @@ def test_the_same_parts_are_accepted(run):
 
 
 def test_what_watches_a_run_may_be_exchanged(run):
-    features = "features._target_=tests.small_features.SmallFactory"
+    features = "features._target_=tests.support.small_features.SmallFactory"
     few = "callbacks.evaluation.n=32"
     go(f"resume={run}", "trainer.max_steps=5", "metrics=[fid]", "logger=csv", features, few)
     assert "fid_small" in summary(run)["metrics"]
@@ -270,7 +270,7 @@ def test_an_interruption_saves_and_can_be_resumed(tmp_path, monkeypatch):
 
 
 def test_a_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path):
-    broken = {"_target_": "tests.broken.BrokenAt", "step": 0, "rank": 0}
+    broken = {"_target_": "tests.support.broken.BrokenAt", "step": 0, "rank": 0}
     wrong = [f"+callbacks.broken.{key}={value}" for key, value in broken.items()]
     with pytest.raises(RunError, match="broken at step 0"):
         go(*PLAIN, *wrong, f"log_dir={tmp_path}")
@@ -279,7 +279,7 @@ def test_a_run_that_fails_before_its_first_step_leaves_no_folder(tmp_path):
 
 
 def test_a_run_that_fails_later_says_why_in_its_summary(tmp_path):
-    broken = {"_target_": "tests.broken.BrokenAt", "step": 3, "rank": 0}
+    broken = {"_target_": "tests.support.broken.BrokenAt", "step": 3, "rank": 0}
     wrong = [f"+callbacks.broken.{key}={value}" for key, value in broken.items()]
     with pytest.raises(RunError, match="broken at step 3"):
         go(*PLAIN, *wrong, f"log_dir={tmp_path / 'run'}")
@@ -316,7 +316,7 @@ def test_a_strangers_run_runs_no_code(run, how, monkeypatch):
 
 
 def test_a_run_that_was_typed_here_is_resumed_without_a_word(run, tmp_path, monkeypatch):
-    """PLAIN types a part of the tests' own: features._target_=tests.small_features...."""
+    """PLAIN types a part of the tests' own: features._target_=tests.support.small_features...."""
     go(f"resume={run}", "trainer.max_steps=5")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "another_machine"))
     with pytest.raises(RunError, match=r"trust=\[tests\]"):

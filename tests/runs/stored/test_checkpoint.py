@@ -12,7 +12,7 @@ import torch
 
 from ganforge.errors import RunError
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 
 def checkpoint(value: int, size: int = 10) -> dict[str, object]:

@@ -13,8 +13,8 @@ import torch
 from ganforge.commands.train import train
 from ganforge.compute.workers import free_port
 from ganforge.config.compose import compose_config
-from tests import small
-from tests.trainings import ROOT, SMALL, environment, run_of
+from tests.support import games
+from tests.support.trainings import ROOT, SMALL, environment, run_of
 
 # No statistics of batches: what a process computes of its share is then what one alone computes.
 PLAIN = [
@@ -28,7 +28,7 @@ SPREAD = [*(o for o in SMALL if o != "trainer=cpu"), *PLAIN, "trainer.accelerato
 ALONE = [*SMALL, *PLAIN]
 SIGNALLED = [
     f"+callbacks.preempted.{key}={value}"
-    for key, value in {"_target_": "tests.preempt.SignalAt", "step": 5, "seed": 1}.items()
+    for key, value in {"_target_": "tests.support.preempt.SignalAt", "step": 5, "seed": 1}.items()
 ]
 
 
@@ -215,7 +215,7 @@ def test_a_preempted_job_is_started_again_and_resumes_bit_by_bit(beside, alone):
     assert not (sweep / "1-s2" / "signalled").exists()
     outputs = [path.read_text() for path in (sweep / ".submitit").glob("*.out")]
     assert sum("resumed:" in text for text in outputs) == 1
-    small.assert_equal(weights_of(sweep / "0-s1"), weights_of(alone))
+    games.assert_equal(weights_of(sweep / "0-s1"), weights_of(alone))
 
 
 SBATCH = """#!{python}
@@ -266,7 +266,7 @@ def test_a_job_that_slurm_preempts_is_requeued_and_resumes_bit_by_bit(tmp_path, 
     assert "--kill-on-bad-exit=1" in script
     run = next((tmp_path / "run" / "multirun").glob("*/*/0"))
     assert (run / "signalled").exists()
-    small.assert_equal(weights_of(run), weights_of(alone))
+    games.assert_equal(weights_of(run), weights_of(alone))
 
 
 # ---------------------------------------------------------------------- what is refused

@@ -12,7 +12,7 @@ from ganforge.models.stylegan2 import StyleGAN2
 from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from ganforge.regularizers.path_length import PathLength
 from ganforge.regularizers.r1 import R1
-from tests import small
+from tests.support import games
 
 ADAM = partial(torch.optim.Adam, lr=0.002, betas=(0.0, 0.99))
 
@@ -29,7 +29,7 @@ def players(minibatch_stddev: int = 4, **options: Any) -> dict[str, nn.Module]:
 
 def game(**changes: Any) -> StyleGAN2:
     """A game between them; the noise has an effect."""
-    model = small.game(
+    model = games.game(
         StyleGAN2,
         **players() | {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM} | changes,
     )

@@ -1,4 +1,7 @@
-"""The same games in one process and in two sharing each batch: `python -m tests.ranks FOLDER`."""
+"""The same games in one process and in two sharing each batch.
+
+Run it as `python -m tests.support.ranks FOLDER`.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
 CRITIC_STEPS = (1, 3)
 TERMS = ("none", "gradient_penalty", "r1")
@@ -53,7 +56,7 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
 
     from ganforge.models.engine.progressive import Growth
     from ganforge.models.gan import GAN
-    from tests import growing, small, styled, translations
+    from tests.support import games, growing, styled, translations
 
     class Raw(GAN):
         def manual_backward(self, loss, *arguments, **keywords):
@@ -64,27 +67,27 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     sgd = partial(torch.optim.SGD, lr=0.002 if name == "cyclegan" else 0.05)
     changes |= {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
     model: Any
-    data: Any = small.images(size)
+    data: Any = games.images(size)
     if name == "pix2pix":
         model, data = translations.pix2pix(**changes), translations.TinyPairs()
     elif name == "pggan":  # steps at 4x4, half a fade and 8x8; batches of 8, then of 4
         growth = Growth(16, stable_images=4, fade_images=8, batch_sizes=[8, 4])
         changes |= growing.players(minibatch_stddev=0)
-        model, data = growing.game(growth, **changes), small.images(16)
+        model, data = growing.game(growth, **changes), games.images(16)
     elif name == "stylegan2":
         players = styled.players(minibatch_stddev=0)
-        model, data = styled.lazy(**players, **changes), small.images(16)
+        model, data = styled.lazy(**players, **changes), games.images(16)
     elif name == "cyclegan":
         model, data = translations.cyclegan(**changes), translations.TinyDomains()
     else:
-        networks = small.players() if size == 8 else small.convolutional_players()
+        networks = games.players() if size == 8 else games.convolutional_players()
         kind = Raw if name == "not synchronized" else GAN
-        model = small.game(kind, **networks, **changes)
-    points = small.Points()
+        model = games.game(kind, **networks, **changes)
+    points = games.Points()
     settings = {"devices": devices, "max_steps": 3, "strategy": "ddp" if devices > 1 else "auto"}
-    trainer = small.fit(model, root, data, logger=points, **settings)
+    trainer = games.fit(model, root, data, logger=points, **settings)
     return {
-        "weights": small.weights(model),
+        "weights": games.weights(model),
         "points": [values for _, values in points.points],
         "steps": trainer.global_step,
         "images_seen": model.images_seen,
@@ -109,7 +112,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
 def main(folder: Path) -> int:
     """Plays in one process, then in two; returns how many failed."""
     from ganforge.compute.workers import free_port
-    from tests.trainings import import_everything
+    from tests.support.trainings import import_everything
 
     import_everything()
     port = free_port()

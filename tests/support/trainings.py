@@ -15,9 +15,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.forking import fork, wait
+from tests.support.forking import fork, wait
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 SMALL = [
     "data=digits",
     "data.image_size=16",
@@ -27,7 +27,7 @@ SMALL = [
     "network.generator.width=4",
     "network.discriminator.width=4",
     "network.generator.latent_dim=4",
-    "features._target_=tests.small_features.SmallFactory",
+    "features._target_=tests.support.small_features.SmallFactory",
     "trainer=cpu",
     "trainer.precision=32-true",
     "trainer.max_steps=11",
@@ -40,7 +40,7 @@ SMALL = [
     "callbacks.samples.count=4",
     "~callbacks.progress",
 ]
-SCRIPT = [sys.executable, "-m", "tests.trainings"]
+SCRIPT = [sys.executable, "-m", "tests.support.trainings"]
 PATIENCE = 200  # seconds for one training that takes one, however busy the machine is
 Jobs = dict[str, list[list[str]]]
 

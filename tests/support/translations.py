@@ -17,7 +17,7 @@ from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import ResNetTranslator
 from ganforge.networks.unet import UNetTranslator
-from tests import small
+from tests.support import games
 
 SIZE, GREY, RGB, BATCH = 16, 1, 3, 4
 
@@ -78,8 +78,8 @@ def pix2pix(norm: str = "none", dropout: float = 0.0, **changes: Any) -> Pix2Pix
         "generator": UNetTranslator(SIZE, GREY, RGB, 4, 8, 2, norm=norm, dropout=dropout),
         "discriminator": PatchDiscriminator(GREY + RGB, width=4, layers=1, norm=norm),
         "loss": NonsaturatingLoss(),
-        "generator_optimizer": small.ADAM,
-        "discriminator_optimizer": small.ADAM,
+        "generator_optimizer": games.ADAM,
+        "discriminator_optimizer": games.ADAM,
         "seed": 3,
     }
     return Pix2Pix(**parts | changes)
@@ -92,8 +92,8 @@ def cyclegan(**changes: Any) -> CycleGAN:
         "generator": TranslatorPair(translator(GREY, RGB), translator(RGB, GREY)),
         "discriminator": DiscriminatorPair(patches(RGB), patches(GREY)),
         "loss": LeastSquaresLoss(),
-        "generator_optimizer": small.ADAM,
-        "discriminator_optimizer": small.ADAM,
+        "generator_optimizer": games.ADAM,
+        "discriminator_optimizer": games.ADAM,
         "identity_weight": 0.0,
         "pool_size": 6,
         "seed": 3,

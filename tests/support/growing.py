@@ -14,10 +14,10 @@ from ganforge.models.pggan import PGGAN
 from ganforge.networks.pggan import PGGANDiscriminator, PGGANGenerator
 from ganforge.regularizers.drift import Drift
 from ganforge.regularizers.gradient_penalty import GradientPenalty
-from tests import small
+from tests.support import games
 
 # In batches: 2 at 4x4, 2 until 8x8, 2 there, 2 until 16x16. Steps 3 and 7, from 0, are half a fade.
-GROWTH = Growth(16, stable_images=2 * small.BATCH, fade_images=2 * small.BATCH)
+GROWTH = Growth(16, stable_images=2 * games.BATCH, fade_images=2 * games.BATCH)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.99))
 
 
@@ -26,7 +26,7 @@ def players(minibatch_stddev: int = 4, packing: int = 1, **options: Any) -> dict
     torch.manual_seed(0)
     judging: dict[str, Any] = {"minibatch_stddev": minibatch_stddev, "packing": packing}
     return {
-        "generator": PGGANGenerator(16, 1, latent_dim=small.LATENT, width=4, **options),
+        "generator": PGGANGenerator(16, 1, latent_dim=games.LATENT, width=4, **options),
         "discriminator": PGGANDiscriminator(16, 1, width=4, **judging, **options),
     }
 
@@ -40,4 +40,4 @@ def game(growth: Growth = GROWTH, **changes: Any) -> PGGAN:
         "discriminator_optimizer": ADAM,
         "growth": growth,
     }
-    return small.game(PGGAN, **{**players(), **parts, **changes})
+    return games.game(PGGAN, **{**players(), **parts, **changes})
