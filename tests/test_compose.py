@@ -24,6 +24,7 @@ from tests.support.configs import (
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
 GROUPS.remove("experiment")  # each takes steps below
+GROUPS.remove("model")  # likewise
 GROUPS.remove("hydra")  # no group of its own: hydra/sweeper=, hydra/launcher=
 GROUPS.remove("wandb_sweeps")  # what `wandb sweep` reads: tests/test_wandb_sweeps.py
 MODELS = options("model")
@@ -193,19 +194,38 @@ def typed(group: str, option: str) -> str:
     return f"{group}=[{option}]" if group in ("regularizer", "metrics") else f"{group}={option}"
 
 
-@pytest.mark.parametrize("group", GROUPS)
-def test_every_option_composes_and_passes_the_check(group):
-    assert options(group), f"conf/{group} is empty"
-    plain = [] if group in ("model", "metrics") else ["model=gan"]  # which any data suit
-    for option in options(group):
-        fitting = [f"model={option}"] if option in TRANSLATORS else plain
-        if option in ("translation", "l1", "psnr", "ssim", "lpips"):
-            fitting = ["model=pix2pix"]
-        elif option == "cycle_l1":
-            fitting = ["model=cyclegan"]
-        cfg = compose_config([*fitting, typed(group, option)])
-        check(cfg)
-        OmegaConf.to_container(cfg, resolve=True)  # every interpolation leads somewhere
+# By option of another group: the model that it belongs to. All others go with model=gan.
+MODEL_OF = {
+    **{f"condition={option}": "projection" for option in options("condition")},
+    **{typed("metrics", score): "projection" for score in options("metrics")},
+    **{f"network={model}": model for model in ("pix2pix", "cyclegan")},
+    **{f"metrics=[{score}]": "pix2pix" for score in ("l1", "psnr", "ssim", "lpips")},
+    "callbacks=translation": "pix2pix",
+    "metrics=[cycle_l1]": "cyclegan",
+}
+
+
+def rounds() -> list[list[str]]:
+    """Overrides that choose each option of each group once, several groups at a time."""
+    chosen: dict[str, list[list[str]]]
+    chosen = {"gan": [], "projection": [], "pix2pix": [], "cyclegan": []}
+    for group in GROUPS:
+        assert options(group), f"conf/{group} is empty"
+        names = [typed(group, option) for option in options(group)]
+        for model, columns in chosen.items():
+            columns.append([name for name in names if MODEL_OF.get(name, "gan") == model])
+    return [
+        [f"model={model}", *filter(None, row)]
+        for model, columns in chosen.items()
+        for row in itertools.zip_longest(*columns)
+    ]
+
+
+@pytest.mark.parametrize("overrides", rounds(), ids=" ".join)
+def test_every_option_composes_and_passes_the_check(overrides):
+    cfg = compose_config(overrides)
+    check(cfg)
+    OmegaConf.to_container(cfg, resolve=True)  # every interpolation has a value
 
 
 @pytest.mark.parametrize("verb", ["evaluate", "sample"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -18,7 +17,7 @@ from ganforge.cache_home import ensure_home
 from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, prepared
 from ganforge.config.check import check_root, register_schemas
-from ganforge.config.compose import explain
+from ganforge.config.compose import composed_once, explain
 from ganforge.config.conf_dir import conf_dir
 from ganforge.config.quick_help import one_copy_of_sources
 from ganforge.config.quoting import options_as_filter, quote_values
@@ -145,7 +144,8 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
             failures.append(error)
 
     shows_help = bool({"-h", "--help"} & {*arguments})
-    with one_copy_of_sources() if shows_help else contextlib.nullcontext():
+    quick = one_copy_of_sources() if shows_help else composed_once(arguments, sweeping)
+    with quick:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]

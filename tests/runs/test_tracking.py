@@ -183,7 +183,7 @@ def test_a_resumed_run_goes_on_as_the_same_one(type_in, tmp_path):
         "+callbacks.broken.rank=0",
     ]
     alerts = "logger.wandb.alerts=true"
-    first = type_in("train", *SIZES, *broken, f"{node}.step=7", alerts)
+    first = type_in("train", *SIZES, *broken, "+callbacks.broken.step=7", alerts)
     assert first.code == 1
     run = latest(tmp_path)
     assert len(written(run)) == 1

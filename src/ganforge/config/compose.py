@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
+from collections.abc import Iterator
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
@@ -43,6 +45,27 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
             cfg.name = f"{choices.model}-{choices.data}"
     command.keep(cfg)
     return cfg
+
+
+@contextlib.contextmanager
+def composed_once(arguments: list[str], sweeping: bool) -> Iterator[None]:
+    """Makes Hydra compose the configuration of a single run once, instead of twice.
+
+    To find out whether the configuration asks for a sweep, Hydra composes it before it runs. Only
+    an experiment, a setting of Hydra's own or a further configuration folder can ask for one.
+    """
+    from hydra._internal.hydra import Hydra
+
+    may_sweep = re.compile(r"[+~]*(experiment|hydra|tune)\b|-")
+    if sweeping or any(may_sweep.match(argument) for argument in arguments):
+        yield
+        return
+    get_mode = Hydra.get_mode
+    Hydra.get_mode = lambda *_, **__: None  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        Hydra.get_mode = get_mode  # type: ignore[method-assign]
 
 
 def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
