@@ -1,13 +1,13 @@
-"""Hostile, damaged and odd input, typed at the command line: what must hold afterwards.
+"""Runs commands on hostile, damaged and unusual input and checks what they leave behind.
 
     uv run python benchmarks/attack.py
     uv run python benchmarks/attack.py --family archives
 
-Each probe runs one command in a folder of its own, in a forked process with a limit on its
-addresses. It is right when the command ends in time, with one of the expected exit codes, without a
-traceback, without control characters on the terminal and within 2 GB; when files beside its
-folder are unchanged; and when what the probe itself asks for holds. Prints the table and writes
-attack.md. `uv run pytest -m slow tests/test_attack.py` runs the same probes as tests.
+Each probe runs one command in its own folder, in a forked process with limited address space. A
+probe passes if the command ends in time, with one of the expected exit codes, without a traceback,
+without control characters on the terminal and within 2 GB; if files next to its folder are
+unchanged; and if the probe's own check passes. Prints the table and writes attack.md.
+`uv run pytest -m slow tests/test_attack.py` runs the same probes as tests.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def probes() -> Iterator[Probe]:
 
 
 def warm() -> None:
-    """Imports what every probe needs, once, before they are forked."""
+    """Imports what every probe needs once, before the processes are forked."""
     for verb in ("train", "evaluate", "sample", "translate"):
         importlib.import_module(f"ganforge.commands.{verb}")
     torch.set_num_threads(1)
@@ -43,14 +43,14 @@ def warm() -> None:
 
 def table(tried: Counter[str], wrong: Counter[str]) -> str:
     """Returns the table in Markdown."""
-    lines = ["| family | probes | held |", "| --- | ---: | ---: |"]
+    lines = ["| family | probes | passed |", "| --- | ---: | ---: |"]
     lines += [f"| {family} | {n} | {n - wrong[family]} |" for family, n in tried.items()]
     total, failed = tried.total(), wrong.total()
     return "\n".join([*lines, f"| all | {total} | {total - failed} |"])
 
 
 def main() -> int:
-    """Runs the probes; returns 1 when one of them does not hold."""
+    """Runs the probes; returns 1 if one of them fails."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--family", default="", help="only families whose name contains this")
     wanted = parser.parse_args().family
@@ -61,7 +61,7 @@ def main() -> int:
         if wanted not in probe.family:
             continue
         if tried and probe.family not in tried and not wanted:
-            write(tried, wrong)  # what is interrupted leaves the families before
+            write(tried, wrong)  # an interrupted run keeps the completed families
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as root:
             faults, outcome = run(probe, Path(root))
         tried[probe.family] += 1

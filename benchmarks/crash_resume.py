@@ -1,15 +1,15 @@
-"""One training that is killed again and again, and resumes by itself: what is left in the end.
+"""Kills one training repeatedly, resumes it and compares the result with an uninterrupted run.
 
     uv run python benchmarks/crash_resume.py
     uv run python benchmarks/crash_resume.py --kills 50 --seed 7
 
-The same command, `train ... resume=auto`, is typed until the run is complete. Each time but the
-last its process is killed (SIGKILL) at a random moment: somewhere while it trains, or, every other
-time, somewhere in the writing of a checkpoint, which is when its half-written file is seen. A
-checkpoint is saved at every few steps, and scores and sample grids are made on the way. After each
-kill every file of the run is read: checkpoints whole and without code, JSON, YAML, CSV, PNG. In the
-end all weights, optimizer states, scores and grids are compared, bit by bit, with a run of the same
-seed that was left alone. Prints the table and writes crash_resume.md.
+The same command, `train ... resume=auto`, is repeated until the run is complete. Every time but the
+last, its process is killed (SIGKILL) at a random moment: during training or, every other time,
+while a checkpoint is being written, that is, while its temporary file exists. A checkpoint is
+saved every few steps; scores and sample grids are computed along the way. After each kill every
+file of the run is read: checkpoints (complete, without pickled code), JSON, YAML, CSV, PNG. At the
+end all weights, optimizer states, scores and grids are compared bit by bit with an uninterrupted
+run of the same seed. Prints the table and writes crash_resume.md.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ COMMAND = [
     "callbacks.checkpoints.every_n_steps=3",
     "~callbacks.progress",
 ]
-LONGEST = 0.3  # seconds of training, after a checkpoint, before a kill
+LONGEST = 0.3  # maximum seconds of training between a checkpoint and a kill
 CLOCKS = {"seconds", "seconds_evaluating", "images_per_second"}
 
 
@@ -66,9 +66,9 @@ class Kill:
 
     Attributes:
         where: "training", or "writing" a checkpoint.
-        step: of the checkpoint that the run could go on from.
-        half_written: bytes of a checkpoint that the killed process had begun; 0 for none.
-        files: how many files of the run were read afterwards.
+        step: step of the checkpoint that the run resumes from.
+        half_written: bytes of the partial checkpoint of the killed process; 0 if there is none.
+        files: number of files of the run that were read afterwards.
     """
 
     where: str
@@ -78,11 +78,11 @@ class Kill:
 
 
 class Training:
-    """The command in a process of its own, forked from this one, which has imported it all.
+    """The command in a process forked from this one, which has already imported everything.
 
     Args:
-        overrides: what is typed after `ganforge train`.
-        log_dir: where its outputs go.
+        overrides: command line after `ganforge train`.
+        log_dir: folder of its outputs.
     """
 
     def __init__(self, overrides: list[str], log_dir: Path) -> None:
@@ -102,14 +102,14 @@ class Training:
             os._exit(code)
 
     def poll(self) -> int | None:
-        """Returns how the process ended, and None while it runs."""
+        """Returns the exit code, or None while the process runs."""
         if self.code is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             self.code = os.waitstatus_to_exitcode(status) if pid else None
         return self.code
 
     def wait(self) -> int:
-        """Returns how the process ended: its exit code, or minus the signal that killed it."""
+        """Waits for the process; returns its exit code, or minus the signal that killed it."""
         while self.poll() is None:
             time.sleep(0.01)
         assert self.code is not None
@@ -117,25 +117,25 @@ class Training:
 
 
 def run_of(log_dir: Path) -> Path | None:
-    """Returns the run's folder, once there is one; there must never be a second."""
+    """Returns the run folder, None before it exists; there must never be a second one."""
     found = sorted(path.parent for path in log_dir.glob("train/20*/*/composed.yaml"))
     assert len(found) <= 1, f"more than one run: {found}"
     return found[0] if found else None
 
 
-def killed(process: Training, log_dir: Path, where: str, dice: random.Random) -> int:
-    """Kills the process at a random moment; returns the bytes of a half-written checkpoint.
+def killed(process: Training, log_dir: Path, where: str, rng: random.Random) -> int:
+    """Kills the process at a random moment; returns the bytes of a partial checkpoint.
 
-    Returns -1 where the run came to its end before.
+    Returns -1 if the run completed before.
     """
     first, nth = _checkpoint_time(log_dir), 0
-    wanted, delay = dice.randint(1, 4), dice.uniform(0.0, LONGEST)
+    wanted, delay = rng.randint(1, 4), rng.uniform(0.0, LONGEST)
     while process.poll() is None:
         halves = list(log_dir.glob("train/20*/*/checkpoints/*.tmp.*"))
         now = _checkpoint_time(log_dir)
         nth, first = (nth + 1, now) if now != first else (nth, first)
         if where == "writing" and nth >= wanted and halves:
-            time.sleep(dice.uniform(0.0, 0.003))
+            time.sleep(rng.uniform(0.0, 0.003))
             break
         if where == "training" and nth >= 1:
             time.sleep(delay)
@@ -156,7 +156,7 @@ def _checkpoint_time(log_dir: Path) -> int:
 
 
 def read_all(run: Path) -> int:
-    """Reads every file of a run that is not marked as half-written; returns how many there are."""
+    """Reads every file of a run except temporary ones; returns their number."""
     readers = {".ckpt": load, ".json": _json, ".yaml": _yaml, ".csv": rows, ".png": _picture}
     paths = [p for p in run.rglob("*") if p.is_file() and ".tmp." not in p.name]
     paths = [path for path in paths if path.name != ".lock"]
@@ -167,13 +167,13 @@ def read_all(run: Path) -> int:
 
 
 def load(path: Path) -> dict[str, Any]:
-    """Reads a checkpoint, plain data alone."""
+    """Reads a checkpoint (tensors and plain data only)."""
     checkpoint: dict[str, Any] = torch.load(path, weights_only=True)
     return checkpoint
 
 
 def rows(path: Path) -> list[dict[str, str]]:
-    """Reads a CSV file; a row that a kill tore is one of those that a resumed run writes anew."""
+    """Reads a CSV file; the resumed run rewrites a row that was truncated by a kill."""
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
 
@@ -191,7 +191,7 @@ def _picture(path: Path) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Returns nested values without clocks, tensors as digests of their bytes."""
+    """Returns nested values without timings, with tensors replaced by digests of their bytes."""
     if isinstance(value, dict):
         return {str(key): plain(item) for key, item in value.items() if key not in CLOCKS}
     if isinstance(value, (list, tuple)):
@@ -203,12 +203,12 @@ def plain(value: Any) -> Any:
 
 
 def result(run: Path) -> dict[str, Any]:
-    """Returns what two runs are compared by."""
+    """Returns the values by which two runs are compared."""
     found = {}
     for kind in ("last", "previous", "best"):
         if (run / "checkpoints" / f"{kind}.ckpt").exists():
             found[kind] = plain(load(run / "checkpoints" / f"{kind}.ckpt"))
-            del found[kind]["loops"]  # Lightning's books, which count a resumed part anew
+            del found[kind]["loops"]  # Lightning's counters restart when a run is resumed
     summary = json.loads((run / "summary.json").read_text())
     found |= {key: plain(summary[key]) for key in ("status", "step", "metrics", "best", "history")}
     found["metrics.csv"] = plain(rows(run / "metrics.csv"))
@@ -218,73 +218,74 @@ def result(run: Path) -> dict[str, Any]:
 
 
 def survive(kills: int, steps: int, seed: int, root: Path) -> tuple[list[Kill], dict[str, Any]]:
-    """Trains under fire; returns the kills, and what came out of it."""
-    dice, told = random.Random(seed), []
+    """Trains with repeated kills; returns the kills and the result."""
+    rng, kill_list = random.Random(seed), []
     overrides = [*COMMAND, f"trainer.max_steps={steps}", "resume=auto"]
-    while len(told) < kills:
-        where = "writing" if len(told) % 2 else "training"
+    while len(kill_list) < kills:
+        where = "writing" if len(kill_list) % 2 else "training"
         process = Training(overrides, root)
-        half = killed(process, root, where, dice)
-        assert half >= 0, f"complete after {len(told)} kills: more steps are needed"
+        partial_bytes = killed(process, root, where, rng)
+        assert partial_bytes >= 0, f"complete after {len(kill_list)} kills: more steps are needed"
         run = run_of(root)
         if run is None or not (run / "checkpoints" / "last.ckpt").exists():
             continue
         files = read_all(run)
         step = int(load(run / "checkpoints" / "last.ckpt")["progress"]["iteration"])
-        told.append(Kill(where, step, half, files))
-        print(told[-1], flush=True)
+        kill_list.append(Kill(where, step, partial_bytes, files))
+        print(kill_list[-1], flush=True)
     assert Training(overrides, root).wait() == 0, (root / "output.txt").read_text()[-3000:]
     run = run_of(root)
     assert run is not None
     read_all(run)
     strays = [path for path in run.rglob("*") if ".tmp." in path.name or path.name == ".lock"]
     assert not strays, strays
-    return told, result(run)
+    return kill_list, result(run)
 
 
-def table(told: list[Kill], steps: int, same: bool, compared: int) -> str:
+def table(kill_list: list[Kill], steps: int, same: bool, compared: int) -> str:
     """Returns the table in Markdown."""
-    lines = ["| kill | aimed at | resumed from step | half-written, bytes | files read |"]
+    lines = ["| kill | during | resumed from step | partial checkpoint, bytes | files read |"]
     lines += ["|---:|---|---:|---:|---:|"]
-    for index, kill in enumerate(told, 1):
+    for index, kill in enumerate(kill_list, 1):
         lines.append(
             f"| {index} | {kill.where} | {kill.step} | {kill.half_written} | {kill.files} |"
         )
-    caught = sum(kill.half_written > 0 for kill in told)
-    outcome = "bit-equal to" if same else "DIFFERENT from"
+    partial = sum(kill.half_written > 0 for kill in kill_list)
+    outcome = "bit-identical to" if same else "DIFFERENT from"
     lines += [
         "",
-        f"{len(told)} kills over one training of {steps} steps, {caught} of them with a checkpoint "
-        f"half-written. The end is {outcome} the run that was left alone: weights, optimizer "
-        f"states, scores, metrics and grids ({compared} parts compared). `uv run python "
+        f"{len(kill_list)} kills over one training of {steps} steps, {partial} of them with a "
+        f"checkpoint partially written. The result is {outcome} the uninterrupted run: weights, "
+        f"optimizer states, scores, metrics and grids ({compared} parts compared). `uv run python "
         f"benchmarks/crash_resume.py` on {platform.machine()}, torch {torch.__version__}.",
     ]
     return "\n".join(lines) + "\n"
 
 
 def main() -> int:
-    """Runs the benchmark; returns 1 where the two runs differ."""
+    """Runs the benchmark; returns 1 if the two runs differ."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=HERE / "crash_resume.md")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     importlib.import_module("ganforge.commands.train")
     with tempfile.TemporaryDirectory() as folder:
-        whole, fire = Path(folder, "whole"), Path(folder, "fire")
-        whole.mkdir()
-        fire.mkdir()
-        assert Training([*COMMAND, f"trainer.max_steps={given.steps}"], whole).wait() == 0
-        run = run_of(whole)
+        uninterrupted, interrupted = Path(folder, "uninterrupted"), Path(folder, "interrupted")
+        uninterrupted.mkdir()
+        interrupted.mkdir()
+        overrides = [*COMMAND, f"trainer.max_steps={arguments.steps}"]
+        assert Training(overrides, uninterrupted).wait() == 0
+        run = run_of(uninterrupted)
         assert run is not None
         expected = result(run)
-        told, found = survive(given.kills, given.steps, given.seed, fire)
+        kill_list, found = survive(arguments.kills, arguments.steps, arguments.seed, interrupted)
     same = found == expected
-    text = table(told, given.steps, same, len(expected))
+    text = table(kill_list, arguments.steps, same, len(expected))
     print(text)
-    given.out.write_text(text)
+    arguments.out.write_text(text)
     return 0 if same else 1
 
 

@@ -1,11 +1,11 @@
-"""Images per second of the in-memory loader beside a DataLoader over the torchvision data set.
+"""Compares the in-memory loader with a DataLoader over torchvision's data set, in images/s.
 
     uv run python benchmarks/data_loading.py --mnist-root ../shared/data/mnist
 
-Both give shuffled float batches in [-1, 1] with labels, in one process of one thread. Theirs is
-what every tutorial writes: PIL image -> ToTensor -> Normalize, padded to 32x32 where that is asked
-for. Rounds are interleaved, so that both meet the same machine. Without --mnist-root the images
-are random ones in MNIST's layout. The table is printed, and written beside this file.
+Both yield shuffled float batches in [-1, 1] with labels, in one process with one thread. The
+torchvision pipeline is that of the tutorials: PIL image -> ToTensor -> Normalize, padded for
+32x32. Rounds are interleaved, so that both run under the same load. Without --mnist-root, random
+images in MNIST's layout are used. Prints the table and writes data_loading.md.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ from ganforge.data.images import to_float
 from ganforge.data.sets.mnist import MNIST
 
 BATCH = 64
-LEAST = 10.0
+LEAST = 10.0  # required ratio of images per second
 
 
 def arguments() -> argparse.Namespace:
-    """Returns what the command line says."""
+    """Parses the command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mnist-root", help="folder of torchvision's MNIST/raw")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.5, help="of each loader in each round")
+    parser.add_argument("--seconds", type=float, default=1.5, help="per loader and round")
     return parser.parse_args()
 
 
 def unpacked(given: str | None, folder: Path) -> Path:
-    """Returns a root that torchvision can read: it wants unpacked files, or a place to write."""
+    """Returns a root with unpacked MNIST files, as torchvision requires."""
     raw = folder / "MNIST" / "raw"
     raw.mkdir(parents=True)
     if given is not None:
@@ -63,7 +63,7 @@ def unpacked(given: str | None, folder: Path) -> Path:
 
 
 def theirs(root: Path, size: int) -> Callable[[], Iterator[torch.Tensor]]:
-    """Returns a function that starts an endless stream of their batches."""
+    """Returns a function that starts an infinite stream of torchvision's batches."""
     border = [transforms.Pad((size - 28) // 2)] if size != 28 else []
     steps = [*border, transforms.ToTensor(), transforms.Normalize((0.5,), (0.5,))]
     data = datasets.MNIST(str(root), transform=transforms.Compose(steps))
@@ -78,7 +78,7 @@ def theirs(root: Path, size: int) -> Callable[[], Iterator[torch.Tensor]]:
 
 
 def ours(root: Path, size: int) -> Callable[[], Iterator[torch.Tensor]]:
-    """Returns a function that starts an endless stream of our batches."""
+    """Returns a function that starts an infinite stream of ganforge's batches."""
     data = MNIST(root=str(root), image_size=size, batch_size=BATCH)
     data.setup()
     module = SimpleNamespace(
@@ -101,7 +101,7 @@ def rate(stream: Iterator[torch.Tensor], size: int, seconds: float) -> float:
 
 
 def main() -> int:
-    """Measures, prints and writes the table; 0 where the promised ratio is reached."""
+    """Measures, prints and writes the table; returns 0 if the required ratio is reached."""
     given = arguments()
     torch.set_num_threads(1)
     rows, ratios = [], []
@@ -119,12 +119,12 @@ def main() -> int:
             ratios.append(ratio)
     report = "\n".join(
         [
-            "# Loading of small images, images per second",
+            "# Data loading: images per second",
             "",
             f"    uv run python benchmarks/data_loading.py {' '.join(sys.argv[1:])}".rstrip(),
             "",
             f"{'MNIST' if given.mnist_root else 'Random images'}, batches of {BATCH} floats in "
-            "[-1, 1], one process of one thread on the CPU, no "
+            "[-1, 1], one process with one thread on the CPU, no "
             "loader workers,",
             f"torch {torch.__version__}. Medians of {given.rounds} interleaved rounds.",
             "",

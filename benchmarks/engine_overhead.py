@@ -1,12 +1,12 @@
-"""What the engine costs: one DCGAN-32 step through Trainer and callbacks, and written by hand.
+"""Compares a DCGAN-32 step through Trainer and callbacks with a hand-written loop.
 
     uv run python benchmarks/engine_overhead.py
 
-Both take the same networks (64 base filters), batch 64, Adam, new fakes for each player's turn,
-float32 on the CPU. The engine runs as in training: Trainer, data module, moving average, progress,
-metrics.csv, checkpoints and grids at their intervals (no evaluation, which is no part of a step).
-The two run in turn, a few steps at a time, so that both see the same machine. Prints the table and
-writes engine_overhead.md.
+Both use the same networks (64 base filters), batch size 64, Adam, new fakes for each player's
+update, float32 on the CPU. The engine runs as in training: Trainer, data module, moving average,
+progress, metrics.csv, checkpoints and grids at their intervals (no evaluation, which is not part of
+a step). Both run alternately, a few steps at a time, so that both run under the same load. Prints
+the table and writes engine_overhead.md.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ HERE = Path(__file__).parent
 BATCH, WIDTH = 64, 64
 
 
-class Turns(Callback):
-    """Hands the machine to the hand-written loop after every few steps of the engine."""
+class Alternation(Callback):
+    """Runs the hand-written loop after every few steps of the engine and times both."""
 
     def __init__(self, loop: HandwrittenDCGAN, rounds: int, steps: int, warmup: int) -> None:
         self.loop = loop
@@ -46,21 +46,21 @@ class Turns(Callback):
         self.started = 0.0
 
     def on_train_start(self, trainer, pl_module) -> None:  # type: ignore[no-untyped-def]
-        """Starts the first turn."""
+        """Starts the clock."""
         self.started = time.perf_counter()
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-        """Ends the engine's turn and takes the loop's."""
+        """Ends a round of the engine and runs one of the hand-written loop."""
         self.done += 1
         if self.done % self.steps:
             return
         now = time.perf_counter()
-        spent = now - self.started
+        engine_seconds = now - self.started
         for _ in range(self.steps):
             self.loop.step()
         by_hand = time.perf_counter() - now
         if self.done > self.warmup * self.steps:
-            self.engine.append(spent / self.steps)
+            self.engine.append(engine_seconds / self.steps)
             self.by_hand.append(by_hand / self.steps)
         if len(self.engine) == self.rounds:
             trainer.should_stop = True
@@ -71,7 +71,7 @@ def main() -> None:
     """Measures, prints and writes the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--steps", type=int, default=10, help="steps in each round")
+    parser.add_argument("--steps", type=int, default=10, help="steps per round")
     arguments = parser.parse_args()
     setup_logging(quiet=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -99,22 +99,22 @@ def main() -> None:
         parts = build_parts(cfg)
         images, _ = parts.data.reals(parts.data.size("train"))
         loop = HandwrittenDCGAN(images, BATCH, WIDTH, fresh_fakes=True)
-        turns = Turns(loop, arguments.rounds, arguments.steps, warmup=2)
+        alternation = Alternation(loop, arguments.rounds, arguments.steps, warmup=2)
         from ganforge.runs.load import build
 
         loggers = [build(node) for node in cfg.logger.values()]
-        callbacks = [*parts.callbacks.values(), RunSummary({}), Interruption(), turns]
+        callbacks = [*parts.callbacks.values(), RunSummary({}), Interruption(), alternation]
         trainer = make_trainer(parts, loggers, callbacks, Path(folder))
         trainer.fit(parts.model, parts.data)
-    report(turns, arguments.steps)
+    report(alternation, arguments.steps)
 
 
-def report(turns: Turns, steps: int) -> None:
+def report(alternation: Alternation, steps: int) -> None:
     """Prints and writes the medians and the ratio of each pair of rounds."""
-    ratios = [a / b for a, b in zip(turns.engine, turns.by_hand, strict=True)]
-    engine, by_hand = statistics.median(turns.engine), statistics.median(turns.by_hand)
+    ratios = [a / b for a, b in zip(alternation.engine, alternation.by_hand, strict=True)]
+    engine, by_hand = statistics.median(alternation.engine), statistics.median(alternation.by_hand)
     lines = [
-        "| DCGAN-32, batch 64, 64 filters, float32 | milliseconds a step (median) | images/s |",
+        "| DCGAN-32, batch 64, 64 filters, float32 | milliseconds per step (median) | images/s |",
         "|---|---:|---:|",
         f"| hand-written loop | {1000 * by_hand:.1f} | {BATCH / by_hand:.0f} |",
         f"| ganforge: Trainer, engine, callbacks | {1000 * engine:.1f} | {BATCH / engine:.0f} |",

@@ -1,7 +1,7 @@
-"""A hand-written DCGAN training loop, as in the tutorials: the yardstick of the other benchmarks.
+"""A hand-written DCGAN training loop, as in the tutorials: the reference of other benchmarks.
 
-Plain PyTorch over the project's networks, without Trainer, callbacks or moving average. Data lies
-in memory and is batched by indexing, so that the loop is not slowed down by its loader.
+Plain PyTorch with the project's networks, without Trainer, callbacks or moving average. The data
+are in memory and batched by indexing, so that loading does not slow the loop down.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ class HandwrittenDCGAN:
         fresh_fakes: bool = False,
         seed: int = 0,
     ) -> None:
-        """Takes training images, uint8 [N, C, H, W].
+        """Builds networks and optimizers for training images, uint8 [N, C, H, W].
 
-        ``fresh_fakes`` draws new fakes for the generator's turn (Goodfellow's Algorithm 1); without
-        it the fakes of the discriminator's turn are used again, as tutorials do, which is quicker.
+        ``fresh_fakes`` draws new fakes for the generator's update (Goodfellow's Algorithm 1).
+        Without it the fakes of the discriminator's update are reused, as in tutorials; faster.
         """
         torch.manual_seed(seed)
         size, channels = images.shape[-1], images.shape[1]
@@ -56,7 +56,7 @@ class HandwrittenDCGAN:
         )
 
     def step(self) -> tuple[Tensor, Tensor]:
-        """One update of each player; returns their losses."""
+        """Updates each player once; returns the losses of discriminator and generator."""
         real = next(self.batches)
         ones, zeros = torch.ones(len(real)), torch.zeros(len(real))
         with self._autocast():

@@ -1,9 +1,9 @@
-"""What each score sees, and what it can't: real digits as fakes, corrupted in five ways.
+"""Sensitivity of each score: real digits serve as fakes and are corrupted in five ways.
 
     OMP_NUM_THREADS=1 uv run --extra plots python benchmarks/metric_sensitivity.py
 
-Prints its tables, and writes metric_sensitivity.md and metric_sensitivity.png. Two minutes
-of CPU time on one thread.
+Prints the tables and writes metric_sensitivity.md and metric_sensitivity.png. Takes two minutes of
+CPU time on one thread.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SPLITS = 4
 BATCH_SIZE = 500
 BLIND = "-"
 FOOLED = "better"
-SPREADS = 3  # a change of fewer spreads of the uncorrupted value over splits is none
+SPREADS = 3  # smallest significant change, in standard deviations of the uncorrupted value
 
 METRICS: dict[str, type[Score]] = {
     "fid": FrechetDistance,
@@ -70,31 +70,31 @@ METRICS: dict[str, type[Score]] = {
     "normalized_mutual_information": NormalizedMutualInformation,
     "diversity_ms_ssim": MultiscaleSimilarity,
 }
-# Takes seconds to train each time: two levels of the first split alone.
+# Trains for seconds at each call: only at two levels of the first split.
 SLOW = ("classification_accuracy",)
 SLOW_LEVELS = (3, 5)
-# Distances are drawn on axes that are linear up to this value, and logarithmic beyond.
+# Distances are drawn on axes that are linear up to this value and logarithmic beyond.
 LINEAR = {"fid": 1.0, "kid": 0.02, "intra_fid": 1.0}
-# Which way is worse, where the score itself names no better one: the way of copies.
+# Direction that counts as worse for scores without a better one: that of copies.
 TOWARDS_COPIES = {"memorization": 1, "data_copying": -1}
 
 Values = dict[str, float]
-Found = dict[str, list[list[Values]]]  # by corruption, level and split
+Found = dict[str, list[list[Values]]]  # indexed by corruption, level and split
 
 
-class Dealt:
-    """Digits dealt out anew, class by class: two parts of five real, two fresh, one held out.
+class Partition:
+    """A random partition of the digits by class: 2/5 real, 2/5 fresh, 1/5 held out.
 
-    All are from the split that the classifier has learned from, so that the parts differ by chance
-    alone. Image i of the fresh ones is of the class of real image i.
+    All parts come from the split that the classifier was trained on, so that they differ only by
+    chance. Fresh image i has the class of real image i.
 
     Args:
         data: digits.
-        seed: decides which image goes where.
+        seed: seed of the partition.
 
     Attributes:
-        fresh: images that no score has seen, uint8 [n, C, H, W].
-        rank: place of each fresh image among those of its class, int64 [n].
+        fresh: images that serve as fakes, uint8 [n, C, H, W].
+        rank: index of each fresh image within its class, int64 [n].
     """
 
     def __init__(self, data: Digits, seed: int) -> None:
@@ -132,71 +132,71 @@ class Dealt:
         return self._parts[split][1]
 
     def fingerprint(self, split: str) -> str:
-        """Refuses: nothing of these is kept."""
+        """Raises: features of these images are never cached."""
         raise NotImplementedError
 
     def of(self, labels: Tensor, ranks: Tensor) -> Tensor:
-        """Returns the fresh images of these classes at these places in their class."""
+        """Returns the fresh images with the given classes and indices within the class."""
         places = torch.empty(self.num_classes, int(self.rank.max()) + 1, dtype=torch.int64)
         places[self.real_labels(), self.rank] = torch.arange(len(self.rank))
         return self.fresh[places[labels, ranks]]
 
 
-def noisy(dealt: Dealt, deviation: float) -> Tensor:
-    """Adds noise of a standard deviation in grey levels of 255, the same draw for each."""
-    images = to_float(dealt.fresh)
+def noisy(partition: Partition, deviation: float) -> Tensor:
+    """Adds Gaussian noise, ``deviation`` in gray levels of 255, from one draw for all levels."""
+    images = to_float(partition.fresh)
     noise = torch.randn(images.shape, generator=torch.Generator().manual_seed(0))
     return (images + noise * deviation / 127.5).clamp(-1, 1)
 
 
-def blurred(dealt: Dealt, sigma: float) -> Tensor:
+def blurred(partition: Partition, sigma: float) -> Tensor:
     """Blurs with a Gaussian of ``sigma`` pixels."""
-    images = to_float(dealt.fresh)
+    images = to_float(partition.fresh)
     if sigma == 0:
         return images
-    # No wider than what reflecting the border allows.
+    # Reflection padding limits the width of the kernel.
     result: Tensor = gaussian_blur(images, [min(2 * round(4 * sigma) + 1, 31)] * 2, [sigma] * 2)
     return result
 
 
-def without_classes(dealt: Dealt, dropped: float) -> Tensor:
-    """Shows another class where one of the last classes is asked for, the others in turn.
+def without_classes(partition: Partition, dropped: float) -> Tensor:
+    """Replaces the last ``dropped`` classes by the other classes in turn.
 
-    There are as many images as before, so those of the other classes repeat.
+    The number of images is unchanged, so images of the other classes repeat.
     """
-    labels, ranks = dealt.real_labels(), dealt.rank
-    kept = dealt.num_classes - int(dropped)
-    return to_float(dealt.of(torch.where(labels < kept, labels, ranks % kept), ranks))
+    labels, ranks = partition.real_labels(), partition.rank
+    kept = partition.num_classes - int(dropped)
+    return to_float(partition.of(torch.where(labels < kept, labels, ranks % kept), ranks))
 
 
-def repeated(dealt: Dealt, unique: float) -> Tensor:
-    """Shows the first ``unique`` images of each class over and over."""
-    return to_float(dealt.of(dealt.real_labels(), dealt.rank % int(unique)))
+def repeated(partition: Partition, unique: float) -> Tensor:
+    """Repeats the first ``unique`` images of each class."""
+    return to_float(partition.of(partition.real_labels(), partition.rank % int(unique)))
 
 
-def copied(dealt: Dealt, share: float) -> Tensor:
+def copied(partition: Partition, share: float) -> Tensor:
     """Replaces a share of the images by training images of the same classes."""
-    images = to_float(dealt.fresh)
+    images = to_float(partition.fresh)
     count = round(share * len(images))
-    images[:count] = to_float(dealt.reals(count)[0])
+    images[:count] = to_float(partition.reals(count)[0])
     return images
 
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way to spoil images.
+    """A corruption of images.
 
     Attributes:
-        title: what it is called.
-        unit: of its levels.
-        levels: from no corruption to the strongest.
-        make: the images at a level, float [n, C, H, W] in [-1, 1].
+        title: name in tables.
+        unit: unit of the levels.
+        levels: levels from no corruption to the strongest.
+        make: returns the images at a level, float [n, C, H, W] in [-1, 1].
     """
 
     title: str
     unit: str
     levels: tuple[float, ...]
-    make: Callable[[Dealt, float], Tensor]
+    make: Callable[[Partition, float], Tensor]
 
 
 CORRUPTIONS = {
@@ -212,28 +212,28 @@ CORRUPTIONS = {
 }
 
 
-class Judge:
-    """Scores fakes against the real images of one deal.
+class Evaluator:
+    """Scores fakes against the real images of one partition.
 
     Args:
-        dealt: the deal.
-        extractor: what scores look through.
-        names: scores.
+        partition: the partition.
+        extractor: feature extractor of all scores.
+        names: scores to compute.
     """
 
-    def __init__(self, dealt: Dealt, extractor: FeatureExtractor, names: list[str]) -> None:
-        self.dealt, self.extractor = dealt, extractor
-        self.reals = RealFeatures(dealt, extractor)
-        self.labels = RequestedLabels("data", dealt.num_classes, dealt)
+    def __init__(self, partition: Partition, extractor: FeatureExtractor, names: list[str]) -> None:
+        self.partition, self.extractor = partition, extractor
+        self.reals = RealFeatures(partition, extractor)
+        self.labels = RequestedLabels("data", partition.num_classes, partition)
         self.scores = {name: METRICS[name]() for name in names}
         for name, score in self.scores.items():
-            assert score.prepare(dealt, extractor, CPU), name
+            assert score.prepare(partition, extractor, CPU), name
 
     def __call__(self, images: Tensor) -> Values:
         """Returns the scores of float images [n, C, H, W] in [-1, 1]."""
         found = evaluate(
             lambda n, start: images[start : start + n],
-            self.dealt,
+            self.partition,
             self.extractor,
             self.scores,
             len(images),
@@ -242,7 +242,7 @@ class Judge:
             reals=self.reals,
             labels=self.labels,
         )
-        # In the order of the scores, whose published names tell the features.
+        # Keyed by short name: the names of results have a suffix for the features.
         return dict(zip(self.scores, (result.value for result in found.values()), strict=True))
 
 
@@ -252,29 +252,30 @@ def measure(names: list[str], splits: int) -> Found:
     extractor = ClassifierFactory().build(data, CPU)
     found: Found = {name: [[] for _ in one.levels] for name, one in CORRUPTIONS.items()}
     for seed in range(splits):
-        dealt = Dealt(data, seed)
-        everything = Judge(dealt, extractor, names)
-        quick = Judge(dealt, extractor, [name for name in names if name not in SLOW])
-        clean = everything(to_float(dealt.fresh))
+        partition = Partition(data, seed)
+        all_scores = Evaluator(partition, extractor, names)
+        fast_scores = Evaluator(partition, extractor, [name for name in names if name not in SLOW])
+        clean = all_scores(to_float(partition.fresh))
         for name, corruption in CORRUPTIONS.items():
             found[name][0].append(clean)
             for place, level in list(enumerate(corruption.levels))[1:]:
-                judge = everything if seed == 0 and place in SLOW_LEVELS else quick
-                found[name][place].append(judge(corruption.make(dealt, level)))
+                evaluator = all_scores if seed == 0 and place in SLOW_LEVELS else fast_scores
+                found[name][place].append(evaluator(corruption.make(partition, level)))
             print(f"split {seed}, {name}", flush=True)
     return found
 
 
 def averages(levels: list[list[Values]], metric: str) -> list[float]:
-    """Returns a score at each level, averaged over splits; NaN where it was not looked at."""
+    """Returns a score at each level, averaged over splits; NaN where it was not computed."""
     values = [[one[metric] for one in splits if metric in one] for splits in levels]
     return [mean(own) if own else math.nan for own in values]
 
 
 def worsening(levels: list[list[Values]], metric: str) -> dict[int, tuple[float, bool]]:
-    """Returns how much worse than uncorrupted each level is, in spreads, and whether in each split.
+    """Returns, by level, the mean worsening and whether all splits agree on its sign.
 
-    The spread is the standard deviation of the uncorrupted value over splits.
+    The worsening is relative to the uncorrupted images, in standard deviations of the uncorrupted
+    value over splits.
     """
     better = METRICS[metric].higher_is_better
     worse = TOWARDS_COPIES[metric] if better is None else (-1 if better else 1)
@@ -290,8 +291,8 @@ def worsening(levels: list[list[Values]], metric: str) -> dict[int, tuple[float,
     return results
 
 
-def verdict(corruption: str, levels: list[list[Values]], metric: str) -> str:
-    """Returns from which level on a score is worse; "better" where it is fooled; else a dash."""
+def first_worse_level(corruption: str, levels: list[list[Values]], metric: str) -> str:
+    """Returns the first level at which a score is worse, "better" if it improves, else a dash."""
     changes = worsening(levels, metric)
     first = None
     for place, (change, agreed) in sorted(changes.items(), reverse=True):
@@ -305,24 +306,24 @@ def verdict(corruption: str, levels: list[list[Values]], metric: str) -> str:
 
 
 def blindness(metric: type[Score]) -> str:
-    """Returns what the docstring of a score says that it can't see."""
+    """Returns what a score cannot detect, according to its docstring."""
     text = " ".join((inspect.getdoc(metric) or "").split("Args:")[0].split())
     found = re.search(r"Cannot see:? (.+?)\.(?= |$)", text)
     return found.group(1) if found else ""
 
 
-def verdicts(found: Found, names: list[str]) -> str:
-    """Returns Markdown: from which level on each score is worse than of uncorrupted images."""
+def detection_table(found: Found, names: list[str]) -> str:
+    """Returns a Markdown table of the first level at which each score is worse."""
     heads = [f"{one.title} ({one.unit})" for one in CORRUPTIONS.values()]
-    lines = [f"| | {' | '.join(heads)} | cannot see |", "|---" * (len(heads) + 2) + "|"]
+    lines = [f"| | {' | '.join(heads)} | cannot detect |", "|---" * (len(heads) + 2) + "|"]
     for metric in names:
-        cells = [verdict(name, levels, metric) for name, levels in found.items()]
+        cells = [first_worse_level(name, levels, metric) for name, levels in found.items()]
         lines.append(f"| {metric} | {' | '.join(cells)} | {blindness(METRICS[metric])} |")
     return "\n".join(lines)
 
 
 def values_table(corruption: str, levels: list[list[Values]], names: list[str]) -> str:
-    """Returns Markdown: the scores at each level."""
+    """Returns a Markdown table of the scores at each level."""
     one = CORRUPTIONS[corruption]
     head = " | ".join(f"{level:g}" for level in one.levels)
     lines = [f"| {one.title}: {one.unit} | {head} |", "|---" * (len(one.levels) + 1) + "|"]
@@ -341,76 +342,77 @@ def report(found: Found, names: list[str], splits: int, seconds: float) -> str:
         f"`OMP_NUM_THREADS=1 uv run --extra plots python benchmarks/metric_sensitivity.py`: "
         f"{seconds:.0f} s of CPU time on one thread, {platform.machine()}, "
         f"torch {torch.__version__}.\n\n"
-        "Real images of data=digits in place of generated ones, looked at through "
-        "features=classifier. Of each class 58 are real images to compare with (the training set, "
-        "as a model would have had it), 58 others the fakes, and 29 held out; mean over "
-        f"{splits} such deals, ± the standard deviation of the uncorrupted value over them. The "
-        "classifier has learned from all of them alike, so that the parts differ by chance alone: "
-        "label_agreement starts at 1. classification_accuracy is of two levels, in the first deal "
-        "alone. Where classes are dropped, another class is shown in place of those asked "
-        "for, and with as many images in all, those of the other classes repeat: compare with "
-        "duplicates.\n\n"
-        "From which level on a score is worse than of uncorrupted images, in every deal and by "
-        f"more than {SPREADS} standard deviations on average, at it and all stronger ones. A dash: "
-        "not even at the strongest. *better*: the strongest looks better. memorization and "
-        "data_copying get worse towards copies; where classes are dropped they do so without any "
-        "copy, since those that are left are the denser ones.\n\n"
+        "Real images of data=digits serve as generated images; the scores use "
+        "features=classifier. Each class has 58 real images (the training set of a hypothetical "
+        "model), 58 other images as fakes and 29 held-out images. Values are means over "
+        f"{splits} random partitions, ± the standard deviation of the uncorrupted value over them. "
+        "The classifier was trained on all of these images, so that the parts differ only by "
+        "chance: label_agreement starts at 1. classification_accuracy is computed at two levels, "
+        "in the first partition only. Images of a dropped class are replaced by images of another "
+        "class; since the number of images is unchanged, images of the other classes repeat: "
+        "compare with duplicates.\n\n"
+        "The table gives the first level at which a score is worse than for uncorrupted images, in "
+        f"every partition and by more than {SPREADS} standard deviations on average, at this and "
+        "all stronger levels. A dash: not even at the strongest level. *better*: the strongest "
+        "level scores better. For memorization and data_copying, worse means towards copies; with "
+        "dropped classes they get worse without any copies, because the remaining classes are "
+        "denser.\n\n"
     )
     tables = [values_table(name, levels, names) for name, levels in found.items()]
     figure = (
         "![scores over levels](metric_sensitivity.png)\n\n"
-        "A thin line for each deal, a thick one for their mean. fid, kid and intra_fid are on axes "
-        "that are linear about 0 and logarithmic beyond."
+        "Thin lines: partitions; thick line: their mean. The axes of fid, kid and intra_fid are "
+        "linear around 0 and logarithmic beyond."
     )
-    return "\n\n".join([protocol + verdicts(found, names), figure, *tables])
+    return "\n\n".join([protocol + detection_table(found, names), figure, *tables])
 
 
 def plot(found: Found, names: list[str]) -> None:
-    """Draws a row for each score and a column for each corruption, under examples."""
+    """Plots one row per score and one column per corruption, below examples."""
     import matplotlib.pyplot as plt
 
     size = (2.6 * len(CORRUPTIONS) + 0.6, 1.15 * (len(names) + 1) + 1.4)
     figure, axes = plt.subplots(len(names) + 1, len(CORRUPTIONS), figsize=size, sharey="row")
-    dealt = Dealt(Digits(), 0)
+    partition = Partition(Digits(), 0)
     for column, (name, corruption) in zip(axes.T, CORRUPTIONS.items(), strict=True):
-        column[0].imshow(examples(dealt, name), cmap="gray", aspect="auto")
+        column[0].imshow(examples(partition, name), cmap="gray", aspect="auto")
         column[0].set(xticks=[], yticks=[])
         column[0].set_title(corruption.title, fontsize=11)
         places = range(len(corruption.levels))
         for axis, metric in zip(column[1:], names, strict=True):
-            draw(axis, found[name], metric, verdict(name, found[name], metric))
+            draw(axis, found[name], metric, first_worse_level(name, found[name], metric))
             axis.set_xticks(places, [""] * len(places))
         column[-1].set_xticks(places, [f"{level:g}" for level in corruption.levels], fontsize=8)
         column[-1].set_xlabel(corruption.unit, fontsize=9)
     for axis, metric in zip(axes[1:, 0], names, strict=True):
         axis.set_ylabel(metric.replace("_", "\n"), rotation=0, ha="right", va="center", fontsize=9)
-    legend = "blue: worse from some level on    grey: sees nothing    red: looks better"
+    legend = "blue: worse from some level on    gray: no change detected    red: better"
     figure.suptitle(legend, fontsize=11, y=0.995)
     figure.tight_layout(h_pad=0.4, w_pad=0.6, rect=(0, 0, 1, 0.985))
     figure.savefig(HERE / "metric_sensitivity.png", dpi=90)
 
 
-def examples(dealt: Dealt, name: str) -> Tensor:
-    """Returns three images of a row, at each level: grey [3 H, levels W]."""
-    corruption, labels = CORRUPTIONS[name], dealt.real_labels()
+def examples(partition: Partition, name: str) -> Tensor:
+    """Returns three example images at each level, [3 H, levels W]."""
+    corruption, labels = CORRUPTIONS[name], partition.real_labels()
     shown = [int(share * len(labels)) for share in (0.2, 0.6, 0.9)]
     if name == "duplicates":
         shown = (labels == 3).nonzero().flatten()[-3:].tolist()
     elif name == "dropped":
         shown = [int((labels == label).nonzero()[-1]) for label in (9, 5, 2)]
-    columns = [corruption.make(dealt, level)[shown, 0].flatten(0, 1) for level in corruption.levels]
-    return torch.cat(columns, 1)
+    columns = [corruption.make(partition, level)[shown, 0] for level in corruption.levels]
+    return torch.cat([column.flatten(0, 1) for column in columns], 1)
 
 
 def draw(axis: Axes, levels: list[list[Values]], metric: str, seen: str) -> None:
-    """Draws every split, and their mean: grey where the score sees nothing, red where it errs."""
+    """Plots every split and their mean: gray if the score detects nothing, red if it improves."""
     colour = {BLIND: "0.6", FOOLED: "tab:red"}.get(seen, "tab:blue")
     for split, last in enumerate(levels[-1]):
         if metric in last and metric not in SLOW:
             axis.plot([splits[split][metric] for splits in levels], color=colour, lw=0.6, alpha=0.5)
     values = averages(levels, metric)
-    looked_at = [place for place, value in enumerate(values) if not math.isnan(value)]
-    axis.plot(looked_at, [values[place] for place in looked_at], ".-", color=colour, lw=1.6, ms=5)
+    computed = [place for place, value in enumerate(values) if not math.isnan(value)]
+    axis.plot(computed, [values[place] for place in computed], ".-", color=colour, lw=1.6, ms=5)
     if metric in LINEAR:
         axis.set_yscale("symlog", linthresh=LINEAR[metric])
     axis.tick_params(labelsize=7)
@@ -419,7 +421,7 @@ def draw(axis: Axes, levels: list[list[Values]], metric: str, seen: str) -> None
 
 
 def main() -> None:
-    """Measures everything and writes the results."""
+    """Measures all_scores and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--splits", type=int, default=SPLITS)
     parser.add_argument("--metrics", nargs="*", default=list(METRICS), choices=list(METRICS))

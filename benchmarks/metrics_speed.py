@@ -1,4 +1,4 @@
-"""Measuring beside torchmetrics and torch-fidelity: same images, same network, same run.
+"""Compares the speed of scores with torchmetrics and torch-fidelity: same images and network.
 
     uv run python benchmarks/metrics_speed.py
     uv run python benchmarks/metrics_speed.py --parts frechet evaluation
@@ -6,12 +6,12 @@
 Four parts. `inception`: 500 real and 500 generated images of 32x32 through Inception with random
 weights. `small`: 10,000 and 10,000 through the small classifier network of this project, with
 random weights. In both, torchmetrics computes FID, KID and IS one by one as its manual shows,
-torch-fidelity computes FID, KID, IS, precision and recall in one call, and this project the same
-scores twice over: with nothing cached, and by statistics of real images that an earlier call left.
-`frechet`: the distance of two Gaussians at 2,048 dimensions alone, of more and of fewer rows than
-dimensions. `evaluation`: what the default run's evaluation of 2,000 samples takes beside drawing
-the samples and looking at them. Values are compared before times are told. Prints the tables and
-writes metrics_speed.md.
+torch-fidelity computes FID, KID, IS, precision and recall in one call, and this project computes
+the same scores twice: without a cache, and with cached statistics of the real images. `frechet`:
+only the distance of two Gaussians in 2,048 dimensions, with more and with fewer rows than
+dimensions. `evaluation`: the time of the default run's evaluation of 2,000 samples, compared with
+that of generating the samples and computing their features. Values are compared before times are
+reported. Prints the tables and writes metrics_speed.md.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ Values = dict[str, float]
 
 
 def pictures(n: int, seed: int, blur: int) -> Tensor:
-    """Returns uint8 [n, 3, 32, 32]: smooth noise, so that features vary."""
+    """Returns smooth noise with varying features, uint8 [n, 3, 32, 32]."""
     draws = torch.Generator().manual_seed(seed)
     coarse = torch.rand(n, 3, blur, blur, generator=draws)
     fine = 0.2 * torch.rand(n, 3, 32, 32, generator=draws)
@@ -76,7 +76,7 @@ def pictures(n: int, seed: int, blur: int) -> Tensor:
 
 
 class Bytes:
-    """Images in memory as a data set gives them."""
+    """Images in memory with the interface of a data set."""
 
     name, num_classes, channels, image_size = "bytes", 0, 3, 32
 
@@ -84,7 +84,7 @@ class Bytes:
         self.images = images
 
     def size(self, split: str = "train") -> int:
-        """Returns their number."""
+        """Returns the number of images."""
         return len(self.images)
 
     def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, None]:
@@ -92,17 +92,17 @@ class Bytes:
         return self.images[start : start + n].float() / 127.5 - 1, None
 
     def real_labels(self, split: str = "train") -> None:
-        """There are none."""
+        """Returns None: the images have no labels."""
 
     def fingerprint(self, split: str = "train") -> str:
-        """Returns what tells these images from others."""
+        """Returns a key of these images for the cache."""
         return str(len(self.images))
 
 
-class FidelityLook(FeatureExtractorBase):
-    """One of this project's extractors, as torch-fidelity wants it."""
+class FidelityExtractor(FeatureExtractorBase):
+    """A feature extractor of this project with torch-fidelity's interface."""
 
-    look: FeatureExtractor  # set before a calculation: torch-fidelity builds it by class and name
+    extractor: FeatureExtractor  # set on the class: torch-fidelity constructs the instance
 
     def __init__(self, name: str, features_list: list[str], **_: object) -> None:
         super().__init__(name, features_list)
@@ -114,42 +114,42 @@ class FidelityLook(FeatureExtractorBase):
 
     @staticmethod
     def get_default_feature_layer_for_metric(metric: str) -> str:
-        """Returns the output that a metric looks at."""
+        """Returns the output that a metric uses."""
         return "logits" if metric == "isc" else "features"
 
     @staticmethod
     def can_be_compiled() -> bool:
-        """Says that it is run as it is."""
+        """Returns False: the extractor is not compiled."""
         return False
 
     @staticmethod
     def get_dummy_input_for_compile() -> Tensor:
-        """Returns an image."""
+        """Returns a dummy image."""
         return torch.zeros(1, 3, 32, 32, dtype=torch.uint8)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Returns the outputs asked for."""
-        seen = self.look(images)
-        return tuple(getattr(seen, name) for name in self.features_list)
+        """Returns the requested outputs."""
+        outputs = self.extractor(images)
+        return tuple(getattr(outputs, name) for name in self.features_list)
 
 
-class TorchmetricsLook(nn.Module):
-    """One output of this project's extractors, as torchmetrics wants it."""
+class TorchmetricsExtractor(nn.Module):
+    """One output of a feature extractor with torchmetrics' interface."""
 
-    def __init__(self, look: FeatureExtractor, output: str) -> None:
+    def __init__(self, extractor: FeatureExtractor, output: str) -> None:
         super().__init__()
-        self.look = look
+        self.extractor = extractor
         self.output = output
-        self.num_features = look.num_features
+        self.num_features = extractor.num_features
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns the output."""
-        return getattr(self.look(images), self.output)
+        return getattr(self.extractor(images), self.output)
 
 
-def by_torchmetrics(real: Tensor, fake: Tensor, look: FeatureExtractor) -> Values:
+def by_torchmetrics(real: Tensor, fake: Tensor, extractor: FeatureExtractor) -> Values:
     """Computes FID, KID and IS one by one."""
-    features, logits = (TorchmetricsLook(look, name) for name in ("features", "logits"))
+    features, logits = (TorchmetricsExtractor(extractor, name) for name in ("features", "logits"))
     fid = theirs.FrechetInceptionDistance(feature=features, input_img_size=(3, 32, 32))
     kid = theirs.KernelInceptionDistance(
         feature=features, subsets=SUBSETS, subset_size=min(SUBSET_SIZE, len(real))
@@ -168,13 +168,13 @@ def by_torchmetrics(real: Tensor, fake: Tensor, look: FeatureExtractor) -> Value
     }
 
 
-def by_torch_fidelity(real: Tensor, fake: Tensor, look: FeatureExtractor) -> Values:
+def by_torch_fidelity(real: Tensor, fake: Tensor, extractor: FeatureExtractor) -> Values:
     """Computes FID, KID, IS, precision and recall in one call."""
-    FidelityLook.look = look
+    FidelityExtractor.extractor = extractor
     found = calculate_metrics(
         input1=TensorOf(fake),
         input2=TensorOf(real),
-        feature_extractor="ganforge-look",
+        feature_extractor="ganforge-extractor",
         fid=True, kid=True, isc=True, prc=True,
         isc_splits=1,
         kid_subsets=SUBSETS, kid_subset_size=min(SUBSET_SIZE, len(real)),
@@ -192,17 +192,17 @@ def by_torch_fidelity(real: Tensor, fake: Tensor, look: FeatureExtractor) -> Val
 
 
 class TensorOf(TensorDataset):
-    """Images as torch-fidelity reads them."""
+    """Images with the interface that torch-fidelity reads."""
 
     def __getitem__(self, index: int) -> Tensor:
-        """Returns an image alone."""
+        """Returns one image, not a tuple."""
         return self.tensors[0][index]
 
 
 def by_ganforge(
-    real: Tensor, fake: Tensor, look: FeatureExtractor, names: tuple[str, ...], cache: Path
+    real: Tensor, fake: Tensor, extractor: FeatureExtractor, names: tuple[str, ...], cache: Path
 ) -> Values:
-    """Computes scores of features that are computed once for all of them."""
+    """Computes scores from features that are computed once for all scores."""
     every: dict[str, Callable[[], Score]] = {
         "fid": FrechetDistance,
         "kid": partial(KernelDistance, SUBSETS, SUBSET_SIZE),
@@ -210,22 +210,22 @@ def by_ganforge(
         "precision": partial(Precision, NEIGHBORS),
         "recall": partial(Recall, NEIGHBORS),
     }
-    data, made = Bytes(real), Bytes(fake)
+    data, generated = Bytes(real), Bytes(fake)
     found = evaluate(
-        lambda n, start: made.reals(n, start=start)[0],
+        lambda n, start: generated.reals(n, start=start)[0],
         data,
-        look,
+        extractor,
         {name: every[name]() for name in names},
         n=len(fake),
         seed=0,
         batch_size=BATCH,
-        reals=RealFeatures(data, look, StatisticsCache(cache)),
+        reals=RealFeatures(data, extractor, StatisticsCache(cache)),
     )
-    return {name: found[name + look.suffix].value for name in names}
+    return {name: found[name + extractor.suffix].value for name in names}
 
 
 def random_inception(folder: Path) -> FeatureExtractor:
-    """Returns Inception with random weights, of a size that keeps signals alive."""
+    """Returns Inception with random weights, scaled to preserve the variance of activations."""
     empty, file = folder / "empty.pth", folder / "inception.pth"
     torch.save({}, empty)
     torch.manual_seed(0)
@@ -242,7 +242,7 @@ def random_inception(folder: Path) -> FeatureExtractor:
 
 
 def random_classifier() -> FeatureExtractor:
-    """Returns the small classifier network of this project, initialised likewise."""
+    """Returns the small classifier network of this project with random weights, likewise."""
     torch.manual_seed(0)
     network = ClassifierNetwork(channels=3, num_classes=10)
     for layer in network.modules():
@@ -252,73 +252,76 @@ def random_classifier() -> FeatureExtractor:
 
 
 def timed(call: Callable[[], Values]) -> tuple[float, Values]:
-    """Returns the seconds that a call takes, and what it found."""
+    """Returns the seconds of a call and its result."""
     started = time.perf_counter()
     values = call()
     return time.perf_counter() - started, values
 
 
 def compare(
-    n: int, look: FeatureExtractor, rounds: int, lists: dict[tuple[str, ...], str]
+    n: int, extractor: FeatureExtractor, rounds: int, lists: dict[tuple[str, ...], str]
 ) -> list[str]:
-    """Returns the table of one network: seconds of each way, medians over rounds, and values."""
+    """Returns the table of one network: median seconds of each library, and values."""
     real, fake = pictures(n, 0, 4), pictures(n, 1, 5)
     seconds: dict[str, list[float]] = {}
     found: dict[str, Values] = {}
     for turn in range(rounds):
-        with tempfile.TemporaryDirectory() as kept:
-            cache = Path(kept)
-            ours = partial(by_ganforge, real, fake, look)
-            ways: dict[str, Callable[[], Values]] = {
+        with tempfile.TemporaryDirectory() as folder:
+            cache = Path(folder)
+            ours = partial(by_ganforge, real, fake, extractor)
+            calls: dict[str, Callable[[], Values]] = {
                 "torchmetrics, one by one: FID, KID, IS": partial(
-                    by_torchmetrics, real, fake, look
+                    by_torchmetrics, real, fake, extractor
                 ),
-                "torch-fidelity: FID, KID, IS, PR": partial(by_torch_fidelity, real, fake, look),
+                "torch-fidelity: FID, KID, IS, PR": partial(
+                    by_torch_fidelity, real, fake, extractor
+                ),
             }
             for names, shown in lists.items():
                 for state in ("cold", "cached"):
-                    kept_in = cache / str(len(names))
-                    ways[f"ganforge, {state}: {shown}"] = partial(ours, names, kept_in)
-            for name, way in ways.items():
-                took, found[name] = timed(way)
-                seconds.setdefault(name, []).append(took)
-                print(f"round {turn + 1}: {name}: {took:.2f} s", flush=True)
+                    cache_folder = cache / str(len(names))
+                    calls[f"ganforge, {state}: {shown}"] = partial(ours, names, cache_folder)
+            for name, library in calls.items():
+                elapsed, found[name] = timed(library)
+                seconds.setdefault(name, []).append(elapsed)
+                print(f"round {turn + 1}: {name}: {elapsed:.2f} s", flush=True)
     check(found)
     return rows(seconds, found)
 
 
 def check(found: dict[str, Values]) -> None:
-    """Raises AssertionError where values differ by more than random subsets and float32 do."""
+    """Raises AssertionError if values differ by more than random subsets and float32 explain."""
     ours = found["ganforge, cold: FID, KID, IS, PR"]
-    for way, values in found.items():
+    for library, values in found.items():
         for name, value in values.items():
-            # Each draws its own subsets for KID; of the same ones the tests say that values agree.
+            # Each library draws its own subsets for KID; tests check equal values on equal subsets.
             tolerance = 0.05 if name == "kid" else 1e-3
-            assert abs(value - ours[name]) <= tolerance * abs(ours[name]), (way, name, value, ours)
+            close = abs(value - ours[name]) <= tolerance * abs(ours[name])
+            assert close, (library, name, value, ours)
 
 
 def rows(seconds: dict[str, list[float]], found: dict[str, Values]) -> list[str]:
-    """Returns the lines of a table."""
+    """Returns the rows of a table."""
     base = seconds["torchmetrics, one by one: FID, KID, IS"]
     lines = [
-        "| way | seconds | times as fast as torchmetrics: median (range) "
+        "| library | seconds | speedup over torchmetrics: median (range) "
         "| FID | KID | IS | P | R |",
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for way, times in seconds.items():
+    for library, times in seconds.items():
         ratios = [a / b for a, b in zip(base, times, strict=True)]
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        values = [f"{found[way][name]:.6g}" if name in found[way] else "" for name in FIVE]
-        line = [way, f"{statistics.median(times):.2f}", spread, *values]
+        values = [f"{found[library][name]:.6g}" if name in found[library] else "" for name in FIVE]
+        line = [library, f"{statistics.median(times):.2f}", spread, *values]
         lines.append(f"| {' | '.join(line)} |")
     return lines
 
 
 def frechet(rounds: int, width: int = 2048) -> list[str]:
-    """Returns the table of the Frechet step alone: from what compute() finds to the distance."""
+    """Returns the table of the Fréchet distance alone, from accumulated moments or rows."""
     lines = [
         f"| rows of each set, {width} columns | torchmetrics, s | ganforge, s "
-        "| times as fast: median (range) | values |",
+        "| speedup: median (range) | values |",
         "|---|---:|---:|---:|---|",
     ]
     for n in (500, 3000, 10_000):
@@ -330,14 +333,14 @@ def frechet(rounds: int, width: int = 2048) -> list[str]:
             for shift in (0.0, 0.01)
         ]
         moments = [(rows.mean(0), rows.T.cov()) for rows in sets]
-        held = [spread_of_rows(rows) for rows in sets] if n > width else sets
+        spreads_or_rows = [spread_of_rows(rows) for rows in sets] if n > width else sets
         times: dict[str, list[float]] = {"theirs": [], "ours": []}
         for _ in range(rounds):
-            took, theirs_value = timed(partial(their_frechet, *moments))
-            times["theirs"].append(took)
-            took, our_value = timed(partial(our_frechet, *held))
-            times["ours"].append(took)
-        # torchmetrics takes square roots of what rounding leaves of eigenvalues that are 0.
+            elapsed, theirs_value = timed(partial(their_frechet, *moments))
+            times["theirs"].append(elapsed)
+            elapsed, our_value = timed(partial(our_frechet, *spreads_or_rows))
+            times["ours"].append(elapsed)
+        # torchmetrics takes square roots of rounding errors of zero eigenvalues.
         assert abs(theirs_value["fid"] - our_value["fid"]) < 1e-3 * our_value["fid"]
         ratios = [a / b for a, b in zip(times["theirs"], times["ours"], strict=True)]
         medians = [f"{statistics.median(one):.2f}" for one in times.values()]
@@ -354,52 +357,52 @@ def their_frechet(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -
 
 
 def our_frechet(first: Tensor | Spread, second: Tensor | Spread) -> Values:
-    """Computes the distance from what this project holds: moments, or rows where they are fewer."""
+    """Computes the distance from moments, or from rows if there are fewer rows than columns."""
     spreads = [spread_of_rows(one) if isinstance(one, Tensor) else one for one in (first, second)]
     return {"fid": float(distance_of_spreads(*spreads))}
 
 
 def evaluation(rounds: int, n: int = 2000) -> list[str]:
-    """Returns the table of the default run's evaluation beside sampling and looking alone."""
+    """Returns the table of the default run's evaluation, compared with sampling and features."""
     metrics = "[fid,kid,is,prdc,memorization]"
     cfg = compose_config(
         [f"metrics={metrics}", f"callbacks.evaluation.n={n}", "trainer.accelerator=cpu"]
     )
     parts = build_parts(cfg)
     parts.data.setup("fit")
-    callback, game = parts.callbacks["evaluation"], parts.model
+    callback, model = parts.callbacks["evaluation"], parts.model
     callback.prepare(parts.data, torch.device("cpu"))
-    asked = torch.arange(n) % game.num_classes
+    labels = torch.arange(n) % model.num_classes
     reals = callback._reals
 
     def sample(count: int, start: int) -> Tensor:
-        return game.sample(count, seed=0, start=start, labels=asked[start : start + count])
+        return model.sample(count, seed=0, start=start, labels=labels[start : start + count])
 
-    def bare() -> Values:
+    def only_features() -> Values:
         with torch.no_grad():
             for start in range(0, n, callback.batch_size):
                 images = sample(min(callback.batch_size, n - start), start)
                 reals.extractor((127.5 * (images + 1)).round().to(torch.uint8))
         return {}
 
-    def whole() -> Values:
+    def full_evaluation() -> Values:
         found = evaluate(
             sample, parts.data, reals.extractor, callback.metrics, n=n, seed=0,
             batch_size=callback.batch_size, reals=reals,
         )  # fmt: skip
         return {name: result.value for name, result in found.items()}
 
-    first, _ = timed(whole)
-    pairs = [(timed(bare)[0], timed(whole)[0]) for _ in range(rounds)]
+    first, _ = timed(full_evaluation)
+    pairs = [(timed(only_features)[0], timed(full_evaluation)[0]) for _ in range(rounds)]
     ratios = [b / a for a, b in pairs]
     bare_median, whole_median = (statistics.median(one) for one in zip(*pairs, strict=True))
     return [
         f"| {n:,} samples of the default run, `metrics='{metrics}'` | seconds |",
         "|---|---:|",
-        f"| drawing the samples and their features alone | {bare_median:.2f} |",
+        f"| only sampling and features | {bare_median:.2f} |",
         f"| evaluation | {whole_median:.2f} |",
-        f"| the run's first evaluation, which looks at the real images | {first:.2f} |",
-        f"| evaluation over drawing and looking: median (range) | {statistics.median(ratios):.2f} "
+        f"| first evaluation of the run, which processes the real images | {first:.2f} |",
+        f"| evaluation / (sampling and features): median (range) | {statistics.median(ratios):.2f} "
         f"({min(ratios):.2f} to {max(ratios):.2f}) |",
     ]
 
@@ -411,25 +414,29 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=every, default=every)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--out", type=Path, default=HERE / "metrics_speed.md")
-    given = parser.parse_args()
+    arguments = parser.parse_args()
     warnings.filterwarnings("ignore")
-    register_feature_extractor("ganforge-look", FidelityLook)
-    with tempfile.TemporaryDirectory() as kept:
+    register_feature_extractor("ganforge-extractor", FidelityExtractor)
+    with tempfile.TemporaryDirectory() as folder:
         tables: dict[str, Callable[[], list[str]]] = {
-            "inception": lambda: compare(500, random_inception(Path(kept)), 1, {FIVE: LISTS[FIVE]}),
-            "small": lambda: compare(10_000, random_classifier(), given.rounds, LISTS),
-            "frechet": lambda: frechet(given.rounds),
-            "evaluation": lambda: evaluation(given.rounds),
+            "inception": lambda: compare(
+                500, random_inception(Path(folder)), 1, {FIVE: LISTS[FIVE]}
+            ),
+            "small": lambda: compare(10_000, random_classifier(), arguments.rounds, LISTS),
+            "frechet": lambda: frechet(arguments.rounds),
+            "evaluation": lambda: evaluation(arguments.rounds),
         }
-        lines = [line for part in given.parts for line in [f"## {part}", "", *tables[part](), ""]]
+        lines = []
+        for part in arguments.parts:
+            lines += [f"## {part}", "", *tables[part](), ""]
     lines.append(
         f"`uv run python benchmarks/metrics_speed.py` on {platform.machine()}, "
         f"{torch.get_num_threads()} threads, torch {torch.__version__}, torchmetrics "
-        f"{torchmetrics.__version__}; {given.rounds} rounds in turn, one of Inception. "
-        "The others compute KID in float32, and each draws its subsets for itself."
+        f"{torchmetrics.__version__}; {arguments.rounds} interleaved rounds, one for Inception. "
+        "The other libraries compute KID in float32; each library draws its own subsets."
     )
     print("\n".join(lines))
-    given.out.write_text("\n".join(["# Measuring beside others", "", *lines]) + "\n")
+    arguments.out.write_text("\n".join(["# Metrics speed", "", *lines]) + "\n")
 
 
 if __name__ == "__main__":

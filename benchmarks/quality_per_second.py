@@ -1,9 +1,9 @@
-"""Quality against training time: the default recipe beside a hand-written DCGAN loop.
+"""Quality over training time: the default recipe compared with a hand-written DCGAN loop.
 
     uv run --extra plots python benchmarks/quality_per_second.py --root ../shared/data/mnist
 
-Each contender trains alone, in turn, for the same seconds on the same machine; evaluations are not
-counted. Scores: Frechet distance on the features of a digit classifier, 10,000 generated images
+Each contender trains alone for the same number of seconds on the same machine; evaluations are not
+counted. Scores: Fréchet distance on the features of a digit classifier, 10,000 generated images
 against 10,000 training images. Writes quality_per_second.md, .csv and .png, and sample grids.
 """
 
@@ -37,8 +37,8 @@ N = 10_000
 Row = dict[str, float | str]
 
 
-class Judge:
-    """Scores a contender at marks of training time, outside its clock."""
+class Evaluator:
+    """Scores a contender at given training times; scoring is not counted as training."""
 
     def __init__(self, data: ImageDataModule, marks: list[float]) -> None:
         self.data = data
@@ -47,14 +47,14 @@ class Judge:
         self.reals = RealFeatures(data, self.extractor)
         self.rows: list[Row] = []
 
-    def look(
+    def evaluate_at(
         self,
         name: str,
         seconds: float,
         images_seen: int,
         sample: Callable[[int, int], Tensor],
     ) -> None:
-        """Measures one contender at one mark."""
+        """Scores one contender at one mark and stores the row."""
         scores = {"fid": FrechetDistance(), "is": InceptionScore()}
         found = evaluate(
             sample, self.data, self.extractor, scores, N, 0, batch_size=250, reals=self.reals
@@ -68,57 +68,58 @@ class Judge:
 
 
 class Marks(Callback):
-    """Calls the judge when the engine's own clock passes a mark."""
+    """Runs the evaluator when the engine's training time passes a mark."""
 
-    def __init__(self, judge: Judge, name: str) -> None:
-        self.judge = judge
+    def __init__(self, evaluator: Evaluator, name: str) -> None:
+        self.evaluator = evaluator
         self.name = name
-        self.left = list(judge.marks)
+        self.remaining = list(evaluator.marks)
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx) -> None:  # type: ignore[no-untyped-def]
-        """Looks, and stops after the last mark."""
-        if pl_module.stopwatch.seconds < self.left[0]:
+        """Evaluates at each mark and stops the training after the last one."""
+        if pl_module.stopwatch.seconds < self.remaining[0]:
             return
-        self.left.pop(0)
+        self.remaining.pop(0)
 
         def sample(n: int, start: int) -> Tensor:
             return pl_module.sample(n, seed=1, start=start)
 
-        self.judge.look(self.name, pl_module.stopwatch.seconds, pl_module.images_seen, sample)
-        trainer.should_stop = not self.left
+        seconds, images_seen = pl_module.stopwatch.seconds, pl_module.images_seen
+        self.evaluator.evaluate_at(self.name, seconds, images_seen, sample)
+        trainer.should_stop = not self.remaining
 
 
-def ours(judge: Judge, name: str, overrides: list[str]) -> None:
-    """Trains what the command line would train, through Trainer, engine and data module."""
+def ours(evaluator: Evaluator, name: str, overrides: list[str]) -> None:
+    """Trains the composed configuration through Trainer, engine and data module."""
     cfg = compose_config([*overrides, "trainer.max_steps=-1", "trainer.max_seconds=100000"])
     cfg.callbacks = {}
     cfg.run_dir = "."
     parts = build_parts(cfg)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = make_trainer(parts, [], [Marks(judge, name)], Path(folder))
+        trainer = make_trainer(parts, [], [Marks(evaluator, name)], Path(folder))
         trainer.fit(parts.model, parts.data)
 
 
-def theirs(judge: Judge, name: str, bf16: bool) -> None:
+def theirs(evaluator: Evaluator, name: str, bf16: bool) -> None:
     """Trains the hand-written loop."""
-    images, _ = judge.data.reals(judge.data.size("train"))
+    images, _ = evaluator.data.reals(evaluator.data.size("train"))
     loop = HandwrittenDCGAN(images, bf16=bf16)
     seconds = 0.0
-    for mark in judge.marks:
+    for mark in evaluator.marks:
         started = time.perf_counter()
         while seconds + time.perf_counter() - started < mark:
             loop.step()
         seconds += time.perf_counter() - started
-        judge.look(name, seconds, loop.images_seen, loop.sample)
+        evaluator.evaluate_at(name, seconds, loop.images_seen, loop.sample)
 
 
 def slug(name: str) -> str:
-    """Returns a name fit for a file."""
+    """Returns a file name for a contender."""
     return name.replace(" ", "_").replace(",", "").replace("-", "_")
 
 
 def table(rows: list[Row], marks: list[float]) -> str:
-    """Returns Markdown: a line for each contender, a column for each mark."""
+    """Returns a Markdown table with one row per contender and one column per mark."""
     names = list(dict.fromkeys(str(row["contender"]) for row in rows))
     head = "| fid_classifier after | " + " | ".join(f"{mark:.0f} s" for mark in marks)
     lines = [f"{head} | images at the end |", "|---" * (len(marks) + 2) + "|"]
@@ -130,7 +131,7 @@ def table(rows: list[Row], marks: list[float]) -> str:
 
 
 def plot(rows: list[Row]) -> None:
-    """Draws the curves against seconds and against images seen."""
+    """Plots the curves over seconds and over images seen."""
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(1, 2, figsize=(11, 4), sharey=True)
@@ -151,29 +152,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", required=True, help="folder with MNIST in torchvision's layout")
     parser.add_argument("--marks", default="15,30,60,90,120,180,240,300", help="seconds")
-    parser.add_argument("--only", default="", help="ours: leave the hand-written loops out")
-    parser.add_argument("overrides", nargs="*", help="of the default recipe, for tuning")
+    parser.add_argument("--only", default="", help="ours: skip the hand-written loops")
+    parser.add_argument("overrides", nargs="*", help="overrides of the default recipe, for tuning")
     arguments = parser.parse_args()
     setup_logging()
     marks = [float(mark) for mark in arguments.marks.split(",")]
     overrides = ["model=dcgan", "data=mnist", f"data.root={arguments.root}", *arguments.overrides]
     data = build_parts(compose_config([*overrides, "callbacks={}", "run_dir=."])).data
-    judge = Judge(data, marks)
-    ours(judge, "ganforge default", overrides)
+    evaluator = Evaluator(data, marks)
+    ours(evaluator, "ganforge default", overrides)
     if arguments.only != "ours":
-        theirs(judge, "hand-written, fp32", bf16=False)
-        theirs(judge, "hand-written, bf16", bf16=True)
+        theirs(evaluator, "hand-written, fp32", bf16=False)
+        theirs(evaluator, "hand-written, bf16", bf16=True)
         with open(HERE / "quality_per_second.csv", "w", newline="") as file:
-            writer = csv.DictWriter(file, list(judge.rows[0]))
+            writer = csv.DictWriter(file, list(evaluator.rows[0]))
             writer.writeheader()
-            writer.writerows(judge.rows)
+            writer.writerows(evaluator.rows)
         command = "uv run --extra plots python benchmarks/quality_per_second.py"
         command += f" --root {arguments.root}"
         text = f"`{command}` on {platform.machine()}, {torch.get_num_threads()} threads, "
         text += f"torch {torch.__version__}, {N:,} images against {N:,}\n\n"
-        (HERE / "quality_per_second.md").write_text(text + table(judge.rows, marks) + "\n")
-        plot(judge.rows)
-    print(table(judge.rows, marks))
+        (HERE / "quality_per_second.md").write_text(text + table(evaluator.rows, marks) + "\n")
+        plot(evaluator.rows)
+    print(table(evaluator.rows, marks))
 
 
 if __name__ == "__main__":

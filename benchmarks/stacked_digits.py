@@ -1,9 +1,10 @@
-"""Mode coverage of three games between small DCGANs on stacked digits, which have 1,000 modes.
+"""Mode coverage of three small DCGANs on stacked digits, which have 1,000 modes.
 
     uv run python benchmarks/stacked_digits.py
 
-Two processes of one thread each; a run that is interrupted goes on where it was, since finished
-cells are kept in logs/stacked_digits/cells.jsonl. Writes stacked_digits.md and stacked_digits.png.
+Uses two processes with one thread each. Completed cells are stored in
+logs/stacked_digits/cells.jsonl, so that an interrupted run resumes. Writes stacked_digits.md and
+stacked_digits.png.
 """
 
 from __future__ import annotations
@@ -36,17 +37,17 @@ LOGS = HERE.parent / "logs" / "stacked_digits"
 CELLS = LOGS / "cells.jsonl"
 STEPS = 3000  # updates of each player
 BATCH_SIZE = 32
-SAMPLES = 10_000  # and as many real images, whose histogram of modes is compared with
+SAMPLES = 10_000  # as many real images form the reference histogram of modes
 SHOWN = 64
 GAMMA = 0.3
-REAL = "real images"  # others than those compared with: what a perfect generator would get
+REAL = "real images"  # disjoint from the reference images: the result of a perfect generator
 
 Cell = dict[str, float | str]
-Job = tuple[str, int, int, int]  # game, seed, steps, samples
+Job = tuple[str, int, int, int]  # gan, seed, steps, samples
 
-# The game alone differs. Penalties on single images' gradients allow no batch norm in the
-# discriminator, so that no game has it there. It has half the generator's width and no instance
-# noise: with both as in model=dcgan, all games cover 980 modes or more, and nothing is to be seen.
+# Shared by all GANs. Gradient penalties on single images rule out batch norm in the discriminator,
+# so no GAN has it. The discriminator has half the generator's width and no instance noise: with
+# both as in model=dcgan, all GANs cover 980 modes or more and do not differ.
 COMMON = [
     "model=dcgan",
     "data=stacked_digits",
@@ -56,7 +57,7 @@ COMMON = [
     "augment=none",
     "network.discriminator.norm=none",
 ]
-GAMES = {
+GANS = {
     "plain": ["loss=nonsaturating"],
     "packed 2": ["loss=nonsaturating", "model.packing=2"],
     "relativistic, R1 and R2": [
@@ -82,31 +83,31 @@ PUBLISHED = {
 }
 
 
-def overrides(game: str, seed: int, steps: int) -> list[str]:
-    """Returns what would be typed after `python train.py` for one cell."""
-    return [*COMMON, f"seed={seed}", f"trainer.max_steps={steps}", *GAMES.get(game, [])]
+def overrides(gan: str, seed: int, steps: int) -> list[str]:
+    """Returns the command-line overrides of one cell."""
+    return [*COMMON, f"seed={seed}", f"trainer.max_steps={steps}", *GANS.get(gan, [])]
 
 
 def key(job: Job) -> str:
-    """Returns what tells a cell from all others."""
-    game, seed, steps, samples = job
-    return f"{game}: {' '.join(overrides(game, seed, steps))}: {samples} samples"
+    """Returns a unique key of a cell."""
+    gan, seed, steps, samples = job
+    return f"{gan}: {' '.join(overrides(gan, seed, steps))}: {samples} samples"
 
 
 def grid_path(job: Job) -> Path:
-    """Returns where the pictures of a cell are."""
-    game, *numbers = job
-    name = game.replace(",", "").replace(" ", "_")
+    """Returns the path of the sample grid of a cell."""
+    gan, *numbers = job
+    name = gan.replace(",", "").replace(" ", "_")
     return LOGS / f"{name}_{'_'.join(map(str, numbers))}.png"
 
 
-def train(game: str, seed: int, steps: int) -> Parts:
-    """Plays a game through Trainer, engine and data module; only loads the data for real images."""
-    chosen = overrides(game, seed, steps)
+def train(gan: str, seed: int, steps: int) -> Parts:
+    """Trains a GAN through Trainer, engine and data module; for real images, only loads them."""
+    chosen = overrides(gan, seed, steps)
     cfg = compose_config([*chosen, "trainer=cpu", "trainer.precision=32-true", "callbacks={}"])
     cfg.run_dir = "."
     parts = build_parts(cfg)
-    if game == REAL:
+    if gan == REAL:
         parts.data.prepare_data()
         parts.data.setup()
         return parts
@@ -115,25 +116,25 @@ def train(game: str, seed: int, steps: int) -> Parts:
     return parts
 
 
-def sampler(game: str, parts: Parts, samples: int) -> Sample:
-    """Returns what makes the images of a cell; real ones are behind those compared with."""
-    if game == REAL:
+def sampler(gan: str, parts: Parts, samples: int) -> Sample:
+    """Returns the image source of a cell; real images follow the reference images."""
+    if gan == REAL:
         return lambda n, start: parts.data.reals(n, "train", samples + start)[0] / 127.5 - 1
     return lambda n, start: parts.model.sample(n, seed=1, start=start)
 
 
-def play(job: Job) -> Cell:
+def train_and_score(job: Job) -> Cell:
     """Trains and scores one cell."""
     began = time.process_time()
-    game, seed, steps, samples = job
-    parts = train(game, seed, steps)
+    gan, seed, steps, samples = job
+    parts = train(gan, seed, steps)
     trained = time.process_time()
-    sample = sampler(game, parts, samples)
+    sample = sampler(gan, parts, samples)
     scores = {"modes": ModesCovered(), "mode_kl": ModeDivergence()}
     extractor = StackedFactory().build(parts.data, torch.device("cpu"))
     found = evaluate(sample, parts.data, extractor, scores, samples, 0, 500)
     picture(sample(SHOWN, 0)).save(grid_path(job))
-    cell: Cell = {"key": key(job), "game": game, "seed": seed}
+    cell: Cell = {"key": key(job), "gan": gan, "seed": seed}
     cell |= {name: found[name].value for name in scores}
     cell["accuracy"] = found["modes"].details.get("features_accuracy", float("nan"))
     cell |= {"images_seen": parts.model.images_seen, "training": round(trained - began, 1)}
@@ -141,7 +142,7 @@ def play(job: Job) -> Cell:
 
 
 def finished() -> dict[str, Cell]:
-    """Returns the cells that are done, by key; a line that was cut short is none."""
+    """Returns the completed cells by key; truncated lines are skipped."""
     cells: dict[str, Cell] = {}
     for line in CELLS.read_text().splitlines() if CELLS.exists() else []:
         try:
@@ -152,18 +153,18 @@ def finished() -> dict[str, Cell]:
     return cells
 
 
-def run(wanted: list[Job], workers: int) -> None:
-    """Plays what is missing, and appends each cell to the file as it ends."""
+def run(requested: list[Job], workers: int) -> None:
+    """Trains the missing cells and appends each to the file when it completes."""
     done = finished()
-    missing = [job for job in wanted if key(job) not in done or not grid_path(job).exists()]
-    missing.reverse()  # the game with penalties takes longest: first, so that no worker waits
+    missing = [job for job in requested if key(job) not in done or not grid_path(job).exists()]
+    missing.reverse()  # longest first (R1 and R2), so that no worker idles
     LOGS.mkdir(parents=True, exist_ok=True)
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
-        futures = {pool.submit(play, job): job for job in missing}
+        futures = {pool.submit(train_and_score, job): job for job in missing}
         for future in as_completed(futures):
             fault = future.exception()
-            if fault is not None:  # a game that diverged must not cost the others
+            if fault is not None:  # a diverged GAN does not stop the others
                 print(f"failed: {key(futures[future])}: {type(fault).__name__}: {fault}")
                 continue
             cell = future.result()
@@ -178,7 +179,7 @@ def _cut_short() -> bool:
 
 
 def spread(cells: list[Cell], name: str, digits: int) -> str:
-    """Returns mean and standard deviation over seeds."""
+    """Returns mean ± standard deviation over seeds."""
     values = [float(cell[name]) for cell in cells]
     if not values:
         return "failed"
@@ -186,20 +187,20 @@ def spread(cells: list[Cell], name: str, digits: int) -> str:
     return f"{mean(values):.{digits}f}{deviation}"
 
 
-def table(cells: list[Cell], games: list[str]) -> str:
-    """Returns Markdown: a line for each game, then the published figures."""
+def table(cells: list[Cell], gans: list[str]) -> str:
+    """Returns a Markdown table with one row per GAN, followed by published figures."""
     lines = ["| | modes of 1,000 | KL | CPU seconds of training |", "|---|---|---|---|"]
-    for game in [*games, REAL]:
-        own = [cell for cell in cells if cell["game"] == game]
-        row = [game, spread(own, "modes", 0), spread(own, "mode_kl", 2)]
-        row.append("" if game == REAL else spread(own, "training", 0))
+    for gan in [*gans, REAL]:
+        own = [cell for cell in cells if cell["gan"] == gan]
+        row = [gan, spread(own, "modes", 0), spread(own, "mode_kl", 2)]
+        row.append("" if gan == REAL else spread(own, "training", 0))
         lines.append(f"| {' | '.join(row)} |")
     for paper, (modes, divergence) in PUBLISHED.items():
         lines.append(f"| *{paper}, published* | {modes} | {divergence} | |")
     return "\n".join(lines)
 
 
-def report(cells: list[Cell], games: list[str], seeds: int, steps: int, samples: int) -> str:
+def report(cells: list[Cell], gans: list[str], seeds: int, steps: int, samples: int) -> str:
     """Returns the protocol and the table."""
     seconds = sum(float(cell["seconds"]) for cell in cells)
     accuracy = mean(float(cell["accuracy"]) for cell in cells) if cells else float("nan")
@@ -209,22 +210,23 @@ def report(cells: list[Cell], games: list[str], seeds: int, steps: int, samples:
         f"{torch.__version__}.\n\n"
         "Three of scikit-learn's handwritten digits in the channels of a 32x32 image. "
         + (f"Mean ± standard deviation over {seeds} seeds" if seeds > 1 else "One seed")
-        + f", {samples:,} samples of the averaged generator, judged channel by channel with a "
-        f"classifier of digits that is right on {accuracy:.1%} of the test images. KL is that of "
-        "the histogram of modes against that of as many real images, in nats; the line of real "
-        "images, others than those, says what so few samples allow. All games have the same "
-        "DCGAN, width 16 against 8, without batch norm in the discriminator, which the penalties "
-        f"don't allow, and without instance noise, batches of {BATCH_SIZE}, {steps:,} updates of "
-        f"each player, and the step size of model=dcgan. Gamma of R1 and R2 is {GAMMA}. The width "
-        "of D was chosen so that the plain game falls short: at 16 and with instance noise the "
-        "three covered 980, 992 and 978 modes (one seed). Published figures are on stacked MNIST, "
-        "26,000 samples of other and larger networks that were trained for far "
-        "longer.\n\n![64 samples of each game](stacked_digits.png)\n\n"
-    ) + table(cells, games)
+        + f", {samples:,} samples of the averaged generator, classified channel by channel "
+        f"with a digit classifier with {accuracy:.1%} test accuracy. KL is the divergence of the "
+        "histogram of modes from that of as many real images, in nats; the row of real images "
+        "(disjoint from these) shows the limit at this sample count. All GANs use the same DCGAN "
+        "(generator width 16, discriminator width 8), no batch norm in the discriminator, because "
+        f"the penalties do not allow it, no instance noise, batches of {BATCH_SIZE}, {steps:,} "
+        "updates of each player, and the learning rate of model=dcgan. Gamma of R1 and R2 is "
+        f"{GAMMA}. The width of D was chosen so that the plain GAN misses modes: at width 16 and "
+        "with instance noise the three covered 980, 992 and 978 modes (one seed). Published "
+        "figures are on stacked MNIST, "
+        "26,000 samples of other and larger networks, trained for far longer.\n\n"
+        "![64 samples of each GAN](stacked_digits.png)\n\n"
+    ) + table(cells, gans)
 
 
 def plot(jobs: list[Job], cells: dict[str, Cell], path: Path) -> None:
-    """Draws 64 samples of each game, then 64 real images, side by side under their names."""
+    """Draws 64 samples of each GAN and 64 real images side by side, with titles."""
     shown = [(job, cells[key(job)]) for job in jobs if key(job) in cells]
     shown = [(job, cell) for job, cell in shown if grid_path(job).exists()]
     if not shown:
@@ -241,28 +243,28 @@ def plot(jobs: list[Job], cells: dict[str, Cell], path: Path) -> None:
 
 
 def main() -> None:
-    """Plays every cell and writes the results."""
+    """Trains all cells and writes the results."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--samples", type=int, default=SAMPLES)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--games", nargs="*", default=list(GAMES), choices=list(GAMES))
-    parser.add_argument("--folder", type=Path, default=HERE, help="where the results are written")
+    parser.add_argument("--gans", nargs="*", default=list(GANS), choices=list(GANS))
+    parser.add_argument("--folder", type=Path, default=HERE, help="folder of the results")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
     steps, samples = arguments.steps, arguments.samples
     real = (REAL, 0, 1, samples)
     seeds = range(arguments.seeds)
-    wanted = [real] + [(game, seed, steps, samples) for seed in seeds for game in arguments.games]
-    run(wanted, arguments.workers)
+    requested = [real] + [(gan, seed, steps, samples) for seed in seeds for gan in arguments.gans]
+    run(requested, arguments.workers)
     done = finished()
-    cells = [done[key(job)] for job in wanted if key(job) in done]
-    text = report(cells, arguments.games, arguments.seeds, steps, samples)
-    print(table(cells, arguments.games))
+    cells = [done[key(job)] for job in requested if key(job) in done]
+    text = report(cells, arguments.gans, arguments.seeds, steps, samples)
+    print(table(cells, arguments.gans))
     arguments.folder.mkdir(parents=True, exist_ok=True)
     (arguments.folder / "stacked_digits.md").write_text(text + "\n")
-    first = [job for job in [*wanted[1:], real] if job[1] == 0]
+    first = [job for job in [*requested[1:], real] if job[1] == 0]
     plot(first, done, arguments.folder / "stacked_digits.png")
 
 

@@ -1,13 +1,14 @@
-"""StyleGAN2's operations beside a naive implementation of the same: forward and double backward.
+"""Compares StyleGAN2's operations with naive implementations: forward and double backward.
 
     uv run python benchmarks/style_ops.py
     uv run python benchmarks/style_ops.py --device cuda --compile
 
-Naive is what the equations say: zeros are put between pixels, the two-dimensional filter visits
-each place, each image is convolved with weights of its own in turn. A round is a forward pass, the
-gradient of the output's sum of squares at the input, and the gradient of that one's at all inputs,
-as in path-length regularization and R1. Rounds are interleaved, so that all meet the same machine.
-Both ways give the same numbers, which is checked first. Prints the table and writes style_ops.md.
+The naive implementations follow the equations: insert zeros between pixels, apply the
+two-dimensional filter at every position, convolve each image in turn with its own weights. A round
+is a forward pass, the gradient of the output's sum of squares with respect to the inputs, and the
+gradient of that gradient's sum of squares, as in path-length regularization and R1. Rounds are
+interleaved, so that all run under the same load. The results of both are compared first. Prints the
+table and writes style_ops.md.
 """
 
 from __future__ import annotations
@@ -31,8 +32,8 @@ HERE = Path(__file__).parent
 Operation = Callable[..., Tensor]
 
 
-def spread(images: Tensor) -> Tensor:
-    """Returns [B, C, 2H, 2W]: zeros between pixels."""
+def insert_zeros(images: Tensor) -> Tensor:
+    """Inserts zeros between pixels; returns [B, C, 2H, 2W]."""
     batch, channels, height, width = images.shape
     zeros = images.new_zeros(batch, channels, height, 2, width, 2)
     zeros[:, :, :, 0, :, 0] = images
@@ -40,14 +41,14 @@ def spread(images: Tensor) -> Tensor:
 
 
 def filtered(images: Tensor, kernel: Tensor, pad: tuple[int, ...], gain: float) -> Tensor:
-    """Filters with the outer product of the taps, at each place."""
+    """Filters with the outer product of the taps at every position."""
     square = (gain * torch.outer(kernel, kernel)).expand(images.shape[1], 1, -1, -1)
     return F.conv2d(F.pad(images, pad), square, groups=images.shape[1])
 
 
 def naive_up(images: Tensor, kernel: Tensor) -> Tensor:
     """Returns [B, C, 2H, 2W]."""
-    return filtered(spread(images), kernel, (2, 1, 2, 1), 4.0)
+    return filtered(insert_zeros(images), kernel, (2, 1, 2, 1), 4.0)
 
 
 def naive_down(images: Tensor, kernel: Tensor) -> Tensor:
@@ -58,22 +59,23 @@ def naive_down(images: Tensor, kernel: Tensor) -> Tensor:
 def naive_modulated(
     features: Tensor, weight: Tensor, styles: Tensor, kernel: Tensor | None = None
 ) -> Tensor:
-    """Convolves one image after the other."""
-    # What the convolution makes beyond the border reaches back through the filter.
-    features = F.pad(features, (1,) * 4) if kernel is None else F.pad(spread(features), (3,) * 4)
+    """Convolves the images one by one."""
+    # Pad by three: outputs beyond the border still contribute through the filter.
+    features, pad = (features, 1) if kernel is None else (insert_zeros(features), 3)
+    features = F.pad(features, (pad,) * 4)
     rows = []
     for image, style in zip(features, styles, strict=True):
         own = weight * style[:, None, None]
         own = own * (own.square().sum((1, 2, 3), keepdim=True) + EPSILON).rsqrt()
         rows.append(F.conv2d(image[None], own))
-    made = torch.cat(rows)
-    return made if kernel is None else filtered(made, kernel, (0, -1, 0, -1), 4.0)
+    output = torch.cat(rows)
+    return output if kernel is None else filtered(output, kernel, (0, -1, 0, -1), 4.0)
 
 
 def cases(
     batch: int, channels: int, side: int, device: str
 ) -> dict[str, tuple[list[Tensor], Operation, dict[str, Operation]]]:
-    """Returns for each operation its inputs, the naive one and ours."""
+    """Returns the inputs of each operation, the naive implementation and those of ganforge."""
     torch.manual_seed(0)
     draw = partial(torch.randn, device=device)
     kernel = filter_kernel().to(device)
@@ -97,46 +99,47 @@ def cases(
     }
 
 
-def twice(operation: Operation, inputs: list[Tensor]) -> list[Tensor]:
-    """Returns the output, and the gradients of its gradient's square at all inputs."""
+def double_backward(operation: Operation, inputs: list[Tensor]) -> list[Tensor]:
+    """Returns the output, and the gradients of its squared gradient norm at all inputs."""
     leaves = [tensor.detach().requires_grad_(True) for tensor in inputs]
-    made = operation(*leaves)
-    slopes = torch.autograd.grad(made.square().sum(), leaves, create_graph=True)
-    energy = torch.stack([slope.square().sum() for slope in slopes]).sum()
-    return [made.detach(), *torch.autograd.grad(energy, leaves)]
+    output = operation(*leaves)
+    gradients = torch.autograd.grad(output.square().sum(), leaves, create_graph=True)
+    penalty = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+    return [output.detach(), *torch.autograd.grad(penalty, leaves)]
 
 
 def seconds(operation: Operation, inputs: list[Tensor]) -> float:
-    """Returns how long one round takes."""
+    """Returns the seconds of one round."""
     wait = torch.cuda.synchronize if inputs[0].is_cuda else lambda: None
     wait()
     start = time.perf_counter()
-    twice(operation, inputs)
+    double_backward(operation, inputs)
     wait()
     return time.perf_counter() - start
 
 
 def check(name: str, naive: Operation, ours: Operation, inputs: list[Tensor]) -> None:
-    """Raises AssertionError where the two disagree."""
-    for expected, found in zip(twice(naive, inputs), twice(ours, inputs), strict=True):
+    """Raises AssertionError if the results differ."""
+    results = double_backward(naive, inputs), double_backward(ours, inputs)
+    for expected, found in zip(*results, strict=True):
         scale = float(expected.abs().max())
         torch.testing.assert_close(found / scale, expected / scale, atol=1e-3, rtol=1e-3, msg=name)
 
 
 def measure(inputs: list[Tensor], operations: list[Operation], rounds: int) -> list[list[float]]:
     """Returns the seconds of each operation in each round."""
-    for operation in operations:  # the first one allocates, and compiles
+    for operation in operations:  # the first call allocates and compiles
         seconds(operation, inputs)
     times = [[seconds(operation, inputs) for operation in operations] for _ in range(rounds)]
     return [list(column) for column in zip(*times, strict=True)]
 
 
 def row(name: str, naive: list[float], ours: list[float]) -> str:
-    """Returns a line of the table."""
+    """Returns a row of the table."""
     ratios = [a / b for a, b in zip(naive, ours, strict=True)]
     medians = [f"{1000 * statistics.median(times):.2f}" for times in (naive, ours)]
-    spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-    return f"| {name} | {' | '.join(medians)} | {spread} |"
+    ratio = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+    return f"| {name} | {' | '.join(medians)} | {ratio} |"
 
 
 def main() -> None:
@@ -147,40 +150,40 @@ def main() -> None:
     parser.add_argument("--channels", type=int, default=64)
     parser.add_argument("--side", type=int, default=32)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--compile", action="store_true", help="ours also compiled, forward alone")
-    given = parser.parse_args()
+    parser.add_argument("--compile", action="store_true", help="also time the compiled forward")
+    arguments = parser.parse_args()
     lines = [
-        "| operation | naive, ms | ganforge, ms | times as fast: median (range) |",
+        "| operation | naive, ms | ganforge, ms | speedup: median (range) |",
         "|---|---:|---:|---:|",
     ]
-    shape = (given.batch, given.channels, given.side, given.device)
+    shape = (arguments.batch, arguments.channels, arguments.side, arguments.device)
     for name, (inputs, naive, ways) in cases(*shape).items():
         for way, ours in ways.items():
             check(name, naive, ours, inputs)
-            times = measure(inputs, [naive, ours], given.rounds)
+            times = measure(inputs, [naive, ours], arguments.rounds)
             lines.append(row(f"{name}, {way}" if way else name, *times))
             print(lines[-1], flush=True)
-            if given.compile:
-                lines.append(forward_row(f"{name} {way}", naive, ours, inputs, given.rounds))
+            if arguments.compile:
+                lines.append(forward_row(f"{name} {way}", naive, ours, inputs, arguments.rounds))
                 print(lines[-1], flush=True)
-    where = torch.cuda.get_device_name() if given.device == "cuda" else platform.machine()
+    where = torch.cuda.get_device_name() if arguments.device == "cuda" else platform.machine()
     lines += [
         "",
-        f"Forward and double backward of {list(shape[:2])} feature maps of side {given.side}, "
-        f"float32, {given.rounds} rounds in turn. `uv run python benchmarks/style_ops.py` on "
-        f"{where}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
+        f"Forward and double backward of {list(shape[:2])} feature maps of size {arguments.side}, "
+        f"float32, {arguments.rounds} interleaved rounds. `uv run python benchmarks/style_ops.py` "
+        f"on {where}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
     ]
     print(lines[-1])
-    suffix = "" if given.device == "cpu" else f"_{given.device}"
+    suffix = "" if arguments.device == "cpu" else f"_{arguments.device}"
     (HERE / f"style_ops{suffix}.md").write_text("\n".join(lines) + "\n")
 
 
 def forward_row(
     name: str, naive: Operation, ours: Operation, inputs: list[Tensor], rounds: int
 ) -> str:
-    """Returns a line for the forward pass of the compiled operation.
+    """Returns a row for the forward pass of the compiled operation.
 
-    What torch.compile makes of a function has no second derivative (as of PyTorch 2.15).
+    Compiled functions do not support double backward (as of PyTorch 2.15).
     """
     compiled = torch.compile(ours)
     wait = torch.cuda.synchronize if inputs[0].is_cuda else lambda: None
@@ -196,7 +199,7 @@ def forward_row(
     for operation in (naive, compiled):
         forward(operation)
     times = [[forward(operation) for operation in (naive, compiled)] for _ in range(rounds)]
-    return row(f"{name}, forward alone, compiled", *map(list, zip(*times, strict=True)))
+    return row(f"{name}, forward only, compiled", *map(list, zip(*times, strict=True)))
 
 
 if __name__ == "__main__":

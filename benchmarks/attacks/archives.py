@@ -1,4 +1,4 @@
-"""Archives and folders that are damaged, linked in circles, or larger than they look."""
+"""Archives and folders that are damaged, linked in circles, or larger than they declare."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def _member(name: str, kind: bytes, link: str = "") -> tarfile.TarInfo:
 
 def _zip(path: Path, *extra: tuple[str, bytes]) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of a member that is there twice
+        warnings.simplefilter("ignore")  # of duplicate members
         for i in range(COUNT):
             archive.writestr(f"{i}.png", png(120 + i))
         for name, data in extra:
@@ -59,7 +59,7 @@ def _cut(share: float, mode: str = "w", name: str = "x.tar") -> Make:
 
 
 def _cut_members(members: int) -> Make:
-    """Cuts a tar between two members, which looks like a shorter tar."""
+    """Truncates a tar between two members, so that it looks like a shorter tar."""
 
     def make(folder: Path) -> None:
         _tar(folder / "x.tar")
@@ -89,7 +89,7 @@ def _header(number: int) -> Make:
 
 
 def _lying_size(folder: Path) -> None:
-    """A zip member that says that it is small and is not."""
+    """A zip member that is larger than its declared size."""
     _zip(folder / "x.zip", ("bomb.png", bytes(300 * 2**20)))
     data = (folder / "x.zip").read_bytes()
     for wanted in (struct.pack("<I", 300 * 2**20),):
@@ -328,7 +328,7 @@ def _made(folder: Path) -> Path:
 
 
 def probes() -> Iterator[Probe]:
-    """Yields the probes of damaged and of odd but sound sets, for each verb that reads images."""
+    """Yields probes of damaged and of unusual valid sets, for each command that reads images."""
     typed = {"train": _train, "evaluate": _evaluate, "translate": _translate}
     for verb, arguments in typed.items():
         for name, (path, make) in DAMAGED.items():
@@ -340,6 +340,6 @@ def probes() -> Iterator[Probe]:
                 name,
                 arguments(path),
                 _prepared(make, verb),
-                (0, 1),  # passed over, or refused by name
+                (0, 1),  # skipped, or rejected with its name
                 check=_at_least_sound if verb == "translate" else lambda folder, outcome: None,
             )

@@ -1,4 +1,4 @@
-"""Small sound runs and image sets, from which the probes start."""
+"""Small valid runs and image sets that the probes start from."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _root() -> Path:
 
 @functools.cache
 def trained(*arguments: str) -> Path:
-    """Returns the folder of a run that these arguments of ``train`` give."""
+    """Trains with these arguments and returns the run folder."""
     root = _root() / f"base{len(list(_root().iterdir()))}"
     root.mkdir()
     outcome = command(["train", *arguments, "run_dir=run"], root, 300)
@@ -68,17 +68,17 @@ def trained(*arguments: str) -> Path:
 
 
 def gan() -> Path:
-    """Returns a run of three steps on fake images."""
+    """Returns the folder of a run of three steps on fake images."""
     return trained(*FAKE, *GAME, *RUN, *STEPS)
 
 
 def translation() -> Path:
-    """Returns a run that translates images."""
+    """Returns the run folder of a translation model."""
     return trained(*TRANSLATION, *RUN, *STEPS)
 
 
 def png(value: int = 100, size: tuple[int, int] = (16, 16), mode: str = "L") -> bytes:
-    """Returns an encoded ramp that ends at ``value``."""
+    """Returns an encoded ramp from 0 to ``value``."""
     ramp = np.linspace(0, value, size[0] * size[1]).reshape(size[1], size[0]).astype(np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(ramp).convert(mode).save(buffer, "PNG")
@@ -86,7 +86,7 @@ def png(value: int = 100, size: tuple[int, int] = (16, 16), mode: str = "L") -> 
 
 
 def images(folder: Path, count: int = 8, name: str = "{}.png") -> Path:
-    """Writes sound images into a folder, and returns it."""
+    """Writes valid images into a folder and returns it."""
     folder.mkdir(parents=True, exist_ok=True)
     for i in range(count):
         (folder / name.format(i)).write_bytes(png(120 + i))

@@ -1,4 +1,4 @@
-"""Run folders whose files are damaged, exchanged for other things, or hostile."""
+"""Run folders whose files are damaged, replaced, or hostile."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "a folder": _folder,
     "missing": lambda path: path.unlink(),
 }
-# What lists runs never ends at one of them; what needs the file may say that it is damaged.
+# Commands that list runs must skip a damaged one; commands that need the file may report it.
 LISTING = [
     ["runs", "runs=logs"],
     ["compare", "runs=logs", "out=table"],
@@ -87,7 +87,7 @@ def _prepare(name: str, damage: Callable[[Path], object]) -> Callable[[Path], No
 
 
 def probes() -> Iterator[Probe]:
-    """Yields each damage of each small file, for listing, resuming and sampling."""
+    """Yields every damage of every small file, for listing, resuming and sampling."""
     run = "logs/train/2026-01-02/01-00-00-gan-fake-s0"
     resume = ["train", f"resume={run}", "trainer.max_steps=5"]
     for name in SMALL:
@@ -179,7 +179,7 @@ def _checkpoint_probes() -> Iterator[Probe]:
     sample = ["sample", "run=run", "n=2", "out=x.png"]
     for place in range(20):
         share = (place + 0.5) / 20
-        # A flip in padding changes nothing; one in a record must be named.
+        # A flipped bit in padding changes nothing; one in a record must be reported.
         yield Probe(
             "damaged checkpoints",
             f"a bit flipped at {share:.1%}, resume",
@@ -227,7 +227,7 @@ _CONTINUED: dict[str, object] = {}
 
 
 def _continued() -> dict[str, dict[str, object]]:
-    """Returns the checkpoint of the same run resumed without damage."""
+    """Returns the checkpoint of the same run, resumed without damage."""
     import tempfile
 
     import torch

@@ -1,4 +1,4 @@
-"""Commands that delete or overwrite, aimed at what is not a run's own."""
+"""Commands that delete or overwrite, pointed at files that do not belong to a run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Make = Callable[[Path], object]
 
 
 def _tree(folder: Path) -> dict[str, bytes]:
-    """Returns every file and link below a folder that a probe has put there itself."""
+    """Returns all files and links below a folder that the probe itself created."""
     found = {}
     for place, below, files in os.walk(folder):
         for name in [*files, *below]:
@@ -30,7 +30,7 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def kept(*names: str) -> Callable[[Path, Outcome], str | None]:
-    """Returns a check that files named by ``names`` still exist (links: as links)."""
+    """Returns a check that the files ``names`` still exist (links: as links)."""
 
     def check(folder: Path, outcome: Outcome) -> str | None:
         gone = [name for name in names if not os.path.lexists(folder / name)]
@@ -40,7 +40,7 @@ def kept(*names: str) -> Callable[[Path, Outcome], str | None]:
 
 
 def gone(*names: str) -> Callable[[Path, Outcome], str | None]:
-    """Returns a check that files named by ``names`` are removed."""
+    """Returns a check that the files ``names`` are removed."""
 
     def check(folder: Path, outcome: Outcome) -> str | None:
         left = [name for name in names if os.path.lexists(folder / name)]

@@ -1,4 +1,4 @@
-"""A probe: one command typed at hostile or damaged input, and what must hold afterwards."""
+"""A probe: one command on hostile or damaged input, and the conditions it must satisfy."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MEMORY_MB = 2000
-ADDRESSES_GB = 10  # address space of a command: a machine must survive the probe
+ADDRESSES_GB = 10  # address space of a command, so that the machine survives the probe
 CANARIES = {"precious.txt": "do not touch", "folder/notes.txt": "nor this"}
-# What a terminal would obey: everything but tabs and line ends.
+# Control characters that a terminal interprets, except tabs and line ends.
 CONTROLS = re.compile(r"[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u202e\u2028]")
 
 
@@ -43,19 +43,19 @@ Check = Callable[[Path, Outcome], str | None]
 
 @dataclass(frozen=True)
 class Probe:
-    """One command at hostile input.
+    """One command on hostile input.
 
     Attributes:
         family: kind of attack, a row of the table.
         name: unique within the family.
-        arguments: what is typed after ``ganforge``; "{outside}" is the folder of canaries.
+        arguments: command line after ``ganforge``; "{outside}" is the folder of canaries.
         prepare: writes the input into the empty current folder.
-        codes: exit codes that are right.
-        says: a pattern that the output must contain, None for any.
+        codes: accepted exit codes.
+        says: a pattern that the output must contain; None: no check.
         never: a pattern that it must not contain.
-        check: returns a fault, or None; called in the folder afterwards.
-        seconds: longest time that is right.
-        environment: variables that are set for the command.
+        check: called with the folder afterwards; returns a fault or None.
+        seconds: time limit.
+        environment: additional environment variables of the command.
     """
 
     family: str
@@ -76,7 +76,7 @@ class Probe:
 
 
 def run(probe: Probe, root: Path) -> tuple[list[str], Outcome]:
-    """Runs a probe in a new folder below ``root``; returns its faults and how it ended."""
+    """Runs a probe in a new folder below ``root``; returns its faults and outcome."""
     outside, folder = root / "outside", root / "work"
     for name, text in CANARIES.items():
         (outside / name).parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +130,7 @@ def command(
     seconds: float = 60,
     environment: dict[str, str] | None = None,
 ) -> Outcome:
-    """Runs ``ganforge ARGUMENTS`` in a forked process, which shares this one's imports."""
+    """Runs ``ganforge ARGUMENTS`` in a forked process, which inherits the imported modules."""
     start = time.monotonic()
     log = folder.parent / f"{folder.name}.out"
     pid = os.fork()
@@ -185,7 +185,7 @@ def _child(
 
 
 def copied(source: Path) -> Callable[[Path], Path]:
-    """Returns a preparation that copies a folder's contents into the current one."""
+    """Returns a ``prepare`` function that copies the contents of a folder."""
 
     def prepare(folder: Path) -> Path:
         shutil.copytree(source, folder, dirs_exist_ok=True, symlinks=True)

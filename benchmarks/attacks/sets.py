@@ -1,4 +1,4 @@
-"""Image sets whose layout, labels or values invite a wrong guess; scores of odd numbers."""
+"""Image sets with ambiguous layouts, labels or values; scores of unusual arrays."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _values(dtype: type, low: float, high: float, suffix: str = "tif") -> Make:
 
 
 def _levels(folder: Path, outcome: Outcome) -> str | None:
-    """A ramp must reach the discriminator as one, unless it was refused or remarked upon."""
+    """Checks that a ramp reaches the discriminator as a ramp, unless the command rejected it."""
     if outcome.code != 0:
         return None
     (path,) = (folder / "logs" / "train").glob("2*/*/samples/reals.png")

@@ -1,4 +1,4 @@
-"""Odd values on the command line: each is a legal run, or one clear refusal."""
+"""Unusual values on the command line: each gives a valid run or one clear error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stranger's run folder or checkpoint, whose configuration names what it would like to run."""
+"""Run folders and checkpoints from others whose configuration tries to execute code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import yaml
 from attacks.bases import gan
 from attacks.probe import Outcome, Probe
 
-PWN = "pwned"  # in the current folder: what each of these would leave
+PWN = "pwned"  # the file that each target would create in the current folder
 TARGETS: dict[str, dict[str, Any]] = {
     "os.system": {"_target_": "os.system", "command": f"touch {PWN}"},
     "os.system by position": {"_target_": "os.system", "_args_": [f"touch {PWN}"]},
@@ -90,7 +90,7 @@ def _not_pwned(folder: Path, outcome: Outcome) -> str | None:
 
 
 def probes() -> Iterator[Probe]:
-    """Yields each target for each verb, and each place for one of them."""
+    """Yields every target for every command, and every place for one target."""
     verbs = {
         "sample": ["sample", "run=run", "n=2", "out=x.png"],
         "resume": ["train", "resume=run", "trainer.max_steps=5"],
@@ -120,7 +120,7 @@ def probes() -> Iterator[Probe]:
 
 
 def _features() -> Iterator[Probe]:
-    """A feature extractor is a name that is imported, too."""
+    """Yields probes of ``features.module``, which also names an import."""
     for module in ("evil.run", "os.system", "torch.hub.load", "antigravity.x"):
         node = {"module": module}
         yield Probe(
@@ -150,7 +150,7 @@ def _module(node: dict[str, Any]) -> Callable[[Path], None]:
 
 
 def _checkpoints() -> Iterator[Probe]:
-    """A checkpoint alone holds a configuration as well."""
+    """Yields probes of single checkpoints, which contain a configuration too."""
     for name in ("os.system", "a shell through torch", "a module beside it", "pathlib"):
         yield Probe(
             "hostile configurations",

@@ -1,4 +1,4 @@
-"""What only watches a run, or remembers for the next one, and fails."""
+"""Failures of loggers and caches, which must not stop a run."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WITH_WANDB = [
 
 @functools.cache
 def _server(status: int) -> str:
-    """Returns the address of a server on this machine that answers every request with a status."""
+    """Starts a local server that answers every request with ``status``; returns its address."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:

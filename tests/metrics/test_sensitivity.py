@@ -93,7 +93,7 @@ def script():
 
 @pytest.fixture(scope="module")
 def dealt(script):
-    return script.Dealt(Digits(), 0)
+    return script.Partition(Digits(), 0)
 
 
 @pytest.fixture(scope="module")
@@ -104,8 +104,9 @@ def found(script, dealt, tmp_path_factory):
         folder = str(tmp_path_factory.mktemp("classifiers"))
         extractor = ClassifierFactory(folder).build(Digits(), script.CPU)
         patch.setattr(classifier_training, "LEAST_SEEN", 3000)
-        everything = script.Judge(dealt, extractor, list(script.METRICS))
-        quick = script.Judge(dealt, extractor, [m for m in script.METRICS if m not in script.SLOW])
+        everything = script.Evaluator(dealt, extractor, list(script.METRICS))
+        fast = [name for name in script.METRICS if name not in script.SLOW]
+        quick = script.Evaluator(dealt, extractor, fast)
         clean = everything(to_float(dealt.fresh))
         values = {}
         for name, levels in LEVELS.items():
