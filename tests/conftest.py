@@ -12,17 +12,17 @@ from hydra.core.hydra_config import HydraConfig
 
 from ganforge import cli
 
-# Threads that wait for each other cost tiny networks more than they give, on a busy machine most.
+# For tiny networks, synchronizing threads costs more than it saves, most of all on a busy machine.
 torch.set_num_threads(1)
 
 
 class Typed:
-    """How a command ended.
+    """The result of a command.
 
     Attributes:
-        code: the process's exit code.
-        out: what it printed.
-        err: what it complained of.
+        code: exit code.
+        out: standard output.
+        err: standard error.
     """
 
     def __init__(self, code: int, out: str, err: str) -> None:
@@ -33,7 +33,7 @@ class Typed:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where classifiers and statistics are kept, in place of the user's own cache."""
+    """The cache of classifiers and statistics, instead of the user's own."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -52,13 +52,13 @@ def type_in(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Callable[..., Typed]]:
-    """Runs `ganforge ARGUMENTS` in an empty folder, inside this process."""
+    """Runs `ganforge ARGUMENTS` in an empty folder, in this process."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["ganforge"])
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     monkeypatch.setenv("GANFORGE_CACHE", str(cache))
     monkeypatch.delenv("GANFORGE_DEBUG", raising=False)
-    # Its stream would be the one of an earlier test.
+    # The handler would write to the stream of an earlier test.
     monkeypatch.setattr(logging.getLogger("ganforge"), "handlers", [])
 
     def type_in(*arguments: str) -> Typed:
@@ -67,7 +67,7 @@ def type_in(
         capsys.readouterr()
         try:
             code = cli.run(list(arguments))
-        except SystemExit as end:  # argparse's own
+        except SystemExit as end:  # raised by argparse
             code = int(end.code or 0)
         captured = capsys.readouterr()
         return Typed(code, captured.out, captured.err)

@@ -26,7 +26,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.fixture
 def gone() -> int:
-    """The number of a process that has ended."""
+    """The id of a process that has ended."""
     pid = fork(lambda: None)
     wait(pid)
     return pid
@@ -94,10 +94,10 @@ def test_clean_removes_by_exact_names_what_no_living_process_writes(tmp_path, go
     host, day = atomic._host(), 25 * 3600
     kept = {
         "last.ckpt": 0,
-        f"a.tmp.{gone}": 0,  # a user's: nothing of that name is written here
+        f"a.tmp.{gone}": 0,  # a file of the user: ganforge writes no file of this name
         f"last.ckpt.tmp.{os.getppid()}": 0,
         f".ganforge-{host}-00000000.tmp.{os.getppid()}": 0,
-        f".ganforge-00000000-00000000.tmp.{gone}": 0,  # of another host, an instant ago
+        f".ganforge-00000000-00000000.tmp.{gone}": 0,  # written by another host just now
         f".ganforge-{host}-00000000.tmp.{gone}.bak": day,
     }
     removed = {
@@ -142,7 +142,7 @@ with atomic.writing(Path({str(tmp_path)!r}) / "x.npz") as file:
 def test_a_file_that_is_being_written_is_known_by_its_lock(tmp_path, gone, monkeypatch):
     with atomic.writing(tmp_path / "a"):
         (path,) = atomic._writing
-        monkeypatch.setattr(atomic, "_writing", set())  # as another process sees it
+        monkeypatch.setattr(atomic, "_writing", set())  # as seen by another process
         assert list(atomic.abandoned(tmp_path)) == []
         assert path.exists()
 

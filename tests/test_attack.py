@@ -1,4 +1,4 @@
-"""The probes of benchmarks/attack.py, as tests: hostile, damaged and odd input."""
+"""The probes of benchmarks/attack.py, as tests: hostile, damaged and unusual input."""
 
 from __future__ import annotations
 

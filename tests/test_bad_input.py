@@ -1,4 +1,4 @@
-"""Mistakes as users type them: each ends in one clear message, and leaves nothing behind."""
+"""Typical mistakes of users: each gives one clear message and creates no files."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ def train(*overrides: str) -> list[str]:
 
 
 def left(folder: Path) -> list[Path]:
-    """Returns what a command left behind, but for empty roots."""
+    """Returns the files that a command created, except empty root folders."""
     return sorted(p for p in folder.rglob("*") if p.is_file() or p.name not in ("logs", "train"))
 
 
 def assert_clear(typed, code: int, *parts: str) -> None:
     assert typed.code == code, typed.err
     assert "Traceback" not in typed.err
-    assert "GANFORGE_DEBUG" not in typed.err  # that is for faults of our own
+    assert "GANFORGE_DEBUG" not in typed.err  # this hint is only for internal errors
     before, said, message = typed.err.partition("ganforge: ")
     assert said, typed.err
     assert all(LOGGED.match(line) for line in before.splitlines()), before
@@ -58,7 +58,7 @@ def assert_clear(typed, code: int, *parts: str) -> None:
 LOGGED = re.compile(r"\d\d:\d\d:\d\d  |  ")
 
 
-# ---------------------------------------------------------------------- what is typed
+# ---------------------------------------------------------------------- command line
 
 KEYS = [
     (["modle=gan"], "modle: no such key; did you mean 'model'?"),
@@ -246,7 +246,7 @@ def test_a_batch_larger_than_the_data(type_in, tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder of images that are too few, or none."""
+    """A folder with too few images or none."""
 
     def folder(images: int, broken: int = 0) -> str:
         place = tmp_path / "images"
@@ -390,7 +390,7 @@ def test_a_checkpoint_that_would_run_code(type_in, run, tmp_path):
 
 
 class Trap:
-    """Unpickled, it leaves a file behind."""
+    """An object that creates a file when it is unpickled."""
 
     def __reduce__(self):
         return (Path("sprung").write_text, ("x",))
@@ -424,7 +424,7 @@ def snapshot(run: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in run.rglob("*") if path.is_file()}
 
 
-# ---------------------------------------------------------------------- training that goes wrong
+# ---------------------------------------------------------------------- failures during training
 
 
 def test_a_loss_that_is_not_finite_at_once(type_in, tmp_path):

@@ -15,7 +15,7 @@ from ganforge.metrics.cache_folder import root
 
 @pytest.fixture
 def homeless(tmp_path, monkeypatch):
-    """A user id that the system does not know, in a container without HOME."""
+    """An unknown user id, as in a container without HOME."""
 
     def unknown(user: int) -> None:
         raise KeyError(user)

@@ -25,7 +25,7 @@ HEAVY = ("torch", "lightning", "torchvision", "wandb", "torchmetrics", "sklearn"
 
 
 def start(command, cwd=ROOT, **environment):
-    """Runs a command that is over at once; stderr lists what it imported."""
+    """Runs a short command; stderr lists its imports."""
     command = [command[0], "-X", "importtime", *command[1:]]
     variables = os.environ | environment
     return subprocess.run(command, cwd=cwd, env=variables, capture_output=True, text=True)
@@ -42,7 +42,7 @@ def said(done) -> str:
     return "\n".join(lines)
 
 
-# ---------------------------------------------------------------------- answers come at once
+# ---------------------------------------------------------------------- fast answers
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_tab_completion_in_bash(tmp_path):
     assert done.stdout.split() == ["data=facades", "data=fake", "data=fashion_mnist"], done.stderr
 
 
-# ---------------------------------------------------------------------- verbs
+# ---------------------------------------------------------------------- commands
 
 
 def test_no_verb_says_which_there_are(type_in):
@@ -227,7 +227,7 @@ def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
     kinds = ("HingeLoss", "MinimaxLoss")
     assert seen == [(seed, kind) for seed in (1, 2) for kind in kinds]
     assert typed.code == 1
-    # Each job's own fault is told, not the first one's alone.
+    # The fault of every job is reported, not only the first one.
     assert "job 0 (seed=1 loss=hinge) failed: ArithmeticError: 1 does not work" in typed.err
     assert "job 1 (seed=1 loss=minimax) failed: ArithmeticError: 2 does not work" in typed.err
 
@@ -265,7 +265,7 @@ def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monke
     assert [Path(job).name for job in jobs] == names
 
 
-# ---------------------------------------------------------------------- where it works
+# ---------------------------------------------------------------------- working directory
 
 
 def test_the_console_script_works_from_any_folder(tmp_path):

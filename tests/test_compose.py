@@ -23,10 +23,10 @@ from tests.support.configs import (
 )
 
 GROUPS = sorted(path.name for path in conf_dir().iterdir() if path.is_dir())
-GROUPS.remove("experiment")  # each takes steps below
+GROUPS.remove("experiment")  # each is trained for some steps below
 GROUPS.remove("model")  # likewise
-GROUPS.remove("hydra")  # no group of its own: hydra/sweeper=, hydra/launcher=
-GROUPS.remove("wandb_sweeps")  # what `wandb sweep` reads: tests/test_wandb_sweeps.py
+GROUPS.remove("hydra")  # not a group itself: hydra/sweeper=, hydra/launcher=
+GROUPS.remove("wandb_sweeps")  # read by `wandb sweep`: tests/test_wandb_sweeps.py
 MODELS = options("model")
 EXPERIMENTS = options("experiment")
 
@@ -52,7 +52,7 @@ def test_the_defaults_train_a_conditional_dcgan_on_digits():
 
 @pytest.mark.parametrize("data", ["ring8", "grid25"])
 def test_the_recipe_of_pacgan_has_the_papers_networks(data):
-    """Those for points in general have Fourier features, which came after the paper."""
+    """The networks for points use Fourier features, which are more recent than the paper."""
     cfg = compose_config([f"experiment={data}/pacgan"])
     assert (cfg.network.generator.octaves, cfg.network.discriminator.octaves) == (0, 0)
 
@@ -101,7 +101,7 @@ def test_every_model_brings_its_paper(model, loss, regularizers, optimizer, crit
     assert list(cfg.regularizer) == regularizers
     assert target(cfg.optimizer.generator) == target(cfg.optimizer.discriminator) == optimizer
     assert cfg.model.critic_steps == critic_steps
-    # What the model is built from is what the groups say.
+    # The model is built from the selected groups.
     assert cfg.model.loss == cfg.loss
     assert cfg.model.generator == cfg.network.generator
     assert cfg.model.regularizers == cfg.regularizer
@@ -153,7 +153,7 @@ optimizer:
 
 @pytest.fixture
 def recipe(tmp_path):
-    """The overrides that find an experiment of our own."""
+    """The overrides that select a custom experiment."""
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "recipe.yaml").write_text(RECIPE)
     return [f"hydra.searchpath=[file://{tmp_path}]", "experiment=recipe"]
@@ -166,7 +166,7 @@ def test_an_experiment_beats_the_model(recipe):
     assert list(cfg.model.regularizers) == ["r1"]
     assert cfg.model.critic_steps == 3
     assert cfg.seed == cfg.model.seed == cfg.data.seed == 7
-    # What the experiment is silent about is the model's.
+    # Values that the experiment does not set come from the model.
     assert cfg.optimizer.generator.lr == 0.5
     assert cfg.optimizer.generator.betas == [0.0, 0.9]
 
@@ -241,7 +241,7 @@ def test_evaluate_takes_every_score_and_extractor():
 # ---------------------------------------------------------------------- everything trains
 
 
-# What goes with what is tests/test_legality.py's: here each option is trained by Lightning itself.
+# Compatibility is tested in tests/test_legality.py; here Lightning trains every option.
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -288,8 +288,8 @@ def test_a_shape_that_does_not_fit_is_refused():
         build_parts(tiny("model=dcgan", "data.image_size=33"))
 
 
-# A penalty on the gradient of single images means nothing where batch norm mixes them, and weights
-# that are normalized are not clipped.
+# Gradient penalties of single images are undefined with batch norm, and normalized weights must not
+# be clipped.
 MIXES_IMAGES = r"BatchNorm[\s\S]*network=dcgan_layer_norm"
 NORMALIZED = r"normalized.*without spectral norm"
 REFUSED = {
@@ -302,7 +302,7 @@ REFUSED = {
 }
 
 
-# A translator and its judge are no networks of a game from noise, and the other way round.
+# Networks of translation models do not fit models of latents, and vice versa.
 TRANSLATORS = ["cyclegan", "pix2pix"]
 NETWORKS = [name for name in options("network") if name not in TRANSLATORS]
 
@@ -332,7 +332,7 @@ def test_every_experiment_takes_steps(experiment, tmp_path):
     check(cfg)
     path = conf_dir() / "experiment" / f"{experiment}.yaml"
     assert f"experiment={experiment}" in path.read_text(), "the file does not say how to launch it"
-    # named by data and model
+    # named after data and model
     assert cfg.data.name.startswith(experiment.partition("/")[0])
     assert Path(cfg.log_dir) == Path("logs")
     shrunk(cfg)
@@ -344,7 +344,7 @@ def test_every_experiment_takes_steps(experiment, tmp_path):
 
 
 def on_fake_data(cfg: DictConfig) -> None:
-    """Exchanges the data of an experiment for fake ones of its shape."""
+    """Replaces the data of an experiment by fake data of the same shape."""
     fake = tiny().data
     for key in ("image_size", "channels", "num_classes", "mirror", "name"):
         fake[key] = cfg.data[key]

@@ -1,4 +1,4 @@
-"""The main job, as a new user types it."""
+"""The default run, as a new user starts it."""
 
 from __future__ import annotations
 

@@ -28,4 +28,4 @@ def test_messages_name_extras_that_exist_and_by_one_function():
 def test_celebas_download_needs_no_extra():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert any(name.startswith("gdown") for name in project["dependencies"])
-    assert "celeba" in project["optional-dependencies"]  # for command lines of before
+    assert "celeba" in project["optional-dependencies"]  # for existing command lines

@@ -14,7 +14,7 @@ from ganforge.faults import explained
 
 
 class Failing(Dataset):
-    """A data set whose worker is killed, raises, or is late."""
+    """A data set whose loader worker is killed, raises an exception or is late."""
 
     def __init__(self, how: str) -> None:
         self.how = how
@@ -39,7 +39,7 @@ class Failing(Dataset):
     ],
 )
 def test_what_befalls_loader_workers_is_said(how, said):
-    # Where another test has taken the signal of a worker that ended, only the timeout notices it.
+    # If another test has consumed SIGCHLD, only the timeout detects the dead worker.
     loader = DataLoader(Failing(how), num_workers=1, timeout=0.5 if how == "late" else 3)
     with pytest.raises((RuntimeError, OSError)) as caught:
         next(iter(loader))

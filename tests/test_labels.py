@@ -1,4 +1,4 @@
-"""Classes as users ask for them, and data that have none."""
+"""Requests for classes, and data without labels."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ def refusal(*overrides):
     return str(error.value)
 
 
-# ---------------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------------- rejected requests
 
 
 def test_commands_for_unlabelled_data_name_a_game_without_classes():
-    """The default game is told classes; what conf/ says to type must not be refused for it."""
+    """The default model is conditional; the commands documented in conf/ must still be valid."""
     files = sorted(conf_dir().rglob("*.yaml"))
     text = "\n".join(path.read_text() for path in files)
     commands = [words.split() for words in re.findall(r"python train\.py ([^#\n]*)", text)]
@@ -137,12 +137,12 @@ def test_the_number_of_codes_is_set_in_one_place():
     assert "label_agreement" in options("metrics")
 
 
-# ---------------------------------------------------------------------- a whole run
+# ---------------------------------------------------------------------- a complete run
 
 
 @pytest.fixture(scope="module", autouse=True)
 def untrained_classifier():
-    """A classifier whose training takes no time: what it sees means nothing."""
+    """Replaces the trained classifier by an untrained one; its scores are meaningless."""
 
     def train(data, max_images):
         torch.manual_seed(0)
@@ -155,7 +155,7 @@ def untrained_classifier():
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run of a conditional game on three fake classes; returns its log folder."""
+    """Trains a conditional model on three fake classes; returns the log folder."""
     root = tmp_path_factory.mktemp("labels")
     scores = ["metrics=[label_agreement]", "callbacks.evaluation.n=30", "features=classifier"]
     cache = [f"{group}.cache={root}/cache" for group in ("features", "metrics.label_agreement")]

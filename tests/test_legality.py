@@ -1,7 +1,7 @@
-"""What goes with what: model x loss x regularizer x augment, as one table, and each cell of it run.
+"""Compatibility of model x loss x regularizer x augment as one table, every cell of which is run.
 
-The default suite plays games that between them hold every legal pair of options, and shows that
-every other pair is refused for its reason. The slow suite plays the full product.
+The default suite trains models that together cover every legal pair of options, and checks that
+every other pair is rejected with its reason. The slow suite trains the full product.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ from tests.support.configs import tiny
 
 # ---------------------------------------------------------------------- the table
 
-# Reasons, as the user reads them.
+# Reasons in error messages.
 BATCH_NORM = r"BatchNorm2d .*holds each image's own gradient.*network=dcgan_layer_norm"
 TWICE = r"weight clipping beside (the|a gradient) penalty bounds the critic twice.*Way out"
 NORMALIZED = r"weights of the discriminator are normalized.*without spectral norm"
 LATENTS = "games from image to image have none. Leave it out"
 OF_LATENTS = [f"regularizer={n}" for n in ("latent_consistency", "latent_diversity", "path_length")]
 
-# A row for each option: what it refuses beside it, and why. With everything else it is legal. A
-# pair stands in one row or the other. A new option needs a row, if an empty one.
+# One row per option: the options that it rejects, and why. All other pairs are legal. A pair is in
+# one of its two rows. Every new option needs a row, even an empty one.
 TABLE: dict[str, dict[str, str]] = {
     "model=acgan": {"regularizer=gradient_penalty": BATCH_NORM},
     "model=biggan": {"regularizer=weight_clip": NORMALIZED},
@@ -78,9 +78,10 @@ TABLE: dict[str, dict[str, str]] = {
     "regularizer=lecam": {},
     "regularizer=orthogonal": {},
     "regularizer=path_length": {},
-    "regularizer=r1": {"regularizer=weight_clip": TWICE},  # batch normalization is legal: the
+    # R1 and R2 are legal with batch norm: the penalty is then on the logits of the batch.
+    "regularizer=r1": {"regularizer=weight_clip": TWICE},
     "regularizer=r1_lazy": {"regularizer=weight_clip": TWICE},
-    "regularizer=r2": {"regularizer=weight_clip": TWICE},  # penalty is then on the batch's logits
+    "regularizer=r2": {"regularizer=weight_clip": TWICE},
     "regularizer=top_k": {},
     "regularizer=weight_clip": {},
     "augment=ada": {},
@@ -90,7 +91,7 @@ TABLE: dict[str, dict[str, str]] = {
     "augment=scheduled": {},
 }
 
-# What no pair of these options shows: refused for the network, the labels or a value.
+# Rejections that depend on the network, the labels or a value, not on a pair of options.
 REFUSED = [
     ("model=gan network=dcgan_spectral_norm regularizer=[weight_clip]", NORMALIZED),
     ("model=gan network=dcgan regularizer=[gradient_penalty]", BATCH_NORM),
@@ -127,8 +128,8 @@ REFUSED = [
 
 GROUPS = ("model", "regularizer", "loss", "augment")
 EVERY = [f"{group}={option}" for group in GROUPS for option in options(group)]
-SLOTS = ("model", "regularizer", "regularizer", "loss", "augment")  # of one game
-PLAIN = "model=gan"  # takes anything: where a pair names no model
+SLOTS = ("model", "regularizer", "regularizer", "loss", "augment")  # of one model
+PLAIN = "model=gan"  # accepts every option: used for pairs without a model
 Pair = frozenset[str]
 
 
@@ -137,7 +138,7 @@ def group_of(option: str) -> str:
 
 
 def why_not(first: str, second: str) -> str | None:
-    """Returns the reason for which two options are refused together, None for a legal pair."""
+    """Returns the reason why a pair of options is rejected, or None for a legal pair."""
     rows = TABLE.get(first, {}), TABLE.get(second, {})
     return rows[0].get(second) or rows[1].get(first)
 
@@ -160,7 +161,7 @@ ILLEGAL = [sorted(pair) for pair in PAIRS if not fits(pair)]
 
 
 def covering() -> Iterator[tuple[str, ...]]:
-    """Yields legal games that hold every legal pair, each as many new ones as it can."""
+    """Yields legal combinations that cover all legal pairs, greedily by the number of new pairs."""
     left = dict.fromkeys(LEGAL)
     while left:
         chosen = sorted(next(iter(left)), key=EVERY.index)
@@ -180,10 +181,10 @@ def covering() -> Iterator[tuple[str, ...]]:
 COVERING = list(covering())
 
 
-# ---------------------------------------------------------------------- games
+# ---------------------------------------------------------------------- models
 
 BATCH = 4
-# Without these, some parts would do nothing yet in the first two steps.
+# Without these, some parts would have no effect in the first two steps.
 AT_ONCE: dict[str, dict[str, Any]] = {
     "regularizer=top_k": {"every_images": 1, "gamma": 0.5},
     "augment=ada": {"p": 0.5, "every": 1},
@@ -210,7 +211,7 @@ def part(option: str) -> dict[str, Any]:
 
 
 def make(chosen: Iterable[str]) -> AdversarialModule:
-    """Builds a game of these options and no others."""
+    """Builds a model from exactly these options."""
     parts: dict[str, Any] = {"regularizers": {}}
     model = PLAIN
     for option in chosen:
@@ -226,7 +227,7 @@ def make(chosen: Iterable[str]) -> AdversarialModule:
 
 
 def play(module: AdversarialModule, steps: int) -> None:
-    """Plays the engine's steps on random images of all classes, without a trainer's cost."""
+    """Runs steps of the engine on random images of all classes, without a Trainer."""
     optimizers = [LightningOptimizer(optimizer) for optimizer in module.configure_optimizers()]
     strategy = SimpleNamespace(
         reduce=lambda value, reduce_op: value,
@@ -261,7 +262,7 @@ def vector(module: torch.nn.Module) -> torch.Tensor:
 
 
 def assert_plays(chosen: Iterable[str]) -> None:
-    """Takes two steps; both players have then learned something finite."""
+    """Trains two steps and checks that both players changed and are finite."""
     module = make(chosen).train()
     players = [module.generator, module.discriminator]
     before = [vector(player) for player in players]
@@ -300,7 +301,7 @@ def test_an_illegal_pair_is_refused_with_the_reason(pair):
 
 
 def build_checked(cfg: DictConfig) -> None:
-    """As a run does."""
+    """Checks and builds as a run does."""
     check(cfg)
     build_model(cfg)
 

@@ -1,4 +1,4 @@
-"""Recipes that fit into minutes on two cores, as a user types them, and what they must reach."""
+"""Recipes that take minutes on two cores, as users start them, with their required scores."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ def test_output_into_a_broken_pipe_is_dropped_and_said_once(monkeypatch, caplog)
                 print("a line")
             sys.stdout.flush()
         assert sys.stdout is broken
-        broken.flush()  # as at exit
+        broken.flush()  # as at interpreter exit
     (record,) = caplog.records
     assert record.getMessage() == "output is lost (Broken pipe); the run continues"
 

@@ -18,7 +18,7 @@ kinds = pytest.mark.parametrize("draw", DRAWS.values(), ids=DRAWS.keys())
 
 
 def test_mix_is_pinned():
-    """Another hash would change every run: resumed runs and published numbers depend on it."""
+    """The hash must not change: resumed runs and published numbers depend on it."""
     assert mix(0) == mix(0)
     assert [mix(), mix(0), mix(1, 2, 3)] == [0, 8147104208329303767, 7510213797696614745]
 
@@ -61,7 +61,7 @@ def test_ranks_interleave_to_the_draw_of_one_process(draw, world):
 @kinds
 @pytest.mark.parametrize("parts", [1, 2, 3, 4, 7])
 def test_pieces_concatenate_to_the_whole(draw, parts):
-    """Also for draws that are not the first, and for parts that don't divide the batch."""
+    """Also for later draws, and if the number of ranks does not divide the batch size."""
     whole, pieces = Noise(7, 7, rank=1, world=2), Noise(7, 7, rank=1, world=2).split(parts)
     assert sum(piece.rows for piece in pieces) == 7
     for _ in range(2):
@@ -97,7 +97,7 @@ def test_global_generator_is_left_alone():
 
 
 def test_streams_keep_their_numbers_and_share_none():
-    """Runs of every version draw the same: a number is never given to another stream."""
+    """Draws are equal in all versions: the number of a stream is never reused."""
     assert {stream.name: stream.value for stream in Stream} == {
         "TRAINING": 1,
         "SAMPLING": 2,

@@ -22,12 +22,12 @@ PURE = {"networks", "losses", "regularizers", "augment"}
 
 
 def place(path: Path) -> str:
-    """Returns the package, or the module, directly under ganforge."""
+    """Returns the package or module directly below ganforge."""
     return path.relative_to(SOURCE).parts[0].removesuffix(".py")
 
 
 def imports(path: Path) -> set[str]:
-    """Returns every module that a file imports, wherever in it."""
+    """Returns all modules that a file imports, including late imports."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -68,7 +68,7 @@ def test_few_know_of_configurations():
             pytest.fail(f"{named(path)} imports hydra or omegaconf")
 
 
-# Each may import those below it, and none beside or above it. Single modules are at the bottom.
+# Each layer may import only the layers below it. Single modules are the lowest layer.
 LAYERS = [
     {"__main__"},
     {"start"},
@@ -98,9 +98,9 @@ def test_every_package_has_its_layer():
 
 @pytest.mark.parametrize("path", FILES, ids=named)
 def test_imports_point_down(path):
-    """Late imports and those for type checkers too."""
+    """Includes late imports and those for type checkers."""
     if path == SOURCE / "__init__.py":
-        return  # the names of ganforge itself, each found when it is used
+        return  # exports of ganforge itself, resolved lazily
     own = place(path)
     for name in inner(path):
         assert name == own or rank(name) > rank(own) or rank(own) == len(LAYERS), name
@@ -129,15 +129,15 @@ def test_the_command_line_imports_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-# ---------------------------------------------------------------------- style that others rely on
+# ---------------------------------------------------------------------- interfaces and style
 
 
 def test_constructors_name_their_arguments():
-    """What passes on the arguments of a base names them: ``**parts: Unpack[GANParts]``."""
+    """Arguments passed on to a base class are typed: ``**parts: Unpack[GANParts]``."""
     for path in FILES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef) and (rest := node.args.kwarg) is not None:
-                # A helper may take names of its callers; what is configured may not.
+                # Helpers may take arbitrary keywords; configurable constructors may not.
                 typed = ast.unparse(rest.annotation or ast.Constant(None)).startswith("Unpack[")
                 assert typed or node.name != "__init__", f"{named(path)}: {node.name} takes **"
                 assert rest.arg != "kwargs", f"{named(path)}: {node.name} takes **kwargs"
@@ -181,7 +181,7 @@ def test_former_names_lead_to_exported_ones():
 def test_files_are_short():
     for path in FILES:
         lines = len(path.read_text().splitlines())
-        # Two players optimized in turn are one concept, and the hardest one.
+        # The engine that optimizes two players is one concept, and the most complex one.
         assert lines <= (450 if path.name == "adversarial.py" else 300), named(path)
 
 

@@ -1,4 +1,4 @@
-"""The commands of docs/running-a-study.md, run one after the other as they stand there."""
+"""Runs the commands of docs/running-a-study.md in order and unchanged."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SWEEP = next(one for one in COMMANDS if " -m " in one)
 
 
 def arguments(command: str) -> list[str]:
-    """Returns a command of the page for this Python: what `uv run` would start."""
+    """Returns a command of the page for this Python interpreter, as `uv run` would start it."""
     words = shlex.split(command)
     while words[0] == "--extra":
         words = words[2:]
@@ -30,13 +30,13 @@ def arguments(command: str) -> list[str]:
 
 
 def sweeps(folder: Path) -> list[dict]:
-    """Returns the records of all sweeps there, oldest first."""
+    """Returns the records of all sweeps in a folder, oldest first."""
     found = sorted((folder / "logs" / "multirun").glob("*/*/sweep.json"))
     return [json.loads(path.read_text()) for path in found]
 
 
 def kill_in_its_second_job(command: str, folder: Path) -> None:
-    """Starts a sweep and ends it without warning once a job is done."""
+    """Starts a sweep and kills it when one job is complete."""
     process = subprocess.Popen(arguments(command), cwd=folder, start_new_session=True)
     deadline = time.monotonic() + 400
     while time.monotonic() < deadline and process.poll() is None:

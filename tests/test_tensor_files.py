@@ -58,7 +58,7 @@ def test_no_flipped_bit_reaches_a_tensor(path: Path) -> None:
             read = read_tensors(path)
         except DamagedError:
             continue
-        # Some bytes of a zip mean nothing: padding, dates, attributes.
+        # Some bytes of a zip are irrelevant: padding, dates, attributes.
         assert torch.equal(read["weights"], contents()["weights"])
 
 
@@ -82,7 +82,7 @@ def saved(value: object) -> bytes:
 
 
 def repacked(whole: bytes, change: Callable[[str, bytes], bytes], method: int) -> bytes:
-    """Writes a zip anew, with sound checksums."""
+    """Rewrites a zip with valid checksums."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(whole)) as old, zipfile.ZipFile(out, "w", method) as new:
         for name in old.namelist():

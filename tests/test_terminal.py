@@ -1,4 +1,4 @@
-"""What is printed: on any encoding, and with names that would control the terminal."""
+"""Terminal output: with any encoding, and with control characters in names."""
 
 from __future__ import annotations
 

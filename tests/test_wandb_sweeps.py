@@ -1,4 +1,4 @@
-"""conf/wandb_sweeps/: what `wandb agent` runs must be a command that trains."""
+"""conf/wandb_sweeps/: the command that `wandb agent` runs must train."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read(path) -> dict:
 
 
 def values(parameter: dict) -> list:
-    """Some values of a parameter as the server might choose them."""
+    """Values of a parameter that the server might choose."""
     if "value" in parameter:
         return [parameter["value"]]
     if "values" in parameter:
@@ -33,7 +33,7 @@ def values(parameter: dict) -> list:
 
 
 def expanded(sweep: dict, chosen: dict) -> list[str]:
-    """Returns the command of an agent: each macro, which is an item of its own, gives its items."""
+    """Returns the command of an agent, with every macro expanded to its items."""
     told = create_sweep_command_args({"args": {name: {"value": v} for name, v in chosen.items()}})
     told |= {"env": ["/usr/bin/env"], "program": [sweep["program"]], "interpreter": ["python"]}
     command = []
@@ -65,7 +65,7 @@ def test_a_sweep_looks_at_a_score_that_its_runs_publish(path):
     data = sweep["parameters"]["data"]["value"]
     cfg = compose_config([f"data={data}", f"model={sweep['parameters']['model']['value']}"])
     assert "fid" in cfg.metrics
-    assert data == "digits"  # features=auto gives it the classifier
+    assert data == "digits"  # features=auto selects the classifier
 
 
 def test_there_is_a_grid_and_a_search_that_ends_hopeless_runs():

@@ -6,11 +6,11 @@ from ganforge.errors import RunError
 
 
 class BrokenAt(Callback):
-    """Raises in one of a run's processes.
+    """Raises an exception on one rank of a run.
 
     Args:
-        step: generator updates; at 0 training does not begin.
-        rank: index of the process.
+        step: number of generator updates before; 0: before training starts.
+        rank: rank that raises.
     """
 
     def __init__(self, step: int, rank: int) -> None:

@@ -1,4 +1,4 @@
-"""A headless Chromium that is spoken to over a pipe, in its own protocol (DevTools)."""
+"""A headless Chromium, controlled over a pipe with the DevTools protocol."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FLAGS = [
     "--disable-dev-shm-usage",
     "--remote-debugging-pipe",
 ]
-PATIENCE = 60.0  # seconds for an answer that takes milliseconds, however busy the machine is
+PATIENCE = 60.0  # seconds; an answer takes milliseconds on an idle machine
 
 
 class Chromium:
-    """A browser with one page, and all that went wrong in it.
+    """A browser with one page, which records its errors and requests.
 
     Attributes:
-        complaints: what the page wrote to the console, and errors of its script or policy.
-        requests: addresses that it asked for, those of its own data left out.
+        complaints: console output of the page, and errors of its scripts or policies.
+        requests: requested URLs, except data URLs.
     """
 
     def __init__(self, profile: Path) -> None:
@@ -66,7 +66,7 @@ class Chromium:
         self._attach()
 
     def open(self, page: Path) -> None:
-        """Opens a file and waits until all of it is there."""
+        """Opens a file and waits until it is loaded completely."""
         self.complaints.clear()
         self.requests.clear()
         self._events.clear()
@@ -74,13 +74,13 @@ class Chromium:
         self._wait_for("Page.loadEventFired")
 
     def evaluate(self, script: str):
-        """Returns what an expression of the page's script is."""
+        """Returns the value of a JavaScript expression in the page."""
         found = self.send("Runtime.evaluate", expression=script, returnByValue=True)
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 
     def press(self, key: str, code: int) -> None:
-        """Presses a key where the focus is."""
+        """Presses a key in the focused element."""
         for kind in ("rawKeyDown", "keyUp"):
             self.send(
                 "Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code
@@ -91,7 +91,7 @@ class Chromium:
         self.send("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y)
 
     def look(self, path: Path, width: int = 1200, dark: bool = False, whole: bool = True) -> None:
-        """Writes a picture of the page."""
+        """Saves a screenshot of the page."""
         self.send(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -118,7 +118,7 @@ class Chromium:
                 return answer["result"]
 
     def close(self) -> None:
-        """Ends the browser."""
+        """Closes the browser."""
         self._process.terminate()
         try:
             self._process.wait(10)
@@ -173,7 +173,7 @@ class Chromium:
 
 
 def _high_pipe() -> tuple[int, int]:
-    """Returns a pipe whose numbers are none of the two that the browser looks at."""
+    """Returns a pipe whose file descriptors differ from the two that the browser uses."""
     ends = []
     for low in os.pipe():
         ends.append(fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, 20))

@@ -44,26 +44,26 @@ def tiny(*overrides: str) -> DictConfig:
 
 
 def shrunk(cfg: DictConfig) -> DictConfig:
-    """Narrows the networks of a configuration, whatever their kind."""
+    """Reduces the widths of all networks of a configuration."""
     for player in cfg.network.values():
         _narrow(player)
     return cfg
 
 
 def translates(overrides: Iterable[str]) -> bool:
-    """Whether a model among overrides makes images of images."""
+    """Whether the overrides select an image-to-image model."""
     return bool({f"model={name}" for name in translation_models()} & set(overrides))
 
 
 @cache
 def translation_models() -> list[str]:
-    """Returns the models that make images of images."""
+    """Returns the image-to-image models."""
     return [name for name in options("model") if _needs_inputs(name)]
 
 
 @cache
 def noise_models() -> list[str]:
-    """Returns the models that make images of latents."""
+    """Returns the models that generate images from latents."""
     return [name for name in options("model") if name not in translation_models()]
 
 
@@ -76,13 +76,13 @@ def _narrow(part: DictConfig) -> None:
     for key, value in {"width": 2, "max_width": 4, "hidden": [8], "blocks": 1}.items():
         if key in part and not OmegaConf.is_interpolation(part, key):
             part[key] = value
-    for name in ("forth", "target"):  # what the other half of such a player follows
+    for name in ("forth", "target"):  # the player's other half interpolates these
         if name in part:
             _narrow(part[name])
 
 
 def take_steps(cfg: DictConfig, steps: int, root: Path) -> Parts:
-    """Trains for real, without a run folder."""
+    """Trains with Lightning, without a run folder."""
     cfg.trainer.max_steps = steps
     parts = build_parts(cfg)
     trainer = make_trainer(parts, None, [], root)

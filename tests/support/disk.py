@@ -8,13 +8,13 @@ from lightning.pytorch import Callback
 
 
 def limit(size: int) -> None:
-    """Lets no file of this process grow beyond ``size`` bytes: writing fails as on a full disk."""
+    """Limits files of this process to ``size`` bytes: longer writes fail as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
 @contextlib.contextmanager
 def full(size: int = 100) -> Iterator[None]:
-    """Fails writes beyond ``size`` bytes a file, for the block."""
+    """Limits files to ``size`` bytes within the block."""
     former = resource.getrlimit(resource.RLIMIT_FSIZE)
     limit(size)
     try:
@@ -24,11 +24,11 @@ def full(size: int = 100) -> Iterator[None]:
 
 
 class FullAt(Callback):
-    """Fills the disk once, while a run is on.
+    """Simulates a full disk once during a run.
 
     Args:
-        step: generator updates made by then; -1 for the end of training.
-        size: bytes that a file may still have.
+        step: number of generator updates before; -1: at the end of training.
+        size: maximum bytes of a file.
     """
 
     def __init__(self, step: int, size: int) -> None:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 
 
 def fork(work: Callable[[], None]) -> int:
-    """Runs ``work`` in a child that shares this process's imports, and returns its number.
+    """Runs ``work`` in a forked child with this process's imports; returns its process id.
 
-    The child has none of the parent's threads: make tensors of any size before.
+    The child has none of the parent's threads, so create large tensors before.
     """
     pid = os.fork()
     if pid == 0:
-        signal.alarm(60)  # a child that hangs fails its test instead of stopping all
+        signal.alarm(60)  # a hanging child fails its test instead of blocking all tests
         code = 1
         try:
             work()
@@ -26,5 +26,5 @@ def fork(work: Callable[[], None]) -> int:
 
 
 def wait(pid: int) -> int:
-    """Returns how the child ended: its exit code, or minus the signal that killed it."""
+    """Waits for the child; returns its exit code, or minus the signal that killed it."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])

@@ -1,4 +1,4 @@
-"""Games, data and trainers that take milliseconds, built as real runs build theirs."""
+"""Models, data and trainers that take milliseconds, built as in real runs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SGD = partial(torch.optim.SGD, lr=1.0)
 
 
 def players(size: int = 8, channels: int = 1) -> dict[str, nn.Module]:
-    """Two small fully connected networks, always the same, without batch statistics."""
+    """Two small fully connected networks with fixed weights, without batch statistics."""
     torch.manual_seed(0)
     return {
         "generator": MLPGenerator(size, channels, latent_dim=LATENT, hidden=[16]),
@@ -40,7 +40,7 @@ def players(size: int = 8, channels: int = 1) -> dict[str, nn.Module]:
 
 
 def convolutional_players(norm: str = "none") -> dict[str, nn.Module]:
-    """Two small DCGAN networks for 16x16 grey images, always the same."""
+    """Two small DCGAN networks with fixed weights for 16x16 gray images."""
     torch.manual_seed(0)
     return {
         "generator": DCGANGenerator(16, 1, latent_dim=LATENT, width=4, norm=norm),
@@ -49,7 +49,7 @@ def convolutional_players(norm: str = "none") -> dict[str, nn.Module]:
 
 
 def game(kind: type[GAN] = GAN, **changes: Any) -> GAN:
-    """A game between the small players, with Adam and a short moving average."""
+    """A GAN of the small players, with Adam and a short moving average."""
     parts: dict[str, Any] = {
         **players(),
         "loss": NonsaturatingLoss(),
@@ -68,7 +68,7 @@ def images(size: int = 8, **changes: Any) -> FakeImages:
 
 
 class Points(Logger):
-    """Keeps what is logged: (step, values)."""
+    """Records logged values as (step, values)."""
 
     name = "points"
     version = ""
@@ -87,7 +87,7 @@ class Points(Logger):
 
 
 class AfterStep(Callback):
-    """Calls a function with the module after each step, where callbacks stand."""
+    """Calls a function with the module after each step, at the time of callbacks."""
 
     def __init__(self, call: Callable[[AdversarialModule], None]) -> None:
         self.call = call
@@ -104,7 +104,7 @@ def trainer_for(
     logger: Logger | None = None,
     **settings: Any,
 ) -> Trainer:
-    """The trainer that a run with these settings has."""
+    """Returns the Trainer of a run with these settings."""
     values = {"max_steps": 6, "accelerator": "cpu", "devices": 1, "precision": "32-true"}
     chosen = TrainerSettings(**values | {"log_every_n_steps": 1} | settings)
     hardware = chosen.hardware()
@@ -120,7 +120,7 @@ def fit(
     resume: Path | None = None,
     **settings: Any,
 ) -> Trainer:
-    """Trains a model as a run would, and returns the trainer."""
+    """Trains a model as a run would and returns the Trainer."""
     data = data or images()
     trainer = trainer_for(model, data, root, **settings)
     trainer.fit(model, data, ckpt_path=resume)
@@ -128,19 +128,19 @@ def fit(
 
 
 def weights(module: nn.Module) -> dict[str, Tensor]:
-    """A copy of a module's parameters and buffers."""
+    """Returns a copy of a module's parameters and buffers."""
     return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def assert_equal(ours: dict[str, Tensor], theirs: dict[str, Tensor]) -> None:
-    """Bit by bit."""
+    """Checks that all values are bit-identical."""
     assert ours.keys() == theirs.keys()
     for name in ours:
         assert torch.equal(ours[name], theirs[name]), name
 
 
 def assert_close(ours: dict[str, Tensor], theirs: dict[str, Tensor], atol: float) -> None:
-    """Up to rounding."""
+    """Checks that all values are equal up to rounding."""
     assert ours.keys() == theirs.keys()
     for name in ours:
         torch.testing.assert_close(ours[name], theirs[name], atol=atol, rtol=0, msg=name)

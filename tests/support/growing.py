@@ -1,4 +1,4 @@
-"""Growing games that take milliseconds: 4x4, 8x8, then 16x16 grey images."""
+"""Progressive GANs that take milliseconds: 4x4, 8x8, then 16x16 gray images."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ganforge.regularizers.drift import Drift
 from ganforge.regularizers.gradient_penalty import GradientPenalty
 from tests.support import games
 
-# In batches: 2 at 4x4, 2 until 8x8, 2 there, 2 until 16x16. Steps 3 and 7, from 0, are half a fade.
+# In batches: 2 at 4x4, 2 fading to 8x8, 2 at 8x8, 2 fading to 16x16. Steps 3 and 7 are mid-fade.
 GROWTH = Growth(16, stable_images=2 * games.BATCH, fade_images=2 * games.BATCH)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.99))
 
 
 def players(minibatch_stddev: int = 4, packing: int = 1, **options: Any) -> dict[str, nn.Module]:
-    """Two small networks, always the same."""
+    """Two small networks with fixed weights."""
     torch.manual_seed(0)
     judging: dict[str, Any] = {"minibatch_stddev": minibatch_stddev, "packing": packing}
     return {
@@ -32,7 +32,7 @@ def players(minibatch_stddev: int = 4, packing: int = 1, **options: Any) -> dict
 
 
 def game(growth: Growth = GROWTH, **changes: Any) -> PGGAN:
-    """The paper's game between them."""
+    """A PGGAN of these networks, with the settings of the paper."""
     parts = {
         "loss": WassersteinLoss(),
         "regularizers": {"gradient_penalty": GradientPenalty(), "drift": Drift()},

@@ -8,14 +8,13 @@ from lightning.pytorch import Callback
 
 
 class KillAt(Callback):
-    """Kills its process at a step, once: a run that is resumed passes it.
+    """Kills its process once at a step; a resumed run is not killed again.
 
     Args:
-        step: generator updates.
-        inside: not at the end of the step, but between the discriminator's update and the
-            generator's.
-        run: only in run folders whose name begins so.
-        signal: what to kill with.
+        step: number of generator updates.
+        inside: kill between the discriminator's and the generator's update, not after the step.
+        run: only in run folders whose names start with this.
+        signal: signal to send.
     """
 
     def __init__(
@@ -43,6 +42,6 @@ class KillAt(Callback):
         folder = Path(trainer.default_root_dir)
         markers = [place / f"killed-{self.step}" for place in (folder, folder.parent)]
         if folder.name.startswith(self.run) and not any(marker.exists() for marker in markers):
-            # A job of a sweep that has no checkpoint yet finds its folder emptied.
+            # The folder of a sweep's job is emptied if it has no checkpoint yet.
             markers[bool(self.run)].touch()
             os.kill(os.getpid(), signal.Signals[self.signal])

@@ -8,12 +8,12 @@ from lightning.pytorch import Callback
 
 
 class SignalAt(Callback):
-    """Sends its process a signal at a step, once: a run that goes on passes it.
+    """Sends a signal to its process once at a step; a resumed run does not receive it again.
 
     Args:
-        step: generator updates.
-        name: of the signal, such as "SIGUSR1".
-        seed: only in runs of this seed; None for all.
+        step: number of generator updates.
+        name: name of the signal, such as "SIGUSR1".
+        seed: only in runs with this seed; None: in all runs.
     """
 
     def __init__(self, step: int, name: str, seed: int | None = None) -> None:

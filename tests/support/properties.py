@@ -1,4 +1,4 @@
-"""How property tests run: the same examples every time, no clock, nothing written."""
+"""Settings of property tests: deterministic examples, no deadline, no database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The same games in one process and in two sharing each batch.
+"""Trains the same models in one process and in two that share each batch.
 
 Run it as `python -m tests.support.ranks FOLDER`.
 """
@@ -19,7 +19,7 @@ TERMS = ("none", "gradient_penalty", "r1")
 
 
 def cases() -> dict[str, dict[str, Any]]:
-    """What the games differ in, by name."""
+    """Returns the settings of each case by name."""
     from ganforge.augment.ada import ADA
     from ganforge.losses.relativistic import RelativisticLoss
     from ganforge.regularizers.balanced_consistency import BalancedConsistency
@@ -43,7 +43,7 @@ def cases() -> dict[str, dict[str, Any]]:
     kept = {"bcr": BalancedConsistency(1.0), "zcr": LatentDiversity(), "lecam": LeCam(decay=0.5)}
     found["adaptive"] = {**adaptive, "regularizers": kept}
     found["pix2pix"] = {"regularizers": terms["r1"], "critic_steps": 2}
-    found["cyclegan"] = {"pool_size": 5}  # full in the second step
+    found["cyclegan"] = {"pool_size": 5}  # filled in the second step
     found["pggan"] = {}
     found["stylegan2"] = {}  # with W's mean, lazy R1 and path lengths
     found["not synchronized"] = {}
@@ -63,14 +63,14 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
             loss.backward()
 
     size = changes.pop("size", 8)
-    # The cycle's gradients are large: longer steps would let rounding grow before the third.
+    # Cycle gradients are large: higher learning rates would amplify rounding within three steps.
     sgd = partial(torch.optim.SGD, lr=0.002 if name == "cyclegan" else 0.05)
     changes |= {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
     model: Any
     data: Any = games.images(size)
     if name == "pix2pix":
         model, data = translations.pix2pix(**changes), translations.TinyPairs()
-    elif name == "pggan":  # steps at 4x4, half a fade and 8x8; batches of 8, then of 4
+    elif name == "pggan":  # steps at 4x4, mid-fade and 8x8; batch size 8, then 4
         growth = Growth(16, stable_images=4, fade_images=8, batch_sizes=[8, 4])
         changes |= growing.players(minibatch_stddev=0)
         model, data = growing.game(growth, **changes), games.images(16)
@@ -95,7 +95,7 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
 
 
 def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
-    """Plays every case in this process, one of ``devices``."""
+    """Trains every case in this process, one of ``devices`` processes."""
     import torch
 
     from ganforge.compute.launch import Launch
@@ -110,7 +110,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
 
 
 def main(folder: Path) -> int:
-    """Plays in one process, then in two; returns how many failed."""
+    """Trains in one process, then in two; returns the number of failures."""
     from ganforge.compute.workers import free_port
     from tests.support.trainings import import_everything
 

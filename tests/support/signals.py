@@ -10,10 +10,10 @@ class SignalAt(Callback):
     """Sends a signal to its process, or to its group, in the middle of a step.
 
     Args:
-        step: generator updates made when it is sent; -1 sends it before training begins.
-        name: of the signal, such as "SIGTERM".
-        times: how often.
-        group: whether to send it to all processes of the group, as terminals and schedulers do.
+        step: number of generator updates before; -1: before training starts.
+        name: name of the signal, such as "SIGTERM".
+        times: number of signals.
+        group: send to all processes of the group, as terminals and schedulers do.
     """
 
     def __init__(self, step: int, name: str, times: int = 1, group: bool = False) -> None:
@@ -41,10 +41,10 @@ class SignalAt(Callback):
 
 
 class SignalAtEnd(Callback):
-    """Sends a signal to its process after the last step, while others look at what came of it.
+    """Sends a signal to its process after the last step, while other callbacks still run.
 
     Args:
-        name: of the signal, such as "SIGTERM".
+        name: name of the signal, such as "SIGTERM".
     """
 
     def __init__(self, name: str) -> None:

@@ -8,14 +8,14 @@ from ganforge.streams import mix
 
 
 class SmallExtractor(FeatureExtractor):
-    """A fixed random projection of pixels: scores that mean nothing, in no time."""
+    """A fixed random projection of pixels: fast, with meaningless scores."""
 
     name = "small"
     suffix = "_small"
     num_features = 6
     num_logits = 4
     protocol = {"features": "small", "resize": "none"}
-    names_labels = True  # after a fashion; no classifier is trained for label_agreement
+    names_labels = True  # placeholder, so that no classifier is trained for label_agreement
 
     def __init__(self, pixels: int) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class SmallExtractor(FeatureExtractor):
 
 
 class SmallFactory:
-    """Stands in for features=auto, whose arguments it takes."""
+    """Replaces features=auto and accepts its arguments."""
 
     def __init__(
         self,

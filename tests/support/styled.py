@@ -18,7 +18,7 @@ ADAM = partial(torch.optim.Adam, lr=0.002, betas=(0.0, 0.99))
 
 
 def players(minibatch_stddev: int = 4, **options: Any) -> dict[str, nn.Module]:
-    """Small networks, always the same."""
+    """Small networks with fixed weights."""
     torch.manual_seed(0)
     sizes: dict[str, Any] = {"width": 4, "full_width": 8, "mapping_layers": 2}
     return {
@@ -28,7 +28,7 @@ def players(minibatch_stddev: int = 4, **options: Any) -> dict[str, nn.Module]:
 
 
 def game(**changes: Any) -> StyleGAN2:
-    """A game between them; the noise has an effect."""
+    """A StyleGAN2 of these networks with nonzero noise strength."""
     model = games.game(
         StyleGAN2,
         **players() | {"generator_optimizer": ADAM, "discriminator_optimizer": ADAM} | changes,
@@ -40,6 +40,6 @@ def game(**changes: Any) -> StyleGAN2:
 
 
 def lazy(**changes: Any) -> StyleGAN2:
-    """R1 at every third update, path lengths at every second."""
+    """R1 at every third update, path length regularization at every second."""
     terms = {"r1": R1(weight=1.0, every=3), "path_length": PathLength(every=2)}
     return game(regularizers=terms, **changes)

@@ -1,7 +1,7 @@
-"""Trainings as a user starts them, each in a process of its own that may be killed.
+"""Trainings as users start them, each in a separate process that can be killed.
 
 The processes are forked from one that has imported everything and computed nothing, so that a
-training costs its steps alone.
+training costs only its steps.
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ SMALL = [
     "~callbacks.progress",
 ]
 SCRIPT = [sys.executable, "-m", "tests.support.trainings"]
-PATIENCE = 200  # seconds for one training that takes one, however busy the machine is
+PATIENCE = 200  # seconds; a training takes one on an idle machine
 Jobs = dict[str, list[list[str]]]
 
 
 def environment() -> dict[str, str]:
-    """One thread for each process: two run at a time."""
+    """Limits each process to one thread, because two run in parallel."""
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
 def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
-    """Runs jobs, two at a time.
+    """Runs jobs, two in parallel.
 
     Args:
-        jobs: by name, the overrides of trainings that follow each other; with -m, of sweeps.
-        folder: where the outputs go: those of a job below a folder of its name.
+        jobs: overrides of consecutive trainings, by job name; with -m, of sweeps.
+        folder: output folder, with one subfolder per job.
 
     Returns:
-        How each training ended: its exit code, or minus the signal that killed it.
+        Exit code of each training, or minus the signal that killed it.
     """
     (folder / "jobs.json").write_text(json.dumps(jobs))
-    # Into a file: the workers of a killed training would keep a pipe open.
+    # Write to a file: workers of a killed training would keep a pipe open.
     with open(folder / "output.txt", "wb") as output:
         subprocess.run(
             [*SCRIPT, str(folder)],
@@ -95,7 +95,7 @@ def _train(overrides: list[str]) -> None:
 
 
 def _job(folder: Path, phases: list[list[str]]) -> None:
-    signal.alarm(0)  # its trainings have alarms of their own
+    signal.alarm(0)  # the trainings have their own alarms
     codes = []
     for phase in phases:
         overrides = [*phase, f"log_dir={folder}"]
@@ -105,7 +105,7 @@ def _job(folder: Path, phases: list[list[str]]) -> None:
 
 
 def import_everything() -> None:
-    """Imports what any training might, once for all of them."""
+    """Imports everything that trainings need, once for all of them."""
     import ganforge
 
     modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]

@@ -1,4 +1,4 @@
-"""Games from image to image, and data for them, that take milliseconds."""
+"""Image-to-image models and data that take milliseconds."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE, GREY, RGB, BATCH = 16, 1, 3, 4
 
 
 class TinyData(TranslationData):
-    """24 random grey inputs, and targets in colour that are their inputs turned dark or bright."""
+    """24 random gray inputs, and color targets that are darker or brighter inputs."""
 
     def __init__(self, batch_size: int = BATCH, channels: int = RGB, seed: int = 3) -> None:
         super().__init__(
@@ -47,7 +47,7 @@ class TinyData(TranslationData):
 
 
 class TinyPairs(TinyData):
-    """Input and target belong together."""
+    """Paired inputs and targets."""
 
     paired = True
 
@@ -60,7 +60,7 @@ class TinyPairs(TinyData):
 
 
 class TinyDomains(TinyData):
-    """Inputs and targets have nothing to do with each other."""
+    """Unpaired inputs and targets."""
 
     def load(self) -> dict[str, ImageSource]:
         splits = {"train": self.inputs_of(20, SIZE + 2, 2), "test": self.inputs_of(6, SIZE, 3)}
@@ -72,7 +72,7 @@ class TinyDomains(TinyData):
 
 
 def pix2pix(norm: str = "none", dropout: float = 0.0, **changes: Any) -> Pix2Pix:
-    """A game between small networks, always the same; without norm and dropout by default."""
+    """A Pix2Pix of small networks with fixed weights; without norm and dropout by default."""
     torch.manual_seed(0)
     parts: dict[str, Any] = {
         "generator": UNetTranslator(SIZE, GREY, RGB, 4, 8, 2, norm=norm, dropout=dropout),
@@ -86,7 +86,7 @@ def pix2pix(norm: str = "none", dropout: float = 0.0, **changes: Any) -> Pix2Pix
 
 
 def cyclegan(**changes: Any) -> CycleGAN:
-    """A game between small networks, always the same."""
+    """A CycleGAN of small networks with fixed weights."""
     torch.manual_seed(0)
     parts: dict[str, Any] = {
         "generator": TranslatorPair(translator(GREY, RGB), translator(RGB, GREY)),
