@@ -406,13 +406,13 @@ def examples(partition: Partition, name: str) -> Tensor:
 
 def draw(axis: Axes, levels: list[list[Values]], metric: str, seen: str) -> None:
     """Plots every split and their mean: gray if the score detects nothing, red if it improves."""
-    colour = {BLIND: "0.6", FOOLED: "tab:red"}.get(seen, "tab:blue")
+    color = {BLIND: "0.6", FOOLED: "tab:red"}.get(seen, "tab:blue")
     for split, last in enumerate(levels[-1]):
         if metric in last and metric not in SLOW:
-            axis.plot([splits[split][metric] for splits in levels], color=colour, lw=0.6, alpha=0.5)
+            axis.plot([splits[split][metric] for splits in levels], color=color, lw=0.6, alpha=0.5)
     values = averages(levels, metric)
     computed = [place for place, value in enumerate(values) if not math.isnan(value)]
-    axis.plot(computed, [values[place] for place in computed], ".-", color=colour, lw=1.6, ms=5)
+    axis.plot(computed, [values[place] for place in computed], ".-", color=color, lw=1.6, ms=5)
     if metric in LINEAR:
         axis.set_yscale("symlog", linthresh=LINEAR[metric])
     axis.tick_params(labelsize=7)

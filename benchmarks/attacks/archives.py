@@ -193,7 +193,7 @@ def _nested(folder: Path) -> None:
 DAMAGED: dict[str, tuple[str, Make]] = {
     "a tar cut within a member": ("x.tar", _cut(0.5)),
     "a tar cut after three members": ("x.tar", _cut_members(3)),
-    "a tar cut after its last member but one": ("x.tar", _cut_members(7)),
+    "a tar cut after the penultimate member": ("x.tar", _cut_members(7)),
     "a tar with a damaged header": ("x.tar", _header(4)),
     "a tar with a damaged last header": ("x.tar", _header(7)),
     "a tar.gz cut in half": ("x.tgz", _cut(0.5, "w:gz", "x.tgz")),
@@ -206,7 +206,7 @@ DAMAGED: dict[str, tuple[str, Make]] = {
     "an empty file": ("x.zip", lambda f: (f / "x.zip").touch()),
     "an empty zip": ("x.zip", lambda f: zipfile.ZipFile(f / "x.zip", "w").close()),
     "an empty tar": ("x.tar", lambda f: tarfile.open(f / "x.tar", "w").close()),
-    "a text called zip": ("x.zip", lambda f: (f / "x.zip").write_text("no zip\n" * 100)),
+    "a text file called x.zip": ("x.zip", lambda f: (f / "x.zip").write_text("no zip\n" * 100)),
     "an empty folder": ("x", lambda f: (f / "x").mkdir()),
     "/dev/zero": ("/dev/zero", lambda f: None),
     "/dev/null": ("/dev/null", lambda f: None),
@@ -260,24 +260,24 @@ SOUND: dict[str, tuple[str, Make]] = {
     "a folder with a link to /dev/zero": ("x", _special("/dev/zero")),
     "a folder with a link to /dev/null": ("x", _special("/dev/null")),
     "a zip in a folder": ("x", _nested),
-    "a picture of 40,000 x 40,000": ("x", _huge_picture(40_000)),
+    "an image of 40,000 x 40,000": ("x", _huge_picture(40_000)),
     "a zip member of 1 GB": (
         "x.zip",
         lambda f: _zip(f / "x.zip", ("bomb.png", bytes(2**30))),
     ),
-    "a zip member that lies about its size": ("x.zip", _lying_size),
-    "a zip with names that climb": (
+    "a zip member with a wrong declared size": ("x.zip", _lying_size),
+    "a zip with names that contain ..": (
         "x.zip",
         lambda f: _zip(f / "x.zip", ("../../climb.png", png()), ("/root.png", png())),
     ),
-    "a zip with a member twice": (
+    "a zip with a duplicate member": (
         "x.zip",
         lambda f: _zip(f / "x.zip", ("0.png", png(50)), ("0.png", png(60))),
     ),
     "a name in Latin-1": ("x", _raw_name(b"gr\xfc\xdfe.png")),
     "a name with an escape sequence": ("x", _raw_name(b"\x1b[2J\x1b]0;x\x07.png")),
-    "a name with a line end": ("x", _raw_name(b"a\nganforge: all is well.png")),
-    "a damaged picture with an escape sequence in its name": (
+    "a name with a line feed": ("x", _raw_name(b"a\nganforge: all is well.png")),
+    "a damaged image with an escape sequence in its name": (
         "x",
         lambda f: (_raw_name(b"\x1b[31m.png")(f), _spoil(f / "x")),
     ),

@@ -108,7 +108,7 @@ def _into_a_folder() -> Iterator[Probe]:
     for name in ("composed.yaml", "composed.yaml.bak", "composed.yaml.tmp.1", ".lock", "notes.txt"):
         yield Probe(
             family,
-            f"a thesis beside {name}",
+            f"a thesis next to {name}",
             HERE,
             _mine(thesis__tex="years", **{name.replace(".", "__"): "x"}),
             (0, 1, 2),
@@ -152,7 +152,7 @@ def _into_a_folder() -> Iterator[Probe]:
     )
     yield Probe(
         family,
-        "a run's folder whose samples are a link",
+        "a run folder whose samples/ is a link",
         HERE,
         _both(_without_checkpoints, _link("mine/samples", "{outside}")),
         (1, 2),
@@ -180,10 +180,10 @@ def _into_a_folder() -> Iterator[Probe]:
 def _removals() -> Iterator[Probe]:
     family = "runs remove=true"
     every = [*REMOVE, "runs=logs/train/*/*"]
-    yield Probe(family, "a sound run", every, _copy(), (0,), check=gone(str(RUN)))
+    yield Probe(family, "a valid run", every, _copy(), (0,), check=gone(str(RUN)))
     yield Probe(
         family,
-        "a link to a run elsewhere",
+        "a link to a run in another folder",
         every,
         lambda folder: (
             shutil.copytree(gan(), folder / "archive"),
@@ -227,7 +227,7 @@ def _removals() -> Iterator[Probe]:
     for name in ("thesis.tex", "checkpoints/mine.ckpt", "samples/mine.txt", ".git/HEAD"):
         yield Probe(
             family,
-            f"a run with a foreign {name}",
+            f"a run with an unrelated {name}",
             every,
             _both(
                 _copy(),
@@ -249,7 +249,7 @@ def _removals() -> Iterator[Probe]:
         )
     yield Probe(
         family,
-        "a run within a run",
+        "a run inside a run",
         [*every, "sort=age"],
         _both(_copy(), _copy(str(RUN / "deeper" / "run"))),
         (0, 1, 2),

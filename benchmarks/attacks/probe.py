@@ -98,7 +98,7 @@ def _faults(probe: Probe, folder: Path, outcome: Outcome) -> list[str]:
     if "Traceback (most recent call last)" in output:
         found.append("a traceback")
     if "GANFORGE_DEBUG" in output:
-        found.append("a fault of its own, in place of a message")
+        found.append("an internal error instead of a message")
     if CONTROLS.search(output):
         found.append(f"control characters: {CONTROLS.search(output)!r}")
     if outcome.memory_mb > MEMORY_MB:

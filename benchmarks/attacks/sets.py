@@ -20,26 +20,26 @@ def _classes(root: Path, **counts: int) -> None:
         images(root / name.replace("__", " "), count)
 
 
-def _splits(beside: Make) -> Make:
+def _splits(add_other: Make) -> Make:
     def make(folder: Path) -> None:
         for split, count in (("train", 8), ("test", 4)):
             _classes(folder / "x" / split, cat=count // 2, dog=count // 2)
-        beside(folder / "x")
+        add_other(folder / "x")
 
     return make
 
 
-BESIDE: dict[str, Make] = {
+OTHERS: dict[str, Make] = {
     "nothing": lambda f: None,
     "samples/": lambda f: images(f / "samples", 3),
-    "a picture": lambda f: images(f, 1),
-    "a text": lambda f: (f / "README.txt").write_text("x"),
+    "an image": lambda f: images(f, 1),
+    "a text file": lambda f: (f / "README.txt").write_text("x"),
     "val/": lambda f: _classes(f / "val", cat=2, dog=2),
     "an unlabelled val/": lambda f: images(f / "val", 3),
     "unlabelled/": lambda f: images(f / "unlabelled", 5),
     ".cache/": lambda f: images(f / ".cache", 5),
     "__MACOSX/": lambda f: images(f / "__MACOSX" / "train" / "cat", 5),
-    "a class that only test/ has": lambda f: images(f / "test" / "bird", 2),
+    "a class only in test/": lambda f: images(f / "test" / "bird", 2),
 }
 
 
@@ -60,7 +60,7 @@ def _levels(folder: Path, outcome: Outcome) -> str | None:
     (path,) = (folder / "logs" / "train").glob("2*/*/samples/reals.png")
     pixels = np.asarray(Image.open(path).convert("L"))
     low, high = int(pixels.min()), int(pixels.max())
-    return None if high - low >= 200 else f"grey levels {low} to {high}, without a word"
+    return None if high - low >= 200 else f"gray levels {low} to {high}, without a message"
 
 
 VALUES: dict[str, Make] = {
@@ -106,32 +106,32 @@ ARRAYS: dict[str, Make] = {
     "of five dimensions": _arrays(images=_pixels((2, 2, 16, 16, 1))),
     "of another name": _arrays(pictures=_pixels((8, 16, 16, 1))),
     "of nothing": _arrays(),
-    "of mu alone": _arrays(mu=np.zeros(8)),
+    "of mu only": _arrays(mu=np.zeros(8)),
     "of mu and sigma of different sizes": _arrays(mu=np.zeros(8), sigma=np.eye(9)),
     "of mu with NaN": _arrays(mu=np.full(8, np.nan), sigma=np.eye(8)),
-    "of a sigma that is no covariance": _arrays(mu=np.zeros(8), sigma=-np.eye(8)),
+    "of a sigma that is not a covariance": _arrays(mu=np.zeros(8), sigma=-np.eye(8)),
 }
 
 
 def probes() -> Iterator[Probe]:
     """Yields the probes."""
-    for name, beside in BESIDE.items():
-        right = (1, 2) if "only test" in name else (0,)
+    for name, add_other in OTHERS.items():
+        right = (1, 2) if "only in test" in name else (0,)
         yield Probe(
             "layouts",
-            f"train/ and test/ beside {name}",
+            f"train/ and test/ next to {name}",
             [*FROM_FILES, "data.path=x"],
-            _splits(beside),
+            _splits(add_other),
             (0, *right),
-            says=None if "only test" in name else "folder, 8 images",
+            says=None if "only in test" in name else "folder, 8 images",
         )
         yield Probe(
             "layouts",
-            f"train/ and test/ beside {name}, conditional",
+            f"train/ and test/ next to {name}, conditional",
             [*CONDITIONAL, "data.path=x"],
-            _splits(beside),
+            _splits(add_other),
             right,
-            says=None if "only test" in name else r"cat.*dog",
+            says=None if "only in test" in name else r"cat.*dog",
         )
     for counts in ({"a": 9, "b": 1}, {"a": 1, "b": 1, "c": 8}, {"a": 10, "b": 2}):
         yield Probe(

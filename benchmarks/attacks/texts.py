@@ -88,8 +88,8 @@ def _kept(key: str, value: object) -> object:
 
 
 def _in_logs(folder: Path, outcome: Outcome) -> str | None:
-    strangers = [p.name for p in folder.iterdir() if p.name not in ("logs", "outputs")]
-    return f"made {strangers}" if strangers else None
+    unexpected = [p.name for p in folder.iterdir() if p.name not in ("logs", "outputs")]
+    return f"created {unexpected}" if unexpected else None
 
 
 PATHS = [

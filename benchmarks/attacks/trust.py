@@ -40,7 +40,7 @@ TARGETS: dict[str, dict[str, Any]] = {
         "config": {"_target_": "posix.system", "command": f"touch {PWN}"},
         "_recursive_": False,
     },
-    "a module beside it": {"_target_": "evil.run"},
+    "a module next to the run": {"_target_": "evil.run"},
     "through ganforge's own imports": {
         "_target_": "ganforge.atomic.os.system",
         "command": f"touch {PWN}",
@@ -107,7 +107,7 @@ def probes() -> Iterator[Probe]:
                 check=_not_pwned,
             )
     for place in PLACES:
-        for name in ("os.system", "a shell through torch", "a module beside it"):
+        for name in ("os.system", "a shell through torch", "a module next to the run"):
             yield Probe(
                 "hostile configurations",
                 f"{name} at {place}",
@@ -151,7 +151,7 @@ def _module(node: dict[str, Any]) -> Callable[[Path], None]:
 
 def _checkpoints() -> Iterator[Probe]:
     """Yields probes of single checkpoints, which contain a configuration too."""
-    for name in ("os.system", "a shell through torch", "a module beside it", "pathlib"):
+    for name in ("os.system", "a shell through torch", "a module next to the run", "pathlib"):
         yield Probe(
             "hostile configurations",
             f"{name} in a checkpoint alone",
