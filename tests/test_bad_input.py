@@ -406,7 +406,7 @@ class Trap:
         (["sample", "n=2", "checkpoint=best"], 1, "holds no best checkpoint yet"),
         (["sample", "n=2", "out=images.jpg"], 2, "must end in .png (a grid), .npz"),
         (["sample", "model=gan"], 2, "model: no such key; legal: run, log_dir"),
-        (["evaluate", "metrics=[]"], 2, "metrics=[] leaves nothing to measure"),
+        (["evaluate", "metrics=[]"], 2, "metrics=[] measures nothing"),
         (["evaluate", "n=1"], 2, "n must be at least 2, got 1"),
         (["evaluate", "split=validation"], 2, "split must be one of train, test"),
         (["evaluate", "batch_size=0"], 2, "batch_size"),

@@ -229,7 +229,7 @@ def test_an_unconditional_run_is_asked_in_vain(tmp_path, capsys):
     logs = f"log_dir={tmp_path / 'logs'}"
     capsys.readouterr()
     assert run(["sample", logs, "n=2", "class=1"]) == 2
-    assert "this run's model (GAN) makes images without classes" in capsys.readouterr().err
+    assert "this run's model (GAN) is unconditional" in capsys.readouterr().err
     assert run(["evaluate", logs, "metrics=[label_agreement]"]) == 2
     assert "compares with the classes asked for" in capsys.readouterr().err
 

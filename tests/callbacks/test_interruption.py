@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from ganforge.callbacks import interruption
 from ganforge.callbacks.interruption import SIGNALS
+from ganforge.errors import RunError
 from ganforge.runs.lock import is_locked
 from ganforge.sweeps.signals import ending_on_signals
 from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
@@ -55,7 +58,7 @@ def test_a_signal_ends_a_run_after_its_step(name, tmp_path, type_in):
     before = [signal.getsignal(number) for number in SIGNALS]
     ended = type_in("train", *SEVEN, *sent(4, name), f"log_dir={tmp_path}")
     assert ended.code == CODES[name]
-    assert f"interrupted at step 5 by {name}; go on with resume=" in ended.err
+    assert f"interrupted at step 5 by {name}; continue with resume=" in ended.err
     (run,) = runs(tmp_path)
     told = summary(run)
     assert (told["status"], told["step"]) == ("interrupted", 5)
@@ -152,3 +155,34 @@ def test_a_signal_before_a_resumed_run_goes_on_changes_nothing_it_has_reached(tm
     assert summary(run) == before
     go(f"resume={run}", "trainer.max_steps=6", "+callbacks.signal.step=99")
     assert summary(run)["step"] == 6
+
+
+# ---------------------------------------------------------------------- a folder that is gone
+
+
+class Gone(Callback):
+    """Removes or moves the run folder after a step."""
+
+    def __init__(self, step: int, to: str | None) -> None:
+        self.step = step
+        self.to = to
+
+    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx) -> None:
+        if pl_module.iteration == self.step:
+            folder = Path(trainer.default_root_dir)
+            os.rename(folder, self.to) if self.to is not None else shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize(
+    ("step", "moved", "logger"), [(0, False, "csv"), (2, True, "csv"), (1, True, None)]
+)
+def test_a_run_whose_folder_is_gone_ends_and_leaves_no_stub(tmp_path, step, moved, logger):
+    to = tmp_path / "moved" if moved else None
+    gone = "+callbacks.gone={_target_: tests.callbacks.test_interruption.Gone, "
+    typed = [*PLAIN, f"{gone} step: {step}, to: {to or 'null'}}}", f"log_dir={tmp_path}"]
+    typed += ["trainer.max_steps=8", *(["~logger"] if logger is None else [])]
+    with pytest.raises(RunError, match="was removed or moved while the run was training"):
+        go(*typed)
+    assert runs(tmp_path) == []
+    assert to is None or (to / "config.yaml").is_file()
+    assert to is None or '"completed"' not in (to / "summary.json").read_text()

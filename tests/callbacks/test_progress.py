@@ -9,8 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 
 from ganforge.callbacks import progress as module
-from ganforge.callbacks.bar import Bar
-from ganforge.callbacks.progress import Progress
+from ganforge.callbacks.progress import Bar, Progress
 from ganforge.callbacks.status import Status, count, describe, duration, number
 from ganforge.errors import ConfigError
 

@@ -195,9 +195,9 @@ def test_each_callback_keeps_to_its_own_kind_of_game():
     class Translator(Game):
         needs_inputs = True
 
-    with pytest.raises(ConfigError, match="take callbacks=default"):
+    with pytest.raises(ConfigError, match="use callbacks=default"):
         evaluation().check(Noise(), Pictures(noise_images(4)))
-    with pytest.raises(ConfigError, match="take callbacks=translation"):
+    with pytest.raises(ConfigError, match="use callbacks=translation"):
         Evaluation(Glances(Glance()), {"fid": FrechetDistance()}).check(Translator(), flats())
     evaluation({}).check(Noise(), Pictures(noise_images(4)))
 

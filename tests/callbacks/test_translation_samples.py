@@ -108,8 +108,8 @@ def test_a_game_is_refused_that_the_callbacks_cannot_show():
     translating, plain = pix2pix(), games.game()
     Samples(1).check(plain, games.images())
     TranslationSamples(1).check(translating, TinyPairs())
-    with pytest.raises(ConfigError, match="shows images made of noise"):
+    with pytest.raises(ConfigError, match="saves images generated from noise"):
         Samples(1).check(translating, TinyPairs())
     for game, images in ((plain, TinyPairs()), (translating, games.images())):
-        with pytest.raises(ConfigError, match="shows translations between two domains"):
+        with pytest.raises(ConfigError, match="saves translations between two domains"):
             TranslationSamples(1).check(game, images)

@@ -86,7 +86,7 @@ def test_what_does_not_count_is_listed(sweep, type_in):
     (torn / "composed.yaml").write_text("a: [")
     typed = type_in("compare", f"runs={sweep}")
     assert typed.code == 0
-    assert "left out:" in typed.err
+    assert "skipped:" in typed.err
     rows = parsed((sweep / "comparison.md").read_text())["Runs that do not count"]
     assert [(row["status"], row["error"]) for row in rows] == [
         ("failed", "loss is nan"),

@@ -6,9 +6,8 @@ import json
 import pytest
 
 from ganforge.commands import dashboard
+from ganforge.loggers.wandb.dashboard import build_report, build_workspace
 from ganforge.loggers.wandb.dashboard_charts import USUAL, Chart, charts_of
-from ganforge.loggers.wandb.dashboard_report import build_report
-from ganforge.loggers.wandb.dashboard_workspace import build_workspace
 
 SECTIONS = ["Quality", "Balance of the players", "Gradients", "Throughput", "Samples", "Sweeps"]
 LOGGED = [
@@ -127,8 +126,6 @@ def test_saving_writes_over_what_was_made_before(type_in, monkeypatch, known):
     import wandb
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws
-
-    from ganforge.loggers.wandb import dashboard_library  # noqa: F401
 
     saved = {}
 

@@ -118,7 +118,7 @@ def test_a_run_that_did_not_end(tmp_path, status):
     assert shown in page.texts
     assert badge["class"] == f"status {shown}"
     assert " CUDA <out> of memory" in page.texts
-    assert "No grid of samples was kept." in page.texts
+    assert "No grid of samples was saved." in page.texts
     assert "Nothing was logged, or metrics.csv is missing." in page.texts
 
 
@@ -130,7 +130,7 @@ def test_a_folder_of_ruins(tmp_path):
     (run / "samples" / "step_x.png").write_text("")
     (run / "provenance.json").write_text("[3]")
     page = read(made(run=run))
-    assert {"unknown", "No score was measured.", "The run kept no picture of real images."} <= set(
+    assert {"unknown", "No score was measured.", "The run has no grid of real images."} <= set(
         page.texts
     )
     assert len([image for image in page.all("img") if "data-caption" in image]) == 2
@@ -143,9 +143,9 @@ def test_who_trained_it(run, monkeypatch):
         record(run, Command(line), Hardware("cpu", 1, "32-true", False, False, ""), checkpoint)
     page = read(made(run=run))
     one, two = page.rows("Processes that trained the run")
-    assert one["code"] == "abc, with what code.diff in the run folder holds"
-    assert (one["went on from"], one["command"]) == ("the start", "train")
-    assert (two["went on from"], two["command"]) == ("last.ckpt", "train resume=auto")
+    assert one["code"] == "abc, with the changes in code.diff"
+    assert (one["resumed from"], one["command"]) == ("the start", "train")
+    assert (two["resumed from"], two["command"]) == ("last.ckpt", "train resume=auto")
     assert two["code"] == "no repository"
     assert platform.platform() in page.texts
 
@@ -262,8 +262,12 @@ def test_hundreds_of_jobs(tmp_path):
         ({"run": "a", "sweep": "b"}, ConfigError, "legal: run=RUN or sweep=DIR"),
         ({"max_mb": 0.1}, ConfigError, "max_mb must be at least 0.5, got 0.1"),
         ({"max_mb": float("nan")}, ConfigError, "max_mb must be at most 10000, got nan"),
-        ({"out": "page.pdf"}, ConfigError, "out=page.pdf: must be the name of a page, such as rep"),
-        ({"by": "model"}, ConfigError, "by compares runs, and is legal with sweep=DIR alone"),
+        (
+            {"out": "page.pdf"},
+            ConfigError,
+            "out=page.pdf: must be the path of an HTML file, such as rep",
+        ),
+        ({"by": "model"}, ConfigError, "by compares runs and is only legal with sweep=DIR"),
         ({"run": "latest", "score": "fid"}, ConfigError, "score compares runs"),
         ({}, RunError, "there is no latest one"),
         ({"sweep": "latest"}, RunError, "no sweep yet under logs"),

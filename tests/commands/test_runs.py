@@ -266,8 +266,8 @@ REFUSED = [
     ("older_than=7", "older_than=7: must be a number above 0 and a unit"),
     ("older_than=7d newer_than=1d", "older_than=7d newer_than=1d: no run is both"),
     ("sort=bst", "sort=bst: did you mean 'best'? legal: age, best, size, step, name"),
-    ("checkpoints_only=true", "checkpoints_only=true: says what remove=true removes"),
-    ("remove=true", "Say which: runs=, status=, model=, data=, older_than= or newer_than="),
+    ("checkpoints_only=true", "checkpoints_only=true limits what remove=true removes"),
+    ("remove=true", "Select some: runs=, status=, model=, data=, older_than= or newer_than="),
     ("remove=true sort=size checkpoints_only=true", "would remove every run"),
 ]
 
@@ -334,7 +334,7 @@ def test_several_scores_keep_to_80_columns(tmp_path, listed, capsys):
 
 def test_nothing_yet(listed, capsys):
     assert listed() == listed("status=failed", "remove=true") == []
-    assert capsys.readouterr().out == "no such run in logs\nremoved 0 runs, 0 B\n"
+    assert capsys.readouterr().out == "no matching run in logs\nremoved 0 runs, 0 B\n"
     with pytest.raises(RunError, match="no run folder there or beneath"):
         listed("runs=nowhere")
 

@@ -142,5 +142,5 @@ def test_models_without_styles_refuse(tmp_path, capsys):
     for asked in ("style_mix=true", "noise=const"):
         assert sample(tmp_path / "logs", asked) == 2
         message = capsys.readouterr().err
-        assert f"{asked}: this run's model (DCGAN) has neither styles nor maps" in message
+        assert f"{asked}: this run's model (DCGAN) has neither styles nor noise inputs" in message
         assert "model=stylegan" in message

@@ -53,7 +53,7 @@ def test_the_parts_of_a_run_are_sent_together_in_their_order(type_in, tmp_path, 
     assert sent == [[FIRST, SECOND]]
     again = type_in("sync")
     assert again.code == 0
-    assert again.out == "nothing waits to be sent\n"
+    assert again.out == "nothing to send\n"
     assert len(sent) == 1
 
 
@@ -70,7 +70,7 @@ def test_a_run_that_is_on_is_left_for_later(type_in, tmp_path, account, sent):
     with locked(recorded(tmp_path / "logs" / "a", FIRST)):
         typed = type_in("sync")
     assert typed.code == 0, typed.err
-    assert "left for later" in typed.err
+    assert "skipped: " in typed.err
     assert sent == []
 
 
@@ -79,7 +79,7 @@ def test_what_the_server_did_not_take_is_named(type_in, tmp_path, account, monke
     run = recorded(tmp_path / "logs" / "a", FIRST)
     typed = type_in("sync", f"runs={run}")
     assert typed.code == 1
-    assert f"1 runs were not sent whole:\n  {run}" in typed.err
+    assert f"1 runs were not sent completely:\n  {run}" in typed.err
 
 
 def test_without_an_account_or_a_server_it_says_what_to_do(type_in, tmp_path, sent, monkeypatch):

@@ -254,7 +254,7 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
         (["input=nowhere"], 1, "nowhere does not exist"),
         (["input=empty"], 1, "empty holds no images"),
         (["input=notes.txt"], 1, "notes.txt is a file, but no zip or tar"),
-        (["input=photos", "direction=AtoC"], 2, "translates BtoA, AtoB alone"),
+        (["input=photos", "direction=AtoC"], 2, "translates only BtoA, AtoB"),
         (["input=photos", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["input=photos", "out=photos/new"], 2, "out=photos/new lies inside input=photos"),
         (["input=photos", "out=notes.txt"], 2, "out=notes.txt is a file: give a folder"),
@@ -286,7 +286,7 @@ def test_a_run_that_makes_images_of_noise(game, translate, tmp_path):
     save(tmp_path / "photos" / "a.png", flat(RED))
     typed = translate("input=photos", "out=x")
     assert typed.code == 2
-    assert "Identity makes images of noise, not of images: use `ganforge sample run=" in typed.err
+    assert "Identity generates images from noise: use `ganforge sample run=" in typed.err
 
 
 # ---------------------------------------------------------------------- ends before the end
@@ -305,7 +305,7 @@ def test_an_interruption_leaves_whole_files_alone(game, translate, tmp_path, mon
     monkeypatch.setattr(translating, "save", interrupted)
     typed = translate("input=photos", "out=x")
     assert typed.code == 130
-    assert typed.err == "ganforge: interrupted: 2 of 4 images are in x, each of them whole\n"
+    assert typed.err == "ganforge: interrupted: 2 of 4 images are complete in x\n"
     assert written(tmp_path / "x") == ["a.png", "b.png"]
     assert pixels(tmp_path / "x" / "b.png").shape == (20, 20, 3)
 
@@ -344,7 +344,7 @@ def test_all_that_can_be_done_is_done(game, translate, tmp_path):
     typed = translate("input=in.zip", "out=x")
     assert typed.code == 1
     assert "3 of 6 images could not be translated" in typed.err
-    assert "x: replaces 1 images that are there already" in typed.err
+    assert "x: replaces 1 existing images" in typed.err
     for name in ("a.png/b.png", "folder.png", "\\x1b[2J.png"):
         assert f"  {name}: " in typed.err
     assert "\x1b" not in typed.err + typed.out

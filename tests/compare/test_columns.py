@@ -6,7 +6,6 @@ import pytest
 
 from ganforge.compare.columns import columns_of
 from ganforge.compare.differences import differences, why_not
-from ganforge.compare.directions import higher_is_better
 from ganforge.compare.figure import curve
 from ganforge.compare.groups import group_runs
 from ganforge.compare.report import Comparison
@@ -16,7 +15,7 @@ from tests.runs.past_runs import parsed, past_run, seeds, touch
 
 def read(folder, by=()):
     groups = group_runs([PastRun.read(run) for run in find_runs([str(folder)])], list(by))
-    return groups, columns_of(groups, higher_is_better)
+    return groups, columns_of(groups)
 
 
 HINGE = {"settings": {"loss._target_": "losses.Hinge"}, "choices": {"loss": "hinge"}}

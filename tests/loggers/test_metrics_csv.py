@@ -134,7 +134,7 @@ def test_a_damaged_file_is_kept_and_its_sound_rows_go_on(tmp_path, kind, caplog)
     logger.log_metrics({"a": 4, "images_seen": 16}, step=4)
     assert text(tmp_path) == (HEAD + b"1,4,0.1,1\n3,12,0.3,3\n4,16,,4\n").decode()
     assert (tmp_path / "metrics.csv.damaged").read_bytes() == DAMAGES[kind]
-    assert "1 rows of it could not be read. It is kept as metrics.csv.damaged" in caplog.text
+    assert "1 rows could not be read. It was renamed metrics.csv.damaged" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["zeros", "no header", "link", "fifo", "folder"])
@@ -157,4 +157,4 @@ def test_what_is_no_file_of_metrics_is_set_aside(tmp_path, kind, caplog):
     assert text(path.parent) == "step,images_seen,seconds,a\n4,,,4\n"
     assert precious.read_bytes() == HEAD
     assert os.path.lexists(path.parent / "metrics.csv.damaged-2")
-    assert "kept as metrics.csv.damaged-2" in caplog.text
+    assert "renamed metrics.csv.damaged-2" in caplog.text

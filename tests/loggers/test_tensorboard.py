@@ -12,7 +12,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError
-from ganforge.loggers.pictures import PictureLogger
+from ganforge.loggers.facts import PictureLogger
 from ganforge.loggers.tensorboard import TensorBoardLogger
 from tests.support.disk import full
 

@@ -17,7 +17,7 @@ CURVE = tuple((640 * place, 1000.0 / (1 + place) ** 2) for place in range(12))
 SHOWN = (
     "[...document.querySelectorAll('img[data-caption]')].map(i => !i.hidden && i.naturalWidth > 0)"
 )
-TOLD = "document.getElementById('grid-told').textContent"
+TOLD = "document.getElementById('grid-caption').textContent"
 
 
 @pytest.fixture(scope="module")

@@ -29,9 +29,9 @@ def test_attributes_without_a_value():
 
 @pytest.mark.parametrize("name", ["a b", "onclick=1", "", "<x", "p>"])
 def test_names_are_names(name):
-    with pytest.raises(ValueError, match="is no name"):
+    with pytest.raises(ValueError, match="is not a name"):
         element("p", {name: "x"})
-    with pytest.raises(ValueError, match="is no name"):
+    with pytest.raises(ValueError, match="is not a name"):
         element(name)
 
 

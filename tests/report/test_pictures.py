@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganforge.report.pictures import encoded, evenly, fitting
+from ganforge.report.pictures import encoded, fitting
 
 
 def noise(path, side=128, seed=0):
@@ -19,14 +19,6 @@ def noise(path, side=128, seed=0):
 def opened(picture):
     body = base64.b64decode(picture.uri.partition(",")[2])
     return Image.open(io.BytesIO(body))
-
-
-@pytest.mark.parametrize(
-    ("count", "most", "places"),
-    [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (100, 2, [0, 99]), (7, 1, [6]), (0, 4, [])],
-)
-def test_places_evenly_apart(count, most, places):
-    assert evenly(count, most) == places
 
 
 def test_a_picture_of_noise_becomes_webp_and_looks_alike(tmp_path):

@@ -132,4 +132,4 @@ def test_pictures_that_cannot_be_written_end_nothing(tmp_path, caplog):
     samples._make_film(trainer)
     (line,) = [r.getMessage() for r in caplog.records]
     assert f"cannot write {tmp_path}/samples/step_0000001.png" in line
-    assert "training continues without such pictures" in line
+    assert "training continues without these pictures" in line

@@ -119,7 +119,7 @@ def test_a_way_that_was_not_trained(pix2pix, tmp_path, capsys):
     save(tmp_path / "in" / "a.png", Image.fromarray(noise(4, 4)))
     assert translate(pix2pix, tmp_path / "in", tmp_path / "out", "direction=BtoA") == 2
     message = capsys.readouterr().err
-    assert "direction=BtoA: this run's model translates AtoB alone" in message
+    assert "direction=BtoA: this run's model translates only AtoB" in message
     assert not (tmp_path / "out").exists()
 
 
@@ -130,5 +130,5 @@ def test_a_run_that_makes_images_of_noise(tmp_path, capsys):
     save(tmp_path / "in" / "a.png", Image.fromarray(noise(4, 4)))
     latest = tmp_path / "logs" / "train" / "latest"
     assert translate(latest, tmp_path / "in", tmp_path / "out") == 2
-    assert "GAN makes images of noise, not of images" in capsys.readouterr().err
+    assert "GAN generates images from noise" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

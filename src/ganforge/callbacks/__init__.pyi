@@ -1,9 +1,9 @@
 from .alerts import Alerts as Alerts
-from .checkpoint_artifacts import CheckpointArtifacts as CheckpointArtifacts
+from .checkpoints import CheckpointArtifacts as CheckpointArtifacts
 from .checkpoints import Checkpoints as Checkpoints
 from .evaluation import Evaluation as Evaluation
 from .progress import Progress as Progress
+from .progress import TimeBudget as TimeBudget
 from .samples import Samples as Samples
-from .time_budget import TimeBudget as TimeBudget
 from .translation_evaluation import TranslationEvaluation as TranslationEvaluation
 from .translation_samples import TranslationSamples as TranslationSamples

@@ -4,13 +4,18 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import Tensor
 
-from ganforge.callbacks.collapse import Game, RealImages, has_collapsed
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.callbacks.status import duration, number
+from ganforge.data.images import to_float
+from ganforge.data.module import ImageDataModule
 from ganforge.errors import DivergenceError, InterruptionError, PrunedError
 from ganforge.loggers.facts import AlertLogger
 from ganforge.models.engine.adversarial import AdversarialModule
+
+COLLAPSE_IMAGES = 64  # images per check
+MIN_VARIETY = 0.05  # fraction of the real images' variety below which the generator has collapsed
 
 
 class Alerts(Callback):
@@ -22,24 +27,24 @@ class Alerts(Callback):
 
     def __init__(self) -> None:
         self._collapsed = False
-        self._looked_after = 0
+        self._checked = 0  # evaluations
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Checks for collapse after each evaluation."""
         scored = sum(len(e.history) for e in evaluations(trainer))
-        if scored != self._looked_after:
-            self._looked_after = scored
-            self._look(trainer, pl_module)
+        if scored != self._checked:
+            self._checked = scored
+            self._check(trainer, cast(AdversarialModule, pl_module))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Sends an alert that the run is completed, with its best scores."""
         module = cast(AdversarialModule, pl_module)
         best = [e.best for e in evaluations(trainer) if e.best]
-        found = [f"best {b['name']} {number(float(b['value']))} at step {b['step']}" for b in best]
+        scores = [f"best {b['name']} {number(float(b['value']))} at step {b['step']}" for b in best]
         took = f"step {module.iteration} after {duration(module.stopwatch.seconds)}"
-        _tell(trainer, "Run completed", ", ".join([took, *found]), "INFO")
+        _send(trainer, "Run completed", ", ".join([took, *scores]), "INFO")
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
@@ -49,32 +54,53 @@ class Alerts(Callback):
             return
         diverged = isinstance(exception, DivergenceError)
         title = "Loss is not finite" if diverged else "Run failed"
-        _tell(trainer, title, str(exception) or type(exception).__name__, "ERROR")
+        _send(trainer, title, str(exception) or type(exception).__name__, "ERROR")
 
     def state_dict(self) -> dict[str, Any]:
         """Returns whether the current collapse was reported, and the evaluations checked so far."""
-        return {"collapsed": self._collapsed, "looked_after": self._looked_after}
+        return {"collapsed": self._collapsed, "looked_after": self._checked}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the state of :meth:`state_dict`."""
         self._collapsed = state_dict["collapsed"]
-        self._looked_after = state_dict["looked_after"]
+        self._checked = state_dict["looked_after"]
 
-    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        module = cast(AdversarialModule, pl_module)
+    def _check(self, trainer: Trainer, module: AdversarialModule) -> None:
         if module.needs_inputs or module.iteration == 0:
             return
-        data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
+        data = cast(ImageDataModule, trainer.datamodule)  # type: ignore[attr-defined]
         device = module.device
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            collapsed = has_collapsed(cast(Game, module), data)
+            collapsed = has_collapsed(module, data)
         if collapsed and not self._collapsed:
             text = f"The images of all latents are alike at step {module.iteration}."
-            _tell(trainer, "Generator has collapsed", text, "WARN")
+            _send(trainer, "Generator has collapsed", text, "WARN")
         self._collapsed = collapsed
 
 
-def _tell(trainer: Trainer, title: str, text: str, level: str) -> None:
+def _send(trainer: Trainer, title: str, text: str, level: str) -> None:
     for logger in trainer.loggers:
         if isinstance(logger, AlertLogger) and logger.alerts:
             logger.alert(title, text, level)
+
+
+def variety(images: Tensor) -> float:
+    """Returns the square root of the mean pixel variance over images [n, C, H, W].
+
+    It is 0 if all images are equal.
+    """
+    return float(images.double().var(dim=0, unbiased=False).mean().sqrt())
+
+
+def has_collapsed(module: AdversarialModule, data: ImageDataModule, seed: int = 0) -> bool:
+    """Returns whether the averaged generator produces the same image for all latents.
+
+    Does not detect a collapse to a few modes; scores such as recall do. Conditional models are
+    sampled with the first class only, since images of different classes always differ.
+    """
+    labels = torch.zeros(COLLAPSE_IMAGES, dtype=torch.long) if module.num_classes > 0 else None
+    images = module.sample(COLLAPSE_IMAGES, seed=seed, weights="ema", labels=labels)
+    reals = data.reals(min(COLLAPSE_IMAGES, data.size("train")))[0]
+    if not reals.is_floating_point():
+        reals = to_float(reals)
+    return variety(images) < MIN_VARIETY * variety(reals)

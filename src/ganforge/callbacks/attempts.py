@@ -16,7 +16,7 @@ from ganforge.metrics.evaluate import Result
 log = logging.getLogger("ganforge")
 
 # Errors that still end the run: user errors, user requests, and runs that cannot continue anyway.
-_PASSED_ON = (ConfigError, DivergenceError, FollowedError, InterruptionError, PrunedError)
+_FATAL = (ConfigError, DivergenceError, FollowedError, InterruptionError, PrunedError)
 
 
 def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -> dict[str, Result]:
@@ -29,7 +29,7 @@ def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -
     """
     try:
         return compute()
-    except _PASSED_ON:
+    except _FATAL:
         raise
     except Exception as error:
         # If one rank continued alone, the others would wait for its rows forever.
@@ -37,5 +37,5 @@ def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -
             raise
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("NO SCORES AT STEP %d, training continues: %s", step, reason)
-        log.debug("the fault of this evaluation", exc_info=True)
+        log.debug("error of this evaluation", exc_info=True)
         return {}

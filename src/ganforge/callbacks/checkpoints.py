@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -8,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from ganforge import atomic
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
+from ganforge.loggers.facts import CheckpointLogger
 from ganforge.models.engine.adversarial import AdversarialModule
 
 
@@ -82,6 +84,74 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the step of best.ckpt."""
         self._best_step = state_dict["best_step"]
+
+
+class ConfigInCheckpoint(Callback):
+    """Stores the run's configuration and the identity of its images in each checkpoint.
+
+    Resuming uses it to check that a checkpoint belongs to the run. It also makes checkpoints
+    self-contained, so that they can be sampled and evaluated without the run folder.
+
+    Args:
+        config: plain values by key, with interpolations; only settings that must not change.
+        resolved: the same settings and those of the evaluation, with interpolations resolved.
+        images: returns the identity of the training images; called when a checkpoint is saved.
+    """
+
+    def __init__(
+        self,
+        config: dict[str, Any],
+        resolved: dict[str, Any],
+        images: Callable[[], list[dict[str, Any]]],
+    ) -> None:
+        self.config = config
+        self.resolved = resolved
+        self.images = images
+
+    def on_save_checkpoint(
+        self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Adds the configuration and the identity of the images to ``checkpoint``."""
+        checkpoint["config"] = self.config
+        checkpoint["resolved"] = self.resolved
+        checkpoint["images"] = self.images()
+
+
+class CheckpointArtifacts(Callback):
+    """Passes the best and the last checkpoint to the loggers that store them, when training ends.
+
+    Also if it ends with an error, so that the last good state of a failed run is stored. Must come
+    after the callbacks that write checkpoints.
+    """
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Logs the checkpoints of a completed run."""
+        self._log(trainer)
+
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Logs the checkpoints of an interrupted or failed run."""
+        self._log(trainer)
+
+    def _log(self, trainer: Trainer) -> None:
+        if not trainer.is_global_zero:
+            return
+        best: dict[str, Any] = next((e.best for e in evaluations(trainer) if e.best), {})
+        files = {"best": dict(best), "last": {"step": _last_step(trainer)}}
+        for logger in trainer.loggers:
+            if isinstance(logger, CheckpointLogger) and logger.checkpoints:
+                for kind, facts in files.items():
+                    if (path := _folder(trainer) / f"{kind}.ckpt").is_file():
+                        alias = "latest" if kind == "last" else kind
+                        logger.log_checkpoint(path, [alias], facts)
+
+
+def _last_step(trainer: Trainer) -> int | None:
+    """Returns the step of last.ckpt; None if this process has not written it."""
+    callbacks = trainer.callbacks  # type: ignore[attr-defined]
+    steps = [c.last_step for c in callbacks if isinstance(c, Checkpoints)]
+    return steps[0] if steps else None
 
 
 def _folder(trainer: Trainer) -> Path:

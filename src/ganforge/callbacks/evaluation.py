@@ -3,14 +3,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, TypedDict, cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from ganforge.callbacks.attempts import attempted
-from ganforge.callbacks.checks import at_least, one_of
+from ganforge.callbacks.checks import at_least, check_generates, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.class_checks import check_classes
@@ -18,29 +18,22 @@ from ganforge.metrics.evaluate import Result, check_enough, evaluate, points_of
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
-from ganforge.metrics.scores.score import Score, ranked
+from ganforge.metrics.scores.score import Score, fitting, ranked
 from ganforge.metrics.source import ImageSource
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.streams import Stream, mix
 
 Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
 
 
-class Scored(Protocol):
-    """The interface that the callback needs from a module."""
+class EvaluationSettings(TypedDict, total=False):
+    """Arguments of Evaluation whose defaults other evaluations share."""
 
-    iteration: int
-    images_seen: int
-    seed: int
-    num_classes: int
-
-    def sample(self, n: int, seed: int, weights: str, start: int, labels: Tensor | None) -> Tensor:
-        """Returns images start ... start + n - 1 of stream ``seed``: [n, C, H, W] in [-1, 1]."""
-        ...
-
-    def publish(self, values: dict[str, float | Tensor]) -> None:
-        """Logs ``values`` at the current step."""
-        ...
+    every_n_steps: int
+    n_real: int | None
+    at_end: bool
+    weights: Literal["ema", "raw"]
 
 
 class Evaluation(Callback):
@@ -108,7 +101,7 @@ class Evaluation(Callback):
         self.best: dict[str, str | int | float] = {}
         self.seconds_evaluating = 0.0
         self._reals: RealFeatures | None = None
-        self._asked: RequestedLabels | None = None
+        self._requested: RequestedLabels | None = None
 
     @property
     def extractor(self) -> FeatureExtractor | None:
@@ -128,7 +121,7 @@ class Evaluation(Callback):
         return self.monitor is not None and bool(self.metrics[self.monitor].higher_is_better)
 
     @property
-    def asked(self) -> bool:
+    def configured(self) -> bool:
         """Whether any score is configured."""
         return bool(self.metrics)
 
@@ -137,25 +130,23 @@ class Evaluation(Callback):
         """Whether scores can be computed; False until :meth:`prepare` has been called."""
         return self._reals is not None
 
-    def check(self, game: object, data: ImageSource) -> None:
+    def check(self, model: object, data: ImageSource) -> None:
         """Raises ConfigError if the scores do not fit module or data, before a run has a folder."""
-        if self.asked and getattr(game, "needs_inputs", False):
-            raise ConfigError(
-                "callbacks=default scores images made of noise, and this game makes images of "
-                "images: take callbacks=translation, as model=pix2pix and model=cyclegan do"
-            )
-        if self.asked:
-            classes, n_real = cast(Scored, game).num_classes, self.n_real or self.n
-            self._asked = RequestedLabels(self.labels, classes, data, self.split)
-            check_classes(self.metrics, data, self._asked, self.n, n_real, self.split)
+        if self.configured:
+            check_generates(model, "scores")
+            classes, n_real = cast(AdversarialModule, model).num_classes, self.n_real or self.n
+            self._requested = RequestedLabels(self.labels, classes, data, self.split)
+            check_classes(self.metrics, data, self._requested, self.n, n_real, self.split)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Builds the extractor on rank 0 first, which trains or downloads it for all ranks."""
-        if not self.asked:
+        if not self.configured:
             return
         data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
         if data is None:
-            raise ConfigError("evaluation needs a data module that gives real images; metrics=[]")
+            raise ConfigError(
+                "evaluation needs a data module with real images; metrics=[] turns it off"
+            )
         self.check(pl_module, data)
         if not trainer.is_global_zero:
             trainer.strategy.barrier("features")  # until rank 0 has filled the cache
@@ -170,15 +161,14 @@ class Evaluation(Callback):
         extractor = self.features.build(data, device)
         if extractor is None:
             return
-        ready = [name for name, one in self.metrics.items() if one.prepare(data, extractor, device)]
-        self.metrics = {name: self.metrics[name] for name in ready}
-        if self.monitor not in ready:
+        self.metrics = fitting(self.metrics, data, extractor, device)
+        if self.monitor not in self.metrics:
             self.monitor = next(iter(ranked(self.metrics)), None)
-        self._reals = RealFeatures(data, extractor, StatisticsCache()) if ready else None
+        self._reals = RealFeatures(data, extractor, StatisticsCache()) if self.metrics else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Runs the evaluation of the resumed step if the interrupted process missed it."""
-        if cast(Scored, pl_module).iteration > 0:
+        if cast(AdversarialModule, pl_module).iteration > 0:
             self._evaluate_if_due(trainer, pl_module)
 
     def on_train_batch_end(
@@ -189,7 +179,7 @@ class Evaluation(Callback):
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluates after the last step."""
-        if self.at_end and self._evaluated_at() != cast(Scored, pl_module).iteration:
+        if self.at_end and self._evaluated_at() != cast(AdversarialModule, pl_module).iteration:
             self.run(trainer, pl_module)
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -197,9 +187,9 @@ class Evaluation(Callback):
         if not self.ready:
             return
         results = self.measured(trainer, pl_module, self._score)
-        self._keep(cast(Scored, pl_module), results)
+        self._record(cast(AdversarialModule, pl_module), results)
         if results:
-            cast(Scored, pl_module).publish(points_of(results))
+            cast(AdversarialModule, pl_module).publish(points_of(results))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns results, history, best score and evaluation time as plain values."""
@@ -221,7 +211,7 @@ class Evaluation(Callback):
         return int(self.history[-1]["step"]) if self.history else None
 
     def _evaluate_if_due(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        step = cast(Scored, pl_module).iteration
+        step = cast(AdversarialModule, pl_module).iteration
         if self.every_n_steps and step % self.every_n_steps == 0 and self._evaluated_at() != step:
             self.run(trainer, pl_module)
 
@@ -232,7 +222,7 @@ class Evaluation(Callback):
         device = pl_module.device
         started = _now(device)
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            step = cast(Scored, pl_module).iteration
+            step = cast(AdversarialModule, pl_module).iteration
             results = attempted(lambda: score(trainer, pl_module), trainer.world_size, step)
         # Devices may round differently, and all ranks must agree on the best step.
         shared: dict[str, Result] = trainer.strategy.broadcast(results)
@@ -240,13 +230,12 @@ class Evaluation(Callback):
         return shared
 
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
-        game, reals = cast(Scored, pl_module), cast(RealFeatures, self._reals)
-        seed = mix(game.seed, Stream.SCORES)
-        asked = self._asked or RequestedLabels(self.labels)
+        module, reals = cast(AdversarialModule, pl_module), cast(RealFeatures, self._reals)
+        seed = mix(module.seed, Stream.SCORES)
+        labels = self._requested or RequestedLabels(self.labels)
 
         def sample(n: int, start: int) -> Tensor:
-            classes = asked(n, start)
-            return game.sample(n, seed=seed, weights=self.weights, start=start, labels=classes)
+            return module.sample(n, seed, self.weights, start, labels(n, start))
 
         return evaluate(
             sample,
@@ -261,18 +250,21 @@ class Evaluation(Callback):
             split=self.split,
             n_real=self.n_real,
             reals=reals,
-            labels=asked,
-            paths=LatentPaths(cast(Any, game), seed, self.weights),
+            labels=labels,
+            paths=LatentPaths(module, seed, self.weights),
         )
 
-    def _keep(self, game: Scored, results: dict[str, Result]) -> None:
-        where: dict[str, int | float] = {"step": game.iteration, "images_seen": game.images_seen}
+    def _record(self, module: AdversarialModule, results: dict[str, Result]) -> None:
+        where: dict[str, int | float] = {
+            "step": module.iteration,
+            "images_seen": module.images_seen,
+        }
         for name, result in results.items():
             self.results[name] = {**result.to_dict(), **where, "weights": self.weights}
         self.history.append(where | {name: result.value for name, result in results.items()})
         best = self.monitored
         # Step 0 has no checkpoint, so it cannot be the best.
-        if best in results and game.iteration > 0 and self._improves(results[best].value):
+        if best in results and module.iteration > 0 and self._improves(results[best].value):
             self.best = {"name": best, "value": results[best].value, **where}
 
     def _improves(self, value: float) -> bool:

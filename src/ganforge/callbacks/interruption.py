@@ -6,15 +6,17 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
 from ganforge.callbacks.checkpoints import Checkpoints
-from ganforge.errors import InterruptionError
+from ganforge.errors import InterruptionError, RunError
+from ganforge.models.engine.adversarial import AdversarialModule
 
 # SIGINT: Ctrl-C. SIGTERM: end of a job. SIGUSR1: a scheduler's warning before that. SIGHUP: the
 # terminal or connection closed. Windows has the first two.
@@ -52,7 +54,7 @@ class Interruption(Callback):
         self.received: signal.Signals | None = None
         self._received_at = 0.0
         self._stage = "before"  # then "training", then "over"
-        self._speaks = True
+        self._prints = True
         self._pid = os.getpid()
 
     @contextlib.contextmanager
@@ -74,7 +76,7 @@ class Interruption(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Installs the handlers again, since Lightning sets its own when a fit starts."""
-        self._speaks = trainer.is_global_zero
+        self._prints = trainer.is_global_zero
         self._stage = "training"
         if threading.current_thread() is threading.main_thread():
             self._listen()
@@ -85,13 +87,13 @@ class Interruption(Callback):
         """Saves a checkpoint and raises InterruptionError, on all ranks if any got a signal."""
         if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
             return
-        number = self._shared(trainer)
+        number = self._signal_of_any_rank(trainer)
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Checkpoints):
                 callback.save(trainer, pl_module)
         raise InterruptionError(
             f"interrupted at step {trainer.global_step} by {number.name}; "
-            f"go on with resume={trainer.default_root_dir}",
+            f"continue with resume={trainer.default_root_dir}",
             number,
         )
 
@@ -115,36 +117,72 @@ class Interruption(Callback):
         now = time.monotonic()
         if self.received is None:
             self.received, self._received_at = signal.Signals(number), now
-            self._answer()
+            self._respond()
         elif number != self.received or now - self._received_at > ECHO:
-            self._exit_at_once(number)
+            self._exit_now(number)
 
-    def _answer(self) -> None:
+    def _respond(self) -> None:
         """Handles the first signal, depending on the stage of the run."""
         name, number = self.received.name, self.received.value  # type: ignore[union-attr]
         if self._stage == "before":
             raise InterruptionError(f"interrupted by {name} before the first step", number)
         if self._stage == "over":
-            self._exit_at_once(number)
-        self._say(
+            self._exit_now(number)
+        self._print(
             f"{name} received: the run ends after this step, with a checkpoint; "
-            "a second signal ends it at once"
+            "a second signal ends it immediately"
         )
 
-    def _exit_at_once(self, number: int) -> None:
+    def _exit_now(self, number: int) -> None:
         atomic.abandon()
         # The default action ends the process with the exit status of the signal.
         signal.signal(number, signal.SIG_DFL)
         signal.raise_signal(number)
 
-    def _say(self, line: str) -> None:
+    def _print(self, line: str) -> None:
         # Python's streams are not reentrant: the signal may have arrived during a write.
-        if self._speaks:
+        if self._prints:
             with contextlib.suppress(OSError):  # the terminal is gone
                 os.write(2, f"\nganforge: {line}\n".encode())
 
-    def _shared(self, trainer: Trainer) -> signal.Signals:
+    def _signal_of_any_rank(self, trainer: Trainer) -> signal.Signals:
         """Returns the signal received by any rank (the highest number if they differ)."""
         device = trainer.strategy.root_device
         ours = torch.tensor(self.received or 0, device=device)
         return signal.Signals(int(trainer.strategy.reduce(ours, reduce_op="max")))
+
+
+class FolderWatch(Callback):
+    """Ends a run if its folder was removed or moved during training.
+
+    Such a run could not save any results. Checks at each logging interval and at the end. Has an
+    effect only within ``atomic.standing``.
+    """
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Checks the folder at each logging interval.
+
+        Raises:
+            RunError: if the folder is gone.
+        """
+        step = cast(AdversarialModule, pl_module).iteration
+        if trainer.is_global_zero and step % max(trainer.log_every_n_steps, 1) == 0:  # type: ignore[attr-defined]
+            assert_unmoved(Path(trainer.default_root_dir))
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Checks the folder before the run is marked as completed."""
+        if trainer.is_global_zero:
+            assert_unmoved(Path(trainer.default_root_dir))
+
+
+def assert_unmoved(folder: Path) -> None:
+    """Raises RunError if the folder of a run is gone."""
+    try:
+        atomic.assert_unmoved(folder)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"{error.strerror}: nothing can be saved any more, so the run ends. Do not move or "
+            "remove the folder of a running run; `ganforge runs` shows which are running"
+        ) from error

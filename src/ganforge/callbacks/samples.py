@@ -5,58 +5,37 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
-from ganforge.callbacks.pictures.gif import film
+from ganforge.callbacks.checks import check_generates
+from ganforge.callbacks.pictures.gif import write_gif
 from ganforge.callbacks.pictures.grid import by_class, picture, save
 from ganforge.callbacks.pictures.row_labels import label_rows
 from ganforge.callbacks.pictures.scatter import scatter_of
+from ganforge.data.module import ImageDataModule
 from ganforge.errors import ConfigError, RunError
-from ganforge.loggers.pictures import PictureLogger
+from ganforge.loggers.facts import PictureLogger
+from ganforge.models.engine.adversarial import AdversarialModule
 
 log = logging.getLogger("ganforge")
 
 Weights = Literal["ema", "raw"]
 ROWS = 16  # maximum number of classes shown
-SEARCHED = 4096  # real images searched for examples of each class
+SEARCHED_REALS = 4096  # real images searched for examples of each class
 
 
-class Game(Protocol):
-    """The interface that this callback needs from a module."""
+class SampleSettings(TypedDict, total=False):
+    """Arguments of Samples whose defaults other grids share."""
 
-    iteration: int
-    images_seen: int
-    num_classes: int
-
-    def sample(
-        self,
-        n: int,
-        seed: int = 0,
-        weights: Weights = "ema",
-        start: int = 0,
-        labels: Tensor | None = None,
-    ) -> Tensor:
-        """Returns images [n, C, H, W] in [-1, 1], determined by seed, weights and labels [n]."""
-        ...
-
-
-class RealImages(Protocol):
-    """The interface that this callback needs from a data module."""
-
-    num_classes: int
-
-    def reals(self, n: int, split: str = "train") -> tuple[Tensor, Tensor | None]:
-        """Returns the same uint8 images [n, C, H, W] on every call, and their labels [n]."""
-        ...
-
-    def size(self, split: str) -> int:
-        """Returns the number of images in a split."""
-        ...
+    seed: int
+    gif: bool
+    weights: Weights
+    include_start: bool
 
 
 class Samples(Callback):
@@ -107,58 +86,49 @@ class Samples(Callback):
         self._last_step = -1
         self._failed = False
 
-    def check(self, game: object, data: object) -> None:
+    def check(self, model: object, data: object) -> None:
         """Raises ConfigError for image-to-image models, before the run folder is created."""
-        if getattr(game, "needs_inputs", False):
-            raise ConfigError(
-                "callbacks=default shows images made of noise, and this game makes images of "
-                "images: take callbacks=translation, as model=pix2pix and model=cyclegan do"
-            )
+        check_generates(model, "saves")
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves grids of real images and of the untrained generator.
 
         In a resumed run, deletes grids of later steps instead and keeps an existing reals.png.
         """
-        step = cast(Game, pl_module).iteration
+        step = cast(AdversarialModule, pl_module).iteration
         if trainer.is_global_zero:
-            self._forget_after(trainer, step)
+            self._delete_after(trainer, step)
             if not (_folder(trainer) / "reals.png").exists():
                 reals = self.drawn_reals(trainer, pl_module)
                 self._publish(trainer, "reals", reals, "reals.png", step)
         # Decided by the step, not by files on disk, so that all ranks take the same branch.
         if self.include_start and step == 0:
-            self._show(trainer, pl_module)
+            self._save_grid(trainer, pl_module)
         self._last_step = step
 
     def on_train_batch_end(
-        self,
-        trainer: Trainer,
-        pl_module: LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves a grid every ``every_n_steps`` steps."""
-        step = cast(Game, pl_module).iteration
+        step = cast(AdversarialModule, pl_module).iteration
         if step % self.every_n_steps == 0 and step != self._last_step:
-            self._show(trainer, pl_module)
+            self._save_grid(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves the grid of the last step, and the GIF."""
-        if cast(Game, pl_module).iteration != self._last_step:
-            self._show(trainer, pl_module)
-        self._make_film(trainer)
+        if cast(AdversarialModule, pl_module).iteration != self._last_step:
+            self._save_grid(trainer, pl_module)
+        self._write_gif(trainer)
 
     def on_exception(
         self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
     ) -> None:
         """Writes the GIF if the run was stopped by a KeyboardInterrupt."""
         if isinstance(exception, KeyboardInterrupt):
-            self._make_film(trainer)
+            self._write_gif(trainer)
 
-    def _show(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        step = cast(Game, pl_module).iteration
+    def _save_grid(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        step = cast(AdversarialModule, pl_module).iteration
         # Sampled on every rank: the module may be sharded, and its collectives need all ranks.
         grid = self.drawn(trainer, pl_module)
         self._last_step = step
@@ -167,82 +137,82 @@ class Samples(Callback):
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns the current grid of samples, or a density plot for 2-D points."""
-        game = cast(Game, pl_module)
-        return self._scatter(trainer, game) or self._grid(game, _names(trainer, game))
+        model = cast(AdversarialModule, pl_module)
+        return self._scatter(trainer, model) or self._grid(model, _names(trainer, model))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns the grid of real images, or a density plot for 2-D points."""
-        game = cast(Game, pl_module)
-        data = cast(RealImages, trainer.datamodule)  # type: ignore[attr-defined]
-        rows = min(data.num_classes, ROWS) if game.num_classes > 0 else 0
-        scattered = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
-        return scattered or self._grid_of_reals(data, rows, _names(trainer, game))
+        model = cast(AdversarialModule, pl_module)
+        data = cast(ImageDataModule, trainer.datamodule)  # type: ignore[attr-defined]
+        rows = min(data.num_classes, ROWS) if model.num_classes > 0 else 0
+        plot = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
+        return plot or self._grid_of_reals(data, rows, _names(trainer, model))
 
-    def _scatter(self, trainer: Trainer, game: Game) -> Image.Image | None:
+    def _scatter(self, trainer: Trainer, model: AdversarialModule) -> Image.Image | None:
         """Returns a density plot if the data are 2-D points; None for images."""
 
         def points(n: int) -> Tensor:
-            return game.sample(n, seed=self.seed, weights=self.weights)
+            return model.sample(n, seed=self.seed, weights=self.weights)
 
         return scatter_of(getattr(trainer, "datamodule", None), points)
 
-    def _grid(self, game: Game, names: list[str]) -> Image.Image:
-        rows = min(game.num_classes, ROWS)
+    def _grid(self, model: AdversarialModule, names: list[str]) -> Image.Image:
+        rows = min(model.num_classes, ROWS)
         if rows == 0:
-            return picture(game.sample(self.count, seed=self.seed, weights=self.weights))
+            return picture(model.sample(self.count, seed=self.seed, weights=self.weights))
         labels = torch.arange(self._columns(rows) * rows) % rows
-        images = game.sample(len(labels), seed=self.seed, weights=self.weights, labels=labels)
+        images = model.sample(len(labels), seed=self.seed, weights=self.weights, labels=labels)
         return label_rows(picture(*by_class(images.cpu(), labels, rows)), names[:rows])
 
     def _columns(self, rows: int) -> int:
         return max(1, self.count // rows)
 
-    def _grid_of_reals(self, data: RealImages, rows: int, names: list[str]) -> Image.Image:
-        images, labels = data.reals(min(SEARCHED if rows else self.count, data.size("train")))
+    def _grid_of_reals(self, data: ImageDataModule, rows: int, names: list[str]) -> Image.Image:
+        images, labels = data.reals(min(SEARCHED_REALS if rows else self.count, data.size("train")))
         if rows == 0 or labels is None:
             return picture(images[: self.count])
-        first = torch.cat([torch.nonzero(labels == c)[: self._columns(rows)] for c in range(rows)])
-        kept = first.flatten()
-        return label_rows(picture(*by_class(images[kept], labels[kept], rows)), names[:rows])
+        chosen = torch.cat([torch.nonzero(labels == c)[: self._columns(rows)] for c in range(rows)])
+        chosen = chosen.flatten()
+        return label_rows(picture(*by_class(images[chosen], labels[chosen], rows)), names[:rows])
 
-    def _forget_after(self, trainer: Trainer, step: int) -> None:
-        with self._surviving():
+    def _delete_after(self, trainer: Trainer, step: int) -> None:
+        with self._skipping_errors():
             for path in _grids(trainer):
                 if _step_of(path) > step:
                     path.unlink()
 
-    def _make_film(self, trainer: Trainer) -> None:
+    def _write_gif(self, trainer: Trainer) -> None:
         if self.gif and trainer.is_global_zero:
-            with self._surviving():
-                film(_grids(trainer), _folder(trainer) / "training.gif")
+            with self._skipping_errors():
+                write_gif(_grids(trainer), _folder(trainer) / "training.gif")
 
     @contextlib.contextmanager
-    def _surviving(self) -> Iterator[None]:
+    def _skipping_errors(self) -> Iterator[None]:
         """Skips files that cannot be read or written, with one warning per run."""
         try:
             yield
         except (OSError, RunError, SyntaxError) as error:  # Pillow: broken PNG
             if not self._failed:
-                log.warning("%s; training continues without such pictures", error)
+                log.warning("%s; training continues without these pictures", error)
             self._failed = True
 
     def _publish(
         self, trainer: Trainer, name: str, grid: Image.Image, file: str, step: int
     ) -> None:
-        with self._surviving():
+        with self._skipping_errors():
             save(grid, _folder(trainer) / file)
         for logger in trainer.loggers:
             if isinstance(logger, PictureLogger):
-                images = cast(Game, trainer.lightning_module).images_seen
+                images = cast(AdversarialModule, trainer.lightning_module).images_seen
                 caption = self.caption if name == "samples" else ""
                 logger.log_picture(name, grid, step, caption=caption, images_seen=images)
 
 
-def _names(trainer: Trainer, game: Game) -> list[str]:
+def _names(trainer: Trainer, model: AdversarialModule) -> list[str]:
     """Returns the class names; [] if the model's classes are not the labels of the data."""
     names = getattr(getattr(trainer, "datamodule", None), "class_names", [])
-    alike = getattr(game, "classes_are_labels", True) and len(names) == game.num_classes
-    return list(names) if alike else []
+    are_labels = getattr(model, "classes_are_labels", True) and len(names) == model.num_classes
+    return list(names) if are_labels else []
 
 
 def _folder(trainer: Trainer) -> Path:

@@ -14,7 +14,7 @@ class Status:
     Attributes:
         step: completed generator updates.
         max_steps: budget in updates; None for no limit.
-        images_seen: real images shown to the discriminator.
+        images_seen: real images used for training.
         seconds: training time so far, counted against ``max_seconds``.
         max_seconds: budget in seconds; None for no limit.
         first_step: step at which this process started.
@@ -44,13 +44,13 @@ class Status:
     @property
     def remaining(self) -> float | None:
         """Estimated seconds left until the first budget is used up; None if unknown."""
-        guesses = []
-        made = self.step - self.first_step
-        if self.max_steps and made > 0:
-            guesses.append((self.max_steps - self.step) * self.elapsed / made)
+        estimates = []
+        steps = self.step - self.first_step
+        if self.max_steps and steps > 0:
+            estimates.append((self.max_steps - self.step) * self.elapsed / steps)
         if self.max_seconds:
-            guesses.append(self.max_seconds - self.seconds)
-        return max(0.0, min(guesses)) if guesses else None
+            estimates.append(self.max_seconds - self.seconds)
+        return max(0.0, min(estimates)) if estimates else None
 
 
 def scores(values: Mapping[str, float]) -> dict[str, float]:
@@ -82,8 +82,8 @@ def details(status: Status) -> list[str]:
     parts = [f"images {count(status.images_seen)}"]
     parts += _named(values, G="generator/loss", D="discriminator/loss")
     logits = {"D(real)": "discriminator/real_logit", "D(fake)": "discriminator/fake_logit"}
-    if found := _named(values, **logits):
-        parts.append(" ".join(found))
+    if texts := _named(values, **logits):
+        parts.append(" ".join(texts))
     rates = [values.get(f"discriminator/{kind}_accuracy") for kind in ("real", "fake")]
     if shares := [f"{100 * rate:.0f}" for rate in rates if rate is not None]:
         parts.append(f"accuracy {'/'.join(shares)} %")

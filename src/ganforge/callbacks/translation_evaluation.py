@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal, Protocol, cast
+from typing import Any, Unpack, cast
 
 import torch
 from lightning import LightningModule, Trainer
 
-from ganforge.callbacks.checks import one_of
-from ganforge.callbacks.evaluation import Evaluation
-from ganforge.errors import ConfigError
+from ganforge.callbacks.checks import check_translates, one_of
+from ganforge.callbacks.evaluation import Evaluation, EvaluationSettings
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
@@ -17,18 +16,12 @@ from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.pairs.score import PairScore
-from ganforge.metrics.scores.score import Score
+from ganforge.metrics.scores.score import Score, fitting
 from ganforge.metrics.source import ImageSource
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
-
-
-class Translator(Translates, Protocol):
-    """The interface that the callback needs from a module."""
-
-    iteration: int
-    seed: int
 
 
 class TranslationEvaluation(Evaluation):
@@ -45,73 +38,59 @@ class TranslationEvaluation(Evaluation):
         features: builds the feature extractor at setup; uses domains as labels if the data have
             none.
         metrics: scores by name; empty to disable evaluation.
-        every_n_steps: steps between evaluations; 0 for none between the first and the last step.
         n: maximum number of inputs translated in each direction.
-        n_real: real images for feature scores; None uses ``n``, or all images if there are fewer.
         batch_size: images per batch, for translation and feature extraction.
         split: split of the images, "test" or "train"; falls back to "train".
         at_start: whether to evaluate before the first step.
-        at_end: whether to evaluate after the last step.
-        weights: generator weights, "ema" for the moving average or "raw".
         monitor: name of the score that selects the best checkpoint, in the first direction; None
             uses the first of ``metrics``.
+        **settings: arguments of Evaluation.
     """
 
     def __init__(
         self,
         features: FeatureFactory,
         metrics: dict[str, Score | PairScore],
-        every_n_steps: int = 1000,
+        *,
         n: int = 2000,
-        n_real: int | None = None,
         batch_size: int = 16,
         split: str = "test",
         at_start: bool = True,
-        at_end: bool = True,
-        weights: Literal["ema", "raw"] = "ema",
         monitor: str | None = None,
+        **settings: Unpack[EvaluationSettings],
     ) -> None:
-        super().__init__(
-            features,
-            feature_scores(metrics),
-            every_n_steps=every_n_steps,
-            n=n,
-            n_real=n_real,
-            batch_size=batch_size,
-            split=split,
-            at_end=at_end,
-            weights=weights,
-        )
+        scores = feature_scores(metrics)
+        super().__init__(features, scores, n=n, batch_size=batch_size, split=split, **settings)
         if monitor is not None:
             one_of("monitor", monitor, metrics)
         self.at_start = at_start
         self.pairs = pair_scores(metrics)
         self.monitor = monitor or next(iter(metrics), None)
         self._order = list(metrics)
-        self._judge: TranslationEvaluator | None = None
+        self._evaluator: TranslationEvaluator | None = None
         self._first: Direction | None = None
 
     @property
-    def asked(self) -> bool:
+    def configured(self) -> bool:
         """Whether any score is configured."""
         return bool(self.metrics or self.pairs)
 
     @property
     def ready(self) -> bool:
         """Whether scores can be computed; False until :meth:`prepare` has been called."""
-        return self._judge is not None
+        return self._evaluator is not None
 
     @property
     def extractor(self) -> FeatureExtractor | None:
         """The feature extractor; None before setup and if no score needs it."""
-        return self._judge.extractor if self._judge else None
+        return self._evaluator.extractor if self._evaluator else None
 
     @property
     def monitored(self) -> str | None:
         """Logged name of the monitored score; None without scores."""
-        if self.monitor is None or self._judge is None or self._first is None:
+        if self.monitor is None or self._evaluator is None or self._first is None:
             return None
-        return self._judge.published(self.monitor, self._first)
+        return self._evaluator.published(self.monitor, self._first)
 
     @property
     def higher_is_better(self) -> bool:
@@ -120,21 +99,15 @@ class TranslationEvaluation(Evaluation):
         chosen = every.get(self.monitor or "")
         return chosen is not None and bool(chosen.higher_is_better)
 
-    def check(self, game: object, data: object) -> None:
+    def check(self, model: object, data: object) -> None:
         """Raises ConfigError if the scores do not fit the data or the module.
 
         Called before the run folder is created.
         """
-        names = getattr(game, "directions", None)
-        if not self.asked:
+        if not self.configured:
             return
-        if names is None or not getattr(data, "translates", False):
-            raise ConfigError(
-                "callbacks=translation scores translations between two domains, and this model or "
-                "its data have none: take callbacks=default, or model=pix2pix or model=cyclegan "
-                "on paired or unpaired data"
-            )
-        source = cast(TranslationSource, data)
+        check_translates(model, data, "scores")
+        source, names = cast(TranslationSource, data), cast(Translates, model).directions
         check_metrics({**self.metrics, **self.pairs}, source, names)
         self._first = directions_of(source, names)[0]
 
@@ -143,7 +116,7 @@ class TranslationEvaluation(Evaluation):
 
         Called before the run folder is created, so that missing weights fail early.
         """
-        if not self.asked or self._judge is not None:
+        if not self.configured or self._evaluator is not None:
             return
         domains = cast(TranslationSource, data)
         extractor = self._extractor_for(domains, device)
@@ -153,37 +126,36 @@ class TranslationEvaluation(Evaluation):
             self.metrics = {}
         if self.monitor not in {**self.metrics, **self.pairs}:
             self.monitor = next((n for n in self._order if n in self.pairs), None)
-        if not self.asked:
+        if not self.configured:
             return
         # Feature scores compare distributions, which need at least two images.
         split = split_of(domains, self.split, least=2 if self.metrics else 1)
         if split != self.split:
             log.warning(
-                "data=%s has too few %s images: scores are of the %s images",
+                "data=%s has too few %s images: scores use the %s images",
                 data.name,
                 self.split,
                 split,
             )
         held = HeldOut(self.n, self.batch_size, split)
-        self._judge = TranslationEvaluator(
+        self._evaluator = TranslationEvaluator(
             domains, extractor, self.metrics, self.pairs, held, self.n_real
         )
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluates the untrained model, or an evaluation that an interrupted process missed."""
-        game = cast(Translator, pl_module)
-        if self.at_start and game.iteration == 0 and self._evaluated_at() is None:
+        started = cast(AdversarialModule, pl_module).iteration > 0
+        if self.at_start and not started and self._evaluated_at() is None:
             self.run(trainer, pl_module)
         super().on_train_start(trainer, pl_module)
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Evaluates now; stores and logs the results. The first call also measures baselines."""
         if self.pairs and self.ready and not any("_baseline" in name for name in self.results):
-            found = self.measured(trainer, pl_module, self._baselines)
-            self.results |= {name: result.to_dict() for name, result in found.items()}
-            for name, result in found.items():
-                shown = (name, result.value, result.split, result.n_fake)
-                log.info("%s: %.4f (split %s, %d images)", *shown)
+            baselines = self.measured(trainer, pl_module, self._baselines)
+            self.results |= {name: result.to_dict() for name, result in baselines.items()}
+            for name, one in baselines.items():
+                log.info("%s: %.4f (split %s, %d images)", name, one.value, one.split, one.n_fake)
         super().run(trainer, pl_module)
 
     def _extractor_for(
@@ -191,25 +163,22 @@ class TranslationEvaluation(Evaluation):
     ) -> FeatureExtractor | None:
         if not self.metrics:
             return None
-        shown = for_features(data)
-        extractor = self.features.build(shown, device)
+        source = for_features(data)
+        extractor = self.features.build(source, device)
         if extractor is not None:
-            ready = [n for n, one in self.metrics.items() if one.prepare(shown, extractor, device)]
-            self.metrics = {name: self.metrics[name] for name in ready}
+            self.metrics = fitting(self.metrics, source, extractor, device)
         return extractor
 
     def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
-        game = cast(Translator, pl_module)
-        seed = mix(game.seed, Stream.SCORES)
-        return self._judging().judge(game, self.weights, seed, _share(trainer, pl_module))
+        game = cast(Translates, cast(Any, pl_module))
+        seed = mix(cast(AdversarialModule, pl_module).seed, Stream.SCORES)
+        assert self._evaluator is not None
+        return self._evaluator.judge(game, self.weights, seed, _share(trainer, pl_module))
 
     def _baselines(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
-        names = cast(Translator, pl_module).directions
-        return self._judging().baselines(names, _share(trainer, pl_module))
-
-    def _judging(self) -> TranslationEvaluator:
-        assert self._judge is not None
-        return self._judge
+        names = cast(Translates, cast(Any, pl_module)).directions
+        assert self._evaluator is not None
+        return self._evaluator.baselines(names, _share(trainer, pl_module))
 
 
 def _share(trainer: Trainer, pl_module: LightningModule) -> Share:

@@ -1,16 +1,16 @@
 from __future__ import annotations
 
-from typing import cast
+from typing import Unpack, cast
 
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from PIL import Image
 from torch import Tensor
 
+from ganforge.callbacks.checks import check_translates
 from ganforge.callbacks.pictures.grid import picture
-from ganforge.callbacks.samples import Samples, Weights
+from ganforge.callbacks.samples import Samples, SampleSettings
 from ganforge.data.images import to_float, to_uint8
-from ganforge.errors import ConfigError
 from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.pairs.evaluate import Translates
 from ganforge.metrics.pairs.held_out import split_of
@@ -32,36 +32,19 @@ class TranslationSamples(Samples):
     Args:
         every_n_steps: generator updates between grids; the last step always has a grid.
         count: maximum number of held-out images, or pairs of images.
-        seed: seed for networks that sample noise.
-        gif: whether to write the GIF when training ends.
-        weights: "ema" for the averaged generator, "raw" for the live one.
-        include_start: whether to save a grid of the untrained generator.
+        **settings: arguments of Samples; ``seed`` is for networks that sample noise.
     """
 
     caption = "input | output | target, or real A | fake B | back to A and its mirror"
 
     def __init__(
-        self,
-        every_n_steps: int,
-        count: int = 8,
-        seed: int = 0,
-        gif: bool = True,
-        weights: Weights = "ema",
-        include_start: bool = True,
+        self, every_n_steps: int, count: int = 8, **settings: Unpack[SampleSettings]
     ) -> None:
-        super().__init__(every_n_steps, count, seed, gif, weights, include_start)
+        super().__init__(every_n_steps, count, **settings)
 
-    def check(self, game: object, data: object) -> None:
-        """Raises ConfigError if model and data have no two domains.
-
-        Called before the run folder is created.
-        """
-        if not getattr(game, "directions", ()) or not getattr(data, "translates", False):
-            raise ConfigError(
-                "callbacks=translation shows translations between two domains, and this model or "
-                "its data have none: take callbacks=default, or model=pix2pix or model=cyclegan "
-                "on paired or unpaired data"
-            )
+    def check(self, model: object, data: object) -> None:
+        """Raises ConfigError if model and data have no two domains."""
+        check_translates(model, data, "saves")
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns a grid of held-out images, translations, and targets or reconstructions."""
@@ -80,11 +63,11 @@ class TranslationSamples(Samples):
     def _translated(self, game: Translates, way: Direction, split: str) -> list[Tensor]:
         """Returns the columns of one direction: uint8 [n, C, H, W] each."""
         inputs = way.source.reals(self.count, split)[0]
-        made = game.translate(to_float(inputs), way.name, self.weights, self.seed)
-        columns = [inputs, to_uint8(made).cpu()]
+        fakes = game.translate(to_float(inputs), way.name, self.weights, self.seed)
+        columns = [inputs, to_uint8(fakes).cpu()]
         if way.back is not None:
-            back = game.translate(made, way.back, self.weights, self.seed)
-            columns.append(to_uint8(back).cpu())
+            cycled = game.translate(fakes, way.back, self.weights, self.seed)
+            columns.append(to_uint8(cycled).cpu())
         elif way.paired:
             columns.append(way.target.reals(self.count, split)[0])
         return columns
@@ -113,17 +96,17 @@ def side_by_side(*blocks: list[Tensor]) -> Image.Image:
     """
     channels = {column.shape[1] for block in blocks for column in block}
     colour, alpha = max(channels) > 2, not all(c % 2 for c in channels)
-    shown = [
+    halves = [
         picture(
             torch.stack([_converted(column, colour, alpha) for column in block], 1).flatten(0, 1),
             columns=len(block),
         )
         for block in blocks
     ]
-    width = sum(half.width for half in shown) + GAP * (len(shown) - 1)
-    canvas = Image.new(shown[0].mode, (width, max(half.height for half in shown)))
+    width = sum(half.width for half in halves) + GAP * (len(halves) - 1)
+    canvas = Image.new(halves[0].mode, (width, max(half.height for half in halves)))
     left = 0
-    for half in shown:
+    for half in halves:
         canvas.paste(half, (left, 0))
         left += half.width + GAP
     return canvas

@@ -30,9 +30,9 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
     check(cfg)
     kind: str | None = cfg["clear"]  # cfg.clear would be the mapping's own method
     if kind is None:
-        found = entries()
-        _show(found)
-        return found
+        cached = entries()
+        _print(cached)
+        return cached
     if kind not in ("all", *KINDS):
         raise ConfigError(f"clear={kind}: {did_you_mean(kind, ['all', *KINDS])}")
     try:
@@ -40,7 +40,7 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
     except OSError as error:
         raise RunError(f"cannot clear {root()} ({error.strerror or error})") from error
     files = "1 file" if len(removed) == 1 else f"{len(removed)} files"
-    _say(f"removed {files}, {_total(removed)}, from {root()}")
+    console.print(f"removed {files}, {_total(removed)}, from {root()}", soft_wrap=True)
     return removed
 
 
@@ -60,21 +60,17 @@ def age_as_text(seconds: float) -> str:
     return f"{max(0.0, seconds):.0f} s"
 
 
-def _show(found: list[Entry]) -> None:
-    if not found:
-        _say(f"nothing is kept in {root()}")
+def _print(cached: list[Entry]) -> None:
+    if not cached:
+        console.print(f"{root()} is empty", soft_wrap=True)
         return
     table = Table("kind", "name", "size", "age")
-    for entry in found:
+    for entry in cached:
         name = Text(one_line(entry.path.name))
         table.add_row(entry.kind, name, bytes_as_text(entry.size), age_as_text(entry.age))
     console.print(table)
-    _say(f"{_total(found)} in {root()}; clear=all removes it")
+    console.print(f"{_total(cached)} in {root()}; clear=all removes it", soft_wrap=True)
 
 
-def _total(found: list[Entry]) -> str:
-    return bytes_as_text(sum(entry.size for entry in found))
-
-
-def _say(line: str) -> None:
-    console.print(line, soft_wrap=True, highlight=False, markup=False)
+def _total(cached: list[Entry]) -> str:
+    return bytes_as_text(sum(entry.size for entry in cached))

@@ -6,10 +6,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig
 
-from ganforge.compare.columns import columns_of
-from ganforge.compare.directions import higher_is_better
 from ganforge.compare.files import write
-from ganforge.compare.groups import group_runs
 from ganforge.compare.report import Comparison
 from ganforge.config.check import check
 from ganforge.console import console, setup_logging
@@ -42,18 +39,20 @@ def compare_runs(cfg: DictConfig) -> Comparison:
     """
     setup_logging()
     check(cfg)
-    _check_values(cfg)
+    if cfg.value not in VALUES:
+        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
+    if not 0 < cfg.level < 1:
+        raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
     if cfg.out is not None:
         check_folder(typed_path(cfg.out), "out")
     folders = find_runs(named_paths(cfg.runs, cfg.log_dir))
-    groups = group_runs(list(_read(folders)), listed(cfg.by))
-    comparison = Comparison(groups, columns_of(groups, higher_is_better), cfg.value, cfg.level)
+    comparison = Comparison.of(list(_read(folders)), listed(cfg.by), cfg.value, cfg.level)
     out = typed_path(cfg.out) if cfg.out is not None else holding(folders)
     written = write(comparison, out)
     for table in comparison.summary():
-        console.print(table.rich(), highlight=False)
+        console.print(table.rich())
     for path in written:
-        console.print(f"written to {path}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"written to {path}", soft_wrap=True)
     return comparison
 
 
@@ -62,11 +61,4 @@ def _read(folders: list[Path]) -> Iterator[PastRun]:
         try:
             yield PastRun.read(folder)
         except RunError as error:  # one damaged file must not hide hundreds of runs
-            log.warning("left out: %s", error)
-
-
-def _check_values(cfg: DictConfig) -> None:
-    if cfg.value not in VALUES:
-        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
-    if not 0 < cfg.level < 1:
-        raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
+            log.warning("skipped: %s", error)

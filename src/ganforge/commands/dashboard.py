@@ -9,14 +9,20 @@ from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import RunError
 from ganforge.loggers.wandb.access import first_line, require_server
+from ganforge.loggers.wandb.dashboard import (
+    NAME,
+    TITLE,
+    build_report,
+    build_workspace,
+    reports,
+    require_library,
+    workspaces,
+)
 from ganforge.loggers.wandb.dashboard_charts import USUAL, Charts, charts_of, logged_names
-from ganforge.loggers.wandb.dashboard_library import reports, require_library, workspaces
-from ganforge.loggers.wandb.dashboard_report import TITLE, build_report
-from ganforge.loggers.wandb.dashboard_workspace import NAME, build_workspace
 from ganforge.runs.named import named_paths
 from ganforge.runs.past import find_runs
 
-ANSWER = 20.0  # seconds to wait for the server's first answer
+SERVER_SECONDS = 20.0  # seconds to wait for the server's first answer
 
 
 def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
@@ -37,8 +43,8 @@ def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
     require_library()
     charts = _charts(cfg)
     if not cfg.print:
-        require_server(ANSWER)
-    entity = str(cfg.entity) if cfg.entity is not None else _default_entity(asked=not cfg.print)
+        require_server(SERVER_SECONDS)
+    entity = str(cfg.entity) if cfg.entity is not None else _default_entity(cfg.print)
     workspace = build_workspace(entity, cfg.project, charts)
     report = build_report(entity, cfg.project, charts)
     if cfg.print:
@@ -68,18 +74,18 @@ def _charts(cfg: DictConfig) -> Charts:
     return charts_of(names or USUAL)
 
 
-def _default_entity(asked: bool) -> str:
-    if not asked:
+def _default_entity(offline: bool) -> str:
+    if offline:
         return "ENTITY"
     import wandb
 
     try:
-        found = wandb.Api().default_entity
+        entity = wandb.Api().default_entity
     except Exception as error:  # wandb does not wrap errors caused by the server's answer
-        raise RunError(f"W&B refused to say who you are: {first_line(error)}") from error
-    if not found:
-        raise RunError("the account has no default entity; give entity=TEAM")
-    return str(found)
+        raise RunError(f"W&B did not return the default entity: {first_line(error)}") from error
+    if not entity:
+        raise RunError("the account has no default entity; set entity=TEAM")
+    return str(entity)
 
 
 def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
@@ -90,8 +96,8 @@ def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
         try:
             saved = item.save()
         except Exception as error:
-            raise RunError(f"W&B did not take the {name}: {first_line(error)}") from error
-        console.print(f"{name}: {saved.url}", soft_wrap=True, highlight=False, markup=False)
+            raise RunError(f"W&B did not accept the {name}: {first_line(error)}") from error
+        console.print(f"{name}: {saved.url}", soft_wrap=True)
 
 
 def _known_workspace(workspace: Any, address: str | None) -> tuple[str, str]:
@@ -100,12 +106,12 @@ def _known_workspace(workspace: Any, address: str | None) -> tuple[str, str]:
     # from_url() uses only the path and the nw parameter of the address.
     own = f"https://wandb.ai/{workspace.entity}/{workspace.project}?nw={NAME}"
     try:
-        found = ws.Workspace.from_url(address or own)
+        known = ws.Workspace.from_url(address or own)
     except Exception as error:  # wandb does not wrap errors caused by the server's answer
         if address is not None:
             raise RunError(f"workspace={address}: cannot be read ({error})") from error
         return f"nw-{NAME}-v", ""
-    return str(found._internal_name), str(found._internal_id)
+    return str(known._internal_name), str(known._internal_id)
 
 
 def _known_report(report: Any, address: str | None) -> str:

@@ -17,10 +17,10 @@ from ganforge.metrics.scores.frechet import FrechetDistance, frechet_distance
 from ganforge.metrics.scores.score import Score
 from ganforge.paths import typed_path
 
-TOGETHER = 256
+BATCH_SIZE = 256
 
 
-def given_statistics(cfg: DictConfig) -> dict[str, Statistics]:
+def read_given(cfg: DictConfig) -> dict[str, Statistics]:
     """Returns the statistics given as fake= or real=, by key; empty if both are images."""
     read = {key: read_statistics(typed_path(cfg[key])) for key in ("fake", "real")}
     return {key: one for key, one in read.items() if one is not None}
@@ -34,16 +34,10 @@ def score_statistics(
 ) -> dict[str, Result]:
     """Returns the Frechet distance between images and statistics.
 
-    Args:
-        cfg: composed from conf/evaluate.yaml.
-        given: result of :func:`given_statistics`.
-        scores: scores by name.
-        device: device for computing features.
-
     Raises:
         ConfigError: if a score needs the images themselves, or both sides are statistics.
     """
-    ((key, reference),) = _alone(cfg, given, scores).items()
+    key, reference = _single(cfg, given, scores)
     other = "fake" if key == "real" else "real"
     images = open_images(cfg[other], other)
     size = common_size({other: images}, cfg.image_size)
@@ -52,24 +46,22 @@ def score_statistics(
     check_width(reference, key, extractor)
     n = int(cfg.n or data.size())
     if not 2 <= n <= data.size():
-        raise ConfigError(f"n={n}: {other}={cfg[other]} holds {data.size()} images")
+        raise ConfigError(f"n={n}: {other}={cfg[other]} has {data.size()} images")
     reals = RealFeatures(data, extractor, StatisticsCache())
-    share = RealShare(reals, extractor, "train", 0, n, cfg.batch_size or TOGETHER)
-    seen = share.moments("features")
-    value = frechet_distance(
-        seen.mean, seen.covariance, reference.mean, reference.covariance
-    )  # symmetric
+    share = RealShare(reals, extractor, "train", 0, n, cfg.batch_size or BATCH_SIZE)
+    own = share.moments("features")
+    # The distance is symmetric.
+    value = frechet_distance(own.mean, own.covariance, reference.mean, reference.covariance)
     details = dict(extractor.protocol)
     features, resize = str(details.pop("features")), str(details.pop("resize"))
     details |= {"image_size": size, f"{key}_statistics": reference.digest}
-    counts = {"n_real": 0, "n_fake": 0, f"n_{other}": n}  # statistics do not store their count
     return {
         score.published(name, extractor): Result(
             value=float(value),
             std=None,
             features=features,
-            n_real=counts["n_real"],
-            n_fake=counts["n_fake"],
+            n_real=n if key == "fake" else 0,  # statistics do not store their count
+            n_fake=n if key == "real" else 0,
             split="statistics" if key == "real" else "all",
             resize=resize,
             details=details,
@@ -79,23 +71,23 @@ def score_statistics(
     }
 
 
-def _alone(
+def _single(
     cfg: DictConfig, given: dict[str, Statistics], scores: dict[str, Score]
-) -> dict[str, Statistics]:
-    """Returns the one set of statistics; refuses options that statistics cannot support."""
+) -> tuple[str, Statistics]:
+    """Returns the set of statistics and its key; refuses options that statistics do not support."""
     rows = [name for name, score in scores.items() if not isinstance(score, FrechetDistance)]
-    key = next(iter(given))
+    key, statistics = next(iter(given.items()))
     if rows:
         raise ConfigError(
-            f"metrics={rows[0]} needs the images themselves, and {key}={cfg[key]} holds their mean "
-            "and covariance alone. Take metrics=[fid]"
+            f"metrics={rows[0]} needs images, but {key}={cfg[key]} has only their mean and "
+            "covariance. Use metrics=[fid]"
         )
     if len(given) > 1 or cfg.real == "data":
         raise ConfigError(
-            "statistics (mu and sigma) are compared with images: give one of fake= and real= as a "
+            "statistics (mu and sigma) are compared with images: one of fake= and real= must be a "
             "folder, zip, tar or array of images"
         )
     for name in ("bootstrap", "split"):
         if cfg[name]:
             raise ConfigError(f"{name}={cfg[name]}: needs images on both sides. Leave {name} out")
-    return given
+    return key, statistics

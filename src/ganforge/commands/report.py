@@ -6,9 +6,6 @@ import math
 from pathlib import Path
 
 from ganforge import atomic
-from ganforge.compare.columns import columns_of
-from ganforge.compare.directions import higher_is_better
-from ganforge.compare.groups import group_runs
 from ganforge.compare.report import Comparison
 from ganforge.config.schemas import ReportSchema
 from ganforge.console import console, setup_logging
@@ -24,7 +21,7 @@ from ganforge.runs.past import PastRun, holding
 from ganforge.writability import check_file
 
 FILE = "report.html"
-LEAST_MB, MOST_MB = 0.5, 10_000.0
+MIN_MB, MAX_MB = 0.5, 10_000.0
 LEVEL = 0.05  # significance level, as in `ganforge compare`
 
 
@@ -52,27 +49,26 @@ def report(cfg: ReportSchema) -> Path:
         atomic.write(out, page.encode())
     except OSError as error:
         raise RunError(
-            f"cannot write {out} ({error.strerror or error}); out=FILE.html puts it elsewhere"
+            f"cannot write {out} ({error.strerror or error}); out=FILE.html writes it elsewhere"
         ) from error
-    told = f"written to {out} ({len(page.encode()) / 1e6:.1f} MB)"
-    console.print(told, soft_wrap=True, highlight=False, markup=False)
+    console.print(f"written to {out} ({len(page.encode()) / 1e6:.1f} MB)", soft_wrap=True)
     return out
 
 
 def _check(cfg: ReportSchema) -> None:
     if cfg.run is not None and cfg.sweep is not None:
-        raise ConfigError("run and sweep are given: a page is of one; legal: run=RUN or sweep=DIR")
-    if cfg.max_mb > MOST_MB or math.isnan(cfg.max_mb):
-        raise ConfigError(f"max_mb must be at most {MOST_MB:.0f}, got {cfg.max_mb}")
-    if cfg.max_mb < LEAST_MB:
-        raise ConfigError(f"max_mb must be at least {LEAST_MB}, got {cfg.max_mb}")
+        raise ConfigError("run and sweep exclude each other; legal: run=RUN or sweep=DIR")
+    if cfg.max_mb > MAX_MB or math.isnan(cfg.max_mb):
+        raise ConfigError(f"max_mb must be at most {MAX_MB:.0f}, got {cfg.max_mb}")
+    if cfg.max_mb < MIN_MB:
+        raise ConfigError(f"max_mb must be at least {MIN_MB}, got {cfg.max_mb}")
     if cfg.out is not None and typed_path(cfg.out).suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"out={cfg.out}: must be the name of a page, such as {FILE}")
+        raise ConfigError(f"out={cfg.out}: must be the path of an HTML file, such as {FILE}")
     if cfg.out is not None:
         check_file(typed_path(cfg.out), "out")
     if cfg.sweep is None and (cfg.by is not None or cfg.score is not None):
         key = "by" if cfg.by is not None else "score"
-        raise ConfigError(f"{key} compares runs, and is legal with sweep=DIR alone")
+        raise ConfigError(f"{key} compares runs and is only legal with sweep=DIR")
 
 
 def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
@@ -82,8 +78,7 @@ def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
 
 def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
     sweep = Sweep.read(named_paths(cfg.sweep, cfg.log_dir))
-    groups = group_runs(sweep.runs, listed(cfg.by)) if sweep.runs else []
-    comparison = Comparison(groups, columns_of(groups, higher_is_better), "final", LEVEL)
+    comparison = Comparison.of(sweep.runs, listed(cfg.by), "final", LEVEL)
     ranking = rank(sweep.runs, cfg.score)
     folder = sweep.record.path if sweep.record else holding(sweep.folders)
     return folder, sweep_page(folder, sweep, comparison, ranking, limit)

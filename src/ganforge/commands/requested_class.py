@@ -11,7 +11,7 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.plain_text import one_line
 
-_LONGEST = 40  # maximum characters of a class name in a file name
+_MAX_LENGTH = 40  # maximum characters of a class name in a file name
 
 
 @dataclass(frozen=True)
@@ -27,21 +27,21 @@ class RequestedClass:
     text: str
 
 
-def find_class(asked: object, names: list[str], count: int) -> RequestedClass:
+def find_class(requested: object, names: list[str], count: int) -> RequestedClass:
     """Returns the class with the given name or, if there is none, the given number.
 
     If all names are numbers, a number is treated as a name: ``class=1`` is the folder ``1`` or
     ``01``.
 
     Args:
-        asked: the value as typed.
+        requested: the value as typed.
         names: names of the run's classes; empty if they have none.
         count: number of classes.
 
     Raises:
         ConfigError: if there is no such class.
     """
-    text = str(asked).lower() if isinstance(asked, bool) else str(asked)
+    text = str(requested).lower() if isinstance(requested, bool) else str(requested)
     whole = int(text) if re.fullmatch(r"\d{1,9}", text, re.ASCII) else None
     number = _by_name(text, whole, names)
     if number is None and whole is not None and whole < count and not _all_numbers(names):
@@ -60,7 +60,7 @@ def _by_name(text: str, whole: int | None, names: list[str]) -> int | None:
         return names.index(text)
     if whole is None or not _all_numbers(names):
         return None
-    equal = [place for place, name in enumerate(names) if int(name) == whole]
+    equal = [label for label, name in enumerate(names) if int(name) == whole]
     return equal[0] if len(equal) == 1 else None
 
 
@@ -75,18 +75,16 @@ def _described(number: int, names: list[str], whole: int | None) -> str:
     return one_line(f"class {names[number]}{other}")
 
 
-def file_part(asked: object) -> str:
+def file_part(requested: object) -> str:
     """Returns a class as part of a file name, limited to characters that are portable."""
-    plain = str(asked).encode("ascii", "ignore").decode()
-    return re.sub(r"[^\w.-]+", "_", plain)[:_LONGEST] or "class"
+    plain = str(requested).encode("ascii", "ignore").decode()
+    return re.sub(r"[^\w.-]+", "_", plain)[:_MAX_LENGTH] or "class"
 
 
 def class_names_of(data: ImageDataModule, model: AdversarialModule) -> list[str]:
     """Returns the names of a run's classes; empty if its classes are not the labels of its data.
 
-    Args:
-        data: data module built from the run's configuration; no data is read.
-        model: the run's model.
+    No data is read.
     """
     fitting = model.classes_are_labels and len(data.class_names) == model.num_classes
     return data.class_names if fitting else []

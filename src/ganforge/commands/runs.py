@@ -26,7 +26,7 @@ from ganforge.runs.removal import remove_runs
 
 log = logging.getLogger("ganforge")
 
-SHORTEST = 16  # minimum characters shown of a run's path
+MIN_WIDTH = 16  # minimum characters of a run's path
 GAP = 2  # between columns
 
 
@@ -45,31 +45,26 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
     """
     setup_logging()
     options = {str(group): listed(value) for group, value in cfg.where.items()}
-    meant = RunFilter(listed(cfg.status), options, cfg.older_than, cfg.newer_than)
+    matches = RunFilter(listed(cfg.status), options, cfg.older_than, cfg.newer_than)
     if cfg.sort not in SORTS:
         raise ConfigError(f"sort={cfg.sort}: {did_you_mean(cfg.sort, list(SORTS))}")
-    _check_removal(cfg, bool(meant))
+    _check_removal(cfg, bool(matches))
     log_dir = typed_path(cfg.log_dir)
     every = [RunEntry.read(folder) for folder in _folders(cfg, log_dir)]
-    meant.check_options(every)
-    found = sorted(filter(meant, every), key=SORTS[cfg.sort])
+    matches.check_options(every)
+    runs = sorted(filter(matches, every), key=SORTS[cfg.sort])
     if cfg.remove:
         faults = not_removable(named_paths(cfg.runs, cfg.log_dir), log_dir)
-        _remove(found, log_dir, cfg.checkpoints_only, faults)
+        _remove(runs, log_dir, cfg.checkpoints_only, faults)
     else:
-        _show(found, log_dir)
-    for fault in filter(None, (run.fault for run in found)):
+        _print(runs, log_dir)
+    for fault in filter(None, (run.fault for run in runs)):
         log.warning("%s", fault)
-    return found
+    return runs
 
 
 def elided(text: str, room: int) -> str:
-    """Shortens a path in the middle, keeping more of its end, which is the most specific part.
-
-    Args:
-        text: any text.
-        room: maximum number of characters.
-    """
+    """Shortens a path to ``room`` characters, in the middle: its end is the most specific part."""
     if len(text) <= room:
         return text
     head = (room - 1) // 3
@@ -94,11 +89,11 @@ SORTS: dict[str, Callable[[RunEntry], Any]] = {
 
 def _check_removal(cfg: DictConfig, filtered: bool) -> None:
     if cfg.checkpoints_only and not cfg.remove:
-        raise ConfigError("checkpoints_only=true: says what remove=true removes; give both")
+        raise ConfigError("checkpoints_only=true limits what remove=true removes; set both")
     if cfg.remove and not filtered and cfg.runs is None:
         raise ConfigError(
-            "remove=true: would remove every run. Say which: runs=, status=, model=, data=, "
-            f"older_than= or newer_than=; all of them are runs={cfg.log_dir}"
+            "remove=true: would remove every run. Select some: runs=, status=, model=, data=, "
+            f"older_than= or newer_than=; runs={cfg.log_dir} selects all"
         )
 
 
@@ -115,34 +110,35 @@ def _remove(
 
     def removed(path: Path, size: int) -> None:
         sizes.append(size)
-        _say(f"removed {_shown(path, Path())}  {bytes_as_text(size)}")
+        console.print(f"removed {_relative(path, Path())}  {bytes_as_text(size)}", soft_wrap=True)
 
     try:
         remove_runs(runs, log_dir, checkpoints_only, removed, faults)
     finally:
         what = "checkpoints of " if checkpoints_only else ""
-        _say(f"removed {what}{_counted(len(sizes))}, {bytes_as_text(sum(sizes))}")
+        total = f"{_counted(len(sizes))}, {bytes_as_text(sum(sizes))}"
+        console.print(f"removed {what}{total}", soft_wrap=True)
 
 
-def _show(runs: list[RunEntry], log_dir: Path) -> None:
+def _print(runs: list[RunEntry], log_dir: Path) -> None:
     if not runs:
-        _say(f"no such run in {log_dir}")
+        console.print(f"no matching run in {log_dir}", soft_wrap=True)
         return
     names = {run.best[0] for run in runs if run.best is not None}
     rows = [_row(run, len(names) > 1) for run in runs]
     columns = ["status", "step", "best", "age", "size"]
     widths = [max(map(len, column)) for column in zip(columns, *rows, strict=True)]
-    room = max(SHORTEST, console.width - sum(widths) - GAP * len(columns))
+    room = max(MIN_WIDTH, console.width - sum(widths) - GAP * len(columns))
     table = Table(box=None, padding=(0, GAP, 0, 0), pad_edge=False)
     table.add_column("run", overflow="fold")
     for name in columns:
         table.add_column(name, no_wrap=True, justify="left" if name == "status" else "right")
     for run, row in zip(runs, rows, strict=True):
-        table.add_row(Text(elided(one_line(_shown(run.path, log_dir)), room)), *map(Text, row))
-    console.print(table, highlight=False)
+        table.add_row(Text(elided(one_line(_relative(run.path, log_dir)), room)), *map(Text, row))
+    console.print(table)
     total = bytes_as_text(sum(run.size for run in runs))
     score = f"; best: {names.pop()}" if len(names) == 1 else ""
-    _say(f"{_counted(len(runs))}, {total}{score}")
+    console.print(f"{_counted(len(runs))}, {total}{score}", soft_wrap=True)
 
 
 def _row(run: RunEntry, named: bool) -> list[str]:
@@ -155,7 +151,7 @@ def _row(run: RunEntry, named: bool) -> list[str]:
     return [one_line(run.status), step, one_line(best), age, bytes_as_text(run.size)]
 
 
-def _shown(path: Path, root: Path) -> str:
+def _relative(path: Path, root: Path) -> str:
     """Returns a path for display: relative to ``root`` if it is inside, else absolute."""
     base = root.resolve()
     return os.path.relpath(path, base) if base in path.parents else str(path)
@@ -163,7 +159,3 @@ def _shown(path: Path, root: Path) -> str:
 
 def _counted(number: int) -> str:
     return "1 run" if number == 1 else f"{number} runs"
-
-
-def _say(line: str) -> None:
-    console.print(line, soft_wrap=True, highlight=False, markup=False)

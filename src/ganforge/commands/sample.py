@@ -10,12 +10,7 @@ from omegaconf import DictConfig
 from ganforge.callbacks.pictures.grid import picture, save
 from ganforge.callbacks.samples import ROWS
 from ganforge.commands.counting import counting
-from ganforge.commands.requested_class import (
-    RequestedClass,
-    class_names_of,
-    file_part,
-    find_class,
-)
+from ganforge.commands.requested_class import RequestedClass, class_names_of, file_part, find_class
 from ganforge.commands.sample_files import (
     Labels,
     Samples,
@@ -24,12 +19,7 @@ from ganforge.commands.sample_files import (
     write_images,
     write_points,
 )
-from ganforge.commands.sample_styles import (
-    check_style_mix,
-    choose_noise,
-    destinations,
-    style_mix,
-)
+from ganforge.commands.sample_styles import check_style_mix, choose_noise, destinations, style_mix
 from ganforge.console import console
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
@@ -37,7 +27,6 @@ from ganforge.metrics.features.points import mixture_of
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
 from ganforge.paths import typed_path
-from ganforge.plain_text import one_line
 from ganforge.runs.load import build_data, load
 from ganforge.runs.stored.lone_checkpoint import find_trained
 
@@ -76,15 +65,15 @@ def sample_run(cfg: DictConfig) -> Path:
     choose_noise(model, cfg.noise)
     if cfg.style_mix:
         return _mix_styles(model, cfg, out, chosen)
-    drawn = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
+    samples = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
     if mixture is None:
         in_rows = 0 < model.num_classes <= ROWS and chosen is None
-        write_images(drawn, out, model.num_classes if in_rows else 0, names)
+        write_images(samples, out, model.num_classes if in_rows else 0, names)
     else:
-        write_points(drawn, out, mixture)
+        write_points(samples, out, mixture)
     what = "images" if mixture is None else "points"
     what += "" if chosen is None else f" of {chosen.text}"
-    _say(f"{cfg.n} {what}, seed {cfg.seed}: {out}")
+    console.print(f"{cfg.n} {what}, seed {cfg.seed}: {out}", soft_wrap=True)
     return out
 
 
@@ -100,32 +89,27 @@ def _mix_styles(
     label = None if chosen is None else chosen.number
     images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, label)
     save(picture(images, columns), out)
-    _say(
-        f"styles of {sources} sources, along the top, given to {destinations(styled)} "
-        f"destinations, seed {cfg.seed}: {out}"
-    )
+    rows = f"{destinations(styled)} destinations"
+    styles = f"styles of {sources} sources (top) applied to {rows}"
+    console.print(f"{styles}, seed {cfg.seed}: {out}", soft_wrap=True)
     return out
-
-
-def _say(line: str) -> None:
-    console.print(one_line(line), soft_wrap=True, highlight=False, markup=False)
 
 
 def _refuse_translations(run: str, model: AdversarialModule) -> None:
     if getattr(model, "directions", ()):
         raise ConfigError(
-            f"run={run}: {type(model).__name__} makes images of images, not of noise: use "
+            f"run={run}: {type(model).__name__} translates images: use "
             f"`ganforge translate run={run} input=DIR out=DIR`"
         )
 
 
 def _name(cfg: DictConfig) -> str:
     """Returns the default file name, without suffix, which contains the sampling options."""
-    asked = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
-    asked += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
-    asked += "" if cfg.noise is None else f"-{cfg.noise}"
+    options = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
+    options += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
+    options += "" if cfg.noise is None else f"-{cfg.noise}"
     kind = "styles" if cfg.style_mix else "sample"
-    return f"{kind}-s{cfg.seed}-n{cfg.n}{asked}"
+    return f"{kind}-s{cfg.seed}-n{cfg.n}{options}"
 
 
 def _draw(
@@ -134,11 +118,11 @@ def _draw(
     """Yields blocks of [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
     if torch.cuda.is_available():
         model = model.cuda()
-    with counting(cfg.n, "made") as advance:
+    with counting(cfg.n, "generated") as advance:
         for first in range(0, cfg.n, BLOCK):
             n = min(BLOCK, cfg.n - first)
-            asked = None if labels is None else labels(first, n)
-            block = model.sample(n, cfg.seed, cfg.weights, first, asked)
+            classes = None if labels is None else labels(first, n)
+            block = model.sample(n, cfg.seed, cfg.weights, first, classes)
             yield (to_uint8(block) if as_bytes else block).cpu()
             advance(n)
 
@@ -149,8 +133,8 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
         return
     if not hasattr(model, "truncation"):
         raise ConfigError(
-            f"truncation={truncation:g}: this run's model ({type(model).__name__}) draws from all "
-            "of N(0, I). Leave truncation out, or train a model that bounds it: model=biggan, or "
+            f"truncation={truncation:g}: this run's model ({type(model).__name__}) has no "
+            "truncation. Leave truncation out, or train a model that supports it: model=biggan or "
             "model=stylegan"
         )
     if isinstance(model, StyleBased):
@@ -160,16 +144,16 @@ def truncate(model: AdversarialModule, truncation: float | None) -> None:
     cast(Any, model).truncation = truncation
 
 
-def _chosen(asked: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
+def _chosen(requested: object, names: list[str], model: AdversarialModule) -> RequestedClass | None:
     """Returns the requested class, given by name or number; None for all classes."""
-    if asked is None:
+    if requested is None:
         return None
     if model.num_classes == 0:
         raise ConfigError(
-            f"class={asked}: this run's model ({type(model).__name__}) makes images without "
-            "classes. Leave class out, or train a conditional model: model=cgan"
+            f"class={requested}: this run's model ({type(model).__name__}) is unconditional. "
+            "Leave class out, or train a conditional model: model=cgan"
         )
-    return find_class(asked, names, model.num_classes)
+    return find_class(requested, names, model.num_classes)
 
 
 def _labels(chosen: RequestedClass | None, model: AdversarialModule) -> Labels | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import shutil
@@ -11,7 +10,6 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -29,11 +27,11 @@ from ganforge.paths import is_there
 from ganforge.runs.contents import refuse_run
 from ganforge.writability import check_file, check_folder
 
-GRID_PIXELS = 100_000_000  # per grid; most viewers cannot open larger images
-SAID_BYTES = 100_000_000  # outputs above this size are announced before the work starts
+MAX_GRID_PIXELS = 100_000_000  # per grid; most viewers cannot open larger images
+ANNOUNCED_BYTES = 100_000_000  # the size of larger outputs is printed before the work starts
 _FILE_BYTES = 4096  # minimum size of a file on disk
 _OTHER_FILES = SUFFIXES | {".npy", ".zip", ".tar", ".pt"}
-_PROBED = 16  # images compressed to estimate the total size
+_SIZED = 16  # images compressed to estimate the total size
 
 # Called with (first, count); returns int64 [count], the classes of samples first, first + 1, ...
 Labels = Callable[[int, int], Tensor]
@@ -70,8 +68,8 @@ def check_out(out: Path, points: bool) -> None:
         return
     if points:
         raise ConfigError(
-            f"out={out}: points of the plane have no picture each; must end in .png (the density "
-            "of all) or .npz (an array)"
+            f"out={out}: a 2D point is no image; must end in .png (a density plot) or .npz (an "
+            "array)"
         )
     is_folder = is_there(out) and out.is_dir()
     if not is_folder and (is_there(out) or out.suffix.lower() in _OTHER_FILES):
@@ -139,10 +137,10 @@ def check_grid(n: int, height: int, width: int) -> None:
     """
     factor = max(1, math.ceil(CELL / max(height, width)))
     cell = (height * factor + PADDING) * (width * factor + PADDING)
-    if n * cell > GRID_PIXELS:
+    if n * cell > MAX_GRID_PIXELS:
         raise ConfigError(
-            f"n={n}: a grid of so many images is too large; it takes {GRID_PIXELS // cell:,} of "
-            "these. out=FILE.npz or out=FOLDER takes any number"
+            f"n={n}: too many images for a grid, which holds at most {MAX_GRID_PIXELS // cell:,} "
+            "of this size. out=FILE.npz or out=FOLDER holds any number"
         )
 
 
@@ -157,45 +155,38 @@ def check_space(out: Path, n: int, first: Tensor) -> None:
     Raises:
         RunError: with the estimated and the free space.
     """
-    raw = first[:_PROBED].contiguous().numpy().tobytes()
-    each = len(zlib.compress(raw)) / len(first[:_PROBED])
+    raw = first[:_SIZED].contiguous().numpy().tobytes()
+    each = len(zlib.compress(raw)) / len(first[:_SIZED])
     single_files = out.suffix.lower() != ".npz"
     total = n * (math.ceil(each / _FILE_BYTES) * _FILE_BYTES if single_files else each)
-    place = next(path for path in (out, *out.absolute().parents) if path.exists())
-    free = shutil.disk_usage(place).free
+    folder = next(path for path in (out, *out.absolute().parents) if path.exists())
+    free = shutil.disk_usage(folder).free
     if total > free:
         raise RunError(
-            f"n={n}: takes about {total / 1e9:,.1f} GB, and {place} has {free / 1e9:,.1f} GB free"
+            f"n={n}: takes about {total / 1e9:,.1f} GB, but {folder} has {free / 1e9:,.1f} GB free"
         )
-    if total > SAID_BYTES:
-        console.print(f"{n:,} samples take about {total / 1e9:,.1f} GB in {out}", markup=False)
+    if total > ANNOUNCED_BYTES:
+        console.print(f"{n:,} samples take about {total / 1e9:,.1f} GB in {out}")
 
 
 def _write_grid(samples: Samples, out: Path, rows: int, names: Sequence[str]) -> None:
     images = torch.cat(list(samples.blocks))
     labels = samples.labels(0, samples.n) if samples.labels is not None else None
-    shown = (images, None) if labels is None or not rows else by_class(images, labels, rows)
-    save(label_rows(picture(*shown), list(names)[:rows]), out)
+    cells = (images, None) if labels is None or not rows else by_class(images, labels, rows)
+    save(label_rows(picture(*cells), list(names)[:rows]), out)
 
 
 def _write_arrays(out: Path, name: str, samples: Samples) -> None:
     try:
-        with _archive(out) as archive:
+        with (
+            atomic.writing(out) as file,
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+        ):
             _write_array(archive, name, samples.n, samples.blocks)
             if samples.labels is not None:
                 _write_array(archive, "labels", samples.n, _labelled(samples.labels, samples.n))
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from error
-
-
-@contextlib.contextmanager
-def _archive(out: Path) -> Iterator[zipfile.ZipFile]:
-    with atomic.writing(out) as file, _zip(file) as archive:
-        yield archive
-
-
-def _zip(file: BinaryIO) -> zipfile.ZipFile:
-    return zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, allowZip64=True)
 
 
 def _write_array(archive: zipfile.ZipFile, name: str, n: int, blocks: Iterable[Tensor]) -> None:

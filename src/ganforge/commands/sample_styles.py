@@ -34,11 +34,11 @@ def check_style_mix(model: AdversarialModule, n: int, out: Path) -> StyleBased:
     if not isinstance(model, StyleBased):
         raise _no_styles("style_mix=true", model)
     if out.suffix.lower() != ".png":
-        raise ConfigError(f"out={out}: style_mix=true makes one picture; must end in .png")
+        raise ConfigError(f"out={out}: style_mix=true writes one grid; must end in .png")
     if n < (least := destinations(model)):
         raise ConfigError(
-            f"style_mix=true: n counts the mixed images, {least} for each source; must be at least "
-            f"{least}, got {n}"
+            f"style_mix=true: n is the number of mixed images, {least} for each source; must be at "
+            f"least {least}, got {n}"
         )
     return model
 
@@ -107,8 +107,8 @@ def _bands_of_rows(model: StyleBased) -> list[slice]:
     return [band for band, rows in zip(bands, ROWS, strict=False) for _ in range(rows)]
 
 
-def _no_styles(asked: str, model: AdversarialModule) -> ConfigError:
+def _no_styles(option: str, model: AdversarialModule) -> ConfigError:
     return ConfigError(
-        f"{asked}: this run's model ({type(model).__name__}) has neither styles nor maps of noise. "
-        "Leave it out, or train one that has: model=stylegan, model=stylegan2"
+        f"{option}: this run's model ({type(model).__name__}) has neither styles nor noise inputs. "
+        "Leave it out, or train a style-based model: model=stylegan or model=stylegan2"
     )

@@ -22,7 +22,7 @@ from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.real_features import RealFeatures, Sample
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.path_score import Paths
-from ganforge.metrics.scores.score import Score
+from ganforge.metrics.scores.score import Score, fitting
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.runs.data import load_run_data
@@ -31,26 +31,19 @@ from ganforge.runs.load import Restored, build, read_config
 from ganforge.runs.resuming.images import warn_of_other_data
 
 DEFAULT_N = 10_000
-TOGETHER = {"samples": 256, "translations": 16}  # default batch sizes
+BATCH_SIZES = {"samples": 256, "translations": 16}  # defaults
 
 
 def score_samples(
     cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
-    """Returns the scores of images generated from noise.
-
-    Args:
-        cfg: composed from conf/evaluate.yaml.
-        folder: folder of the run.
-        restored: the run's model, on ``device``, and its checkpoint.
-        device: device for generating images and computing features.
-    """
+    """Returns the scores of images generated from noise by a model that is on ``device``."""
     model = restored.model
     scores = {name: build(node) for name, node in cfg.metrics.items()}
     if pairs := list(pair_scores(scores)):
         raise ConfigError(
-            f"metrics={pairs[0]} judges translations, and this run's model "
-            f"({type(model).__name__}) makes images of noise. Leave it out of metrics=[...]"
+            f"metrics={pairs[0]} scores translations, but this run's model "
+            f"({type(model).__name__}) generates images from noise. Leave it out of metrics=[...]"
         )
     check_labels(scores, model.num_classes)
     truncate(model, cfg.truncation)
@@ -63,19 +56,18 @@ def score_samples(
     scores = ready(cfg, scores, data, extractor, device)
 
     def sample(n: int, start: int) -> torch.Tensor:
-        asked = labels(n, start)
-        return model.sample(n, cfg.seed, weights=cfg.weights, start=start, labels=asked)
+        return model.sample(n, cfg.seed, cfg.weights, start, labels(n, start))
 
     paths = LatentPaths(model, cfg.seed, cfg.weights)
     reals = RealFeatures(data, extractor, StatisticsCache())
-    results = judge(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
+    results = score_images_of(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
     if cfg.truncation is not None:
         for result in results.values():
             result.details["truncation"] = cfg.truncation
     return results
 
 
-def judge(
+def score_images_of(
     cfg: DictConfig,
     sample: Sample,
     reals: RealFeatures,
@@ -88,22 +80,12 @@ def judge(
 ) -> dict[str, Result]:
     """Returns scores of images of any origin, with bootstrap intervals if ``cfg.bootstrap`` is set.
 
-    See :func:`ganforge.metrics.evaluate.evaluate` for details of the arguments.
-
-    Args:
-        cfg: composed from conf/evaluate.yaml.
-        sample: returns generated images.
-        reals: features of the real images.
-        scores: scores by name.
-        n: number of generated images.
-        n_real: number of real images; reduced to the size of the split.
-        split: split of the real images.
-        labels: classes requested of the generator.
-        paths: paths through the latent space.
+    See :func:`ganforge.metrics.evaluate.evaluate` for the arguments. ``n_real`` is reduced to the
+    size of the split.
     """
     n_real = min(n_real, reals.data.size(split))
-    size, seed = cfg.batch_size or TOGETHER["samples"], cfg.seed
-    keep = FakeRows(n) if cfg.bootstrap else None
+    size, seed = cfg.batch_size or BATCH_SIZES["samples"], cfg.seed
+    rows = FakeRows(n) if cfg.bootstrap else None
     results = evaluate(
         sample,
         reals.data,
@@ -117,10 +99,10 @@ def judge(
         reals=reals,
         labels=labels,
         paths=paths,
-        keep=keep,
+        keep=rows,
     )
-    if keep is not None:
-        add_intervals(results, keep, reals, scores, cfg.bootstrap, seed, size, split, n_real)
+    if rows is not None:
+        add_intervals(results, rows, reals, scores, cfg.bootstrap, seed, size, split, n_real)
     return results
 
 
@@ -130,16 +112,11 @@ def score_translations(
     """Returns the scores of translations of held-out images, and the scores of baselines.
 
     Without metrics=[...] on the command line, the scores that the run was trained with are used.
-
-    Args:
-        cfg: composed from conf/evaluate.yaml.
-        folder: folder of the run.
-        restored: the run's model, on ``device``, and its checkpoint.
-        device: device for translating images and computing features.
+    The model must be on ``device``.
     """
-    _refuse_for_translations(cfg)
-    typed = "metrics" in Command.of(cfg).groups
-    nodes = cfg.metrics if typed else read_config(folder, cfg.trust).metrics
+    _check_translation_options(cfg)
+    overridden = "metrics" in Command.of(cfg).groups
+    nodes = cfg.metrics if overridden else read_config(folder, cfg.trust).metrics
     metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
     game = cast(Translates, cast(Any, restored.model))
     images = load_run_data(folder, Command.of(cfg), cfg.trust)
@@ -150,15 +127,15 @@ def score_translations(
     extractor: FeatureExtractor | None = None
     if scores:
         extractor = make_extractor(cfg, for_features(data), device)
-        scores = _fitting(scores, for_features(data), extractor, device)
+        scores = fitting(scores, for_features(data), extractor, device)
     pairs = pair_scores(metrics)
     for pair in pairs.values():
         pair.prepare(device)
     split = split_of(data, cfg.split or "test", least=2 if scores else 1)
-    held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or TOGETHER["translations"], split)
-    judge, share = TranslationEvaluator(data, extractor, scores, pairs, held), Share(device)
-    results = judge.judge(game, cfg.weights, cfg.seed, share)
-    return results | judge.baselines(game.directions, share)
+    held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or BATCH_SIZES["translations"], split)
+    evaluator, share = TranslationEvaluator(data, extractor, scores, pairs, held), Share(device)
+    results = evaluator.judge(game, cfg.weights, cfg.seed, share)
+    return results | evaluator.baselines(game.directions, share)
 
 
 def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
@@ -169,7 +146,9 @@ def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> 
     """
     extractor: FeatureExtractor | None = build(cfg.features).build(data, device)
     if extractor is None:
-        raise ConfigError("no features fit this data: features=inception features.weights=PATH")
+        raise ConfigError(
+            "no features fit these data: use features=inception features.weights=PATH"
+        )
     return extractor
 
 
@@ -185,25 +164,17 @@ def ready(
     Raises:
         ConfigError: if no score applies.
     """
-    fit = _fitting(scores, data, extractor, device)
+    fit = fitting(scores, data, extractor, device)
     if not fit:
-        raise ConfigError(f"none of metrics=[{','.join(cfg.metrics)}] can judge data={data.name}")
+        names = ",".join(cfg.metrics)
+        raise ConfigError(f"none of metrics=[{names}] applies to data={data.name}")
     return fit
 
 
-def _fitting(
-    scores: dict[str, Score],
-    data: ImageSource,
-    extractor: FeatureExtractor,
-    device: torch.device,
-) -> dict[str, Score]:
-    return {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
-
-
-def _refuse_for_translations(cfg: DictConfig) -> None:
+def _check_translation_options(cfg: DictConfig) -> None:
     for name in ("truncation", "n_real", "bootstrap"):
         if cfg[name]:
             raise ConfigError(
-                f"{name}={cfg[name]}: is for images made of noise, and this run's model translates "
-                f"images. Leave {name} out"
+                f"{name}={cfg[name]}: applies to images generated from noise, but this run's model "
+                f"translates images. Leave {name} out"
             )

@@ -40,28 +40,28 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
     check(cfg)
     if not cfg.timeout > 0:
         raise ConfigError(f"timeout must be above 0 seconds; got {cfg.timeout}")
-    waiting = _waiting(find_runs(named_paths(cfg.runs, cfg.log_dir)))
-    parts = [part for found in waiting.values() for part in found]
+    unsent = _unsent(find_runs(named_paths(cfg.runs, cfg.log_dir)))
+    parts = [part for recorded in unsent.values() for part in recorded]
     if not parts:
-        console.print("nothing waits to be sent")
+        console.print("nothing to send")
         return []
     if cfg.dry_run:
         for part in parts:
-            console.print(f"would send {part}", soft_wrap=True, highlight=False, markup=False)
+            console.print(f"would send {part}", soft_wrap=True)
         return parts
     wandb_access.require_server(cfg.timeout)
-    for folder, found in waiting.items():
-        console.print(f"sending {folder}", soft_wrap=True, highlight=False, markup=False)
-        send(found)
-    if left := [str(folder) for folder, found in waiting.items() if not all(map(is_sent, found))]:
-        raise RunError("\n  ".join([f"{len(left)} runs were not sent whole:", *left]))
+    for folder, recorded in unsent.items():
+        console.print(f"sending {folder}", soft_wrap=True)
+        send(recorded)
+    if left := [str(path) for path, recorded in unsent.items() if not all(map(is_sent, recorded))]:
+        raise RunError("\n  ".join([f"{len(left)} runs were not sent completely:", *left]))
     return parts
 
 
 def parts_of(folder: Path) -> list[Path]:
     """Returns the offline recordings of a run, one folder for each process, oldest first."""
-    found = (folder / "wandb").glob("offline-run-*")  # -<date>_<time>-<id>
-    return sorted(part for part in found if any(part.glob("run-*.wandb")))
+    recorded = (folder / "wandb").glob("offline-run-*")  # -<date>_<time>-<id>
+    return sorted(part for part in recorded if any(part.glob("run-*.wandb")))
 
 
 def is_sent(part: Path) -> bool:
@@ -77,13 +77,13 @@ def send(parts: list[Path]) -> None:
     subprocess.run(command, env=environment, check=False)
 
 
-def _waiting(folders: list[Path]) -> dict[Path, list[Path]]:
+def _unsent(folders: list[Path]) -> dict[Path, list[Path]]:
     """Returns the unsent parts of each run; running runs are skipped with a warning."""
-    found = {}
+    unsent = {}
     for folder in folders:
         parts = [part for part in parts_of(folder) if not is_sent(part)]
         if parts and (who := holder(folder)) is not None:
-            log.warning("left for later: %s is training in %s", who, folder)
+            log.warning("skipped: %s is training in %s", who, folder)
         elif parts:
-            found[folder] = parts
-    return found
+            unsent[folder] = parts
+    return unsent

@@ -12,16 +12,13 @@ from lightning.pytorch.loggers import Logger
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
-from ganforge.callbacks.config_in_checkpoint import ConfigInCheckpoint
+from ganforge.callbacks.checkpoints import ConfigInCheckpoint
 from ganforge.callbacks.evaluation import Evaluation
-from ganforge.callbacks.folder_watch import FolderWatch
-from ganforge.callbacks.interruption import Interruption
+from ganforge.callbacks.interruption import FolderWatch, Interruption
+from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.samples import Samples
-from ganforge.callbacks.time_budget import TimeBudget
-from ganforge.commands.closing import print_results
-from ganforge.commands.dry_run import dry_run
-from ganforge.commands.header import print_header
+from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.rank_zero import RankZero, as_rank_zero, beside, settled
 from ganforge.compute.rendezvous import Rendezvous
@@ -108,7 +105,7 @@ def _train(
     allow: list[str],
 ) -> float | None:
     if resumed is None and not cfg.dry_run:  # before the slow part: reading data, classifiers
-        _check_place(cfg, command)
+        _check_folder(cfg, command)
     with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
         parts = build_parts(cfg)
     if resumed is None:
@@ -142,24 +139,24 @@ def _train(
         raise
     finally:
         if folder.path.exists():
-            console.print(f"run folder: {folder.path}", soft_wrap=True, highlight=False)
+            console.print(f"run folder: {folder.path}", soft_wrap=True)
 
 
-def _check_place(cfg: DictConfig, command: Command) -> None:
+def _check_folder(cfg: DictConfig, command: Command) -> None:
     """Checks that a new run's folder can be written and holds no foreign files or links."""
-    given = command.folder or command.job
-    if given is None:
+    path = command.folder or command.job
+    if path is None:
         check_folder(typed_path(cfg.log_dir), "log_dir")
     else:
-        check_folder(Path(given), "run_dir")
-        refuse_unrelated_files(Path(given))
+        check_folder(Path(path), "run_dir")
+        refuse_unrelated_files(Path(path))
 
 
 def _new_folder(cfg: DictConfig, command: Command, lock: contextlib.ExitStack) -> RunFolder:
-    given = command.folder or command.job
-    folder = RunFolder.new(typed_path(cfg.log_dir), str(cfg.name), cfg.seed, given)
+    path = command.folder or command.job
+    folder = RunFolder.new(typed_path(cfg.log_dir), str(cfg.name), cfg.seed, path)
     lock.enter_context(locked(folder.path))
-    if given is not None:
+    if path is not None:
         _refuse_begun(folder)
         folder.clear()
     return folder
@@ -169,8 +166,8 @@ def _refuse_begun(folder: RunFolder) -> None:
     """Refuses to clear the checkpoints of a run that ended just before this one took the lock."""
     if any((folder.checkpoints / f"{kind}.ckpt").is_file() for kind in ("last", "previous")):
         raise RunError(
-            f"{folder.path}: another process has just trained here; the same command once more "
-            "goes on from its checkpoint"
+            f"{folder.path}: another process has just trained here; run the same command again to "
+            "resume from its checkpoint"
         )
 
 
@@ -188,8 +185,8 @@ def follow(launch: Launch) -> None:
             return
         if "exit_code" in order:
             raise FollowedError(order["exit_code"])
-        place = settled(launch, order["trainer"]["devices"])
-        with placed(place), beside(launch, place):
+        placement = settled(launch, order["trainer"]["devices"])
+        with placed(placement), beside(launch, placement):
             _join(order)
     except InterruptionError as error:
         raise FollowedError(error.exit_code) from error
@@ -207,7 +204,7 @@ def _join(order: dict[str, Any]) -> None:
     checkpoint = Path(order["checkpoint"]) if order["checkpoint"] is not None else None
     if checkpoint is not None and not checkpoint.is_file():
         raise RunError(
-            f"there is no {checkpoint} here: a run goes on in a folder that all its machines share"
+            f"{checkpoint} does not exist here: a run resumes in a folder that all machines share"
         )
     fit(cfg, build_parts(cfg), RunFolder(Path(order["run"])), checkpoint, Command())
 
@@ -231,8 +228,8 @@ def fit(
         callbacks.append(TimeBudget(parts.settings.max_seconds))
     interruption = Interruption()
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    kept = ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity)
-    callbacks += [kept, RunSummary(facts), *watchers(loggers), interruption]
+    config = ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity)
+    callbacks += [config, RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
     introduce(loggers, folder.path, command.job, resolved, checkpoint)
     failed = True

@@ -3,25 +3,34 @@ from __future__ import annotations
 import errno
 import logging
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
+from PIL import Image
 from torch import Tensor
 
 from ganforge.callbacks.pictures.grid import save, single
 from ganforge.commands.counting import counting
-from ganforge.commands.translation_inputs import input_span, stated_range, translatable
 from ganforge.console import console, setup_logging
-from ganforge.data.files.decoding import reason_of, to_tensor
-from ganforge.data.files.entries import Entries
+from ganforge.data.files.decoding import (
+    MAX_TRANSLATED_PIXELS,
+    in_mode,
+    reason_of,
+    to_tensor,
+    upright,
+)
+from ganforge.data.files.encoded import Entries
+from ganforge.data.files.range_scan import find_span
+from ganforge.data.files.value_range import ONLY_BYTES, Span, read_range
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
 from ganforge.paths import is_there, typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.contents import refuse_run
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.load import load
+from ganforge.runs.load import load, read_config
 from ganforge.runs.stored.lone_checkpoint import find_trained
 from ganforge.translate.files import check_out, open_input, output_names
 from ganforge.translate.side_by_side import warn_of_pairs
@@ -64,13 +73,13 @@ def translate_run(cfg: DictConfig) -> Path:
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
     refuse_run(out)
-    _say_what_is_replaced(out, targets)
+    _log_replaced(out, targets)
     translator = ImageTranslator(game, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
     faults = _translate(translator, entries, out, targets)
     done = len(targets) - len(faults)
-    found = f"{done} {'image' if done == 1 else 'images'}, {direction}, seed {cfg.seed}: {out}"
     if done:
-        console.print(one_line(found), soft_wrap=True, highlight=False, markup=False)
+        images = "1 image" if done == 1 else f"{done} images"
+        console.print(f"{images}, {direction}, seed {cfg.seed}: {out}", soft_wrap=True)
     if faults:
         raise DataError(_report(faults, len(targets)))
     return out
@@ -81,18 +90,18 @@ def _game(cfg: DictConfig) -> Game:
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     if not getattr(model, "directions", ()):
         raise ConfigError(
-            f"run={cfg.run}: {type(model).__name__} makes images of noise, not of images: use "
+            f"run={cfg.run}: {type(model).__name__} generates images from noise: use "
             f"`ganforge sample run={cfg.run}`, or train model=pix2pix or model=cyclegan"
         )
     model = model.cuda() if torch.cuda.is_available() else model
     return cast(Game, cast(Any, model))
 
 
-def _direction(asked: str | None, game: Game) -> str:
-    direction = game.directions[0] if asked is None else asked
+def _direction(requested: str | None, game: Game) -> str:
+    direction = game.directions[0] if requested is None else requested
     if direction not in game.directions:
         legal = ", ".join(game.directions)
-        raise ConfigError(f"direction={direction}: this run's model translates {legal} alone")
+        raise ConfigError(f"direction={direction}: this run's model translates only {legal}")
     return direction
 
 
@@ -102,10 +111,10 @@ def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Pa
     return folder.subfolder("translated", f"{source.resolve().stem}-{direction}")
 
 
-def _say_what_is_replaced(out: Path, targets: list[str]) -> None:
-    there = sum(is_there(out / target) and (out / target).is_file() for target in targets)
-    if there:
-        log.info("%s: replaces %d images that are there already", one_line(out), there)
+def _log_replaced(out: Path, targets: list[str]) -> None:
+    existing = sum(is_there(out / target) and (out / target).is_file() for target in targets)
+    if existing:
+        log.info("%s: replaces %d existing images", one_line(out), existing)
 
 
 def _translate(
@@ -125,7 +134,7 @@ def _translate(
                 advance(1)
     except KeyboardInterrupt as error:
         raise InterruptionError(
-            f"interrupted: {written} of {len(targets)} images are in {out}, each of them whole"
+            f"interrupted: {written} of {len(targets)} images are complete in {out}"
         ) from error
     return faults
 
@@ -138,11 +147,11 @@ def _translate_one(
     if isinstance(image, str):
         return image
     try:
-        made = translator(image, name)
+        translated = translator(image, name)
     except MemoryError as error:
         return str(error)
     try:
-        save(single(made), path, durable=False)
+        save(single(translated), path, durable=False)
     except RunError as error:
         cause = error.__cause__
         if not isinstance(cause, OSError) or cause.errno in FATAL:
@@ -164,3 +173,41 @@ def _read(entries: Entries, name: str, channels: int) -> Tensor | str:
 def _report(faults: dict[str, str], total: int) -> str:
     head = f"{len(faults)} of {total} images could not be translated:"
     return "\n".join([head, *(f"  {one_line(name)}: {reason}" for name, reason in faults.items())])
+
+
+def stated_range(folder: RunFolder, trust: Sequence[str] = ()) -> Any:
+    """Returns the value range stored for a run's training images; None for 8-bit images."""
+    try:
+        data = read_config(folder, trust).get("data")
+    except RunError:  # without a configuration
+        return None
+    plain = OmegaConf.to_container(data) if OmegaConf.is_config(data) else None
+    return plain.get("range") if isinstance(plain, dict) else None
+
+
+def input_span(entries: Entries, stated: Any, direction: str) -> Span | None:
+    """Returns the value range of inputs that are not 8-bit: the training range, else their own.
+
+    Args:
+        entries: the input images.
+        stated: the run's ``data.range``.
+        direction: "AtoB" or "BtoA"; the first letter is the domain of the inputs.
+    """
+    try:
+        span = read_range(stated, direction[0])
+    except ConfigError:  # written by a version with another format
+        span = None
+    span = None if span is None else span.clamped()
+    span = find_span("input", entries, entries.names, span, mixed=True)
+    return None if span is ONLY_BYTES else span
+
+
+def translatable(entries: Entries, name: str, channels: int) -> Image.Image:
+    """Returns an image converted to the network's number of channels.
+
+    Raises:
+        DataError: if it has more than ``MAX_TRANSLATED_PIXELS`` pixels.
+        Exception: of any type, from the decoders, if the data is damaged.
+    """
+    image = upright(entries.read(name), MAX_TRANSLATED_PIXELS)
+    return in_mode(image, channels, entries.span)

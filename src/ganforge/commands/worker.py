@@ -19,7 +19,7 @@ def main() -> int:
     try:
         launch = find_launch()
         if launch is None:
-            raise GanforgeError("this is started by a run of several processes, not by hand")
+            raise GanforgeError("a run with several processes starts its workers itself")
         follow(launch)
     except GanforgeError as error:
         if str(error):

@@ -42,8 +42,8 @@ class Table:
 
     def without(self, *names: str) -> Table:
         """Returns the table without the named columns, for narrow outputs."""
-        kept = [place for place, name in enumerate(self.columns) if name not in names]
-        columns, *rows = ([row[place] for place in kept] for row in (self.columns, *self.rows))
+        kept = [i for i, name in enumerate(self.columns) if name not in names]
+        columns, *rows = ([row[i] for i in kept] for row in (self.columns, *self.rows))
         return replace(self, columns=columns, rows=rows)
 
     def rich(self) -> Group:
@@ -76,12 +76,7 @@ def cell(spread: Spread, digits: int = 4) -> str:
 
 
 def plain(value: float, digits: int = 4) -> str:
-    """Returns a number with ``digits`` significant digits; large numbers as whole numbers.
-
-    Args:
-        value: any number.
-        digits: significant digits.
-    """
+    """Returns a number with ``digits`` significant digits; large numbers as whole numbers."""
     if math.isfinite(value) and abs(value) >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     return f"{value:.{digits}g}"

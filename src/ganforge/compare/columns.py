@@ -2,32 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal, NamedTuple
 
 from ganforge.compare.groups import Group
 from ganforge.compare.statistics import Spread, spread
 from ganforge.runs.past import PastRun
+from ganforge.runs.stored.trust import may_import
 
 # Keys of an evaluation that are results and not part of its protocol.
 OUTCOME = {"value", "std", "step", "images_seen", "higher_is_better"}
 # Data settings that do not change the real images, or that the summary already covers.
-SAME_REALS = {
-    "batch_size",
-    "workers",
-    "seed",
-    "mirror",
-    "num_classes",
-    "class_names",
-    "root",
-    "in_memory",
-}
-SAME_REALS |= {"memory_limit_mb", "max_unreadable", "name", "_target_"}
+SAME_REALS = {"batch_size", "workers", "seed", "mirror", "num_classes", "class_names", "root"}
+SAME_REALS |= {"in_memory", "memory_limit_mb", "max_unreadable", "name", "_target_"}
 
 Protocol = dict[str, Any]
-Directions = Callable[[PastRun, str], bool | None]
 Value = Literal["final", "best"]
 
 
@@ -94,9 +87,9 @@ class Column:
         """Returns the groups with values, best mean first if the better direction is known."""
         if self.higher_is_better is None:
             return [group for group in groups if self.of(group)]
-        found = [group for group in groups if self.spread(group, value).n]
+        scored = [group for group in groups if self.spread(group, value).n]
         sign = -1 if self.higher_is_better else 1
-        return sorted(found, key=lambda group: sign * self.spread(group, value).mean)
+        return sorted(scored, key=lambda group: sign * self.spread(group, value).mean)
 
 
 class Measured(NamedTuple):
@@ -115,32 +108,23 @@ class Measured(NamedTuple):
     protocol: Protocol
 
 
-def columns_of(groups: list[Group], directions: Directions) -> list[Column]:
+def columns_of(groups: list[Group]) -> list[Column]:
     """Returns one column for each score and protocol of any run, in the order of the runs.
 
     Values with different protocols are never averaged or compared: seeds of one experiment that
     were measured differently end up in separate columns.
-
-    Args:
-        groups: all groups.
-        directions: returns whether a higher value of a run's score is better.
     """
     columns: dict[str, dict[Any, Column]] = {}  # by name, so that equal names are adjacent
     for label, run, name, protocol in _joined(_measured(groups)):
         namesakes = columns.setdefault(name, {})
-        higher = directions(run, name)
+        higher = higher_is_better(run, name)
         column = namesakes.setdefault(_key(protocol), Column(name, "", protocol, higher, {}))
         column.values.setdefault(label, []).append(scored(run, name, column.higher_is_better))
     return [column for kin in columns.values() for column in _titled(list(kin.values()))]
 
 
 def protocol_of(run: PastRun, name: str) -> Protocol:
-    """Returns the settings that must be equal for two values to be comparable, including the data.
-
-    Args:
-        run: the run that was measured.
-        name: name of the score.
-    """
+    """Returns the settings that must be equal for two values to be comparable, with the data."""
     data = {
         key: value
         for key in run.settings
@@ -165,8 +149,41 @@ def scored(run: PastRun, name: str, higher: bool | None) -> Scored:
     trained = {int(p["images_seen"]): float(p[name]) for p in points if p["step"] > 0}
     if higher is None or not trained:
         return Scored(final, None, None, curve, run.seed)
-    images = (max if higher else min)(trained, key=lambda place: trained[place])
+    images = (max if higher else min)(trained, key=lambda images: trained[images])
     return Scored(final, trained[images], images, curve, run.seed)
+
+
+def higher_is_better(run: PastRun, name: str) -> bool | None:
+    """Returns whether a higher value of a run's score is better; None if that is unknown.
+
+    Read from the run's summary, or from the class of the score. ``name`` is the published name,
+    such as ``fid_classifier_AtoB``.
+    """
+    stored = run.summary["metrics"][name].get("higher_is_better")
+    if isinstance(stored, bool):
+        return stored
+    # Published names are the configured name plus the feature extractor and the direction.
+    known = [key.split(".")[1] for key in run.settings if _is_score(key)]
+    matches = [one for one in known if f"{name}_".startswith(f"{one}_")]
+    if not matches:
+        return None
+    return _direction_of(str(run.settings[f"metrics.{max(matches, key=len)}._target_"]))
+
+
+def _is_score(key: str) -> bool:
+    return key.startswith("metrics.") and key.endswith("._target_") and key.count(".") == 2
+
+
+@cache
+def _direction_of(target: str) -> bool | None:
+    module, _, name = target.rpartition(".")
+    if not may_import(target):
+        return None
+    try:  # imports torch, which takes seconds
+        higher = getattr(getattr(importlib.import_module(module), name), "higher_is_better", None)
+    except Exception:  # a user's own score whose module is not available here
+        return None
+    return higher if isinstance(higher, bool) else None
 
 
 def _measured(groups: list[Group]) -> list[Measured]:
@@ -179,26 +196,26 @@ def _measured(groups: list[Group]) -> list[Measured]:
     ]
 
 
-def _joined(found: list[Measured]) -> list[Measured]:
+def _joined(measured: list[Measured]) -> list[Measured]:
     """Puts models with and without classes into the same column where that is unambiguous.
 
     The ``labels`` setting applies only to models with classes. If these all use the same setting,
     models without classes join their column. Otherwise they keep a separate one.
     """
     choices: dict[Any, set[Any]] = {}
-    for one in found:
-        choices.setdefault(_unasked(one), set()).add(one.protocol.get("labels"))
+    for one in measured:
+        choices.setdefault(_without_labels(one), set()).add(one.protocol.get("labels"))
     joined = []
-    for one in found:
-        made = choices[_unasked(one)] - {None}
-        if len(made) == 1 and None in choices[_unasked(one)]:
-            labels = f"{next(iter(made))} where there are classes"
+    for one in measured:
+        settings = choices[_without_labels(one)]
+        if len(settings) == 2 and None in settings:
+            labels = f"{next(iter(settings - {None}))} where there are classes"
             one = one._replace(protocol=one.protocol | {"labels": labels})
         joined.append(one)
     return joined
 
 
-def _unasked(one: Measured) -> Any:
+def _without_labels(one: Measured) -> Any:
     return one.name, _key({k: v for k, v in one.protocol.items() if k != "labels"})
 
 
@@ -211,6 +228,6 @@ def _titled(namesakes: list[Column]) -> Iterable[Column]:
     keys = dict.fromkeys(key for column in namesakes for key in column.protocol)
     distinguishing_keys = [k for k in keys if len({repr(c.protocol.get(k)) for c in namesakes}) > 1]
     for column in namesakes:
-        told = ", ".join(f"{k}={column.protocol.get(k, 'none')}" for k in distinguishing_keys)
-        title = f"{column.name} ({told})" if told else column.name
+        text = ", ".join(f"{k}={column.protocol.get(k, 'none')}" for k in distinguishing_keys)
+        title = f"{column.name} ({text})" if text else column.name
         yield Column(column.name, title, column.protocol, column.higher_is_better, column.values)

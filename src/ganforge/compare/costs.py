@@ -7,7 +7,7 @@ from ganforge.compare.groups import Group
 from ganforge.compare.statistics import Spread, spread
 from ganforge.runs.past import PastRun
 
-SHOWN_SETTINGS = 4
+MAX_SETTINGS = 4
 
 
 def cost(group: Group, name: str) -> Spread:
@@ -62,5 +62,5 @@ def _devices(group: Group) -> str:
 
 
 def _some(settings: list[str]) -> str:
-    more = len(settings) - SHOWN_SETTINGS
-    return ", ".join(settings[:SHOWN_SETTINGS]) + (f" and {more} more" if more > 0 else "")
+    more = len(settings) - MAX_SETTINGS
+    return ", ".join(settings[:MAX_SETTINGS]) + (f" and {more} more" if more > 0 else "")

@@ -28,24 +28,14 @@ class Difference(NamedTuple):
     p: float | None
 
     def verdict(self, level: float) -> str:
-        """Returns the conclusion as text.
-
-        Args:
-            level: p-value below which a difference is called larger than the spread.
-        """
+        """Returns the conclusion, with ``level`` as significance level."""
         if self.p is None:
             return "no test: neither varies"
         return "larger than the spread" if self.p < level else "within the spread"
 
 
 def differences(column: Column, groups: list[Group], value: Value) -> list[Difference]:
-    """Tests every pair of groups with at least two seeds, in the order of their ranks.
-
-    Args:
-        column: a score measured by one protocol.
-        groups: all groups.
-        value: whether final or best values are compared.
-    """
+    """Tests every pair of groups with at least two seeds, in the order of their ranks."""
     able = [g for g in column.ranked(groups, value) if not why_not(column, g, value)]
     spreads = {group.label: column.spread(group, value) for group in able}
     pairs = list(itertools.combinations(spreads, 2))

@@ -14,7 +14,6 @@ from ganforge.compare.costs import cost, parameters
 from ganforge.compare.figure import draw
 from ganforge.compare.groups import Group
 from ganforge.compare.report import Comparison
-from ganforge.compare.statistics import Spread
 from ganforge.errors import RunError
 
 
@@ -34,7 +33,7 @@ def write(comparison: Comparison, out: Path) -> list[Path]:
         atomic.write(out / "comparison.csv", table(comparison).encode())
     except OSError as error:
         raise RunError(
-            f"cannot write into {out} ({error.strerror or error}); out=DIR puts it elsewhere"
+            f"cannot write into {out} ({error.strerror or error}); out=DIR writes it elsewhere"
         ) from error
     written = [out / "comparison.md", out / "comparison.csv"]
     return [*written, figure] if figure else written
@@ -63,16 +62,14 @@ def _row(group: Group, column: Column) -> dict[str, Any]:
         "higher_is_better": column.higher_is_better,
         "seeds": column.spread(group, "final").n,
     }
-    row |= _both("final", column.spread(group, "final")) | _both(
-        "best", column.spread(group, "best")
-    )
-    row |= _both("images_to_best", column.images_to_best(group))
-    for name in ("images_seen", "seconds", "images_per_second"):
-        row |= _both(name, cost(group, name))
+    spreads = {
+        "final": column.spread(group, "final"),
+        "best": column.spread(group, "best"),
+        "images_to_best": column.images_to_best(group),
+    }
+    costs = ("images_seen", "seconds", "images_per_second")
+    for name, spread in {**spreads, **{name: cost(group, name) for name in costs}}.items():
+        row |= {f"{name}_mean": spread.mean if spread.n else None, f"{name}_std": spread.std}
     for player in ("generator", "discriminator"):
         row[f"{player}_parameters"] = " ".join(map(str, parameters(group, player)))
     return row | {"protocol": json.dumps(column.protocol, sort_keys=True)}
-
-
-def _both(name: str, spread: Spread) -> dict[str, float | None]:
-    return {f"{name}_mean": spread.mean if spread.n else None, f"{name}_std": spread.std}

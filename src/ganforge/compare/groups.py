@@ -12,10 +12,10 @@ from ganforge.runs.past import PastRun
 
 # Settings that affect neither the weights nor the cost of training. Evaluation settings are not
 # part of the experiment: another protocol makes another column, not another group.
-ASIDE = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
-ASIDE += ["tune", "sampler", "pruner"]
-ASIDE += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
-ASIDE += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
+IGNORED = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
+IGNORED += ["tune", "sampler", "pruner"]
+IGNORED += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
+IGNORED += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
 WATCHERS = "ganforge.callbacks."  # callbacks that leave training bit for bit unchanged
 # Option groups that come first in labels; the others follow alphabetically.
 FIRST = ("model", "data", "loss", "regularizer", "network", "augment", "condition", "optimizer")
@@ -65,10 +65,10 @@ def experiment(run: PastRun) -> dict[str, Any]:
         for key, value in run.settings.items()
         if key.startswith("callbacks.") and str(value).startswith(WATCHERS)
     }
-    aside = tuple(f"{key}." for key in ASIDE) + tuple(watchers)
+    ignored = tuple(f"{key}." for key in IGNORED) + tuple(watchers)
     # A removed callback is stored as null or as an empty mapping.
-    told = {key: value for key, value in run.settings.items() if value not in (None, {})}
-    return {key: value for key, value in told.items() if not f"{key}.".startswith(aside)}
+    values = {key: value for key, value in run.settings.items() if value not in (None, {})}
+    return {key: value for key, value in values.items() if not f"{key}.".startswith(ignored)}
 
 
 def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:
@@ -87,11 +87,11 @@ def group_runs(runs: list[PastRun], by: list[str]) -> list[Group]:
         if all(run.setting(key) is None for run in runs):
             known = sorted({name for run in runs for name in (*run.choices, *experiment(run))})
             raise ConfigError(f"by={key}: no run has that setting; {did_you_mean(key, known)}")
-    sorts: dict[Any, list[PastRun]] = {}
+    kinds: dict[Any, list[PastRun]] = {}
     for run in runs:
         kind = _key((k, run.setting(k)) for k in by) if by else experiments[run.path]
-        sorts.setdefault(kind, []).append(run)
-    members = list(sorts.values())
+        kinds.setdefault(kind, []).append(run)
+    members = list(kinds.values())
     labels = labels_of([group[0] for group in members], by)
     return [_group(label, group) for label, group in zip(labels, members, strict=True)]
 
@@ -106,11 +106,11 @@ def labels_of(runs: list[PastRun], by: list[str]) -> list[str]:
     keys = by or distinguishing_keys(runs) or ["model", "data"]
     settings = [[(key, run.setting(key)) for key in keys] for run in runs]
     plain = [
-        ", ".join(f"{key}={value}" for key, value in found if value is not None) or "runs"
-        for found in settings
+        ", ".join(f"{key}={value}" for key, value in pairs if value is not None) or "runs"
+        for pairs in settings
     ]
     # Different settings may print alike: a literal value, and an interpolation that resolves to it.
-    twins = [plain[: place + 1].count(label) for place, label in enumerate(plain)]
+    twins = [plain[: i + 1].count(label) for i, label in enumerate(plain)]
     return [f"{one} ({n})" if n > 1 else one for one, n in zip(plain, twins, strict=True)]
 
 
@@ -119,15 +119,15 @@ def distinguishing_keys(runs: list[PastRun]) -> list[str]:
 
     Greedy: a setting is added if it splits experiments that the earlier ones do not.
     """
-    choices = {key for run in runs for key in run.choices if key not in (*ASIDE, "callbacks")}
+    choices = {key for run in runs for key in run.choices if key not in (*IGNORED, "callbacks")}
     ordered = [key for key in FIRST if key in choices] + sorted(choices - {*FIRST})
     experiments = [experiment(run) for run in runs]
-    single = sorted({key for found in experiments for key in found})
+    single = sorted({key for settings in experiments for key in settings})
     keys: list[str] = []
     parts: list[Any] = [()] * len(runs)
     for key in [*ordered, *single]:
-        told = [_text(run.choices.get(key, run.settings.get(key))) for run in runs]
-        finer = list(zip(parts, told, strict=True))
+        values = [_text(run.choices.get(key, run.settings.get(key))) for run in runs]
+        finer = list(zip(parts, values, strict=True))
         if len(set(finer)) > len(set(parts)):
             keys.append(key)
             parts = finer
@@ -160,8 +160,8 @@ def _reason(run: PastRun, newest: PastRun | None) -> str:
 
 
 def _differing(experiments: list[dict[str, Any]]) -> list[str]:
-    keys = dict.fromkeys(key for found in experiments for key in found)
-    return [key for key in keys if len({_text(found.get(key)) for found in experiments}) > 1]
+    keys = dict.fromkeys(key for settings in experiments for key in settings)
+    return [key for key in keys if len({_text(one.get(key)) for one in experiments}) > 1]
 
 
 def _key(settings: Iterable[tuple[str, Any]]) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ganforge.compare.cells import Table, cell, plain
-from ganforge.compare.columns import Column, Value
+from ganforge.compare.columns import Column, Value, columns_of
 from ganforge.compare.costs import cost_table
 from ganforge.compare.differences import Difference, differences, why_not
-from ganforge.compare.groups import Group
+from ganforge.compare.groups import Group, group_runs
+from ganforge.runs.past import PastRun
 
-MOST_PAIRS = 15  # six groups; with more, only the pairs with the first group are shown
-MOST_NAMES = 6
+MAX_PAIRS = 15  # six groups; with more, only the pairs with the first group are shown
+MAX_NAMES = 6
 PREFACE = """\
 Values are mean ± standard deviation (n - 1) over seeds. *final*: at the last evaluation. *best*: \
 each run's best evaluation, chosen by the score itself, hence a little flattering. *images to \
@@ -35,22 +36,25 @@ class Comparison:
     value: Value
     level: float
 
+    @classmethod
+    def of(cls, runs: list[PastRun], by: list[str], value: Value, level: float) -> Comparison:
+        """Compares runs, grouped by ``by`` as in :func:`group_runs`."""
+        groups = group_runs(runs, by) if runs else []
+        return cls(groups, columns_of(groups), value, level)
+
     def summary(self) -> list[Table]:
         """Returns the tables for the terminal: all scores, differences, costs and omitted runs."""
-        found = [table for column in self.columns for table in self._differences(column)]
-        found = [table.without("t", "degrees", "p") for table in found]
-        return [self._overview(), *found, cost_table(self.groups), *self._omitted()]
+        tables = [table for column in self.columns for table in self._differences(column)]
+        tables = [table.without("t", "degrees", "p") for table in tables]
+        return [self._overview(), *tables, cost_table(self.groups), *self._omitted()]
 
     def markdown(self, figure: str | None) -> str:
-        """Returns the full report as Markdown.
-
-        Args:
-            figure: file name of the figure of the curves; None if there is none.
-        """
+        """Returns the full report as Markdown; ``figure`` is the file of the curves, if any."""
         parts = ["# Comparison\n", PREFACE, self._overview().markdown()]
         for column in self.columns:
-            parts += _rendered(self._scores(column), *self._differences(column))
-        parts += _rendered(cost_table(self.groups), *self._omitted())
+            parts += [self._scores(column).markdown()]
+            parts += [table.markdown() for table in self._differences(column)]
+        parts += [table.markdown() for table in (cost_table(self.groups), *self._omitted())]
         if figure is not None:
             parts.append(f"## Curves\n\n![Scores over the real images seen]({figure})\n")
         return "\n".join(parts)
@@ -97,16 +101,16 @@ class Comparison:
         return Table(title, names, rows, [_protocol(column), *_lost(column, self.groups)])
 
     def _differences(self, column: Column) -> list[Table]:
-        found = differences(column, self.groups, self.value)
+        pairs = differences(column, self.groups, self.value)
         notes = self._unclaimed(column)
-        if found:
-            notes.insert(0, self._test(len(found)))
-        if len(found) > MOST_PAIRS:
-            first = found[0].first
+        if pairs:
+            notes.insert(0, self._test(len(pairs)))
+        if len(pairs) > MAX_PAIRS:
+            first = pairs[0].first
             notes.append(f"Shown are the pairs with {first}, the first of its table.")
-            found = [one for one in found if one.first == first]
+            pairs = [one for one in pairs if one.first == first]
         names = ["groups", "seeds", "difference", "t", "degrees", "p", "p (Holm)", "verdict"]
-        rows = [self._difference(one) for one in found]
+        rows = [self._difference(one) for one in pairs]
         title = f"Differences in {column.title}"
         return [Table(title, names, rows, notes)] if len(column.values) > 1 else []
 
@@ -151,12 +155,8 @@ class Comparison:
         return [Table("Runs that do not count", names, rows)] if rows else []
 
 
-def _rendered(*tables: Table) -> list[str]:
-    return [table.markdown() for table in tables]
-
-
 def _some(labels: list[str]) -> str:
-    if len(labels) > MOST_NAMES:
+    if len(labels) > MAX_NAMES:
         return f"{len(labels)} groups"
     return "; ".join(labels)
 

@@ -80,7 +80,7 @@ def holm(probabilities: Sequence[float]) -> list[float]:
     order = sorted(range(len(probabilities)), key=lambda i: probabilities[i])
     adjusted = [0.0] * len(probabilities)
     least = 0.0  # keeps the adjusted values in the order of the original ones
-    for place, i in enumerate(order):
-        least = max(least, min(1.0, probabilities[i] * (len(order) - place)))
+    for rank, i in enumerate(order):
+        least = max(least, min(1.0, probabilities[i] * (len(order) - rank)))
         adjusted[i] = least
     return adjusted

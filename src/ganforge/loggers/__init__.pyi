@@ -2,9 +2,9 @@ from .facts import AlertLogger as AlertLogger
 from .facts import CheckpointLogger as CheckpointLogger
 from .facts import ContinuedLogger as ContinuedLogger
 from .facts import FactLogger as FactLogger
+from .facts import PictureLogger as PictureLogger
 from .facts import RunFacts as RunFacts
 from .facts import SummaryLogger as SummaryLogger
 from .metrics_csv import MetricsCSV as MetricsCSV
-from .pictures import PictureLogger as PictureLogger
 from .tensorboard import TensorBoardLogger as TensorBoardLogger
 from .wandb.logger import WandbLogger as WandbLogger

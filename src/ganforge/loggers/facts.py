@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from PIL import Image
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -78,4 +80,28 @@ class CheckpointLogger(Protocol):
 
     def log_checkpoint(self, path: Path, aliases: list[str], facts: dict[str, Any]) -> None:
         """Stores the file ``path`` as a new version with ``aliases`` and metadata ``facts``."""
+        ...
+
+
+@runtime_checkable
+class PictureLogger(Protocol):
+    """A logger that accepts images."""
+
+    def log_picture(
+        self,
+        name: str,
+        picture: Image.Image,
+        step: int,
+        caption: str = "",
+        images_seen: int | None = None,
+    ) -> None:
+        """Logs ``picture`` without loss, so that it decodes to the same pixels.
+
+        Args:
+            name: name of the panel.
+            picture: an image of mode L, LA, RGB or RGBA.
+            step: completed generator updates.
+            caption: text below the image.
+            images_seen: images seen by the discriminator; None uses the value logged last.
+        """
         ...

@@ -86,9 +86,9 @@ class MetricsCSV(Logger):
         if not os.path.lexists(self.path):
             return
         columns, rows = self._read()
-        kept = [row for row in rows if int(row["step"]) <= step]
-        used = [c for c in columns if c in FIRST or any(row.get(c) for row in kept)]
-        self._rewrite(used or list(FIRST), kept)
+        rows = [row for row in rows if int(row["step"]) <= step]
+        used = [c for c in columns if c in FIRST or any(row.get(c) for row in rows)]
+        self._rewrite(used or list(FIRST), rows)
 
     def _add(self, metrics: Mapping[str, Any], step: int | None) -> None:
         if self._columns is None:
@@ -100,38 +100,34 @@ class MetricsCSV(Logger):
         columns = self._columns or []
         new = [name for name in (*FIRST, *row) if name not in columns]
         if new:  # a new column changes every row, so the file is rewritten
-            self._widen([*columns, *dict.fromkeys(new)])
+            self._rewrite([*columns, *dict.fromkeys(new)], self._read()[1])
         self._put(row, over_last=same_step)
 
     def _open(self) -> None:
         columns, rows = self._read() if os.path.lexists(self.path) else ([], [])
         self._rewrite(columns or list(FIRST), rows)
 
-    def _widen(self, columns: list[str]) -> None:
-        _, rows = self._read()
-        self._rewrite(columns, rows)
-
     def _read(self) -> tuple[list[str], list[Row]]:
         """Returns the columns and the complete rows; moves a damaged file aside."""
         try:
-            found = LoggedRows.read(self.path)
+            logged = LoggedRows.read(self.path)
         except OSError as error:
             if error.errno not in NO_FILE:
                 raise
-            self._set_aside(f"is no file of a run ({error.strerror})")
+            self._set_aside(f"is not a file of a run ({error.strerror})")
             return [], []
-        if found.damaged:
-            self._set_aside(f"is damaged; {found.torn} rows of it could not be read")
-        return found.columns, found.rows
+        if logged.damaged:
+            self._set_aside(f"is damaged; {logged.torn} rows could not be read")
+        return logged.columns, logged.rows
 
     def _set_aside(self, reason: str) -> None:
-        kept = self.path.with_name(f"{self.path.name}.damaged")
+        target = self.path.with_name(f"{self.path.name}.damaged")
         for number in itertools.count(2):
-            if not os.path.lexists(kept):
+            if not os.path.lexists(target):
                 break
-            kept = self.path.with_name(f"{self.path.name}.damaged-{number}")
-        os.rename(self.path, kept)
-        log.warning("%s %s. It is kept as %s, and the run continues", self.path, reason, kept.name)
+            target = self.path.with_name(f"{self.path.name}.damaged-{number}")
+        os.rename(self.path, target)
+        log.warning("%s %s. It was renamed %s, the run continues", self.path, reason, target.name)
 
     def _rewrite(self, columns: list[str], rows: list[Row]) -> None:
         lines = [_line(columns), *(_line(row.get(c, "") for c in columns) for row in rows)]
@@ -153,8 +149,8 @@ class MetricsCSV(Logger):
 
 def read(path: Path) -> tuple[list[str], list[Row]]:
     """Returns the columns and the complete rows of a ``metrics.csv``, all cells as text."""
-    found = LoggedRows.read(path)
-    return found.columns, found.rows
+    logged = LoggedRows.read(path)
+    return logged.columns, logged.rows
 
 
 def _text(name: str, value: Any) -> str:

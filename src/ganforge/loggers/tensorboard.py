@@ -106,7 +106,7 @@ class TensorBoardLogger(LightningTensorBoardLogger):
     def _silence(self, error: Exception) -> None:
         self._experiment = cast(Any, NoRun())
         log.warning(
-            "TensorBoard events cannot be written (%s). Training continues, and metrics.csv holds "
+            "TensorBoard events cannot be written (%s). Training continues, and metrics.csv has "
             "every point.",
             error,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ganforge.runs.sweep_record import SweepRecord
 log = logging.getLogger("ganforge")
 
 # Prefix of the overrides that a search passes to its jobs; they are not settings of a job.
-OWN = "tune."
+SEARCH_PREFIX = "tune."
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Sweep:
     """The runs of a sweep, or a set of runs chosen by the user.
 
     Attributes:
-        jobs: jobs in the order of the sweep, or in which they were found.
+        jobs: jobs in the order of the sweep, else of the folders.
         record: the sweep's own record; None for runs chosen by the user.
         folders: the run folders, including unreadable ones.
     """
@@ -67,19 +67,19 @@ class Sweep:
     folders: list[Path]
 
     @classmethod
-    def read(cls, places: list[str]) -> Sweep:
+    def read(cls, patterns: list[str]) -> Sweep:
         """Reads a sweep from its folder, or from the runs that match.
 
         Args:
-            places: a sweep folder, or run folders and patterns.
+            patterns: a sweep folder, or run folders and patterns.
 
         Raises:
             RunError: if there is neither a run nor a sweep.
         """
-        record = _record(places)
-        folders = [] if record is not None and not _any_run(places) else find_runs(places)
+        record = _record(patterns)
+        folders = [] if record is not None and not _any_run(patterns) else find_runs(patterns)
         runs, damaged = _read(folders)
-        jobs = _recorded(record, runs, damaged) if record else _found(runs, damaged)
+        jobs = _recorded(record, runs, damaged) if record else _unrecorded(runs, damaged)
         return cls(_differing(jobs), record, folders)
 
     @property
@@ -88,9 +88,9 @@ class Sweep:
         return [job.run for job in self.jobs if job.run is not None]
 
 
-def _record(places: list[str]) -> SweepRecord | None:
-    folder = typed_path(places[0])
-    if len(places) > 1 or not (folder / FILE).is_file():
+def _record(patterns: list[str]) -> SweepRecord | None:
+    folder = typed_path(patterns[0])
+    if len(patterns) > 1 or not (folder / FILE).is_file():
         return None
     try:
         return SweepRecord.read(folder.resolve())
@@ -99,9 +99,9 @@ def _record(places: list[str]) -> SweepRecord | None:
         return None
 
 
-def _any_run(places: list[str]) -> bool:
+def _any_run(patterns: list[str]) -> bool:
     try:
-        return bool(find_runs(places))
+        return bool(find_runs(patterns))
     except RunError:
         return False
 
@@ -134,7 +134,7 @@ def _recorded(
     return jobs + [_job(run, {}) for run in others.values()]
 
 
-def _found(runs: dict[Path, PastRun], damaged: dict[Path, str]) -> list[SweptJob]:
+def _unrecorded(runs: dict[Path, PastRun], damaged: dict[Path, str]) -> list[SweptJob]:
     keys = [*distinguishing_keys(list(runs.values())), "seed"]
     jobs = [
         _job(run, {k: v for k in keys if (v := run.setting(k)) is not None})
@@ -155,16 +155,14 @@ def _setting(override: str) -> tuple[str, str]:
 
 def _differing(jobs: list[SweptJob]) -> list[SweptJob]:
     """Returns the jobs without the settings that all share, and without those of the search."""
-    told = [job for job in jobs if job.settings]
-    keys = dict.fromkeys(key for job in told for key in job.settings if not key.startswith(OWN))
-    distinguishing_keys = [k for k in keys if len({repr(job.settings.get(k)) for job in told}) > 1]
+    known = [job.settings for job in jobs if job.settings]
+    every = dict.fromkeys(key for settings in known for key in settings)
+    keys = [
+        key
+        for key in every
+        if not key.startswith(SEARCH_PREFIX) and len({repr(one.get(key)) for one in known}) > 1
+    ]
     return [
-        SweptJob(
-            job.name,
-            {key: job.settings[key] for key in distinguishing_keys if key in job.settings},
-            job.status,
-            job.error,
-            job.run,
-        )
+        replace(job, settings={key: job.settings[key] for key in keys if key in job.settings})
         for job in jobs
     ]

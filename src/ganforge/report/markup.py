@@ -59,11 +59,16 @@ def element(tag: str, attributes: Attributes | None = None, *contents: object) -
     """
     for name in (tag, *(attributes or {})):
         if not _NAME.fullmatch(name):
-            raise ValueError(f"{name!r} is no name of an element or attribute")
-    told = "".join(_attribute(name, value) for name, value in (attributes or {}).items())
+            raise ValueError(f"{name!r} is not a name of an element or attribute")
+    pairs = "".join(_attribute(name, value) for name, value in (attributes or {}).items())
     if tag in VOID:
-        return Markup(f"<{tag}{told}>")
-    return Markup(f"<{tag}{told}>{join(*contents)}</{tag}>")
+        return Markup(f"<{tag}{pairs}>")
+    return Markup(f"<{tag}{pairs}>{join(*contents)}</{tag}>")
+
+
+def note(text: str) -> Markup:
+    """Returns a paragraph of small print."""
+    return element("p", {"class": "note"}, text)
 
 
 def data(values: Any, attributes: Attributes | None = None) -> Markup:
@@ -71,8 +76,7 @@ def data(values: Any, attributes: Attributes | None = None) -> Markup:
     text = cleaned(json.dumps(values, allow_nan=False, separators=(",", ":")))
     # HTML parses "</script>" and "<!--" even inside JSON strings, so "<" must not occur.
     text = text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-    told = {"type": "application/json", **(attributes or {})}
-    return element("script", told, Markup(text))
+    return element("script", {"type": "application/json", **(attributes or {})}, Markup(text))
 
 
 def _attribute(name: str, value: Value) -> str:

@@ -14,13 +14,13 @@ document.getElementById("theme").addEventListener("click", () => {
 const slider = document.getElementById("grid-slider");
 if (slider) {
   const frames = [...document.querySelectorAll("img[data-caption]")];
-  const told = document.getElementById("grid-told");
+  const caption = document.getElementById("grid-caption");
   const play = document.getElementById("grid-play");
   const show = () => {
     const place = Number(slider.value);
     frames.forEach((frame, i) => { frame.hidden = i !== place; });
-    told.textContent = frames[place].dataset.caption;
-    slider.setAttribute("aria-valuetext", told.textContent);
+    caption.textContent = frames[place].dataset.caption;
+    slider.setAttribute("aria-valuetext", caption.textContent);
   };
   slider.value = slider.max; // a reloaded page may remember another place
   slider.addEventListener("input", show);

@@ -28,8 +28,8 @@ class Section:
     def markup(self) -> Markup:
         """Returns the section with its heading."""
         heading = element("h2", {"id": f"{self.anchor}-title"}, self.title)
-        told = {"id": self.anchor, "aria-labelledby": f"{self.anchor}-title"}
-        return element("section", told, heading, self.body)
+        attributes = {"id": self.anchor, "aria-labelledby": f"{self.anchor}-title"}
+        return element("section", attributes, heading, self.body)
 
 
 def page(title: str, lead: Markup, sections: list[Section], footer: str) -> str:

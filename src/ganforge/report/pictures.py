@@ -11,10 +11,12 @@ from pathlib import Path
 
 from PIL import Image
 
+from ganforge.callbacks.pictures.gif import evenly
 from ganforge.regular_files import read_regular
+from ganforge.report.markup import Attributes, Markup, element
 
 QUALITY = 85  # of WebP, from 0 to 100
-LEAST = 64  # pixels below which a picture is not shrunk further
+MIN_SIDE = 64  # pixels below which a picture is not shrunk further
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,11 @@ class Picture:
     uri: str
     width: int
     height: int
+
+    def image(self, alt: str, attributes: Attributes | None = None) -> Markup:
+        """Returns the ``img`` element."""
+        size = {"width": self.width, "height": self.height}
+        return element("img", {"src": self.uri, **size, "alt": alt, **(attributes or {})})
 
 
 def encoded(path: Path, longest: int) -> Picture | None:
@@ -53,15 +60,15 @@ def encoded(path: Path, longest: int) -> Picture | None:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Warning):
         return None
     kind, shrunk = image.format, max(image.size) > longest
-    shown = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    picture = image.convert("RGBA" if image.has_transparency_data else "RGB")
     if shrunk:
-        shown.thumbnail((longest, longest), Image.Resampling.LANCZOS)
+        picture.thumbnail((longest, longest), Image.Resampling.LANCZOS)
     packed = io.BytesIO()
-    shown.save(packed, "WEBP", quality=QUALITY, method=4)
+    picture.save(packed, "WEBP", quality=QUALITY, method=4)
     body, mime = packed.getvalue(), "image/webp"
     if kind == "PNG" and not shrunk and len(original) <= len(body):
         body, mime = original, "image/png"
-    return Picture(path, f"data:{mime};base64,{base64.b64encode(body).decode()}", *shown.size)
+    return Picture(path, f"data:{mime};base64,{base64.b64encode(body).decode()}", *picture.size)
 
 
 def fitting(paths: Sequence[Path], room: int, most: int, longest: int) -> list[Picture]:
@@ -76,24 +83,12 @@ def fitting(paths: Sequence[Path], room: int, most: int, longest: int) -> list[P
         most: maximum number of pictures.
         longest: maximum pixels of a picture's longer side.
     """
-    chosen = [paths[place] for place in evenly(len(paths), most)]
+    chosen = [paths[i] for i in evenly(len(paths), most)]
     pictures = [one for path in chosen if (one := encoded(path, longest)) is not None]
     while len(pictures) > 1 and sum(len(one.uri) for one in pictures) > room:
         pictures = pictures[::-1][::2][::-1]
     while pictures and len(pictures[0].uri) > room:
         longest //= 2
-        smaller = encoded(pictures[0].source, longest) if longest >= LEAST else None
+        smaller = encoded(pictures[0].source, longest) if longest >= MIN_SIDE else None
         pictures = [smaller] if smaller else []
     return pictures
-
-
-def evenly(count: int, most: int) -> list[int]:
-    """Returns at most ``most`` evenly spaced indices of 0 ... count - 1, including both ends.
-
-    If ``most`` is 1, the only index is the last one.
-    """
-    if count <= most:
-        return list(range(count))
-    if most == 1:
-        return [count - 1]
-    return [round(place * (count - 1) / (most - 1)) for place in range(most)]

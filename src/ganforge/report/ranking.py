@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ganforge.compare.columns import Protocol, protocol_of, scored
-from ganforge.compare.directions import higher_is_better
+from ganforge.compare.columns import Protocol, higher_is_better, protocol_of, scored
 from ganforge.config.check import did_you_mean
 from ganforge.errors import ConfigError
 from ganforge.report.jobs import SweptJob
@@ -39,9 +38,9 @@ class Ranking:
 
     def ordered(self, jobs: Sequence[SweptJob]) -> list[SweptJob]:
         """Returns the jobs that have a value, best first."""
-        found = [(value, job) for job in jobs if (value := self.of(job)) is not None]
+        pairs = [(value, job) for job in jobs if (value := self.of(job)) is not None]
         sign = -1 if self.higher else 1
-        return [job for _, job in sorted(found, key=lambda one: sign * one[0])]
+        return [job for _, job in sorted(pairs, key=lambda pair: sign * pair[0])]
 
 
 def rank(runs: Sequence[PastRun], wanted: str | None) -> Ranking | None:
@@ -66,18 +65,18 @@ def rank(runs: Sequence[PastRun], wanted: str | None) -> Ranking | None:
         known = sorted({name for name, _ in members})
         if wanted not in known:
             raise ConfigError(f"score={wanted}: no run has it; {did_you_mean(wanted, known)}")
-        members = {key: found for key, found in members.items() if key[0] == wanted}
+        members = {key: value for key, value in members.items() if key[0] == wanted}
     if not members:
         return None
     most = max(members, key=lambda key: len(members[key]))
-    others = sum(len(found) for key, found in members.items() if key[0] == most[0] and key != most)
+    others = sum(len(value) for key, value in members.items() if key[0] == most[0] and key != most)
     return _ranking(most[0], members[most], others)
 
 
 def _ranking(name: str, runs: list[PastRun], others: int) -> Ranking:
     higher = bool(higher_is_better(runs[0], name))
-    found = {str(run.path): scored(run, name, higher).best for run in runs}
-    values = {path: v for path, v in found.items() if v is not None and math.isfinite(v)}
+    best = {str(run.path): scored(run, name, higher).best for run in runs}
+    values = {path: v for path, v in best.items() if v is not None and math.isfinite(v)}
     return Ranking(name, protocol_of(runs[0], name), higher, values, others)
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.report.charts.history import History
-from ganforge.report.markup import Markup, Named, element, join
+from ganforge.report.markup import Markup, Named, element, join, note
 from ganforge.report.pictures import QUALITY, Picture, encoded, fitting
 
-MOST_GRIDS = 60
-LONGEST = 1024  # maximum pixels of a grid's longer side
+MAX_GRIDS = 60
+MAX_SIDE = 1024  # maximum pixels of a grid's longer side
 REAL_SHARE = 0.25  # maximum fraction of the room for real images
 
 
@@ -21,22 +21,22 @@ class Slides:
     """Grids of samples for a slider.
 
     Attributes:
-        pictures: the grids shown, ordered by step.
+        pictures: the embedded grids, ordered by step.
         reals: grid of real images; None if the run has none.
-        kept: number of sample grids in the run folder.
+        total: number of sample grids in the run folder.
     """
 
     pictures: list[Picture]
     reals: Picture | None
-    kept: int
+    total: int
 
     @classmethod
     def read(cls, run: Path, room: int) -> Slides:
         """Reads the grids of a run folder, with at most ``room`` bytes in total."""
         paths = grids(run)
-        real = fitting([run / "samples" / "reals.png"], int(room * REAL_SHARE), 1, LONGEST)
+        real = fitting([run / "samples" / "reals.png"], int(room * REAL_SHARE), 1, MAX_SIDE)
         left = room - sum(len(one.uri) for one in real)
-        return cls(fitting(paths, left, MOST_GRIDS, LONGEST), real[0] if real else None, len(paths))
+        return cls(fitting(paths, left, MAX_GRIDS, MAX_SIDE), real[0] if real else None, len(paths))
 
     @property
     def size(self) -> int:
@@ -69,31 +69,29 @@ def last_grid(run: Path, longest: int) -> Picture | None:
 def slider(slides: Slides, history: History, evaluations: list[dict[str, Any]]) -> Markup:
     """Returns the grids with a slider over their steps, next to the real images.
 
-    Args:
-        slides: the grids.
-        history: provides the images seen at each step.
-        evaluations: scores, each with its step.
+    Captions contain the images seen, from ``history``, and the scores of ``evaluations``.
     """
     if not slides.pictures:
-        why = "could be read or fits into the page" if slides.kept else "was kept"
-        return join(
-            element("p", {"class": "note"}, f"No grid of samples {why}."), _reals(slides.reals)
-        )
+        why = "could be read or fits into the page" if slides.total else "was saved"
+        return join(note(f"No grid of samples {why}."), _reals(slides.reals))
     scores = {int(point["step"]): point for point in evaluations if _has_step(point)}
     captions = [_caption(step_of(one.source), history, scores) for one in slides.pictures]
     frames = [
-        _frame(one, caption, place == len(captions) - 1)
-        for place, (one, caption) in enumerate(zip(slides.pictures, captions, strict=True))
+        one.image(
+            f"Grid of generated images at {caption}",
+            {"data-caption": caption, "hidden": one is not slides.pictures[-1]},
+        )
+        for one, caption in zip(slides.pictures, captions, strict=True)
     ]
-    told = element("figcaption", {"id": "grid-told", "aria-live": "polite"}, captions[-1])
-    grid = element("figure", {"class": "frames"}, element("h3", None, "Generated"), *frames, told)
+    last = element("figcaption", {"id": "grid-caption", "aria-live": "polite"}, captions[-1])
+    grid = element("figure", {"class": "frames"}, element("h3", None, "Generated"), *frames, last)
     pair = element("div", {"class": "pair"}, grid, _reals(slides.reals))
-    return join(_control(captions), pair, element("p", {"class": "note"}, _bounds(slides)))
+    return join(_control(captions), pair, note(_bounds(slides)))
 
 
 def _control(captions: list[str]) -> Markup:
     last = len(captions) - 1
-    told: Named = {
+    slider: Named = {
         "type": "range",
         "id": "grid-slider",
         "min": 0,
@@ -105,52 +103,39 @@ def _control(captions: list[str]) -> Markup:
     }
     label = element("label", {"for": "grid-slider"}, "Training so far")
     play = element("button", {"type": "button", "id": "grid-play"}, "Play")
-    return element("p", {"class": "slide needs-script"}, label, element("input", told), play)
-
-
-def _frame(picture: Picture, caption: str, shown: bool) -> Markup:
-    told: Named = {
-        "src": picture.uri,
-        "width": picture.width,
-        "height": picture.height,
-        "alt": f"Grid of generated images at {caption}",
-        "data-caption": caption,
-        "hidden": not shown,
-    }
-    return element("img", told)
+    return element("p", {"class": "slide needs-script"}, label, element("input", slider), play)
 
 
 def _reals(picture: Picture | None) -> Markup:
     if picture is None:
-        return element("p", {"class": "note"}, "The run kept no picture of real images.")
-    size = {"width": picture.width, "height": picture.height}
-    image = element("img", {"src": picture.uri, "alt": "Grid of real images", **size})
-    title = element("h3", None, "Real")
-    return element("figure", {"class": "frames"}, title, image, element("figcaption", None, "data"))
+        return note("The run has no grid of real images.")
+    title, caption = element("h3", None, "Real"), element("figcaption", None, "data")
+    image = picture.image("Grid of real images")
+    return element("figure", {"class": "frames"}, title, image, caption)
 
 
 def _caption(step: int, history: History, scores: Mapping[int, Mapping[str, Any]]) -> str:
     parts = [f"step {step:,}"]
-    found = scores.get(step, {})
-    images = history.images.get(step, found.get("images_seen"))
+    values = scores.get(step, {})
+    images = history.images.get(step, values.get("images_seen"))
     if isinstance(images, (int, float)):
         parts.append(f"{images:,.0f} images seen")
     parts += [
         f"{name} {value:.4g}"
-        for name, value in found.items()
+        for name, value in values.items()
         if name not in ("step", "images_seen") and isinstance(value, (int, float))
     ]
     return " · ".join(parts)
 
 
 def _bounds(slides: Slides) -> str:
-    count = f"{len(slides.pictures)} of the {slides.kept} grids that the run has kept"
-    if len(slides.pictures) < slides.kept:
-        count += ", evenly apart, so that the page stays small"
+    count = f"{len(slides.pictures)} of the {slides.total} grids of the run"
+    if len(slides.pictures) < slides.total:
+        count += ", evenly spaced, to limit the size of the page"
     return (
-        f"{count}; at most {LONGEST} pixels wide or high, and WebP of quality {QUALITY} where "
-        "that is smaller. All show the same latents, or the same inputs. The files in the run "
-        "folder are exact."
+        f"{count}; at most {MAX_SIDE} pixels wide or high, and WebP of quality {QUALITY} where "
+        "that is smaller. All use the same latents or inputs. The files in the run folder are "
+        "exact."
     )
 
 

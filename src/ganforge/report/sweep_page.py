@@ -12,21 +12,19 @@ from ganforge.compare.columns import Column
 from ganforge.compare.figure import curve
 from ganforge.compare.report import Comparison
 from ganforge.report.charts.chart import COLOURS, Chart, Series
-from ganforge.report.charts.parallel import MOST_AXES, MOST_LINES, Line, legend, parallel
+from ganforge.report.charts.parallel import MAX_AXES, MAX_LINES, Line, legend, parallel
 from ganforge.report.charts.run_charts import drawn
-from ganforge.report.configuration import configuration
 from ganforge.report.jobs import Sweep, SweptJob
-from ganforge.report.markup import Markup, Named, element, join
+from ganforge.report.markup import Markup, element, join, note
 from ganforge.report.page import Section, page
 from ganforge.report.ranking import Ranking
-from ganforge.report.samples import LONGEST, last_grid, step_of
-from ganforge.report.states import badge
-from ganforge.report.tables import facts, grid, sortable
+from ganforge.report.samples import MAX_SIDE, last_grid, step_of
+from ganforge.report.tables import badge, configuration, facts, grid, sortable
 from ganforge.runs.lock import is_locked
 from ganforge.runs.past import PastRun
 
-MOST_SHOWN = 12  # maximum number of jobs whose last grid is shown
-AROUND = 500  # bytes reserved for the markup around these grids
+MAX_GRIDS = 12  # jobs whose last grid is embedded
+GALLERY_BYTES = 500  # bytes reserved for the markup around these grids
 
 
 def sweep_page(
@@ -76,8 +74,8 @@ def _facts(folder: Path, sweep: Sweep, ranking: Ranking | None) -> Markup:
         way = "higher" if ranking.higher else "lower"
         pairs.append(("ranked by", f"best {ranking.name} of each job ({way} is better)"))
         pairs.append(("best job", f"{best.label}: {plain(ranking.values[_path(best)])}"))
-        told = ", ".join(f"{key}={value}" for key, value in ranking.protocol.items())
-        pairs.append(("protocol", told))
+        protocol = ", ".join(f"{key}={value}" for key, value in ranking.protocol.items())
+        pairs.append(("protocol", protocol))
         if ranking.others:
             pairs.append(("not ranked", f"{ranking.others} jobs measured by another protocol"))
     return facts(pairs)
@@ -97,12 +95,12 @@ def _curves(comparison: Comparison) -> list[Section]:
 
 def _series(comparison: Comparison, column: Column) -> list[Series]:
     series = []
-    for place, group in enumerate(comparison.ordered()[:COLOURS]):
+    for index, group in enumerate(comparison.ordered()[:COLOURS]):
         points = curve(column, group)
         if points:  # the colour is the group's index, so that it is the same in all charts
             means = [(float(point.images), point.mean) for point in points]
             label = f"{group.label} ({len(column.of(group))} seeds)"
-            series.append(Series(label, means, [point.std for point in points], place))
+            series.append(Series(label, means, [point.std for point in points], index))
     return series
 
 
@@ -119,46 +117,43 @@ def _coordinates(jobs: list[SweptJob], ranking: Ranking | None) -> list[Section]
     picture = parallel(lines, f"best {ranking.name}", ranking.higher)
     keys = len({key for line in lines for key in line.settings})
     notes = []
-    if keys > MOST_AXES:
-        notes.append(f"The first {MOST_AXES} of {keys} settings that differ.")
-    if len(lines) > MOST_LINES:
-        notes.append(f"The best {MOST_LINES} of {len(lines)} jobs.")
-    told = [element("p", {"class": "note"}, note) for note in notes]
-    return [Section("settings", "Settings and scores", join(legend(), picture, *told))]
+    if keys > MAX_AXES:
+        notes.append(f"The first {MAX_AXES} of {keys} settings that differ.")
+    if len(lines) > MAX_LINES:
+        notes.append(f"The best {MAX_LINES} of {len(lines)} jobs.")
+    body = join(legend(), picture, *map(note, notes))
+    return [Section("settings", "Settings and scores", body)]
 
 
 def _samples(jobs: list[SweptJob], ranking: Ranking | None, room: int) -> list[Section]:
     """Returns a section with the last grids of the best jobs, as many as fit into ``room``."""
     ordered = ranking.ordered(jobs) if ranking else [job for job in jobs if job.run is not None]
     figures: list[Markup] = []
-    room -= AROUND
-    for job in ordered[:MOST_SHOWN]:
-        shown = _grid(job, ranking)
-        if shown is None:
+    room -= GALLERY_BYTES
+    for job in ordered[:MAX_GRIDS]:
+        figure = _grid(job, ranking)
+        if figure is None:
             continue
-        room -= len(shown.encode())
+        room -= len(figure.encode())
         if room < 0:
             break
-        figures.append(shown)
+        figures.append(figure)
     if not figures:
         return []
     which = "best jobs" if ranking else "first jobs"
-    note = f"The last grid of the {len(figures)} {which}; `ganforge report run=` shows all of one."
-    body = join(
-        element("p", {"class": "note"}, note), element("div", {"class": "gallery"}, *figures)
-    )
+    text = f"The last grid of the {len(figures)} {which}; `ganforge report run=` shows all of one."
+    body = join(note(text), element("div", {"class": "gallery"}, *figures))
     return [Section("samples", "Samples", body)]
 
 
 def _grid(job: SweptJob, ranking: Ranking | None) -> Markup | None:
-    picture = last_grid(job.run.path, LONGEST // 2) if job.run is not None else None
+    picture = last_grid(job.run.path, MAX_SIDE // 2) if job.run is not None else None
     if picture is None:
         return None
     step = f"step {step_of(picture.source):,}"
     value = ranking.of(job) if ranking else None
     reached = f"; best {ranking.name} {plain(value)}" if ranking and value is not None else ""
-    told: Named = {"src": picture.uri, "width": picture.width, "height": picture.height}
-    image = element("img", {**told, "alt": f"Grid of generated images of {job.label} at {step}"})
+    image = picture.image(f"Grid of generated images of {job.label} at {step}")
     caption = element("figcaption", None, f"{job.label}, {step}{reached}")
     return element("figure", {"class": "frames"}, image, caption)
 
@@ -202,8 +197,8 @@ def _shared(runs: list[PastRun]) -> list[Section]:
         for key, value in runs[0].choices.items()
         if all(run.choices.get(key) == value for run in runs)
     }
-    note = element("p", {"class": "note"}, "What all jobs share.")
-    return [Section("configuration", "Configuration", join(note, configuration(shared, choices)))]
+    body = join(note("Settings that all jobs share."), configuration(shared, choices))
+    return [Section("configuration", "Configuration", body)]
 
 
 def _items(run: PastRun) -> list[tuple[str, str]]:
@@ -214,11 +209,11 @@ def _environment(runs: list[PastRun]) -> Markup:
     counts: Counter[tuple[str, str]] = Counter()
     for run in runs:
         versions: Any = run.summary.get("versions")
-        told = {"device": run.summary.get("device")}
-        told |= versions if isinstance(versions, dict) else {}
-        counts.update((name, str(value)) for name, value in told.items() if value is not None)
+        values = {"device": run.summary.get("device")}
+        values |= versions if isinstance(versions, dict) else {}
+        counts.update((name, str(value)) for name, value in values.items() if value is not None)
     if not counts:
-        return element("p", {"class": "note"}, "No run tells anything of its environment.")
+        return note("No run has recorded its environment.")
     return facts(
         (name, value if count == len(runs) else f"{value} ({count} of {len(runs)} runs)")
         for (name, value), count in counts.items()

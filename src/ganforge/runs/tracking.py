@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 from lightning.pytorch.loggers import Logger
 
 from ganforge.callbacks.alerts import Alerts
-from ganforge.callbacks.checkpoint_artifacts import CheckpointArtifacts
+from ganforge.callbacks.checkpoints import CheckpointArtifacts
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
 from ganforge.runs.provenance import facts_of
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO

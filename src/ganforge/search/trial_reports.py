@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganforge.callbacks.evaluation import Scored, evaluations
+from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError, PrunedError
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.search.objectives import score_named
 from ganforge.search.settings import Search
 from ganforge.search.storage import Storage
@@ -81,12 +82,12 @@ class TrialReports(Callback):
         if len(points) == self._seen:
             return
         self._seen = len(points)
-        over = 0 < trainer.max_steps <= cast(Scored, pl_module).iteration
+        over = 0 < trainer.max_steps <= cast(AdversarialModule, pl_module).iteration
         reason = self._collapsed(pl_module) or self._report(points, over)
         # All ranks must stop together: the others would wait for a rank that exits alone.
         reason = trainer.strategy.broadcast(reason)
         if reason:
-            raise PrunedError(f"{reason} at step {cast(Scored, pl_module).iteration}")
+            raise PrunedError(f"{reason} at step {cast(AdversarialModule, pl_module).iteration}")
 
     def _report(self, points: list[dict[str, int | float]], over: bool) -> str:
         """Reports to the study; returns the reason to prune the trial, or "".
@@ -158,7 +159,7 @@ class TrialReports(Callback):
 
     def _spread(self, pl_module: LightningModule) -> float:
         """Returns the standard deviation over images, averaged over pixels."""
-        game, device = cast(Scored, pl_module), pl_module.device
+        game, device = cast(AdversarialModule, pl_module), pl_module.device
         # Sampling must not change the random state of training.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             seed = mix(game.seed, Stream.COLLAPSE)

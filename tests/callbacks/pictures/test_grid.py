@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganforge.callbacks.pictures.gif import FRAMES, film
+from ganforge.callbacks.pictures.gif import FRAMES, evenly, write_gif
 from ganforge.callbacks.pictures.grid import by_class, picture, save
 
 
@@ -83,12 +83,20 @@ def frames(path) -> list[Image.Image]:
         return shown
 
 
+@pytest.mark.parametrize(
+    ("count", "most", "places"),
+    [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (100, 2, [0, 99]), (7, 1, [6]), (0, 4, [])],
+)
+def test_places_evenly_apart(count, most, places):
+    assert evenly(count, most) == places
+
+
 def test_a_film_shows_every_picture_in_order(tmp_path):
     paths = []
     for index in range(5):
         paths.append(tmp_path / f"{index}.png")
         Image.new("L", (8, 8), 50 * index).save(paths[-1])
-    film(paths, tmp_path / "film.gif")
+    write_gif(paths, tmp_path / "film.gif")
     assert [frame.getpixel((0, 0))[0] for frame in frames(tmp_path / "film.gif")] == [
         0,
         50,
@@ -103,7 +111,7 @@ def test_a_long_film_is_thinned_and_a_large_one_shrunk(tmp_path):
     for index in range(100):
         paths.append(tmp_path / f"{index:03d}.png")
         Image.new("RGB", (1536, 4), (2 * index, 0, 0)).save(paths[-1])
-    film(paths, tmp_path / "film.gif")
+    write_gif(paths, tmp_path / "film.gif")
     shown = frames(tmp_path / "film.gif")
     assert len(shown) == FRAMES
     assert shown[0].size == (768, 2)
@@ -112,12 +120,12 @@ def test_a_long_film_is_thinned_and_a_large_one_shrunk(tmp_path):
 
 def test_transparent_pixels_are_white_in_a_film(tmp_path):
     Image.new("RGBA", (4, 4), (255, 0, 0, 0)).save(tmp_path / "a.png")
-    film([tmp_path / "a.png"], tmp_path / "film.gif")
+    write_gif([tmp_path / "a.png"], tmp_path / "film.gif")
     assert frames(tmp_path / "film.gif")[0].getpixel((0, 0)) == (255, 255, 255)
 
 
 def test_no_pictures_make_no_film(tmp_path):
-    film([], tmp_path / "film.gif")
+    write_gif([], tmp_path / "film.gif")
     assert not (tmp_path / "film.gif").exists()
 
 

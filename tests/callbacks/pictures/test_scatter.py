@@ -7,11 +7,12 @@ from PIL import Image
 from ganforge.callbacks.pictures.scatter import (
     MARK,
     SIDE,
-    density,
-    place,
+    blurred,
+    count,
     scatter,
     scatter_of,
     shade,
+    to_pixels,
 )
 from ganforge.callbacks.samples import Samples
 from ganforge.data.sets.mixture import Mixture
@@ -26,21 +27,21 @@ def pair(sigma=0.05):
 
 def test_the_first_coordinate_goes_right_and_the_second_up():
     corners = torch.tensor([[-1.0, 1.0], [1.0, -1.0], [0.5, 0.25]])
-    assert place(corners).tolist() == [[0, 0], [SIDE, SIDE], [0.75 * SIDE, 0.375 * SIDE]]
+    assert to_pixels(corners).tolist() == [[0, 0], [SIDE, SIDE], [0.75 * SIDE, 0.375 * SIDE]]
 
 
 def test_a_density_is_highest_where_the_points_are():
     points = torch.tensor([[0.5, 0.25]] * 9 + [[-0.5, -0.5]])
-    found = density(points)
-    assert found.shape == (SIDE, SIDE)
-    row, column = divmod(int(found.argmax()), SIDE)
+    density = blurred(count(points))
+    assert density.shape == (SIDE, SIDE)
+    row, column = divmod(int(density.argmax()), SIDE)
     assert (row, column) == (int(0.375 * SIDE), int(0.75 * SIDE))
-    assert float(found.max()) == pytest.approx(9 * float(density(points[9:]).max()))
+    assert float(density.max()) == pytest.approx(9 * float(blurred(count(points[9:])).max()))
 
 
 def test_what_is_beyond_the_border_or_not_finite_is_left_out():
     points = torch.tensor([[1.5, 0.0], [0.0, -1.0], [float("nan"), 0.0], [float("inf"), 0.0]])
-    assert float(density(points).sum()) == 0
+    assert int(count(points).sum()) == 0
 
 
 def test_shades_go_from_white_to_dark():

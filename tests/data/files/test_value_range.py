@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ganforge.commands.translation_inputs import input_span, translatable
+from ganforge.commands.translate import input_span, translatable
 from ganforge.data.files.decoding import decode, upright, upright_size
 from ganforge.data.files.entries import open_entries
 from ganforge.data.files.external import open_images, share_span

@@ -65,7 +65,7 @@ def recorded_offline(folder) -> list[dict]:
     ("kind", "said"),
     [
         ("401", "error 401"),
-        ("no-http", "is no web server"),
+        ("no-http", "is not a web server"),
         pytest.param("403", "wandb login", marks=pytest.mark.slow),
         pytest.param("404", "check WANDB_BASE_URL", marks=pytest.mark.slow),
         pytest.param("html", "CANNOT GO ONLINE", marks=pytest.mark.slow),
@@ -125,8 +125,8 @@ def test_training_outlives_the_local_process(tmp_path, monkeypatch, caplog, end)
     assert "WANDB_SERVICE" not in os.environ  # a later job would connect to the dead process
     if end == signal.SIGKILL:
         (line,) = warnings(caplog)
-        assert "W&B TAKES NO MORE POINTS" in line
-        assert "metrics.csv holds every point" in line
+        assert "W&B ACCEPTS NO MORE POINTS" in line
+        assert "metrics.csv has every point" in line
 
 
 def test_a_local_process_that_does_not_start_is_said_once(tmp_path, monkeypatch, caplog):
@@ -218,7 +218,7 @@ def test_a_value_that_cannot_be_encoded_is_skipped(tmp_path, caplog, monkeypatch
         logger.log_picture("samples", Image.new("L", (4, 4)), step=step)
     logger.log_metrics({"a": float("nan"), "b": float("inf")}, step=3)
     logger.log_metrics({"a": 2.0}, step=4)
-    assert warnings(caplog) == ["W&B did not take pictures: no such picture"]
+    assert warnings(caplog) == ["W&B did not accept pictures: no such picture"]
     assert len(recorded_offline(tmp_path)) == 2
 
 

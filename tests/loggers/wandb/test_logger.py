@@ -14,7 +14,7 @@ from ganforge.loggers.wandb import service
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import access as wandb_access
-from ganforge.loggers.pictures import PictureLogger
+from ganforge.loggers.facts import PictureLogger
 from ganforge.loggers.wandb.logger import WandbLogger, finish
 from tests.loggers.wandb.file import history, of_type
 
@@ -145,7 +145,7 @@ def test_a_run_that_is_closed_under_way_does_not_end_the_training(tmp_path, capl
     logger.log_metrics({"a": 2.0}, step=2)
     logger.log_picture("samples", Image.new("L", (4, 4)), step=2)
     (line,) = own_lines(caplog)
-    assert "W&B TAKES NO MORE POINTS" in line
+    assert "W&B ACCEPTS NO MORE POINTS" in line
 
 
 def test_an_exception_of_the_fit_leaves_the_run_open(tmp_path):

@@ -117,5 +117,5 @@ def test_what_is_alike_stands_in_one_chart():
         "discriminator/fake_logit",
     ]
     assert [one.colour for one in charts[1].series] == [0, 1]
-    assert charts[0].notes == ["generator/loss: 3 of its values not finite, and not drawn."]
+    assert charts[0].notes == ["generator/loss: 3 values are not finite and not drawn."]
     assert kind_of("regularizer/penalty") == "penalty"

@@ -5,8 +5,18 @@ from itertools import pairwise
 
 import pytest
 
-from ganforge.report.charts.axis import BOTTOM, HEIGHT, TOP, Axis
-from ganforge.report.charts.parallel import COLOURS, LEFT, Line, legend, mixed, parallel
+from ganforge.report.charts.parallel import (
+    BOTTOM,
+    COLOURS,
+    HEIGHT,
+    LEFT,
+    TOP,
+    Axis,
+    Line,
+    legend,
+    mixed,
+    parallel,
+)
 from tests.report.pages import Page
 
 SPAN = HEIGHT - TOP - BOTTOM
@@ -14,14 +24,14 @@ SPAN = HEIGHT - TOP - BOTTOM
 
 def test_numbers_are_to_scale():
     axis = Axis("lr", ("1", 2, "3"))
-    assert axis.place("2") == pytest.approx(TOP + SPAN / 2)
-    assert axis.place(3) == pytest.approx(TOP + SPAN * 0.04 / 1.08)
-    assert [text for text, _ in axis.named()] == ["1", "2", "3"]
+    assert axis.position("2") == pytest.approx(TOP + SPAN / 2)
+    assert axis.position(3) == pytest.approx(TOP + SPAN * 0.04 / 1.08)
+    assert [text for text, _ in axis.labels()] == ["1", "2", "3"]
 
 
 def test_numbers_far_apart_are_on_a_logarithmic_axis():
     axis = Axis("lr", ("1e-5", "1e-4", "1e-3"))
-    low, middle, high = (axis.place(value) for value in axis.values)
+    low, middle, high = (axis.position(value) for value in axis.values)
     assert low - middle == pytest.approx(middle - high)
 
 
@@ -30,14 +40,14 @@ def test_all_else_is_words(values):
     axis = Axis("x", values)
     assert axis.scale is None
     words = list(dict.fromkeys("not set" if v is None else v for v in values))
-    assert [text for text, _ in axis.named()] == words
-    assert axis.place(values[0]) == pytest.approx(TOP + SPAN * 0.5 / len(words))
+    assert [text for text, _ in axis.labels()] == words
+    assert axis.position(values[0]) == pytest.approx(TOP + SPAN * 0.5 / len(words))
 
 
 def test_names_are_not_written_over_each_other():
-    named = Axis("x", tuple(f"word{n}" for n in range(200))).named()
-    heights = [y for _, y in named]
-    assert 20 <= len(named) <= 25
+    labels = Axis("x", tuple(f"word{n}" for n in range(200))).labels()
+    heights = [y for _, y in labels]
+    assert 20 <= len(labels) <= 25
     assert min(b - a for a, b in pairwise(heights)) >= 13
 
 

@@ -44,7 +44,7 @@ FINITE = st.floats(-1.7e308, 1.7e308)
 @given(st.lists(FINITE, min_size=1, max_size=5))
 def test_an_axis_holds_whatever_is_finite(values):
     scale = Scale.over(values)
-    places = [scale.place(value) for value in values]
+    places = [scale.position(value) for value in values]
     assert all(-1e-9 <= place <= 1 + 1e-9 for place in places)
     assert len(scale.ticks()) <= 14
     order = sorted(range(len(values)), key=values.__getitem__)
@@ -54,17 +54,17 @@ def test_an_axis_holds_whatever_is_finite(values):
 @given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=5))
 def test_a_logarithmic_axis_holds_whatever_is_positive(values):
     scale = Scale.over(values, log=True)
-    assert all(-1e-9 <= scale.place(value) <= 1 + 1e-9 for value in values)
+    assert all(-1e-9 <= scale.position(value) <= 1 + 1e-9 for value in values)
     assert all(scale.low <= tick <= scale.high for tick in scale.ticks())
     assert len(scale.ticks()) <= 20
 
 
 def test_equal_ratios_are_equal_lengths():
     scale = Scale(1, 10_000, log=True)
-    assert [scale.place(value) for value in (1, 10, 100, 1000)] == pytest.approx(
+    assert [scale.position(value) for value in (1, 10, 100, 1000)] == pytest.approx(
         [0, 0.25, 0.5, 0.75]
     )
-    assert [Scale(2, 6).place(value) for value in (2, 3, 6)] == [0, 0.25, 1]
+    assert [Scale(2, 6).position(value) for value in (2, 3, 6)] == [0, 0.25, 1]
 
 
 def test_the_margin_is_a_share_of_the_length():
@@ -72,7 +72,7 @@ def test_the_margin_is_a_share_of_the_length():
     assert (scale.low, scale.high) == pytest.approx((5, 115))
     scale = Scale.over([1.0, 100.0], log=True, margin=0.5)
     assert (scale.low, scale.high) == pytest.approx((0.1, 1000))
-    assert Scale.over([3.0]).place(3.0) == pytest.approx(0.5)
+    assert Scale.over([3.0]).position(3.0) == pytest.approx(0.5)
 
 
 def test_which_values_are_worth_a_logarithm():

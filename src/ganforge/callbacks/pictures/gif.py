@@ -14,7 +14,7 @@ FRAME_MILLISECONDS = 120
 LAST_MILLISECONDS = 2000
 
 
-def film(pictures: Sequence[Path], path: Path) -> None:
+def write_gif(pictures: Sequence[Path], path: Path) -> None:
     """Writes an animated GIF of ``pictures``, with at most 60 frames of at most 768 pixels.
 
     If there are more than 60 pictures, 60 evenly spaced ones are used, including the first and the
@@ -25,7 +25,7 @@ def film(pictures: Sequence[Path], path: Path) -> None:
             before rows had names, all are cropped to the smallest size at the left and the bottom.
         path: the GIF, written atomically.
     """
-    chosen = _evenly(pictures, FRAMES)
+    chosen = [pictures[i] for i in evenly(len(pictures), FRAMES)]
     if not chosen:
         return
     sizes = [_size(source) for source in chosen]
@@ -33,21 +33,21 @@ def film(pictures: Sequence[Path], path: Path) -> None:
     frames = [_frame(source, size) for source in chosen]
     durations = [FRAME_MILLISECONDS] * (len(frames) - 1) + [LAST_MILLISECONDS]
     data = io.BytesIO()
-    frames[0].save(
-        data,
-        format="GIF",
-        save_all=True,
-        append_images=frames[1:],
-        duration=durations,
-        loop=0,
-    )
+    options = {"append_images": frames[1:], "duration": durations, "loop": 0}
+    frames[0].save(data, format="GIF", save_all=True, **options)
     atomic.replace(path, data.getvalue())
 
 
-def _evenly(pictures: Sequence[Path], most: int) -> list[Path]:
-    if len(pictures) <= most:
-        return list(pictures)
-    return [pictures[round(i * (len(pictures) - 1) / (most - 1))] for i in range(most)]
+def evenly(count: int, most: int) -> list[int]:
+    """Returns at most ``most`` evenly spaced indices of 0 ... count - 1, including both ends.
+
+    If ``most`` is 1, the only index is the last one.
+    """
+    if count <= most:
+        return list(range(count))
+    if most == 1:
+        return [count - 1]
+    return [round(i * (count - 1) / (most - 1)) for i in range(most)]
 
 
 def _size(source: Path) -> tuple[int, int]:
@@ -60,10 +60,10 @@ def _frame(source: Path, size: tuple[int, int]) -> Image.Image:
         left = opened.width - size[0]
         image = opened.crop((left, 0, opened.width, size[1]))
         # GIF has no partial transparency, so transparent pixels are blended with white.
-        shown = image.convert("RGBA" if "A" in image.mode else "RGB")
-    if shown.mode == "RGBA":
-        shown = Image.alpha_composite(Image.new("RGBA", shown.size, "white"), shown).convert("RGB")
-    if max(shown.size) > SIDE:
-        scale = SIDE / max(shown.size)
-        shown = shown.resize((round(shown.width * scale), round(shown.height * scale)))
-    return shown.quantize(256)
+        frame = image.convert("RGBA" if "A" in image.mode else "RGB")
+    if frame.mode == "RGBA":
+        frame = Image.alpha_composite(Image.new("RGBA", frame.size, "white"), frame).convert("RGB")
+    if max(frame.size) > SIDE:
+        scale = SIDE / max(frame.size)
+        frame = frame.resize((round(frame.width * scale), round(frame.height * scale)))
+    return frame.quantize(256)

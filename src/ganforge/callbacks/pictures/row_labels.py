@@ -33,8 +33,8 @@ def label_rows(grid: Image.Image, names: list[str]) -> Image.Image:
     draw = ImageDraw.Draw(canvas)
     height = (grid.height - PADDING) / len(texts)
     for row, text in enumerate(texts):
-        place = (column - _GAP, PADDING / 2 + (row + 0.5) * height)
-        draw.text(place, text, fill="white", font=font, anchor="rm")
+        position = (column - _GAP, PADDING / 2 + (row + 0.5) * height)
+        draw.text(position, text, fill="white", font=font, anchor="rm")
     return canvas
 
 

@@ -12,7 +12,7 @@ from ganforge.metrics.features.points import mixture_of
 
 POINTS = 4000  # points in a picture
 SIDE = 512  # pixels
-REACH = 1.0  # coordinates from -REACH to REACH are shown
+REACH = 1.0  # coordinates from -REACH to REACH are drawn
 BLUR = 1.2  # standard deviation in pixels
 LEAST_RING = 3  # minimum radius in pixels of the mark around a centre
 SHADES = ((255, 255, 255), (157, 197, 226), (49, 120, 185), (9, 40, 92))  # empty ... dense
@@ -43,29 +43,24 @@ def scatter(points: Tensor | Iterable[Tensor], mixture: Mixture) -> Image.Image:
     """
     chunks = [points] if isinstance(points, Tensor) else points
     counts = sum((count(chunk) for chunk in chunks), torch.zeros(SIDE**2, dtype=torch.int64))
-    shown = Image.fromarray(shade(blurred(counts)).numpy())
-    draw = ImageDraw.Draw(shown)
+    plot = Image.fromarray(shade(blurred(counts)).numpy())
+    draw = ImageDraw.Draw(plot)
     ring = max(3 * mixture.sigma * SIDE / (2 * REACH), LEAST_RING)
-    for x, y in place(mixture.centres.cpu()).tolist():
+    for x, y in to_pixels(mixture.centres.cpu()).tolist():
         draw.ellipse((x - ring, y - ring, x + ring, y + ring), outline=MARK)
-    return shown
+    return plot
 
 
-def place(points: Tensor) -> Tensor:
+def to_pixels(points: Tensor) -> Tensor:
     """Returns the pixel coordinates [N, 2] (right, down) of points [N, 2] (right, up)."""
     right, up = points.unbind(1)
     return torch.stack([REACH + right, REACH - up], dim=1) * (SIDE / (2 * REACH))
 
 
-def density(points: Tensor) -> Tensor:
-    """Returns the slightly blurred number of points per pixel: float [SIDE, SIDE], from the top."""
-    return blurred(count(points))
-
-
 def count(points: Tensor) -> Tensor:
     """Returns the number of points per pixel: int64 [SIDE * SIDE], row by row from the top."""
     points = points.detach().cpu().flatten(1).float()
-    pixels = place(points).floor().long()
+    pixels = to_pixels(points).floor().long()
     inside = ((pixels >= 0) & (pixels < SIDE)).all(1) & points.isfinite().all(1)
     right, down = pixels[inside].unbind(1)
     return torch.bincount(down * SIDE + right, minlength=SIDE**2)

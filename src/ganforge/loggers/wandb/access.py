@@ -54,13 +54,13 @@ def unreachable(timeout: float) -> str:
         # wandb would retry these for minutes. 501 is fine: the server does not support HEAD.
         return f"{url} answers with error {error.code}" if error.code in BROKEN else ""
     except http.client.HTTPException as error:
-        return f"{url} is no web server ({type(error).__name__})"
+        return f"{url} is not a web server ({type(error).__name__})"
     except (urllib.error.URLError, OSError) as error:
         reason = getattr(error, "reason", error)
         if isinstance(reason, (ConnectionError, TimeoutError, socket.gaierror)):
             return f"{url} does not answer ({reason})"
     except ValueError:
-        return f"{url!r} is not an address of a server"
+        return f"{url!r} is not the address of a server"
     return ""
 
 
@@ -105,7 +105,7 @@ def _in_netrc(url: str) -> bool:
             known = netrc.netrc(Path(name).expanduser())
         except (OSError, RuntimeError, ValueError, netrc.NetrcParseError):  # RuntimeError: no home
             continue
-        if any((found := known.authenticators(host)) and found[2] for host in _hosts(url)):
+        if any((login := known.authenticators(host)) and login[2] for host in _hosts(url)):
             return True
     return False
 

@@ -17,10 +17,9 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.facts import RunFacts
 from ganforge.loggers.no_run import NoRun
-from ganforge.loggers.run_summaries import summarized
 from ganforge.loggers.wandb.access import first_line
 from ganforge.config.wandb_names import name_faults
-from ganforge.loggers.wandb.privacy import allowed
+from ganforge.loggers.wandb.contents import allowed, summarized
 from ganforge.loggers.wandb.run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun, save_copies
 from ganforge.redaction import redacted
 
@@ -100,7 +99,7 @@ class WandbLogger(LightningWandbLogger):
         self._tables: dict[str, Any] = {}
         self._images_seen = 0.0
         self._silenced = False
-        self._refused: set[str] = set()
+        self._rejected: set[str] = set()
 
     @property
     @rank_zero_experiment
@@ -251,17 +250,17 @@ class WandbLogger(LightningWandbLogger):
             wandb_service.bounded(lambda: send(run), seconds, f"W&B: {what}")
         except Exception as error:
             if _is_lost(what, error):
-                self._silence("W&B TAKES NO MORE POINTS", error)
+                self._silence("W&B ACCEPTS NO MORE POINTS", error)
                 if isinstance(error, LOST):
                     wandb_service.teardown()
-            elif what not in self._refused:
-                self._refused.add(what)
-                log.warning("W&B did not take %s: %s", what, first_line(error))
+            elif what not in self._rejected:
+                self._rejected.add(what)
+                log.warning("W&B did not accept %s: %s", what, first_line(error))
 
     def _silence(self, problem: str, error: Exception) -> None:
         self._silenced, self._experiment = True, cast(Any, NoRun())
         log.warning(
-            "%s (%s: %s). Training continues, and metrics.csv holds every point; "
+            "%s (%s: %s). Training continues, and metrics.csv has every point; "
             "logger=csv runs without W&B.",
             problem,
             type(error).__name__,
@@ -283,7 +282,7 @@ def finish(failed: bool = False) -> None:
         )
     except Exception as error:  # must not hide the result or error of the job
         log.warning("W&B could not close its run, and may lack its last values (%s); metrics.csv "
-                    "has them all", first_line(error))  # fmt: skip
+                    "has all of them", first_line(error))  # fmt: skip
         wandb_service.teardown()
 
 

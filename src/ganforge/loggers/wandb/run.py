@@ -100,9 +100,9 @@ class WandbRun:
 
     def _settle_mode(self) -> tuple[str, str]:
         """Returns "online", "offline" or "disabled", and the reason if it is not online."""
-        wished = wandb_access.configured_mode() if self.mode == "auto" else self.mode
-        if wished in ("offline", "disabled"):
-            return wished, f"mode {wished}"
+        mode = wandb_access.configured_mode() if self.mode == "auto" else self.mode
+        if mode in ("offline", "disabled"):
+            return mode, f"mode {mode}"
         if not wandb_access.has_credentials():
             if self.mode == "online":
                 self._fail_or_warn("no credentials; run `wandb login` or set WANDB_API_KEY")
@@ -163,17 +163,16 @@ class WandbRun:
     def _known_id(self) -> str | None:
         """Returns the saved id of this run, or the id set by `wandb agent`; None if neither."""
         try:
-            kept = read_regular(self._id_file).decode().strip()
+            run_id = read_regular(self._id_file).decode().strip()
         except FileNotFoundError:
-            kept = os.environ.get("WANDB_RUN_ID", "") if "WANDB_SWEEP_ID" in os.environ else ""
-            return kept or None
+            return os.environ.get("WANDB_RUN_ID") or None if "WANDB_SWEEP_ID" in os.environ else None
         except (OSError, ValueError) as error:
             log.warning("%s cannot be read (%s); W&B gets a new run.", self._id_file, error)
             return None
-        if kept and not is_id(kept):
-            log.warning("%s holds no run id; W&B gets a new run.", self._id_file)
+        if run_id and not is_id(run_id):
+            log.warning("%s does not contain a run id; W&B gets a new run.", self._id_file)
             return None
-        return kept or None
+        return run_id or None
 
 
 def _new_id() -> str:

@@ -158,6 +158,16 @@ def ranked(scores: Mapping[str, Score]) -> list[str]:
     return [name for name, score in scores.items() if score.higher_is_better is not None]
 
 
+def fitting(
+    scores: Mapping[str, Score],
+    data: ImageSource,
+    extractor: FeatureExtractor,
+    device: torch.device,
+) -> dict[str, Score]:
+    """Prepares scores; returns those that fit the data. The others log why they do not."""
+    return {name: one for name, one in scores.items() if one.prepare(data, extractor, device)}
+
+
 @contextmanager
 def own_random_numbers(seed: int) -> Iterator[None]:
     """Seeds the CPU's global generator within the context and restores its state afterwards."""

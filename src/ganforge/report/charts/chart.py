@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from ganforge.report.charts.scales import Scale, fits_log, short
-from ganforge.report.markup import Markup, Named, data, element, join
+from ganforge.report.markup import Markup, Named, data, element, join, note
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 46
@@ -72,11 +72,16 @@ def figure(chart: Chart) -> Markup:
         positive = [height for height in heights if height >= min(values)]
         pictures.append(_picture(chart, across, Scale.over(positive, log=True), hidden=True))
     caption = element("figcaption", None, element("h3", None, chart.title), _switch(switch))
-    notes = [element("p", {"class": "note"}, note) for note in chart.notes]
     tip = element("output", {"class": "tip", "hidden": True})
     plot = element("div", {"class": "plot"}, *pictures, tip)
     return element(
-        "figure", {"class": "chart"}, caption, plot, _legend(chart), *notes, _values(chart)
+        "figure",
+        {"class": "chart"},
+        caption,
+        plot,
+        _legend(chart),
+        *map(note, chart.notes),
+        _values(chart),
     )
 
 
@@ -85,15 +90,15 @@ def path(points: Sequence[Point]) -> str:
     return "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
 
 
-def _switch(shown: bool) -> Markup | None:
-    if not shown:
+def _switch(needed: bool) -> Markup | None:
+    if not needed:
         return None
     box = element("input", {"type": "checkbox", "class": "log"})
     return element("label", {"class": "switch needs-script"}, box, " logarithmic")
 
 
 def _picture(chart: Chart, across: Scale, up: Scale, hidden: bool = False) -> Markup:
-    told: Named = {
+    attributes: Named = {
         "viewBox": f"0 0 {WIDTH} {HEIGHT}",
         "class": "log" if up.log else "linear",
         "role": "img",
@@ -105,13 +110,9 @@ def _picture(chart: Chart, across: Scale, up: Scale, hidden: bool = False) -> Ma
         "data-high": repr(across.high),
         "hidden": hidden,
     }
-    curves = [
-        _curve(series, place, across, up)
-        for place, series in enumerate(chart.series)
-        if series.points
-    ]
+    curves = [_curve(one, i, across, up) for i, one in enumerate(chart.series) if one.points]
     cursor = element("line", {"class": "cursor", "y1": TOP, "y2": HEIGHT - BOTTOM, "hidden": True})
-    return element("svg", told, _axes(chart, across, up), *curves, cursor)
+    return element("svg", attributes, _axes(chart, across, up), *curves, cursor)
 
 
 def _axes(chart: Chart, across: Scale, up: Scale) -> Markup:
@@ -120,8 +121,8 @@ def _axes(chart: Chart, across: Scale, up: Scale) -> Markup:
     for value in up.ticks():
         y = f"{_y(up, value):.1f}"
         marks.append(_line("grid", LEFT, right, y, y))
-        told: Named = {"x": LEFT - 6, "y": y, "dominant-baseline": "middle"}
-        marks.append(element("text", {**told, "text-anchor": "end"}, short(value)))
+        position: Named = {"x": LEFT - 6, "y": y, "dominant-baseline": "middle"}
+        marks.append(element("text", {**position, "text-anchor": "end"}, short(value)))
     for value in across.ticks():
         x = f"{_x(across, value):.1f}"
         marks.append(_line("tick", x, x, floor, floor + 4))
@@ -140,14 +141,14 @@ def _centred(attributes: Named, text: str) -> Markup:
     return element("text", {**attributes, "text-anchor": "middle"}, text)
 
 
-def _curve(series: Series, place: int, across: Scale, up: Scale) -> Markup:
-    # A log axis has no place for values at or below zero: clip to its lower end.
-    shown = [(_x(across, x), _y(up, max(y, up.low) if up.log else y)) for x, y in series.points]
-    line = element("path", {"class": "line", "d": path(shown)})
-    dots = [element("circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": 2.4}) for x, y in shown]
+def _curve(series: Series, index: int, across: Scale, up: Scale) -> Markup:
+    # Values at or below zero are clipped to the lower end of a log axis.
+    pixels = [(_x(across, x), _y(up, max(y, up.low) if up.log else y)) for x, y in series.points]
+    line = element("path", {"class": "line", "d": path(pixels)})
+    dots = [element("circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": 2.4}) for x, y in pixels]
     few = join(*dots) if len(dots) <= 40 else None
-    told: Named = {"class": f"series c{series.colour % COLOURS}", "data-series": place}
-    return element("g", told, _band(series, across, up), line, few)
+    attributes: Named = {"class": f"series c{series.colour % COLOURS}", "data-series": index}
+    return element("g", attributes, _band(series, across, up), line, few)
 
 
 def _band(series: Series, across: Scale, up: Scale) -> Markup | None:
@@ -164,10 +165,10 @@ def _band(series: Series, across: Scale, up: Scale) -> Markup | None:
 def _legend(chart: Chart) -> Markup:
     """Returns the legend; each name is a button that hides its curve."""
     names = []
-    for place, series in enumerate(chart.series):
+    for i, series in enumerate(chart.series):
         key = element("span", {"class": f"key c{series.colour % COLOURS}", "aria-hidden": "true"})
-        told: Named = {"type": "button", "aria-pressed": "true", "data-series": place}
-        names.append(element("li", None, element("button", told, key, series.name)))
+        button: Named = {"type": "button", "aria-pressed": "true", "data-series": i}
+        names.append(element("li", None, element("button", button, key, series.name)))
     return element("ul", {"class": "legend"}, *names)
 
 
@@ -190,8 +191,8 @@ def _described(chart: Chart) -> str:
 
 
 def _x(scale: Scale, value: float) -> float:
-    return LEFT + scale.place(value) * (WIDTH - LEFT - RIGHT)
+    return LEFT + scale.position(value) * (WIDTH - LEFT - RIGHT)
 
 
 def _y(scale: Scale, value: float) -> float:
-    return HEIGHT - BOTTOM - scale.place(value) * (HEIGHT - TOP - BOTTOM)
+    return HEIGHT - BOTTOM - scale.position(value) * (HEIGHT - TOP - BOTTOM)

@@ -10,7 +10,7 @@ from ganforge.logged_rows import LoggedRows
 
 AXES = ("step", "images_seen", "seconds")
 Points = list[tuple[float, float]]
-MOST_POINTS = 300  # maximum points of a curve; dropped ones lie between the extremes kept nearby
+MAX_POINTS = 300  # maximum points of a curve; dropped ones lie between the extremes kept nearby
 
 
 @dataclass(frozen=True)
@@ -49,45 +49,42 @@ class History:
         Unreadable rows, such as one cut off by a kill, are counted and skipped.
         """
         try:
-            found = LoggedRows.read(path)
+            logged = LoggedRows.read(path)
         except OSError:
             return cls()
-        whole = [row for row in found.rows if row["images_seen"]]
+        whole = [row for row in logged.rows if row["images_seen"]]
         names = [name for name in (whole[0] if whole else {}) if name not in AXES]
         images = {int(row["step"]): int(row["images_seen"]) for row in whole}
         return cls(
             {name: _curve(name, whole) for name in names},
             images,
-            found.torn + len(found.rows) - len(whole),
+            logged.torn + len(logged.rows) - len(whole),
         )
 
 
-def thinned(points: Points, most: int = MOST_POINTS) -> Points:
+def thinned(points: Points, most: int = MAX_POINTS) -> Points:
     """Returns at most ``most`` points of a curve: both ends, and the extremes of equal intervals.
 
-    Extremes keep spikes of a single step visible, which averaging would hide.
-
-    Args:
-        points: points sorted by x.
-        most: maximum number of points, at least 4.
+    Extremes keep spikes of a single step visible, which averaging would hide. Points must be sorted
+    by x, and ``most`` at least 4.
     """
     if len(points) <= most:
         return points
     stretches = most // 2 - 1
     inner = points[1:-1]
     kept = []
-    for place in range(stretches):
-        start, end = (len(inner) * k // stretches for k in (place, place + 1))
+    for i in range(stretches):
+        start, end = (len(inner) * k // stretches for k in (i, i + 1))
         stretch = inner[start:end]
         low = min(range(len(stretch)), key=lambda i: stretch[i][1])
         high = max(range(len(stretch)), key=lambda i: stretch[i][1])
-        kept += [stretch[i] for i in sorted({low, high})]
+        kept += [stretch[j] for j in sorted({low, high})]
     return [points[0], *kept, points[-1]]
 
 
 def _curve(name: str, rows: list[dict[str, str]]) -> Curve:
-    found = [(int(row["images_seen"]), _number(row.get(name))) for row in rows]
-    logged = [(images, value) for images, value in found if value is not None]
+    cells = [(int(row["images_seen"]), _number(row.get(name))) for row in rows]
+    logged = [(images, value) for images, value in cells if value is not None]
     points = sorted((float(images), v) for images, v in logged if math.isfinite(v))
     return Curve(name, points, len(logged) - len(points))
 

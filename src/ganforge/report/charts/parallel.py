@@ -2,21 +2,72 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from ganforge.report.charts.axis import BOTTOM, HEIGHT, TOP, Axis
 from ganforge.report.charts.chart import path
-from ganforge.report.charts.scales import Scale, fits_log
-from ganforge.report.markup import Markup, Named, element, join
+from ganforge.report.charts.scales import Scale, fits_log, short
+from ganforge.report.markup import Markup, Named, element
 
+HEIGHT, TOP, BOTTOM = 380, 44, 24
+LINE = 13  # minimum pixels between two legible labels
+MAX_VALUES = 12  # maximum number of values labelled individually on a numeric axis
 LEFT, RIGHT = 60, 130
-WIDTH, LEAST_APART, MOST_APART = 1100, 190, 330
-MOST_AXES = 10
-MOST_LINES = 1000
+WIDTH, MIN_GAP, MAX_GAP = 1100, 190, 330
+MAX_AXES = 10
+MAX_LINES = 1000
 # From best to worst: colour-blind safe, and legible on light and dark backgrounds.
 COLOURS = ((13, 127, 214), (141, 111, 190), (224, 112, 26))
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A vertical axis: numeric with a scale, or categorical with equally spaced words.
+
+    Attributes:
+        name: heading.
+        values: values of the jobs, numbers or words; None for a job without a value.
+    """
+
+    name: str
+    values: tuple[Any, ...]
+
+    @cached_property
+    def scale(self) -> Scale | None:
+        """The scale of a numeric axis; None for a categorical one.
+
+        An axis is categorical if any value is not a number, or if all values are equal.
+        """
+        numbers = [number(value) for value in self.values]
+        finite = [value for value in numbers if value is not None]
+        if len(finite) < len(numbers) or len(set(finite)) < 2:
+            return None
+        return Scale.over(finite, log=fits_log(finite))
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The distinct values as words, in the order of first occurrence."""
+        return list(dict.fromkeys(map(_word, self.values)))
+
+    def position(self, value: Any) -> float:
+        """Returns the position of a value, in pixels from the top."""
+        if self.scale is not None:
+            known = number(value)
+            share = self.scale.position(known if known is not None else self.scale.low)
+        else:
+            share = 1 - (self.words.index(_word(value)) + 0.5) / len(self.words)
+        return TOP + (1 - share) * (HEIGHT - TOP - BOTTOM)
+
+    def labels(self) -> list[tuple[str, float]]:
+        """Returns the labels of the axis with their positions."""
+        if self.scale is None:
+            return _apart([(word, self.position(word)) for word in self.words])
+        numbers = sorted({known for v in self.values if (known := number(v)) is not None})
+        values = numbers if len(numbers) <= MAX_VALUES else self.scale.ticks()
+        return _apart([(short(value), self.position(value)) for value in values])
 
 
 @dataclass(frozen=True)
@@ -42,17 +93,17 @@ def parallel(lines: Sequence[Line], score: str, higher: bool) -> Markup:
         score: name of the score, on the last axis.
         higher: whether a higher score is better.
     """
-    lines = lines[-MOST_LINES:]
-    keys = list(dict.fromkeys(key for line in lines for key in line.settings))[:MOST_AXES]
+    lines = lines[-MAX_LINES:]
+    keys = list(dict.fromkeys(key for line in lines for key in line.settings))[:MAX_AXES]
     axes = [Axis(key, tuple(line.settings.get(key) for line in lines)) for key in keys]
     scores = [line.score for line in lines if line.score is not None]
     last = Axis(score, tuple(scores))
-    apart = min(max((WIDTH - LEFT - RIGHT) // max(len(axes), 1), LEAST_APART), MOST_APART)
+    apart = min(max((WIDTH - LEFT - RIGHT) // max(len(axes), 1), MIN_GAP), MAX_GAP)
     crossed = [*axes, last]
-    drawn = [_axis(axis, place, apart) for place, axis in enumerate(crossed)]
+    drawn = [_axis(axis, i, apart) for i, axis in enumerate(crossed)]
     runs = [_run(line, crossed, apart, _colour(line.score, scores, higher)) for line in lines]
     width = LEFT + len(axes) * apart + RIGHT
-    told: Named = {
+    attributes: Named = {
         "viewBox": f"0 0 {width} {HEIGHT}",
         "width": width,
         "class": "parallel",
@@ -60,31 +111,31 @@ def parallel(lines: Sequence[Line], score: str, higher: bool) -> Markup:
         "aria-label": f"Settings of {len(lines)} jobs and their {score}; the table of jobs has "
         "the same values.",
     }
-    picture = element("svg", told, *runs, *drawn)
+    picture = element("svg", attributes, *runs, *drawn)
     region: Named = {"class": "scroll plain", "tabindex": 0, "role": "region"}
     return element("div", {**region, "aria-label": "Parallel coordinates"}, picture)
 
 
 def _run(line: Line, axes: list[Axis], apart: int, colour: str | None) -> Markup:
     *settings, last = axes
-    heights = [axis.place(line.settings.get(axis.name)) for axis in settings]
+    heights = [axis.position(line.settings.get(axis.name)) for axis in settings]
     if line.score is not None:
-        heights.append(last.place(line.score))
-    points = [(float(LEFT + place * apart), height) for place, height in enumerate(heights)]
+        heights.append(last.position(line.score))
+    points = [(float(LEFT + i * apart), height) for i, height in enumerate(heights)]
     reached = "no score" if line.score is None else f"{last.name} {line.score:.4g}"
     kind = "run" if colour else "run scoreless"
-    told: Named = {"class": kind, "d": path(points), "stroke": colour}
-    return element("path", told, element("title", None, f"{line.label}: {reached}"))
+    attributes: Named = {"class": kind, "d": path(points), "stroke": colour}
+    return element("path", attributes, element("title", None, f"{line.label}: {reached}"))
 
 
-def _axis(axis: Axis, place: int, apart: int) -> Markup:
-    x, floor = LEFT + place * apart, HEIGHT - BOTTOM
+def _axis(axis: Axis, index: int, apart: int) -> Markup:
+    x, floor = LEFT + index * apart, HEIGHT - BOTTOM
     line = element("line", {"class": "axis", "x1": x, "x2": x, "y1": TOP, "y2": floor})
     # Names alternate in height, so that long names of adjacent axes do not overlap.
-    name: Named = {"x": x, "y": 16 if place % 2 else 32, "text-anchor": "middle", "class": "name"}
+    name: Named = {"x": x, "y": 16 if index % 2 else 32, "text-anchor": "middle", "class": "name"}
     values = [
         element("text", {"class": "value", "x": x + 6, "y": f"{y + 4:.1f}"}, _clipped(text))
-        for text, y in axis.named()
+        for text, y in axis.labels()
     ]
     return element("g", None, line, element("text", name, _clipped(axis.name, 34)), *values)
 
@@ -93,15 +144,15 @@ def _colour(score: float | None, scores: Sequence[float], higher: bool) -> str |
     if score is None:
         return None
     scale = Scale.over(scores, log=fits_log(scores), margin=0.0) if len(set(scores)) > 1 else None
-    share = scale.place(score) if scale else 0.0
+    share = scale.position(score) if scale else 0.0
     return mixed(1 - share if higher and scale else share)
 
 
 def mixed(share: float) -> str:
     """Returns the hex colour at ``share``, from 0 for the best score to 1 for the worst."""
-    place = min(max(share, 0.0), 1.0) * (len(COLOURS) - 1)
-    first = min(int(place), len(COLOURS) - 2)
-    rest = place - first
+    position = min(max(share, 0.0), 1.0) * (len(COLOURS) - 1)
+    first = min(int(position), len(COLOURS) - 2)
+    rest = position - first
     parts = zip(COLOURS[first], COLOURS[first + 1], strict=True)
     return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in parts)
 
@@ -112,12 +163,32 @@ def _clipped(text: str, most: int = 22) -> str:
 
 def legend() -> Markup:
     """Returns the legend that explains the colours."""
-    shares = [place / 10 for place in range(11)]
     boxes = [
-        element("rect", {"x": 10 * i, "width": 10, "height": 10, "fill": mixed(share)})
-        for i, share in enumerate(shares)
+        element("rect", {"x": 10 * i, "width": 10, "height": 10, "fill": mixed(i / 10)})
+        for i in range(11)
     ]
-    told: Named = {"viewBox": "0 0 110 10", "width": 110, "height": 10, "class": "scale"}
-    ramp = element("svg", {**told, "aria-hidden": "true"}, *boxes)
-    words = "best ", ramp, " worst; dashed: no score"
-    return element("p", {"class": "note ramp"}, join(*words))
+    size: Named = {"viewBox": "0 0 110 10", "width": 110, "height": 10, "class": "scale"}
+    ramp = element("svg", {**size, "aria-hidden": "true"}, *boxes)
+    return element("p", {"class": "note ramp"}, "best ", ramp, " worst; dashed: no score")
+
+
+def number(value: Any) -> float | None:
+    """Returns a setting as a finite number; None if it is not one."""
+    try:
+        converted = float(str(value))
+    except ValueError:
+        return None
+    return converted if math.isfinite(converted) else None
+
+
+def _apart(labels: list[tuple[str, float]]) -> list[tuple[str, float]]:
+    """Returns the labels without those that would overlap an earlier one."""
+    kept: list[tuple[str, float]] = []
+    for text, y in labels:
+        if all(abs(y - other) >= LINE for _, other in kept):
+            kept.append((text, y))
+    return kept
+
+
+def _word(value: Any) -> str:
+    return "not set" if value is None else str(value)

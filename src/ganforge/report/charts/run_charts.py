@@ -11,7 +11,7 @@ from ganforge.report.markup import Markup, element
 
 # Charts shown first; the others follow in the order in which they were logged.
 FIRST = ("loss", "logit", "accuracy", "gradient_norm")
-WAYS = {"True": "higher is better", "False": "lower is better"}
+DIRECTIONS = {"True": "higher is better", "False": "lower is better"}
 SIDES = ("real_", "fake_")
 
 
@@ -27,7 +27,11 @@ def score_charts(summary: dict[str, Any], history: History) -> list[Chart]:
         curve = _evaluated(name, summary.get("history", []))
         if curve.points:
             spread = _spread(curve, history.curves.get(f"{name}_std"))
-            way = WAYS.get(str(entry.get("higher_is_better"))) if isinstance(entry, dict) else None
+            way = (
+                DIRECTIONS.get(str(entry.get("higher_is_better")))
+                if isinstance(entry, dict)
+                else None
+            )
             notes = ["The band is the score's own standard deviation."] if any(spread) else []
             series = [Series(name, curve.points, spread)]
             y = f"{name} ({way})" if way else name
@@ -65,17 +69,17 @@ def drawn(charts: list[Chart]) -> Markup:
 
 def _chart(kind: str, curves: list[Curve]) -> Chart:
     series = [
-        Series(curve.name, thinned(curve.points), colour=place % COLOURS)
-        for place, curve in enumerate(curves)
+        Series(curve.name, thinned(curve.points), colour=i % COLOURS)
+        for i, curve in enumerate(curves)
     ]
     title = kind.replace("_", " ")
     return Chart(title, series, y=title, notes=_lost(curves))
 
 
 def _evaluated(name: str, evaluations: list[dict[str, Any]]) -> Curve:
-    told = [(p["images_seen"], p[name]) for p in evaluations if {name, "images_seen"} <= p.keys()]
-    points = [(float(images), float(v)) for images, v in told if images is not None and _finite(v)]
-    return Curve(name, thinned(sorted(points)), len(told) - len(points))
+    rows = [(p["images_seen"], p[name]) for p in evaluations if {name, "images_seen"} <= p.keys()]
+    points = [(float(images), float(v)) for images, v in rows if images is not None and _finite(v)]
+    return Curve(name, thinned(sorted(points)), len(rows) - len(points))
 
 
 def _finite(value: Any) -> bool:
@@ -83,13 +87,13 @@ def _finite(value: Any) -> bool:
 
 
 def _spread(curve: Curve, logged: Curve | None) -> list[float]:
-    found = dict(logged.points) if logged else {}
-    return [found.get(images, 0.0) for images, _ in curve.points]
+    stds = dict(logged.points) if logged else {}
+    return [stds.get(images, 0.0) for images, _ in curve.points]
 
 
 def _lost(curves: list[Curve]) -> list[str]:
     return [
-        f"{curve.name}: {curve.lost} of its values not finite, and not drawn."
+        f"{curve.name}: {curve.lost} values are not finite and not drawn."
         for curve in curves
         if curve.lost
     ]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-MOST_TICKS = 6
+MAX_TICKS = 6
 MAX = sys.float_info.max
 SMALLEST, LARGEST = math.log(sys.float_info.min), math.log(MAX)
 LOG_SPAN = 20.0  # minimum ratio of largest to smallest value for a logarithmic axis
@@ -47,7 +47,7 @@ class Scale:
         free = high * margin - low * margin if high > low else abs(low) * 0.1 or 1.0
         return cls(max(low - free, -MAX), min(high + free, MAX))
 
-    def place(self, value: float) -> float:
+    def position(self, value: float) -> float:
         """Returns the relative position of a value, from 0 at ``low`` to 1 at ``high``."""
         if self.log:
             start = math.log(self.low)
@@ -67,7 +67,7 @@ def fits_log(values: Sequence[float]) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) >= LOG_SPAN
 
 
-def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+def ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
     """Returns about ``most`` multiples of 1, 2 or 5 times a power of ten in [low, high]."""
     rough = high / most - low / most
     if not 0 < rough < math.inf:
@@ -77,10 +77,10 @@ def ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
     if not 0 < step < math.inf:
         return [low, high]
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-    return [float(f"{place * step:.12g}") for place in range(first, last + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, last + 1)]
 
 
-def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
+def log_ticks(low: float, high: float, most: int = MAX_TICKS) -> list[float]:
     """Returns powers of ten in [low, high], both positive.
 
     If there are fewer than 3, adds multiples by 3, then by 2 and 5.
@@ -88,13 +88,13 @@ def log_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     every = max(1, math.ceil((last - first) / most))
     for factors in ((1,), (1, 3), (1, 2, 5)):
-        found = [
+        values = [
             float(f"{factor}e{power}")
             for power in range(first, last + 1)
             if power % every == 0
             for factor in factors
         ]
-        inside = [value for value in found if low <= value <= high]
+        inside = [value for value in values if low <= value <= high]
         if len(inside) >= 3:
             return inside
     return inside or ticks(low, high)

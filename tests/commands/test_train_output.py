@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 
-from ganforge.commands.closing import describe_scores, print_results
+from ganforge.commands.train_output import describe_scores, print_results
 from ganforge.runs.folder import RunFolder
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.callbacks.collapse import has_collapsed, variety
+from ganforge.callbacks.alerts import has_collapsed, variety
 
 
 class Game:

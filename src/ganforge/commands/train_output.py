@@ -1,0 +1,118 @@
+"""Output of training: before the first step, after the last one, and of a dry run."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from lightning.pytorch import Trainer
+from rich.table import Table
+from torch import nn
+
+from ganforge.callbacks.run_summary import count_parameters
+from ganforge.compute.hardware import Hardware
+from ganforge.console import console
+from ganforge.data.description import describe_reading, describe_splits
+from ganforge.data.module import ImageDataModule
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.plain_text import one_line
+from ganforge.runs.folder import RunFolder
+from ganforge.runs.resuming.resume import Resumed
+
+MAX_SCORES = 6  # in the line of scores
+
+
+def print_header(
+    folder: RunFolder,
+    model: AdversarialModule,
+    data: ImageDataModule,
+    hardware: Hardware,
+    resumed: Resumed | None,
+) -> None:
+    """Prints the run's folder, model, data, hardware and, if it resumes, its checkpoint."""
+    lines = {
+        "run folder": str(folder.path),
+        "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
+        f"discriminator {count_parameters(model.discriminator):,} parameters",
+        **data_lines(data),
+        "hardware": str(hardware),
+    }
+    if resumed is not None:
+        lines["resumed"] = str(resumed.checkpoint)
+    print_lines(lines)
+
+
+def print_results(folder: RunFolder, alone: bool) -> None:
+    """Prints the scores of a completed run, its last samples and commands to run next.
+
+    The commands are printed only if the run is ``alone``, not a job of a sweep.
+    """
+    lines = {}
+    if scores := describe_scores(folder.read_summary()):
+        lines["scores"] = scores
+    if pictures := sorted((folder.path / "samples").glob("step_*.png")):
+        lines["samples"] = str(pictures[-1])
+    if alone:
+        run = shlex.quote(one_line(folder.path))
+        lines["next"] = f"ganforge sample run={run}"
+        lines["or"] = f"ganforge report run={run}"
+    print_lines(lines)
+
+
+def describe_scores(summary: dict[str, Any]) -> str:
+    """Returns ``fid_classifier 8.51 at step 2000 (best 8.22 at step 1800), is_classifier 7.9``.
+
+    ``summary`` is the content of summary.json. Scores without a value are left out.
+    """
+    metrics, best = summary.get("metrics") or {}, summary.get("best") or {}
+    texts = []
+    for name, final in metrics.items():
+        if final.get("value") is None:
+            continue
+        text = f"{name} {final['value']:.4g}"
+        text += f" at step {final['step']}" if "step" in final else ""  # baselines have no step
+        reached = best.get(name) or {}
+        if reached.get("value") not in (None, final["value"]):
+            text += f" (best {reached['value']:.4g} at step {reached['step']})"
+        texts.append(text)
+    more = f" and {len(texts) - MAX_SCORES} more" if len(texts) > MAX_SCORES else ""
+    return ", ".join(texts[:MAX_SCORES]) + more
+
+
+def dry_run(model: AdversarialModule, data: ImageDataModule, trainer: Trainer) -> None:
+    """Prints the networks' sizes and the losses after one training step; writes no files."""
+    for player in ("generator", "discriminator"):
+        console.print(sizes(player, getattr(model, player)))
+    console.print(f"one step of {data.batch_size} images:")
+    for name, text in data_lines(data).items():
+        console.print(f"{name}: {text}", soft_wrap=True)
+    trainer.fit_loop.epoch_loop.max_steps = 1
+    trainer.log_every_n_steps = 1  # type: ignore[attr-defined]
+    trainer.fit(model, data)
+    table = Table("value", "after one step", title="losses")
+    for name, value in sorted(trainer.callback_metrics.items()):
+        table.add_row(name, f"{float(value):.4g}")
+    console.print(table)
+
+
+def sizes(name: str, network: nn.Module) -> Table:
+    """Returns a table of a network's modules and their numbers of trainable parameters."""
+    table = Table("part", "kind", "parameters", title=f"{name}: {count_parameters(network):,}")
+    for part, layer in network.named_modules():
+        own = sum(p.numel() for p in layer.parameters(recurse=False) if p.requires_grad)
+        if own:
+            table.add_row(part or name, type(layer).__name__, f"{own:,}")
+    return table
+
+
+def print_lines(lines: dict[str, str]) -> None:
+    """Prints names and texts in two columns, each pair on one line."""
+    for name, text in lines.items():
+        console.print(f"{name + ':':<13}{text}", soft_wrap=True)
+
+
+def data_lines(data: ImageDataModule) -> dict[str, str]:
+    """Returns the header lines about data: sizes, splits, classes and skipped files."""
+    size = f"{data.channels} x {data.image_size} x {data.image_size}"
+    images = f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}"
+    return {"data": f"{images}, {describe_splits(data)}", **describe_reading(data)}
