@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import copy
 import os
 import shutil
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import torch
 from lightning.pytorch import Callback
+from omegaconf import DictConfig
 
 from ganforge.callbacks import interruption
 from ganforge.callbacks.interruption import SIGNALS
+from ganforge.commands.train import train
+from ganforge.config.compose import compose_config
 from ganforge.errors import RunError
 from ganforge.runs.lock import is_locked
 from ganforge.sweeps.signals import ending_on_signals
@@ -21,11 +25,33 @@ from tests.support.forking import fork, wait
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138, "SIGHUP": 129}
 SEVEN = [*PLAIN, "trainer.max_steps=7"]
 
+NODE = "+callbacks.signal"
+BEFORE = [
+    f"{NODE}._target_=tests.support.signals.SignalAt",
+    f"{NODE}.step=-1",
+    f"{NODE}.name=SIGTERM",
+]
 
-def sent(step: int, name: str, **more: object) -> list[str]:
-    node = "+callbacks.signal"
-    values = {"_target_": "tests.support.signals.SignalAt", "step": step, "name": name, **more}
-    return [f"{node}.{key}={value}" for key, value in values.items()]
+Configured = Callable[..., DictConfig]
+
+
+@pytest.fixture(scope="module")
+def composed() -> DictConfig:
+    fields = "_target_: tests.support.signals.SignalAt, step: 0, name: '', times: 1, group: false"
+    return compose_config([*SEVEN, f"+callbacks.signal={{{fields}}}"])
+
+
+@pytest.fixture
+def signalled(composed, tmp_path) -> Configured:
+    """Returns the configuration of a run of seven steps that sends itself a signal."""
+
+    def configured(step: int, name: str, workers: int = 0, **more: object) -> DictConfig:
+        cfg = copy.deepcopy(composed)
+        cfg.callbacks.signal.update({"step": step, "name": name, **more})
+        cfg.log_dir, cfg.data.workers = str(tmp_path), workers
+        return cfg
+
+    return configured
 
 
 def state(run: Path, kind: str = "last") -> dict[str, torch.Tensor]:
@@ -54,15 +80,18 @@ def whole(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_a_signal_ends_a_run_after_its_step(name, tmp_path, type_in):
+def test_a_signal_ends_a_run_after_its_step(name, tmp_path, signalled, capfd):
     before = [signal.getsignal(number) for number in SIGNALS]
-    ended = type_in("train", *SEVEN, *sent(4, name), f"log_dir={tmp_path}")
-    assert ended.code == CODES[name]
-    assert f"interrupted at step 5 by {name}; continue with resume=" in ended.err
+    with pytest.raises(interruption.InterruptionError) as ended:
+        train(signalled(4, name))
+    assert ended.value.exit_code == CODES[name]
+    assert f"interrupted at step 5 by {name}; continue with resume=" in str(ended.value)
+    line = f"ganforge: {name} received: the run ends after this step, with a checkpoint; a second"
+    assert capfd.readouterr().err.count(line) == 1
     (run,) = runs(tmp_path)
-    told = summary(run)
-    assert (told["status"], told["step"]) == ("interrupted", 5)
-    assert told["error"].startswith(f"interrupted at step 5 by {name}")
+    stored = summary(run)
+    assert (stored["status"], stored["step"]) == ("interrupted", 5)
+    assert stored["error"].startswith(f"interrupted at step 5 by {name}")
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert not is_locked(run)
 
@@ -78,22 +107,15 @@ def test_a_hangup_is_ignored_under_nohup():
         signal.signal(signal.SIGHUP, former)
 
 
-def test_it_says_at_once_what_is_going_to_happen(tmp_path, capfd):
-    with pytest.raises(interruption.InterruptionError):
-        go(*PLAIN, *sent(1, "SIGTERM"), f"log_dir={tmp_path}")
-    said = "ganforge: SIGTERM received: the run ends after this step, with a checkpoint; a second"
-    assert capfd.readouterr().err.count(said) == 1
-
-
-def test_a_signal_sent_twice_in_a_moment_is_one(tmp_path):
+def test_a_signal_sent_twice_in_a_moment_is_one(signalled):
     with pytest.raises(interruption.InterruptionError, match="at step 3 by SIGTERM"):
-        go(*PLAIN, *sent(2, "SIGTERM", times=2), f"log_dir={tmp_path}")
+        train(signalled(2, "SIGTERM", times=2))
 
 
-def test_a_second_signal_ends_the_run_at_once(tmp_path, monkeypatch):
+def test_a_second_signal_ends_the_run_at_once(tmp_path, monkeypatch, signalled):
     monkeypatch.setattr(interruption, "ECHO", 0.0)
-    overrides = [*SEVEN, *sent(5, "SIGTERM", times=2), f"log_dir={tmp_path}"]
-    assert wait(fork(lambda: go(*overrides))) == -signal.SIGTERM
+    cfg = signalled(5, "SIGTERM", times=2)
+    assert wait(fork(lambda: train(cfg))) == -signal.SIGTERM
     (run,) = runs(tmp_path)
     assert not is_locked(run)
     # The one of step 3: the step under way is lost.
@@ -101,7 +123,7 @@ def test_a_second_signal_ends_the_run_at_once(tmp_path, monkeypatch):
 
 
 def test_a_second_signal_while_the_checkpoint_is_written_leaves_the_one_before(
-    tmp_path, monkeypatch, whole
+    tmp_path, monkeypatch, signalled, whole
 ):
     monkeypatch.setattr(interruption, "ECHO", 0.0)
     save = torch.save
@@ -112,8 +134,8 @@ def test_a_second_signal_while_the_checkpoint_is_written_leaves_the_one_before(
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(torch, "save", interrupted)
-    overrides = [*SEVEN, *sent(4, "SIGTERM"), f"log_dir={tmp_path}"]
-    assert wait(fork(lambda: go(*overrides))) == -signal.SIGTERM
+    cfg = signalled(4, "SIGTERM")
+    assert wait(fork(lambda: train(cfg))) == -signal.SIGTERM
     monkeypatch.undo()
     (run,) = runs(tmp_path)
     assert sorted(path.name for path in (run / "checkpoints").iterdir()) == ["last.ckpt"]
@@ -123,13 +145,13 @@ def test_a_second_signal_while_the_checkpoint_is_written_leaves_the_one_before(
 
 
 @pytest.mark.parametrize("name", [pytest.param("SIGINT", marks=pytest.mark.slow), "SIGTERM"])
-def test_a_signal_to_the_whole_group_lets_workers_finish_the_step(name, tmp_path, whole):
-    overrides = [*SEVEN, "data.workers=2", *sent(4, name, group=True), f"log_dir={tmp_path}"]
+def test_a_signal_to_the_whole_group_lets_workers_finish_the_step(name, tmp_path, signalled, whole):
+    cfg = signalled(4, name, workers=2, group=True)
 
     def work() -> None:
         os.setpgrp()
         with pytest.raises(interruption.InterruptionError, match=f"at step 5 by {name}"):
-            go(*overrides)
+            train(cfg)
 
     assert wait(fork(work)) == 0
     (run,) = runs(tmp_path)
@@ -140,7 +162,7 @@ def test_a_signal_to_the_whole_group_lets_workers_finish_the_step(name, tmp_path
 
 def test_a_signal_before_the_first_step_leaves_no_folder(tmp_path, type_in):
     log_dir = tmp_path / "logs"
-    ended = type_in("train", *PLAIN, *sent(-1, "SIGTERM"), f"log_dir={log_dir}")
+    ended = type_in("train", *PLAIN, *BEFORE, f"log_dir={log_dir}")
     assert ended.code == 143
     assert "interrupted by SIGTERM before the first step" in ended.err
     assert runs(log_dir) == []
@@ -151,7 +173,7 @@ def test_a_signal_before_a_resumed_run_goes_on_changes_nothing_it_has_reached(tm
     (run,) = runs(tmp_path)
     before = summary(run)
     with pytest.raises(interruption.InterruptionError, match="before the first step"):
-        go(f"resume={run}", "trainer.max_steps=6", *sent(-1, "SIGTERM"))
+        go(f"resume={run}", "trainer.max_steps=6", *BEFORE)
     assert summary(run) == before
     go(f"resume={run}", "trainer.max_steps=6", "+callbacks.signal.step=99")
     assert summary(run)["step"] == 6

@@ -7,11 +7,23 @@ import sys
 
 import pytest
 
+from ganforge.compare import files
 from ganforge.compare.cells import Table, cell, plain
 from ganforge.compare.statistics import spread
 from tests.runs.past_runs import parsed, past_run, seeds
 
 HINGE = {"settings": {"loss._target_": "losses.Hinge"}, "choices": {"loss": "hinge"}}
+
+
+@pytest.fixture(autouse=True)
+def _no_figures(request, monkeypatch):
+    """Drawing takes most of a comparison's time: tests of figures request ``figures``."""
+    if "figures" not in request.fixturenames:
+        monkeypatch.setattr(files, "draw", lambda *_: None)
+
+
+@pytest.fixture
+def figures(): ...
 
 
 @pytest.fixture
@@ -25,7 +37,7 @@ def sweep(tmp_path):
 # ---------------------------------------------------------------------- as it is typed
 
 
-def test_a_sweep(sweep, type_in):
+def test_a_sweep(sweep, type_in, figures):
     typed = type_in("compare", f"runs={sweep}")
     assert (typed.code, typed.err) == (0, "")
     tables = parsed((sweep / "comparison.md").read_text())
@@ -53,7 +65,7 @@ def test_a_sweep(sweep, type_in):
         assert word in " ".join(typed.out.split())
 
 
-def test_the_table_for_programs(sweep, type_in, tmp_path):
+def test_the_table_for_programs(sweep, type_in, tmp_path, figures):
     assert type_in("compare", f"runs={sweep}", f"out={tmp_path / 'new' / 'out'}").code == 0
     with open(tmp_path / "new" / "out" / "comparison.csv") as file:
         rows = {row["group"]: row for row in csv.DictReader(file)}
@@ -113,7 +125,7 @@ def test_devices_are_told_apart(sweep, type_in):
     assert (pure["seconds"], pure["device"]) == ("12.0 ± 1.0", "cpu, 32-true")
 
 
-def test_runs_without_scores_are_compared_by_cost(type_in, tmp_path):
+def test_runs_without_scores_are_compared_by_cost(type_in, tmp_path, figures):
     past_run(tmp_path / "a", 1, metrics={}, history=[])
     past_run(tmp_path / "b", 2, metrics={}, history=[])
     assert type_in("compare", f"runs={tmp_path}").code == 0
@@ -135,7 +147,7 @@ def test_a_score_of_which_no_value_is_best(sweep, type_in, tmp_path):
     assert "within the spread" in (tmp_path / "comparison.md").read_text()
 
 
-def test_without_matplotlib_the_rest_is_written(sweep, type_in, monkeypatch):
+def test_without_matplotlib_the_rest_is_written(sweep, type_in, monkeypatch, figures):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     typed = type_in("compare", f"runs={sweep}")
     assert typed.code == 0
@@ -159,10 +171,10 @@ def test_what_is_refused(sweep, type_in, argument, code, message):
     assert message in typed.err
 
 
-def test_hundreds_of_runs_without_anything_heavy(tmp_path):
-    for rate in range(100):
-        given = {"optimizer.generator.lr": rate}
-        seeds(tmp_path / str(rate), (20.0 + rate, 21.0 + rate, 22.0 + rate), settings=given)
+def test_many_runs_without_anything_heavy(tmp_path):
+    for rate in range(20):
+        settings = {"optimizer.generator.lr": rate}
+        seeds(tmp_path / str(rate), (20.0 + rate, 21.0 + rate), settings=settings)
     code = f"""
 import sys
 sys.modules["matplotlib.figure"] = None  # other tests draw
@@ -173,10 +185,10 @@ sys.exit(code)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "[]"), done.stderr
-    # The pairs of a hundred groups are many: each is shown against the first alone.
+    # Twenty groups have many pairs: each group is only compared with the first.
     tables = parsed((tmp_path / "comparison.md").read_text())
-    assert len(tables["300 completed runs in 100 groups: final scores"]) == 100
-    assert len(tables["Differences in fid_classifier"]) == 99
+    assert len(tables["40 completed runs in 20 groups: final scores"]) == 20
+    assert len(tables["Differences in fid_classifier"]) == 19
 
 
 # ---------------------------------------------------------------------- parts

@@ -67,11 +67,11 @@ def test_images_are_compared_with_a_named_data_set(tmp_path):
     ("typed", "message"),
     [
         (["fake=a.npz", "real=b.npz", "truncation=0.5"], "truncation=0.5: applies to a run"),
-        (["fake=a.npz", "real=b.npz", "data=digits"], "real=data and data=NAME belong together"),
-        (["fake=a.npz", "real=data", "data=digits"], "data.image_size=8 takes the real ones"),
-        (["fake=a.npz", "real=data", "data=ring8"], "points of the plane"),
+        (["fake=a.npz", "real=b.npz", "data=digits"], "real=data needs data=NAME"),
+        (["fake=a.npz", "real=data", "data=digits"], "data.image_size=8 loads the real images"),
+        (["fake=a.npz", "real=data", "data=ring8"], "has 2D points"),
         (["fake=a.npz", "real=b.npz", "n=50"], "n=50: fake=a.npz has 40 images"),
-        (["fake=a.npz", "real=b.npz", "metrics=[intra_fid]"], "were asked for none"),
+        (["fake=a.npz", "real=b.npz", "metrics=[intra_fid]"], "external images have none"),
         (
             ["fake=a.npz", "real=b.npz", "metrics=[perceptual_path_length]"],
             "needs the latent space of a generator",

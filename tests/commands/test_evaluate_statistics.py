@@ -43,7 +43,7 @@ def test_statistics_and_arrays_give_the_distance_of_the_images(
     assert len(found["real_statistics"]) == 8
     refused = type_in("evaluate", *FLAT, "fake=fake.npy", "real=s.npz", "metrics=[fid,kid]")
     assert refused.code == 2
-    assert "metrics=kid needs the images" in refused.err
+    assert "metrics=kid needs images" in refused.err
     np.savez(tmp_path / "n.npz", mu=np.zeros(7), sigma=np.eye(7))
     narrow = type_in("evaluate", *FLAT, "fake=fake.npy", "real=n.npz", "metrics=[fid]")
     assert narrow.code == 2

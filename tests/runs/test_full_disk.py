@@ -129,7 +129,7 @@ def test_pictures_that_cannot_be_written_end_nothing(tmp_path, caplog):
     (tmp_path / "samples").unlink()
     (tmp_path / "samples").mkdir()
     (tmp_path / "samples" / "step_0000001.png").write_bytes(b"half a picture")
-    samples._make_film(trainer)
+    samples._write_gif(trainer)
     (line,) = [r.getMessage() for r in caplog.records]
     assert f"cannot write {tmp_path}/samples/step_0000001.png" in line
     assert "training continues without these pictures" in line
