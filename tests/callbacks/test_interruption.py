@@ -169,14 +169,13 @@ def test_a_signal_before_the_first_step_leaves_no_folder(tmp_path, type_in):
 
 
 def test_a_signal_before_a_resumed_run_goes_on_changes_nothing_it_has_reached(tmp_path, whole):
-    go(*PLAIN, f"log_dir={tmp_path}")
-    (run,) = runs(tmp_path)
+    run = shutil.copytree(whole, tmp_path / "train" / whole.parent.name / whole.name)
     before = summary(run)
     with pytest.raises(interruption.InterruptionError, match="before the first step"):
-        go(f"resume={run}", "trainer.max_steps=6", *BEFORE)
+        go(f"resume={run}", "trainer.max_steps=9", *BEFORE)
     assert summary(run) == before
-    go(f"resume={run}", "trainer.max_steps=6", "+callbacks.signal.step=99")
-    assert summary(run)["step"] == 6
+    go(f"resume={run}", "trainer.max_steps=9", "+callbacks.signal.step=99")
+    assert summary(run)["step"] == 9
 
 
 # ---------------------------------------------------------------------- a folder that is gone

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningDataModule, LightningModule, Trainer
-from lightning.pytorch.loggers import Logger
 from PIL import Image
 
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.callbacks.samples import Samples
 from ganforge.errors import ConfigError
+from tests.callbacks.albums import Album, grids, names
 
 
 class Toy(LightningModule):
@@ -66,26 +66,6 @@ class Data(LightningDataModule):
         return torch.utils.data.DataLoader(torch.zeros(100, 1))
 
 
-class Album(Logger):
-    name = "album"
-    version = ""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.pictures: list[tuple[str, int, bytes]] = []
-        self.images_seen: list[int] = []
-
-    def log_metrics(self, metrics, step=None):
-        pass
-
-    def log_hyperparams(self, params):
-        pass
-
-    def log_picture(self, name, picture, step, caption="", images_seen=None):
-        self.images_seen.append(images_seen)
-        self.pictures.append((name, step, picture.tobytes()))
-
-
 def fit(tmp_path, samples, steps=7, game=None, data=None) -> SimpleNamespace:
     album, game = Album(), game or Toy()
     trainer = Trainer(
@@ -100,14 +80,6 @@ def fit(tmp_path, samples, steps=7, game=None, data=None) -> SimpleNamespace:
     )
     trainer.fit(game, datamodule=data or Data())
     return SimpleNamespace(album=album, game=game, names=names(tmp_path))
-
-
-def names(tmp_path) -> list[str]:
-    return sorted(path.name for path in (tmp_path / "samples").iterdir())
-
-
-def grids(*steps: int) -> list[str]:
-    return [f"step_{step:07d}.png" for step in steps]
 
 
 def test_grids_at_the_start_in_between_and_at_the_end(tmp_path):

@@ -7,7 +7,7 @@ from PIL import Image
 from ganforge.callbacks.samples import Samples
 from ganforge.callbacks.translation_samples import TranslationSamples, halved, side_by_side
 from ganforge.errors import ConfigError
-from tests.callbacks.test_samples import Album, grids, names
+from tests.callbacks.albums import Album, grids, names
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.translation_stand_ins import flat
 from tests.support import games

@@ -23,8 +23,7 @@ from ganforge.runs.code_version import CodeVersion
 from ganforge.runs.past import PastRun
 from ganforge.runs.provenance import record
 from ganforge.runs.sweep_record import Job, SweepRecord
-from tests.report.pages import grid, read, whole_run
-from tests.report.test_pictures import noise
+from tests.report.pages import grid, noise, read, whole_run
 from tests.runs.past_runs import past_run, seeds
 
 HINGE = {"settings": {"loss._target_": "losses.Hinge"}, "choices": {"loss": "hinge"}}

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
@@ -10,12 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from omegaconf import DictConfig, OmegaConf
 
 from ganforge.commands.runs import elided, manage_runs
 from ganforge.config.check import did_you_mean
 from ganforge.config.quoting import options_as_filter
-from ganforge.config.schemas import RunsSchema
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs import removal as run_removing
 from ganforge.runs.entry import STATUSES, RunEntry, size_of
@@ -26,33 +23,8 @@ from ganforge.runs.lock import locked
 from ganforge.runs.past import REMOVING, find_runs
 from ganforge.runs.resuming import resume as resuming
 from ganforge.runs.sweep_record import Job, SweepRecord
+from tests.commands.listings import DAY, TRAIN, composed, made
 from tests.support.forking import fork, wait
-
-DAY = 86400
-TRAIN = "logs/train/2026-11-22"
-
-
-def made(path, age=0.0, status="completed", step=20, best=None, weight=1000, **choices) -> Path:
-    """Writes what a listing reads of a run; ``best`` is a name, a value and which way is up."""
-    (path / "checkpoints").mkdir(parents=True)
-    (path / "composed.yaml").write_text("seed: 0\n")
-    (path / "choices.json").write_text(json.dumps({"model": "dcgan", "data": "mnist"} | choices))
-    (path / "checkpoints" / "last.ckpt").write_bytes(b"0" * weight)
-    if status is not None:
-        summary = {"status": status, "step": step, "metrics": {}}
-        if best is not None:
-            name, value, up = best
-            summary["best"] = {name: {"name": name, "value": value}}
-            summary["metrics"] = {name: {"higher_is_better": up}}
-        (path / "summary.json").write_text(json.dumps(summary))
-    aged(path, age)
-    return path.resolve()
-
-
-def aged(path: Path, age: float) -> None:
-    then = time.time() - age
-    for file in path.rglob("*"):
-        os.utime(file, (then, then))
 
 
 def names(found) -> list[str]:
@@ -63,15 +35,6 @@ def rows(out: str) -> dict[str, list[str]]:
     """Returns the cells behind each run of a table, by the run's shown path."""
     lines = [re.split(r"  +", line.strip()) for line in out.splitlines()]
     return {cells[0]: cells[1:] for cells in lines if len(cells) == 6 and cells[0] != "run"}
-
-
-def composed(typed) -> DictConfig:
-    """Returns what Hydra would compose of plain overrides; it takes its time for each."""
-    cfg = OmegaConf.structured(RunsSchema)
-    for key, _, value in (override.partition("=") for override in typed):
-        value = {"true": True, "false": False}.get(value, value)
-        (cfg if key in cfg else cfg.where).update({key: value})
-    return cfg
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from tests.runs.past_runs import CURVE, past_run
@@ -33,6 +34,12 @@ def grid(path: Path, shade: int, side: int = 66) -> None:
     """Writes a picture of one grey."""
     path.parent.mkdir(exist_ok=True)
     Image.new("L", (side, side), min(shade, 255)).save(path)
+
+
+def noise(path, side=128, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    return path
 
 
 class Page(HTMLParser):

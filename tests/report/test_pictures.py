@@ -8,12 +8,7 @@ import pytest
 from PIL import Image
 
 from ganforge.report.pictures import encoded, fitting
-
-
-def noise(path, side=128, seed=0):
-    pixels = np.random.default_rng(seed).integers(0, 256, (side, side, 3), dtype=np.uint8)
-    Image.fromarray(pixels).save(path)
-    return path
+from tests.report.pages import noise
 
 
 def opened(picture):

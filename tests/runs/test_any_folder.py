@@ -18,7 +18,7 @@ from ganforge.errors import GanforgeError
 from ganforge.runs.contents import SIGNS
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import locked
-from tests.commands.test_runs import composed
+from tests.commands.listings import composed
 from tests.runs.test_contents import FOREIGN, OWN
 from tests.support.properties import deterministic
 

@@ -13,7 +13,7 @@ from ganforge.runs import removal as run_removing
 from ganforge.runs.contents import Contents
 from ganforge.runs.lock import locked
 from ganforge.runs.past import find_runs, not_removable
-from tests.commands.test_runs import TRAIN, composed, made
+from tests.commands.listings import TRAIN, composed, made
 from tests.runs.test_contents import FOREIGN, tree, written
 
 

@@ -14,7 +14,7 @@ from ganforge.cli import run
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
 from ganforge.data.images import to_float, to_uint8
-from tests.commands.test_translate import damage, mixed, noise, pixels, written
+from tests.commands.photos import damage, mixed, noise, pixels, written
 from tests.data.drawings import save
 from tests.support.configs import tiny
 
