@@ -29,7 +29,9 @@ def networks(classes: int = 0) -> dict[str, nn.Module]:
     labels = {"num_classes": classes, "conditioning": "concatenation"} if classes else {}
     augmented = {"num_classes": classes, "conditioning": "projection"} if classes else {}
     sizes = {"width": 4, "full_width": 8}
-    generator = StyleGANGenerator(SIZE, 1, LATENT, W, mapping_layers=2, **sizes, **labels)
+    generator = StyleGANGenerator(
+        SIZE, 1, latent_dim=LATENT, w_dim=W, mapping_layers=2, **sizes, **labels
+    )
     for layer in generator.modules():
         if isinstance(layer, NoiseInput):
             nn.init.normal_(layer.scale)
@@ -248,6 +250,6 @@ def test_refuses_nonsense(changes, message):
 
 
 def test_refuses_a_generator_without_styles():
-    parts = networks() | {"generator": PGGANGenerator(SIZE, 1, LATENT, 4, 8)}
+    parts = networks() | {"generator": PGGANGenerator(SIZE, 1, LATENT, width=4, full_width=8)}
     with pytest.raises(ConfigError, match=r"generator has no styles.*network=stylegan"):
         games.game(StyleGAN, **parts, growth=Growth(SIZE))

@@ -8,10 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.biggan import BigGANDiscriminator, BigGANGenerator
-from ganforge.networks.biggan_blocks import BigGANDownBlock
-from ganforge.networks.layers.conditional_normalization import ConditionalNorm
-from ganforge.networks.orthogonal_initialization import initialize_orthogonal
+from ganforge.networks.biggan import BigGANDiscriminator, BigGANDownBlock, BigGANGenerator
+from ganforge.networks.layers.initialization import initialize_weights
+from ganforge.networks.layers.normalization import ConditionalNorm
 from tests.networks import counting
 
 CLASSES = 3
@@ -231,7 +230,7 @@ def matrix(layer):
 @pytest.mark.parametrize("shape", [(5, 3), (3, 5)])
 def test_orthogonal_initialization(shape):
     network = nn.Sequential(nn.Linear(*shape), nn.Conv2d(*shape, 1), nn.Embedding(*shape))
-    initialize_orthogonal(network)
+    initialize_weights(network, nn.init.orthogonal_)
     for layer in network:
         weight = matrix(layer)
         small = weight @ weight.T if weight.shape[0] < weight.shape[1] else weight.T @ weight

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator, feature_widths
+from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
+from ganforge.networks.layers.shapes import doubling_widths
 
 NORMS = ["batch", "instance", "layer", "none"]
 
@@ -75,9 +76,9 @@ def test_layouts_agree(norm):
 
 
 def test_widths_double_up_to_the_limit():
-    assert feature_widths(64, 64, 512) == [64, 128, 256, 512]
-    assert feature_widths(256, 64, 512) == [64, 128, 256, 512, 512, 512]
-    assert feature_widths(16, 32, 512) == [32, 64]
+    assert doubling_widths(4, 64, 512) == [64, 128, 256, 512]
+    assert doubling_widths(6, 64, 512) == [64, 128, 256, 512, 512, 512]
+    assert doubling_widths(2, 32, 512) == [32, 64]
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -10,7 +10,6 @@ from torch import nn
 from ganforge.errors import ConfigError
 from ganforge.networks.patch_discriminator import (
     PatchDiscriminator,
-    patch_widths,
     receptive_field,
     smallest_side,
 )
@@ -54,7 +53,6 @@ def test_parameters_of_the_pixel_gan():
     ],
 )
 def test_layers_of_the_originals(layers, widths):
-    assert patch_widths(layers, 64) == widths
     network = blueprint(PatchDiscriminator, 6, layers=layers)
     convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
     assert [m.out_channels for m in convolutions] == [*widths, 1]
@@ -123,7 +121,7 @@ def test_shapes(layers):
     )
     side = network.smallest
     assert network(noise(2, 2, side, side + 3)).shape[:3] == (2, 1, 2 if layers == 0 else 1)
-    assert network.features(noise(2, 2, side, side)).shape == (2, patch_widths(layers, 1)[-1])
+    assert network.features(noise(2, 2, side, side)).shape == (2, network.to_logits.in_channels)
     if layers:
         with pytest.raises(ConfigError, match=f"at least {side} pixels, got {side - 1}"):
             network(noise(2, 2, side, side - 1))

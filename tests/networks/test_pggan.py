@@ -8,8 +8,13 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.progressive import double, halve
-from ganforge.networks.pggan import PGGANDiscriminator, PGGANGenerator
-from ganforge.networks.pggan_blocks import EqualizedHead, FirstBlock, LastBlock
+from ganforge.networks.pggan import (
+    EqualizedHead,
+    FirstBlock,
+    LastBlock,
+    PGGANDiscriminator,
+    PGGANGenerator,
+)
 from tests.networks.counting import count
 
 CLASSES = 3
@@ -260,7 +265,7 @@ def test_a_compiled_network_is_compiled_once_for_a_whole_fade(make):
 
 
 def test_the_head_projects_on_embeddings():
-    head = EqualizedHead(4, CLASSES, projection=True, auxiliary=[2])
+    head = EqualizedHead(4, num_classes=CLASSES, projection=True, auxiliary=[2])
     nn.init.zeros_(head.logit.weight)
     head.embedding.weight.data = torch.arange(1.0, 4.0)[:, None].expand(3, 4).clone()
     features = torch.randn(3, 4)

@@ -8,8 +8,14 @@ import torch
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator, stage_widths
-from ganforge.networks.r3gan_blocks import GenerativeBasis, ProjectionHead, ResidualBlock
+from ganforge.networks.layers.shapes import stage_widths
+from ganforge.networks.r3gan import (
+    GenerativeBasis,
+    ProjectionHead,
+    R3GANDiscriminator,
+    R3GANGenerator,
+    ResidualBlock,
+)
 from tests.networks.counting import count
 
 CLASSES = 3
@@ -186,7 +192,7 @@ def test_the_basis_is_weighted_maps():
 
 def test_projection_head():
     """With L = I and embeddings 1, 2, 3 the logit is y + 1 times the sum of features."""
-    head = ProjectionHead(4, CLASSES, projection=True)
+    head = ProjectionHead(4, num_classes=CLASSES, projection=True)
     nn.init.eye_(head.logit.weight)
     head.embedding.weight.data = torch.arange(1.0, 4.0)[:, None].expand(3, 4).clone()
     features = torch.randn(3, 4)

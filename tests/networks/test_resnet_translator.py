@@ -9,12 +9,14 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
-from ganforge.networks.layers.reflection import ReflectedConvolution, reflect, reflect_in_order
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import (
+    ReflectedConvolution,
     ReflectedResidualBlock,
     ResNetTranslator,
     published_blocks,
+    reflect,
+    reflect_in_order,
 )
 from ganforge.networks.unet import UNetTranslator
 from tests.networks.counting import blueprint, count

@@ -7,8 +7,11 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.noise_input import NoiseInput, noise_maps
-from ganforge.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
-from ganforge.networks.stylegan_blocks import SmoothHalvingBlock
+from ganforge.networks.stylegan import (
+    SmoothHalvingBlock,
+    StyleGANDiscriminator,
+    StyleGANGenerator,
+)
 from ganforge.streams import Noise
 
 
@@ -166,7 +169,7 @@ def test_the_discriminator_judges_each_level():
         ({"image_size": 12}, "StyleGANGenerator: image_size must be one of 8, 16, 32"),
         ({"full_width": 12}, "StyleGANGenerator: full_width must be one of 4, 8"),
         ({"width": 0}, "StyleGANGenerator: width must be at least 1, got 0"),
-        ({"conditioning": "normalization", "num_classes": 2}, "Take condition=embedding"),
+        ({"conditioning": "normalization", "num_classes": 2}, "Use condition=embedding"),
     ],
 )
 def test_nonsense_is_refused(changes, message):

@@ -10,10 +10,14 @@ from torch import nn
 
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.mapped_projection import LabelMapping, MappedProjection
 from ganforge.networks.layers.modulated_convolution import demodulation, modulated_weights
-from ganforge.networks.layers.upfirdn2d import filter2d, filter_kernel, upsample2d
-from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
+from ganforge.networks.layers.upfirdn2d import filter_kernel, upfirdn2d, upsample2d
+from ganforge.networks.stylegan2 import (
+    LabelMapping,
+    MappedProjection,
+    StyleGAN2Discriminator,
+    StyleGAN2Generator,
+)
 from ganforge.networks.stylegan2_blocks import FilteredConvolution, Modulated, in_half_precision
 from ganforge.runs.load import build
 from tests.networks.counting import count
@@ -181,7 +185,7 @@ def test_halving_smooths_and_takes_each_second_pixel(side):
     torch.manual_seed(0)
     layer = FilteredConvolution(2, 3, side, down=True, linear=True, clamp=None)
     images, reach = torch.randn(1, 2, 8, 8), side // 2
-    smooth = filter2d(images, filter_kernel(), (1 + reach, 1 + reach) * 2)
+    smooth = upfirdn2d(images, filter_kernel(), padding=(1 + reach, 1 + reach) * 2)
     whole = F.conv2d(smooth, layer.filters.weight / math.sqrt(2 * side**2))
     torch.testing.assert_close(layer(images), whole[..., ::2, ::2])
 
@@ -191,7 +195,9 @@ def test_residual_stages_keep_the_variance():
     torch.manual_seed(0)
     stage = discriminator(width=64, full_width=16).stages[0]
     features = torch.randn(8, 64, 16, 16)
-    kept = stage.skip(features).var() / filter2d(features, filter_kernel(), (1, 2) * 2).var()
+    kept = (
+        stage.skip(features).var() / upfirdn2d(features, filter_kernel(), padding=(1, 2) * 2).var()
+    )
     assert kept.item() == pytest.approx(0.5, rel=0.15)
     torch.testing.assert_close(
         stage(features), stage.skip(features) + stage.second(stage.first(features))

@@ -8,8 +8,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.persistent_dropout import PersistentDropout
-from ganforge.networks.unet import UNetTranslator, dropped_blocks, unet_depth, unet_widths
+from ganforge.networks.layers.shapes import doubling_widths
+from ganforge.networks.translator import PersistentDropout
+from ganforge.networks.unet import UNetTranslator, dropped_blocks, unet_depth
 from tests.networks.counting import blueprint, count
 
 NORMS = ["batch", "instance", "none"]
@@ -58,10 +59,10 @@ def test_layers_of_the_original():
 @pytest.mark.parametrize(
     ("widths", "blocks"),
     [
-        (unet_widths(8, 64, 512), 3),
-        (unet_widths(7, 64, 512), 3),
-        (unet_widths(6, 64, 512), 2),
-        (unet_widths(4, 64, 512), 1),  # none keeps its width: the innermost has the noise
+        (doubling_widths(8, 64, 512), 3),
+        (doubling_widths(7, 64, 512), 3),
+        (doubling_widths(6, 64, 512), 2),
+        (doubling_widths(4, 64, 512), 1),  # none keeps its width: the innermost has the noise
     ],
 )
 def test_dropout_is_in_the_innermost_blocks(widths, blocks):

@@ -6,14 +6,13 @@ from .dcgan import DCGANDiscriminator as DCGANDiscriminator
 from .dcgan import DCGANGenerator as DCGANGenerator
 from .discriminator import Discriminator as Discriminator
 from .generator import Generator as Generator
-from .layers.adain import AdaIN as AdaIN
 from .layers.attention import SelfAttention as SelfAttention
-from .layers.conditional_normalization import ConditionalNorm as ConditionalNorm
 from .layers.equalized import EqualizedConv2d as EqualizedConv2d
 from .layers.equalized import EqualizedLinear as EqualizedLinear
 from .layers.head import Head as Head
 from .layers.mapping import Mapping as Mapping
 from .layers.minibatch_stddev import MinibatchStddev as MinibatchStddev
+from .layers.normalization import ConditionalNorm as ConditionalNorm
 from .layers.pixel_norm import PixelNorm as PixelNorm
 from .mlp import MLPDiscriminator as MLPDiscriminator
 from .mlp import MLPGenerator as MLPGenerator
@@ -25,6 +24,7 @@ from .r3gan import R3GANGenerator as R3GANGenerator
 from .resnet import ResNetDiscriminator as ResNetDiscriminator
 from .resnet import ResNetGenerator as ResNetGenerator
 from .resnet_translator import ResNetTranslator as ResNetTranslator
+from .stylegan import AdaIN as AdaIN
 from .stylegan import StyleGANDiscriminator as StyleGANDiscriminator
 from .stylegan import StyleGANGenerator as StyleGANGenerator
 from .stylegan2 import StyleGAN2Discriminator as StyleGAN2Discriminator

@@ -25,7 +25,10 @@ class TranslatorPair(nn.Module):
 
     def __init__(self, forth: nn.Module, back: nn.Module) -> None:
         super().__init__()
-        there, here = _channels("forth", forth), _channels("back", back)
+        there, here = (
+            (_number(name, one, "in_channels"), _number(name, one, "out_channels"))
+            for name, one in (("forth", forth), ("back", back))
+        )
         if there != here[::-1]:
             raise ConfigError(
                 "TranslatorPair: back must read what forth makes and make what it reads; "
@@ -51,10 +54,6 @@ class DiscriminatorPair(nn.Module):
         super().__init__()
         self.target = target
         self.input = input
-
-
-def _channels(name: str, network: nn.Module) -> tuple[int, int]:
-    return _number(name, network, "in_channels"), _number(name, network, "out_channels")
 
 
 def _number(name: str, network: nn.Module, attribute: str) -> int:

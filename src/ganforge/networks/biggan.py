@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Unpack
 
 import torch
 import torch.nn.functional as F
@@ -10,16 +11,20 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm as normalize_weight
 
 from ganforge.errors import ConfigError
-from ganforge.networks.biggan_blocks import BigGANDownBlock
-from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.generator import Generator
+from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
+from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
 from ganforge.networks.layers.convolution_blocks import NormReLU
-from ganforge.networks.layers.labels import one_hot, with_label_planes
+from ganforge.networks.layers.initialization import initialize_weights, weighted_layers
+from ganforge.networks.layers.labels import one_hot, required
 from ganforge.networks.layers.residual_blocks import UpResidualBlock
-from ganforge.networks.layers.shapes import check_positive, check_power_of_two
+from ganforge.networks.layers.shapes import (
+    check_at_least,
+    check_choice,
+    check_image_size,
+    powers_of_two,
+)
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
-from ganforge.networks.orthogonal_initialization import initialize_orthogonal, initialize_weights
 
 # Channels in multiples of the width, by image size. Generator: at 4x4 and after each block.
 UP = {
@@ -38,9 +43,10 @@ DOWN = {
     256: [1, 2, 4, 8, 8, 16, 16],
 }
 HALVINGS = {16: 2, 32: 2, 64: 4, 128: 5, 256: 6}
-INITIALIZATIONS: dict[str, Callable[[nn.Module], None]] = {
-    "orthogonal": initialize_orthogonal,
-    "normal": partial(initialize_weights, draw=partial(nn.init.normal_, std=0.02)),
+# Orthogonal matrices [C_out, all other dimensions]: Saxe et al. 2014, arXiv:1312.6120.
+INITIALIZATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "orthogonal": nn.init.orthogonal_,
+    "normal": partial(nn.init.normal_, std=0.02),
 }
 
 
@@ -65,8 +71,7 @@ class BigGANGenerator(Generator):
         attention: resolutions with self-attention after the block that reaches them.
         spectral_norm: apply spectral normalization, also to the layers that condition norms.
         initialization: orthogonal, or normal: N(0, 0.02).
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or normalization.
+        **labels: see Generator.
     """
 
     def __init__(
@@ -80,19 +85,17 @@ class BigGANGenerator(Generator):
         attention: Sequence[int] = (),
         spectral_norm: bool = True,
         initialization: str = "orthogonal",
-        num_classes: int = 0,
-        conditioning: str = "none",
+        **labels: Unpack[GeneratorArguments],
     ) -> None:
         _check("BigGANGenerator", image_size, width, initialization)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
+        super().__init__(image_size, channels, latent_dim, **labels)
         widths = [width * multiple for multiple in UP[image_size]]
         sides = [8 << block for block in range(len(widths) - 1)]
         self.chunk = self._chunk_length(len(sides)) if hierarchical else 0
-        embedded = conditioning == "normalization" and shared_dim > 0
-        self.embedding = nn.Embedding(num_classes, shared_dim) if embedded else None
-        beside = num_classes if conditioning == "concatenation" else 0
+        embedded = self.conditioning == "normalization" and shared_dim > 0
+        self.embedding = nn.Embedding(self.num_classes, shared_dim) if embedded else None
         first = latent_dim - self.chunk * len(sides)
-        self.project = nn.Linear(first + beside, widths[0] * 16)
+        self.project = nn.Linear(first + self.label_dim, widths[0] * 16)
         self.blocks = nn.ModuleList(
             UpResidualBlock(a, b, "batch", self.condition_dim)
             for a, b in itertools.pairwise(widths)
@@ -102,9 +105,12 @@ class BigGANGenerator(Generator):
         )
         self.norm = NormReLU(widths[-1], "batch")
         self.to_image = nn.Conv2d(widths[-1], channels, 3, padding=1)
-        INITIALIZATIONS[initialization](self)
+        initialize_weights(self, INITIALIZATIONS[initialization])
         if spectral_norm:
-            _normalize_generator(self)
+            # As the authors do: with the layers that condition norms, without the embedding.
+            for layer in weighted_layers(self).values():
+                if not isinstance(layer, nn.Embedding):
+                    normalize_weight(layer)
 
     def _chunk_length(self, blocks: int) -> int:
         if self.latent_dim <= blocks:
@@ -127,9 +133,7 @@ class BigGANGenerator(Generator):
             return []
         if self.embedding is None:
             return [one_hot(labels, self.num_classes, z)]
-        if labels is None:
-            raise ConfigError("a conditional network needs the labels of its images")
-        return [self.embedding(labels)]
+        return [self.embedding(required(labels))]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim], labels [B]."""
@@ -158,10 +162,7 @@ class BigGANDiscriminator(Discriminator):
         attention: resolutions with self-attention after the first block that reaches them.
         spectral_norm: apply spectral normalization.
         initialization: orthogonal, or normal: N(0, 0.02).
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
+        **arguments: see Discriminator.
     """
 
     def __init__(
@@ -172,55 +173,64 @@ class BigGANDiscriminator(Discriminator):
         attention: Sequence[int] = (),
         spectral_norm: bool = True,
         initialization: str = "orthogonal",
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
+        **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
         _check("BigGANDiscriminator", image_size, width, initialization)
-        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
-        planes = num_classes if conditioning == "concatenation" else 0
+        super().__init__(image_size, channels, **arguments)
         widths = [width * multiple for multiple in DOWN[image_size]]
         halvings = HALVINGS[image_size]
         self.blocks = nn.ModuleList(
             BigGANDownBlock(a, b, down=index < halvings, first=index == 0)
-            for index, (a, b) in enumerate(itertools.pairwise([self.inputs + planes, *widths]))
+            for index, (a, b) in enumerate(itertools.pairwise([self.input_channels, *widths]))
         )
         sides = [image_size >> min(index + 1, halvings) for index in range(len(widths))]
         self.attention = attention_layers(
             "BigGANDiscriminator", attention, image_size, sides, widths
         )
         self.head = self.make_head(widths[-1])
-        INITIALIZATIONS[initialization](self)
+        initialize_weights(self, INITIALIZATIONS[initialization])
         if spectral_norm:
             normalize_spectrum(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the sum-pooled features [B, F] of images [B, packing * C, H, W]."""
-        if self.conditioning == "concatenation":
-            images = with_label_planes(images, labels, self.num_classes)
-        features = images
+        features = self.join_labels(images, labels)
         for index, block in enumerate(self.blocks):
             features = self.attention.after(index, block(features))
         return F.relu(features).sum(dim=(2, 3))
 
 
-def _normalize_generator(generator: BigGANGenerator) -> None:
-    """Applies spectral normalization to all layers except the embedding, as the authors do.
+class BigGANDownBlock(nn.Module):
+    """Residual block that halves the resolution: [B, C, H, W] -> [B, C', H/2, W/2], or keeps it.
 
-    Unlike :func:`~ganforge.networks.layers.spectral_normalization.normalize_spectrum`, it includes
-    the layers that condition norms.
+    Brock et al. 2019, arXiv:1809.11096, figure 15. Unlike in SNGAN's block, the channels change in
+    the first convolution.
+
+    ReLU, 3x3 convolution, ReLU, 3x3 convolution, 2x2 mean pooling; plus a shortcut of a 1x1
+    convolution and mean pooling. If neither size nor channels change, the shortcut is the identity.
+    The first block gets no first ReLU: its input is an image.
     """
-    for module in list(generator.modules()):
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            normalize_weight(module)
+
+    def __init__(
+        self, channels_in: int, channels_out: int, down: bool, first: bool = False
+    ) -> None:
+        super().__init__()
+        self.down = down
+        self.activate = not first
+        self.first = nn.Conv2d(channels_in, channels_out, 3, padding=1)
+        self.second = nn.Conv2d(channels_out, channels_out, 3, padding=1)
+        changes = down or channels_in != channels_out
+        self.shortcut = nn.Conv2d(channels_in, channels_out, 1) if changes else nn.Identity()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', H/2, W/2], or [B, C', H, W], of features [B, C, H, W]."""
+        residual = self.first(F.relu(features) if self.activate else features)
+        residual = self.second(F.relu(residual))
+        together: Tensor = residual + self.shortcut(features)
+        return F.avg_pool2d(together, 2) if self.down else together
 
 
 def _check(name: str, image_size: int, width: int, initialization: str) -> None:
-    check_power_of_two(name, image_size, 16, 256)
-    check_positive(name, "width", width)
-    if initialization not in INITIALIZATIONS:
-        raise ConfigError(
-            f"{name}: initialization must be one of {', '.join(INITIALIZATIONS)}; "
-            f"got {initialization!r}"
-        )
+    check_image_size(name, image_size, powers_of_two(16, 256))
+    check_at_least(name, 1, width=width)
+    check_choice(name, INITIALIZATIONS, initialization=initialization)

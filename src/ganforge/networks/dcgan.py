@@ -2,30 +2,27 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from functools import partial
+from typing import Literal, Unpack
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.generator import Generator, refuse_conditional_norm
+from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
+from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
 from ganforge.networks.layers.convolution_blocks import NormReLU, UpBlock, down_block
+from ganforge.networks.layers.head import Head
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.labels import with_label_planes
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.layers.normalization import check_norm
-from ganforge.networks.layers.shapes import check_positive, check_power_of_two
+from ganforge.networks.layers.normalization import check_norm, normalization
+from ganforge.networks.layers.shapes import (
+    check_at_least,
+    check_image_size,
+    doubling_widths,
+    powers_of_two,
+)
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
-
-
-def feature_widths(image_size: int, width: int, max_width: int) -> list[int]:
-    """Returns the channels at resolutions image_size / 2 down to 4: doubling, up to ``max_width``.
-
-    For image_size 64 and width 64: 64, 128, 256, 512.
-    """
-    levels = image_size.bit_length() - 3
-    return [min(width << level, max_width) for level in range(levels)]
 
 
 class DCGANGenerator(Generator):
@@ -42,11 +39,8 @@ class DCGANGenerator(Generator):
         max_width: maximum number of channels of a layer, which limits memory at 256x256.
         norm: batch, instance, layer or none.
         spectral_norm: apply spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
-        attention: resolutions with self-attention after the layer that reaches them
-            (arXiv:1805.08318), 4 to half the image size; "auto" for 32, or half the image size
-            if that is less.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or normalization.
+        attention: resolutions with self-attention, or "auto": 32, at most half the image size.
+        **labels: see Generator.
     """
 
     def __init__(
@@ -59,14 +53,13 @@ class DCGANGenerator(Generator):
         norm: str = "batch",
         spectral_norm: bool = False,
         attention: Sequence[int] | Literal["auto"] = (),
-        num_classes: int = 0,
-        conditioning: str = "none",
+        **labels: Unpack[GeneratorArguments],
     ) -> None:
         _check("DCGANGenerator", image_size, width, max_width, norm)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
-        if conditioning == "normalization":
-            refuse_conditional_norm("DCGANGenerator", norm)
-        widths = feature_widths(image_size, width, max_width)[::-1]
+        super().__init__(image_size, channels, latent_dim, **labels)
+        if norm == "none":
+            self.refuse_conditional_norms("norm is none", "norm=batch, or condition=concatenation")
+        widths = doubling_widths(image_size.bit_length() - 3, width, max_width)[::-1]
         self.project = nn.Linear(self.input_dim, widths[0] * 16, bias=norm == "none")
         self.start = NormReLU(widths[0], norm, self.condition_dim)
         self.up = nn.ModuleList(
@@ -102,15 +95,10 @@ class DCGANDiscriminator(Discriminator):
         max_width: maximum number of channels of a layer, which limits memory at 256x256.
         norm: batch, instance, layer or none.
         spectral_norm: apply spectral normalization (Miyato et al. 2018, arXiv:1802.05957).
-        attention: resolutions with self-attention after the layer that reaches them
-            (arXiv:1805.08318), 4 to half the image size; "auto" for 32, or half the image size
-            if that is less.
+        attention: resolutions with self-attention, or "auto": 32, at most half the image size.
         minibatch_stddev: group size of the minibatch standard deviation before the last layer
             (arXiv:1710.10196); 0 for none.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
+        **arguments: see Discriminator.
     """
 
     def __init__(
@@ -123,37 +111,36 @@ class DCGANDiscriminator(Discriminator):
         spectral_norm: bool = False,
         attention: Sequence[int] | Literal["auto"] = (),
         minibatch_stddev: int = 0,
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
+        **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
         _check("DCGANDiscriminator", image_size, width, max_width, norm)
         check_group_size("DCGANDiscriminator", minibatch_stddev)
-        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
-        widths = feature_widths(image_size, width, max_width)
+        super().__init__(image_size, channels, **arguments)
+        widths = doubling_widths(image_size.bit_length() - 3, width, max_width)
         # The original has no bias in any convolution. Without norms nothing else could shift the
         # features, so all convolutions get a bias.
         bias = norm == "none"
-        planes = num_classes if conditioning == "concatenation" else 0
-        self.from_image = down_block(self.inputs + planes, widths[0], "none", bias)
+        self.from_image = down_block(self.input_channels, widths[0], [], bias)
         self.down = nn.Sequential(
-            *(down_block(a, b, norm, bias) for a, b in itertools.pairwise(widths))
+            *(down_block(a, b, normalization(norm, b), bias) for a, b in itertools.pairwise(widths))
         )
         sides = [image_size >> step for step in range(1, len(widths) + 1)]
-        name = "DCGANDiscriminator"
-        self.attention = attention_layers(name, attention, image_size, sides, widths)
+        self.attention = attention_layers(
+            "DCGANDiscriminator", attention, image_size, sides, widths
+        )
         self.stddev = MinibatchStddev(minibatch_stddev) if minibatch_stddev else None
-        self.head = self.make_head((widths[-1] + (minibatch_stddev > 0)) * 16, bias)
+        self.head = self.make_head(
+            (widths[-1] + (minibatch_stddev > 0)) * 16, partial(Head, bias=bias)
+        )
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the 4x4 features [B, F] of images [B, packing * C, H, W]."""
-        if self.conditioning == "concatenation":
-            images = with_label_planes(images, labels, self.num_classes)
-        features: Tensor = self.attention.after(0, self.from_image(images))
+        features: Tensor = self.attention.after(
+            0, self.from_image(self.join_labels(images, labels))
+        )
         for index, block in enumerate(self.down, start=1):
             features = self.attention.after(index, block(features))
         if self.stddev is not None:
@@ -162,7 +149,6 @@ class DCGANDiscriminator(Discriminator):
 
 
 def _check(name: str, image_size: int, width: int, max_width: int, norm: str) -> None:
-    check_power_of_two(name, image_size, 16, 256)
-    check_positive(name, "width", width)
-    check_positive(name, "max_width", max_width)
+    check_image_size(name, image_size, powers_of_two(16, 256))
+    check_at_least(name, 1, width=width, max_width=max_width)
     check_norm(name, norm)

@@ -1,14 +1,25 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypedDict
 
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.head import Head
-from ganforge.networks.layers.shapes import check_channels, check_positive
+from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.shapes import check_at_least, check_channels, check_choice
 
 CONDITIONINGS = ("none", "concatenation", "projection")
+
+
+class DiscriminatorArguments(TypedDict, total=False):
+    """Arguments of every discriminator, except the shape of images."""
+
+    num_classes: int
+    conditioning: str
+    auxiliary: Sequence[int]
+    packing: int
 
 
 class Discriminator(nn.Module):
@@ -16,7 +27,7 @@ class Discriminator(nn.Module):
 
     Args:
         image_size: side of the images.
-        channels: C of one image.
+        channels: C of one image, 1 to 4.
         num_classes: number of classes; 0 for an unconditional network.
         conditioning: how labels enter: "none"; "concatenation" with the image (Mirza & Osindero
             2014, arXiv:1411.1784); "projection" in the head (arXiv:1802.05637).
@@ -41,9 +52,8 @@ class Discriminator(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        check_positive(name, "image_size", image_size)
+        check_at_least(name, 1, image_size=image_size, packing=packing)
         check_channels(name, channels)
-        check_positive(name, "packing", packing)
         check_conditioning(name, conditioning, CONDITIONINGS, num_classes)
         self.image_size = image_size
         self.channels = channels
@@ -53,14 +63,27 @@ class Discriminator(nn.Module):
         self.packing = packing
 
     @property
-    def inputs(self) -> int:
-        """Input channels of the first layer, without label planes."""
-        return self.channels * self.packing
+    def label_dim(self) -> int:
+        """Number of classes if labels are concatenated with the image, otherwise 0."""
+        return self.num_classes if self.conditioning == "concatenation" else 0
 
-    def make_head(self, feature_dim: int, bias: bool = True) -> Head:
+    @property
+    def input_channels(self) -> int:
+        """Input channels of the first convolution, label planes included."""
+        return self.channels * self.packing + self.label_dim
+
+    def join_labels(self, images: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the input of the first convolution, [B, input_channels, H, W]."""
+        return with_label_planes(images, labels, self.num_classes) if self.label_dim else images
+
+    def make_head(self, feature_dim: int, kind: Callable[..., Head] = Head) -> Head:
         """Returns the head for features [B, feature_dim]."""
-        projection = self.conditioning == "projection"
-        return Head(feature_dim, self.num_classes, projection, self.auxiliary_sizes, bias)
+        return kind(
+            feature_dim,
+            num_classes=self.num_classes,
+            projection=self.conditioning == "projection",
+            auxiliary=self.auxiliary_sizes,
+        )
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the last features [B, F] of images [B, packing * C, H, W] in [-1, 1]."""
@@ -90,12 +113,8 @@ def check_conditioning(
     name: str, conditioning: str, legal: Sequence[str], num_classes: int
 ) -> None:
     """Raises ConfigError for an unknown conditioning, or for one without classes."""
-    if conditioning not in legal:
-        raise ConfigError(
-            f"{name}: conditioning must be one of {', '.join(legal)}; got {conditioning!r}"
-        )
-    if num_classes < 0:
-        raise ConfigError(f"{name}: num_classes must be at least 0, got {num_classes}")
+    check_choice(name, legal, conditioning=conditioning)
+    check_at_least(name, 0, num_classes=num_classes)
     if conditioning != "none" and num_classes < 1:
         raise ConfigError(
             f"{name}: conditioning={conditioning} needs labels, and data.num_classes is 0"

@@ -1,13 +1,22 @@
 from __future__ import annotations
 
+from typing import TypedDict
+
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import check_conditioning
 from ganforge.networks.layers.labels import one_hot, with_label
-from ganforge.networks.layers.shapes import check_channels, check_positive
+from ganforge.networks.layers.shapes import check_at_least, check_channels
 
 CONDITIONINGS = ("none", "concatenation", "normalization")
+
+
+class GeneratorArguments(TypedDict, total=False):
+    """Arguments of every generator, except the shapes of images and latents."""
+
+    num_classes: int
+    conditioning: str
 
 
 class Generator(nn.Module):
@@ -15,7 +24,7 @@ class Generator(nn.Module):
 
     Args:
         image_size: side of the images.
-        channels: C.
+        channels: C, 1 to 4.
         latent_dim: length of z.
         num_classes: number of classes; 0 for an unconditional network.
         conditioning: how labels enter: "none"; "concatenation" with the latent (Mirza & Osindero
@@ -33,9 +42,8 @@ class Generator(nn.Module):
     ) -> None:
         super().__init__()
         name = type(self).__name__
-        check_positive(name, "image_size", image_size)
+        check_at_least(name, 1, image_size=image_size, latent_dim=latent_dim)
         check_channels(name, channels)
-        check_positive(name, "latent_dim", latent_dim)
         check_conditioning(name, conditioning, CONDITIONINGS, num_classes)
         self.image_size = image_size
         self.channels = channels
@@ -43,11 +51,25 @@ class Generator(nn.Module):
         self.num_classes = num_classes
         self.conditioning = conditioning
 
+    def refuse_conditional_norms(
+        self, reason: str, advice: str = "condition=embedding, or condition=none"
+    ) -> None:
+        """Raises ConfigError for conditioning=normalization, in a network without such norms."""
+        if self.conditioning == "normalization":
+            raise ConfigError(
+                f"{type(self).__name__}: conditioning=normalization needs a norm, and {reason}. "
+                f"Use {advice}"
+            )
+
+    @property
+    def label_dim(self) -> int:
+        """Number of classes if labels are concatenated with the latent, otherwise 0."""
+        return self.num_classes if self.conditioning == "concatenation" else 0
+
     @property
     def input_dim(self) -> int:
         """Input length of the first layer: the latent, plus the one-hot label if concatenated."""
-        beside = self.num_classes if self.conditioning == "concatenation" else 0
-        return self.latent_dim + beside
+        return self.latent_dim + self.label_dim
 
     @property
     def condition_dim(self) -> int:
@@ -56,15 +78,11 @@ class Generator(nn.Module):
 
     def inputs(self, z: Tensor, labels: Tensor | None) -> Tensor:
         """Returns the input of the first layer, [B, input_dim]."""
-        if self.conditioning == "concatenation":
-            return with_label(z, labels, self.num_classes)
-        return z
+        return with_label(z, labels, self.num_classes) if self.label_dim else z
 
     def condition(self, z: Tensor, labels: Tensor | None) -> Tensor | None:
         """Returns the condition of the norms, [B, condition_dim]; None for unconditional norms."""
-        if self.conditioning == "normalization":
-            return one_hot(labels, self.num_classes, z)
-        return None
+        return one_hot(labels, self.num_classes, z) if self.condition_dim else None
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1] of latents [B, latent_dim].
@@ -74,12 +92,3 @@ class Generator(nn.Module):
             labels: int64 [B], for a conditional generator.
         """
         raise NotImplementedError
-
-
-def refuse_conditional_norm(name: str, norm: str) -> None:
-    """Raises ConfigError for conditional normalization with norm "none"."""
-    if norm == "none":
-        raise ConfigError(
-            f"{name}: conditioning=normalization needs a norm, and norm is none. Take norm=batch, "
-            "or condition=concatenation"
-        )

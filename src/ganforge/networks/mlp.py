@@ -3,16 +3,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.generator import Generator
-from ganforge.networks.layers.fourier_features import FourierFeatures
+from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
+from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.initialization import initialize_he
 from ganforge.networks.layers.labels import with_label
+from ganforge.networks.layers.shapes import check_at_least, check_fraction
 
 
 class MLPGenerator(Generator):
@@ -26,11 +27,10 @@ class MLPGenerator(Generator):
         latent_dim: length of z.
         hidden: widths of the hidden layers.
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none or concatenation.
         octaves: octaves of Fourier features of the latents (arXiv:2006.10739) in the input of the
             first layer; 0 for none. Intended for two-dimensional data with separated modes, between
             which the generator must change abruptly.
+        **labels: see Generator; labels enter by concatenation.
     """
 
     def __init__(
@@ -40,19 +40,17 @@ class MLPGenerator(Generator):
         latent_dim: int = 100,
         hidden: Sequence[int] = (256, 512, 1024),
         negative_slope: float = 0.2,
-        num_classes: int = 0,
-        conditioning: str = "none",
         octaves: int = 0,
+        **labels: Unpack[GeneratorArguments],
     ) -> None:
         _check("MLPGenerator", hidden, negative_slope, octaves)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
-        if conditioning == "normalization":
-            raise ConfigError(
-                "MLPGenerator has no normalization that labels could steer. Take "
-                "condition=concatenation, or network=dcgan"
-            )
+        super().__init__(image_size, channels, latent_dim, **labels)
+        self.refuse_conditional_norms(
+            "this network has no normalization that labels could steer",
+            "condition=concatenation, or network=dcgan",
+        )
         self.encode = FourierFeatures(latent_dim, octaves, frequency=0.5)
-        input_dim = self.encode.output_dim + self.input_dim - latent_dim
+        input_dim = self.encode.output_dim + self.label_dim
         self.hidden = _hidden_layers([input_dim, *hidden], negative_slope, dropout=0.0)
         self.to_image = nn.Linear(hidden[-1], channels * image_size**2)
         initialize_he(self, negative_slope)
@@ -78,12 +76,9 @@ class MLPDiscriminator(Discriminator):
         negative_slope: slope of the leaky ReLU below 0, in [0, 1).
         dropout: probability of dropping a hidden unit in training, in [0, 1). It draws from
             PyTorch's global generator.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
         octaves: octaves of Fourier features of the pixels (arXiv:2006.10739) in the input of the
             first layer; 0 for none. Intended for two-dimensional data with narrow modes.
+        **arguments: see Discriminator.
     """
 
     def __init__(
@@ -93,19 +88,14 @@ class MLPDiscriminator(Discriminator):
         hidden: Sequence[int] = (1024, 512, 256),
         negative_slope: float = 0.2,
         dropout: float = 0.0,
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
         octaves: int = 0,
+        **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
         _check("MLPDiscriminator", hidden, negative_slope, octaves)
-        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
-        if not 0 <= dropout < 1:
-            raise ConfigError(f"MLPDiscriminator: dropout must be in [0, 1), got {dropout}")
-        code = num_classes if conditioning == "concatenation" else 0
-        self.encode = FourierFeatures(self.inputs * image_size**2, octaves)
-        sizes = [self.encode.output_dim + code, *hidden]
+        super().__init__(image_size, channels, **arguments)
+        check_fraction("MLPDiscriminator", dropout=dropout)
+        self.encode = FourierFeatures(channels * self.packing * image_size**2, octaves)
+        sizes = [self.encode.output_dim + self.label_dim, *hidden]
         self.hidden = _hidden_layers(sizes, negative_slope, dropout)
         self.head = self.make_head(hidden[-1])
         initialize_he(self, negative_slope)
@@ -113,10 +103,41 @@ class MLPDiscriminator(Discriminator):
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the last hidden layer [B, F] of images [B, packing * C, H, W]."""
         pixels = self.encode(images.flatten(1))
-        if self.conditioning == "concatenation":
+        if self.label_dim:
             pixels = with_label(pixels, labels, self.num_classes)
         features: Tensor = self.hidden(pixels)
         return features
+
+
+class FourierFeatures(nn.Module):
+    """Fourier features: sines and cosines of coordinates, which help to fit fine details.
+
+    Tancik et al. 2020, arXiv:2006.10739: fully connected layers learn low frequencies first, and
+    details of a hundredth of the coordinates' range very late. Frequencies are octaves, as in NeRF
+    (Mildenhall et al. 2020, arXiv:2003.08934):  x, sin(f 2^k x), cos(f 2^k x)  for
+    k = 0 ... octaves - 1.
+
+    Args:
+        dim: D, length of the vectors.
+        octaves: number of octaves; 0 returns the vectors unchanged.
+        frequency: f of the lowest octave, in radians per unit.
+    """
+
+    frequencies: Tensor
+
+    def __init__(self, dim: int, octaves: int, frequency: float = math.pi) -> None:
+        super().__init__()
+        self.octaves = octaves
+        self.output_dim = dim * (1 + 2 * octaves)
+        frequencies = frequency * 2.0 ** torch.arange(octaves)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+
+    def forward(self, vectors: Tensor) -> Tensor:
+        """Returns [B, D (1 + 2 octaves)] of vectors [B, D]."""
+        if self.octaves == 0:
+            return vectors
+        phases = (vectors[..., None] * self.frequencies).flatten(1)
+        return torch.cat([vectors, phases.sin(), phases.cos()], dim=1)
 
 
 def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) -> nn.Sequential:
@@ -129,9 +150,7 @@ def _hidden_layers(sizes: Sequence[int], negative_slope: float, dropout: float) 
 
 
 def _check(name: str, hidden: Sequence[int], negative_slope: float, octaves: int) -> None:
-    if octaves < 0:
-        raise ConfigError(f"{name}: octaves must be at least 0, got {octaves}")
+    check_at_least(name, 0, octaves=octaves)
     if not hidden or min(hidden) < 1:
         raise ConfigError(f"{name}: hidden must list widths of at least 1, got {list(hidden)}")
-    if not 0 <= negative_slope < 1:
-        raise ConfigError(f"{name}: negative_slope must be in [0, 1), got {negative_slope}")
+    check_fraction(name, negative_slope=negative_slope)

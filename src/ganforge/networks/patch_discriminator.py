@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import itertools
+from functools import partial
 
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.normalization import (
+    check_translation_norm,
+    has_bias,
+    translation_normalization,
+)
+from ganforge.networks.layers.shapes import check_at_least, doubling_widths
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
-from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
 
 # Maximum channels of a layer, relative to the first layer.
 WIDEST = 8
@@ -50,25 +55,31 @@ class PatchDiscriminator(nn.Module):
         image_size: int | None = None,
     ) -> None:
         super().__init__()
-        _check(in_channels, width, layers, norm, condition_channels)
+        name = "PatchDiscriminator"
+        check_at_least(name, 1, in_channels=in_channels, width=width)
+        check_at_least(name, 0, layers=layers, condition_channels=condition_channels)
+        check_translation_norm(name, norm)
         self.in_channels = in_channels + condition_channels
         self.receptive_field = receptive_field(layers)
         self.smallest = smallest_side(layers)
         self.layers = layers
         if image_size is not None:
             self._check_side(image_size)
-        kernel, strides = kernel_size(layers), patch_strides(layers)
-        widths = [self.in_channels, *patch_widths(layers, width)]
+        strides = patch_strides(layers)
+        # Zero padding: 1 for a 4x4 kernel, which halves an even size exactly; 0 for a 1x1 kernel.
+        kernel = kernel_size(layers)
+        convolution = partial(nn.Conv2d, kernel_size=kernel, padding=1 if kernel > 1 else 0)
+        widths = [self.in_channels, *doubling_widths(max(layers, 1) + 1, width, WIDEST * width)]
         blocks: list[nn.Module] = []
         for index, (a, b) in enumerate(itertools.pairwise(widths)):
             first = index == 0
             blocks += [
-                _convolution(a, b, kernel, strides[index], bias=first or has_bias(norm)),
-                *([] if first else normalization(norm, b)),
+                convolution(a, b, stride=strides[index], bias=first or has_bias(norm)),
+                *([] if first else translation_normalization(norm, b)),
                 nn.LeakyReLU(0.2, inplace=True),
             ]
         self.hidden = nn.Sequential(*blocks)
-        self.to_logits = _convolution(widths[-1], 1, kernel, strides[-1], bias=True)
+        self.to_logits = convolution(widths[-1], 1, stride=strides[-1])
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
@@ -102,11 +113,6 @@ class PatchDiscriminator(nn.Module):
         )
 
 
-def patch_widths(layers: int, width: int) -> list[int]:
-    """Returns the channels after each hidden convolution."""
-    return [width * min(1 << level, WIDEST) for level in range(max(layers, 1) + 1)]
-
-
 def patch_strides(layers: int) -> list[int]:
     """Returns the strides of all convolutions, including the one to the logits."""
     return [2] * layers + [1, 1] if layers > 0 else [1, 1, 1]
@@ -133,24 +139,3 @@ def smallest_side(layers: int) -> int:
     for stride in reversed(patch_strides(layers)):
         side = side + 1 if stride == 1 else side * stride
     return side
-
-
-def _convolution(
-    channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool
-) -> nn.Conv2d:
-    # Zero padding: 1 for a 4x4 kernel, which halves an even size exactly; 0 for a 1x1 kernel.
-    padding = 1 if kernel > 1 else 0
-    return nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=bias)
-
-
-def _check(in_channels: int, width: int, layers: int, norm: str, condition_channels: int) -> None:
-    name = "PatchDiscriminator"
-    check_positive(name, "in_channels", in_channels)
-    check_positive(name, "width", width)
-    check_norm(name, norm)
-    if layers < 0:
-        raise ConfigError(f"{name}: layers must be at least 0, got {layers}")
-    if condition_channels < 0:
-        raise ConfigError(
-            f"{name}: condition_channels must be at least 0, got {condition_channels}"
-        )

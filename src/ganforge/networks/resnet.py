@@ -4,28 +4,61 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, NamedTuple, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.generator import Generator, refuse_conditional_norm
+from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
+from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
 from ganforge.networks.layers.convolution_blocks import NormReLU
-from ganforge.networks.layers.labels import with_label_planes
+from ganforge.networks.layers.initialization import initialize_glorot
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
 from ganforge.networks.layers.normalization import check_norm
 from ganforge.networks.layers.residual_blocks import (
     DownResidualBlock,
     FirstDownBlock,
     UpResidualBlock,
-    initialize_glorot,
 )
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least, check_image_size
 from ganforge.networks.layers.spectral_normalization import normalize_spectrum
-from ganforge.networks.resnet_layout import DISCRIMINATORS, GENERATORS, check_size
+
+
+class Layout(NamedTuple):
+    """Blocks of a residual network for one image size.
+
+    Attributes:
+        width: published base number of channels.
+        multiples: channels in multiples of the width: of G's first features and after each of its
+            blocks, or after each block of D.
+        sides: side of the features after each block.
+    """
+
+    width: int
+    multiples: tuple[int, ...]
+    sides: tuple[int, ...]
+
+
+# Miyato et al. 2018, arXiv:1802.05957, appendix B: CIFAR-10 (32), STL-10 (48), ImageNet (128). The
+# 64-pixel pair is from the authors' code for Miyato & Koyama 2018, arXiv:1802.05637: that of
+# ImageNet with one block less in each network. Size 16 is not published: it is CIFAR's with one
+# block less in the generator.
+GENERATORS = {
+    16: Layout(256, (1, 1, 1), (8, 16)),
+    32: Layout(256, (1, 1, 1, 1), (8, 16, 32)),
+    48: Layout(64, (8, 4, 2, 1), (12, 24, 48)),
+    64: Layout(64, (16, 8, 4, 2, 1), (8, 16, 32, 64)),
+    128: Layout(64, (16, 16, 8, 4, 2, 1), (8, 16, 32, 64, 128)),
+}
+DISCRIMINATORS = {
+    16: Layout(128, (1, 1, 1, 1), (8, 4, 4, 4)),
+    32: Layout(128, (1, 1, 1, 1), (16, 8, 8, 8)),
+    48: Layout(64, (1, 2, 4, 8, 16), (24, 12, 6, 3, 3)),
+    64: Layout(64, (1, 2, 4, 8, 16), (32, 16, 8, 4, 2)),
+    128: Layout(64, (1, 2, 4, 8, 16, 16), (64, 32, 16, 8, 4, 4)),
+}
 
 
 class ResNetGenerator(Generator):
@@ -43,11 +76,8 @@ class ResNetGenerator(Generator):
             published 256 (image sizes 16, 32) or 64 (48, 64, 128).
         norm: batch, instance, layer or none.
         spectral_norm: apply spectral normalization.
-        attention: resolutions with self-attention after the block that reaches them; "auto" for
-            32, or half the image size if that is less.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or normalization. The last norm is
-            unconditional, as in the authors' code.
+        attention: resolutions with self-attention, or "auto": 32, at most half the image size.
+        **labels: see Generator. The last norm is unconditional, as in the authors' code.
     """
 
     def __init__(
@@ -59,17 +89,16 @@ class ResNetGenerator(Generator):
         norm: str = "batch",
         spectral_norm: bool = False,
         attention: Sequence[int] | Literal["auto"] = (),
-        num_classes: int = 0,
-        conditioning: str = "none",
+        **labels: Unpack[GeneratorArguments],
     ) -> None:
         _check("ResNetGenerator", image_size, width, norm)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
-        if conditioning == "normalization":
-            refuse_conditional_norm("ResNetGenerator", norm)
+        super().__init__(image_size, channels, latent_dim, **labels)
+        if norm == "none":
+            self.refuse_conditional_norms("norm is none", "norm=batch, or condition=concatenation")
         layout = GENERATORS[image_size]
-        self.start = layout.start
+        self.start = layout.sides[0] // 2
         widths = [(width or layout.width) * multiple for multiple in layout.multiples]
-        self.project = nn.Linear(self.input_dim, widths[0] * layout.start**2)
+        self.project = nn.Linear(self.input_dim, widths[0] * self.start**2)
         self.blocks = nn.ModuleList(
             UpResidualBlock(a, b, norm, self.condition_dim) for a, b in itertools.pairwise(widths)
         )
@@ -107,14 +136,10 @@ class ResNetDiscriminator(Discriminator):
             published 128 (image sizes 16, 32) or 64 (48, 64, 128).
         norm: batch, instance, layer or none; not used in the first block and after the last.
         spectral_norm: apply spectral normalization.
-        attention: resolutions with self-attention after the block that reaches them; "auto" for
-            32, or half the image size if that is less.
+        attention: resolutions with self-attention, or "auto": 32, at most half the image size.
         minibatch_stddev: group size of the minibatch standard deviation before the last block
             (arXiv:1710.10196); 0 for none.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
+        **arguments: see Discriminator.
     """
 
     def __init__(
@@ -126,23 +151,20 @@ class ResNetDiscriminator(Discriminator):
         spectral_norm: bool = False,
         attention: Sequence[int] | Literal["auto"] = (),
         minibatch_stddev: int = 0,
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
+        **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
         _check("ResNetDiscriminator", image_size, width, norm)
         check_group_size("ResNetDiscriminator", minibatch_stddev)
-        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
+        super().__init__(image_size, channels, **arguments)
         layout = DISCRIMINATORS[image_size]
         widths = [(width or layout.width) * multiple for multiple in layout.multiples]
-        planes = num_classes if conditioning == "concatenation" else 0
-        self.blocks = nn.ModuleList([FirstDownBlock(self.inputs + planes, widths[0])])
+        self.blocks = nn.ModuleList([FirstDownBlock(self.input_channels, widths[0])])
         for index, (a, b) in enumerate(itertools.pairwise(widths), start=1):
-            shown = minibatch_stddev > 0 and index == len(widths) - 1
-            self.blocks.append(DownResidualBlock(a + shown, b, norm, index < layout.halvings))
+            down = layout.sides[index] < layout.sides[index - 1]
+            appended = minibatch_stddev > 0 and index == len(widths) - 1
+            self.blocks.append(DownResidualBlock(a + appended, b, norm, down))
         self.attention = attention_layers(
-            "ResNetDiscriminator", attention, image_size, layout.sides(image_size), widths
+            "ResNetDiscriminator", attention, image_size, layout.sides, widths
         )
         self.stddev = MinibatchStddev(minibatch_stddev) if minibatch_stddev else None
         self.head = self.make_head(widths[-1])
@@ -153,9 +175,7 @@ class ResNetDiscriminator(Discriminator):
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the sum-pooled features [B, F] of images [B, packing * C, H, W]."""
-        if self.conditioning == "concatenation":
-            images = with_label_planes(images, labels, self.num_classes)
-        features = images
+        features = self.join_labels(images, labels)
         for index, block in enumerate(self.blocks):
             if self.stddev is not None and index == len(self.blocks) - 1:
                 features = self.stddev(features)
@@ -164,7 +184,8 @@ class ResNetDiscriminator(Discriminator):
 
 
 def _check(name: str, image_size: int, width: int | None, norm: str) -> None:
-    check_size(name, image_size)
+    others = "network=dcgan goes up to 256, and network=mlp takes any size"
+    check_image_size(name, image_size, [*GENERATORS], others)
     if width is not None:
-        check_positive(name, "width", width)
+        check_at_least(name, 1, width=width)
     check_norm(name, norm)

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.persistent_dropout import check_dropout, dropout_layers
-from ganforge.networks.layers.reflection import ReflectedConvolution
-from ganforge.networks.layers.shapes import check_positive
-from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
-from ganforge.networks.translator import Translator
+from ganforge.networks.layers.normalization import (
+    check_translation_norm,
+    has_bias,
+    translation_normalization,
+)
+from ganforge.networks.layers.shapes import check_at_least, check_fraction
+from ganforge.networks.translator import Translator, dropout_layers
 
 
 class ResNetTranslator(Translator):
@@ -41,11 +44,10 @@ class ResNetTranslator(Translator):
         dropout: float = 0.0,
         image_size: int | None = None,
     ) -> None:
-        check_positive("ResNetTranslator", "width", width)
-        check_norm("ResNetTranslator", norm)
-        check_dropout("ResNetTranslator", dropout)
+        check_translation_norm("ResNetTranslator", norm)
+        check_fraction("ResNetTranslator", dropout=dropout)
         blocks = published_blocks(image_size) if blocks is None else blocks
-        check_positive("ResNetTranslator", "blocks", blocks)
+        check_at_least("ResNetTranslator", 1, width=width, blocks=blocks)
         # Below 8 pixels the inner features are a single position, which cannot be reflected.
         super().__init__(in_channels, out_channels, 4, norm == "batch" or dropout > 0, smallest=8)
         if image_size is not None:
@@ -63,19 +65,47 @@ class ResNetTranslator(Translator):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns images [B, C', H, W] in [-1, 1] of images [B, C, H, W] in [-1, 1]."""
-        self.check_images(images)
+        self.check_sides(*images.shape[-2:])
         features = self.residual(self.down(self.from_image(images)))
         return torch.tanh(self.to_image(self.up(features)))
 
 
-class ReflectedResidualBlock(nn.Module):
-    """Residual block x + f(x): two 3x3 convolutions with norms, a ReLU only between them.
+class ReflectedConvolution(nn.Conv2d):
+    """Size-preserving convolution with reflection padding.
 
-    Args:
-        channels: C of the features.
-        norm: instance, batch or none.
-        dropout: dropout probability between the convolutions.
+    Johnson et al. 2016, arXiv:1603.08155: zero padding causes artefacts at the border.
     """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel_size: int, bias: bool) -> None:
+        super().__init__(channels_in, channels_out, kernel_size, bias=bias)
+        self.border = kernel_size // 2
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Returns [B, C', H, W] of features [B, C, H, W]; H and W above kernel_size // 2."""
+        return super().forward(reflect(input, self.border))
+
+
+def reflect(features: Tensor, border: int) -> Tensor:
+    """Returns [B, C, H + 2 border, W + 2 border], mirrored at the centers of the border pixels."""
+    # On a GPU the backward of F.pad's reflection sums in no fixed order, and PyTorch raises an
+    # error for it with trainer.deterministic=true.
+    if torch.are_deterministic_algorithms_enabled() and features.is_cuda:
+        return reflect_in_order(features, border)
+    return F.pad(features, (border, border, border, border), mode="reflect")
+
+
+def reflect_in_order(features: Tensor, border: int) -> Tensor:
+    """Returns the same as :func:`reflect`, with a bit-reproducible gradient."""
+    for axis in (-1, -2):
+        length = features.shape[axis]
+        before = features.narrow(axis, 1, border).flip(axis)
+        after = features.narrow(axis, length - 1 - border, border).flip(axis)
+        features = torch.cat([before, features, after], dim=axis)
+    return features
+
+
+class ReflectedResidualBlock(nn.Module):
+    """Residual block x + f(x): two 3x3 convolutions with norms, a ReLU only between them."""
 
     def __init__(self, channels: int, norm: str, dropout: float = 0.0) -> None:
         super().__init__()
@@ -84,7 +114,7 @@ class ReflectedResidualBlock(nn.Module):
             *_norm_relu(norm, channels),
             *dropout_layers(dropout),
             ReflectedConvolution(channels, channels, 3, has_bias(norm)),
-            *normalization(norm, channels),
+            *translation_normalization(norm, channels),
         )
 
     def forward(self, features: Tensor) -> Tensor:
@@ -103,7 +133,7 @@ def published_blocks(image_size: int | None) -> int:
 
 
 def _norm_relu(norm: str, channels: int) -> list[nn.Module]:
-    return [*normalization(norm, channels), nn.ReLU(inplace=True)]
+    return [*translation_normalization(norm, channels), nn.ReLU(inplace=True)]
 
 
 def _down_block(channels: int, norm: str) -> nn.Sequential:

@@ -1,92 +1,86 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Unpack
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
-from ganforge.networks.generator import Generator
-from ganforge.networks.layers.equalized import EqualizedConv2d
+from ganforge.networks.generator import GeneratorArguments
+from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.mapping import Mapping
-from ganforge.networks.layers.progressive import GrowthLevel, double
-from ganforge.networks.layers.shapes import check_stages
-from ganforge.networks.pggan import PGGANDiscriminator
-from ganforge.networks.r3gan import stage_widths
-from ganforge.networks.stylegan_blocks import SmoothHalvingBlock, SynthesisStage
+from ganforge.networks.layers.noise_input import NoiseInput
+from ganforge.networks.layers.progressive import Growing, GrowthLevel, double
+from ganforge.networks.layers.shapes import check_at_least
+from ganforge.networks.layers.upfirdn2d import Downsample, Upsample
+from ganforge.networks.pggan import (
+    HalvingBlock,
+    PGGANDiscriminator,
+    PGGANDiscriminatorArguments,
+    activated,
+)
+from ganforge.networks.staged import StagedGenerator
+
+# Keeps the gradient finite for a constant map.
+EPSILON = 1e-8
 
 
-class StyleGANGenerator(Generator):
-    """StyleGAN generator: a mapping network, and synthesis from a learned constant with AdaIN.
+class StyleArguments(GeneratorArguments, total=False):
+    """Arguments of StyleGenerator, except the shape of images and ``full_width``."""
 
-    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the default widths it is the paper's
-    network, with 26.2 million parameters (section 2; 26,219,627). It generates images of the
-    current level of growth; each size has two layers with a style each. There is no tanh at the
-    end; in evaluation images are clamped to [-1, 1].
+    latent_dim: int
+    w_dim: int
+    mapping_layers: int
+    learning_rate_multiplier: float
+    w_mean_decay: float
+    width: int
 
-    ``forward`` uses the constant noise maps, so its output is a function of z.
+
+class StyleGenerator(StagedGenerator):
+    """Base class of generators with a mapping network, and two styles for each stage.
+
+    ``forward`` uses the constant noise maps, so its output is a function of z. There is no tanh at
+    the end; in evaluation images are clamped to [-1, 1].
 
     Args:
         image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
+        full_width: largest resolution with ``width`` channels.
         latent_dim: length of z.
         w_dim: length of w.
         mapping_layers: number of layers of the mapping network.
         learning_rate_multiplier: learning rate of the mapping network, relative to other layers.
         w_mean_decay: decay of the moving average of w, per update.
         width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
-        full_width: largest resolution with ``width`` channels.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, or concatenation of their embedding with z.
+        **labels: see Generator; the label embedding is concatenated with z.
     """
 
     def __init__(
         self,
         image_size: int,
         channels: int,
+        full_width: int,
         latent_dim: int = 512,
         w_dim: int = 512,
         mapping_layers: int = 8,
         learning_rate_multiplier: float = 0.01,
         w_mean_decay: float = 0.995,
         width: int = 512,
-        full_width: int = 32,
-        num_classes: int = 0,
-        conditioning: str = "none",
+        **labels: Unpack[GeneratorArguments],
     ) -> None:
-        check_stages("StyleGANGenerator", image_size, width, full_width)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
-        if conditioning == "normalization":
-            raise ConfigError(
-                "StyleGANGenerator: conditioning=normalization: the gains and shifts are those of "
-                "the styles, and labels join z. Take condition=embedding, or condition=none"
-            )
-        widths = stage_widths(image_size, width, full_width)
+        super().__init__(image_size, channels, latent_dim, width, full_width, **labels)
+        self.refuse_conditional_norms(
+            "styles take its place: gains and shifts are those of the styles"
+        )
         self.mapping = Mapping(
             latent_dim,
             w_dim,
-            num_ws=2 * len(widths),
+            num_ws=2 * len(self.widths),
             layers=mapping_layers,
-            num_classes=num_classes if conditioning == "concatenation" else 0,
+            num_classes=self.label_dim,
             learning_rate_multiplier=learning_rate_multiplier,
             w_mean_decay=w_mean_decay,
         )
-        self.level = GrowthLevel(len(widths) - 1)
-        self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
-        self.stages = nn.ModuleList(
-            SynthesisStage(widths[max(stage - 1, 0)], wide, stage, w_dim)
-            for stage, wide in enumerate(widths)
-        )
-        self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
-
-    def grow(self, level: float) -> None:
-        """Sets the level of the generated images: 0 is 4x4, 2.3 is 16x16 with 0.3 of 32x32."""
-        self.level.set(level)
-
-    @property
-    def noise_sides(self) -> list[int]:
-        """Sides of the noise maps at the current level, one for each layer."""
-        return [4 << layer // 2 for layer in range(2 * self.level.stage + 2)]
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise maps.
@@ -94,6 +88,47 @@ class StyleGANGenerator(Generator):
         They are in [-1, 1] in evaluation mode; in training mode they are not clamped.
         """
         return self.synthesize(self.mapping.broadcast(self.mapping(z, labels)))
+
+    def synthesize(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
+        """Returns images [B, C, H, W] of styles [B, num_ws, w_dim] and noise maps."""
+        raise NotImplementedError
+
+
+class StyleGANGenerator(Growing, StyleGenerator):
+    """StyleGAN generator: a mapping network, and synthesis from a learned constant with AdaIN.
+
+    Karras et al. 2019, arXiv:1812.04948. At 1024x1024x3 with the default widths it is the paper's
+    network, with 26.2 million parameters (section 2; 26,219,627). It generates images of the
+    current level of growth; each size has two layers with a style each.
+
+    Args:
+        image_size: side of the full images: 8, 16, ... 1024.
+        channels: 1 to 4.
+        full_width: largest resolution with ``width`` channels.
+        **styles: see StyleGenerator.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        full_width: int = 32,
+        **styles: Unpack[StyleArguments],
+    ) -> None:
+        super().__init__(image_size, channels, full_width, **styles)
+        widths = self.widths
+        self.level = GrowthLevel(len(widths) - 1)
+        self.constant = nn.Parameter(torch.ones(1, widths[0], 4, 4))
+        self.stages = nn.ModuleList(
+            SynthesisStage(widths[max(stage - 1, 0)], wide, stage, self.mapping.w_dim)
+            for stage, wide in enumerate(widths)
+        )
+        self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
+
+    @property
+    def noise_sides(self) -> list[int]:
+        """Sides of the noise maps at the current level, one for each layer."""
+        return [4 << layer // 2 for layer in range(2 * self.level.stage + 2)]
 
     def synthesize(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Returns images [B, C, H, W] of styles for each layer.
@@ -113,7 +148,7 @@ class StyleGANGenerator(Generator):
         images: Tensor = self.to_image[last](features)
         if self.level.fading:
             images = self.level.fade(double(self.to_image[last - 1](below)), images)
-        return images if self.training else images.clamp(-1, 1)
+        return self.finish(images)
 
 
 class StyleGANDiscriminator(PGGANDiscriminator):
@@ -125,38 +160,120 @@ class StyleGANDiscriminator(PGGANDiscriminator):
     Args:
         image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
-        width: channels of the stages up to the resolution ``full_width``; then halved per stage.
-        full_width: largest resolution with ``width`` channels.
-        minibatch_stddev: group size of the minibatch standard deviation at 4x4; 0 for none.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
+        **arguments: see PGGANDiscriminator.
     """
 
     def __init__(
-        self,
-        image_size: int,
-        channels: int,
-        width: int = 512,
-        full_width: int = 32,
-        minibatch_stddev: int = 4,
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
+        self, image_size: int, channels: int, **arguments: Unpack[PGGANDiscriminatorArguments]
     ) -> None:
-        check_stages("StyleGANDiscriminator", image_size, width, full_width)
-        super().__init__(
-            image_size=image_size,
-            channels=channels,
-            width=width,
-            full_width=full_width,
-            minibatch_stddev=minibatch_stddev,
-            num_classes=num_classes,
-            conditioning=conditioning,
-            auxiliary=auxiliary,
-            packing=packing,
-        )
-        widths = stage_widths(image_size, width, full_width)
-        self.blocks = nn.ModuleList(map(SmoothHalvingBlock, widths[1:], widths[:-1]))
+        super().__init__(image_size, channels, **arguments)
+        self.blocks = nn.ModuleList(map(SmoothHalvingBlock, self.widths[1:], self.widths[:-1]))
+
+
+def adain(features: Tensor, gain: Tensor, shift: Tensor, eps: float = EPSILON) -> Tensor:
+    """Returns  gain (x - mean(x)) / std(x) + shift,  with statistics of each map [H, W].
+
+    Adaptive instance normalization: Huang & Belongie 2017, arXiv:1703.06868; equation 1 of Karras
+    et al. 2019, arXiv:1812.04948. The result has mean ``shift`` and standard deviation ``|gain|``
+    in each map.
+
+    Args:
+        features: x, [B, C, H, W].
+        gain: [B, C].
+        shift: [B, C].
+        eps: added to the variance.
+    """
+    # Computed in float32: in half precision squares overflow and eps underflows to 0.
+    wide = features.float() if features.element_size() < 4 else features
+    variance, mean = torch.var_mean(wide, dim=(2, 3), correction=0, keepdim=True)
+    gain, shift = (style[:, :, None, None].to(wide) for style in (gain, shift))
+    return ((wide - mean) * ((variance + eps).rsqrt() * gain) + shift).to(features.dtype)
+
+
+class AdaIN(nn.Module):
+    """AdaIN with gains and shifts from a style: a learned affine map of w.
+
+    Karras et al. 2019, arXiv:1812.04948, section 2. Gains start near 1 and shifts near 0
+    (appendix C).
+
+    Args:
+        channels: C.
+        w_dim: length of the style.
+    """
+
+    def __init__(self, channels: int, w_dim: int) -> None:
+        super().__init__()
+        check_at_least("AdaIN", 1, channels=channels, w_dim=w_dim)
+        self.affine = EqualizedLinear(w_dim, 2 * channels)
+
+    def forward(self, features: Tensor, w: Tensor) -> Tensor:
+        """Returns [B, C, H, W] of features [B, C, H, W] and styles [B, w_dim]."""
+        gain, shift = self.affine(w).chunk(2, dim=1)
+        return adain(features, 1 + gain, shift)
+
+
+class StyledLayer(nn.Module):
+    """Applies a module, then noise, bias, leaky ReLU and AdaIN. A stage has two such layers.
+
+    Karras et al. 2019, arXiv:1812.04948, figure 1b. The module is a convolution without bias, or
+    the identity; ``layer`` is the index of the layer in the network.
+    """
+
+    def __init__(self, before: nn.Module, channels: int, side: int, w_dim: int, layer: int) -> None:
+        super().__init__()
+        self.before = before
+        self.noise = NoiseInput(channels, side, layer)
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.style = AdaIN(channels, w_dim)
+
+    def forward(self, features: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
+        """Returns [B, C, side, side] of features, styles [B, w_dim] and noise maps."""
+        features = self.noise(self.before(features), noise)
+        features = activated(features + self.bias.view(1, -1, 1, 1).to(features))
+        styled: Tensor = self.style(features, w)
+        return styled
+
+
+class SynthesisStage(nn.Module):
+    """Synthesis stage: bilinear upsampling by 2 and two styled 3x3 convolutions.
+
+    Stage 0 is 4x4; it has no upsampling, and one convolution of the learned constant.
+    """
+
+    def __init__(self, channels_in: int, channels: int, stage: int, w_dim: int) -> None:
+        super().__init__()
+        side = 4 << stage
+        first: nn.Module = nn.Identity()
+        if stage > 0:
+            first = nn.Sequential(Upsample(), _convolution(channels_in, channels))
+        self.first = StyledLayer(first, channels, side, w_dim, 2 * stage)
+        second = _convolution(channels, channels)
+        self.second = StyledLayer(second, channels, side, w_dim, 2 * stage + 1)
+
+    def forward(
+        self, features: Tensor, ws: Tensor, noise: tuple[Tensor | None, Tensor | None]
+    ) -> Tensor:
+        """Returns [B, C, side, side] of features, styles ws [B, 2, w_dim] and two noise maps."""
+        features = self.first(features, ws[:, 0], noise[0])
+        styled: Tensor = self.second(features, ws[:, 1], noise[1])
+        return styled
+
+
+class SmoothHalvingBlock(HalvingBlock):
+    """Downsampling block of PGGAN's discriminator, with smoothing before the downsampling.
+
+    Karras et al. 2019, arXiv:1812.04948, section 2: a [1, 2, 1] filter before 2x2 mean pooling;
+    the last leaky ReLU follows the pooling.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__(channels_in, channels_out)
+        self.halve = Downsample()
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C', H/2, W/2] of features [B, C, H, W]."""
+        return activated(self.halve(self.second(activated(self.first(features)))))
+
+
+def _convolution(channels_in: int, channels: int) -> EqualizedConv2d:
+    return EqualizedConv2d(channels_in, channels, 3, bias=False, gain=HE_GAIN)

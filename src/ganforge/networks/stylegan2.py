@@ -1,23 +1,26 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
-from typing import cast
+from functools import partial
+from typing import Unpack, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.discriminator import Discriminator
-from ganforge.networks.generator import Generator
+from ganforge.networks.discriminator import DiscriminatorArguments
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
-from ganforge.networks.layers.labels import with_label_planes
-from ganforge.networks.layers.mapped_projection import MappedProjection
-from ganforge.networks.layers.mapping import Mapping
+from ganforge.networks.layers.head import Head
+from ganforge.networks.layers.labels import one_hot
+from ganforge.networks.layers.mapping import apply_layers, dense_layers
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.layers.shapes import check_stages
-from ganforge.networks.r3gan import stage_widths
+from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.shapes import check_at_least
+from ganforge.networks.staged import StagedDiscriminator
+from ganforge.networks.stylegan import StyleArguments, StyleGenerator
 from ganforge.networks.stylegan2_blocks import (
     DiscriminatorStage,
     FilteredConvolution,
@@ -27,7 +30,7 @@ from ganforge.networks.stylegan2_blocks import (
 )
 
 
-class StyleGAN2Generator(Generator):
+class StyleGAN2Generator(StyleGenerator):
     """StyleGAN2 generator: a mapping network, modulated convolutions, and skip connections to RGB.
 
     Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the default widths it has the
@@ -35,17 +38,9 @@ class StyleGAN2Generator(Generator):
     24,767,458; at 32 with 10 classes and two mapping layers 20,215,315 (arXiv:2006.06676). There is
     no tanh at the end; in evaluation images are clamped to [-1, 1].
 
-    ``forward`` uses the constant noise maps, so its output is a function of z.
-
     Args:
         image_size: 8, 16, ... 1024.
         channels: 1 to 4.
-        latent_dim: length of z.
-        w_dim: length of w.
-        mapping_layers: number of layers of the mapping network.
-        learning_rate_multiplier: learning rate of the mapping network, relative to other layers.
-        w_mean_decay: decay of the moving average of w, per update.
-        width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
         full_width: largest resolution with ``width`` channels.
         grouped: compute weights per image and use a grouped convolution; otherwise scale inputs and
             outputs. The results are equal up to rounding; which one is faster depends on the
@@ -53,44 +48,22 @@ class StyleGAN2Generator(Generator):
         half_stages: number of stages, largest first, that run in half precision if
             ``trainer.precision`` enables it.
         clamp: largest absolute value of a layer's output; None for no limit.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, or concatenation of their embedding with z.
+        **styles: see StyleGenerator.
     """
 
     def __init__(
         self,
         image_size: int,
         channels: int,
-        latent_dim: int = 512,
-        w_dim: int = 512,
-        mapping_layers: int = 8,
-        learning_rate_multiplier: float = 0.01,
-        w_mean_decay: float = 0.995,
-        width: int = 512,
         full_width: int = 64,
         grouped: bool = False,
         half_stages: int = 4,
         clamp: float | None = 256.0,
-        num_classes: int = 0,
-        conditioning: str = "none",
+        **styles: Unpack[StyleArguments],
     ) -> None:
-        _check("StyleGAN2Generator", image_size, width, full_width, half_stages, clamp)
-        super().__init__(image_size, channels, latent_dim, num_classes, conditioning)
-        if conditioning == "normalization":
-            raise ConfigError(
-                "StyleGAN2Generator: conditioning=normalization needs a norm, and styles take its "
-                "place. Take condition=embedding, or condition=none"
-            )
-        widths = stage_widths(image_size, width, full_width)
-        self.mapping = Mapping(
-            latent_dim,
-            w_dim,
-            num_ws=2 * len(widths),
-            layers=mapping_layers,
-            num_classes=num_classes if conditioning == "concatenation" else 0,
-            learning_rate_multiplier=learning_rate_multiplier,
-            w_mean_decay=w_mean_decay,
-        )
+        _check("StyleGAN2Generator", half_stages, clamp)
+        super().__init__(image_size, channels, full_width, **styles)
+        widths = self.widths
         self.constant = nn.Parameter(torch.randn(1, widths[0], 4, 4))
         sides = [4 << stage for stage in range(len(widths))]
         self.stages = nn.ModuleList(
@@ -98,23 +71,16 @@ class StyleGAN2Generator(Generator):
                 below,
                 wide,
                 channels,
-                w_dim,
                 side,
                 in_half_precision(side, image_size, half_stages),
-                grouped,
-                clamp,
+                w_dim=self.mapping.w_dim,
+                grouped=grouped,
+                clamp=clamp,
             )
             for below, wide, side in zip([widths[0], *widths[:-1]], widths, sides, strict=True)
         )
         # One map at 4x4 and two at each larger size.
         self.noise_sides = [4, *(side for side in sides[1:] for _ in range(2))]
-
-    def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns images [B, C, H, W] of latents [B, latent_dim], with the constant noise maps.
-
-        They are in [-1, 1] in evaluation mode; in training mode they are not clamped.
-        """
-        return self.synthesize(self.mapping.broadcast(self.mapping(z, labels)))
 
     def synthesize(self, ws: Tensor, noise: Sequence[Tensor] | None = None) -> Tensor:
         """Returns images [B, C, H, W] of styles for each layer.
@@ -132,10 +98,10 @@ class StyleGAN2Generator(Generator):
             first, last = max(2 * index - 1, 0), 2 * index + 1
             features, image = stage(features, image, ws[:, first : last + 1], drawn[first:last])
         images = cast(Tensor, image)
-        return images if self.training else images.clamp(-1, 1)
+        return self.finish(images)
 
 
-class StyleGAN2Discriminator(Discriminator):
+class StyleGAN2Discriminator(StagedDiscriminator):
     """StyleGAN2 discriminator: residual stages down to 4x4, minibatch stddev, two linear layers.
 
     Karras et al. 2020, arXiv:1912.04958. At 1024x1024x3 with the default widths it has the
@@ -155,10 +121,7 @@ class StyleGAN2Discriminator(Discriminator):
         half_stages: number of stages, largest first, that run in half precision if
             ``trainer.precision`` enables it.
         clamp: largest absolute value of a layer's output; None for no limit.
-        num_classes: number of classes; 0 for an unconditional network.
-        conditioning: how labels enter: none, concatenation or projection.
-        auxiliary: lengths of the auxiliary outputs.
-        packing: images per input (PacGAN, arXiv:1712.04086).
+        **arguments: see Discriminator.
     """
 
     def __init__(
@@ -172,17 +135,13 @@ class StyleGAN2Discriminator(Discriminator):
         mapping_layers: int = 8,
         half_stages: int = 4,
         clamp: float | None = 256.0,
-        num_classes: int = 0,
-        conditioning: str = "none",
-        auxiliary: Sequence[int] = (),
-        packing: int = 1,
+        **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
-        _check("StyleGAN2Discriminator", image_size, width, full_width, half_stages, clamp)
+        _check("StyleGAN2Discriminator", half_stages, clamp)
         check_group_size("StyleGAN2Discriminator", minibatch_stddev)
-        super().__init__(image_size, channels, num_classes, conditioning, auxiliary, packing)
-        widths = stage_widths(image_size, width, full_width)[::-1]
-        planes = num_classes if conditioning == "concatenation" else 0
-        self.from_image = FilteredConvolution(self.inputs + planes, widths[0], 1, clamp=clamp)
+        super().__init__(image_size, channels, width, full_width, **arguments)
+        widths = self.widths[::-1]
+        self.from_image = FilteredConvolution(self.input_channels, widths[0], 1, clamp=clamp)
         self.stages = nn.ModuleList(
             DiscriminatorStage(
                 wide,
@@ -198,19 +157,14 @@ class StyleGAN2Discriminator(Discriminator):
         beside = 1 if minibatch_stddev > 0 else 0
         self.mix = FilteredConvolution(last + beside, last, 3, clamp=clamp)
         self.dense = EqualizedLinear(last * 16, last, gain=HE_GAIN)
-        projection = conditioning == "projection"
-        self.head = MappedProjection(
-            last, num_classes, projection, self.auxiliary_sizes, mapping_layers
-        )
+        self.head = self.make_head(last, partial(MappedProjection, mapping_layers=mapping_layers))
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns features [B, F] of images [B, packing * C, H, W]; F is the channels at 4x4."""
-        if self.conditioning == "concatenation":
-            images = with_label_planes(images, labels, self.num_classes)
         device = images.device.type
         first = cast(DiscriminatorStage, self.stages[0])
         with precision(device, first.half_precision):
-            features = self.from_image(images)
+            features = self.from_image(self.join_labels(images, labels))
         for stage in self.stages:
             features = stage(features)
         with precision(device, half=False):
@@ -219,16 +173,62 @@ class StyleGAN2Discriminator(Discriminator):
             return F.leaky_relu(dense, 0.2)
 
 
-def _check(
-    name: str,
-    image_size: int,
-    width: int,
-    full_width: int,
-    half_stages: int,
-    clamp: float | None,
-) -> None:
-    check_stages(name, image_size, width, full_width)
-    if half_stages < 0:
-        raise ConfigError(f"{name}: half_stages must be at least 0, got {half_stages}")
+class LabelMapping(nn.Module):
+    """Maps labels to vectors: a normalized embedding, then fully connected layers.
+
+    Like the generator's mapping network (Karras et al. 2020, arXiv:2006.06676), without a latent.
+    """
+
+    def __init__(self, num_classes: int, dim: int, layers: int = 8) -> None:
+        super().__init__()
+        self.num_classes = num_classes
+        self.embedding = EqualizedLinear(num_classes, dim)
+        self.layers = dense_layers(dim, dim, layers)
+
+    def forward(self, labels: Tensor) -> Tensor:
+        """Returns [B, dim] of labels, int64 [B]."""
+        code = one_hot(labels, self.num_classes, self.embedding.weight)
+        return apply_layers(self.layers, pixel_norm(self.embedding(code)))
+
+
+class MappedProjection(Head):
+    """Head that returns the inner product of mapped labels and projected features.
+
+    Karras et al. 2020, arXiv:2006.06676, after Miyato & Koyama 2018, arXiv:1802.05637. The product
+    is divided by sqrt(F), which keeps the scale of a single term. Without projection it is a linear
+    layer. It is computed in full precision.
+    """
+
+    logit: EqualizedLinear
+
+    def __init__(
+        self,
+        feature_dim: int,
+        num_classes: int = 0,
+        projection: bool = False,
+        auxiliary: Sequence[int] = (),
+        mapping_layers: int = 8,
+    ) -> None:
+        super().__init__(feature_dim, auxiliary=auxiliary)
+        self.logit = EqualizedLinear(feature_dim, feature_dim if projection else 1)
+        # Takes the place of the label embedding of the base class.
+        self.mapping = (
+            LabelMapping(num_classes, feature_dim, mapping_layers) if projection else None
+        )
+
+    def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
+        """Returns raw logits [B] of features [B, F]; ``labels`` [B] int64 for a projection."""
+        with torch.autocast(features.device.type, enabled=False):
+            projected: Tensor = self.logit(features.to(self.logit.weight.dtype))
+            if self.mapping is None:
+                return projected.squeeze(1)
+            if labels is None:
+                raise ConfigError("a projection discriminator needs the labels of its images")
+            similar: Tensor = (projected * self.mapping(labels)).sum(dim=1)
+            return similar / math.sqrt(self.feature_dim)
+
+
+def _check(name: str, half_stages: int, clamp: float | None) -> None:
+    check_at_least(name, 0, half_stages=half_stages)
     if clamp is not None and not clamp > 0:
         raise ConfigError(f"{name}: clamp must be above 0 or null, got {clamp}")

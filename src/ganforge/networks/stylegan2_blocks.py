@@ -5,19 +5,61 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Sequence
+from functools import partial
+from typing import Required, TypedDict, Unpack
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.networks.layers.bias_act import GAIN, bias_act
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.modulated_convolution import modulated_convolution
 from ganforge.networks.layers.noise_input import NoiseInput
-from ganforge.networks.layers.upfirdn2d import downsample2d, filter2d, filter_kernel, upsample2d
+from ganforge.networks.layers.upfirdn2d import Filtered, downsample2d, upfirdn2d, upsample2d
+
+SLOPE = 0.2
+# Approximately restores the mean square, which leaky ReLU of slope 0.2 roughly halves; the value
+# of Karras et al.
+GAIN = math.sqrt(2)
 
 
-class Modulated(nn.Module):
+def bias_act(
+    features: Tensor,
+    bias: Tensor | None = None,
+    slope: float = SLOPE,
+    gain: float = GAIN,
+    clamp: float | None = None,
+) -> Tensor:
+    """Returns clip(gain * leaky_relu(features + bias)), in the dtype of the features.
+
+    The order of Karras et al. 2020, arXiv:2006.06676: the limit applies to the result, so that the
+    next layer does not overflow in half precision, whose largest number is 65504.
+
+    Args:
+        features: [B, C, ...].
+        bias: [C], or None.
+        slope: slope of leaky ReLU below 0; 1 is the identity.
+        gain: factor of the result.
+        clamp: largest absolute value of the result; None for no limit.
+    """
+    if bias is not None:
+        features = features + bias.to(features.dtype).reshape(-1, *[1] * (features.ndim - 2))
+    if slope != 1:
+        features = F.leaky_relu(features, slope)
+    if gain != 1:
+        features = features * gain
+    return features if clamp is None else features.clamp(-clamp, clamp)
+
+
+class ModulationArguments(TypedDict, total=False):
+    """Arguments of modulated convolutions that are the same in all layers of a network."""
+
+    w_dim: Required[int]
+    grouped: bool
+    clamp: float | None
+
+
+class Modulated(Filtered):
     """Base class of modulated convolutions: the style scales the weights.
 
     The factors are an affine function of the style with bias initialized to 1. It is computed in
@@ -33,8 +75,6 @@ class Modulated(nn.Module):
         clamp: largest absolute value of the outputs; None for none.
     """
 
-    kernel: Tensor
-
     def __init__(
         self,
         in_channels: int,
@@ -49,7 +89,6 @@ class Modulated(nn.Module):
         self.clamp = clamp
         self.affine = EqualizedLinear(w_dim, in_channels, bias_init=1.0)
         self.filters = EqualizedConv2d(in_channels, out_channels, kernel_size)
-        self.register_buffer("kernel", filter_kernel(), persistent=False)
 
     def convolve(self, features: Tensor, w: Tensor, demodulate: bool, up: bool) -> Tensor:
         """Returns [B, C_out, H, W], twice as high and wide if ``up``, of features [B, C_in, H, W].
@@ -66,29 +105,20 @@ class Modulated(nn.Module):
 class StyledConvolution(Modulated):
     """Modulated and demodulated 3x3 convolution, noise map, bias, leaky ReLU.
 
-    Args:
-        in_channels: C_in.
-        out_channels: C_out.
-        w_dim: length of styles.
-        side: height and width of the outputs.
-        layer: index of the layer, which selects its constant noise map.
-        up: double the size.
-        grouped: compute weights per image.
-        clamp: largest absolute value of the outputs; None for none.
+    The output is ``side`` x ``side``, after doubling with ``up``; ``layer`` is the index of the
+    layer, which selects its constant noise map.
     """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        w_dim: int,
         side: int,
         layer: int,
         up: bool = False,
-        grouped: bool = False,
-        clamp: float | None = 256.0,
+        **modulation: Unpack[ModulationArguments],
     ) -> None:
-        super().__init__(in_channels, out_channels, 3, w_dim, grouped, clamp)
+        super().__init__(in_channels, out_channels, 3, **modulation)
         self.up = up
         self.noise = NoiseInput(1, side, layer)  # one strength for all channels
 
@@ -109,36 +139,25 @@ class ToImage(Modulated):
 
     def forward(self, features: Tensor, w: Tensor) -> Tensor:
         """Returns [B, C, H, W] of features [B, C_in, H, W] and styles [B, w_dim]."""
-        made = self.convolve(features, w, demodulate=False, up=False)
-        return bias_act(made, self.filters.bias, slope=1.0, gain=1.0, clamp=self.clamp)
+        colors = self.convolve(features, w, demodulate=False, up=False)
+        return bias_act(colors, self.filters.bias, slope=1.0, gain=1.0, clamp=self.clamp)
 
 
-class SynthesisStage(nn.Module):
+class SynthesisStage(Filtered):
     """One resolution of the skip generator: convolutions and their contribution to the image.
 
-    Args:
-        in_channels: C_in of the stage below; unused at 4x4, which starts from a constant.
-        out_channels: C_out.
-        channels: channels of images.
-        w_dim: length of styles.
-        side: height and width of the outputs.
-        half: run in half precision under autocast; otherwise always in full precision.
-        grouped: compute weights per image.
-        clamp: largest absolute value of layer outputs; None for no limit.
+    The output is ``side`` x ``side``; 4x4 starts from a constant and ignores ``in_channels``, those
+    of the stage below. With ``half`` it runs in half precision under autocast.
     """
-
-    kernel: Tensor
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
         channels: int,
-        w_dim: int,
         side: int,
-        half: bool = True,
-        grouped: bool = False,
-        clamp: float | None = 256.0,
+        half: bool,
+        **modulation: Unpack[ModulationArguments],
     ) -> None:
         super().__init__()
         self.half_precision = half
@@ -147,11 +166,10 @@ class SynthesisStage(nn.Module):
         first = max(2 * stage - 1, 0)  # index of its first layer
         ups = [stage > 0, False]
         self.layers = nn.ModuleList(
-            StyledConvolution(inner, out_channels, w_dim, side, first + i, ups[i], grouped, clamp)
+            StyledConvolution(inner, out_channels, side, first + i, ups[i], **modulation)
             for i, inner in enumerate(inputs)
         )
-        self.to_image = ToImage(out_channels, channels, 1, w_dim, grouped, clamp)
-        self.register_buffer("kernel", filter_kernel(), persistent=False)
+        self.to_image = ToImage(out_channels, channels, 1, **modulation)
 
     def forward(
         self, features: Tensor, image: Tensor | None, ws: Tensor, noise: Sequence[Tensor | None]
@@ -173,22 +191,12 @@ class SynthesisStage(nn.Module):
             return features, added if image is None else added + upsample2d(image, self.kernel)
 
 
-class FilteredConvolution(nn.Module):
+class FilteredConvolution(Filtered):
     """Equalized convolution with bias and leaky ReLU, and optional downsampling by 2.
 
-    Downsampling smooths with the filter [1, 3, 3, 1] before it drops pixels.
-
-    Args:
-        in_channels: C_in.
-        out_channels: C_out.
-        kernel_size: side of the kernel.
-        down: halve the size.
-        linear: omit bias and leaky ReLU.
-        gain: factor of the outputs.
-        clamp: largest absolute value of the outputs before that factor; None for no limit.
+    Downsampling smooths with the filter [1, 3, 3, 1] before it drops pixels. ``linear`` omits bias
+    and leaky ReLU; ``clamp`` limits the absolute value of the outputs before the factor ``gain``.
     """
-
-    kernel: Tensor
 
     def __init__(
         self,
@@ -205,7 +213,6 @@ class FilteredConvolution(nn.Module):
         self.slope, self.gain = (1.0, gain) if linear else (0.2, gain * GAIN)
         self.clamp = None if clamp is None else clamp * gain
         self.filters = EqualizedConv2d(in_channels, out_channels, kernel_size, bias=not linear)
-        self.register_buffer("kernel", filter_kernel(), persistent=False)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [B, C_out, H, W] of features [B, C_in, H, W], or half as high and wide."""
@@ -220,51 +227,35 @@ class FilteredConvolution(nn.Module):
             return F.conv2d(downsample2d(features, self.kernel), weight)
         taps = len(self.kernel)
         around = (reach + (taps - 1) // 2, reach + (taps - 2) // 2) * 2
-        return F.conv2d(filter2d(features, self.kernel, around), weight, stride=2)
+        return F.conv2d(upfirdn2d(features, self.kernel, padding=around), weight, stride=2)
 
 
 class DiscriminatorStage(nn.Module):
     """One resolution of the discriminator: two 3x3 convolutions with downsampling by 2.
 
-    Args:
-        in_channels: C_in.
-        out_channels: C_out.
-        residual: add a 1x1 convolution of the input, and scale both branches by sqrt(1/2) to
-            preserve the variance (section 4.1); otherwise the chain of Karras et al. 2018.
-        half: run in half precision under autocast; otherwise always in full precision.
-        clamp: largest absolute value of layer outputs; None for no limit.
+    With ``residual`` it adds a 1x1 convolution of the input, and scales both branches by sqrt(1/2)
+    to preserve the variance (section 4.1); otherwise it is the chain of Karras et al. 2018. With
+    ``half`` it runs in half precision under autocast; otherwise always in full precision.
     """
 
     def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        residual: bool = True,
-        half: bool = True,
-        clamp: float | None = 256.0,
+        self, in_channels: int, out_channels: int, residual: bool, half: bool, clamp: float | None
     ) -> None:
         super().__init__()
         self.half_precision = half
         gain = math.sqrt(0.5) if residual else 1.0
         self.first = FilteredConvolution(in_channels, in_channels, 3, clamp=clamp)
-        self.second = FilteredConvolution(
-            in_channels, out_channels, 3, down=True, gain=gain, clamp=clamp
-        )
-        self.skip = (
-            FilteredConvolution(
-                in_channels, out_channels, 1, down=True, linear=True, gain=gain, clamp=None
-            )
-            if residual
-            else None
-        )
+        halving = partial(FilteredConvolution, in_channels, out_channels, down=True, gain=gain)
+        self.second = halving(kernel_size=3, clamp=clamp)
+        self.skip = halving(kernel_size=1, linear=True, clamp=None) if residual else None
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [B, C_out, H/2, W/2] of features [B, C_in, H, W]."""
         with precision(features.device.type, self.half_precision):
             if not self.half_precision:
                 features = features.to(self.first.filters.weight.dtype)
-            judged: Tensor = self.second(self.first(features))
-            return judged if self.skip is None else self.skip(features) + judged
+            halved: Tensor = self.second(self.first(features))
+            return halved if self.skip is None else self.skip(features) + halved
 
 
 def precision(device_type: str, half: bool) -> contextlib.AbstractContextManager[object]:

@@ -1,9 +1,10 @@
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least
 
 
 class Translator(nn.Module):
@@ -15,13 +16,7 @@ class Translator(nn.Module):
         multiple: height and width must be multiples of this.
         stochastic: whether an output depends on random draws or on the other images of the batch,
             also in evaluation.
-
-    Attributes:
-        in_channels: as above.
-        out_channels: as above.
-        multiple: as above.
-        stochastic: as above.
-        smallest: minimum height and width, a multiple of ``multiple``.
+        smallest: minimum height and width; None for ``multiple``.
     """
 
     def __init__(
@@ -33,18 +28,12 @@ class Translator(nn.Module):
         smallest: int | None = None,
     ) -> None:
         super().__init__()
-        name = type(self).__name__
-        check_positive(name, "in_channels", in_channels)
-        check_positive(name, "out_channels", out_channels)
+        check_at_least(type(self).__name__, 1, in_channels=in_channels, out_channels=out_channels)
         self.in_channels = in_channels
         self.out_channels = out_channels
         self.multiple = multiple
         self.stochastic = stochastic
         self.smallest = multiple if smallest is None else smallest
-
-    def check_images(self, images: Tensor) -> None:
-        """Raises ConfigError for images [B, C, H, W] with an unsupported height or width."""
-        self.check_sides(*images.shape[-2:])
 
     def check_sides(self, height: int, width: int) -> None:
         """Raises ConfigError unless height and width are large enough multiples of ``multiple``."""
@@ -53,3 +42,32 @@ class Translator(nn.Module):
                 f"{type(self).__name__}: height and width must be multiples of {self.multiple}, "
                 f"and at least {self.smallest}; got {height}x{width}"
             )
+
+
+class PersistentDropout(nn.Module):
+    """Dropout that stays active in evaluation; it is the noise source of Pix2Pix.
+
+    Isola et al. 2017, arXiv:1611.07004, section 3.1. An element is set to 0 with probability p and
+    otherwise divided by 1 - p, in training and evaluation mode. It draws from PyTorch's global
+    generators, which the caller must seed (:func:`ganforge.streams.seed_layers`).
+
+    Args:
+        p: probability of dropping an element, in [0, 1).
+    """
+
+    def __init__(self, p: float = 0.5) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns features [B, C, H, W] with elements dropped independently."""
+        return F.dropout(features, self.p, training=True)
+
+    def extra_repr(self) -> str:
+        """Returns the arguments that PyTorch shows in the layer's repr."""
+        return f"p={self.p}"
+
+
+def dropout_layers(p: float) -> list[nn.Module]:
+    """Returns the layer to insert after a norm: a list of one module, or empty for p = 0."""
+    return [PersistentDropout(p)] if p > 0 else []

@@ -7,11 +7,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.networks.layers.convolution_blocks import down_block
 from ganforge.networks.layers.initialization import initialize_normal
-from ganforge.networks.layers.persistent_dropout import check_dropout, dropout_layers
-from ganforge.networks.layers.shapes import check_positive
-from ganforge.networks.translation_normalization import check_norm, has_bias, normalization
-from ganforge.networks.translator import Translator
+from ganforge.networks.layers.normalization import (
+    check_translation_norm,
+    has_bias,
+    translation_normalization,
+)
+from ganforge.networks.layers.shapes import check_at_least, check_fraction, doubling_widths
+from ganforge.networks.translator import Translator, dropout_layers
 
 # Maximum number of up blocks with dropout, innermost first (arXiv:1611.07004, section 6.1.1).
 DROPPED = 3
@@ -48,18 +52,17 @@ class UNetTranslator(Translator):
         norm: str = "batch",
         dropout: float = 0.5,
     ) -> None:
-        check_positive("UNetTranslator", "width", width)
-        check_positive("UNetTranslator", "max_width", max_width)
-        check_norm("UNetTranslator", norm)
-        check_dropout("UNetTranslator", dropout)
+        check_at_least("UNetTranslator", 1, width=width, max_width=max_width)
+        check_translation_norm("UNetTranslator", norm)
+        check_fraction("UNetTranslator", dropout=dropout)
         depth = unet_depth(image_size, depth)
         stochastic = norm == "batch" or (dropout > 0 and depth > 1)
         super().__init__(in_channels, out_channels, 2**depth, stochastic)
-        widths = unet_widths(depth, width, max_width)
+        widths = doubling_widths(depth, width, max_width)
         self.down = nn.ModuleList()
         for level, (a, b) in enumerate(itertools.pairwise([in_channels, *widths])):
-            normalized = level not in (0, depth - 1)
-            self.down.append(_down_block(a, b, norm, normalized))
+            norms = [] if level in (0, depth - 1) else translation_normalization(norm, b)
+            self.down.append(down_block(a, b, norms, has_bias(norm)))
         # Input channels of the up blocks: all except the innermost also read a skip connection.
         read = [2 * channels for channels in widths[:-1]] + widths[-1:]
         dropped = dropped_blocks(widths)
@@ -72,7 +75,7 @@ class UNetTranslator(Translator):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns images [B, C', H, W] in [-1, 1] of images [B, C, H, W] in [-1, 1]."""
-        self.check_images(images)
+        self.check_sides(*images.shape[-2:])
         features = images
         skips: list[Tensor] = []
         for block in self.down:
@@ -111,11 +114,6 @@ def unet_depth(image_size: int, depth: int | None) -> int:
     )
 
 
-def unet_widths(depth: int, width: int, max_width: int) -> list[int]:
-    """Returns the channels after each halving: doubling, up to ``max_width``."""
-    return [min(width << level, max_width) for level in range(depth)]
-
-
 def dropped_blocks(widths: list[int]) -> int:
     """Returns the number of up blocks with dropout, counted from the innermost.
 
@@ -126,19 +124,10 @@ def dropped_blocks(widths: list[int]) -> int:
     return max(1, min(kept, DROPPED))
 
 
-def _down_block(channels_in: int, channels_out: int, norm: str, normalized: bool) -> nn.Sequential:
-    """Halves the size: [B, C, H, W] -> [B, C', H/2, W/2]."""
-    return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=has_bias(norm)),
-        *(normalization(norm, channels_out) if normalized else []),
-        nn.LeakyReLU(0.2, inplace=True),
-    )
-
-
 def _up_block(channels_in: int, channels_out: int, norm: str, dropout: float) -> nn.Sequential:
     """Doubles the size: [B, C, H, W] -> [B, C', 2H, 2W], before the ReLU."""
     return nn.Sequential(
         nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1, bias=has_bias(norm)),
-        *normalization(norm, channels_out),
+        *translation_normalization(norm, channels_out),
         *dropout_layers(dropout),
     )

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import torch
 
-from ganforge.networks.layers.adain import AdaIN, adain
+from ganforge.networks.stylegan import AdaIN, adain
 
 
 def test_each_map_gets_the_mean_and_deviation_asked_for():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from ganforge.networks.layers.bias_act import bias_act
+from ganforge.networks.stylegan2_blocks import bias_act
 
 
 def features(*shape, seed=0):

@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.fourier_features import FourierFeatures
-from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
+from ganforge.networks.mlp import FourierFeatures, MLPDiscriminator, MLPGenerator
 
 
 def test_waves_of_doubling_frequency():

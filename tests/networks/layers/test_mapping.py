@@ -139,7 +139,7 @@ def test_the_mean_is_part_of_the_state_and_gets_no_gradient():
     ("changes", "message"),
     [
         ({"layers": 0}, "layers must be at least 1, got 0"),
-        ({"w_mean_decay": 1.0}, "w_mean_decay must be at least 0 and below 1, got 1.0"),
+        ({"w_mean_decay": 1.0}, r"w_mean_decay must be in \[0, 1\), got 1.0"),
         ({"learning_rate_multiplier": 0.0}, "learning_rate_multiplier must be above 0"),
     ],
 )

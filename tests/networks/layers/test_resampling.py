@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ganforge.networks.layers.resampling import Downsample, Upsample
+from ganforge.networks.layers.upfirdn2d import Downsample, Upsample
 
 
 def images(*shape, seed=0):

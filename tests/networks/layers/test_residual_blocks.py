@@ -7,11 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ganforge.networks.layers.initialization import initialize_glorot
 from ganforge.networks.layers.residual_blocks import (
     DownResidualBlock,
     FirstDownBlock,
     UpResidualBlock,
-    initialize_glorot,
 )
 
 NORMS = ["batch", "instance", "layer", "none"]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least
 
 
 class SelfAttention(nn.Module):
@@ -30,7 +30,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        check_positive("SelfAttention", "channels", channels)
+        check_at_least("SelfAttention", 1, channels=channels)
         keys, values = max(channels // 8, 1), max(channels // 2, 1)
         self.f = nn.Conv2d(channels, keys, 1, bias=False)
         self.g = nn.Conv2d(channels, keys, 1, bias=False)
@@ -40,12 +40,14 @@ class SelfAttention(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [B, C, H, W] of features [B, C, H, W]; H and W at least 2."""
-        queries = _places(self.g(features))
-        keys = _places(F.max_pool2d(self.f(features), 2))
-        values = _places(F.max_pool2d(self.h(features), 2))
-        with _differentiable_twice():
-            found = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
-        attended: Tensor = self.v(_map(found, features.shape[2:]))
+        queries = _rows(self.g(features))
+        keys = _rows(F.max_pool2d(self.f(features), 2))
+        values = _rows(F.max_pool2d(self.h(features), 2))
+        # PyTorch's fused kernels cannot be differentiated twice, as gradient penalties require.
+        # Without gradients, in sampling, PyTorch selects the fastest kernel of the device.
+        with sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext():
+            rows = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
+        attended: Tensor = self.v(_map(rows, features.shape[2:]))
         return features + self.gamma * attended
 
 
@@ -66,22 +68,7 @@ def attention_layers(
 ) -> AttentionLayers:
     """Returns self-attention after the first block that reaches each requested resolution.
 
-    Args:
-        name: name of the network, for messages.
-        attention: as in :func:`attention_sides`.
-        image_size: side of the images.
-        sides: side of the features after each of the network's blocks.
-        widths: channels after each of them.
-    """
-    asked = attention_sides(name, attention, image_size, sides)
-    indices = sorted(sides.index(side) for side in set(asked))
-    return AttentionLayers({str(index): SelfAttention(widths[index]) for index in indices})
-
-
-def attention_sides(
-    name: str, attention: Sequence[int] | Literal["auto"], image_size: int, sides: Sequence[int]
-) -> list[int]:
-    """Returns the resolutions with self-attention; raises ConfigError for one without a block.
+    Raises ConfigError for a resolution without a block.
 
     Args:
         name: name of the network, for messages.
@@ -89,17 +76,19 @@ def attention_sides(
             128, or half the image size below 64.
         image_size: side of the images.
         sides: side of the features after each of the network's blocks.
+        widths: channels after each of them.
     """
     if isinstance(attention, str) and attention != "auto":
         raise ConfigError(f"{name}: attention must be auto or a list; got {attention!r}")
-    asked = [min(image_size // 2, 32)] if attention == "auto" else [*attention]
-    if not set(asked) <= set(sides):
+    chosen = [min(image_size // 2, 32)] if attention == "auto" else [*attention]
+    if not set(chosen) <= set(sides):
         legal = ", ".join(map(str, sorted(set(sides))))
-        raise ConfigError(f"{name}: attention must list resolutions out of {legal}; got {asked}")
-    return asked
+        raise ConfigError(f"{name}: attention must list resolutions out of {legal}; got {chosen}")
+    indices = sorted(sides.index(side) for side in set(chosen))
+    return AttentionLayers({str(index): SelfAttention(widths[index]) for index in indices})
 
 
-def _places(features: Tensor) -> Tensor:
+def _rows(features: Tensor) -> Tensor:
     """Returns [B, 1, H W, C] of [B, C, H, W]: one head, one row per position."""
     return features.flatten(2).transpose(1, 2).unsqueeze(1)
 
@@ -107,12 +96,3 @@ def _places(features: Tensor) -> Tensor:
 def _map(rows: Tensor, size: torch.Size) -> Tensor:
     """Returns [B, C, H, W] of [B, 1, H W, C]."""
     return rows.squeeze(1).transpose(1, 2).reshape(len(rows), -1, *size)
-
-
-def _differentiable_twice() -> AbstractContextManager[None]:
-    """Selects PyTorch's math kernel in training: the fused ones cannot be differentiated twice.
-
-    Gradient penalties (R1, gradient penalty, path length) differentiate through the backward pass.
-    Without gradients, in sampling, PyTorch selects the fastest kernel of the device.
-    """
-    return sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext()

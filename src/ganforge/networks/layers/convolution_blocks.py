@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.networks.layers.conditional_normalization import ConditionalNorm
-from ganforge.networks.layers.normalization import normalization
+from ganforge.networks.layers.normalization import ConditionalNorm, normalization
 
 
 class NormReLU(nn.Module):
-    """Norm, then ReLU; the norm is conditional if ``condition_dim`` > 0.
-
-    Args:
-        channels: C of the features.
-        norm: batch, instance, layer or none.
-        condition_dim: length of the condition; 0 for none.
-    """
+    """Norm, then ReLU; the norm is conditional if ``condition_dim`` > 0."""
 
     def __init__(self, channels: int, norm: str, condition_dim: int = 0) -> None:
         super().__init__()
@@ -42,13 +37,10 @@ class UpBlock(nn.Module):
     The convolution has a bias only without a norm, because a norm would remove it.
     """
 
-    def __init__(
-        self, channels_in: int, channels_out: int, norm: str, condition_dim: int = 0
-    ) -> None:
+    def __init__(self, channels_in: int, channels_out: int, norm: str, condition_dim: int) -> None:
         super().__init__()
-        self.convolution = nn.ConvTranspose2d(
-            channels_in, channels_out, 4, 2, 1, bias=norm == "none"
-        )
+        bias = norm == "none"
+        self.convolution = nn.ConvTranspose2d(channels_in, channels_out, 4, 2, 1, bias=bias)
         self.norm = NormReLU(channels_out, norm, condition_dim)
 
     def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
@@ -57,10 +49,12 @@ class UpBlock(nn.Module):
         return shaped
 
 
-def down_block(channels_in: int, channels_out: int, norm: str, bias: bool) -> nn.Sequential:
+def down_block(
+    channels_in: int, channels_out: int, norms: Iterable[nn.Module], bias: bool
+) -> nn.Sequential:
     """Halves the resolution: convolution, norm, LeakyReLU. [B, C, H, W] -> [B, C', H/2, W/2]."""
     return nn.Sequential(
         nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=bias),
-        *normalization(norm, channels_out),
+        *norms,
         nn.LeakyReLU(0.2, inplace=True),
     )

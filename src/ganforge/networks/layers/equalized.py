@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least
 
 # Gain of He et al. 2015 (arXiv:1502.01852) for a layer before a rectifier.
 HE_GAIN = math.sqrt(2)
@@ -43,12 +43,9 @@ class EqualizedLinear(nn.Module):
         gain: float = 1.0,
     ) -> None:
         super().__init__()
-        check_positive("EqualizedLinear", "in_features", in_features)
-        check_positive("EqualizedLinear", "out_features", out_features)
-        _check_above_zero("EqualizedLinear", "gain", gain)
-        _check_above_zero("EqualizedLinear", "learning_rate_multiplier", learning_rate_multiplier)
-        self.in_features = in_features
-        self.out_features = out_features
+        name = type(self).__name__
+        check_at_least(name, 1, in_features=in_features, out_features=out_features)
+        _check_above_zero(name, gain=gain, learning_rate_multiplier=learning_rate_multiplier)
         self.multiplier = learning_rate_multiplier
         self.scale = learning_rate_multiplier * gain / math.sqrt(in_features)
         self.weight = nn.Parameter(torch.empty(out_features, in_features))
@@ -86,14 +83,11 @@ class EqualizedConv2d(nn.Module):
         padding: int | None = None,
     ) -> None:
         super().__init__()
-        check_positive("EqualizedConv2d", "in_channels", in_channels)
-        check_positive("EqualizedConv2d", "out_channels", out_channels)
-        check_positive("EqualizedConv2d", "kernel_size", kernel_size)
-        _check_above_zero("EqualizedConv2d", "gain", gain)
-        if padding is not None and padding < 0:
-            raise ConfigError(f"EqualizedConv2d: padding must be at least 0, got {padding}")
-        self.in_channels = in_channels
-        self.out_channels = out_channels
+        name = type(self).__name__
+        sizes = {"in_channels": in_channels, "out_channels": out_channels}
+        check_at_least(name, 1, **sizes, kernel_size=kernel_size)
+        check_at_least(name, 0, padding=padding or 0)
+        _check_above_zero(name, gain=gain)
         self.padding = kernel_size // 2 if padding is None else padding
         self.scale = gain / math.sqrt(in_channels * kernel_size**2)
         shape = (out_channels, in_channels, kernel_size, kernel_size)
@@ -106,6 +100,7 @@ class EqualizedConv2d(nn.Module):
         return F.conv2d(features, self.weight * self.scale, self.bias, padding=self.padding)
 
 
-def _check_above_zero(name: str, argument: str, value: float) -> None:
-    if not value > 0:
-        raise ConfigError(f"{name}: {argument} must be above 0, got {value}")
+def _check_above_zero(name: str, **values: float) -> None:
+    for argument, value in values.items():
+        if not value > 0:
+            raise ConfigError(f"{name}: {argument} must be above 0, got {value}")

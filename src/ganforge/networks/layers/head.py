@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+
+
+class HeadArguments(TypedDict, total=False):
+    """Arguments of Head, except the length of the features and the bias."""
+
+    num_classes: int
+    projection: bool
+    auxiliary: Sequence[int]
 
 
 class Head(nn.Module):
@@ -23,6 +32,9 @@ class Head(nn.Module):
         auxiliary: lengths of the auxiliary outputs, all linear in the features.
         bias: whether the logit has a bias.
     """
+
+    logit: nn.Module
+    auxiliary: nn.Module | None
 
     def __init__(
         self,
@@ -46,8 +58,11 @@ class Head(nn.Module):
     def forward(self, features: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns raw logits [B] of features [B, F]; ``labels`` [B] int64 for a projection."""
         logits: Tensor = self.logit(features).squeeze(1)
-        if self.embedding is None:
-            return logits
+        return logits if self.embedding is None else logits + self.similarity(features, labels)
+
+    def similarity(self, features: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the inner products [B] of vectors [B, F] and the embeddings of labels."""
         if labels is None:
             raise ConfigError("a projection discriminator needs the labels of its images")
-        return logits + torch.sum(self.embedding(labels) * features, dim=1)
+        assert self.embedding is not None
+        return torch.sum(self.embedding(labels) * features, dim=1)

@@ -1,12 +1,36 @@
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd
 
-from ganforge.networks.layers.conditional_normalization import steering_layers
+from ganforge.networks.layers.normalization import steering_layers
 
-_WEIGHTED = (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)
+Weighted = nn.Linear | _ConvNd | nn.Embedding
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
+
+
+def weighted_layers(network: nn.Module) -> dict[str, Weighted]:
+    """Returns the convolutions, linear layers and embeddings of a network, by name."""
+    return {name: one for name, one in network.named_modules() if isinstance(one, Weighted)}
+
+
+def initialize_weights(network: nn.Module, draw: Callable[[Tensor], object]) -> None:
+    """Initializes all weights of convolutions, linear layers and embeddings; biases are set to 0.
+
+    The layers that condition norms are included: a zero weight has largest singular value 0 and
+    could not be spectrally normalized. Call this before spectral normalization is applied.
+
+    Args:
+        network: network that is changed in place.
+        draw: function that fills a weight in place.
+    """
+    for layer in weighted_layers(network).values():
+        draw(layer.weight)
+        _zero_bias(layer)
 
 
 def initialize_normal(network: nn.Module, std: float = 0.02) -> None:
@@ -20,7 +44,7 @@ def initialize_normal(network: nn.Module, std: float = 0.02) -> None:
     for module in network.modules():
         if module in steering:
             continue
-        if isinstance(module, _WEIGHTED):
+        if isinstance(module, Weighted):
             nn.init.normal_(module.weight, 0.0, std)
             _zero_bias(module)
         elif isinstance(module, _NORMS) and module.weight is not None:
@@ -34,10 +58,16 @@ def initialize_he(network: nn.Module, negative_slope: float = 0.0) -> None:
     He et al. 2015, arXiv:1502.01852. For networks without normalization, in which the signal would
     shrink from layer to layer with N(0, 0.02).
     """
-    for module in network.modules():
-        if isinstance(module, _WEIGHTED):
-            nn.init.kaiming_normal_(module.weight, negative_slope, nonlinearity="leaky_relu")
-            _zero_bias(module)
+    draw = partial(nn.init.kaiming_normal_, a=negative_slope, nonlinearity="leaky_relu")
+    initialize_weights(network, draw)
+
+
+def initialize_glorot(network: nn.Module, gain: float = 1.0) -> None:
+    """Initializes weights as Glorot & Bengio 2010 (uniform), times ``gain``; biases are set to 0.
+
+    The authors' code of arXiv:1802.05957 uses it, with a gain of sqrt(2) for layers after a ReLU.
+    """
+    initialize_weights(network, partial(nn.init.xavier_uniform_, gain=gain))
 
 
 def _zero_bias(module: nn.Module) -> None:

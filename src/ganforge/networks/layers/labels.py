@@ -9,11 +9,16 @@ from torch import Tensor
 from ganforge.errors import ConfigError
 
 
-def one_hot(labels: Tensor | None, num_classes: int, like: Tensor) -> Tensor:
-    """Returns one-hot codes [B, num_classes] of labels [B], in the dtype of ``like``."""
+def required(labels: Tensor | None) -> Tensor:
+    """Returns the labels; raises ConfigError if there are none."""
     if labels is None:
         raise ConfigError("a conditional network needs the labels of its images")
-    return F.one_hot(labels, num_classes).to(like.dtype)
+    return labels
+
+
+def one_hot(labels: Tensor | None, num_classes: int, like: Tensor) -> Tensor:
+    """Returns one-hot codes [B, num_classes] of labels [B], in the dtype of ``like``."""
+    return F.one_hot(required(labels), num_classes).to(like.dtype)
 
 
 def with_label(vectors: Tensor, labels: Tensor | None, num_classes: int) -> Tensor:

@@ -1,14 +1,31 @@
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
-from ganforge.errors import ConfigError
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.labels import one_hot
 from ganforge.networks.layers.pixel_norm import pixel_norm
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least, check_fraction
+
+
+def dense_layers(
+    in_features: int, width: int, count: int, learning_rate_multiplier: float = 0.01
+) -> nn.ModuleList:
+    """Returns ``count`` fully connected layers with equalized learning rate, for leaky ReLU."""
+    inputs = [in_features, *[width] * (count - 1)] if count > 0 else []
+    layer = partial(EqualizedLinear, learning_rate_multiplier=learning_rate_multiplier)
+    return nn.ModuleList(layer(length, width, gain=HE_GAIN) for length in inputs)
+
+
+def apply_layers(layers: nn.ModuleList, features: Tensor) -> Tensor:
+    """Returns features [B, F] after the layers, each followed by leaky ReLU of slope 0.2."""
+    for layer in layers:
+        features = F.leaky_relu(layer(features), 0.2)
+    return features
 
 
 class Mapping(nn.Module):
@@ -31,7 +48,6 @@ class Mapping(nn.Module):
         num_classes: number of classes; 0 for an unconditional network.
         learning_rate_multiplier: learning rate of these layers, relative to others.
         w_mean_decay: decay of the moving average of w per update, in [0, 1).
-        normalize: normalize z and the label embedding to mean square 1.
 
     Attributes:
         w_mean: moving average of w, [w_dim]; the same on all processes.
@@ -48,33 +64,19 @@ class Mapping(nn.Module):
         num_classes: int = 0,
         learning_rate_multiplier: float = 0.01,
         w_mean_decay: float = 0.995,
-        normalize: bool = True,
     ) -> None:
         super().__init__()
         sizes = {"latent_dim": latent_dim, "w_dim": w_dim, "num_ws": num_ws, "layers": layers}
-        for argument, value in sizes.items():
-            check_positive("Mapping", argument, value)
-        if not 0 <= w_mean_decay < 1:
-            raise ConfigError(
-                f"Mapping: w_mean_decay must be at least 0 and below 1, got {w_mean_decay}"
-            )
+        check_at_least("Mapping", 1, **sizes)
+        check_fraction("Mapping", w_mean_decay=w_mean_decay)
         self.latent_dim = latent_dim
         self.w_dim = w_dim
         self.num_ws = num_ws
         self.num_classes = num_classes
         self.w_mean_decay = w_mean_decay
-        self.normalize = normalize
         self.embedding = EqualizedLinear(num_classes, w_dim) if num_classes > 0 else None
         first = latent_dim + (w_dim if num_classes > 0 else 0)
-        self.layers = nn.ModuleList(
-            EqualizedLinear(
-                first if layer == 0 else w_dim,
-                w_dim,
-                learning_rate_multiplier=learning_rate_multiplier,
-                gain=HE_GAIN,
-            )
-            for layer in range(layers)
-        )
+        self.layers = dense_layers(first, w_dim, layers, learning_rate_multiplier)
         self.register_buffer("w_mean", torch.zeros(w_dim))
 
     def forward(self, z: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -85,10 +87,7 @@ class Mapping(nn.Module):
             labels: int64 [B], for a conditional network.
         """
         with torch.autocast(z.device.type, enabled=False):
-            features = self._inputs(z.float(), labels)
-            for layer in self.layers:
-                features = F.leaky_relu(layer(features), 0.2)
-        return features
+            return apply_layers(self.layers, self._inputs(z.float(), labels))
 
     def broadcast(
         self, w: Tensor, truncation: float | None = None, cutoff: int | None = None
@@ -127,4 +126,4 @@ class Mapping(nn.Module):
         parts = [z]
         if self.embedding is not None:
             parts.append(self.embedding(one_hot(labels, self.num_classes, z)))
-        return torch.cat([pixel_norm(part) if self.normalize else part for part in parts], dim=1)
+        return torch.cat([pixel_norm(part) for part in parts], dim=1)

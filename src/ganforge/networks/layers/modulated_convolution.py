@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.networks.layers.upfirdn2d import filter2d
+from ganforge.networks.layers.upfirdn2d import upfirdn2d
 
 EPSILON = 1e-8
 
@@ -53,9 +53,10 @@ def modulated_convolution(
         return _convolve_each(features, weights, upsampling)
     # Dividing by the peak here and multiplying by it below cancels up to rounding, so the peak can
     # be detached: it is a constant in all derivatives.
-    peak = _peak(styles)
-    shown = features * (styles / peak).to(features.dtype)[:, :, None, None]
-    convolved = _convolve(shown, weight, upsampling)
+    peak = styles.detach().abs().amax(dim=1, keepdim=True)
+    peak = torch.where(peak > 0, peak, torch.ones_like(peak))
+    scaled = features * (styles / peak).to(features.dtype)[:, :, None, None]
+    convolved = _convolve(scaled, weight, upsampling)
     after = peak.expand(-1, len(weight)) if scales is None else scales * peak
     return convolved * after.to(convolved.dtype)[:, :, None, None]
 
@@ -85,19 +86,13 @@ def modulated_weights(weight: Tensor, styles: Tensor, scales: Tensor | None = No
     return weights if scales is None else weights * scales[:, :, None, None, None]
 
 
-def _peak(styles: Tensor) -> Tensor:
-    """Returns the largest absolute style of each image, [B, 1], detached; 1 if all are 0."""
-    peak = styles.detach().abs().amax(dim=1, keepdim=True)
-    return torch.where(peak > 0, peak, torch.ones_like(peak))
-
-
 def _convolve(features: Tensor, weight: Tensor, upsampling: Tensor | None) -> Tensor:
     """Convolves all images with the same weights, [C_out, C_in, K, K]."""
     if upsampling is None:
         return F.conv2d(features, weight.to(features.dtype), padding=weight.shape[-1] // 2)
     # Inserting zeros between pixels, convolution and filter commute; this order skips the zeros.
-    turned = weight.to(features.dtype).flip(2, 3).transpose(0, 1)
-    spread = F.conv_transpose2d(features, turned, stride=2)
+    flipped = weight.to(features.dtype).flip(2, 3).transpose(0, 1)
+    spread = F.conv_transpose2d(features, flipped, stride=2)
     return _smoothed(spread, weight.shape[-1], upsampling)
 
 
@@ -107,12 +102,12 @@ def _convolve_each(features: Tensor, weights: Tensor, upsampling: Tensor | None)
     joined = features.reshape(1, -1, *features.shape[2:])
     if upsampling is None:
         flat = weights.reshape(-1, channels_in, side, side)
-        made = F.conv2d(joined, flat, padding=side // 2, groups=batch)
+        convolved = F.conv2d(joined, flat, padding=side // 2, groups=batch)
     else:
-        turned = weights.flip(3, 4).transpose(1, 2).reshape(-1, channels_out, side, side)
-        made = F.conv_transpose2d(joined, turned, stride=2, groups=batch)
-    made = made.reshape(batch, channels_out, *made.shape[2:])
-    return made if upsampling is None else _smoothed(made, side, upsampling)
+        flipped = weights.flip(3, 4).transpose(1, 2).reshape(-1, channels_out, side, side)
+        convolved = F.conv_transpose2d(joined, flipped, stride=2, groups=batch)
+    convolved = convolved.reshape(batch, channels_out, *convolved.shape[2:])
+    return convolved if upsampling is None else _smoothed(convolved, side, upsampling)
 
 
 def _smoothed(spread: Tensor, side: int, kernel: Tensor) -> Tensor:
@@ -121,4 +116,4 @@ def _smoothed(spread: Tensor, side: int, kernel: Tensor) -> Tensor:
     # takes side // 2 of them, upsampling (F + 1) // 2 on the left and (F - 2) // 2 on the right.
     before = side // 2 + (len(kernel) + 1) // 2 - (side - 1)
     after = side // 2 + (len(kernel) - 2) // 2 - (side - 2)
-    return filter2d(spread, kernel, (before, after) * 2, gain=4.0)
+    return upfirdn2d(spread, kernel, padding=(before, after) * 2, gain=4.0)

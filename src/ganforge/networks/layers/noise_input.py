@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
-from ganforge.networks.layers.shapes import check_positive
+from ganforge.networks.layers.shapes import check_at_least, check_choice
 from ganforge.streams import Noise, Stream, mix
 
 MODES = ("const", "random", "none")
@@ -31,8 +30,7 @@ class NoiseInput(nn.Module):
 
     def __init__(self, channels: int, side: int, layer: int = 0) -> None:
         super().__init__()
-        check_positive("NoiseInput", "channels", channels)
-        check_positive("NoiseInput", "side", side)
+        check_at_least("NoiseInput", 1, channels=channels, side=side)
         self.side = side
         self.scale = nn.Parameter(torch.zeros(channels))
         # Drawn on the CPU, whose generator gives the same numbers on every machine.
@@ -65,5 +63,4 @@ def noise_maps(noise: Noise, sides: Sequence[int], mode: str) -> list[Tensor] | 
 
 def check_mode(name: str, mode: str) -> None:
     """Raises ConfigError for an unknown kind of noise."""
-    if mode not in MODES:
-        raise ConfigError(f"{name}: noise must be one of {', '.join(MODES)}; got {mode!r}")
+    check_choice(name, MODES, noise=mode)

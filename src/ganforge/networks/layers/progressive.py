@@ -56,3 +56,13 @@ class GrowthLevel(nn.Module):
     def fade(self, below: Tensor, above: Tensor) -> Tensor:
         """Returns (1 - alpha) below + alpha above, for tensors of the same shape."""
         return below + (above - below) * self.alpha
+
+
+class Growing(nn.Module):
+    """Base class of growing networks; subclasses set ``level``."""
+
+    level: GrowthLevel
+
+    def grow(self, level: float) -> None:
+        """Sets the level of the images: 0 is 4x4, 2.3 is 16x16 with 0.3 of 32x32."""
+        self.level.set(level)

@@ -8,19 +8,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.networks.layers.convolution_blocks import NormReLU
+from ganforge.networks.layers.initialization import initialize_glorot
+from ganforge.networks.layers.progressive import double
 
 
 class UpResidualBlock(nn.Module):
     """Norm, ReLU, upsampling, convolution, norm, ReLU, convolution; plus a shortcut.
 
     Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. Upsampling
-    repeats each pixel 2x2; the shortcut is upsampling and a 1x1 convolution.
-
-    Args:
-        channels_in: C.
-        channels_out: C'.
-        norm: batch, instance, layer or none.
-        condition_dim: length of the condition of the norms; 0 for unconditional norms.
+    repeats each pixel 2x2; the shortcut is upsampling and a 1x1 convolution. The norms are
+    conditional if ``condition_dim`` > 0.
     """
 
     def __init__(
@@ -35,23 +32,17 @@ class UpResidualBlock(nn.Module):
 
     def forward(self, features: Tensor, condition: Tensor | None = None) -> Tensor:
         """Returns [B, C', 2H, 2W] of features [B, C, H, W] and conditions [B, condition_dim]."""
-        inner = self.first_convolution(_double(self.first_norm(features, condition)))
+        inner = self.first_convolution(double(self.first_norm(features, condition)))
         residual: Tensor = self.second_convolution(self.second_norm(inner, condition))
         # The published order is upsampling, then 1x1; this is equal at a quarter of the cost.
-        return residual + _double(self.shortcut(features))
+        return residual + double(self.shortcut(features))
 
 
 class DownResidualBlock(nn.Module):
     """Norm, ReLU, convolution, norm, ReLU, convolution, mean pooling; plus a shortcut.
 
     Gulrajani et al. 2017, arXiv:1704.00028; Miyato et al. 2018, arXiv:1802.05957. As in the code of
-    the latter, the channels change in the second convolution.
-
-    Args:
-        channels_in: C.
-        channels_out: C'.
-        norm: batch, instance, layer or none.
-        down: halve the resolution.
+    the latter, the channels change in the second convolution. Without ``down`` there is no pooling.
     """
 
     def __init__(self, channels_in: int, channels_out: int, norm: str, down: bool = True) -> None:
@@ -81,10 +72,6 @@ class FirstDownBlock(nn.Module):
 
     Miyato et al. 2018, arXiv:1802.05957 ("optimized block" in the authors' code): a ReLU would
     remove all pixel values below mid-gray. [B, C, H, W] -> [B, C', H/2, W/2].
-
-    Args:
-        channels_in: C of the image, label planes included.
-        channels_out: C'.
     """
 
     def __init__(self, channels_in: int, channels_out: int) -> None:
@@ -101,19 +88,6 @@ class FirstDownBlock(nn.Module):
         return F.avg_pool2d(residual, 2) + shortcut
 
 
-def initialize_glorot(module: nn.Module, gain: float = 1.0) -> None:
-    """Initializes weights as Glorot & Bengio 2010 (uniform), times ``gain``; biases are set to 0.
-
-    The authors' code of arXiv:1802.05957 uses it, with a gain of sqrt(2) for layers after a ReLU.
-    Call this before spectral normalization is applied.
-    """
-    for layer in module.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear, nn.Embedding)):
-            nn.init.xavier_uniform_(layer.weight, gain)
-            if not isinstance(layer, nn.Embedding) and layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
 def _convolution(channels_in: int, channels_out: int) -> nn.Conv2d:
     layer = nn.Conv2d(channels_in, channels_out, 3, padding=1)
     initialize_glorot(layer, math.sqrt(2))
@@ -124,7 +98,3 @@ def _pointwise(channels_in: int, channels_out: int) -> nn.Conv2d:
     layer = nn.Conv2d(channels_in, channels_out, 1)
     initialize_glorot(layer)
     return layer
-
-
-def _double(features: Tensor) -> Tensor:
-    return F.interpolate(features, scale_factor=2.0, mode="nearest")

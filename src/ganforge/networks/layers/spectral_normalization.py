@@ -4,7 +4,8 @@ from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
-from ganforge.networks.layers.conditional_normalization import steering_layers
+from ganforge.networks.layers.initialization import Weighted, weighted_layers
+from ganforge.networks.layers.normalization import steering_layers
 
 
 def normalize_spectrum(network: nn.Module) -> None:
@@ -14,21 +15,16 @@ def normalize_spectrum(network: nn.Module) -> None:
     matrices [C_out, all other dimensions], with one power iteration per forward pass in training.
     Layers that condition norms are excluded: they start at 0, and the singular value would be 0.
     """
-    steering = steering_layers(network)
-    for module in list(network.modules()):
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding)) and (
-            module not in steering
-        ):
-            spectral_norm(module)
+    for layer in _normalizable(network).values():
+        spectral_norm(layer)
 
 
 def unnormalized_weights(network: nn.Module) -> list[str]:
     """Returns the names of the layers to which :func:`normalize_spectrum` was not applied yet."""
+    layers = _normalizable(network)
+    return [name for name, layer in layers.items() if not is_parametrized(layer, "weight")]
+
+
+def _normalizable(network: nn.Module) -> dict[str, Weighted]:
     steering = steering_layers(network)
-    return [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd, nn.Embedding))
-        and module not in steering
-        and not is_parametrized(module, "weight")
-    ]
+    return {n: layer for n, layer in weighted_layers(network).items() if layer not in steering}

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 
@@ -87,9 +87,38 @@ def downsample2d(images: Tensor, kernel: Tensor, down: int = 2) -> Tensor:
     return upfirdn2d(images, kernel, down=down, padding=(before, after) * 2)
 
 
-def filter2d(images: Tensor, kernel: Tensor, padding: Padding, gain: float = 1.0) -> Tensor:
-    """Returns the filtered images, without resampling."""
-    return upfirdn2d(images, kernel, padding=padding, gain=gain)
+class Filtered(nn.Module):
+    """Base class of layers with the filter [1, 3, 3, 1] / 8, which is not saved."""
+
+    kernel: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("kernel", filter_kernel(), persistent=False)
+
+
+class Upsample(Filtered):
+    """Bilinear upsampling by 2, with zeros beyond the border.
+
+    Each pixel is repeated 2x2 and smoothed by [1, 2, 1] / 4 in both directions, which together is
+    the filter [1, 3, 3, 1].
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C, 2H, 2W] of features [B, C, H, W]."""
+        return upsample2d(features, self.kernel)
+
+
+class Downsample(Filtered):
+    """Downsampling by 2: smoothing by [1, 2, 1] / 4 in both directions, then 2x2 mean pooling.
+
+    Pixels beyond the border are zeros. It is the transpose of :class:`Upsample` up to a factor of
+    4, which preserves the mean.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns [B, C, H/2, W/2] of features [B, C, H, W]."""
+        return downsample2d(features, self.kernel)
 
 
 def _full_precision_on_cpu(device: torch.device) -> AbstractContextManager[object]:
