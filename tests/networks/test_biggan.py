@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import copy
-
 import pytest
 import torch
 import torch.nn.functional as F
@@ -89,57 +87,6 @@ def test_without_labels_norms_follow_the_chunks_alone():
 # ---------------------------------------------------------------------- shapes, learning
 
 
-@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
-def test_shapes(size):
-    made = generator(image_size=size, latent_dim=12, width=1, attention=[8], **STEERED)
-    judge = discriminator(image_size=size, width=1, attention=[8], **PROJECTED)
-    images = made(torch.randn(2, 12), labels(0, 2))
-    assert images.shape == (2, 2, size, size)
-    assert images.abs().max() <= 1
-    assert judge(images, labels(0, 2)).shape == (2,)
-
-
-@pytest.mark.parametrize(
-    ("for_generator", "for_discriminator"),
-    [
-        ({}, {}),
-        (STEERED, PROJECTED),
-        (STEERED | {"shared_dim": 0}, PROJECTED),
-        (STEERED | {"hierarchical": False}, PROJECTED),
-        (
-            {"num_classes": CLASSES, "conditioning": "concatenation"},
-            {"num_classes": CLASSES, "conditioning": "concatenation"},
-        ),
-    ],
-)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-def test_every_weight_learns(for_generator, for_discriminator, layout):
-    """Under bfloat16 autocast, in both memory layouts, with attention at work."""
-    made = generator(attention=[8], **for_generator)
-    judge = discriminator(attention=[8], **for_discriminator)
-    players = nn.ModuleList([made, judge]).to(memory_format=layout)
-    for name, parameter in players.named_parameters():
-        if name.endswith("gamma"):
-            nn.init.constant_(parameter, 0.5)
-    y = labels(0, 1, 2, 0, 1, 2) if for_generator else None
-    with torch.autocast("cpu", torch.bfloat16):
-        logits = judge(made(torch.randn(6, 7), y), y)
-    logits.float().square().mean().backward()
-    for name, parameter in players.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        # The norm behind them takes a bias, and what else is alike in all images, out again.
-        if not name.endswith(("first.bias", "project.bias")):
-            assert parameter.grad.abs().sum() > 0, name
-
-
-def test_layouts_agree():
-    plain = discriminator(attention=[8])
-    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
-    images = torch.rand(4, 2, 16, 16) * 2 - 1
-    logits = last(images.contiguous(memory_format=torch.channels_last))
-    torch.testing.assert_close(plain(images), logits)
-
-
 # ---------------------------------------------------------------------- what steers what
 
 
@@ -181,16 +128,6 @@ def test_blocks_share_one_embedding():
     assert [tuple(layer.weight.shape) for layer in embeddings] == [(CLASSES, 5)]
     norms = [layer for layer in network.modules() if isinstance(layer, ConditionalNorm)]
     assert {norm.gain.in_features for norm in norms} == {5 + 2}
-
-
-@pytest.mark.parametrize("shared_dim", [0, 4])
-def test_labels_change_images(shared_dim):
-    network = generator(shared_dim=shared_dim, **STEERED).eval()
-    z = torch.randn(1, 7).expand(2, 7)
-    first, second = network(z, labels(0, 1))
-    assert not torch.equal(first, second)
-    same, again = network(z, labels(2, 2))
-    torch.testing.assert_close(same, again)
 
 
 def test_the_discriminator_sums_over_places_and_projects():
@@ -254,14 +191,12 @@ def test_spectra_are_normalized_those_that_steer_norms_too(initialization):
         generator(initialization=initialization, **STEERED),
         discriminator(initialization=initialization, **PROJECTED),
     ]
-    z, y, images = torch.randn(4, 7), labels(0, 1, 2, 0), torch.randn(4, 2, 16, 16)
-    with torch.no_grad():
-        for _ in range(60):
-            players[0](z, y), players[1](images, y)
     normalized = 0
-    for layer in (layer for player in players for layer in player.eval().modules()):
+    for layer in (layer for player in players for layer in player.modules()):
         if hasattr(layer, "parametrizations"):
             normalized += 1
+            for _ in range(60):  # each use is a power iteration
+                layer.weight  # noqa: B018
             largest = torch.linalg.matrix_norm(matrix(layer), 2).item()
             assert largest == pytest.approx(1, abs=0.02)
     # G: the first and last layer, 2 blocks of 3 convolutions and 2 norms; D: 4 blocks, two of them
@@ -273,27 +208,7 @@ def test_spectra_are_normalized_those_that_steer_norms_too(initialization):
 # ---------------------------------------------------------------------- refusals
 
 
-@pytest.mark.parametrize("make", [generator, discriminator])
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"image_size": 48}, "image_size must be one of 16, 32, 64, 128, 256; got 48"),
-        ({"width": 0}, "width must be at least 1"),
-        ({"initialization": "xavier"}, "initialization must be one of orthogonal, normal"),
-        ({"attention": [5]}, "attention must list resolutions out of"),
-    ],
-)
-def test_refuses_arguments(make, wrong, message):
-    with pytest.raises(ConfigError, match=message):
-        make(**wrong)
-
-
 def test_refuses_latents_too_short_to_split():
     with pytest.raises(ConfigError, match=r"latent_dim must be at least 3.*hierarchical=false"):
         generator(latent_dim=2)
     assert generator(latent_dim=2, hierarchical=False)(torch.randn(2, 2)).shape == (2, 2, 16, 16)
-
-
-def test_needs_the_labels_it_is_built_for():
-    with pytest.raises(ConfigError, match="needs the labels"):
-        generator(**STEERED)(torch.randn(2, 7))

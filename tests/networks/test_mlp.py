@@ -1,25 +1,12 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
 
-from ganforge.errors import ConfigError
-from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
-
-
-@pytest.mark.parametrize("size", [1, 7, 28, 32])
-@pytest.mark.parametrize("channels", [1, 2, 3, 4])
-@pytest.mark.parametrize("hidden", [[8], [8, 6, 4]])
-def test_shapes(size, channels, hidden):
-    generator = MLPGenerator(size, channels, latent_dim=5, hidden=hidden)
-    discriminator = MLPDiscriminator(size, channels, hidden=hidden)
-    images = generator(torch.randn(2, 5))
-    assert images.shape == (2, channels, size, size)
-    assert images.abs().max() <= 1
-    assert discriminator(images).shape == (2,)
-    assert (generator.image_size, generator.channels, generator.latent_dim) == (size, channels, 5)
-    assert (discriminator.image_size, discriminator.channels) == (size, channels)
+from ganforge.networks.mlp import FourierFeatures, MLPDiscriminator, MLPGenerator
 
 
 def test_number_of_parameters():
@@ -28,14 +15,6 @@ def test_number_of_parameters():
     discriminator = MLPDiscriminator(2, 3, hidden=[8])
     assert sum(p.numel() for p in generator.parameters()) == 808 + 108
     assert sum(p.numel() for p in discriminator.parameters()) == 104 + 9
-
-
-def test_discriminator_reads_channels_last():
-    torch.manual_seed(0)
-    discriminator = MLPDiscriminator(8, 3, hidden=[16])
-    images = torch.randn(4, 3, 8, 8)
-    last = images.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(discriminator(images), discriminator(last))
 
 
 def test_dropout_in_training_alone():
@@ -55,26 +34,44 @@ def test_signal_keeps_its_scale():
     assert 0.4 < images.std() < 0.9
 
 
-@pytest.mark.parametrize("kind", [MLPGenerator, MLPDiscriminator])
-@pytest.mark.parametrize(
-    "wrong",
-    [
-        {"image_size": 0},
-        {"channels": 5},
-        {"hidden": []},
-        {"hidden": [8, 0]},
-        {"negative_slope": 1.0},
-        {"negative_slope": -0.1},
-    ],
-)
-def test_refuses_arguments(kind, wrong):
-    (name,) = wrong
-    with pytest.raises(ConfigError, match=f"{kind.__name__}: {name} must"):
-        kind(**({"image_size": 8, "channels": 3} | wrong))
+def test_waves_of_doubling_frequency():
+    features = FourierFeatures(2, 2, frequency=math.pi)(torch.tensor([[0.5, 0.25]]))
+    half = math.sqrt(0.5)
+    sines = [1.0, 0.0, half, 1.0]  # sin pi/2, sin pi, sin pi/4, sin pi/2
+    cosines = [0.0, -1.0, half, 0.0]
+    expected = torch.tensor([[0.5, 0.25, *sines, *cosines]])
+    torch.testing.assert_close(features, expected, rtol=0, atol=1e-6)
+    assert FourierFeatures(2, 2).output_dim == 10
 
 
-def test_refuses_dropout_and_latent_dim():
-    with pytest.raises(ConfigError, match="dropout"):
-        MLPDiscriminator(8, 1, dropout=1.0)
-    with pytest.raises(ConfigError, match="latent_dim"):
-        MLPGenerator(8, 1, latent_dim=0)
+def test_without_octaves_nothing_changes():
+    vectors = torch.randn(3, 4)
+    assert FourierFeatures(4, 0)(vectors) is vectors
+    torch.manual_seed(0)
+    plain = MLPDiscriminator(4, 1, hidden=[5])
+    assert plain.hidden[0].in_features == 16
+
+
+def test_frequencies_are_no_weights():
+    assert not FourierFeatures(2, 3).state_dict()
+
+
+@pytest.mark.parametrize("conditioning", ["none", "concatenation"])
+def test_networks_of_points(conditioning):
+    classes = 0 if conditioning == "none" else 3
+    labels = None if conditioning == "none" else torch.tensor([0, 2, 1, 1])
+    generator = MLPGenerator(
+        1, 2, 2, [8], num_classes=classes, conditioning=conditioning, octaves=3
+    )
+    judge = MLPDiscriminator(1, 2, [8], num_classes=classes, conditioning=conditioning, octaves=4)
+    points = generator(torch.randn(4, 2), labels)
+    assert points.shape == (4, 2, 1, 1)
+    assert judge(points, labels).shape == (4,)
+    assert generator.hidden[0].in_features == 2 * 7 + classes
+    assert judge.hidden[0].in_features == 2 * 9 + classes
+
+
+def test_far_latents_stay_in_the_box():
+    generator = MLPGenerator(1, 2, 2, [8], octaves=3)
+    far = generator(torch.tensor([[40.0, -40.0], [80.0, -80.0]]))
+    torch.testing.assert_close(far[0], far[1])

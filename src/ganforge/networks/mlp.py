@@ -45,10 +45,8 @@ class MLPGenerator(Generator):
     ) -> None:
         _check("MLPGenerator", hidden, negative_slope, octaves)
         super().__init__(image_size, channels, latent_dim, **labels)
-        self.refuse_conditional_norms(
-            "this network has no normalization that labels could steer",
-            "condition=concatenation, or network=dcgan",
-        )
+        reason = "this network has no normalization that labels could steer"
+        self.refuse_conditional_norms(reason, "condition=concatenation, or network=dcgan")
         self.encode = FourierFeatures(latent_dim, octaves, frequency=0.5)
         input_dim = self.encode.output_dim + self.label_dim
         self.hidden = _hidden_layers([input_dim, *hidden], negative_slope, dropout=0.0)

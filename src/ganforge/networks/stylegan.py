@@ -69,9 +69,7 @@ class StyleGenerator(StagedGenerator):
         **labels: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(image_size, channels, latent_dim, width, full_width, **labels)
-        self.refuse_conditional_norms(
-            "styles take its place: gains and shifts are those of the styles"
-        )
+        self.refuse_conditional_norms("styles take its place: gains are those of the styles")
         self.mapping = Mapping(
             latent_dim,
             w_dim,
