@@ -129,18 +129,16 @@ class DCGANDiscriminator(Discriminator):
             "DCGANDiscriminator", attention, image_size, sides, widths
         )
         self.stddev = MinibatchStddev(minibatch_stddev) if minibatch_stddev else None
-        self.head = self.make_head(
-            (widths[-1] + (minibatch_stddev > 0)) * 16, partial(Head, bias=bias)
-        )
+        feature_dim = (widths[-1] + (minibatch_stddev > 0)) * 16
+        self.head = self.make_head(feature_dim, partial(Head, bias=bias))
         initialize_normal(self)
         if spectral_norm:
             normalize_spectrum(self)
 
     def features(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the 4x4 features [B, F] of images [B, packing * C, H, W]."""
-        features: Tensor = self.attention.after(
-            0, self.from_image(self.join_labels(images, labels))
-        )
+        images = self.join_labels(images, labels)
+        features: Tensor = self.attention.after(0, self.from_image(images))
         for index, block in enumerate(self.down, start=1):
             features = self.attention.after(index, block(features))
         if self.stddev is not None:

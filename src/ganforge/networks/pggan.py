@@ -18,8 +18,6 @@ from ganforge.networks.staged import (
     StagedGeneratorArguments,
 )
 
-SLOPE = 0.2
-
 
 class PGGANGenerator(Growing, StagedGenerator):
     """Progressively growing generator: starts at 4x4 and doubles the image size at each stage.
@@ -130,7 +128,7 @@ def convolution(channels_in: int, channels_out: int, kernel_size: int = 3) -> Eq
 
 def activated(features: Tensor) -> Tensor:
     """Returns the features after LeakyReLU 0.2."""
-    return F.leaky_relu(features, SLOPE)
+    return F.leaky_relu(features, 0.2)
 
 
 def normalized(features: Tensor) -> Tensor:

@@ -79,8 +79,6 @@ class StagedDiscriminator(Discriminator):
         width: channels of the stages up to the resolution ``full_width``; then halved per stage.
         full_width: largest resolution with ``width`` channels.
         **arguments: see Discriminator.
-
-    Attributes: as those of StagedGenerator.
     """
 
     sizes: Sequence[int] = SIZES

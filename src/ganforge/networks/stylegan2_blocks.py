@@ -17,7 +17,6 @@ from ganforge.networks.layers.modulated_convolution import modulated_convolution
 from ganforge.networks.layers.noise_input import NoiseInput
 from ganforge.networks.layers.upfirdn2d import Filtered, downsample2d, upfirdn2d, upsample2d
 
-SLOPE = 0.2
 # Approximately restores the mean square, which leaky ReLU of slope 0.2 roughly halves; the value
 # of Karras et al.
 GAIN = math.sqrt(2)
@@ -26,7 +25,7 @@ GAIN = math.sqrt(2)
 def bias_act(
     features: Tensor,
     bias: Tensor | None = None,
-    slope: float = SLOPE,
+    slope: float = 0.2,
     gain: float = GAIN,
     clamp: float | None = None,
 ) -> Tensor:
