@@ -137,7 +137,7 @@ def test_refuses_other_images(height, width):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"blocks": None}, "blocks None takes an image_size"),
+        ({"blocks": None}, "blocks=null requires image_size"),
         ({"image_size": 30}, "height and width must be multiples of 4, .* got 30x30"),
     ],
 )

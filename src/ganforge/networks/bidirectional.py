@@ -31,7 +31,7 @@ class TranslatorPair(nn.Module):
         )
         if there != here[::-1]:
             raise ConfigError(
-                "TranslatorPair: back must read what forth makes and make what it reads; "
+                "TranslatorPair: back must have the channels of forth in reverse; "
                 f"forth is {there[0]} -> {there[1]} channels, back {here[0]} -> {here[1]}"
             )
         self.forth = forth

@@ -126,9 +126,7 @@ class ReflectedResidualBlock(nn.Module):
 def published_blocks(image_size: int | None) -> int:
     """Returns the paper's number of residual blocks: 6 up to 128 pixels, otherwise 9."""
     if image_size is None:
-        raise ConfigError(
-            "ResNetTranslator: blocks None takes an image_size to choose by; got None"
-        )
+        raise ConfigError("ResNetTranslator: blocks=null requires image_size, got None")
     return 6 if image_size <= 128 else 9
 
 

@@ -154,8 +154,8 @@ class StyleGAN2Discriminator(StagedDiscriminator):
         )
         last = widths[-1]
         self.spread = MinibatchStddev(minibatch_stddev) if minibatch_stddev > 0 else nn.Identity()
-        beside = 1 if minibatch_stddev > 0 else 0
-        self.mix = FilteredConvolution(last + beside, last, 3, clamp=clamp)
+        appended = 1 if minibatch_stddev > 0 else 0
+        self.mix = FilteredConvolution(last + appended, last, 3, clamp=clamp)
         self.dense = EqualizedLinear(last * 16, last, gain=HE_GAIN)
         self.head = self.make_head(last, partial(MappedProjection, mapping_layers=mapping_layers))
 

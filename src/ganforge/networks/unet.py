@@ -98,19 +98,19 @@ def unet_depth(image_size: int, depth: int | None) -> int:
     if image_size < 2:
         raise ConfigError(f"UNetTranslator: image_size must be at least 2, got {image_size}")
     halvings = (image_size & -image_size).bit_length() - 1
-    wanted = min(image_size.bit_length() - 1, 8) if depth is None else depth
-    if 1 <= wanted <= halvings:
-        return wanted
-    asked = f"depth {depth}" if depth is not None else f"depth null (here {wanted})"
+    requested = min(image_size.bit_length() - 1, 8) if depth is None else depth
+    if 1 <= requested <= halvings:
+        return requested
+    setting = f"depth {depth}" if depth is not None else f"depth null (here {requested})"
     legal = f"1 to {halvings}" if halvings > 1 else "1" if halvings else "none"
-    way_out = ""
-    if wanted > halvings:
-        step = 2**wanted
+    advice = ""
+    if requested > halvings:
+        step = 2**requested
         nearest = max(step, round(image_size / step) * step)
-        way_out = f"; data.image_size={nearest} is the nearest that can be halved {wanted} times"
+        advice = f"; data.image_size={nearest} is the nearest that can be halved {requested} times"
     raise ConfigError(
-        f"UNetTranslator: {asked} does not fit image_size {image_size}; "
-        f"legal depths: {legal}{way_out}"
+        f"UNetTranslator: {setting} does not fit image_size {image_size}; "
+        f"legal depths: {legal}{advice}"
     )
 
 
@@ -120,8 +120,8 @@ def dropped_blocks(widths: list[int]) -> int:
     These are the blocks that keep their width, at most :data:`DROPPED`, and at least one, so that a
     shallow network has noise too.
     """
-    kept = sum(a == b for a, b in itertools.pairwise(widths))
-    return max(1, min(kept, DROPPED))
+    constant = sum(a == b for a, b in itertools.pairwise(widths))
+    return max(1, min(constant, DROPPED))
 
 
 def _up_block(channels_in: int, channels_out: int, norm: str, dropout: float) -> nn.Sequential:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from ganforge.networks.layers.normalization import steering_layers
+from ganforge.networks.layers.normalization import conditioning_layers
 
 Weighted = nn.Linear | _ConvNd | nn.Embedding
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -40,9 +40,9 @@ def initialize_normal(network: nn.Module, std: float = 0.02) -> None:
     starts from the current weights. The layers that condition norms stay 0, so all classes start
     equal.
     """
-    steering = steering_layers(network)
+    conditioning = conditioning_layers(network)
     for module in network.modules():
-        if module in steering:
+        if module in conditioning:
             continue
         if isinstance(module, Weighted):
             nn.init.normal_(module.weight, 0.0, std)

@@ -95,7 +95,7 @@ class ConditionalNorm(nn.Module):
         return cast(Tensor, self.norm(features)) * gain + bias
 
 
-def steering_layers(network: nn.Module) -> set[nn.Module]:
+def conditioning_layers(network: nn.Module) -> set[nn.Module]:
     """Returns the linear layers that compute the gains and biases of conditional norms."""
     norms = [module for module in network.modules() if isinstance(module, ConditionalNorm)]
     return {layer for norm in norms for layer in (norm.gain, norm.bias)}

@@ -5,7 +5,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganforge.networks.layers.initialization import Weighted, weighted_layers
-from ganforge.networks.layers.normalization import steering_layers
+from ganforge.networks.layers.normalization import conditioning_layers
 
 
 def normalize_spectrum(network: nn.Module) -> None:
@@ -26,5 +26,5 @@ def unnormalized_weights(network: nn.Module) -> list[str]:
 
 
 def _normalizable(network: nn.Module) -> dict[str, Weighted]:
-    steering = steering_layers(network)
-    return {n: layer for n, layer in weighted_layers(network).items() if layer not in steering}
+    conditioning = conditioning_layers(network)
+    return {n: layer for n, layer in weighted_layers(network).items() if layer not in conditioning}

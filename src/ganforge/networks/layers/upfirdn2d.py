@@ -65,8 +65,8 @@ def upfirdn2d(
     with _full_precision_on_cpu(images.device):
         if up == 1:
             # PyTorch's convolution is a cross-correlation, so the filter is flipped.
-            turned = square.flip(2, 3)
-            return F.conv2d(_padded(images, padding), turned, stride=down, groups=channels)
+            flipped = square.flip(2, 3)
+            return F.conv2d(_padded(images, padding), flipped, stride=down, groups=channels)
         # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
         # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
         spread = F.conv_transpose2d(images, square, stride=up, groups=channels)
