@@ -11,15 +11,15 @@ import time
 
 import pytest
 from PIL import Image
-
-from ganforge.errors import ConfigError, RunError
-from ganforge.loggers.wandb import service as wandb_service
-from ganforge.loggers.wandb.logger import WandbLogger, finish
-from ganforge.loggers.wandb.access import first_line, require_server
-from ganforge.config.wandb_names import is_id, name_faults, trimmed
-from ganforge.time_limit import LateError, within
 from tests.loggers.wandb.file import history
 from tests.loggers.wandb.server import serving
+
+from ganforge.config.wandb_names import is_id, name_faults, trimmed
+from ganforge.errors import ConfigError, RunError
+from ganforge.loggers.wandb import service as wandb_service
+from ganforge.loggers.wandb.access import first_line, require_server
+from ganforge.loggers.wandb.logger import WandbLogger, finish
+from ganforge.time_limit import LateError, within
 
 START = {"images_seen": 0}
 

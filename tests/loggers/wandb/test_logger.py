@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.loggers.wandb.file import history, of_type
 
-from ganforge.loggers.wandb import service
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.errors import ConfigError, RunError
-from ganforge.loggers.wandb import access as wandb_access
 from ganforge.loggers.facts import PictureLogger
+from ganforge.loggers.wandb import access as wandb_access
+from ganforge.loggers.wandb import service
 from ganforge.loggers.wandb.logger import WandbLogger, finish
-from tests.loggers.wandb.file import history, of_type
 
 NOWHERE = "http://127.0.0.1:9"
 START = {"step": 1, "images_seen": 0}  # the x-axis is always there

@@ -1,4 +1,4 @@
-"""What a Weights & Biases run receives: facts allowed by wandb's privacy variables, flat summaries."""
+"""What a W&B run receives: facts that wandb's privacy variables allow, and flat summaries."""
 
 from __future__ import annotations
 

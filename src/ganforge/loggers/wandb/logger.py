@@ -13,12 +13,12 @@ from lightning.pytorch.loggers import WandbLogger as LightningWandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
+from ganforge.config.wandb_names import name_faults
 from ganforge.errors import ConfigError, RunError
-from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.facts import RunFacts
 from ganforge.loggers.no_run import NoRun
+from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line
-from ganforge.config.wandb_names import name_faults
 from ganforge.loggers.wandb.contents import allowed, summarized
 from ganforge.loggers.wandb.run import FINISH_SECONDS, Mode, OnUnreachable, WandbRun, save_copies
 from ganforge.redaction import redacted

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganforge import atomic
+from ganforge.config.wandb_names import is_id, trimmed
 from ganforge.errors import RunError
 from ganforge.loggers.wandb import access as wandb_access
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line
-from ganforge.config.wandb_names import is_id, trimmed
 from ganforge.redaction import redacted
 from ganforge.regular_files import read_regular
 
@@ -165,7 +165,9 @@ class WandbRun:
         try:
             run_id = read_regular(self._id_file).decode().strip()
         except FileNotFoundError:
-            return os.environ.get("WANDB_RUN_ID") or None if "WANDB_SWEEP_ID" in os.environ else None
+            return (
+                os.environ.get("WANDB_RUN_ID") or None if "WANDB_SWEEP_ID" in os.environ else None
+            )
         except (OSError, ValueError) as error:
             log.warning("%s cannot be read (%s); W&B gets a new run.", self._id_file, error)
             return None
