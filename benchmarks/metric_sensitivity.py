@@ -26,20 +26,19 @@ from torchvision.transforms.functional import gaussian_blur
 
 from ganforge.data.images import to_float
 from ganforge.data.sets.digits import Digits
-from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.classification_accuracy import ClassificationAccuracy
+from ganforge.metrics.scores.diversity import MultiscaleSimilarity
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.intra_class import IntraClassFrechet
 from ganforge.metrics.scores.kernel import KernelDistance
-from ganforge.metrics.scores.label_agreement import LabelAgreement
+from ganforge.metrics.scores.label_score import LabelAgreement, NormalizedMutualInformation
 from ganforge.metrics.scores.memorization import DataCopying, Memorization
-from ganforge.metrics.scores.ms_ssim import MultiscaleSimilarity
-from ganforge.metrics.scores.normalized_mutual_information import NormalizedMutualInformation
 from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
 from ganforge.metrics.scores.score import Score
 
@@ -231,17 +230,9 @@ class Evaluator:
 
     def __call__(self, images: Tensor) -> Values:
         """Returns the scores of float images [n, C, H, W] in [-1, 1]."""
-        found = evaluate(
-            lambda n, start: images[start : start + n],
-            self.partition,
-            self.extractor,
-            self.scores,
-            len(images),
-            0,
-            BATCH_SIZE,
-            reals=self.reals,
-            labels=self.labels,
-        )
+        generated = GeneratedImages(lambda n, start: images[start : start + n], self.labels)
+        settings = EvaluationSettings(len(images), 0, BATCH_SIZE)
+        found = evaluate(generated, self.reals, self.scores, settings)
         # Keyed by short name: the names of results have a suffix for the features.
         return dict(zip(self.scores, (result.value for result in found.values()), strict=True))
 

@@ -39,7 +39,7 @@ from torchmetrics.image.fid import _compute_fid
 
 from ganforge.config.compose import compose_config
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.features.classifier import ClassifierFeatures, Trained
 from ganforge.metrics.features.classifier_training import ClassifierNetwork
@@ -212,14 +212,10 @@ def by_ganforge(
     }
     data, generated = Bytes(real), Bytes(fake)
     found = evaluate(
-        lambda n, start: generated.reals(n, start=start)[0],
-        data,
-        extractor,
+        GeneratedImages(lambda n, start: generated.reals(n, start=start)[0]),
+        RealFeatures(data, extractor, StatisticsCache(cache)),
         {name: every[name]() for name in names},
-        n=len(fake),
-        seed=0,
-        batch_size=BATCH,
-        reals=RealFeatures(data, extractor, StatisticsCache(cache)),
+        EvaluationSettings(len(fake), 0, BATCH),
     )
     return {name: found[name + extractor.suffix].value for name in names}
 
@@ -386,10 +382,8 @@ def evaluation(rounds: int, n: int = 2000) -> list[str]:
         return {}
 
     def full_evaluation() -> Values:
-        found = evaluate(
-            sample, parts.data, reals.extractor, callback.metrics, n=n, seed=0,
-            batch_size=callback.batch_size, reals=reals,
-        )  # fmt: skip
+        settings = EvaluationSettings(n, 0, callback.batch_size)
+        found = evaluate(GeneratedImages(sample), reals, callback.metrics, settings)
         return {name: result.value for name, result in found.items()}
 
     first, _ = timed(full_evaluation)

@@ -24,8 +24,9 @@ import torch
 
 from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
-from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.points import PointFactory
+from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.scores.modes import HighQuality, ModeDivergence, ModesCovered
 
 HERE = Path(__file__).parent
@@ -121,13 +122,10 @@ def train(data: str, gan: str, seed: int) -> Cell:
     with tempfile.TemporaryDirectory() as folder:
         make_trainer(parts, [], [], Path(folder)).fit(parts.model, parts.data)
     found = evaluate(
-        lambda n, start: parts.model.sample(n, seed=1, start=start),
-        parts.data,
-        PointFactory().build(parts.data, torch.device("cpu")),
+        GeneratedImages(lambda n, start: parts.model.sample(n, seed=1, start=start)),
+        RealFeatures(parts.data, PointFactory().build(parts.data, torch.device("cpu"))),
         {"modes": ModesCovered(), "high_quality": HighQuality(), "mode_kl": ModeDivergence()},
-        SAMPLES,
-        0,
-        batch_size=500,
+        EvaluationSettings(SAMPLES, 0, batch_size=500),
     )
     points = parts.model.sample(SHOWN, seed=1).flatten(1)
     cell: Cell = {"data": data, "gan": gan, "seed": seed, "command": " ".join(chosen)}

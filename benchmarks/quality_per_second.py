@@ -27,7 +27,12 @@ from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
 from ganforge.data.module import ImageDataModule
-from ganforge.metrics.evaluate import RealFeatures, evaluate
+from ganforge.metrics.evaluate import (
+    EvaluationSettings,
+    GeneratedImages,
+    RealFeatures,
+    evaluate,
+)
 from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
@@ -56,9 +61,8 @@ class Evaluator:
     ) -> None:
         """Scores one contender at one mark and stores the row."""
         scores = {"fid": FrechetDistance(), "is": InceptionScore()}
-        found = evaluate(
-            sample, self.data, self.extractor, scores, N, 0, batch_size=250, reals=self.reals
-        )
+        settings = EvaluationSettings(N, 0, batch_size=250)
+        found = evaluate(GeneratedImages(sample), self.reals, scores, settings)
         row: Row = {"contender": name, "seconds": round(seconds, 1), "images_seen": images_seen}
         row |= {key: round(result.value, 3) for key, result in found.items()}
         self.rows.append(row)

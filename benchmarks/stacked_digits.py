@@ -26,9 +26,9 @@ from PIL import Image, ImageDraw
 from ganforge.callbacks.pictures.grid import picture
 from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
-from ganforge.metrics.evaluate import evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.stacked import StackedFactory
-from ganforge.metrics.real_features import Sample
+from ganforge.metrics.real_features import RealFeatures, Sample
 from ganforge.metrics.scores.modes import ModeDivergence, ModesCovered
 from ganforge.runs.build import Parts
 
@@ -132,7 +132,8 @@ def train_and_score(job: Job) -> Cell:
     sample = sampler(gan, parts, samples)
     scores = {"modes": ModesCovered(), "mode_kl": ModeDivergence()}
     extractor = StackedFactory().build(parts.data, torch.device("cpu"))
-    found = evaluate(sample, parts.data, extractor, scores, samples, 0, 500)
+    reals, settings = RealFeatures(parts.data, extractor), EvaluationSettings(samples, 0, 500)
+    found = evaluate(GeneratedImages(sample), reals, scores, settings)
     picture(sample(SHOWN, 0)).save(grid_path(job))
     cell: Cell = {"key": key(job), "gan": gan, "seed": seed}
     cell |= {name: found[name].value for name in scores}

@@ -10,7 +10,6 @@ import pytest
 
 from ganforge.cache_home import cache_root, user_cache
 from ganforge.data.files.download import cache_folder
-from ganforge.metrics.cache_folder import root
 
 
 @pytest.fixture
@@ -30,8 +29,8 @@ def homeless(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("homeless")
 def test_without_a_home_everything_goes_to_one_temporary_folder(tmp_path, caplog):
     home = tmp_path / f"ganforge-home-{os.getuid()}"
-    assert root() == user_cache() == home / ".cache" / "ganforge"
-    assert cache_folder() == root() / "data"
+    assert cache_root() == user_cache() == home / ".cache" / "ganforge"
+    assert cache_folder() == cache_root() / "data"
     assert Path("~/x").expanduser() == home / "x"
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
     (line,) = [record.getMessage() for record in caplog.records]
@@ -44,7 +43,7 @@ def test_a_temporary_home_that_others_can_write_to_is_not_used(tmp_path):
     planted = tmp_path / f"ganforge-home-{os.getuid()}"
     planted.mkdir()
     planted.chmod(0o777)
-    assert planted not in root().parents
+    assert planted not in cache_root().parents
 
 
 def test_the_variable_decides(tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from ganforge.config.check import check
 from ganforge.config.compose import compose_config, options
 from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
-from ganforge.metrics.features.classifier_training import ClassifierNetwork
+from ganforge.metrics.features.classifier_training import ClassifierNetwork, Trained
 from tests.support.configs import DATA, TRAINER, shrunk, take_steps, tiny
 
 TOLD = ["cgan", "acgan", "projection"]
@@ -146,7 +146,7 @@ def untrained_classifier():
 
     def train(data, max_images):
         torch.manual_seed(0)
-        return ClassifierNetwork(data.channels, data.num_classes).state_dict(), 0.5
+        return Trained(ClassifierNetwork(data.channels, data.num_classes).state_dict(), 0.5)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("ganforge.metrics.features.classifier.train", train)
@@ -231,7 +231,7 @@ def test_an_unconditional_run_is_asked_in_vain(tmp_path, capsys):
     assert run(["sample", logs, "n=2", "class=1"]) == 2
     assert "this run's model (GAN) is unconditional" in capsys.readouterr().err
     assert run(["evaluate", logs, "metrics=[label_agreement]"]) == 2
-    assert "compares with the classes asked for" in capsys.readouterr().err
+    assert "compares with the requested classes" in capsys.readouterr().err
 
 
 def test_evaluation_knows_two_ways_of_asking():

@@ -140,7 +140,7 @@ def _module(node: dict[str, Any]) -> Callable[[Path], None]:
             path = folder / "run" / name
             cfg = yaml.safe_load((gan() / name).read_text())
             cfg["features"] = {
-                "_target_": "ganforge.metrics.features.module_features.ModuleFeatures",
+                "_target_": "ganforge.metrics.features.module.ModuleFeatures",
                 "size": 8,
                 **node,
             }

@@ -9,13 +9,11 @@ from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import classifier_training
 from ganforge.metrics.features.auto import AutoFactory
-from ganforge.metrics.pairs.cycle_l1 import CycleL1
-from ganforge.metrics.pairs.l1 import L1
-from ganforge.metrics.pairs.psnr import PSNR
+from ganforge.metrics.pairs.pixelwise import L1, PSNR, CycleL1
 from ganforge.metrics.pairs.ssim import SSIM
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.kernel import KernelDistance
-from ganforge.metrics.scores.label_agreement import LabelAgreement
+from ganforge.metrics.scores.label_score import LabelAgreement
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.stand_ins import Glance, Glances, Pictures, noise_images
 from tests.metrics.translation_stand_ins import flat

@@ -163,7 +163,7 @@ def test_images_are_cut_when_memory_is_short(game, translate, tmp_path, monkeypa
     monkeypatch.setattr(image_translator, "free_bytes", lambda device: free)
     typed = translate("input=photos", "out=x")
     assert typed.code == 0
-    assert "a.png: in tiles of 20 for want of memory" in typed.err
+    assert "a.png: in tiles of 20, limited by memory" in typed.err
     assert "b.png" not in typed.err
     assert max(max(shape) for shape, *_ in game[0].asked) == 20
     assert [start for *_, start in game[0].asked] == [*range(len(game[0].asked) - 1), 0]
@@ -210,7 +210,7 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
         (["input=notes.txt"], 1, "notes.txt is a file, but no zip or tar"),
         (["input=photos", "direction=AtoC"], 2, "translates only BtoA, AtoB"),
         (["input=photos", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
-        (["input=photos", "out=photos/new"], 2, "out=photos/new lies inside input=photos"),
+        (["input=photos", "out=photos/new"], 2, "out=photos/new is inside input=photos"),
         (["input=photos", "out=notes.txt"], 2, "out=notes.txt is a file: give a folder"),
         (["input=photos/a.png", "out=photos"], 2, "would overwrite the input photos/a.png"),
         (["input=photos", "tile=10"], 2, "a multiple of 4, at least 8,"),

@@ -5,7 +5,10 @@ import hashlib
 import torch
 from torch import Tensor, nn
 
+from ganforge.metrics import evaluate as evaluation
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages
 from ganforge.metrics.features.base import FeatureExtractor, Features
+from ganforge.metrics.real_features import RealFeatures
 
 
 class Pictures:
@@ -71,3 +74,14 @@ class Glances:
 def noise_images(n, seed=0, channels=1, size=4):
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(0, 256, (n, channels, size, size), generator=generator).to(torch.uint8)
+
+
+def evaluate(
+    sample, data, extractor, scores, n, seed, batch_size,
+    reals=None, labels=None, paths=None, keep=None, **settings,
+):  # fmt: skip
+    """Evaluates with all arguments in one list; ``settings`` are those of EvaluationSettings."""
+    images = GeneratedImages(sample, labels, paths)
+    reals = reals or RealFeatures(data, extractor)
+    settings = EvaluationSettings(n, seed, batch_size, **settings)
+    return evaluation.evaluate(images, reals, scores, settings, keep)

@@ -7,7 +7,6 @@ from torch import nn
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
 from ganforge.metrics import real_features
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.base import Features
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.frechet import FrechetDistance
@@ -15,7 +14,7 @@ from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.intra_class import IntraClassFrechet
 from ganforge.metrics.scores.kernel import KernelDistance
 from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 from tests.support.forking import fork, wait
 
 FAKES = noise_images(151, seed=1) // 2

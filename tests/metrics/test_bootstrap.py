@@ -12,14 +12,15 @@ from ganforge.errors import ConfigError
 from ganforge.metrics import bootstrap
 from ganforge.metrics import fake_features as fake_rows
 from ganforge.metrics.bootstrap import add_intervals, draws, interval
-from ganforge.metrics.evaluate import RealFeatures, evaluate
+from ganforge.metrics.evaluate import EvaluationSettings
 from ganforge.metrics.fake_features import FakeRows
+from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.intra_class import IntraClassFrechet
 from ganforge.metrics.scores.prdc import Precision
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 FAKES = noise_images(200, seed=1) // 2
 
@@ -36,7 +37,7 @@ def run(resamples=40, seed=0):
         sample, reals.data, reals.extractor, scores, 200, seed, 50, reals=reals, keep=kept
     )
     before = {name: result.value for name, result in results.items()}
-    add_intervals(results, kept, reals, scores, resamples, seed, 50, "train", 200)
+    add_intervals(results, kept, reals, scores, EvaluationSettings(200, seed, 50), resamples)
     assert before == {name: result.value for name, result in results.items()}
     return results
 
@@ -88,7 +89,8 @@ def test_scores_of_classes_are_resampled_class_by_class():
         sample, data, reals.extractor, scores, 9, 0, 4, n_real=240, labels=asked, keep=kept
     )
     assert torch.equal(kept.labels, asked(9, 0))
-    add_intervals(results, kept, reals, scores, 20, 0, 50, "train", 240)
+    settings = EvaluationSettings(9, 0, 50, n_real=240)
+    add_intervals(results, kept, reals, scores, settings, 20)
     found = results["intra_fid_glance"]
     assert found.low < found.value < found.high
 
@@ -98,7 +100,7 @@ def test_it_says_after_one_resample_how_long_the_others_take(monkeypatch, caplog
     monkeypatch.setattr(bootstrap.time, "perf_counter", lambda: next(clock))
     with caplog.at_level(logging.INFO, "ganforge"):
         run(resamples=21)
-    assert caplog.messages == ["bootstrap: 20 more resamples will take 2.0 minutes"]
+    assert caplog.messages == ["bootstrap: 20 more resamples: 2.0 min"]
 
 
 def test_what_is_quick_is_not_announced(caplog):

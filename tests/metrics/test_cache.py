@@ -8,17 +8,15 @@ import pytest
 import torch
 
 from ganforge.data.images import to_float
-from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.cache_folder import files
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.classifier import ClassifierFactory, Trained
 from ganforge.metrics.features.classifier import _save as save_classifier
 from ganforge.metrics.moments import moments_of
-from ganforge.metrics.real_features import RealFeatures, RealShare
+from ganforge.metrics.real_features import RealFeatures, RealShare, arithmetic
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.kernel import KernelDistance
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 from tests.support.disk import full
 from tests.support.forking import fork, wait
 
@@ -101,7 +99,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, caplog, damage):
     damage(cache.path(KEY))
     with caplog.at_level(logging.WARNING, "ganforge"):
         assert cache.load(KEY) is None
-    assert "is damaged and will be made anew" in caplog.text
+    assert "is damaged and will be recreated" in caplog.text
     cache.save(KEY, tensors())
     assert equal(cache.load(KEY), {**tensors(), "mean": cache.load(KEY)["mean"]})
 
@@ -137,7 +135,7 @@ def test_a_folder_that_can_not_be_written_is_no_error(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     cache = StatisticsCache(tmp_path / "file" / "statistics")
     cache.save(KEY, tensors())
-    assert "cannot be kept" in caplog.text
+    assert "cannot save statistics in" in caplog.text
     assert "GANFORGE_CACHE=FOLDER" in caplog.text
     assert cache.load(KEY) is None
     assert len(caplog.records) == 1  # a missing folder is nothing to report
@@ -147,7 +145,7 @@ def test_a_full_disk_is_no_error(tmp_path, caplog):
     cache = StatisticsCache(tmp_path)
     with full():
         cache.save(KEY, tensors())
-    assert "cannot be kept" in caplog.text
+    assert "cannot save statistics in" in caplog.text
     assert list(tmp_path.iterdir()) == []
     cache.save(KEY, kept := tensors())
     assert equal(cache.load(KEY), kept)

@@ -4,11 +4,11 @@ import torch
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError, DivergenceError
 from ganforge.metrics import evaluate as module
-from ganforge.metrics.evaluate import RealFeatures, evaluate
+from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.kernel import KernelDistance
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 from tests.support.forking import fork, wait
 
 FAKES = noise_images(203, seed=1) // 2
@@ -131,7 +131,7 @@ def test_images_that_are_not_finite_are_refused(fault):
             images[3, 0, 1, 1] = fault
         return images
 
-    with pytest.raises(DivergenceError, match="1 generated images hold NaN or infinite"):
+    with pytest.raises(DivergenceError, match="1 generated images contain NaN or infinite"):
         run(sample=broken)
 
 

@@ -10,17 +10,15 @@ from torch import Tensor
 from ganforge.callbacks.attempts import attempted
 from ganforge.errors import ConfigError, DamagedError, DivergenceError, GanforgeError, ScoreError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.chance import warn_near_chance
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.base import Features
-from ganforge.metrics.features.classifier import _trained
+from ganforge.metrics.features.classifier import _trained, warn_near_chance
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.kernel import KernelDistance
 from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
 from ganforge.metrics.scores.score import Score
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 
 class Overflowing(Glance):

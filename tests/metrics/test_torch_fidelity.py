@@ -6,12 +6,11 @@ from torch.utils.data import TensorDataset
 from torch_fidelity import calculate_metrics, register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.kernel import KernelDistance
 from ganforge.metrics.scores.prdc import Precision, Recall
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 REALS, FAKES = noise_images(150, channels=3), noise_images(150, seed=1, channels=3) // 2
 

@@ -207,5 +207,5 @@ def test_extractors_of_images_refuse_points(pointed, tmp_path, features, capsys)
     asked = [f"features={features}", "metrics=[fid]", f"out={tmp_path}"]
     assert run(["evaluate", f"log_dir={pointed}", "n=20", *asked]) == 2
     message = capsys.readouterr().err
-    assert f"features={features} looks at images, and data=ring8 has points" in message
+    assert f"features={features} needs images, and data=ring8 has points" in message
     assert "features=points" in message

@@ -5,9 +5,11 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
+from ganforge.data.files.entries import open_entries
 from ganforge.errors import ConfigError, RunError
-from ganforge.translate.files import check_out, output_names
+from ganforge.translate.files import check_out, output_names, warn_of_pairs
 
 
 @pytest.mark.parametrize(
@@ -52,9 +54,9 @@ def test_an_output_that_is_a_file(photos, tmp_path):
 def test_an_output_inside_the_input(photos, tmp_path, monkeypatch):
     (tmp_path / "link").symlink_to(photos)
     for out in (photos, photos / "new", tmp_path / "link" / "new", photos / "x" / ".." / "new"):
-        assert "lies inside input=" in refused(out, photos)
+        assert "is inside input=" in refused(out, photos)
     monkeypatch.chdir(photos)
-    assert "lies inside input=." in refused(Path("new"), Path("."))
+    assert "is inside input=." in refused(Path("new"), Path("."))
 
 
 def test_an_output_that_holds_the_input(photos, tmp_path):
@@ -85,3 +87,21 @@ def test_an_output_that_cannot_be_written(photos, tmp_path, monkeypatch):
     with pytest.raises(RunError, match=r"cannot write to out=.*new \(Permission denied"):
         check_out(tmp_path / "new", photos, ["a.png"], ["a.png"])
     assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "pairs", "warned"),
+    [
+        ([(16, 8), (32, 16)], True, True),
+        ([(16, 8), (16, 8)], False, False),
+        ([(16, 8), (8, 8)], True, False),
+        ([None, (16, 8)], True, True),
+        ([None], True, False),
+    ],
+)
+def test_pairs_side_by_side_are_noticed(tmp_path, caplog, sizes, pairs, warned):
+    for number, size in enumerate(sizes):
+        path = tmp_path / f"{number}.png"
+        Image.new("RGB", size).save(path) if size else path.write_bytes(b"damaged")
+    warn_of_pairs(open_entries(tmp_path), pairs)
+    assert ("like side-by-side pairs" in caplog.text) is warned

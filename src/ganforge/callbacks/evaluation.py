@@ -13,11 +13,22 @@ from ganforge.callbacks.attempts import attempted
 from ganforge.callbacks.checks import at_least, check_generates, one_of
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.class_checks import check_classes
-from ganforge.metrics.evaluate import Result, check_enough, evaluate, points_of
+from ganforge.metrics.evaluate import (
+    EvaluationSettings,
+    GeneratedImages,
+    Result,
+    check_enough,
+    evaluate,
+    points_of,
+)
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.real_features import RealFeatures
-from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_distribution
+from ganforge.metrics.requested_labels import (
+    Distribution,
+    RequestedLabels,
+    check_classes,
+    check_distribution,
+)
 from ganforge.metrics.scores.score import Score, fitting, ranked
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
@@ -27,7 +38,7 @@ from ganforge.streams import Stream, mix
 Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
 
 
-class EvaluationSettings(TypedDict, total=False):
+class EvaluationParts(TypedDict, total=False):
     """Arguments of Evaluation whose defaults other evaluations share."""
 
     every_n_steps: int
@@ -237,22 +248,12 @@ class Evaluation(Callback):
         def sample(n: int, start: int) -> Tensor:
             return module.sample(n, seed, self.weights, start, labels(n, start))
 
-        return evaluate(
-            sample,
-            reals.data,
-            reals.extractor,
-            self.metrics,
-            n=self.n,
-            seed=seed,
-            batch_size=self.batch_size,
-            rank=trainer.global_rank,
-            world=trainer.world_size,
-            split=self.split,
-            n_real=self.n_real,
-            reals=reals,
-            labels=labels,
-            paths=LatentPaths(module, seed, self.weights),
+        images = GeneratedImages(sample, labels, LatentPaths(module, seed, self.weights))
+        ranks = trainer.global_rank, trainer.world_size
+        settings = EvaluationSettings(
+            self.n, seed, self.batch_size, self.split, self.n_real, *ranks
         )
+        return evaluate(images, reals, self.metrics, settings)
 
     def _record(self, module: AdversarialModule, results: dict[str, Result]) -> None:
         where: dict[str, int | float] = {

@@ -7,15 +7,14 @@ import torch
 from lightning import LightningModule, Trainer
 
 from ganforge.callbacks.checks import check_translates, one_of
-from ganforge.callbacks.evaluation import Evaluation, EvaluationSettings
+from ganforge.callbacks.evaluation import Evaluation, EvaluationParts
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
-from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import for_features
-from ganforge.metrics.pairs.score import PairScore
+from ganforge.metrics.pairs.score import PairScore, check_metrics, feature_scores, pair_scores
 from ganforge.metrics.scores.score import Score, fitting
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
@@ -57,7 +56,7 @@ class TranslationEvaluation(Evaluation):
         split: str = "test",
         at_start: bool = True,
         monitor: str | None = None,
-        **settings: Unpack[EvaluationSettings],
+        **settings: Unpack[EvaluationParts],
     ) -> None:
         scores = feature_scores(metrics)
         super().__init__(features, scores, n=n, batch_size=batch_size, split=split, **settings)

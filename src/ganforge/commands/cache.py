@@ -4,10 +4,11 @@ from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
+from ganforge.cache_home import cache_root
 from ganforge.config.check import check, did_you_mean
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
-from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries, root
+from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries
 from ganforge.plain_text import one_line
 
 UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -38,9 +39,9 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
     try:
         removed = clear(None if kind == "all" else kind)
     except OSError as error:
-        raise RunError(f"cannot clear {root()} ({error.strerror or error})") from error
+        raise RunError(f"cannot clear {cache_root()} ({error.strerror or error})") from error
     files = "1 file" if len(removed) == 1 else f"{len(removed)} files"
-    console.print(f"removed {files}, {_total(removed)}, from {root()}", soft_wrap=True)
+    console.print(f"removed {files}, {_total(removed)}, from {cache_root()}", soft_wrap=True)
     return removed
 
 
@@ -62,14 +63,14 @@ def age_as_text(seconds: float) -> str:
 
 def _print(cached: list[Entry]) -> None:
     if not cached:
-        console.print(f"{root()} is empty", soft_wrap=True)
+        console.print(f"{cache_root()} is empty", soft_wrap=True)
         return
     table = Table("kind", "name", "size", "age")
     for entry in cached:
         name = Text(one_line(entry.path.name))
         table.add_row(entry.kind, name, bytes_as_text(entry.size), age_as_text(entry.age))
     console.print(table)
-    console.print(f"{_total(cached)} in {root()}; clear=all removes it", soft_wrap=True)
+    console.print(f"{_total(cached)} in {cache_root()}; clear=all removes it", soft_wrap=True)
 
 
 def _total(cached: list[Entry]) -> str:

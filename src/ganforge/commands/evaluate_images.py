@@ -16,10 +16,9 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.features.points import mixture_of
-from ganforge.metrics.pairs.checks import pair_scores
+from ganforge.metrics.pairs.score import pair_scores
 from ganforge.metrics.real_features import RealFeatures
-from ganforge.metrics.scores.path_score import PathScore
-from ganforge.metrics.scores.score import Score
+from ganforge.metrics.scores.score import PathScore, Score
 from ganforge.metrics.source import ImageSource
 from ganforge.runs.load import build
 

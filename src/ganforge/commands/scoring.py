@@ -10,19 +10,17 @@ from ganforge.config.command import Command
 from ganforge.errors import ConfigError
 from ganforge.metrics.bootstrap import add_intervals
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.class_checks import check_classes, check_labels
-from ganforge.metrics.evaluate import Result, evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, Result, evaluate
 from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
-from ganforge.metrics.pairs.checks import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.pairs.direction import TranslationSource
 from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import for_features
+from ganforge.metrics.pairs.score import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.real_features import RealFeatures, Sample
-from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.scores.path_score import Paths
-from ganforge.metrics.scores.score import Score, fitting
+from ganforge.metrics.requested_labels import RequestedLabels, check_classes, check_labels
+from ganforge.metrics.scores.score import Paths, Score, fitting
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.runs.data import load_run_data
@@ -84,25 +82,12 @@ def score_images_of(
     size of the split.
     """
     n_real = min(n_real, reals.data.size(split))
-    size, seed = cfg.batch_size or BATCH_SIZES["samples"], cfg.seed
+    size = cfg.batch_size or BATCH_SIZES["samples"]
+    settings = EvaluationSettings(n, cfg.seed, size, split, n_real)
     rows = FakeRows(n) if cfg.bootstrap else None
-    results = evaluate(
-        sample,
-        reals.data,
-        reals.extractor,
-        scores,
-        n,
-        seed,
-        size,
-        split=split,
-        n_real=n_real,
-        reals=reals,
-        labels=labels,
-        paths=paths,
-        keep=rows,
-    )
+    results = evaluate(GeneratedImages(sample, labels, paths), reals, scores, settings, rows)
     if rows is not None:
-        add_intervals(results, rows, reals, scores, cfg.bootstrap, seed, size, split, n_real)
+        add_intervals(results, rows, reals, scores, settings, cfg.bootstrap)
     return results
 
 

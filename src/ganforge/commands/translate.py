@@ -32,8 +32,7 @@ from ganforge.runs.contents import refuse_run
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import load, read_config
 from ganforge.runs.stored.lone_checkpoint import find_trained
-from ganforge.translate.files import check_out, open_input, output_names
-from ganforge.translate.side_by_side import warn_of_pairs
+from ganforge.translate.files import check_out, open_input, output_names, warn_of_pairs
 from ganforge.translate.translator import Game, ImageTranslator
 from ganforge.writability import check_folder
 

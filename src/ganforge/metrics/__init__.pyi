@@ -6,25 +6,29 @@ from .features.base import Features as Features
 from .features.classifier import ClassifierFactory as ClassifierFactory
 from .features.dinov2 import DINOv2Factory as DINOv2Factory
 from .features.inception import InceptionFactory as InceptionFactory
-from .features.module_factory import ModuleFactory as ModuleFactory
+from .features.module import ModuleFactory as ModuleFactory
 from .features.points import PointFactory as PointFactory
 from .features.preprocessing import Preprocessing as Preprocessing
 from .features.stacked import StackedFactory as StackedFactory
-from .pairs.cycle_l1 import CycleL1 as CycleL1
-from .pairs.l1 import L1 as L1
 from .pairs.lpips import LPIPS as LPIPS
-from .pairs.psnr import PSNR as PSNR
+from .pairs.pixelwise import L1 as L1
+from .pairs.pixelwise import PSNR as PSNR
+from .pairs.pixelwise import CycleL1 as CycleL1
 from .pairs.score import PairScore as PairScore
 from .pairs.ssim import SSIM as SSIM
 from .scores.classification_accuracy import ClassificationAccuracy as ClassificationAccuracy
 from .scores.diversity import Diversity as Diversity
+from .scores.diversity import MultiscaleSimilarity as MultiscaleSimilarity
+from .scores.diversity import PerceptualDiversity as PerceptualDiversity
 from .scores.frechet import FrechetDistance as FrechetDistance
 from .scores.inception_score import InceptionScore as InceptionScore
 from .scores.intra_class import IntraClassFrechet as IntraClassFrechet
 from .scores.kernel import KernelDistance as KernelDistance
-from .scores.label_agreement import LabelAgreement as LabelAgreement
+from .scores.label_score import LabelAgreement as LabelAgreement
 from .scores.label_score import LabelScore as LabelScore
-from .scores.lpips_diversity import PerceptualDiversity as PerceptualDiversity
+from .scores.label_score import (
+    NormalizedMutualInformation as NormalizedMutualInformation,
+)
 from .scores.memorization import CopyingScore as CopyingScore
 from .scores.memorization import DataCopying as DataCopying
 from .scores.memorization import Memorization as Memorization
@@ -32,16 +36,12 @@ from .scores.modes import HighQuality as HighQuality
 from .scores.modes import ModeDivergence as ModeDivergence
 from .scores.modes import ModeScore as ModeScore
 from .scores.modes import ModesCovered as ModesCovered
-from .scores.ms_ssim import MultiscaleSimilarity as MultiscaleSimilarity
-from .scores.normalized_mutual_information import (
-    NormalizedMutualInformation as NormalizedMutualInformation,
-)
 from .scores.path_length import PathLength as PathLength
-from .scores.path_score import PathScore as PathScore
 from .scores.prdc import Coverage as Coverage
 from .scores.prdc import Density as Density
 from .scores.prdc import NeighborScore as NeighborScore
 from .scores.prdc import Precision as Precision
 from .scores.prdc import Recall as Recall
+from .scores.score import PathScore as PathScore
 from .scores.score import Score as Score
 from .scores.score import ScoreValue as ScoreValue

@@ -8,13 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ganforge.metrics.evaluate import Result, start, update_real
+from ganforge.metrics.evaluate import EvaluationSettings, Result, start, update_real
 from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import BLOCK, RealFeatures
 from ganforge.metrics.rows import generator
-from ganforge.metrics.scores.path_score import PathScore
-from ganforge.metrics.scores.score import Score
+from ganforge.metrics.scores.score import PathScore, Score
 from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
@@ -27,14 +26,11 @@ LONG = 30.0  # seconds above which the remaining time is logged
 @torch.no_grad()
 def add_intervals(
     results: dict[str, Result],
-    kept: FakeRows,
+    fakes: FakeRows,
     reals: RealFeatures,
     scores: dict[str, Score],
+    settings: EvaluationSettings,
     resamples: int,
-    seed: int,
-    batch_size: int,
-    split: str,
-    n_real: int,
 ) -> None:
     """Adds a 95 % bootstrap interval to every result. Efron 1979, Annals of Statistics 7.
 
@@ -48,29 +44,27 @@ def add_intervals(
 
     Args:
         results: by published name, as returned by :func:`ganforge.metrics.evaluate.evaluate`.
-        kept: features of the generated images, stored by the same call.
+        fakes: features of the generated images, stored by the same call.
         reals: features of the real images.
         scores: by name.
+        settings: those of the same call; the seed is also that of the resamples.
         resamples: number of resamples.
-        seed: seed of the resamples and of the scores' random subsets.
-        batch_size: batch size for real images whose features are not kept.
-        split: split of the real images.
-        n_real: number of real images.
     """
     scores = {name: one for name, one in scores.items() if not isinstance(one, PathScore)}
     values: dict[str, list[float]] = {name: [] for name in scores}
     began = time.perf_counter()
-    for place, rows in enumerate(draws(kept.n, kept.labels, resamples, seed)):
-        taking = start(scores, reals.extractor, n_real, kept.n, seed, 0)
-        for score in taking.values():
-            _hand(score, reals.extractor, kept, rows)
-        update_real(taking, reals, split, (0, n_real), batch_size)
+    for number, rows in enumerate(draws(fakes.n, fakes.labels, resamples, settings.seed)):
+        updated = start(scores, reals, settings)
+        for score in updated.values():
+            _update(score, reals.extractor, fakes, rows)
+        update_real(updated, reals, settings)
         for name, score in scores.items():
-            values[name].append(score.compute(seed).value)
+            values[name].append(score.compute(settings.seed).value)
         for score in scores.values():
             score.release()
-        if place == 0:
-            _announce(resamples - 1, time.perf_counter() - began)
+        seconds = (resamples - 1) * (time.perf_counter() - began)
+        if number == 0 and seconds > LONG:
+            log.info("bootstrap: %d more resamples: %.1f min", resamples - 1, seconds / 60)
     for name, score in scores.items():
         result = results[score.published(name, reals.extractor)]
         low, high = interval(result.value, torch.tensor(values[name], dtype=torch.float64))
@@ -90,11 +84,12 @@ def draws(n: int, labels: Tensor | None, resamples: int, seed: int) -> Iterator[
     """
     classes = torch.zeros(n, dtype=torch.int64) if labels is None else labels
     members = [(classes == label).nonzero().flatten() for label in sorted(set(classes.tolist()))]
-    for place in range(resamples):
-        random = generator(mix(mix(seed, Stream.BOOTSTRAP), place))
+    for number in range(resamples):
+        random = generator(mix(mix(seed, Stream.BOOTSTRAP), number))
         rows = torch.empty(n, dtype=torch.int64)
-        for ours in members:
-            rows[ours] = ours[torch.randint(len(ours), (len(ours),), generator=random)]
+        for indices in members:
+            drawn = torch.randint(len(indices), (len(indices),), generator=random)
+            rows[indices] = indices[drawn]
         yield rows
 
 
@@ -114,19 +109,12 @@ def interval(value: float, resampled: Tensor) -> tuple[float, float]:
     return value + low, value + high
 
 
-def _announce(resamples: int, seconds_each: float) -> None:
-    """Logs the time that the remaining resamples will take, if it exceeds ``LONG`` seconds."""
-    if resamples * seconds_each > LONG:
-        minutes = resamples * seconds_each / 60
-        log.info("bootstrap: %d more resamples will take %.1f minutes", resamples, minutes)
-
-
-def _hand(score: Score, shared: FeatureExtractor, kept: FakeRows, rows: Tensor) -> None:
+def _update(score: Score, shared: FeatureExtractor, fakes: FakeRows, rows: Tensor) -> None:
     """Updates a score with resampled generated images, in blocks of ``BLOCK`` rows."""
     for part in torch.split(rows, BLOCK):
-        values = kept.rows(score.extractor or shared, score.uses, part)
+        values = fakes.rows(score.extractor or shared, score.uses, part)
         if not score.needs_labels:
             score.update(values, real=False)
             continue
-        assert kept.labels is not None, "such scores are refused in a game without classes"
-        score.compare(values, kept.labels[part])
+        assert fakes.labels is not None, "such scores are refused in a game without classes"
+        score.compare(values, fakes.labels[part])

@@ -9,20 +9,29 @@ import logging
 import os
 import pickle
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ganforge import atomic
+from ganforge.cache_home import cache_root
 from ganforge.errors import DamagedError
-from ganforge.metrics.cache_folder import file_name, files, reason, root, warn_unreadable
+from ganforge.metrics.cache_folder import file_name, files, reason, warn_unreadable
 from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
 Key = Mapping[str, str | int | float]
+T = TypeVar("T")
+
+# Raised by files with unexpected contents.
+DAMAGED = (
+    *(DamagedError, RuntimeError, EOFError, KeyError, TypeError, ValueError, AttributeError),
+    pickle.UnpicklingError,
+)
 
 VERSION = 1  # part of every key: raise it when the meaning of cached statistics changes
 MOST_BYTES_EACH = 2**30
@@ -47,7 +56,7 @@ class StatisticsCache:
         most_bytes: int = MOST_BYTES,
         most_bytes_each: int = MOST_BYTES_EACH,
     ) -> None:
-        self.folder = folder or root() / "statistics"
+        self.folder = folder or cache_root() / "statistics"
         self.most_bytes = most_bytes
         self.most_bytes_each = most_bytes_each
 
@@ -59,38 +68,32 @@ class StatisticsCache:
     def load(self, key: Key) -> dict[str, Tensor] | None:
         """Returns the tensors of a key on the CPU; None if missing, unreadable or damaged."""
         path = self.path(key)
-        try:
-            kept = read_tensors(path)
-            tensors: dict[str, Tensor] = kept["tensors"]
-            if kept["key"] != _text(key) or kept["checksum"] != _checksum(tensors):
-                raise ValueError("its contents are not what was written")
+
+        def parse(contents: Any) -> dict[str, Tensor]:
+            tensors: dict[str, Tensor] = contents["tensors"]
+            if contents["key"] != _text(key) or contents["checksum"] != _checksum(tensors):
+                raise ValueError("its contents differ from what was written")
+            return tensors
+
+        tensors = read_cached(path, parse)
+        if tensors is not None:
             # Marks the file as recently used. Fails for files of other users, which are still read.
             with contextlib.suppress(OSError):
                 os.utime(path)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as fault:
-            warn_unreadable(path, fault)
-            return None
-        except (DamagedError, RuntimeError, EOFError, KeyError, TypeError, ValueError,
-                AttributeError, pickle.UnpicklingError) as fault:  # fmt: skip
-            log.warning("%s is damaged and will be made anew: %s", path, fault)
-            return None
         return tensors
 
     def save(self, key: Key, tensors: Mapping[str, Tensor]) -> None:
         """Stores tensors under a key, unless they exceed ``most_bytes_each``."""
-        kept = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        if sum(value.nbytes for value in kept.values()) > self.most_bytes_each:
+        copies = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        if sum(value.nbytes for value in copies.values()) > self.most_bytes_each:
             return
-        contents = {"key": _text(key), "checksum": _checksum(kept), "tensors": kept}
+        contents = {"key": _text(key), "checksum": _checksum(copies), "tensors": copies}
         try:
             with atomic.writing(self.path(key)) as file:
                 torch.save(contents, file)
             self._make_room()
         except (OSError, RuntimeError) as fault:  # torch.save: RuntimeError on a full disk
-            log.warning("statistics of real images cannot be kept in %s: %s", self.folder,
-                        reason(fault))  # fmt: skip
+            log.warning("cannot save statistics in %s: %s", self.folder, reason(fault))
 
     def _make_room(self) -> None:
         total = 0
@@ -99,6 +102,28 @@ class StatisticsCache:
             if total > self.most_bytes:
                 with contextlib.suppress(OSError):  # another user's file in a shared folder
                     entry.path.unlink(missing_ok=True)
+
+
+def read_cached(path: Path, parse: Callable[[Any], T], remove: bool = False) -> T | None:
+    """Returns what ``parse`` makes of a file of tensors; None if missing, unreadable or damaged.
+
+    Args:
+        path: the file.
+        parse: converts the file's contents; raises an error if they are damaged.
+        remove: whether to remove a damaged file.
+    """
+    try:
+        return parse(read_tensors(path))
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except OSError as fault:
+        warn_unreadable(path, fault)
+    except DAMAGED as fault:
+        log.warning("%s is damaged and will be recreated: %s", path, fault)
+        if remove:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+    return None
 
 
 def _text(key: Key) -> str:

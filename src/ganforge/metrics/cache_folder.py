@@ -37,25 +37,20 @@ class Entry(NamedTuple):
     age: float
 
 
-def root() -> Path:
-    """Returns the cache's folder: ``$GANFORGE_CACHE``, or ``~/.cache/ganforge``."""
-    return cache_root()
-
-
 def reason(fault: BaseException) -> str:
     """Returns why the cache could not be written, and what to do about it.
 
     An exception without an underlying OSError is reported as a possibly full disk.
     """
-    seen = system_error(fault)
-    text = (seen.strerror or str(seen)) if seen is not None else "is the disk full?"
-    return f"{text}; GANFORGE_CACHE=FOLDER keeps it elsewhere"
+    error = system_error(fault)
+    text = (error.strerror or str(error)) if error is not None else "is the disk full?"
+    return f"{text}; GANFORGE_CACHE=FOLDER selects another folder"
 
 
 def warn_unreadable(path: Path, fault: OSError) -> None:
     """Warns that an existing file cannot be read, such as another user's file of mode 600."""
     remedy = "; its owner can allow it with chmod a+r" if fault.errno == errno.EACCES else ""
-    log.warning("%s cannot be read and is made anew: %s%s", path, fault.strerror or fault, remedy)
+    log.warning("%s cannot be read; recreating it: %s%s", path, fault.strerror or fault, remedy)
 
 
 def file_name(data: str, *rest: str) -> str:
@@ -73,13 +68,12 @@ def entries(kind: str | None = None) -> list[Entry]:
 
     Includes temporary files that killed processes left at least an hour ago.
     """
-    found = []
+    listed = []
     for name in KINDS if kind is None else (kind,):
-        folder = root() / name
-        found += sorted(
-            [*files(folder, name), *leftovers(folder, name)], key=lambda entry: entry.age
-        )
-    return found
+        folder = cache_root() / name
+        both = [*files(folder, name), *leftovers(folder, name)]
+        listed += sorted(both, key=lambda entry: entry.age)
+    return listed
 
 
 def files(folder: Path, kind: str) -> list[Entry]:
@@ -89,8 +83,8 @@ def files(folder: Path, kind: str) -> list[Entry]:
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:
     """Returns unfinished files in ``folder`` that are old enough to be abandoned."""
-    found = _entries([*folder.glob("tmp*.tmp"), *atomic.abandoned(folder)], kind)
-    return [entry for entry in found if entry.age > HALF_WRITTEN]
+    temporary = _entries([*folder.glob("tmp*.tmp"), *atomic.abandoned(folder)], kind)
+    return [entry for entry in temporary if entry.age > HALF_WRITTEN]
 
 
 def clear(kind: str | None = None) -> list[Entry]:
@@ -99,16 +93,16 @@ def clear(kind: str | None = None) -> list[Entry]:
     for entry in removed:
         entry.path.unlink(missing_ok=True)
     for name in KINDS if kind is None else (kind,):
-        atomic.clean(root() / name)
+        atomic.clean(cache_root() / name)
     return removed
 
 
 def _entries(paths: Iterable[Path], kind: str) -> list[Entry]:
-    found = []
+    listed = []
     for path in paths:
         try:
             status = path.stat()
         except OSError:  # removed by another process in the meantime
             continue
-        found.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
-    return found
+        listed.append(Entry(path, kind, status.st_size, time.time() - status.st_mtime))
+    return listed

@@ -7,14 +7,12 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.class_checks import check_classes, known
 from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.finite import FiniteFeatures, FiniteImages
-from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, look
-from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.scores.path_score import Paths, PathScore, refuse_images
-from ganforge.metrics.scores.score import Score
+from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, compute_features
+from ganforge.metrics.requested_labels import RequestedLabels, check_classes, known
+from ganforge.metrics.scores.score import Paths, PathScore, Score, refuse_images
 from ganforge.metrics.source import ImageSource
 
 
@@ -67,42 +65,68 @@ def points_of(results: dict[str, Result]) -> dict[str, float | Tensor]:
     return points
 
 
-@torch.no_grad()
-def evaluate(
-    sample: Sample,
-    data: ImageSource,
-    extractor: FeatureExtractor,
-    scores: dict[str, Score],
-    n: int,
-    seed: int,
-    batch_size: int,
-    rank: int = 0,
-    world: int = 1,
-    split: str = "train",
-    n_real: int | None = None,
-    reals: RealFeatures | None = None,
-    labels: RequestedLabels | None = None,
-    paths: Paths | None = None,
-    keep: FakeRows | None = None,
-) -> dict[str, Result]:
-    """Scores ``n`` generated images; each process generates and processes its share of them.
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Numbers of images, and this process's place among the processes that share the work.
 
-    Args:
-        sample: ``sample(count, start)`` returns images start ... start + count - 1 of a fixed
-            sequence, float [count, C, H, W] in [-1, 1], with the classes given by ``labels``.
-        data: real images.
-        extractor: the shared feature extractor.
-        scores: by name; the extractor's suffix is appended to the results' names.
+    Attributes:
         n: number of generated images, over all processes.
         seed: seed of the scores' random subsets.
         batch_size: images per batch.
-        rank: index of this process.
-        world: number of processes. Above 1, torch.distributed is in use.
         split: split of the real images.
         n_real: number of real images; None uses ``n``, or all if there are fewer.
-        reals: features of real images, reused from an earlier call.
-        labels: requested classes of the generated images; None for a game without classes.
+        rank: index of this process.
+        world: number of processes. Above 1, torch.distributed is in use.
+    """
+
+    n: int
+    seed: int
+    batch_size: int
+    split: str = "train"
+    n_real: int | None = None
+    rank: int = 0
+    world: int = 1
+
+    def count_real(self, data: ImageSource) -> int:
+        """Returns the number of real images to use, over all processes."""
+        return min(self.n_real or self.n, data.size(self.split))
+
+    def share(self, count: int) -> tuple[int, int]:
+        """Returns the bounds (start, stop) of this process's share of ``count`` images."""
+        return share_of(count, self.rank, self.world)
+
+
+@dataclass(frozen=True)
+class GeneratedImages:
+    """The images to score.
+
+    Attributes:
+        sample: ``sample(count, start)`` returns images start ... start + count - 1 of a fixed
+            sequence, float [count, C, H, W] in [-1, 1], with the classes given by ``labels``.
+        labels: requested classes of the images; None for a game without classes.
         paths: generates images on paths through a latent space; None if there is no latent space.
+    """
+
+    sample: Sample
+    labels: RequestedLabels | None = None
+    paths: Paths | None = None
+
+
+@torch.no_grad()
+def evaluate(
+    images: GeneratedImages,
+    reals: RealFeatures,
+    scores: dict[str, Score],
+    settings: EvaluationSettings,
+    keep: FakeRows | None = None,
+) -> dict[str, Result]:
+    """Scores generated images; each process generates and processes its share of them.
+
+    Args:
+        images: the generated images.
+        reals: features of the real images, with the shared feature extractor.
+        scores: by name; the extractor's suffix is appended to the results' names.
+        settings: numbers of images and processes.
         keep: stores the features of the generated images; requires a single process.
 
     Returns:
@@ -113,43 +137,37 @@ def evaluate(
         DivergenceError: The generator produces images that are not finite.
         ScoreError: An extractor's features are not finite.
     """
-    available = data.size(split)
-    n_real = min(n_real or n, available)
-    _check_counts(n, n_real, available, split, batch_size, world)
+    n, n_real, split = settings.n, settings.count_real(reals.data), settings.split
+    _check_counts(settings, n_real, reals.data.size(split))
     check_enough(scores, n, n_real)
-    asked = labels or RequestedLabels()
-    check_classes(scores, data, asked, n, n_real, split)
-    first, stop = share_of(n, rank, world)
-    taking = start(scores, extractor, n_real, n, seed, first)
-    _show_fakes(taking, sample, extractor, asked, first, stop, batch_size, world, keep)
-    _show_paths(taking, paths, rank, world)
-    reals = reals or RealFeatures(data, extractor)
-    update_real(taking, reals, split, share_of(n_real, rank, world), batch_size)
+    labels = images.labels or RequestedLabels()
+    check_classes(scores, reals.data, labels, n, n_real, split)
+    updated = start(scores, reals, settings)
+    _add_fakes(updated, images.sample, reals.extractor, labels, settings, keep)
+    _add_paths(updated, images.paths, settings)
+    update_real(updated, reals, settings)
     results = {}
     for name, score in scores.items():
-        result = _result(score, score.extractor or extractor, n_real, n, split, seed)
-        result.details |= labels.protocol() if labels else {}
-        results[score.published(name, extractor)] = result
+        result = _result(score, reals, settings)
+        result.details |= labels.protocol()
+        results[score.published(name, reals.extractor)] = result
     for score in scores.values():
         score.release()
     return results
 
 
 def start(
-    scores: dict[str, Score],
-    shared: FeatureExtractor,
-    n_real: int,
-    n: int,
-    seed: int,
-    first: int,
+    scores: dict[str, Score], reals: RealFeatures, settings: EvaluationSettings
 ) -> dict[str, Score]:
     """Resets all scores and returns those to update: one per family, which share its metric."""
+    n, n_real = settings.n, settings.count_real(reals.data)
+    first, _ = settings.share(n)
     leaders: dict[Hashable, tuple[str, Score]] = {}
     for name, score in scores.items():
-        extractor = score.extractor or shared
+        extractor = score.extractor or reals.extractor
         features = score.uses == "features"
         width = extractor.num_features if features else extractor.num_logits
-        score.reset(width, n_real, n, extractor.device, seed, first)
+        score.reset(width, n_real, n, extractor.device, settings.seed, first)
         _, leader = leaders.setdefault(score.family(), (name, score))
         if leader is not score:
             leader.share_metric(score)
@@ -157,96 +175,84 @@ def start(
 
 
 def update_real(
-    scores: dict[str, Score],
-    reals: RealFeatures,
-    split: str,
-    bounds: tuple[int, int],
-    batch_size: int,
+    scores: dict[str, Score], reals: RealFeatures, settings: EvaluationSettings
 ) -> None:
-    """Updates the scores returned by :func:`start` with the real images within ``bounds``."""
+    """Updates the scores returned by :func:`start` with this process's share of the real images."""
+    bounds = settings.share(settings.count_real(reals.data))
     # Scores that need all rows go first: streaming scores then compute moments from the kept rows.
     for score in sorted(scores.values(), key=lambda one: one.streams):
         if score.needs_real:
-            share = RealShare(reals, score.extractor or reals.extractor, split, *bounds, batch_size)
+            extractor = score.extractor or reals.extractor
+            share = RealShare(reals, extractor, settings.split, *bounds, settings.batch_size)
             score.update_real(share)
 
 
-def _show_fakes(
+def _add_fakes(
     scores: dict[str, Score],
     sample: Sample,
     shared: FeatureExtractor,
     labels: RequestedLabels,
-    start: int,
-    stop: int,
-    batch_size: int,
-    world: int,
+    settings: EvaluationSettings,
     keep: FakeRows | None,
 ) -> None:
     """Generates this process's images and updates the scores with their features, by block."""
-    looks = [shared] + [one.extractor for one in scores.values() if one.extractor is not None]
-    finite = FiniteImages(shared.device, bounded=not any(one.takes_floats for one in looks))
-
-    distinct = list(dict.fromkeys(looks))
-    sound = FiniteFeatures("generated", distinct, shared.device)
+    extractors = list(dict.fromkeys([shared, *(s.extractor or shared for s in scores.values())]))
+    finite = FiniteImages(shared.device, bounded=not any(one.takes_floats for one in extractors))
+    finite_features = FiniteFeatures("generated", extractors, shared.device)
+    bounds = settings.share(settings.n)
 
     def images(n: int, first: int) -> Tensor:
         return finite(sample(n, first))
 
-    for first, found in look(images, distinct, start, stop, batch_size):
-        seen = {extractor: sound(extractor, parts) for extractor, parts in found.items()}
+    for first, block in compute_features(images, extractors, *bounds, settings.batch_size):
+        outputs = {extractor: finite_features(extractor, block[extractor]) for extractor in block}
         for name, score in scores.items():
-            values: Tensor = getattr(seen[score.extractor or shared], score.uses)
-            asked = labels(len(values), first)
-            _compare(name, score, values, asked)
+            extractor = score.extractor or shared
+            rows: Tensor = getattr(outputs[extractor], score.uses)
+            requested = labels(len(rows), first)
+            if score.needs_labels:
+                score.compare(rows, known(name, requested))
+            else:
+                score.update(rows, real=False)
             if keep is not None:
-                keep.keep(score.extractor or shared, score.uses, values, first)
-                keep.request_labels(asked, first)
-    finite.conclude(world)  # first: images that are not finite cause features that are not finite
-    sound.conclude(world)
+                keep.keep(extractor, score.uses, rows, first)
+                keep.request_labels(requested, first)
+    # Images first: images that are not finite cause features that are not finite.
+    finite.conclude(settings.world)
+    finite_features.conclude(settings.world)
 
 
-def _show_paths(scores: dict[str, Score], paths: Paths | None, rank: int, world: int) -> None:
+def _add_paths(scores: dict[str, Score], paths: Paths | None, settings: EvaluationSettings) -> None:
     """Updates path scores with this process's share of the paths through the latent space."""
     for name, score in scores.items():
         if isinstance(score, PathScore):
             if paths is None:
                 raise refuse_images(name)
-            score.update_paths(paths, rank, world)
+            score.update_paths(paths, settings.rank, settings.world)
 
 
-def _compare(name: str, score: Score, values: Tensor, asked: Tensor | None) -> None:
-    """Updates a score with generated images, and with the requested classes if it needs them."""
-    if score.needs_labels:
-        score.compare(values, known(name, asked))
-    else:
-        score.update(values, real=False)
-
-
-def _result(
-    score: Score, extractor: FeatureExtractor, n_real: int, n: int, split: str, seed: int
-) -> Result:
-    value, std = score.compute(seed)
-    details = dict(extractor.protocol)
+def _result(score: Score, reals: RealFeatures, settings: EvaluationSettings) -> Result:
+    value, std = score.compute(settings.seed)
+    details = dict((score.extractor or reals.extractor).protocol)
     features, resize = str(details.pop("features")), str(details.pop("resize"))
     details |= score.protocol()
-    n_real = n_real if score.needs_real else 0
-    up = score.higher_is_better
+    n_real = settings.count_real(reals.data) if score.needs_real else 0
+    n, split, up = settings.n, settings.split, score.higher_is_better
     return Result(value, std, features, n_real, n, split, resize, details, up)
 
 
-def _check_counts(
-    n: int, n_real: int, available: int, split: str, batch_size: int, world: int
-) -> None:
-    if batch_size < 1:
-        raise ConfigError(f"evaluation: batch_size must be at least 1, got {batch_size}")
+def _check_counts(settings: EvaluationSettings, n_real: int, available: int) -> None:
+    n, world = settings.n, settings.world
+    if settings.batch_size < 1:
+        raise ConfigError(f"evaluation: batch_size must be at least 1, got {settings.batch_size}")
     if n < max(2, world):
         raise ConfigError(
             f"evaluation: n must be at least 2 and one for each of {world} processes, got {n}"
         )
     if n_real < max(2, world):
         raise ConfigError(
-            f"evaluation: scores need at least {max(2, world)} real images, split {split!r} gives "
-            f"{n_real} of {available}"
+            f"evaluation: scores need at least {max(2, world)} real images, and split "
+            f"{settings.split!r} gives {n_real} of {available}"
         )
 
 

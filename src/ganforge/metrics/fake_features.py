@@ -28,11 +28,11 @@ class FakeRows:
         Raises:
             ConfigError: The rows of all ``n`` images exceed ``MOST_BYTES``.
         """
-        place = (extractor, uses)
-        if place not in self._rows:
-            self._make_room(values)
-            self._rows[place] = values.new_empty((self.n, values.shape[1]), device="cpu")
-        self._rows[place][first : first + len(values)] = values.cpu()
+        key = (extractor, uses)
+        if key not in self._rows:
+            self._check_size(values)
+            self._rows[key] = values.new_empty((self.n, values.shape[1]), device="cpu")
+        self._rows[key][first : first + len(values)] = values.cpu()
 
     def request_labels(self, labels: Tensor | None, first: int) -> None:
         """Stores the requested classes of images first ..., int64 [m]; ignores None."""
@@ -45,11 +45,11 @@ class FakeRows:
         """Returns the rows [m, width] of the images at int64 ``indices`` [m]."""
         return self._rows[extractor, uses][indices]
 
-    def _make_room(self, values: Tensor) -> None:
+    def _check_size(self, values: Tensor) -> None:
         size = sum(rows.nbytes for rows in self._rows.values())
         size += self.n * values.shape[1] * values.element_size()
         if size > MOST_BYTES:
             raise ConfigError(
-                f"bootstrap keeps what scores see in {self.n} images, {size / 2**30:.1f} GiB, and "
-                f"at most {MOST_BYTES / 2**30:.0f} GiB: lower n, or leave bootstrap out"
+                f"bootstrap would keep {size / 2**30:.1f} GiB of features of {self.n} images, and "
+                f"the limit is {MOST_BYTES / 2**30:.0f} GiB: lower n, or leave bootstrap out"
             )

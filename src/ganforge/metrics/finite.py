@@ -48,16 +48,16 @@ class FiniteImages:
         """
         if world > 1 and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self._faulty)
-        endless, outside = self._faulty.tolist()
-        if endless:
+        not_finite, outside = self._faulty.tolist()
+        if not_finite:
             raise DivergenceError(
-                f"{endless} generated images hold NaN or infinite values and can't be scored: "
-                "training has diverged; try a lower learning rate or another precision"
+                f"{not_finite} generated images contain NaN or infinite values and cannot be "
+                "scored: training has diverged; try a lower learning rate or another precision"
             )
         if outside:
             raise ConfigError(
-                f"{outside} generated images have values outside [-1, 1], where scores expect "
-                "them: end the generator with tanh, or clamp its images in evaluation mode"
+                f"{outside} generated images have values outside [-1, 1]: end the generator with "
+                "tanh, or clamp its images in evaluation mode"
             )
 
 
@@ -77,18 +77,18 @@ class FiniteFeatures:
         self, images: str, extractors: list[FeatureExtractor], device: torch.device
     ) -> None:
         self.images = images
-        self._places = {extractor: place for place, extractor in enumerate(extractors)}
+        self._index = {extractor: index for index, extractor in enumerate(extractors)}
         # Per extractor: number of faulty images, number of all images.
         self._counts = torch.zeros(len(extractors), 2, dtype=torch.int64, device=device)
 
-    def __call__(self, extractor: FeatureExtractor, seen: Features) -> Features:
+    def __call__(self, extractor: FeatureExtractor, outputs: Features) -> Features:
         """Returns finite features and logits, and counts images with values that were not."""
-        sound = seen.features.isfinite().all(1) & seen.logits.isfinite().all(1)
-        counts = torch.stack([(~sound).sum(), torch.tensor(len(sound), device=sound.device)])
-        self._counts[self._places[extractor]] += counts.to(self._counts.device)
-        if bool(sound.all()):
-            return seen
-        return Features(*(part.nan_to_num(posinf=0.0, neginf=0.0) for part in seen))
+        finite = outputs.features.isfinite().all(1) & outputs.logits.isfinite().all(1)
+        counts = torch.stack([(~finite).sum(), torch.tensor(len(finite), device=finite.device)])
+        self._counts[self._index[extractor]] += counts.to(self._counts.device)
+        if bool(finite.all()):
+            return outputs
+        return Features(*(part.nan_to_num(posinf=0.0, neginf=0.0) for part in outputs))
 
     def conclude(self, world: int = 1) -> None:
         """Raises on all ``world`` processes if any of them has features that are not finite.
@@ -98,8 +98,8 @@ class FiniteFeatures:
         """
         if world > 1 and torch.distributed.is_initialized():
             torch.distributed.all_reduce(self._counts)
-        for extractor, place in self._places.items():
-            faulty, total = self._counts[place].tolist()
+        for extractor, index in self._index.items():
+            faulty, total = self._counts[index].tolist()
             if faulty:
                 error = refusal(extractor, faulty, total, self.images)
                 error.everywhere = world > 1

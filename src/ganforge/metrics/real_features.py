@@ -2,13 +2,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
 from ganforge.data.images import to_uint8
-from ganforge.metrics.arithmetic import arithmetic
 from ganforge.metrics.cache import Key, StatisticsCache
 from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.finite import FiniteFeatures, refusal
@@ -16,9 +15,9 @@ from ganforge.metrics.moments import Moments, merge, moments_of
 from ganforge.metrics.source import ImageSource
 
 Sample = Callable[[int, int], Tensor]
-Seen = dict[FeatureExtractor, Features]
+Outputs = dict[FeatureExtractor, Features]
 Uses = Literal["features", "logits"]
-Place = tuple[FeatureExtractor, Uses, str, int, int]
+ShareKey = tuple[FeatureExtractor, Uses, str, int, int]
 
 OUTPUTS: tuple[Uses, ...] = ("features", "logits")
 
@@ -44,45 +43,57 @@ class RealFeatures:
         self.data = data
         self.extractor = extractor
         self.cache = cache
-        self._rows: dict[Place, Tensor] = {}
-        self._moments: dict[Place, Moments] = {}
+        self._rows: dict[ShareKey, Tensor] = {}
+        self._moments: dict[ShareKey, Moments] = {}
         self._fingerprints: dict[str, str] = {}
 
     def rows(self, share: RealShare, uses: Uses) -> Tensor:
         """Returns the features or logits of a share of the images, [n, d] on the CPU."""
-        place = _place(share, uses)
-        if place not in self._rows:
-            kept = self.cache.load(self._key(share, uses)) if self.cache else None
-            if kept is None:
-                self._look(share)
-                if self.cache:
-                    self.cache.save(self._key(share, uses), {"rows": self._rows[place]})
+        key = _share_key(share, uses)
+        if key not in self._rows:
+            cached = self._load(share, uses)
+            if cached is None:
+                self._compute_rows(share)
+                self._save(share, uses, {"rows": self._rows[key]})
             else:
-                self._rows[place] = kept["rows"]
-                _refuse_faulty(share, kept["rows"])
-        return self._rows[place]
+                self._rows[key] = cached["rows"]
+        return self._rows[key]
 
     def moments(self, share: RealShare, uses: Uses) -> Moments:
         """Returns the moments of the features or logits of a share of the images, on the CPU."""
-        place = _place(share, uses)
-        if place not in self._moments:
-            key = self._key(share, f"{uses}_moments") if self.cache else {}
-            kept = self.cache.load(key) if self.cache else None
-            if kept is None:
-                self._moments[place] = self._summed_up(share, uses)
-                if self.cache:
-                    self.cache.save(key, self._moments[place]._asdict())
+        key = _share_key(share, uses)
+        if key not in self._moments:
+            kind = f"{uses}_moments"
+            cached = self._load(share, kind)
+            if cached is None:
+                self._moments[key] = self._compute_moments(share, uses)
+                self._save(share, kind, self._moments[key]._asdict())
             else:
-                _refuse_faulty(share, kept["scatter"])
-                self._moments[place] = Moments(**kept)
-        return self._moments[place]
+                self._moments[key] = Moments(**cached)
+        return self._moments[key]
 
-    def _summed_up(self, share: RealShare, uses: Uses) -> Moments:
-        place = _place(share, uses)
-        if place in self._rows:
-            blocks: Iterator[Tensor] = iter(torch.split(self._rows[place], BLOCK))
+    def _load(self, share: RealShare, kind: str) -> dict[str, Tensor] | None:
+        """Returns tensors from the cache; raises ScoreError if they are not finite.
+
+        Earlier versions cached such values.
+        """
+        cached = self.cache.load(self._key(share, kind)) if self.cache else None
+        values = None if cached is None else cached["scatter" if "scatter" in cached else "rows"]
+        if values is not None and not bool(values.isfinite().all()):
+            faulty = int((~values.isfinite().all(1)).sum())
+            raise refusal(share.extractor, faulty, share.stop - share.start, "real")
+        return cached
+
+    def _save(self, share: RealShare, kind: str, tensors: dict[str, Tensor]) -> None:
+        if self.cache:
+            self.cache.save(self._key(share, kind), tensors)
+
+    def _compute_moments(self, share: RealShare, uses: Uses) -> Moments:
+        key = _share_key(share, uses)
+        if key in self._rows:
+            blocks: Iterator[Tensor] = iter(torch.split(self._rows[key], BLOCK))
         else:
-            blocks = (getattr(seen, uses) for seen in self._blocks(share))
+            blocks = (getattr(outputs, uses) for outputs in self._blocks(share))
         device = share.extractor.device
         if device.type == "mps":  # Metal does not support float64
             device = torch.device("cpu")
@@ -91,10 +102,10 @@ class RealFeatures:
             total = merge(total, moments_of(block.to(device)))
         return total.to(torch.device("cpu"))
 
-    def _look(self, share: RealShare) -> None:
-        parts = [Features(*(one.cpu() for one in seen)) for seen in self._blocks(share)]
+    def _compute_rows(self, share: RealShare) -> None:
+        parts = [Features(*(part.cpu() for part in block)) for block in self._blocks(share)]
         for uses in OUTPUTS:
-            self._rows[_place(share, uses)] = torch.cat([getattr(part, uses) for part in parts])
+            self._rows[_share_key(share, uses)] = torch.cat([getattr(part, uses) for part in parts])
 
     def _blocks(self, share: RealShare) -> Iterator[Features]:
         def images(n: int, first: int) -> Tensor:
@@ -102,7 +113,9 @@ class RealFeatures:
 
         extractor = share.extractor
         sound = FiniteFeatures("real", [extractor], extractor.device)
-        for _, seen in look(images, [extractor], share.start, share.stop, share.batch_size):
+        for _, seen in compute_features(
+            images, [extractor], share.start, share.stop, share.batch_size
+        ):
             yield sound(extractor, seen[extractor])
         sound.conclude()  # raises before the caller stores or caches anything
 
@@ -159,20 +172,13 @@ class RealShare:
         return labels[self.start : self.stop]
 
 
-def _refuse_faulty(share: RealShare, kept: Tensor) -> None:
-    """Raises ScoreError if cached values are not finite; earlier versions cached such values."""
-    if not bool(kept.isfinite().all()):
-        faulty = len(kept) if kept.ndim < 2 else int((~kept.isfinite().all(1)).sum())
-        raise refusal(share.extractor, faulty, share.stop - share.start, "real")
-
-
-def _place(share: RealShare, uses: Uses) -> Place:
+def _share_key(share: RealShare, uses: Uses) -> ShareKey:
     return share.extractor, uses, share.split, share.start, share.stop
 
 
-def look(
+def compute_features(
     images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
-) -> Iterator[tuple[int, Seen]]:
+) -> Iterator[tuple[int, Outputs]]:
     """Computes the features of images with several extractors; each image is produced once.
 
     Args:
@@ -186,23 +192,42 @@ def look(
         The index of a block's first image, and the features of its up to ``BLOCK`` images.
     """
     for first in range(start, stop, BLOCK):
-        yield first, _look(images, extractors, first, min(first + BLOCK, stop), batch_size)
+        yield first, _compute_block(images, extractors, first, min(first + BLOCK, stop), batch_size)
 
 
-def _look(
+def _compute_block(
     images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
-) -> Seen:
-    seen: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
+) -> Outputs:
+    outputs: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
     # Scores must not depend on the trainer's mixed precision.
     with torch.autocast(extractors[0].device.type, enabled=False):
         for first in range(start, stop, batch_size):
             batch = images(min(batch_size, stop - first), first)
-            for extractor, parts in seen.items():
-                shown = batch if extractor.takes_floats else to_uint8(batch)
-                parts.append(extractor(shown.to(extractor.device)))
+            for extractor, parts in outputs.items():
+                inputs = batch if extractor.takes_floats else to_uint8(batch)
+                parts.append(extractor(inputs.to(extractor.device)))
     return {
         extractor: Features(
             torch.cat([one.features for one in parts]), torch.cat([one.logits for one in parts])
         )
-        for extractor, parts in seen.items()
+        for extractor, parts in outputs.items()
     }
+
+
+def arithmetic(device: torch.device) -> str:
+    """Returns a description of a device's float32 arithmetic: its model and allowed precisions.
+
+    Used in cache keys, as features differ between them: if allowed and supported by the GPU, TF32
+    and bfloat16 replace float32 and keep 10 and 7 bits of its 23-bit mantissa. Settings that only
+    change the order of sums, such as batch size or number of threads, are not included: they change
+    only the last bits.
+    """
+    model = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    try:
+        products = torch.get_float32_matmul_precision()
+        convolutions = "tf32" if torch.backends.cudnn.allow_tf32 else "ieee"
+    except RuntimeError:  # precision was set per operator; the global getters refuse to answer
+        backends = cast(Any, torch.backends)
+        products = backends.cuda.matmul.fp32_precision
+        convolutions = backends.cudnn.conv.fp32_precision
+    return f"{model}, products {products}, convolutions {convolutions}"

@@ -52,16 +52,12 @@ def read_statistics(path: Path) -> Statistics | None:
 
 
 def check_width(statistics: Statistics, key: str, extractor: FeatureExtractor) -> None:
-    """Checks that statistics have as many features as the extractor.
-
-    Raises:
-        ConfigError: The widths differ.
-    """
+    """Raises ConfigError if statistics have not as many features as the extractor."""
     if len(statistics.mean) != extractor.num_features:
         raise ConfigError(
-            f"{key}=...: its statistics are of {len(statistics.mean)} features, and "
-            f"features={extractor.name} gives {extractor.num_features}. Choose the features= that "
-            "they were computed with"
+            f"{key}=...: its statistics have {len(statistics.mean)} features, and "
+            f"features={extractor.name} has {extractor.num_features}. Use the features= that they "
+            "were computed with"
         )
 
 
@@ -86,6 +82,6 @@ def _statistics(path: Path, mean: object, covariance: object) -> Statistics:
     if not bool(mu.isfinite().all() and sigma.isfinite().all()):
         raise DataError(f"{path}: mu or sigma is not finite (NaN or infinite)")
     if not torch.allclose(sigma, sigma.T, rtol=1e-3, atol=1e-6 * float(sigma.abs().max())):
-        raise DataError(f"{path}: sigma is not symmetric, so it is no covariance")
+        raise DataError(f"{path}: sigma is not symmetric, so it is not a covariance")
     digest = hashlib.sha256(mu.numpy().tobytes() + sigma.numpy().tobytes()).hexdigest()[:8]
     return Statistics(mu, (sigma + sigma.T) / 2, digest)

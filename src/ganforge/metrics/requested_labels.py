@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.metrics.scores.score import Score
 from ganforge.metrics.source import ImageSource
 
 Distribution = Literal["balanced", "data"]
@@ -35,24 +36,26 @@ class RequestedLabels:
         check_distribution(distribution)
         self.distribution = distribution
         self.num_classes = num_classes
-        self._kept: Tensor | None = None
+        self._labels: Tensor | None = None
         if distribution == "data" and num_classes > 0:
             if data is None or data.num_classes != num_classes:
-                found = 0 if data is None else data.num_classes
+                count = 0 if data is None else data.num_classes
                 raise ConfigError(
-                    f"labels=data: the data have {found} classes and the model {num_classes}. "
-                    "Take labels=balanced"
+                    f"labels=data: the data have {count} classes and the model {num_classes}. "
+                    "Use labels=balanced"
                 )
-            self._kept = _labels_of(data, split)
+            self._labels = data.real_labels(split)
+            if self._labels is None:
+                raise ConfigError(f"labels=data: data={data.name} has no labels")
 
     def __call__(self, n: int, start: int) -> Tensor | None:
         """Returns the classes of images start ... start + n - 1, int64 [n], or None."""
         if self.num_classes == 0:
             return None
         index = torch.arange(start, start + n)
-        return (
-            index % self.num_classes if self._kept is None else self._kept[index % len(self._kept)]
-        )
+        if self._labels is None:
+            return index % self.num_classes
+        return self._labels[index % len(self._labels)]
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the distribution of classes; empty for a game without classes."""
@@ -65,8 +68,55 @@ def check_distribution(distribution: str) -> None:
         raise ConfigError(f"labels must be one of {', '.join(DISTRIBUTIONS)}, got {distribution!r}")
 
 
-def _labels_of(data: ImageSource, split: str) -> Tensor:
-    labels = data.real_labels(split)
+def check_classes(
+    scores: dict[str, Score],
+    data: ImageSource,
+    labels: RequestedLabels,
+    n: int,
+    n_real: int,
+    split: str,
+) -> None:
+    """Checks class-conditional scores by labels alone, before any image is generated or read.
+
+    Args:
+        scores: by name.
+        data: real images.
+        labels: requested classes of the generated images.
+        n: number of generated images.
+        n_real: maximum number of real images.
+        split: split of the real images.
+
+    Raises:
+        ConfigError: A score needs classes, and the game or the data have none, or too few images
+            of a class.
+    """
+    for name, score in scores.items():
+        if not score.needs_labels:
+            continue
+        requested = known(name, labels(n, 0))
+        real = data.real_labels(split) if score.needs_real else None
+        if score.needs_real and real is None:
+            raise ConfigError(
+                f"metrics={name} compares class by class, and the {split} images of "
+                f"data={data.name} have no labels. Leave it out of metrics=[...], or use another "
+                "split"
+            )
+        if real is not None:
+            score.check_classes(real[:n_real], requested)
+
+
+def check_labels(scores: dict[str, Score], num_classes: int) -> None:
+    """Raises ConfigError if a score needs requested classes and the game has no classes."""
+    for name, score in scores.items():
+        if score.needs_labels and num_classes == 0:
+            known(name, None)
+
+
+def known(name: str, labels: Tensor | None) -> Tensor:
+    """Returns the requested classes; raises ConfigError if they are None."""
     if labels is None:
-        raise ConfigError(f"labels=data: data {data.name!r} have no labels")
+        raise ConfigError(
+            f"metrics={name} compares with the requested classes, and this model has no classes. "
+            "Leave it out of metrics=[...], or use model=cgan"
+        )
     return labels

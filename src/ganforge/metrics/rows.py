@@ -14,40 +14,50 @@ from ganforge.errors import ConfigError
 TILE = 256
 
 
-class RealAndFake(Metric):
-    """Keeps the rows of real and of generated images, in their original precision.
+class Rows(Metric):
+    """Keeps rows in named lists, in their original precision.
 
     Rows of several processes are concatenated in the order of ranks.
+
+    Args:
+        names: names of the lists.
     """
 
     full_state_update = False
-    real: list[Tensor]
-    fake: list[Tensor]
+
+    def __init__(self, *names: str) -> None:
+        super().__init__(compute_with_cache=False)  # the cache would double the memory
+        self.names = names
+        for name in names:
+            self.add_state(name, [], dist_reduce_fx="cat")
+
+    def update(self, **rows: Tensor) -> None:
+        """Adds rows [n, ...] to lists, by name."""
+        for name, values in rows.items():
+            getattr(self, name).append(values)
+
+    def compute(self) -> Any:
+        """Returns a tuple of all rows of each list; subclasses return values computed from them."""
+        return tuple(dim_zero_cat(getattr(self, name)) for name in self.names)
+
+
+class RealAndFake(Rows):
+    """Keeps the rows of real and of generated images."""
 
     def __init__(self) -> None:
-        super().__init__(compute_with_cache=False)  # the cache would double the memory
-        self.add_state("real", [], dist_reduce_fx="cat")
-        self.add_state("fake", [], dist_reduce_fx="cat")
+        super().__init__("real", "fake")
 
-    def update(self, rows: Tensor, real: bool) -> None:
-        """Adds rows [n, d] of real or of generated images."""
-        (self.real if real else self.fake).append(rows)
-
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Returns all rows: real [n, d] and generated [m, d].
+    def compute(self) -> Any:
+        """Returns all rows, real [n, d] and generated [m, d], unless a subclass overrides it.
 
         Raises:
             ConfigError: There are fewer than two real or generated rows.
         """
-        real, fake = dim_zero_cat(self.real), dim_zero_cat(self.fake)
-        for name, rows in (("real", real), ("generated", fake)):
+        both = super().compute()
+        for name, rows in zip(("real", "generated"), both, strict=True):
             if len(rows) < 2:
-                raise ConfigError(f"a distance needs 2 {name} images at least, got {len(rows)}")
-        return real, fake
-
-    def compute(self) -> Any:
-        """Returns the rows; subclasses return values computed from them."""
-        return self.rows()
+                raise ConfigError(f"a distance needs at least 2 {name} images, got {len(rows)}")
+        return both
 
 
 def generator(seed: int) -> torch.Generator:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
+import logging
 import os
 from collections import Counter
 from pathlib import Path, PurePosixPath
 
+from ganforge.data.files.decoding import upright_size
 from ganforge.data.files.encoded import check_size, read_whole
 from ganforge.data.files.entries import SUFFIXES, Entries, open_entries
 from ganforge.data.files.folder_entries import open_data
 from ganforge.errors import ConfigError
 from ganforge.writability import check_folder
 
+log = logging.getLogger("ganforge")
+
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
 # Limit of an encoded image: 2^30 uncompressed pixels in colour take 4 GB.
 LARGEST_BYTES = 4 * 2**30
+_CHECKED = 16  # images whose sizes are checked for side-by-side pairs
 
 
 class FileEntry(Entries):
@@ -55,12 +60,12 @@ def output_names(names: list[str]) -> list[str]:
     plain = [str(name.with_suffix(".png")) for name in inside]
     shared = {name for name, count in Counter(map(str.casefold, plain)).items() if count > 1}
     taken: set[str] = set()
-    found = []
+    targets = []
     for name, short in zip(inside, plain, strict=True):
         target = f"{name}.png" if short.casefold() in shared else short
-        found.append(_free(target, taken))
-        taken.add(found[-1].casefold())
-    return found
+        targets.append(_free(target, taken))
+        taken.add(targets[-1].casefold())
+    return targets
 
 
 def _inside(name: str) -> PurePosixPath:
@@ -95,14 +100,43 @@ def check_out(out: Path, source: Path, names: list[str], targets: list[str]) -> 
         raise ConfigError(
             f"out={out} looks like a file: give a folder, where images keep their names"
         )
-    place, home = out.resolve(), source.resolve()
-    if source.is_dir() and (place == home or home in place.parents):
+    folder, home = out.resolve(), source.resolve()
+    if source.is_dir() and (folder == home or home in folder.parents):
         raise ConfigError(
-            f"out={out} lies inside input={source}, where what is made would be taken for input: "
-            "give a folder outside"
+            f"out={out} is inside input={source}, where outputs would become inputs: give a "
+            "folder outside"
         )
-    read = {(source / name).resolve() for name in names} if source.is_dir() else {home}
+    inputs = {(source / name).resolve() for name in names} if source.is_dir() else {home}
     for target in targets:
-        if (out / target).resolve() in read:
+        if (out / target).resolve() in inputs:
             raise ConfigError(f"out={out} would overwrite the input {out / target}: give another")
     check_folder(out, "out")
+
+
+def warn_of_pairs(entries: Entries, learns_from_pairs: bool) -> None:
+    """Logs a warning if images look like side-by-side pairs, which would be translated as a whole.
+
+    Only the headers of the first images are read.
+
+    Args:
+        entries: the images to translate.
+        learns_from_pairs: whether the run's model was trained on pairs.
+    """
+    if not learns_from_pairs:
+        return
+    sizes = [size for name in entries.names[:_CHECKED] if (size := _size(entries, name))]
+    if sizes and all(width == 2 * height for width, height in sizes):
+        log.warning(
+            "the images are twice as wide as high, like side-by-side pairs (%s: %d x %d): each is "
+            "translated as a whole. To translate one side, use images of that side only",
+            entries.names[0],
+            *sizes[0],
+        )
+
+
+def _size(entries: Entries, name: str) -> tuple[int, int] | None:
+    try:
+        with entries.open(name) as file:
+            return upright_size(file)
+    except Exception:  # decoders raise many types; unreadable images are reported later
+        return None

@@ -12,7 +12,7 @@ CropTranslation = Callable[[Tensor, int], Tensor]
 Finish = Callable[[Tensor], Tensor]
 
 
-def _as_they_are(pixels: Tensor) -> Tensor:
+def _unchanged(pixels: Tensor) -> Tensor:
     return pixels
 
 
@@ -23,7 +23,7 @@ def translate_any(
     tile: int | None = None,
     overlap: int = 0,
     smallest: int = 1,
-    finish: Finish = _as_they_are,
+    finish: Finish = _unchanged,
 ) -> Tensor:
     """Returns the translation of an image of any size, for a network with constraints on sizes.
 
@@ -46,11 +46,11 @@ def translate_any(
     height, width = image.shape[1:]
     padded = pad_to_multiple(image, multiple, smallest)
     if tile is None or tile >= max(padded.shape[1:]):
-        made = finish(translate(padded, 0))
+        output = finish(translate(padded, 0))
     else:
-        made = _in_tiles(padded, translate, multiple, tile, overlap, finish)
+        output = _in_tiles(padded, translate, multiple, tile, overlap, finish)
     top, left = (padded.shape[1] - height) // 2, (padded.shape[2] - width) // 2
-    return made[:, top : top + height, left : left + width]
+    return output[:, top : top + height, left : left + width]
 
 
 def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 1) -> Tensor:
@@ -110,10 +110,10 @@ def _in_tiles(
     band, result, index = torch.zeros(0), torch.zeros(0), 0
     for top, end, down in zip(tops, [*tops[1:], height], blend_weights(tops, h), strict=True):
         for left, across in columns:
-            made = translate(image[:, top : top + h, left : left + w], index).float().cpu()
+            output = translate(image[:, top : top + h, left : left + w], index).float().cpu()
             if index == 0:
-                band = torch.zeros(len(made), h, width)
-            band[:, :, left : left + w] += made * (down[:, None] * across)
+                band = torch.zeros(len(output), h, width)
+            band[:, :, left : left + w] += output * (down[:, None] * across)
             index += 1
         done = finish(band[:, : end - top])
         if top == 0:
@@ -166,7 +166,7 @@ def blend_weights(starts: list[int], side: int) -> list[Tensor]:
     return [(share / total[start : start + side]).float() for start, share in pairs]
 
 
-def _rise(place: Tensor) -> Tensor:
+def _rise(position: Tensor) -> Tensor:
     """Returns a smooth step: 0 up to 1/4, 1 from 3/4 on, with f(t) + f(1 - t) = 1."""
-    t = ((place - 0.25) * 2).clamp(0, 1)
+    t = ((position - 0.25) * 2).clamp(0, 1)
     return t * t * (3 - 2 * t)

@@ -102,7 +102,7 @@ class ImageTranslator:
         tile = self._side(image) if self.tile is None else self.tile
         while True:
             if self.tile is None and tile is not None:
-                _log.info("%s: in tiles of %d for want of memory (tile=N sets them)", name, tile)
+                _log.info("%s: in tiles of %d, limited by memory (tile=N sets them)", name, tile)
             try:
                 return self._translated(image, tile, name)
             except (RuntimeError, MemoryError) as error:
@@ -124,15 +124,15 @@ class ImageTranslator:
         if tile is not None:
             height, width = (self._padded(side) for side in image.shape[1:])
             count = count_tiles(height, width, self.multiple, tile, overlap)
-            crop = _saying_how_long(crop, count, f"{name}: {width} x {height}")
+            crop = _log_duration(crop, count, f"{name}: {width} x {height}")
         return translate_any(
             image, crop, self.multiple, tile, overlap, self.smallest, finish=to_uint8
         )
 
     def _crop(self, crop: Tensor, index: int) -> Tensor:
         batch = to_float(crop[None]).contiguous()
-        made = self.game.translate(batch, self.direction, self.weights, self.seed, index)
-        return made[0].float().cpu()
+        outputs = self.game.translate(batch, self.direction, self.weights, self.seed, index)
+        return outputs[0].float().cpu()
 
     def _side(self, image: Tensor) -> int | None:
         """Returns the side of tiles that fit in memory; None if the whole image fits."""
@@ -155,16 +155,16 @@ class ImageTranslator:
         return padded_side(side, self.multiple, self.smallest)
 
 
-def _saying_how_long(crop: CropTranslation, count: int, what: str) -> CropTranslation:
+def _log_duration(crop: CropTranslation, count: int, what: str) -> CropTranslation:
     """Returns ``crop``, wrapped so that the first call logs the estimated time if it is long."""
     began = time.monotonic()
 
     def measured(image: Tensor, index: int) -> Tensor:
-        made = crop(image, index)
+        output = crop(image, index)
         seconds = (time.monotonic() - began) / (index + 1) * count
         if index == 0 and seconds > LONG:
             _log.info("%s pixels, %d tiles: about %.0f min", what, count, seconds / 60)
-        return made
+        return output
 
     return measured
 
@@ -174,7 +174,7 @@ def _check(tile: int | None, overlap: int | None, multiple: int, smallest: int) 
         low = max(tile // multiple * multiple, smallest)
         raise ConfigError(
             f"tile must be a multiple of {multiple}, at least {smallest}, for this run's network, "
-            f"or null; got {tile}. Take {low} or {low + multiple}"
+            f"or null; got {tile}. Use {low} or {low + multiple}"
         )
     if overlap is None:
         return

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from ganforge.errors import ConfigError
 from ganforge.metrics.features import classifier_training
 from ganforge.metrics.features.classifier import ClassifierFactory
-from ganforge.metrics.features.classifier_training import shrink
+from ganforge.metrics.features.classifier_training import Trained, shrink
 from tests.metrics.stand_ins import Pictures, noise_images
 from tests.support.disk import full
 
@@ -27,6 +27,13 @@ def two_shades(n=60, channels=3, size=20, test=20):
     labels = torch.arange(n) % 2
     images = noise_images(n, channels=channels, size=size) // 4 + (128 * labels).view(-1, 1, 1, 1)
     return Pictures(images.to(torch.uint8), labels, 2, test, "shades")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quick_training():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier_training, "LEAST_SEEN", 1_000)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +81,6 @@ def test_a_second_build_reads_what_the_first_kept(built, classifiers, monkeypatc
 
 
 def test_training_is_a_function_of_the_data_alone(monkeypatch):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     torch.manual_seed(1)
     first, _ = classifier_training.train(two_shades(), 60)
     torch.manual_seed(2)
@@ -83,7 +89,6 @@ def test_training_is_a_function_of_the_data_alone(monkeypatch):
 
 
 def test_training_works_where_gradients_are_off(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     with torch.inference_mode():
         extractor = ClassifierFactory(cache=str(tmp_path)).build(two_shades(), CPU)
     assert extractor.protocol["features_accuracy"] == 1.0
@@ -91,7 +96,6 @@ def test_training_works_where_gradients_are_off(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("channels", "size"), [(1, 8), (4, 32), (2, 50)])
 def test_any_channels_and_size(tmp_path, monkeypatch, channels, size):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     data = two_shades(channels=channels, size=size, test=0)
     extractor = ClassifierFactory(cache=str(tmp_path)).build(data, CPU)
     assert extractor(data.reals(5)[0]).features.shape == (5, 128)
@@ -99,7 +103,6 @@ def test_any_channels_and_size(tmp_path, monkeypatch, channels, size):
 
 
 def test_a_damaged_file_is_made_anew(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     factory = ClassifierFactory(cache=str(tmp_path))
     path = factory.path(two_shades())
     path.write_bytes(b"half a file")
@@ -109,7 +112,6 @@ def test_a_damaged_file_is_made_anew(tmp_path, monkeypatch, caplog):
 
 
 def test_the_first_of_two_runs_wins(tmp_path, monkeypatch):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     factory = ClassifierFactory(cache=str(tmp_path))
     ours, theirs = two_shades(), two_shades()
     kept = []
@@ -117,7 +119,7 @@ def test_the_first_of_two_runs_wins(tmp_path, monkeypatch):
     def meanwhile(data, count):
         kept.append(factory.build(theirs, CPU))
         state, accuracy = classifier_training.train(data, count)
-        return {name: value * 2 for name, value in state.items()}, accuracy
+        return Trained({name: value * 2 for name, value in state.items()}, accuracy)
 
     with monkeypatch.context() as patch:
         calls = iter([meanwhile, classifier_training.train])
@@ -127,22 +129,21 @@ def test_the_first_of_two_runs_wins(tmp_path, monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_costs_only_the_keeping(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     (tmp_path / "file").write_text("")
     extractor = ClassifierFactory(cache=str(tmp_path / "file" / "folder")).build(two_shades(), CPU)
     assert extractor.num_logits == 2
-    assert "cannot be kept" in caplog.text
+    assert "cannot be saved" in caplog.text
 
 
 def test_a_full_disk_costs_only_the_keeping(tmp_path, caplog, built, classifiers, monkeypatch):
     kept = torch.load(next(classifiers.glob("*.pt")), weights_only=True)
-    trained = (kept["state"], kept["accuracy"])
+    trained = Trained(kept["state"], kept["accuracy"])
     monkeypatch.setattr("ganforge.metrics.features.classifier.train", lambda *_: trained)
     with full():
         assert (
             ClassifierFactory(cache=str(tmp_path)).build(digits(), CPU).protocol == built.protocol
         )
-    assert "cannot be kept" in caplog.text
+    assert "cannot be saved" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
 
@@ -156,14 +157,13 @@ def test_the_key_follows_images_and_settings(tmp_path, monkeypatch):
 
 
 def test_accuracy_is_logged(tmp_path, monkeypatch, caplog):
-    monkeypatch.setattr(classifier_training, "LEAST_SEEN", 1_000)
     with caplog.at_level(logging.INFO, logger="ganforge"):
         ClassifierFactory(cache=str(tmp_path)).build(two_shades(), CPU)
-    assert "classifier of shades: 100.00% of test images right" in caplog.text
+    assert "classifier of shades: 100.00% accuracy on test images" in caplog.text
 
 
 def test_unlabelled_data_is_refused():
-    with pytest.raises(ConfigError, match="learns from labels, and data 'pictures' has 0 classes"):
+    with pytest.raises(ConfigError, match="needs labels, and data 'pictures' has 0 classes"):
         ClassifierFactory().build(Pictures(noise_images(9)), CPU)
 
 

@@ -14,7 +14,7 @@ from ganforge.metrics.features import classifier_training, inception
 from ganforge.metrics.features.auto import AutoFactory
 from ganforge.metrics.features.base import to_rgb
 from ganforge.metrics.features.classifier import ClassifierFeatures
-from ganforge.metrics.features.inception import FILE_NAME, InceptionFactory, InceptionFeatures
+from ganforge.metrics.features.inception import WEIGHTS, InceptionFactory, InceptionFeatures
 from ganforge.metrics.scores.frechet import FrechetDistance
 from tests.metrics.stand_ins import Pictures, noise_images
 
@@ -82,7 +82,7 @@ def test_missing_weights_name_address_place_and_override(tmp_path):
         InceptionFactory().build(COLOUR, CPU)
     message = str(fault.value)
     assert URL_INCEPTION_V3 in message
-    assert str(tmp_path / "torch" / "hub" / "checkpoints" / FILE_NAME) in message
+    assert str(tmp_path / "torch" / "hub" / "checkpoints" / WEIGHTS.path.name) in message
     assert "features.weights=PATH" in message
     assert "Name or service not known" in message
 
@@ -106,7 +106,7 @@ def test_a_file_that_is_not_the_weights_is_refused(tmp_path, content):
 
 
 def test_auto_takes_inception_for_colour_from_the_hub_cache(tmp_path, weights):
-    cached = tmp_path / "torch" / "hub" / "checkpoints" / FILE_NAME
+    cached = tmp_path / "torch" / "hub" / "checkpoints" / WEIGHTS.path.name
     cached.parent.mkdir(parents=True)
     cached.symlink_to(weights)
     assert isinstance(AutoFactory().build(labelled(3), CPU), InceptionFeatures)

@@ -5,11 +5,10 @@ import torch
 
 from ganforge.data.sets.stacked_digits import StackedDigits
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.auto import AutoFactory
 from ganforge.metrics.features.stacked import StackedFactory, StackedFeatures, joint
 from ganforge.metrics.scores.modes import HighQuality, ModeDivergence, ModesCovered
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 CPU = torch.device("cpu")
 

@@ -4,19 +4,17 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError, DivergenceError
-from ganforge.metrics.pairs import lpips
 from ganforge.metrics.pairs.baselines import mean_colour
-from ganforge.metrics.pairs.checks import check_metrics
-from ganforge.metrics.pairs.cycle_l1 import CycleL1
 from ganforge.metrics.pairs.direction import directions_of
 from ganforge.metrics.pairs.evaluate import TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
-from ganforge.metrics.pairs.l1 import L1
 from ganforge.metrics.pairs.labelled_domains import LabelledDomains, for_features
 from ganforge.metrics.pairs.lpips import LPIPS
-from ganforge.metrics.pairs.psnr import PSNR
+from ganforge.metrics.pairs.pixelwise import L1, PSNR, CycleL1
+from ganforge.metrics.pairs.score import check_metrics
 from ganforge.metrics.pairs.ssim import SSIM
 from ganforge.metrics.scores.frechet import FrechetDistance
+from ganforge.metrics.weights import PublishedWeights
 from tests.metrics.stand_ins import Glance, noise_images
 from tests.metrics.translation_stand_ins import Domains, Shift, Wobble, flat, noise_domains
 from tests.support.forking import fork, wait
@@ -207,7 +205,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
 
 @pytest.mark.parametrize("scores", [{}, {"fid": FrechetDistance()}])
 def test_images_that_are_not_finite_are_refused(scores):
-    with pytest.raises(DivergenceError, match="11 generated images hold NaN"):
+    with pytest.raises(DivergenceError, match="11 generated images contain NaN"):
         run(judge(noise_domains(), {"l1": L1()}, scores), Shift(float("nan")))
 
 
@@ -274,7 +272,7 @@ def test_cyclic_scores_and_features_have_no_baseline():
 )
 def test_what_can_not_be_judged_is_refused(metric, directions, paired, size, message):
     data = Domains(flat([0, 0], size=size), flat([0, 0], size=size), paired)
-    with pytest.raises(ConfigError, match=f"metrics=mine .*{message}"):
+    with pytest.raises(ConfigError, match=f"metrics=mine.*{message}"):
         check_metrics({"mine": metric}, data, directions)
 
 
@@ -295,7 +293,7 @@ def test_missing_weights_are_told_with_where_to_put_them(monkeypatch, tmp_path):
 
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", fails)
-    with pytest.raises(ConfigError, match=r"no route to host.*Fetch https://.*alexnet.*put it at"):
+    with pytest.raises(ConfigError, match=r"no route to host.*Download https://.*alexnet.* to "):
         LPIPS().prepare(CPU)
     with pytest.raises(ConfigError, match="network must be one of alex, vgg; got 'x'"):
         LPIPS("x")
@@ -306,7 +304,7 @@ def test_perceptual_distances_of_equal_images_are_nothing(monkeypatch):
     import torchmetrics.functional.image.lpips as theirs
 
     body = theirs._get_tv_model_features
-    monkeypatch.setattr(lpips, "fetch", lambda network: None)
+    monkeypatch.setattr(PublishedWeights, "fetch", lambda weights: None)
     monkeypatch.setattr(theirs, "_get_tv_model_features", lambda net, pretrained: body(net, False))
     torch.manual_seed(3)
     drawn = torch.rand(3)

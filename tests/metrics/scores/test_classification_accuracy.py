@@ -5,11 +5,12 @@ import torch
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features import classifier_training
 from ganforge.metrics.requested_labels import RequestedLabels
-from ganforge.metrics.scores.classification_accuracy import ClassificationAccuracy, Lesson
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from ganforge.metrics.scores.classification_accuracy import (
+    ClassificationAccuracy,
+)
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 CPU = torch.device("cpu")
 LABELS = torch.arange(600) % 3
@@ -66,13 +67,6 @@ def test_the_value_is_a_function_of_the_images_alone():
     before = torch.get_rng_state()
     assert judged(images).value == judged(images, batch_size=7).value
     assert torch.equal(before, torch.get_rng_state())
-
-
-def test_the_lesson_trains_on_generated_and_tests_on_real_images():
-    lesson = Lesson(bright(LABELS[:30], 5), LABELS[:30], DATA)
-    assert (lesson.size("train"), lesson.size("test")) == (30, 150)
-    assert torch.equal(lesson.reals(4, "test", 2)[0], DATA.reals(4, "test", 2)[0])
-    assert torch.equal(lesson.reals(4, "train", 2)[1], LABELS[2:6])
 
 
 def test_data_that_cannot_test_are_left_out(caplog):

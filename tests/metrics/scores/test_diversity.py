@@ -9,13 +9,15 @@ from torchmetrics.functional.image import (
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.pairs import lpips as lpips_module
-from ganforge.metrics.scores.diversity import Diversity
-from ganforge.metrics.scores.image_pairs import ImagePairs
-from ganforge.metrics.scores.lpips_diversity import PerceptualDiversity
-from ganforge.metrics.scores.ms_ssim import MultiscaleSimilarity, scales_of
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from ganforge.metrics.scores.diversity import (
+    Diversity,
+    ImagePairs,
+    MultiscaleSimilarity,
+    PerceptualDiversity,
+    scales_of,
+)
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 CPU = torch.device("cpu")
 
@@ -23,7 +25,7 @@ CPU = torch.device("cpu")
 class MeanGap(Diversity):
     """The difference of the mean grey values of a pair."""
 
-    number = "gap"
+    name = "gap"
 
     def each(self, first, second):
         return (first.float().mean((1, 2, 3)) - second.float().mean((1, 2, 3))).abs()
@@ -41,7 +43,7 @@ def judged(score, images, n=None, batch_size=7, data=None):
     sample = lambda count, start: to_float(images[start : start + count])  # noqa: E731
     look = Glance(size=images.shape[-1])
     (result,) = evaluate(
-        sample, data, look, {score.number: score}, n or len(images), 0, batch_size
+        sample, data, look, {score.name: score}, n or len(images), 0, batch_size
     ).values()
     return result
 

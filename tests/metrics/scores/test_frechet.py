@@ -193,7 +193,7 @@ def test_a_singular_matrix_has_no_triangular_factor():
 
 
 def test_one_image_has_no_spread():
-    with pytest.raises(ConfigError, match="needs 2 images at least, got 1"):
+    with pytest.raises(ConfigError, match="needs at least 2 images, got 1"):
         spread_of_rows(torch.zeros(1, 4))
 
 

@@ -6,11 +6,10 @@ import torch
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.requested_labels import RequestedLabels
 from ganforge.metrics.scores.frechet import FrechetDistance, distance_of_spreads, spread_of_rows
 from ganforge.metrics.scores.intra_class import IntraClassFrechet
-from tests.metrics.stand_ins import Glance, Glances, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Glances, Pictures, evaluate, noise_images
 
 CPU = torch.device("cpu")
 CLASSES = 3

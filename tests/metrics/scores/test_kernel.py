@@ -102,9 +102,9 @@ def test_subsets_are_those_of_torch_s_permutations():
 
 def test_one_image_is_refused():
     metric = RealAndFake()
-    metric.update(torch.zeros(5, 2), real=True)
-    metric.update(torch.zeros(1, 2), real=False)
-    with pytest.raises(ConfigError, match="needs 2 generated images at least, got 1"):
+    metric.update(real=torch.zeros(5, 2))
+    metric.update(fake=torch.zeros(1, 2))
+    with pytest.raises(ConfigError, match="needs at least 2 generated images, got 1"):
         metric.compute()
 
 

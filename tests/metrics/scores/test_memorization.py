@@ -7,13 +7,16 @@ from scipy import stats
 from ganforge.callbacks.evaluation import Evaluation
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
-from ganforge.metrics.scores.copying import data_copying, share_below_median
 from ganforge.metrics.scores.frechet import FrechetDistance
-from ganforge.metrics.scores.memorization import DataCopying, Memorization
-from ganforge.metrics.scores.nearest import nearest_distances
+from ganforge.metrics.scores.memorization import (
+    DataCopying,
+    Memorization,
+    data_copying,
+    nearest_distances,
+    share_below_median,
+)
 from ganforge.metrics.scores.score import ranked
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
@@ -67,7 +70,7 @@ def test_distances_are_exact_far_from_the_origin():
 def test_chunks_change_nothing(monkeypatch):
     rows, others = (torch.randn(n, 5, generator=torch.Generator().manual_seed(n)) for n in (40, 90))
     whole = nearest_distances(rows, others)
-    monkeypatch.setattr("ganforge.metrics.scores.nearest.CHUNK", 270)
+    monkeypatch.setattr("ganforge.metrics.scores.memorization.CHUNK", 270)
     assert torch.allclose(nearest_distances(rows, others), whole, rtol=1e-12)
 
 

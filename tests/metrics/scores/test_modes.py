@@ -8,15 +8,20 @@ import torch
 from ganforge.data.sets.grid25 import Grid25
 from ganforge.data.sets.ring8 import Ring8
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.auto import AutoFactory
 from ganforge.metrics.features.points import PointFactory, PointFeatures
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.kernel import KernelDistance
-from ganforge.metrics.scores.mode_counts import count_modes, mode_divergence
-from ganforge.metrics.scores.modes import HighQuality, ModeDivergence, ModeHistograms, ModesCovered
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from ganforge.metrics.scores.modes import (
+    HighQuality,
+    ModeDivergence,
+    ModeHistograms,
+    ModesCovered,
+    count_modes,
+    mode_divergence,
+)
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 CPU = torch.device("cpu")
 
@@ -133,7 +138,7 @@ def test_points_are_looked_at_as_they_are():
 
 
 def test_images_have_no_mixture():
-    with pytest.raises(ConfigError, match="take data=ring8 or data=grid25"):
+    with pytest.raises(ConfigError, match="use data=ring8 or data=grid25"):
         PointFactory().build(Pictures(noise_images(4)), CPU)
 
 
@@ -144,6 +149,8 @@ def test_a_radius_of_nothing_is_refused():
 
 def test_an_extractor_that_names_no_modes_is_refused():
     pictures = Pictures(noise_images(8))
-    with pytest.raises(ConfigError, match="features=glance names none of data=pictures"):
+    with pytest.raises(
+        ConfigError, match="features=glance has no logits for those of data=pictures"
+    ):
         ModesCovered().prepare(pictures, Glance(), CPU)
     assert ModesCovered().prepare(Ring8(), PointFactory().build(Ring8(), CPU), CPU)

@@ -5,13 +5,12 @@ import torch
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.features.classifier_training import shrink
 from ganforge.metrics.pairs import lpips as lpips_module
-from ganforge.metrics.pairs.checks import check_metrics
+from ganforge.metrics.pairs.score import check_metrics
 from ganforge.metrics.scores.path_length import PathLength, without_outliers
-from tests.metrics.stand_ins import Pictures, noise_images
+from tests.metrics.stand_ins import Pictures, evaluate, noise_images
 from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
@@ -145,7 +144,7 @@ def test_what_takes_its_place_is_said(caplog):
     with caplog.at_level(logging.WARNING, logger="ganforge"):
         data = Pictures(noise_images(4, channels=3, size=32))
         assert PathLength().prepare(data, Mean(), CPU)
-    assert "feature_path_length in place of perceptual_path_length" in caplog.text
+    assert "feature_path_length replaces perceptual_path_length" in caplog.text
     assert "Name or service not known" in caplog.text
 
 
@@ -158,9 +157,9 @@ def test_the_classifier_looks_at_floats_as_exactly_as_they_are():
 
 
 def test_images_that_come_from_no_latents_are_refused():
-    with pytest.raises(ConfigError, match="goes through the latent space of a game"):
+    with pytest.raises(ConfigError, match="needs the latent space of a model"):
         judged(None)
-    with pytest.raises(ConfigError, match="metrics=ppl goes through the latent space"):
+    with pytest.raises(ConfigError, match="metrics=ppl needs the latent space"):
         check_metrics({"ppl": PathLength()}, DATA, [])
 
 

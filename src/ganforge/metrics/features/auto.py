@@ -9,7 +9,7 @@ from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.features.inception import InceptionFactory
 from ganforge.metrics.features.points import PointFeatures, mixture_of
-from ganforge.metrics.features.resizing import Resize
+from ganforge.metrics.features.preprocessing import Resize
 from ganforge.metrics.features.stacked import StackedFactory, single_of
 from ganforge.metrics.source import ImageSource
 
@@ -54,7 +54,7 @@ class AutoFactory:
             return self.classifier.build(data, device)
         log.warning(
             "NO SCORES in this run: data %r has no labels for features=classifier, and "
-            "Inception's weights are not here; give features.weights=PATH",
+            "Inception's weights are not available; give features.weights=PATH",
             data.name,
         )
         return None
@@ -64,8 +64,6 @@ class AutoFactory:
         local = self.inception.local()
         if data.channels != 3:
             return data.num_classes < 2 and local is not None
-        if local is not None:
-            return True
         try:
             self.inception.fetch()
         except ConfigError as fault:

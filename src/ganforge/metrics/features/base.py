@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import torch
@@ -79,3 +81,17 @@ def to_rgb(images: Tensor) -> Tensor:
         colour, alpha = images[:, :-1].float(), images[:, -1:].float() / 255
         images = (colour * alpha + 255 * (1 - alpha)).round().to(torch.uint8)
     return images.expand(-1, 3, -1, -1)
+
+
+def weights_hash(state: Mapping[str, Tensor]) -> str:
+    """Returns a hash of weights, 8 hex digits; independent of their device.
+
+    Args:
+        state: weights and buffers by name.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        # Viewed as bytes, since NumPy has no bfloat16.
+        flat = state[name].detach().cpu().contiguous().reshape(-1)
+        digest.update(flat.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:8]

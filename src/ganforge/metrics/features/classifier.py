@@ -5,41 +5,37 @@ import hashlib
 import logging
 import math
 import os
-import pickle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ganforge import atomic
+from ganforge.cache_home import cache_root
 from ganforge.errors import ConfigError, DamagedError
-from ganforge.metrics.cache_folder import file_name, reason, root, warn_unreadable
-from ganforge.metrics.chance import warn_near_chance
-from ganforge.metrics.features.base import FeatureExtractor, Features
-from ganforge.metrics.features.classifier_training import SIDE, ClassifierNetwork, shrink, train
+from ganforge.metrics.cache import read_cached
+from ganforge.metrics.cache_folder import file_name, reason
+from ganforge.metrics.features.base import FeatureExtractor, Features, weights_hash
+from ganforge.metrics.features.classifier_training import (
+    SIDE,
+    ClassifierNetwork,
+    Trained,
+    shrink,
+    train,
+)
 from ganforge.metrics.features.points import refuse_points
-from ganforge.metrics.features.weights_hash import weights_hash
 from ganforge.metrics.source import ImageSource
 from ganforge.paths import typed_path
-from ganforge.tensor_files import read_tensors
+from ganforge.plain_text import one_line
 
 log = logging.getLogger("ganforge")
 
 # Part of the cache key: raise it whenever the network or its training changes.
 VERSION = 1
-
-
-class Trained(NamedTuple):
-    """A trained classifier.
-
-    Attributes:
-        state: weights and buffers.
-        accuracy: accuracy on the test split, NaN if there are no labelled test images.
-    """
-
-    state: dict[str, Tensor]
-    accuracy: float
+TESTED = 10_000  # maximum number of test images that the accuracy is measured on
+LEAST = 0.1  # minimum improvement over chance, as a share of the gap from chance to 100 %
+DEVIATIONS = 2.0  # standard errors of the accuracy that the improvement must exceed
 
 
 class ClassifierFeatures(FeatureExtractor):
@@ -100,16 +96,16 @@ class ClassifierFactory:
         self.max_images = max_images
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns the classifier of ``data`` on ``device``; trains it if it is not in the cache.
+        """Returns the classifier of ``data``; trains it if it is not in the cache.
 
         Raises:
             ConfigError: The images have no labels, or the data are points.
         """
-        refuse_points(data, "classifier")
+        refuse_points(data, "features=classifier")
         if data.num_classes < 2:
             raise ConfigError(
-                f"features=classifier learns from labels, and data {data.name!r} has "
-                f"{data.num_classes} classes; take labelled data (two class folders or more), "
+                f"features=classifier needs labels, and data {data.name!r} has "
+                f"{data.num_classes} classes; use labelled data (two class folders or more), "
                 "features=inception, or metrics=[]"
             )
         trained = self._load_or_train(data)
@@ -118,7 +114,7 @@ class ClassifierFactory:
 
     def path(self, data: ImageSource) -> Path:
         """Returns the cache file of the classifier of ``data``."""
-        folder = typed_path(self.cache) if self.cache else root() / "classifiers"
+        folder = typed_path(self.cache) if self.cache else cache_root() / "classifiers"
         splits = "/".join(
             data.fingerprint(split) for split in ("train", "test") if data.size(split)
         )
@@ -127,18 +123,18 @@ class ClassifierFactory:
 
     def _load_or_train(self, data: ImageSource) -> Trained:
         path = self.path(data)
-        kept = _load(path)
-        if kept is not None:
-            log.info("classifier of %s: %s, from %s", data.name, _judge(kept.accuracy), path)
-            return kept
-        log.info("training the classifier of %s that scores look through, once", data.name)
-        trained = Trained(*train(data, self.max_images))
-        log.info("classifier of %s: %s", data.name, _judge(trained.accuracy))
+        cached = _load(path)
+        if cached is not None:
+            log.info("classifier of %s: %s, from %s", data.name, _describe(cached), path)
+            return cached
+        log.info("training a classifier of %s for the scores, once", data.name)
+        trained = train(data, self.max_images)
+        log.info("classifier of %s: %s", data.name, _describe(trained))
         try:
             _save(path, trained)
         except (OSError, RuntimeError) as fault:  # torch.save: RuntimeError on a full disk
             log.warning(
-                "the classifier cannot be kept in %s and will be trained again: %s",
+                "the classifier cannot be saved in %s and will be trained again: %s",
                 path.parent,
                 reason(fault),
             )
@@ -147,33 +143,22 @@ class ClassifierFactory:
         return _load(path) or trained
 
 
-def _judge(accuracy: float) -> str:
-    if math.isnan(accuracy):
+def _describe(trained: Trained) -> str:
+    if math.isnan(trained.accuracy):
         return "accuracy unknown (no test split)"
-    return f"{accuracy:.2%} of test images right"
+    return f"{trained.accuracy:.2%} accuracy on test images"
 
 
 def _load(path: Path) -> Trained | None:
-    try:
-        return _trained(read_tensors(path))
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as fault:
-        warn_unreadable(path, fault)
-        return None
-    except (DamagedError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as fault:
-        log.warning("%s is damaged and will be made anew: %s", path, fault)
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
-        return None
+    return read_cached(path, _trained, remove=True)
 
 
-def _trained(kept: Any) -> Trained:
+def _trained(contents: Any) -> Trained:
     """Returns the classifier in a file's contents; raises DamagedError if they are invalid."""
-    state = kept.get("state") if isinstance(kept, dict) else None
-    accuracy = kept.get("accuracy") if state else None
+    state = contents.get("state") if isinstance(contents, dict) else None
+    accuracy = contents.get("accuracy") if state else None
     if not isinstance(state, dict) or not isinstance(accuracy, float):
-        raise DamagedError("it holds no classifier")
+        raise DamagedError("it contains no classifier")
     if not all(isinstance(one, Tensor) and bool(one.isfinite().all()) for one in state.values()):
         raise DamagedError("its weights are not finite")
     return Trained(state, accuracy)
@@ -200,12 +185,34 @@ def _publish(written: Path, path: Path) -> None:
     try:
         os.link(written, path)
     except FileExistsError:
-        if _is_unreadable(path):
+        if path.is_file() and not os.access(path, os.R_OK):  # another user's file
             os.replace(written, path)
     except OSError:
         os.replace(written, path)
 
 
-def _is_unreadable(path: Path) -> bool:
-    """Returns whether the file exists but this user cannot read it."""
-    return path.is_file() and not os.access(path, os.R_OK)
+def warn_near_chance(accuracy: float, data: ImageSource) -> None:
+    """Warns if the feature classifier is hardly better than guessing the most frequent class.
+
+    Its features then carry little information about the images, and scores based on them are of
+    little use.
+
+    Args:
+        accuracy: accuracy on the test split, NaN if unknown.
+        data: the classifier's training data.
+    """
+    labels = data.real_labels("test") if data.size("test") else None
+    if math.isnan(accuracy) or labels is None or len(labels) == 0:
+        return
+    counts = torch.bincount(labels[:TESTED])
+    chance, total = float(counts.max() / counts.sum()), int(counts.sum())
+    error = DEVIATIONS * math.sqrt(chance * (1 - chance) / total)
+    if accuracy < chance + max(LEAST * (1 - chance), error):
+        log.warning(
+            "SCORES ARE OF LITTLE USE: the accuracy of features=classifier is %.1f%% on the test "
+            "images of %s, and that of guessing the most frequent class %.1f%%. Check the labels, "
+            "or choose other features",
+            100 * accuracy,
+            one_line(data.name),
+            100 * chance,
+        )

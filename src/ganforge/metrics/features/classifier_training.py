@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,7 @@ SIDE = 32
 SHIFT = 2
 SEED = 20_240_229
 CHUNK = 500
-LEAST_SEEN = 20_000
+LEAST_SEEN = 20_000  # training images, with repetitions
 MOST_SEEN = 90_000
 
 
@@ -68,25 +69,44 @@ def shrink(images: Tensor) -> Tensor:
     return small if images.is_floating_point() else small.round().to(torch.uint8)
 
 
-def train(data: ImageSource, max_images: int) -> tuple[dict[str, Tensor], float]:
+class Trained(NamedTuple):
+    """A trained classifier.
+
+    Attributes:
+        state: weights and buffers.
+        accuracy: accuracy on the test split, NaN if there are no labelled test images.
+    """
+
+    state: dict[str, Tensor]
+    accuracy: float
+
+
+def train(data: ImageSource, max_images: int) -> Trained:
     """Trains a classifier of ``data``'s labels, reproducibly for the same images.
 
     Training always uses the CPU, so that runs on different devices share the same weights. The
     global random state is restored afterwards.
-
-    Returns:
-        The weights, and the accuracy on the test split (NaN if there are no labelled test images).
     """
     count = min(max_images, data.size("train"))
     if count < 2:
-        raise DataError(f"a classifier needs at least 2 images, data {data.name!r} has {count}")
-    images, labels = _gather(data, "train", count)
+        raise DataError(f"a classifier needs at least 2 images, data={data.name} has {count}")
+    return train_on(*_gather(data, "train", count), data)
+
+
+def train_on(images: Tensor, labels: Tensor, data: ImageSource) -> Trained:
+    """Trains a classifier on other images than those of ``data``, for the same classes.
+
+    Args:
+        images: training images, uint8 [n, C, 32, 32].
+        labels: their classes, int64 [n].
+        data: the data whose test split the classifier is tested on.
+    """
     with _reproducibly(), torch.inference_mode(False), torch.enable_grad():
         network = ClassifierNetwork(data.channels, data.num_classes)
         network.to(memory_format=torch.channels_last)
         _fit(network, images, labels)
     state = {name: value.detach().contiguous() for name, value in network.state_dict().items()}
-    return state, _accuracy(network, data)
+    return Trained(state, _accuracy(network, data))
 
 
 @contextmanager
@@ -110,11 +130,11 @@ def _gather(data: ImageSource, split: str, count: int) -> tuple[Tensor, Tensor]:
     # Each chunk is resized immediately: all large images together would not fit into memory.
     images, labels = [], []
     for start in range(0, count, CHUNK):
-        chunk, named = data.reals(min(CHUNK, count - start), split, start)
-        if named is None:
-            raise DataError(f"data {data.name!r} says {data.num_classes} classes, has no labels")
+        chunk, classes = data.reals(min(CHUNK, count - start), split, start)
+        if classes is None:
+            raise DataError(f"data={data.name} has {data.num_classes} classes but no labels")
         images.append(shrink(chunk.cpu()))
-        labels.append(named.cpu())
+        labels.append(classes.cpu())
     return torch.cat(images), torch.cat(labels)
 
 
@@ -127,8 +147,9 @@ def _fit(network: nn.Module, images: Tensor, labels: Tensor) -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, steps, pct_start=0.2)
     network.train()
     for rows, shift in _batches(len(images), batch, steps):
-        shown = _shifted(images[rows], *shift).contiguous(memory_format=torch.channels_last)
-        loss = F.cross_entropy(network(shown), labels[rows])
+        batch_images = _shifted(images[rows], *shift)
+        logits = network(batch_images.contiguous(memory_format=torch.channels_last))
+        loss = F.cross_entropy(logits, labels[rows])
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()

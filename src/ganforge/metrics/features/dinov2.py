@@ -10,10 +10,9 @@ from torch import nn
 from ganforge.errors import ConfigError
 from ganforge.extras import install
 from ganforge.metrics.features.base import FeatureExtractor
-from ganforge.metrics.features.module_features import ModuleFeatures
+from ganforge.metrics.features.module import ModuleFeatures
 from ganforge.metrics.features.points import refuse_points
-from ganforge.metrics.features.preprocessing import Preprocessing
-from ganforge.metrics.features.resizing import Resize, check_resize
+from ganforge.metrics.features.preprocessing import Preprocessing, Resize, check_resize
 from ganforge.metrics.scores.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 from ganforge.paths import typed_path
@@ -49,8 +48,8 @@ class DINOv2Factory:
         # timm would load arbitrary networks from "hf-hub:USER/NAME" and "local-dir:PATH".
         if "dinov2" not in model or not set(model).isdisjoint(":/\\"):
             raise ConfigError(
-                f"features.model must be one of timm's DINOv2, such as vit_small_patch14_dinov2."
-                f"lvd142m, whose scores are named after it; got {model!r}. Others: features=module"
+                f"features.model must be a DINOv2 network of timm, such as "
+                f"vit_small_patch14_dinov2.lvd142m; got {model!r}. For others use features=module"
             )
         check_resize(resize, ("clean", "legacy"))
         if size < PATCH or size % PATCH:
@@ -60,30 +59,31 @@ class DINOv2Factory:
         self.preprocessing = Preprocessing(size, resize)
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns the extractor on ``device``.
-
-        Raises:
-            ConfigError: timm is not installed, or the weights are unavailable.
-        """
-        refuse_points(data, "dinov2")
+        """Returns the extractor; raises ConfigError without timm or the weights."""
+        refuse_points(data, "features=dinov2")
         extractor = ModuleFeatures(self._network(), "dinov2", self.preprocessing)
         extractor.protocol["features"] = self.model.partition(".")[0]
         extractor.to(device).probe(data)
         return extractor
 
     def _network(self) -> nn.Module:
-        timm = _timm()
-        given = self.weights is not None
-        if given and not typed_path(str(self.weights)).is_file():
-            raise ConfigError(f"features.weights={self.weights}: no such file")
-        file = {"file": str(typed_path(str(self.weights)))} if given else None
+        try:
+            timm: Any = importlib.import_module("timm")
+        except ImportError as fault:
+            raise ConfigError(f"features=dinov2 needs timm: {install('backbones')}") from fault
+        overlay = None
+        if self.weights is not None:
+            path = typed_path(self.weights)
+            if not path.is_file():
+                raise ConfigError(f"features.weights={self.weights}: no such file")
+            overlay = {"file": str(path)}
         try:
             # Initialising the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
                 network: nn.Module = timm.create_model(
                     self.model,
                     pretrained=True,
-                    pretrained_cfg_overlay=file,
+                    pretrained_cfg_overlay=overlay,
                     num_classes=0,
                     img_size=self.preprocessing.size,
                 )
@@ -96,16 +96,7 @@ class DINOv2Factory:
         if self.weights is not None:
             return f"features.weights={self.weights}: not those of {self.model}: {reason}"
         return (
-            f"features=dinov2: the weights of {self.model} can't be had ({reason}). Fetch "
-            f"https://huggingface.co/timm/{self.model} (model.safetensors) and give "
-            "features.weights=FILE; features=auto needs no such download"
+            f"features=dinov2: the weights of {self.model} are not available ({reason}). Download "
+            f"https://huggingface.co/timm/{self.model} (model.safetensors) and use "
+            "features.weights=FILE, or features=auto"
         )
-
-
-def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ImportError as fault:
-        raise ConfigError(
-            f"features=dinov2 needs timm: {install('backbones')}; features=auto needs none"
-        ) from fault

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,21 @@ from torch_fidelity.feature_extractor_inceptionv3 import (
 from ganforge.errors import ConfigError, DamagedError
 from ganforge.metrics.features.base import FeatureExtractor, Features, to_rgb
 from ganforge.metrics.features.points import refuse_points
-from ganforge.metrics.features.resizing import Resize, check_resize, resize_name, resized
+from ganforge.metrics.features.preprocessing import Resize, check_resize, resize_name, resized
 from ganforge.metrics.scores.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
+from ganforge.metrics.weights import PublishedWeights
 from ganforge.paths import typed_path
 from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
-FILE_NAME = "weights-inception-2015-12-05-6726825d.pth"
+WEIGHTS = PublishedWeights(
+    "Inception weights",
+    URL_INCEPTION_V3,
+    "give features.weights=PATH; features=classifier needs no download",
+)
 PUBLISHED = "6726825d"  # first digits of the SHA-256 of the weights behind published values
-CONNECT_SECONDS = 20.0
 
 
 class InceptionFeatures(FeatureExtractor):
@@ -63,9 +66,9 @@ class InceptionFeatures(FeatureExtractor):
         if digest != PUBLISHED:
             self.suffix = f"_inception-{digest}"
             log.warning(
-                "%s is not %s, by which published scores are computed: scores are called fid%s",
+                "%s is not %s, the weights of published scores: scores are named fid%s",
                 weights,
-                FILE_NAME,
+                WEIGHTS.path.name,
                 self.suffix,
             )
         self.protocol = {
@@ -76,10 +79,8 @@ class InceptionFeatures(FeatureExtractor):
 
     def forward(self, images: Tensor) -> Features:
         """Returns the features of images [B, C, H, W] in 0 ... 255, C from 1 to 4."""
-        shown = resized(to_rgb(images), self.network.INPUT_IMAGE_SIZE, self.resize)
-        return self._look((shown - 128) / 128)
-
-    def _look(self, hidden: Tensor) -> Features:
+        pixels = resized(to_rgb(images), self.network.INPUT_IMAGE_SIZE, self.resize)
+        hidden = (pixels - 128) / 128
         # Not the network's own forward, which requires uint8 images and supports one resizing only.
         *layers, last = self.network.children()
         for layer in layers:
@@ -108,56 +109,21 @@ class InceptionFactory:
         Raises:
             ConfigError: The file given as ``weights`` does not exist.
         """
-        path = typed_path(self.weights) if self.weights else cached_weights()
+        path = typed_path(self.weights) if self.weights else WEIGHTS.path
         if path.is_file():
             return path
         if self.weights:
-            raise ConfigError(_missing(f"features.weights={self.weights}: no such file"))
+            raise WEIGHTS.missing(f"features.weights={self.weights}: no such file")
         return None
 
     def fetch(self) -> Path:
-        """Returns the file of the weights; downloads it if necessary.
-
-        Raises:
-            ConfigError: The weights are unavailable.
-        """
-        return self.local() or _download(cached_weights())
+        """Returns the file of the weights; raises ConfigError if the download fails."""
+        return self.local() or WEIGHTS.fetch()
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns Inception on ``device``.
-
-        Raises:
-            ConfigError: The data are points, or the weights are unavailable.
-        """
-        refuse_points(data, "inception")
+        """Returns Inception on ``device``; raises ConfigError for points and missing weights."""
+        refuse_points(data, "features=inception")
         return InceptionFeatures(self.fetch(), self.resize).to(device)
-
-
-def cached_weights() -> Path:
-    """Returns the path of the weights in PyTorch's hub cache; the file need not exist."""
-    return Path(torch.hub.get_dir()) / "checkpoints" / FILE_NAME
-
-
-def _download(path: Path) -> Path:
-    # Without a timeout, a firewall that drops packets would block the start of a run for minutes.
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(CONNECT_SECONDS)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        log.info("downloading Inception weights (91 MB) to %s", path)
-        torch.hub.download_url_to_file(URL_INCEPTION_V3, str(path), PUBLISHED, progress=False)
-    except (OSError, RuntimeError) as fault:
-        raise ConfigError(_missing(f"the download failed ({fault})")) from fault
-    finally:
-        socket.setdefaulttimeout(before)
-    return path
-
-
-def _missing(reason: str) -> str:
-    return (
-        f"Inception weights are missing: {reason}. Fetch {URL_INCEPTION_V3} and put it at "
-        f"{cached_weights()}, or give features.weights=PATH; features=classifier needs no download"
-    )
 
 
 def _check(weights: Path) -> None:
@@ -166,6 +132,6 @@ def _check(weights: Path) -> None:
         state: Any = read_tensors(weights)
         fits = state["fc.weight"].shape == (1008, 2048)
     except (DamagedError, OSError, KeyError, TypeError, AttributeError) as fault:
-        raise ConfigError(f"features.weights={weights}: not readable as weights") from fault
+        raise ConfigError(f"features.weights={weights}: cannot be read as weights") from fault
     if not fits:
-        raise ConfigError(f"features.weights={weights}: not the Inception of {URL_INCEPTION_V3}")
+        raise ConfigError(f"features.weights={weights}: not those of {URL_INCEPTION_V3}")

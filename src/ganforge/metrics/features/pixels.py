@@ -3,10 +3,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.features.classifier_training import SIDE, shrink
-from ganforge.metrics.features.points import mixture_of
 from ganforge.metrics.source import ImageSource
 
 
@@ -52,12 +50,3 @@ class Pixels(FeatureExtractor):
     def images(self, rows: Tensor) -> Tensor:
         """Returns rows [n, C H W] as uint8 images [n, C, H, W]."""
         return rows.view(-1, *self.shape)
-
-
-def refuse_points_for(data: ImageSource, metric: str) -> None:
-    """Raises ConfigError if ``data`` are points in the plane and the score needs images."""
-    if mixture_of(data) is not None:
-        raise ConfigError(
-            f"metrics={metric} looks at images, and data={data.name} has points of the plane. "
-            "Leave it out of metrics=[...]"
-        )

@@ -49,16 +49,12 @@ class PointFactory:
     """Features of points in the plane: their coordinates and log densities of the modes."""
 
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns the extractor of ``data`` on ``device``.
-
-        Raises:
-            ConfigError: The data are not points of a mixture.
-        """
+        """Returns the extractor of ``data`` on ``device``; raises ConfigError for images."""
         mixture = mixture_of(data)
         if mixture is None:
             raise ConfigError(
-                f"features=points looks at points of the plane, and data {data.name!r} has images; "
-                "take data=ring8 or data=grid25, or features=auto"
+                f"features=points needs points in the plane, and data={data.name} has images; "
+                "use data=ring8 or data=grid25, or features=auto"
             )
         return PointFeatures(mixture).to(device)
 
@@ -69,10 +65,14 @@ def mixture_of(data: object) -> Mixture | None:
     return mixture if isinstance(mixture, Mixture) else None
 
 
-def refuse_points(data: ImageSource, features: str) -> None:
-    """Raises ConfigError if ``data`` are points in the plane and the extractor needs images."""
+def refuse_points(data: ImageSource, option: str) -> None:
+    """Raises ConfigError if ``data`` are points in the plane.
+
+    Args:
+        data: the data.
+        option: the option that needs images, "features=..." or "metrics=...".
+    """
     if mixture_of(data) is not None:
-        raise ConfigError(
-            f"features={features} looks at images, and data={data.name} has points of the plane; "
-            "take features=points or features=auto"
-        )
+        features = option.startswith("features=")
+        remedy = "use features=points or features=auto" if features else "leave it out of metrics"
+        raise ConfigError(f"{option} needs images, and data={data.name} has points: {remedy}")

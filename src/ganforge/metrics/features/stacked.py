@@ -50,7 +50,7 @@ def joint(logs: Tensor) -> Tensor:
     return (a[:, :, None, None] + b[:, None, :, None] + c[:, None, None, :]).flatten(1)
 
 
-class StackedFactory:
+class StackedFactory(ClassifierFactory):
     """Features of stacked digits, from a classifier of single digits.
 
     Args:
@@ -58,22 +58,15 @@ class StackedFactory:
         max_images: maximum number of single digits to train the classifier on.
     """
 
-    def __init__(self, cache: str | None = None, max_images: int = 60_000) -> None:
-        self.classifier = ClassifierFactory(cache, max_images)
-
     def build(self, data: ImageSource, device: torch.device) -> FeatureExtractor:
-        """Returns the extractor of ``data`` on ``device``.
-
-        Raises:
-            ConfigError: The data are not stacked digits.
-        """
+        """Returns the extractor of ``data``; raises ConfigError if it has no stacked digits."""
         single = single_of(data)
         if single is None:
             raise ConfigError(
-                f"features=stacked looks at stacked digits, which data {data.name!r} has not; take "
+                f"features=stacked needs stacked digits, and data={data.name} has none; use "
                 "data=stacked_digits or data=stacked_mnist, or features=auto"
             )
-        return StackedFeatures(self.classifier.build(single, device)).to(device)
+        return StackedFeatures(super().build(single, device)).to(device)
 
 
 def single_of(data: object) -> ImageSource | None:

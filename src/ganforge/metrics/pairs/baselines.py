@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -67,23 +67,23 @@ def _makers(direction: Direction, held: HeldOut) -> dict[str, Sample]:
         images = direction.source.reals(n, held.split, start)[0]
         return to_float(with_channels(images, channels))
 
-    alike = {direction.source.channels, channels}
-    fits = len(alike) == 1 or alike == {1, 3}
-    return {"input": inputs, "constant": constant} if fits else {"constant": constant}
+    both = {direction.source.channels, channels}
+    convertible = len(both) == 1 or both == {1, 3}
+    return {"input": inputs, "constant": constant} if convertible else {"constant": constant}
 
 
 def _measure(
     pairs: dict[str, PairScore],
     direction: Direction,
-    make: Callable[[int, int], Tensor],
+    make: Sample,
     held: HeldOut,
     share: Share,
 ) -> None:
     def images(n: int, start: int) -> Tensor:
-        made, targets = make(n, start), held.targets(direction, n, start)
+        outputs, targets = make(n, start), held.targets(direction, n, start)
         for score in pairs.values():
-            score.update(made, targets)
-        return made
+            score.update(outputs, targets)
+        return outputs
 
     for score in pairs.values():
         score.reset(share.device)

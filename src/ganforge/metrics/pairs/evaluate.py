@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import Result, evaluate
+from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, Result, evaluate
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.pairs.baselines import baselines
 from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
@@ -104,8 +104,8 @@ class TranslationEvaluator:
                 self.held.run_batches(direction, images, share)
             count = self.held.count(direction)
             for name, pair in self.pairs.items():
-                found = pair.result(direction, count, self.held.split)
-                results[pair.published(name, direction)] = found
+                result = pair.result(direction, count, self.held.split)
+                results[pair.published(name, direction)] = result
         return results
 
     @torch.no_grad()
@@ -125,18 +125,18 @@ class TranslationEvaluator:
 
         def images(n: int, start: int) -> Tensor:
             inputs = self.held.inputs(direction, n, start).to(share.device)
-            made = translate(inputs, direction.name, start=start)
+            outputs = translate(inputs, direction.name, start=start)
             cyclic = [pair for pair in self.pairs.values() if pair.cyclic]
             paired = [pair for pair in self.pairs.values() if not pair.cyclic]
             if cyclic:
-                returned = translate(made, direction.back, start=start)
+                reconstructed = translate(outputs, direction.back, start=start)
                 for pair in cyclic:
-                    pair.update(returned, inputs)
+                    pair.update(reconstructed, inputs)
             if paired:
                 targets = self.held.targets(direction, n, start)
                 for pair in paired:
-                    pair.update(made, targets)
-            return made
+                    pair.update(outputs, targets)
+            return outputs
 
         return images
 
@@ -147,20 +147,17 @@ class TranslationEvaluator:
         if direction.name not in self._reals:
             reals = RealFeatures(direction.target, self.extractor, StatisticsCache())
             self._reals[direction.name] = reals
-        results = evaluate(
-            images,
-            direction.target,
-            self.extractor,
-            self.scores,
-            n=self.held.count(direction),
-            seed=seed,
-            batch_size=self.held.batch_size,
-            rank=share.rank,
-            world=share.world,
-            split=self.held.split,
-            n_real=self.n_real,
-            reals=self._reals[direction.name],
+        settings = EvaluationSettings(
+            self.held.count(direction),
+            seed,
+            self.held.batch_size,
+            self.held.split,
+            self.n_real,
+            share.rank,
+            share.world,
         )
+        reals = self._reals[direction.name]
+        results = evaluate(GeneratedImages(images), reals, self.scores, settings)
         for result in results.values():
             result.details["direction"] = direction.name
         return {direction.published(name): result for name, result in results.items()}

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.evaluate import Result
-from ganforge.metrics.pairs.direction import Direction
+from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
+from ganforge.metrics.scores.score import PathScore, Score, refuse_images
 
 
 class PairScore:
@@ -39,8 +42,8 @@ class PairScore:
         """
         if not direction.paired:
             raise ConfigError(
-                f"metrics={name} holds translations against the images that belong to the inputs, "
-                "and these data are not paired. Leave it out of metrics=[...]; unpaired data take "
+                f"metrics={name} compares translations with the targets of their inputs, and these "
+                "data are not paired. Leave it out of metrics=[...]; for unpaired data use "
                 "metrics=[fid,kid,cycle_l1]"
             )
 
@@ -114,3 +117,40 @@ class MeanOfImages(Metric):
     def compute(self) -> Tensor:
         """Returns the mean, float64."""
         return self.total / self.count
+
+
+Metrics = Mapping[str, Score | PairScore]
+
+
+def feature_scores(metrics: Metrics) -> dict[str, Score]:
+    """Returns the scores that compare distributions of features."""
+    return {name: one for name, one in metrics.items() if isinstance(one, Score)}
+
+
+def pair_scores(metrics: Metrics) -> dict[str, PairScore]:
+    """Returns the scores that compare each image with its target."""
+    return {name: one for name, one in metrics.items() if isinstance(one, PairScore)}
+
+
+def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str]) -> None:
+    """Checks that all scores apply to the data and the game, before a run starts.
+
+    Args:
+        metrics: by name.
+        data: two domains.
+        names: the game's directions.
+
+    Raises:
+        ConfigError: A score does not apply; the message suggests an alternative.
+    """
+    for name, score in feature_scores(metrics).items():
+        if isinstance(score, PathScore):
+            raise refuse_images(name)
+        if score.needs_labels:
+            raise ConfigError(
+                f"metrics={name} compares with the requested classes, and translations have none. "
+                "Leave it out of metrics=[...]"
+            )
+    for name, pair in pair_scores(metrics).items():
+        for direction in directions_of(data, names):
+            pair.check(name, direction)

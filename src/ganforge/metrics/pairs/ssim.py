@@ -39,8 +39,8 @@ class SSIM(PairScore):
         size = direction.target.image_size
         if size < self.window:
             raise ConfigError(
-                f"metrics={name} looks through a window of {self.window} x {self.window} pixels, "
-                f"and the images are {size} x {size}. Leave it out of metrics=[...], take "
+                f"metrics={name} uses a window of {self.window} x {self.window} pixels, and the "
+                f"images are {size} x {size}. Leave it out of metrics=[...], or use "
                 f"data.image_size={self.window} or more, or a smaller metrics.{name}.sigma"
             )
 

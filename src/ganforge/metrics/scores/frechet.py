@@ -10,7 +10,7 @@ from torchmetrics.utilities import dim_zero_cat
 from ganforge.errors import ConfigError
 from ganforge.metrics.moments import Moments, merge, merge_stacked, moments_of, nothing
 from ganforge.metrics.real_features import RealShare
-from ganforge.metrics.scores.score import Score, ScoreValue
+from ganforge.metrics.scores.score import Score
 
 SIDES = ("real", "fake")
 # Rows per block in products of factors.
@@ -39,10 +39,6 @@ class FrechetDistance(Score):
     def update(self, values: Tensor, real: bool) -> None:
         """Adds this process's next rows [n, width]."""
         self.metric.update(values.to(self.device), real)
-
-    def compute(self, seed: int = 0) -> ScoreValue:
-        """Returns the distance; ``seed`` is not used."""
-        return ScoreValue(float(self.metric.compute()), None)
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
         self.streams = n_real > width
@@ -124,7 +120,7 @@ def spread_of_rows(rows: Tensor) -> Spread:
         ConfigError: There are fewer than two rows.
     """
     if len(rows) < 2:
-        raise ConfigError(f"the Frechet distance needs 2 images at least, got {len(rows)}")
+        raise ConfigError(f"the Frechet distance needs at least 2 images, got {len(rows)}")
     if len(rows) > rows.shape[1]:
         moments = moments_of(rows)
         return Spread(moments.mean, None, moments.covariance)

@@ -38,7 +38,7 @@ class KernelDistance(Score):
 
     def update(self, values: Tensor, real: bool) -> None:
         """Adds this process's next rows [n, width]."""
-        self.metric.update(values.to(self.device), real)
+        self.metric.update(**{"real" if real else "fake": values.to(self.device)})
 
     def compute(self, seed: int = 0) -> ScoreValue:
         """Returns mean and standard deviation over subsets drawn with ``seed``."""

@@ -6,18 +6,18 @@ from torchmetrics import Metric
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor
-from ganforge.metrics.scores.mode_counts import (
-    count_modes,
-    high_quality_share,
-    mode_divergence,
-    modes_covered,
-)
 from ganforge.metrics.scores.score import Score, ScoreValue
 from ganforge.metrics.source import ImageSource
+
+CHUNK = 4096
 
 
 class ModeHistograms(Metric):
     """Counts real and generated images by mode; counts are summed over processes.
+
+    An image belongs to the mode with the highest logit. For Gaussians of standard deviation s, the
+    logits are -d^2 / (2 s^2) with the distance d to each centre. The highest logit is then that of
+    the nearest centre, and is at least -r^2 / 2 within r standard deviations of it.
 
     Args:
         modes: k.
@@ -53,8 +53,8 @@ class ModeHistograms(Metric):
         """Returns all scores by name; KL(fake || real) is NaN without real images."""
         known = bool(self.real.sum() > 0)
         return {
-            "modes": float(modes_covered(self.good)),
-            "high_quality": high_quality_share(self.fake, self.good),
+            "modes": float((self.good > 0).sum()),
+            "high_quality": float(self.good.sum() / self.fake.sum()),
             "mode_kl": mode_divergence(self.fake, self.real) if known else float("nan"),
         }
 
@@ -72,20 +72,20 @@ class ModeScore(Score):
 
     uses = "logits"
     suffixed = False  # modes depend on both data and extractor: see the result's protocol
-    number: str
+    name: str
 
     def __init__(self, radius: float = 3.0) -> None:
         if radius <= 0:
-            raise ConfigError(f"{self.number}: radius must be above 0, got {radius}")
+            raise ConfigError(f"{self.name}: radius must be above 0, got {radius}")
         self.radius = radius
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
         """Raises ConfigError if the extractor's logits are not those of the data's modes."""
         if not (shared.names_labels or shared.names_modes):
             raise ConfigError(
-                f"metrics={self.number} counts modes, and features={shared.name} names none of "
-                f"data={data.name}. Take features=auto on ring8, grid25 or stacked data, or "
-                "features=classifier"
+                f"metrics={self.name} counts modes, and features={shared.name} has no logits for "
+                f"those of data={data.name}. Use features=auto on ring8, grid25 or stacked data, "
+                "or features=classifier"
             )
         return True
 
@@ -95,7 +95,7 @@ class ModeScore(Score):
 
     def compute(self, seed: int = 0) -> ScoreValue:
         """Returns the score; ``seed`` is not used."""
-        return ScoreValue(self.metric.compute()[self.number], None)
+        return ScoreValue(self.metric.compute()[self.name], None)
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the radius."""
@@ -106,9 +106,12 @@ class ModeScore(Score):
 
 
 class ModesCovered(ModeScore):
-    """Number of modes with at least one high-quality generated sample, 0 to k."""
+    """Number of modes with at least one high-quality generated sample, 0 to k.
 
-    number = "modes"
+    Srivastava et al. 2017, arXiv:1705.07761; Lin et al. 2018, arXiv:1712.04086.
+    """
+
+    name = "modes"
     needs_real = False
     higher_is_better = True
 
@@ -116,7 +119,7 @@ class ModesCovered(ModeScore):
 class HighQuality(ModeScore):
     """Share of generated samples within ``radius`` deviations of their nearest mode, 0 to 1."""
 
-    number = "high_quality"
+    name = "high_quality"
     needs_real = False
     higher_is_better = True
 
@@ -124,4 +127,40 @@ class HighQuality(ModeScore):
 class ModeDivergence(ModeScore):
     """KL(fake || real) of the histograms over modes, in nats; 0 for equal shares."""
 
-    number = "mode_kl"
+    name = "mode_kl"
+
+
+def count_modes(logits: Tensor, radius: float) -> tuple[Tensor, Tensor]:
+    """Counts images by mode.
+
+    Args:
+        logits: [B, k].
+        radius: standard deviations from its mode within which an image is of high quality.
+
+    Returns:
+        Counts of all images and of high-quality images, int64 [k] each.
+    """
+    k = logits.shape[1]
+    everything = torch.zeros(k, dtype=torch.int64, device=logits.device)
+    good = torch.zeros_like(everything)
+    for chunk in torch.split(logits, CHUNK):
+        best, mode = chunk.max(1)
+        everything += torch.bincount(mode, minlength=k)
+        good += torch.bincount(mode[best >= -(radius**2) / 2], minlength=k)
+    return everything, good
+
+
+def mode_divergence(fake: Tensor, real: Tensor) -> float:
+    """Returns KL(fake || real) of two histograms over modes, in nats, 0 for equal shares.
+
+    All images count, each for its nearest mode: the reverse divergence of PacGAN's tables. A mode
+    without real images counts as half a real image, which keeps the divergence finite.
+
+    Args:
+        fake: [k] counts.
+        real: [k] counts.
+    """
+    p = fake.double() / fake.sum()
+    counts = real.double().clamp(min=0.5)
+    q = counts / counts.sum()
+    return max(float(torch.xlogy(p, p / q).sum()), 0.0)

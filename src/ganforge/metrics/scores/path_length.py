@@ -5,14 +5,13 @@ import logging
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.utilities import dim_zero_cat
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor
-from ganforge.metrics.features.pixels import refuse_points_for
-from ganforge.metrics.pairs.lpips import LEAST_SIDE, LPIPS, Network
-from ganforge.metrics.scores.path_score import Paths, PathScore
-from ganforge.metrics.scores.score import ScoreValue
+from ganforge.metrics.features.points import refuse_points
+from ganforge.metrics.pairs.lpips import LPIPS, Network
+from ganforge.metrics.rows import Rows
+from ganforge.metrics.scores.score import Paths, PathScore, ScoreValue
 from ganforge.metrics.source import ImageSource
 
 log = logging.getLogger("ganforge")
@@ -50,7 +49,7 @@ class PathLength(PathScore):
         self.lpips = LPIPS(network)
         self.perceptual = False
         self.space = ""
-        self.taken = 0
+        self.used = 0
 
     def published(self, name: str, shared: FeatureExtractor) -> str:
         """Returns the published name, which depends on whether LPIPS or features are used."""
@@ -58,85 +57,56 @@ class PathLength(PathScore):
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
         """Loads LPIPS; falls back to the run's extractor, with a warning, if unavailable."""
-        refuse_points_for(data, "perceptual_path_length")
-        self.look = shared
-        least = LEAST_SIDE[self.lpips.network]
-        if data.channels not in (1, 3) or data.image_size < least:
-            fault = f"LPIPS takes grey or RGB images of {least} x {least} pixels and more"
-        else:
-            try:
-                self.lpips.prepare(device)
-                self.perceptual = True
-                return True
-            except ConfigError as missing:
-                fault = str(missing)
-        log.warning("feature_path_length in place of perceptual_path_length: %s", fault)
+        refuse_points(data, "metrics=perceptual_path_length")
+        self.shared = shared
+        reason = self.lpips.why_unavailable(data, device)
+        self.perceptual = not reason
+        if reason:
+            log.warning("feature_path_length replaces perceptual_path_length: %s", reason)
         return True
 
     def update_paths(self, paths: Paths, rank: int, world: int) -> None:
-        """Updates the score with this process's share of the paths.
-
-        Args:
-            paths: generates the pairs of images.
-            rank: index of this process.
-            world: number of processes.
-        """
+        """Updates the score with this process's share of the paths."""
         blocks = -(-self.paths // paths.size)
-        self.taken, self.space = blocks * paths.size, paths.space
+        self.used, self.space = blocks * paths.size, paths.space
         # A process without a block must still have a state to gather.
-        self.metric.update(torch.zeros(0, dtype=torch.float64, device=self.device))
+        self.metric.update(lengths=torch.zeros(0, dtype=torch.float64, device=self.device))
         # Whole blocks, as rounding errors depend on the batch size and epsilon amplifies them: the
         # result is then the same for any number of processes.
         for block in range(blocks * rank // world, blocks * (rank + 1) // world):
             gaps = self.distances(*paths(block, self.epsilon))
-            self.metric.update(gaps.to(self.device).double() / self.epsilon**2)
+            self.metric.update(lengths=gaps.to(self.device).double() / self.epsilon**2)
 
     def distances(self, near: Tensor, far: Tensor) -> Tensor:
         """Returns the distance of each pair of images, [n], from [n, C, H, W] in [-1, 1]."""
-        shown = [images.clamp(-1, 1).add(1).div(2) for images in (near, far)]
+        pixels = [images.clamp(-1, 1).add(1).div(2) for images in (near, far)]
         if self.perceptual:
             self.lpips.reset(near.device)
-            return self.lpips.each(*(images.to(self.lpips.device) for images in shown))
+            return self.lpips.each(*(images.to(self.lpips.device) for images in pixels))
         # Not rounded to uint8, whose quantization steps exceed the differences along the path.
-        seen = [self.look(255 * images).features.to(self.device).double() for images in shown]
-        gaps: Tensor = (seen[0] - seen[1]).square().sum(1)
+        first, second = (
+            self.shared(255 * images).features.to(self.device).double() for images in pixels
+        )
+        gaps: Tensor = (first - second).square().sum(1)
         return gaps
 
     def compute(self, seed: int = 0) -> ScoreValue:
         """Returns the mean without outliers; ``seed`` is not used."""
-        return ScoreValue(float(without_outliers(self.metric.compute()).mean()), None)
+        (lengths,) = self.metric.compute()
+        return ScoreValue(float(without_outliers(lengths).mean()), None)
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the number of paths, the step, the latent space and the distance."""
-        look = f"lpips-{self.lpips.network}" if self.perceptual else "features"
+        distance = f"lpips-{self.lpips.network}" if self.perceptual else "features"
         return {
-            "paths": self.taken,
+            "paths": self.used,
             "epsilon": self.epsilon,
             "space": self.space,
-            "distance": look,
+            "distance": distance,
         }
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
-        return Lengths()
-
-
-class Lengths(Metric):
-    """Keeps the length of each path."""
-
-    full_state_update = False
-    lengths: list[Tensor]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_state("lengths", [], dist_reduce_fx="cat")
-
-    def update(self, lengths: Tensor) -> None:
-        """Adds the lengths of some paths, float64 [n]."""
-        self.lengths.append(lengths)
-
-    def compute(self) -> Tensor:
-        """Returns the lengths of all paths."""
-        return dim_zero_cat(self.lengths)
+        return Rows("lengths")
 
 
 def without_outliers(lengths: Tensor) -> Tensor:

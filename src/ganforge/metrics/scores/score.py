@@ -3,12 +3,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 from torchmetrics import Metric
 
+from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import RealShare
 from ganforge.metrics.source import ImageSource
@@ -73,14 +74,14 @@ class Score:
             return False
         return True
 
-    def check_classes(self, real: Tensor, asked: Tensor) -> None:
+    def check_classes(self, real: Tensor, requested: Tensor) -> None:
         """Raises ConfigError if a class has too few images, before any image is generated.
 
         Called for scores with both ``needs_real`` and ``needs_labels``.
 
         Args:
             real: labels of the real images, int64 [n_real].
-            asked: requested classes of the generated images, int64 [n].
+            requested: classes of the generated images, int64 [n].
         """
 
     def family(self) -> Hashable:
@@ -99,7 +100,7 @@ class Score:
         """Starts an evaluation of ``n_fake`` images against ``n_real``, over all processes.
 
         Args:
-            width: columns of the rows that will be passed to :meth:`update`.
+            width: number of columns of the rows passed to :meth:`update`.
             n_real: number of real images.
             n_fake: number of generated images.
             device: device of the metric; replaced by the CPU on Metal, which has no float64.
@@ -137,13 +138,13 @@ class Score:
         """
         raise NotImplementedError
 
-    def compute(self, seed: int) -> ScoreValue:
-        """Returns the score, equal on all processes.
+    def compute(self, seed: int = 0) -> ScoreValue:
+        """Returns the score, equal on all processes: by default the value of the metric.
 
         Args:
-            seed: seed of random subsets.
+            seed: seed of random subsets; ignored by default.
         """
-        raise NotImplementedError
+        return ScoreValue(float(self.metric.compute()), None)
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the settings that decide whether two values are comparable."""
@@ -175,3 +176,46 @@ def own_random_numbers(seed: int) -> Iterator[None]:
         # torch.manual_seed would also seed all other devices, whose state is not restored.
         torch.default_generator.manual_seed(seed)
         yield
+
+
+class Paths(Protocol):
+    """Pairs of neighbouring images on paths through a latent space, in blocks.
+
+    Attributes:
+        size: pairs per block.
+        space: the latent space, "z" or "w".
+    """
+
+    size: int
+    space: str
+
+    def __call__(self, block: int, epsilon: float) -> tuple[Tensor, Tensor]:
+        """Returns a block's images at t and t + epsilon, [size, C, H, W] in [-1, 1] each."""
+        ...
+
+
+class PathScore(Score):
+    """Base class of scores of a latent space, computed from images generated along paths."""
+
+    needs_real = False
+
+    def update_paths(self, paths: Paths, rank: int, world: int) -> None:
+        """Updates the score with this process's share of the paths.
+
+        Args:
+            paths: generates the pairs of images.
+            rank: index of this process.
+            world: number of processes.
+        """
+        raise NotImplementedError
+
+    def update(self, values: Tensor, real: bool) -> None:
+        """Ignores ordinary images: only those on paths count."""
+
+
+def refuse_images(name: str) -> ConfigError:
+    """Returns the error for a path score of images that have no latent space."""
+    return ConfigError(
+        f"metrics={name} needs the latent space of a model, which these images do not have. "
+        "Leave it out of metrics=[...]"
+    )

@@ -4,7 +4,7 @@ from torch import nn
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.features.module_factory import ModuleFactory
+from ganforge.metrics.features.module import ModuleFactory
 from ganforge.metrics.real_features import RealFeatures, RealShare
 from tests.metrics.small_networks import Labels, Maps, Means
 from tests.metrics.stand_ins import Pictures, noise_images
@@ -140,13 +140,13 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"module": None}, "give features.module=PATH"),
-        ({"module": "no.such.Network"}, "features.module=no.such.Network: can't be made"),
-        ({"module": f"{HERE}.no_network"}, "must make a torch.nn.Module, made int"),
+        ({"module": None}, "features.module=PATH"),
+        ({"module": "no.such.Network"}, "features.module=no.such.Network: calling it failed"),
+        ({"module": f"{HERE}.no_network"}, "must return a torch.nn.Module, not int"),
         ({"module": f"{HERE}.Tokens"}, r"must return features \[B, d\].*returned \[2, 2, 3\]"),
-        ({"module": f"{HERE}.Labels", "size": 9}, "can't look at images of data='pictures'"),
+        ({"module": f"{HERE}.Labels", "size": 9}, "fails on images of data=pictures"),
         ({"module": f"{HERE}.Labels", "layer": "tail"}, "layer=tail: no such submodule.*body"),
-        ({"module": f"{HERE}.Means", "name": "inception"}, "not inception"),
+        ({"module": f"{HERE}.Means", "name": "inception"}, "not be inception"),
         ({"module": f"{HERE}.Means", "std": [0.0, 1.0, 1.0]}, "std must be above 0"),
         ({"module": f"{HERE}.Means", "mean": [0.5]}, "lists of equal length"),
         ({"module": f"{HERE}.Means", "size": 0}, "size must be at least 1, got 0"),

@@ -3,11 +3,18 @@ import torch
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.evaluate import check_enough, evaluate
-from ganforge.metrics.scores import neighbors as module
-from ganforge.metrics.scores.neighbors import Points, balls, precision_recall_density_coverage
-from ganforge.metrics.scores.prdc import Coverage, Density, Precision, Recall
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from ganforge.metrics.evaluate import check_enough
+from ganforge.metrics.scores import prdc as module
+from ganforge.metrics.scores.prdc import (
+    Coverage,
+    Density,
+    Points,
+    Precision,
+    Recall,
+    balls,
+    precision_recall_density_coverage,
+)
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 
 NAMES = ("precision", "recall", "density", "coverage")
 

@@ -6,8 +6,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.inception import InceptionFactory, InceptionFeatures
-from ganforge.metrics.features.preprocessing import Preprocessing
-from ganforge.metrics.features.resizing import resize_name, resized
+from ganforge.metrics.features.preprocessing import Preprocessing, resize_name, resized
 from tests.metrics.stand_ins import noise_images
 
 

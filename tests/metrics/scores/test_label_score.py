@@ -8,19 +8,17 @@ from sklearn.metrics import normalized_mutual_info_score
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
-from ganforge.metrics.class_checks import check_labels
-from ganforge.metrics.evaluate import evaluate
 from ganforge.metrics.features.base import FeatureExtractor, Features
-from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.requested_labels import RequestedLabels, check_labels
 from ganforge.metrics.scores.frechet import FrechetDistance
-from ganforge.metrics.scores.label_agreement import LabelAgreement
-from ganforge.metrics.scores.normalized_mutual_information import (
+from ganforge.metrics.scores.label_score import (
+    LabelAgreement,
     NormalizedMutualInformation,
     counts,
     entropy,
     normalized_information,
 )
-from tests.metrics.stand_ins import Glance, Pictures, noise_images
+from tests.metrics.stand_ins import Glance, Pictures, evaluate, noise_images
 from tests.support.forking import fork, wait
 
 CPU = torch.device("cpu")
@@ -217,7 +215,9 @@ def test_unlabelled_data_leave_the_score_out(caplog):
 
 
 def test_a_game_without_classes_is_refused():
-    with pytest.raises(ConfigError, match="metrics=label_agreement compares with the classes"):
+    with pytest.raises(
+        ConfigError, match="metrics=label_agreement compares with the requested classes"
+    ):
         check_labels(scores(), 0)
     check_labels(scores(), 3)
     check_labels({"fid": FrechetDistance()}, 0)
