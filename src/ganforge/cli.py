@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,18 @@ from omegaconf import DictConfig
 
 from ganforge.cache_home import ensure_home
 from ganforge.compute.launch import is_first, refuse_launcher
-from ganforge.config.arguments import flags_first, is_sweep, prepared
+from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root, register_schemas
 from ganforge.config.compose import composed_once, explain
 from ganforge.config.conf_dir import conf_dir
-from ganforge.config.quick_help import one_copy_of_sources
 from ganforge.config.quoting import options_as_filter, quote_values
-from ganforge.config.run_keys import on_run
-from ganforge.errors import FollowedError, GanforgeError, InterruptionError, PrunedError
+from ganforge.errors import (
+    FollowedError,
+    GanforgeError,
+    InterruptionError,
+    PrunedError,
+    described,
+)
 from ganforge.faults import explained
 from ganforge.plain_text import safe_lines
 from ganforge.steady_streams import open_standard_streams
@@ -85,7 +89,7 @@ def run(arguments: list[str], verb: str | None = None) -> int:
     0: success. 1: failure. 2: invalid input. 128 plus the signal's number if a signal ended the
     verb: SIGHUP 129, Ctrl-C 130, SIGTERM 143, SIGUSR1 138 (on Linux).
     """
-    if verb is None and _asks_completion(arguments):
+    if verb is None and arguments[:1] in (["-sc"], ["--shell-completion"]):
         verb = _completed_verb()
     if verb is None:
         if not arguments or arguments[0] in ("-h", "--help", "help"):
@@ -151,6 +155,35 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         raise failures[0]
 
 
+@contextlib.contextmanager
+def one_copy_of_sources() -> Iterator[None]:
+    """Makes Hydra list all groups from one copy of its sources for the duration of the block.
+
+    ``--help`` is then several times faster: Hydra makes a copy for every group, but never changes
+    it. The method is not part of Hydra's public interface; versions without it run as they are.
+    """
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
+    method = "_parse_overrides_and_create_caching_repo"
+    copy = vars(ConfigLoaderImpl).get(method)
+    if copy is None:
+        yield
+        return
+    copies: dict[Any, Any] = {}
+
+    def cached(loader: Any, name: str | None, overrides: list[str]) -> Any:
+        key = (id(loader), name, tuple(overrides))
+        if key not in copies:
+            copies[key] = copy(loader, name, overrides)
+        return copies[key]
+
+    setattr(ConfigLoaderImpl, method, cached)
+    try:
+        yield
+    finally:
+        setattr(ConfigLoaderImpl, method, copy)
+
+
 def _print_job(error: BaseException) -> None:
     """Reports a failed job of a sweep at once; Hydra only reports the first one, at the end."""
     from hydra.core.hydra_config import HydraConfig
@@ -163,11 +196,9 @@ def _print_job(error: BaseException) -> None:
     if isinstance(error, PrunedError | FollowedError | KeyboardInterrupt):
         return
     command = Command.read(HydraConfig.get(), "")
-    kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
-    if (message := explained(error)) is not None:
-        kind, error = "", RuntimeError(message)
     folder = Path(str(command.folder or command.job))
-    print(safe_lines(f"{named_job(folder)} failed: {kind}{error}"), file=sys.stderr)
+    message = explained(error) or described(error)
+    print(safe_lines(f"{named_job(folder)} failed: {message}"), file=sys.stderr)
 
 
 def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
@@ -181,12 +212,10 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         code = getattr(error.__cause__, "exit_code", 130)
         return _fail(str(error) or "interrupted", code)
     except Exception as error:
-        message = explain(error, verb, arguments)
-        if message is not None:
+        if (message := explain(error, verb, arguments)) is not None:
             return _fail(message, 2)
-        if (message := explained(error)) is not None:
-            return _fail(message, 1)
-        return _fail(f"{type(error).__name__}: {error}\n(GANFORGE_DEBUG=1 shows where)", 1)
+        more = "\n(GANFORGE_DEBUG=1 prints the traceback)"
+        return _fail(explained(error) or f"{described(error)}{more}", 1)
     return 0
 
 
@@ -197,10 +226,6 @@ def _fail(message: str, code: int) -> int:
     if message and (code != 2 or is_first()):
         print(f"ganforge: {safe_lines(message)}", file=sys.stderr)
     return code
-
-
-def _asks_completion(arguments: list[str]) -> bool:
-    return bool(arguments) and arguments[0] in ("-sc", "--shell-completion")
 
 
 def _completed_verb() -> str:

@@ -86,3 +86,14 @@ class FollowedError(GanforgeError):
     def __reduce__(self) -> tuple[type[FollowedError], tuple[int]]:
         """Keeps the exit code when the error is pickled, to be sent to another process."""
         return type(self), (self.exit_code,)
+
+
+def described(error: object) -> str:
+    """Returns an error's message, with its type unless it is a ganforge error."""
+    kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
+    return f"{kind}{error}"
+
+
+def first_line(error: object) -> str:
+    """Returns the first line of :func:`described`."""
+    return described(error).splitlines()[0]

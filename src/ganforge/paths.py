@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from ganforge.errors import ConfigError
+from ganforge.plain_text import shortened
 
 # Limits of the file systems of Linux, macOS and Windows.
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
@@ -45,11 +46,9 @@ def _refuse_long(path: Path) -> None:
     for name in path.parts:
         if (length := len(os.fsencode(name))) > LONGEST_NAME:
             raise ConfigError(
-                f"{_cut(name)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
+                f"{shortened(name)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
             )
     if (length := len(os.fsencode(path))) > LONGEST_PATH:
-        raise ConfigError(f"{_cut(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise ConfigError(
+            f"{shortened(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}"
+        )

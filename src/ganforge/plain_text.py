@@ -32,6 +32,11 @@ def safe_lines(text: object) -> str:
     return "\n".join(one_line(line) for line in str(text).split("\n"))
 
 
+def shortened(text: str) -> str:
+    """Returns ``text``, or its beginning if it has more than 60 characters."""
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _shown(character: str) -> str:
     if character in _JOINERS or unicodedata.category(character) not in _HIDDEN:
         return character

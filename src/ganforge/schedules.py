@@ -1,4 +1,4 @@
-"""Learning-rate schedules: pure functions from the number of generator updates to a factor.
+"""Learning-rate schedules: functions from a generator update, from 0, to a factor on the rate.
 
 They have no state, so there is nothing to save or to step: a resumed run computes the same values.
 """
@@ -36,7 +36,24 @@ class Constant:
         return warmup_factor(step, self.warmup)
 
 
-class LinearDecay:
+class _Decay:
+    def __init__(self, total: int, final: float = 0.0, warmup: int = 0) -> None:
+        name = type(self).__name__
+        _check_warmup(name, warmup)
+        if total < 1:
+            raise ConfigError(
+                f"{name}: total must be at least 1, got {total}; a decaying rate needs the run's "
+                "length: trainer.max_steps=N, or schedule.total=N with trainer.max_seconds"
+            )
+        _check_final(name, final)
+        if warmup >= total:
+            raise ConfigError(f"{name}: warmup must be below total={total}, got {warmup}")
+        self.total = total
+        self.final = final
+        self.warmup = warmup
+
+
+class LinearDecay(_Decay):
     """A factor of 1 up to ``start``, then a linear decay to ``final`` at ``total``.
 
     Args:
@@ -47,13 +64,10 @@ class LinearDecay:
     """
 
     def __init__(self, total: int, start: int = 0, final: float = 0.0, warmup: int = 0) -> None:
-        _check_decay("LinearDecay", total, final, warmup)
+        super().__init__(total, final, warmup)
         if not 0 <= start < total:
             raise ConfigError(f"LinearDecay: start must be in [0, total={total}), got {start}")
-        self.total = total
         self.start = start
-        self.final = final
-        self.warmup = warmup
 
     def __call__(self, step: int) -> float:
         """Returns the factor on the learning rate of generator update ``step``, from 0."""
@@ -77,7 +91,7 @@ class LateLinearDecay(LinearDecay):
         super().__init__(total, int(share * total), final, warmup)
 
 
-class CosineDecay:
+class CosineDecay(_Decay):
     """A half cosine from 1 at the end of the warm-up down to ``final`` at ``total``.
 
     Loshchilov & Hutter 2017, arXiv:1608.03983, without restarts.
@@ -87,12 +101,6 @@ class CosineDecay:
         final: factor at ``total``, in [0, 1].
         warmup: generator updates until the full rate.
     """
-
-    def __init__(self, total: int, final: float = 0.0, warmup: int = 0) -> None:
-        _check_decay("CosineDecay", total, final, warmup)
-        self.total = total
-        self.final = final
-        self.warmup = warmup
 
     def __call__(self, step: int) -> float:
         """Returns the factor on the learning rate of generator update ``step``, from 0."""
@@ -117,15 +125,11 @@ class CosineDecayByImages:
     def __init__(
         self, images: int, batch_size: int, critic_steps: int = 1, final: float = 0.0
     ) -> None:
-        for name, value in [
-            ("images", images),
-            ("batch_size", batch_size),
-            ("critic_steps", critic_steps),
-        ]:
+        counts = {"images": images, "batch_size": batch_size, "critic_steps": critic_steps}
+        for name, value in counts.items():
             if value < 1:
                 raise ConfigError(f"CosineDecayByImages: {name} must be at least 1, got {value}")
-        if not 0 <= final <= 1:
-            raise ConfigError(f"CosineDecayByImages: final must be in [0, 1], got {final}")
+        _check_final("CosineDecayByImages", final)
         self.images = images
         self.images_per_step = batch_size * critic_steps
         self.final = final
@@ -141,14 +145,6 @@ def _check_warmup(name: str, warmup: int) -> None:
         raise ConfigError(f"{name}: warmup must be at least 0, got {warmup}")
 
 
-def _check_decay(name: str, total: int, final: float, warmup: int) -> None:
-    _check_warmup(name, warmup)
-    if total < 1:
-        raise ConfigError(
-            f"{name}: total must be at least 1, got {total}; a decaying rate needs to know the "
-            "run's length: trainer.max_steps=N, or schedule.total=N beside trainer.max_seconds"
-        )
+def _check_final(name: str, final: float) -> None:
     if not 0 <= final <= 1:
         raise ConfigError(f"{name}: final must be in [0, 1], got {final}")
-    if warmup >= total:
-        raise ConfigError(f"{name}: warmup must be below total={total}, got {warmup}")

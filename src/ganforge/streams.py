@@ -102,27 +102,23 @@ class Noise:
         Each part restarts at the first draw: split a stream before drawing from it.
         """
         bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
-        return [self._only(start, stop) for start, stop in itertools.pairwise(bounds)]
+        pairs = itertools.pairwise(bounds)
+        return [self._copy(self.seed, slice(start, stop)) for start, stop in pairs]
 
-    def _only(self, start: int, stop: int) -> Noise:
-        """Returns a stream with the same draws that only returns rows start ... stop - 1."""
-        part = Noise(self.seed, self.batch_rows, self.device, self.rank, self.world)
-        part._kept = slice(start, stop)
-        return part
+    def _copy(self, seed: int, kept: slice) -> Noise:
+        """Returns a stream at its first draw that only returns some rows of the batch."""
+        copy = Noise(seed, self.batch_rows, self.device, self.rank, self.world)
+        copy._kept = kept
+        return copy
 
     def fork(self) -> Noise:
         """Returns an independent stream for the same rows; each call returns a different one."""
         self._forks += 1
-        fork = Noise(
-            mix(self.seed, self._forks), self.batch_rows, self.device, self.rank, self.world
-        )
-        fork._kept = self._kept
-        return fork
+        return self._copy(mix(self.seed, self._forks), self._kept)
 
     def restarted(self) -> Noise:
         """Returns a copy of this stream, rewound to its first draw."""
-        rows = range(self.batch_rows)[self._kept]
-        return self._only(rows.start, rows.stop)
+        return self._copy(self.seed, self._kept)
 
     def normal(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from N(0, 1)."""

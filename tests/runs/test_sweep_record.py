@@ -19,7 +19,7 @@ from ganforge.runs.sweep_record import (
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.progress import best_of, job_table, progress_line, roughly
 from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
-from ganforge.sweeps.watch import fresh_status
+from ganforge.sweeps.runner import fresh_status
 
 TYPED = ["model=gan", "seed=1,2"]
 
@@ -109,7 +109,7 @@ def test_auto_takes_the_newest_unfinished_sweep_of_the_same_overrides(tmp_path):
 def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="no sweep yet under"):
         find_sweep("latest", TYPED, tmp_path)
-    with pytest.raises(RunError, match="no such folder of a sweep"):
+    with pytest.raises(RunError, match="no such folder; give auto"):
         find_sweep(str(tmp_path / "nowhere"), TYPED, tmp_path)
     record = sweep(tmp_path, "10-00-00", "completed")
     other = r"other overrides \(typed now: seed=1,2,3; typed then: seed=1,2\)"
@@ -121,7 +121,7 @@ def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypa
     with pytest.raises(ConfigError, match=r"then: .*notes=\$\{oc.env:SECRET\}") as raised:
         find_sweep("latest", ["seed=1"], tmp_path)
     assert "sesame" not in str(raised.value)
-    with locked(record.path), pytest.raises(RunError, match="is running this sweep"):
+    with locked(record.path), pytest.raises(RunError, match="is run by"):
         find_sweep("latest", TYPED, tmp_path)
     search = sweep(tmp_path, "11-00-00", kind="search")
     with pytest.raises(ConfigError, match="is a search, and goes on with the tune=NAME"):

@@ -16,7 +16,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from ganforge.errors import ConfigError
 from ganforge.runs.sweep_record import SweepRecord
-from ganforge.search.loop import Searching
+from ganforge.search.loop import SearchRun
 from ganforge.search.study import ERROR, REPEATS, counted
 from tests.search.searches import SPACE, join
 
@@ -73,7 +73,7 @@ def work(root: Path, address: str, worker: str) -> None:
     def launch(jobs: list[list[str]], first: int) -> list[JobReturn]:
         return [train(root, worker, job) for job in jobs]
 
-    Searching(study, record, [], launch).run()
+    SearchRun(study, record, [], launch).run()
 
 
 def lines(path: Path) -> list[list]:

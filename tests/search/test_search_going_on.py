@@ -9,7 +9,7 @@ import pytest
 
 from ganforge.runs.lock import locked
 from ganforge.runs.sweep_record import SweepRecord
-from ganforge.search import resume as search_resuming
+from ganforge.sweeps import resume as resuming
 from tests.search.test_search import folder_of, search, table, trainings
 
 pytest.importorskip("optuna")
@@ -62,7 +62,7 @@ def test_a_search_that_is_refused_leaves_alone_what_another_has_begun(
     record = SweepRecord(folder, "search", "", typed, "2026-01-31T10:00:00")
     record.write()
     (folder / "study.log").touch()
-    monkeypatch.setattr(search_resuming, "holder", lambda path: None)  # it is just starting
+    monkeypatch.setattr(resuming, "holder", lambda path: None)  # it is just starting
     with locked(folder):
         ended = type_in(*search(f"resume={folder}"))
         assert ended.code == 1

@@ -33,8 +33,8 @@ def test_trials_are_handed_out_until_their_number_is_reached(tmp_path):
 
 def test_failed_and_given_up_trials_count(tmp_path):
     study = join(tmp_path / "study.log", n_trials=3)
-    study.fail(study.ask(), "no memory")
-    study.prune(study.ask(), "diverged")
+    study.stop(study.ask(), "failed", "no memory")
+    study.stop(study.ask(), "pruned", "diverged")
     study.complete(study.ask(), [1.0])
     assert study.ask() is None
     assert states(study) == ["FAIL", "PRUNED", "COMPLETE"]
@@ -66,7 +66,7 @@ def test_a_killed_workers_trial_goes_to_another_worker(tmp_path):
     assert states(two) == ["FAIL", "RUNNING"]
     # The one taken for dead comes back: its trial is over, and it does no harm.
     one.complete(lost, [7.0])
-    one.fail(lost, "late")
+    one.stop(lost, "failed", "late")
     assert states(two) == ["FAIL", "RUNNING"]
 
 
@@ -111,7 +111,7 @@ def test_several_objectives_have_a_front(tmp_path):
 
 def test_a_pruned_trial_of_several_objectives(tmp_path):
     study = join(tmp_path / "s.log", n_trials=1, objectives={"fid": "minimize", "is": "maximize"})
-    study.prune(study.ask(), "diverged")
+    study.stop(study.ask(), "pruned", "diverged")
     assert states(study) == ["PRUNED"]
     assert study.best() is None
 

@@ -36,8 +36,8 @@ def test_a_job_elsewhere_that_was_told_to_stop_is_interrupted(tmp_path):
         ),
     ]
     plans = [Plan((f"seed={n}",), (f"seed={n}",)) for n in range(2)]
-    run = SweepRun(record, plans, lambda jobs, first: ends, unused, set(), side_by_side=2)
-    with pytest.raises(RunError, match="of 2 jobs 1 interrupted; go on with"):
+    run = SweepRun(record, plans, lambda jobs, first: ends, unused, set(), at_once=2)
+    with pytest.raises(RunError, match="of 2 jobs 1 interrupted; to resume: ganforge"):
         run.run()
     found = SweepRecord.read(tmp_path)
     assert found.status == "interrupted"

@@ -137,7 +137,7 @@ def test_a_failing_job_leaves_the_others_running(folder):
     output = (folder / "output.txt").read_text()
     assert "job 3 of 3 · data.batch_size=4 · 1 done, 1 failed · about" in output
     assert "3 jobs: 2 done, 1 failed" in output
-    assert "of 3 jobs 1 failed; go on with ganforge train -m resume=" in output
+    assert "of 3 jobs 1 failed; to resume: ganforge train -m resume=" in output
 
 
 @pytest.mark.slow

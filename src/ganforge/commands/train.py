@@ -25,7 +25,7 @@ from ganforge.compute.rendezvous import Rendezvous
 from ganforge.compute.workers import placed
 from ganforge.config.check import check, check_root
 from ganforge.config.command import Command
-from ganforge.config.names import check_name
+from ganforge.config.values import check_name
 from ganforge.console import console, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.paths import typed_path

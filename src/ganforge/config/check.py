@@ -18,10 +18,10 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.config.conf_dir import conf_dir
 from ganforge.config.former_names import present_name
-from ganforge.config.number_checks import number_faults
 from ganforge.config.schemas import KEYWORDS, SCHEMAS
 from ganforge.config.signatures import hints_of, parameters_of
 from ganforge.config.types import accepts, describe
+from ganforge.config.values import number_faults
 from ganforge.config.wandb_names import NAME_KEYS, name_faults
 from ganforge.errors import ConfigError
 
@@ -116,7 +116,8 @@ def _check_inputs(cfg: DictConfig) -> None:
     pairs = _attribute(cfg.model, "needs_pairs")
     if not _attribute(cfg.data, "paired" if pairs else "translates"):
         what = "pairs of images" if pairs else "images to translate"
-        options = _options_with("paired" if pairs else "translates")
+        needed = "paired" if pairs else "translates"
+        options = [name for name, node in _nodes("data").items() if _attribute(node, needed)]
         raise ConfigError(
             f"{_option_of(cfg.model)} learns from {what}, and data={cfg.data.get('name')} has "
             f"none. Data that fit: {', '.join(options)}"
@@ -133,11 +134,10 @@ def _check_scores(cfg: DictConfig) -> None:
             )
 
 
-def _options_with(attribute: str) -> list[str]:
-    """Returns the data options whose class has a true value for an attribute."""
-    files = sorted((conf_dir() / "data").glob("*.yaml"))
-    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
-    return [name for name, node in nodes.items() if _attribute(node, attribute)]
+def _nodes(group: str) -> dict[str, DictConfig]:
+    """Returns the content of each option file of a group, by name."""
+    files = sorted((conf_dir() / group).glob("*.yaml"))
+    return {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
 
 
 def _check_labels(cfg: DictConfig) -> None:
@@ -172,10 +172,9 @@ def _unlabelled(cfg: DictConfig) -> str:
 def _option_of(model: DictConfig) -> str:
     """Returns the override that selects a model, such as "model=cgan"; else its class name."""
     target = str(model.get("_target_", "model"))
-    for path in sorted((conf_dir() / "model").glob("*.yaml")):
-        node = cast(DictConfig, OmegaConf.load(path))
+    for name, node in _nodes("model").items():
         if OmegaConf.select(node, "model._target_") == target:
-            return f"model={path.stem}"
+            return f"model={name}"
     return target.rpartition(".")[2]
 
 
@@ -190,9 +189,7 @@ def _attribute(node: DictConfig, name: str) -> bool:
 
 def _labelled_options(points: bool) -> list[str]:
     """Returns the data options that declare labels, either of points or of images."""
-    files = sorted((conf_dir() / "data").glob("*.yaml"))
-    nodes = {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
-    alike = {name: n for name, n in nodes.items() if (n.get("image_size") == 1) == points}
+    alike = {k: n for k, n in _nodes("data").items() if (n.get("image_size") == 1) == points}
     classes = {name: node.get("num_classes", 0) for name, node in alike.items()}
     return [name for name, number in classes.items() if isinstance(number, int) and number > 0]
 

@@ -82,7 +82,9 @@ class Command:
         elif given is None and hydra.mode == RunMode.RUN and str(hydra.run.dir) != ".":
             given = hydra.run.dir  # set in a configuration file
         folder = None if given is None else str(typed_path(str(given)).absolute())
-        job = _job_folder(hydra) if folder is None else _in_sweep(folder)
+        job = folder if folder is not None and sweep_of(Path(folder)) is not None else None
+        if folder is None:
+            job = _job_folder(hydra)
         return cls(line, choices, groups, values, job, typed, folder, _config_dirs(hydra))
 
     def keep(self, cfg: DictConfig) -> None:
@@ -103,17 +105,9 @@ def _is_group(key: str) -> bool:
 def _job_folder(hydra: Any) -> str | None:
     if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
         return None  # job.num is missing in Python, for a search that is composed but not run
-    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept(hydra)))
-
-
-def _in_sweep(folder: str) -> str | None:
-    return folder if sweep_of(Path(folder)) is not None else None
-
-
-def swept(hydra: Any) -> list[str]:
-    """Returns the overrides that distinguish a job of a sweep, such as ["loss=hinge", "seed=1"]."""
     typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
-    return [o for o in typed if o not in sys.argv and not o.startswith("~")]
+    swept = [o for o in typed if o not in sys.argv and not o.startswith("~")]
+    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept))
 
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:

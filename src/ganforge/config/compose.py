@@ -13,11 +13,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from ganforge.config.arguments import on_run
 from ganforge.config.check import did_you_mean, register_schemas, root_keys
 from ganforge.config.command import Command
 from ganforge.config.conf_dir import conf_dir
 from ganforge.config.quoting import quoted
-from ganforge.config.run_keys import on_run
 from ganforge.paths import typed_path
 from ganforge.redaction import redacted_line
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -55,8 +54,8 @@ def options_as_filter(arguments: list[str]) -> list[str]:
 
 def split_values(text: str) -> list[str]:
     """Splits a text at commas outside of quotes and, if they are balanced, brackets."""
-    found = _split(text, brackets=True)
-    return found if found is not None else _split(text, brackets=False) or []
+    parts = _split(text, brackets=True)
+    return parts if parts is not None else _split(text, brackets=False) or []
 
 
 def _quoted(argument: str, sweeping: bool) -> str:
@@ -66,7 +65,8 @@ def _quoted(argument: str, sweeping: bool) -> str:
     name = key.lstrip("+")
     if name in TEXT_LISTS:
         return f"{key}={_text_list(value)}"
-    if not sweeping or name in PROSE or _is_one_path(name, value):
+    one_path = "," in value and name in PATHS | LISTS and is_there(value)
+    if not sweeping or name in PROSE or one_path:
         return f"{key}={_value(name, value)}"
     # choice(...) is unwrapped: inside it, Hydra drops the quotes that its jobs' overrides need.
     call = re.fullmatch(r"\s*choice\((.*)\)\s*", value, re.DOTALL)
@@ -76,8 +76,8 @@ def _quoted(argument: str, sweeping: bool) -> str:
 
 
 def _swept(name: str, part: str) -> str:
-    found = _parsed(part)
-    if found is not None and found.is_sweep_override():  # range(1,4), glob(*)
+    parsed = _parsed(part)
+    if parsed is not None and parsed.is_sweep_override():  # range(1,4), glob(*)
         return part
     return _value(name, part.strip()) or "''"
 
@@ -90,12 +90,13 @@ def _value(name: str, value: str) -> str:
         return value if _parsed(value) is not None else _forced(value)
     if several and value[0] == "[":
         return value if _parsed(value) is not None else _forced(value)
-    found = _read(value)
-    if found is None and value.lower() == "null" and name not in NAMES:
+    parsed = _parsed(value)
+    plain = None if parsed is None or parsed.is_sweep_override() else parsed.value()
+    if plain is None and value.lower() == "null" and name not in NAMES:
         return value
-    as_typed = isinstance(found, str) and str(found) == value
-    meant = value[0] in "'\"" or "\\" in value or "${" in value
-    return value if as_typed or (meant and isinstance(found, str)) else quoted(value)
+    as_typed = isinstance(plain, str) and str(plain) == value
+    marked = value[0] in "'\"" or "\\" in value or "${" in value
+    return value if as_typed or (marked and isinstance(plain, str)) else quoted(value)
 
 
 def _forced(value: str) -> str:
@@ -118,24 +119,14 @@ def _text_list(value: str) -> str:
 
 
 def _texts(items: str) -> str:
-    found = [item.strip() for item in split_values(items)] if items.strip() else []
-    return ",".join(_item(item) for item in found)
+    texts = [item.strip() for item in split_values(items)] if items.strip() else []
+    return ",".join(_item(text) for text in texts)
 
 
 def _item(text: str) -> str:
     """Returns an item of a list; a trailing backslash is quoted, as it would escape the comma."""
     typed = _value("name", text)
     return quoted(text) if not text or (typed == text and text.endswith("\\")) else typed
-
-
-def _is_one_path(name: str, value: str) -> bool:
-    return "," in value and name in PATHS | LISTS and is_there(value)
-
-
-def _read(value: str) -> Any:
-    """Returns the value as Hydra parses it; None for null, a sweep or a parse error."""
-    found = _parsed(value)
-    return None if found is None or found.is_sweep_override() else found.value()
 
 
 def _parsed(value: str) -> Override | None:
@@ -175,6 +166,6 @@ def _split(text: str, brackets: bool) -> list[str] | None:
 
 def _after_quote(text: str, at: int) -> int:
     """Returns the index of the quote that closes the one at ``at``; ``at`` for an apostrophe."""
-    ended = re.compile(rf"{text[at]}(?:\\.|[^\\])*?{text[at]}(?=\s*(?:[,)\]}}]|\Z))", re.DOTALL)
-    found = ended.match(text, at)
-    return found.end() - 1 if found else at
+    closed = re.compile(rf"{text[at]}(?:\\.|[^\\])*?{text[at]}(?=\s*(?:[,)\]}}]|\Z))", re.DOTALL)
+    match = closed.match(text, at)
+    return match.end() - 1 if match else at

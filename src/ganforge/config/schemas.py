@@ -41,14 +41,20 @@ class TrainSchema:
 
 
 @dataclass
-class EvaluateSchema:
-    """Root keys of conf/evaluate.yaml."""
+class WeightsSchema:
+    """Root keys of every verb that loads the weights of a run."""
 
     run: str = "latest"
     log_dir: str = "logs"
     checkpoint: str = "last"
     trust: Any = field(default_factory=list)
     weights: str = "ema"
+
+
+@dataclass
+class EvaluateSchema(WeightsSchema):
+    """Root keys of conf/evaluate.yaml."""
+
     truncation: float | None = None
     fake: str | None = None
     real: str | None = None
@@ -67,14 +73,9 @@ class EvaluateSchema:
 
 
 @dataclass
-class SampleSchema:
+class SampleSchema(WeightsSchema):
     """Root keys of conf/sample.yaml, except ``class``, which is a Python keyword; see KEYWORDS."""
 
-    run: str = "latest"
-    log_dir: str = "logs"
-    checkpoint: str = "last"
-    trust: Any = field(default_factory=list)
-    weights: str = "ema"
     n: int = 64
     seed: int = 0
     truncation: float | None = None
@@ -84,14 +85,9 @@ class SampleSchema:
 
 
 @dataclass
-class TranslateSchema:
+class TranslateSchema(WeightsSchema):
     """Root keys of conf/translate.yaml."""
 
-    run: str = "latest"
-    log_dir: str = "logs"
-    checkpoint: str = "last"
-    trust: Any = field(default_factory=list)
-    weights: str = "ema"
     input: str | None = None
     out: str | None = None
     direction: str | None = None

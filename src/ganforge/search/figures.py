@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,13 +80,8 @@ def importances(study: Study, place: int) -> dict[str, float]:
     """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    def target(trial: FrozenTrial) -> float:
-        return float(trial.values[place])
-
-    chosen: Callable[[FrozenTrial], float] = target
-    return dict(
-        get_param_importances(study, evaluator=FanovaImportanceEvaluator(seed=0), target=chosen)
-    )
+    evaluator = FanovaImportanceEvaluator(seed=0)
+    return dict(get_param_importances(study, evaluator=evaluator, target=lambda t: t.values[place]))
 
 
 def importance(found: list[dict[str, float]], objectives: list[str]) -> Figure:

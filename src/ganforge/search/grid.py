@@ -7,11 +7,10 @@ workers may try the same combination.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from random import Random as Generator
 from typing import TYPE_CHECKING, Any
 
-from optuna.samplers import BaseSampler
+from optuna.samplers import RandomSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from ganforge.search.space import Space
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 CELL = "ganforge_cell"  # trial attribute: index of the trial's combination
 
 
-class GridSampler(BaseSampler):
+class GridSampler(RandomSampler):
     """Assigns each trial the first combination that no other trial has.
 
     Args:
@@ -32,6 +31,7 @@ class GridSampler(BaseSampler):
     """
 
     def __init__(self, space: Space, seed: int) -> None:
+        super().__init__(seed)
         self.keys = list(space)
         columns = [dimension.values() or [] for dimension in space.values()]
         self.cells = list(itertools.product(*columns))
@@ -47,18 +47,6 @@ class GridSampler(BaseSampler):
         free = [cell for cell in range(len(self.cells)) if cell not in taken]
         storage.set_trial_user_attr(own, CELL, free[0] if free else own % len(self.cells))
 
-    def infer_relative_search_space(
-        self, study: Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        """Returns an empty space: parameters are sampled independently."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Returns no values: parameters are sampled independently."""
-        return {}
-
     def sample_independent(
         self,
         study: Study,
@@ -69,17 +57,3 @@ class GridSampler(BaseSampler):
         """Returns the parameter's value in the trial's combination."""
         attributes = study._storage.get_trial_user_attrs(trial._trial_id)
         return self.cells[attributes[CELL]][self.keys.index(param_name)]
-
-    def after_trial(
-        self,
-        study: Study,
-        trial: FrozenTrial,
-        state: TrialState,
-        values: Sequence[float] | None,
-    ) -> None:
-        """Does nothing: a grid does not learn from results."""
-
-
-def grid_sampler(space: Space, seed: int) -> GridSampler:
-    """Returns a grid sampler."""
-    return GridSampler(space, seed)

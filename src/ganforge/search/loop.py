@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from hydra.core.utils import JobReturn, JobStatus
+from hydra.core.utils import JobStatus
 
 from ganforge.config.job_names import job_folder
 from ganforge.config.quoting import quoted
-from ganforge.console import console
-from ganforge.errors import GanforgeError, RunError
+from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import is_locked
 from ganforge.runs.sweep_record import Job, SweepRecord
-from ganforge.search.objectives import ObjectiveError
-from ganforge.search.results import Outcome, outcome
+from ganforge.search.objectives import ObjectiveError, value_of
+from ganforge.search.settings import Search
 from ganforge.search.study import FOLDER, SharedStudy
+from ganforge.sweeps.progress import announce
+from ganforge.sweeps.runner import Launch, TrainInProcess
 from ganforge.sweeps.signals import ending_on_signals
 
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
-TrainInProcess = Callable[[list[str]], int]
+GIVEN_UP = ("PrunedError", "DivergenceError")
+Kind = Literal["completed", "pruned", "failed"]
 WAIT = 5.0  # maximum seconds between polls of other workers' trials
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The outcome of a trial.
+
+    Attributes:
+        kind: completed, pruned (by the pruner, or diverged) or failed.
+        values: values of the objectives if the trial completed, else empty.
+        reason: why the trial did not complete.
+    """
+
+    kind: Kind
+    values: list[float]
+    reason: str = ""
 
 
 @dataclass
@@ -45,10 +60,11 @@ class Run:
     overrides: list[str]
 
 
-class Searching:
+@dataclass
+class SearchRun:
     """Runs the trials of a worker.
 
-    Args:
+    Attributes:
         study: the study that assigns trials.
         record: the record in this worker's folder.
         fixed: overrides shared by all trials.
@@ -56,19 +72,11 @@ class Searching:
         apart: trains in a separate process; None if the launcher runs every trial.
     """
 
-    def __init__(
-        self,
-        study: SharedStudy,
-        record: SweepRecord,
-        fixed: list[str],
-        launch: Launch,
-        apart: TrainInProcess | None = None,
-    ) -> None:
-        self.study = study
-        self.record = record
-        self.fixed = fixed
-        self.launch = launch
-        self.apart = apart
+    study: SharedStudy
+    record: SweepRecord
+    fixed: list[str]
+    launch: Launch
+    apart: TrainInProcess | None = None
 
     def run(self) -> None:
         """Runs trials until none is left, including trials that other workers abandon.
@@ -102,7 +110,7 @@ class Searching:
             if not running:
                 return []
             if not told:
-                self._say(f"waiting for {running} trials of other workers")
+                announce(f"waiting for {running} trials of other workers")
             told = True
             time.sleep(min(WAIT, self.study.search.beat_seconds))
 
@@ -116,7 +124,7 @@ class Searching:
         job = Job(trial.number, swept, path.name if own else str(path), "running")
         self.record.jobs = [j for j in self.record.jobs if j.folder != job.folder] + [job]
         self.record.write()
-        self._say(self._progress(trial.number, self.study.shown(trial)))
+        announce(self._progress(trial.number, self.study.shown(trial)))
         return Run(trial, job, [*self.fixed, *swept, *self._address(trial, path)])
 
     def _former(self, trial: Trial) -> Path | None:
@@ -155,13 +163,13 @@ class Searching:
         """Runs trials; returns the error of each, None if there was none."""
         if self.apart is not None:
             codes = [self.apart(run.overrides) for run in runs]
-            return [_told(code) for code in codes]
+            return [f"its process ended with exit code {code}" if code else None for code in codes]
         try:
-            found = self.launch([run.overrides for run in runs], runs[0].trial.number)
+            results = self.launch([run.overrides for run in runs], runs[0].trial.number)
         except Exception as error:  # a job process was killed: outcome() reads the run folders
             return [error] * len(runs)
         done = JobStatus.COMPLETED
-        return [None if result.status == done else result._return_value for result in found]
+        return [None if result.status == done else result._return_value for result in results]
 
     def _settle(self, run: Run, error: BaseException | str | None) -> None:
         try:
@@ -176,14 +184,12 @@ class Searching:
     def _tell(self, run: Run, ended: Outcome) -> None:
         if ended.kind == "completed":
             self.study.complete(run.trial, ended.values)
-        elif ended.kind == "pruned":
-            self.study.prune(run.trial, ended.reason)
         else:
-            self.study.fail(run.trial, ended.reason)
+            self.study.stop(run.trial, ended.kind, ended.reason)
         run.job.status, run.job.error = ended.kind, ended.reason or None
         self.record.write()
         if ended.reason:
-            self._say(f"trial {run.trial.number} {ended.kind}: {ended.reason}")
+            announce(f"trial {run.trial.number} {ended.kind}: {ended.reason}")
 
     def _progress(self, number: int, swept: list[str]) -> str:
         """Returns ``trial 3 (4 of 20) · loss=hinge lr=1e-4 · fid 12.3 at best, in trial 1``."""
@@ -198,17 +204,29 @@ class Searching:
         self.record.status = status
         self.record.write()
 
-    def _say(self, line: str) -> None:
-        console.print(line, style="bold", soft_wrap=True, highlight=False, markup=False)
 
+def outcome(search: Search, folder: Path, error: BaseException | str | None) -> Outcome:
+    """Returns the outcome of a trial.
 
-def _told(code: int) -> str | None:
-    """Returns a message for a non-zero exit code, None for 0."""
-    return f"its process ended with exit code {code}" if code else None
+    Args:
+        search: settings of the search.
+        folder: the trial's run folder, which may not exist.
+        error: error from the launcher; None if there was none.
 
-
-def nothing_came(record: SweepRecord) -> GanforgeError:
-    """Returns the error of a search without a completed trial."""
-    reasons = [job.error for job in record.jobs if job.error]
-    more = f": {reasons[0]}" if reasons else ""
-    return RunError(f"no trial of {record.path} was completed{more}")
+    Raises:
+        ObjectiveError: if the run does not measure an objective; then no trial will.
+    """
+    summary = RunFolder(folder).read_summary()
+    if summary.get("status") == "completed":
+        ways = search.objectives.items()
+        values = [value_of(summary, name, way, search.best) for name, way in ways]
+        missing = [name for name, v in zip(search.objectives, values, strict=True) if v is None]
+        if missing:
+            return Outcome("pruned", [], f"{', '.join(missing)} is not finite")
+        return Outcome("completed", [value for value in values if value is not None])
+    kind = type(error).__name__ if isinstance(error, BaseException) else ""
+    kind = kind if kind in GIVEN_UP else str(summary.get("error_kind", kind))
+    reason = str(summary.get("error") or error or f"left no {folder / 'summary.json'}")
+    if isinstance(error, BaseException) and not summary.get("error"):
+        reason = f"{type(error).__name__}: {error}"
+    return Outcome("pruned" if kind in GIVEN_UP else "failed", [], reason.splitlines()[0])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from ganforge.errors import ConfigError
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class PrunerFactory(Protocol):
     """Builds an Optuna pruner."""
 
-    prunes: bool
+    prunes: ClassVar[bool] = True
 
     def build(self) -> BasePruner:
         """Returns the pruner."""
@@ -22,10 +22,10 @@ class PrunerFactory(Protocol):
 
 
 @dataclass(frozen=True)
-class NoPruner:
+class NoPruner(PrunerFactory):
     """Runs every trial to its end, or until it diverges or collapses."""
 
-    prunes = False
+    prunes: ClassVar[bool] = False
 
     def build(self) -> BasePruner:
         """Returns the pruner."""
@@ -35,7 +35,7 @@ class NoPruner:
 
 
 @dataclass(frozen=True)
-class ASHA:
+class ASHA(PrunerFactory):
     """Asynchronous successive halving (Li et al., arXiv 1810.05934).
 
     At ``min_steps``, ``min_steps * reduction``, ``min_steps * reduction**2`` ... updates, the best
@@ -51,12 +51,9 @@ class ASHA:
     min_steps: int = 1000
     reduction: int = 3
     early_stopping_rate: int = 0
-    prunes = True
 
     def __post_init__(self) -> None:
-        _at_least("min_steps", self.min_steps, 1)
-        _at_least("reduction", self.reduction, 2)
-        _at_least("early_stopping_rate", self.early_stopping_rate, 0)
+        _check_least(self, min_steps=1, reduction=2, early_stopping_rate=0)
 
     def build(self) -> BasePruner:
         """Returns the pruner."""
@@ -70,7 +67,7 @@ class ASHA:
 
 
 @dataclass(frozen=True)
-class Median:
+class Median(PrunerFactory):
     """Prunes a trial whose best score so far is worse than the median at the same step.
 
     Golovin et al., Google Vizier, 2017.
@@ -86,13 +83,9 @@ class Median:
     warmup_steps: int = 1000
     interval_steps: int = 1
     min_trials: int = 1
-    prunes = True
 
     def __post_init__(self) -> None:
-        _at_least("startup_trials", self.startup_trials, 0)
-        _at_least("warmup_steps", self.warmup_steps, 0)
-        _at_least("interval_steps", self.interval_steps, 1)
-        _at_least("min_trials", self.min_trials, 1)
+        _check_least(self, startup_trials=0, warmup_steps=0, interval_steps=1, min_trials=1)
 
     def build(self) -> BasePruner:
         """Returns the pruner."""
@@ -106,6 +99,7 @@ class Median:
         )
 
 
-def _at_least(name: str, value: int, least: int) -> None:
-    if value < least:
-        raise ConfigError(f"tune.pruner.{name} must be at least {least}, got {value}")
+def _check_least(pruner: PrunerFactory, **least: int) -> None:
+    for name, limit in least.items():
+        if (value := getattr(pruner, name)) < limit:
+            raise ConfigError(f"tune.pruner.{name} must be at least {limit}, got {value}")

@@ -25,7 +25,7 @@ STATES = {"COMPLETE": "completed", "PRUNED": "pruned", "FAIL": "failed"}
 
 def report(study: SharedStudy, record: SweepRecord) -> None:
     """Prints the best trials; writes study.csv and figures into the search's folder."""
-    trials = study.study.get_trials(deepcopy=False)
+    trials = study.trials()
     if not trials:
         return
     console.print(best_table(study).rich(), highlight=False)
@@ -52,7 +52,7 @@ def best_table(study: SharedStudy) -> Table:
     names = published(study)
     rows = [_row(trial, study) for trial in study.best_trials()[:SHOWN]]
     columns = ["trial", *names, *study.space]
-    states = [state_of(trial) for trial in counted(study.study.get_trials(deepcopy=False))]
+    states = [state_of(trial) for trial in counted(study.trials())]
     kinds = {state: states.count(state) for state in dict.fromkeys(states)}
     told = ", ".join(f"{n} {state}" for state, n in kinds.items())
     which = "best" if len(names) == 1 else "Pareto-best"
@@ -67,7 +67,7 @@ def trials_csv(study: SharedStudy) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(head)
-    for trial in study.study.get_trials(deepcopy=False):
+    for trial in study.trials():
         seconds = trial.duration.total_seconds() if trial.duration is not None else None
         values = trial.values if trial.values and len(trial.values) == len(names) else None
         row = [trial.number, state_of(trial), *(values or [None] * len(names))]
@@ -86,9 +86,6 @@ def state_of(trial: FrozenTrial) -> str:
 
 def _row(trial: FrozenTrial, study: SharedStudy) -> list[str]:
     values = [f"{value:.5g}" for value in trial.values]
-    parameters = [_short(trial.params.get(key)) for key in study.space]
-    return [str(trial.number), *values, *parameters]
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    parameters = [trial.params.get(key) for key in study.space]
+    texts = [f"{value:.4g}" if isinstance(value, float) else str(value) for value in parameters]
+    return [str(trial.number), *values, *texts]

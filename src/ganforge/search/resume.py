@@ -2,12 +2,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ganforge.errors import ConfigError, RunError
-from ganforge.paths import typed_path
-from ganforge.runs.lock import holder
+from ganforge.errors import ConfigError
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.search.settings import Search
-from ganforge.sweeps.resume import log_new_sweep, published
+from ganforge.sweeps.resume import newest_unfinished, not_running, published, read_sweep
 
 
 def find_search(
@@ -29,32 +27,23 @@ def find_search(
     if resume is None:
         return None
     if resume == "auto":
-        return _newest_unfinished(typed, search, log_dir)
-    path = typed_path(resume)
-    if not path.is_dir():
-        raise RunError(f"resume={resume}: no such folder; legal of a search: auto, FOLDER")
-    record = SweepRecord.read(path.resolve())
-    if record.kind != "search" or _terms(record.overrides) != _terms(typed):
+        same = [record for record in find_sweeps(log_dir) if _is_same(record, typed)]
+        return newest_unfinished(same, lambda record: _is_complete(record, search), log_dir)
+    record = read_sweep(resume)
+    if not _is_same(record, typed):
         raise ConfigError(
             f"{record.path}: is a {record.kind} of other overrides ({' '.join(record.overrides)}). "
             "A search goes on with those it was started with"
         )
-    if (who := holder(record.path)) is not None:
-        raise RunError(f"{record.path}: {who} is running this search. Wait for it, or stop it")
-    return record
+    return not_running(record)
 
 
-def _newest_unfinished(typed: list[str], search: Search, log_dir: Path) -> SweepRecord | None:
-    complete = None
-    for record in find_sweeps(log_dir):
-        if record.kind != "search" or _terms(record.overrides) != _terms(typed):
-            continue
-        if record.status == "completed" and len(record.jobs) >= search.n_trials:
-            complete = complete or record.path
-        elif holder(record.path) is None:
-            return record
-    log_new_sweep("search", complete, log_dir)
-    return None
+def _is_same(record: SweepRecord, typed: list[str]) -> bool:
+    return record.kind == "search" and _terms(record.overrides) == _terms(typed)
+
+
+def _is_complete(record: SweepRecord, search: Search) -> bool:
+    return record.status == "completed" and len(record.jobs) >= search.n_trials
 
 
 def _terms(overrides: list[str]) -> list[str]:

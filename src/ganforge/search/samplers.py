@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from ganforge.errors import ConfigError
-from ganforge.search.optuna_extra import require
 from ganforge.search.space import Choice, Space
+from ganforge.search.storage import require
 from ganforge.streams import mix
 
 if TYPE_CHECKING:
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 
 class SamplerFactory(Protocol):
-    """Builds Optuna samplers."""
+    """Builds Optuna samplers. By default, it supports every space and any number of trials."""
 
     def check(self, space: Space) -> None:
         """Raises ConfigError if the sampler cannot search the space."""
-        ...
 
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
@@ -32,11 +31,11 @@ class SamplerFactory(Protocol):
 
     def trials(self, space: Space) -> int | None:
         """Returns the number of trials that exhaust the space; None if it is infinite."""
-        ...
+        return None
 
 
 @dataclass(frozen=True)
-class TPE:
+class TPE(SamplerFactory):
     """Tree-structured Parzen estimators (Bergstra et al. 2011; multivariate: arXiv 2304.11127).
 
     Supports any space and any number of objectives.
@@ -53,9 +52,6 @@ class TPE:
     multivariate: bool = True
     constant_liar: bool = True
 
-    def check(self, space: Space) -> None:
-        """Accepts every space."""
-
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
         from optuna.samplers import TPESampler
@@ -67,13 +63,9 @@ class TPE:
             seed=_seed(self.seed, number),
         )
 
-    def trials(self, space: Space) -> int | None:
-        """Returns None: there is no limit."""
-        return None
-
 
 @dataclass(frozen=True)
-class Random:
+class Random(SamplerFactory):
     """Independent random draws (Bergstra and Bengio 2012).
 
     Args:
@@ -82,22 +74,15 @@ class Random:
 
     seed: int = 0
 
-    def check(self, space: Space) -> None:
-        """Accepts every space."""
-
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
         from optuna.samplers import RandomSampler
 
         return RandomSampler(seed=_seed(self.seed, number))
 
-    def trials(self, space: Space) -> int | None:
-        """Returns None: there is no limit."""
-        return None
-
 
 @dataclass(frozen=True)
-class CMAES:
+class CMAES(SamplerFactory):
     """CMA-ES, covariance matrix adaptation (Hansen, arXiv 1604.00772), for two or more numbers.
 
     Args:
@@ -136,13 +121,9 @@ class CMAES:
             warn_independent_sampling=False,
         )
 
-    def trials(self, space: Space) -> int | None:
-        """Returns None: there is no limit."""
-        return None
-
 
 @dataclass(frozen=True)
-class Grid:
+class Grid(SamplerFactory):
     """Every combination once, in random order.
 
     Args:
@@ -162,9 +143,9 @@ class Grid:
 
     def build(self, space: Space, number: int) -> BaseSampler:
         """Returns the sampler of trial ``number``."""
-        from ganforge.search.grid import grid_sampler
+        from ganforge.search.grid import GridSampler
 
-        return grid_sampler(space, self.seed)
+        return GridSampler(space, self.seed)
 
     def trials(self, space: Space) -> int | None:
         """Returns the number of combinations."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from ganforge.errors import ConfigError
@@ -11,6 +12,7 @@ from ganforge.search.samplers import SamplerFactory
 from ganforge.search.storage import POSTGRESQL, check_address
 
 
+@dataclass(repr=False)  # the storage may contain a password
 class Search:
     """Settings of a hyperparameter search over overrides.
 
@@ -33,33 +35,22 @@ class Search:
         trial: number of the trial that a run is; set by the search.
     """
 
-    def __init__(
-        self,
-        objectives: dict[str, str],
-        space: dict[str, str],
-        sampler: SamplerFactory,
-        pruner: PrunerFactory,
-        n_trials: int = 20,
-        n_jobs: int = 1,
-        value: Literal["best", "final"] = "best",
-        collapse: float = 0.01,
-        storage: str | None = None,
-        study: str | None = None,
-        beat_seconds: float = 60.0,
-        trial: int | None = None,
-    ) -> None:
-        self.objectives = {name: way for name, way in objectives.items() if way is not None}
-        self.space = {key: text for key, text in space.items() if text is not None}
-        self.sampler = sampler
-        self.pruner = pruner
-        self.n_trials = n_trials
-        self.n_jobs = n_jobs
-        self.value = value
-        self.collapse = collapse
-        self.storage = storage
-        self.study = study
-        self.beat_seconds = beat_seconds
-        self.trial = trial
+    objectives: dict[str, str]
+    space: dict[str, str]
+    sampler: SamplerFactory
+    pruner: PrunerFactory
+    n_trials: int = 20
+    n_jobs: int = 1
+    value: Literal["best", "final"] = "best"
+    collapse: float = 0.01
+    storage: str | None = None
+    study: str | None = None
+    beat_seconds: float = 60.0
+    trial: int | None = None
+
+    def __post_init__(self) -> None:
+        self.objectives = {name: way for name, way in self.objectives.items() if way is not None}
+        self.space = {key: text for key, text in self.space.items() if text is not None}
         self._check()
 
     @property

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import threading
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.extras import install
 from ganforge.paths import typed_path
-from ganforge.search.optuna_extra import require
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage, RDBStorage
@@ -158,3 +160,25 @@ def check_address(where: str) -> None:
         raise ConfigError(
             f"tune.storage={scheme}://...: must be a file's path, or postgresql://user@host/database"
         )
+
+
+def require(package: str = "optuna", extra: str = "tune", reason: str = "a search") -> None:
+    """Checks that a package is installed, and silences Optuna's own log output.
+
+    Raises:
+        ConfigError: if the package is not installed; names the extra to install.
+    """
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise ConfigError(
+            f"{reason} needs {package}, which is not installed: {install(extra)}"
+        ) from error
+    if package != "optuna":
+        return
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+    # Storage.beating() records heartbeats; Optuna expects them from its own optimize() loop.
+    warnings.filterwarnings("ignore", message="Heartbeat of storage is supposed to be used with")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from ganforge.errors import ConfigError, RunError
@@ -66,14 +66,11 @@ class SharedStudy:
 
         The values of abandoned trials are used first.
         """
-        from optuna.trial import TrialState
-
         with self.storage.turn():
             self._abandon_dead()
-            trials = self.study.get_trials(deepcopy=False)
+            trials = self.trials()
             # A waiting trial repeats an abandoned one; Optuna's ask() takes it before a new one.
-            waiting = any(trial.state == TrialState.WAITING for trial in trials)
-            if not waiting and len(counted(trials)) >= self.limit:
+            if not self.trials("WAITING") and len(counted(trials)) >= self.limit:
                 return None
             self.study.sampler = self.search.sampler.build(self.space, len(trials))
             trial = self.study.ask({key: d.distribution() for key, d in self.space.items()})
@@ -82,10 +79,7 @@ class SharedStudy:
 
     def others_running(self) -> int:
         """Returns the number of trials that other workers are running."""
-        from optuna.trial import TrialState
-
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-        return sum(trial.user_attrs.get(OWNER) != self.owner for trial in running)
+        return sum(trial.user_attrs.get(OWNER) != self.owner for trial in self.trials("RUNNING"))
 
     def overrides(self, trial: Trial | FrozenTrial) -> list[str]:
         """Returns a trial's values as overrides."""
@@ -93,46 +87,47 @@ class SharedStudy:
 
     def place(self, number: int) -> int:
         """Returns the number of trials up to and including ``number``, without abandoned ones."""
-        trials = counted(self.study.get_trials(deepcopy=False))
-        return sum(trial.number <= number for trial in trials)
+        return sum(trial.number <= number for trial in counted(self.trials()))
 
-    def completed(self) -> list[FrozenTrial]:
-        """Returns the completed trials."""
+    def trials(self, *states: str) -> list[FrozenTrial]:
+        """Returns the trials in these states of Optuna, such as "COMPLETE"; by default, all."""
         from optuna.trial import TrialState
 
-        return list(self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+        wanted = tuple(TrialState[state] for state in states) or None
+        return list(self.study.get_trials(deepcopy=False, states=wanted))
 
     def best_trials(self) -> list[FrozenTrial]:
         """Returns completed trials, best first; with several objectives, the Pareto front."""
         if len(self.search.objectives) > 1:
             return sorted(self.study.best_trials, key=lambda trial: trial.values[0])
         (way,) = self.search.objectives.values()
-        done = sorted(self.completed(), key=lambda trial: trial.number)
+        done = sorted(self.trials("COMPLETE"), key=lambda trial: trial.number)
         return sorted(done, key=lambda trial: trial.values[0], reverse=way == "maximize")
 
     def best(self) -> FrozenTrial | None:
         """Returns the best trial by the first objective; None if no trial is completed."""
         way = next(iter(self.search.objectives.values()))
         choose = max if way == "maximize" else min
-        return choose(self.completed(), key=lambda trial: trial.values[0], default=None)
+        return choose(self.trials("COMPLETE"), key=lambda trial: trial.values[0], default=None)
 
     def shown(self, trial: Trial | FrozenTrial) -> list[str]:
         """Returns a trial's values for display, to four digits."""
-        found = {key: trial.params[key] for key in self.space}
-        return [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in found.items()]
+        values = {key: trial.params[key] for key in self.space}
+        return [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()]
 
     def complete(self, trial: Trial, values: list[float]) -> None:
         """Marks a trial as completed with the values of its objectives."""
-        with self._still_ours():
+        with _ignoring_retried():
             self.study.tell(trial, values, skip_if_finished=True)
 
-    def prune(self, trial: Trial, reason: str) -> None:
-        """Marks a trial as pruned."""
-        self._end(trial, "PRUNED", reason)
+    def stop(self, trial: Trial, kind: Literal["pruned", "failed"], reason: str) -> None:
+        """Marks a trial as pruned or failed; the search continues."""
+        from optuna.trial import TrialState
 
-    def fail(self, trial: Trial, reason: str) -> None:
-        """Marks a trial as failed; the search continues."""
-        self._end(trial, "FAIL", reason)
+        with _ignoring_retried():
+            trial.set_user_attr(ERROR, reason)
+            state = TrialState.PRUNED if kind == "pruned" else TrialState.FAIL
+            self.study.tell(trial, state=state, skip_if_finished=True)
 
     def abandon(self, trial: Trial | FrozenTrial, reason: str) -> None:
         """Marks an interrupted trial as abandoned and queues its values again."""
@@ -145,21 +140,19 @@ class SharedStudy:
             storage.set_trial_user_attr(own, ERROR, reason)
             if not storage.set_trial_state_values(own, TrialState.FAIL):
                 return
-            found = storage.get_trial(own)
-            kept = {k: v for k, v in found.user_attrs.items() if k not in (ABANDONED, ERROR, OWNER)}
+            ended = storage.get_trial(own)
+            kept = {k: v for k, v in ended.user_attrs.items() if k not in (ABANDONED, ERROR, OWNER)}
             self.study.add_trial(
                 create_trial(
                     state=TrialState.WAITING,
-                    system_attrs={"fixed_params": found.params},
-                    user_attrs=kept | {REPEATS: found.number},
+                    system_attrs={"fixed_params": ended.params},
+                    user_attrs=kept | {REPEATS: ended.number},
                 )
             )
 
     def _abandon_dead(self) -> None:
         """Abandons the running trials of workers that no longer run."""
-        from optuna.trial import TrialState
-
-        running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        running = self.trials("RUNNING")
         silent = self.storage.silent(self.study._study_id, [t._trial_id for t in running])
         for trial in running:
             owner = str(trial.user_attrs.get(OWNER, ""))
@@ -173,27 +166,10 @@ class SharedStudy:
 
     def take_back(self) -> None:
         """Abandons trials that a killed worker of this same folder left running."""
-        from optuna.trial import TrialState
-
         with self.storage.turn():
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            for trial in self.trials("RUNNING"):
                 if trial.user_attrs.get(OWNER) == self.owner:
                     self.abandon(trial, "its worker was killed")
-
-    def _end(self, trial: Trial, state: str, reason: str) -> None:
-        from optuna.trial import TrialState
-
-        with self._still_ours():
-            trial.set_user_attr(ERROR, reason)
-            self.study.tell(trial, state=TrialState[state], skip_if_finished=True)
-
-    @contextlib.contextmanager
-    def _still_ours(self) -> Iterator[None]:
-        """Ignores the result of a trial that another worker has already retried."""
-        from optuna.exceptions import UpdateFinishedTrialError
-
-        with contextlib.suppress(UpdateFinishedTrialError):
-            yield
 
     def _agree(self, terms: dict[str, Any]) -> None:
         # Dimensions are compared as text: the storage's JSON would turn tuples into lists.
@@ -246,6 +222,13 @@ def open_study(search: Search, storage: Storage, name: str, create: bool = False
             "other directions; tune.study=NAME starts one of its own"
         )
     return study
+
+
+def _ignoring_retried() -> contextlib.AbstractContextManager[None]:
+    """Ignores the result of a trial that another worker has already retried."""
+    from optuna.exceptions import UpdateFinishedTrialError
+
+    return contextlib.suppress(UpdateFinishedTrialError)
 
 
 def counted(trials: list[FrozenTrial]) -> list[FrozenTrial]:

@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.config.check import check, check_root, did_you_mean
 from ganforge.console import setup_logging
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
-from ganforge.redaction import training_line
 from ganforge.runs.load import build
 from ganforge.runs.lock import is_locked, locked
 from ganforge.runs.sweep_record import SweepRecord
 from ganforge.search.job import require_search
-from ganforge.search.loop import Launch, Searching, TrainInProcess, nothing_came
-from ganforge.search.optuna_extra import require
+from ganforge.search.loop import SearchRun
 from ganforge.search.overrides import SearchPlan, read_plan
 from ganforge.search.report import report
 from ganforge.search.resume import find_search
 from ganforge.search.settings import Search
-from ganforge.search.storage import Storage
+from ganforge.search.storage import Storage, require
 from ganforge.search.study import SharedStudy
-from ganforge.sweeps.checks import check_jobs
-from ganforge.sweeps.grid import BASIC, flags_of, make_folder, place
+from ganforge.sweeps.checks import check_jobs, runs_here
+from ganforge.sweeps.grid import new_record, place, ways_to_train
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, split_resume
-from ganforge.sweeps.process import train_in_process
-from ganforge.sweeps.resume import published
 
 # Overrides that may differ between workers of a study, or when a search is resumed.
 FREE = ("tune.", "resume", "log_dir", "logger", "tags", "notes", "hydra", "trainer.devices")
@@ -45,7 +37,7 @@ NUMBERS = ("seconds", "images_per_second", "step", "images_seen")
 
 def sweep_search(
     arguments: list[str], config: DictConfig, context: HydraContext, task: TaskFunction
-) -> float | None:
+) -> float:
     """Runs a search, resumes one, or joins a study that other workers share.
 
     All checks run before a folder is created.
@@ -73,26 +65,26 @@ def sweep_search(
     typed, resume = split_resume(arguments, parser)
     plan = read_plan(search.space, typed, parser)
     search.sampler.check(plan.space)
-    here = config.hydra.launcher._target_ == BASIC
-    devices = _check(plan, config, context, here)
-    _check_launcher(search, here)
+    devices = _check(plan, config, context)
+    _check_launcher(search, config)
     former = find_search(resume, typed, search, typed_path(config.log_dir))
     # Opened before the folder is created, so that an unreachable server leaves no folder behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
-    record = former if former is not None else _new_record(typed, config)
+    record = former if former is not None else new_record("search", typed, config, [])
     with locked(record.path), _kept_if_begun(record, new=former is None):
         storage = server or Storage(str(record.path / "study.log"), search.beat_seconds)
         study = _study(search, plan, storage, record)
         place(config, record.path)
-        launch, apart = _ways(config, context, task, devices)
+        launch, train_apart = ways_to_train(config, context, task)
+        apart = train_apart if devices > 1 else None
         try:
-            Searching(study, record, plan.fixed, launch, apart).run()
+            SearchRun(study, record, plan.fixed, launch, apart).run()
         finally:
             report(study, record)
-    if not study.completed():
-        raise nothing_came(record)
-    best = study.best()
-    return best.values[0] if best is not None else None
+    if (best := study.best()) is None:
+        reasons = [f": {job.error}" for job in record.jobs if job.error]
+        raise RunError(f"no trial of {record.path} was completed{''.join(reasons[:1])}")
+    return float(best.values[0])
 
 
 def _search(config: DictConfig) -> Search:
@@ -112,33 +104,25 @@ def _search(config: DictConfig) -> Search:
     return search
 
 
-def _check(plan: SearchPlan, config: DictConfig, context: HydraContext, here: bool) -> int:
+def _check(plan: SearchPlan, config: DictConfig, context: HydraContext) -> int:
     """Composes and checks probe trials; returns the largest number of processes of any trial.
 
     The probes cover every choice and the limits of every number.
     """
     probes = [Plan((*plan.fixed, *probe), probe) for probe in plan.probes()]
-    checked = check_jobs(probes, lambda o: context.config_loader.load_sweep_config(config, o), here)
+    checked = check_jobs(probes, config, context)
     if any(job.dry_run for job in checked):
         raise ConfigError("dry_run=true leaves nothing to search by; try it without tune=")
     return max(job.devices for job in checked)
 
 
-def _check_launcher(search: Search, here: bool) -> None:
-    if here and search.n_jobs > 1:
+def _check_launcher(search: Search, config: DictConfig) -> None:
+    if runs_here(config) and search.n_jobs > 1:
         raise ConfigError(
             f"tune.n_jobs={search.n_jobs}: this launcher runs one trial after the other. Take "
             "hydra/launcher=local_processes or slurm, or start this command several times with "
             "one tune.storage and tune.study"
         )
-
-
-def _new_record(typed: list[str], config: DictConfig) -> SweepRecord:
-    path = make_folder(typed_path(config.hydra.sweep.dir).absolute())
-    started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(path, "search", training_line(sys.argv), [*map(published, typed)], started)
-    record.write()
-    return record
 
 
 @contextlib.contextmanager
@@ -182,14 +166,3 @@ def _name(storage: Storage, record: SweepRecord) -> str:
     own = storage.file == record.path / "study.log"
     known = [study.study_name for study in storage.optuna.get_all_studies()] if own else []
     return known[0] if known else f"{record.path.parent.name}-{record.path.name}"
-
-
-def _ways(
-    config: DictConfig, context: HydraContext, task: TaskFunction, devices: int
-) -> tuple[Launch, TrainInProcess | None]:
-    launcher: Any = Plugins.instance().instantiate_launcher(
-        hydra_context=context, task_function=task, config=config
-    )
-    if devices == 1:
-        return launcher.launch, None
-    return launcher.launch, lambda overrides: train_in_process(overrides, flags_of(config))

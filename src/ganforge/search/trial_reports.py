@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from ganforge.callbacks.alerts import COLLAPSE_IMAGES, variety
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError, PrunedError
 from ganforge.models.engine.adversarial import AdversarialModule
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from optuna.trial import Trial
 
 log = logging.getLogger("ganforge")
-
-LOOKED_AT = 64  # images sampled for the collapse check
 
 
 class TrialReports(Callback):
@@ -140,8 +139,8 @@ class TrialReports(Callback):
         """Restores the largest image diversity measured before the run was resumed."""
         self._widest = state_dict["widest"]
 
-    def _watches(self, game: object) -> bool:
-        return self.search.collapse > 0 and not getattr(game, "needs_inputs", False)
+    def _watches(self, model: object) -> bool:
+        return self.search.collapse > 0 and not getattr(model, "needs_inputs", False)
 
     def _collapsed(self, pl_module: LightningModule) -> str:
         """Returns the reason to prune on mode collapse, or "".
@@ -155,16 +154,16 @@ class TrialReports(Callback):
         self._widest = max(self._widest, spread)
         if spread >= self.search.collapse * self._widest:
             return ""
-        return f"collapsed: {LOOKED_AT} images differ by {spread:.2g}, once by {self._widest:.2g}"
+        return f"collapsed: {COLLAPSE_IMAGES} images differ by {spread:.2g}, once by {self._widest:.2g}"
 
     def _spread(self, pl_module: LightningModule) -> float:
-        """Returns the standard deviation over images, averaged over pixels."""
-        game, device = cast(AdversarialModule, pl_module), pl_module.device
+        """Returns the variety of the images of fixed latents."""
+        model, device = cast(AdversarialModule, pl_module), pl_module.device
         # Sampling must not change the random state of training.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            seed = mix(game.seed, Stream.COLLAPSE)
-            images = game.sample(LOOKED_AT, seed=seed, weights="raw", start=0, labels=None)
-        return float(images.flatten(1).std(0).mean())
+            seed = mix(model.seed, Stream.COLLAPSE)
+            images = model.sample(COLLAPSE_IMAGES, seed=seed, weights="raw", start=0, labels=None)
+        return variety(images)
 
 
 def _value(point: dict[str, int | float], name: str) -> float | None:

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, open_dict, read_write
+from hydra.types import HydraContext
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from ganforge.config.check import check, check_root
 from ganforge.config.compose import explain
-from ganforge.config.names import check_name
+from ganforge.config.values import check_name
 from ganforge.errors import ConfigError, DataError
 from ganforge.runs.classes import name_classes
 from ganforge.runs.costs import check_costs
 from ganforge.runs.load import build
 from ganforge.runs.stored.settling import settle
-from ganforge.sweeps.part_checks import check_parts
+from ganforge.runs.stored.trust import is_own, targets
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.trust import Vet
 
+# Groups whose parts are built, so that they check their arguments. Networks are left out because
+# initializing them takes seconds; so is everything that needs data.
+GROUPS = ("loss", "regularizer", "augment", "schedule")
+OPTIMIZERS = "optimizer"
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 SHOWN = 3  # jobs named per fault: identical faults are reported once
 
 
@@ -38,33 +45,37 @@ class Checked:
     subdir: str | None = None
 
 
+def runs_here(config: DictConfig) -> bool:
+    """Whether Hydra's launcher runs the jobs one by one in this process."""
+    return str(config.hydra.launcher._target_) == BASIC_LAUNCHER
+
+
 def check_jobs(
-    plans: list[Plan],
-    compose: Callable[[list[str]], DictConfig],
-    here: bool,
-    vet: Vet | None = None,
+    plans: list[Plan], config: DictConfig, context: HydraContext, vet: Vet | None = None
 ) -> list[Checked]:
     """Composes and checks the configuration of every job; builds no network and reads no image.
 
     Args:
         plans: the jobs.
-        compose: returns a job's configuration, including the ``hydra`` node.
-        here: whether jobs run on this machine, so that its devices are checked.
+        config: Hydra's configuration of the sweep. If its launcher runs the jobs in this process,
+            the devices of this machine are checked, too.
+        context: Hydra's context, which holds the config loader.
         vet: checks configurations composed from stored overrides; None for typed overrides.
 
     Raises:
         ConfigError: listing every fault and the jobs that have it.
     """
     checked, faults = [], dict[str, list[str]]()
-    found: dict[str, list[str]] = {}  # class names by data set, read once for all jobs
+    classes: dict[str, list[str]] = {}  # class names by data set, read once for all jobs
     sound: set[str] = set()  # parts that an earlier job has already built
     for number, plan in enumerate(plans):
         try:
-            cfg = compose(list(plan.overrides))
-            checked.append(_check(cfg, number, here, found, vet))
+            cfg = context.config_loader.load_sweep_config(config, list(plan.overrides))
+            checked.append(_check(cfg, number, runs_here(config), classes, vet))
             check_parts(cfg, sound)
         except Exception as error:
-            message = _message(error, plan)
+            ours = isinstance(error, (ConfigError, DataError))
+            message = str(error) if ours else explain(error, "train", list(plan.overrides))
             if message is None:
                 raise
             faults.setdefault(message, []).append(f"job {number} ({','.join(plan.swept)})")
@@ -75,7 +86,7 @@ def check_jobs(
 
 
 def _check(
-    cfg: DictConfig, number: int, here: bool, found: dict[str, list[str]], vet: Vet | None
+    cfg: DictConfig, number: int, here: bool, classes: dict[str, list[str]], vet: Vet | None
 ) -> Checked:
     """Runs the checks that the job itself will run, and resolves its hardware."""
     former = HydraConfig.instance().cfg
@@ -90,7 +101,7 @@ def _check(
         if vet is not None:
             vet(cfg)
         check_name(str(cfg.name))
-        name_classes(cfg, found)
+        name_classes(cfg, classes)
         check(cfg)
         check_costs(cfg)
         devices = build(cfg.trainer).hardware().devices if here else 1
@@ -109,14 +120,41 @@ def _subdir(cfg: DictConfig, number: int) -> str | None:
     return text
 
 
-def _message(error: Exception, plan: Plan) -> str | None:
-    if isinstance(error, (ConfigError, DataError)):
-        return str(error)
-    return explain(error, "train", list(plan.overrides))
-
-
 def _listed(jobs: list[str], number: int) -> str:
     if len(jobs) == number:
         return "all jobs" if number > 1 else jobs[0]
     more = f" and {len(jobs) - SHOWN} more" if len(jobs) > SHOWN else ""
     return ", ".join(jobs[:SHOWN]) + more
+
+
+def check_parts(cfg: DictConfig, sound: set[str]) -> None:
+    """Builds the loss, regularizers, augmentation, schedules and optimizers of a configuration.
+
+    Args:
+        cfg: configuration of a job, composed and checked.
+        sound: the parts, as text, that earlier jobs have built; updated with the parts of this job.
+
+    Raises:
+        ConfigError: if a part rejects its arguments.
+    """
+    for group in (*GROUPS, OPTIMIZERS):
+        node: Any = cfg.get(group)
+        if not isinstance(node, DictConfig):
+            continue
+        plain = OmegaConf.to_container(node, resolve=True)
+        text = f"{group}: {plain}"
+        # A part of the user's own may need the job's machine.
+        if text in sound or not all(is_own(target) for _, target in targets(plain)):
+            continue
+        try:
+            _build(group, plain)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"{group}: {error}") from error
+        sound.add(text)
+
+
+def _build(group: str, plain: Any) -> None:
+    built = build(plain)
+    if group == OPTIMIZERS:
+        for make in filter(None, built.values()):
+            make([torch.nn.Parameter(torch.zeros(2, 2))])  # some take matrices only

@@ -21,13 +21,13 @@ from ganforge.paths import typed_path
 from ganforge.redaction import training_line
 from ganforge.runs.lock import LOCK, locked
 from ganforge.runs.stored.settling import resolved_override
-from ganforge.runs.sweep_record import Job, SweepRecord
-from ganforge.sweeps.checks import Checked, check_jobs
+from ganforge.runs.sweep_record import Job, Kind, SweepRecord
+from ganforge.sweeps.checks import Checked, check_jobs, runs_here
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, plan_grid, split_resume
 from ganforge.sweeps.process import train_in_process
 from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
-from ganforge.sweeps.runner import SweepRun
+from ganforge.sweeps.runner import Launch, SweepRun, TrainInProcess
 from ganforge.sweeps.trust import (
     Vet,
     is_permission,
@@ -36,8 +36,6 @@ from ganforge.sweeps.trust import (
     vetting,
     without_permissions,
 )
-
-BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 
 
 def sweep_grid(
@@ -73,29 +71,17 @@ def sweep_grid(
     if former is not None:
         overrides, vet = _resumed(former, typed, parser, config.trust)
     plans = plan_grid(overrides, parser)
-    here = config.hydra.launcher._target_ == BASIC
-    checked = check_jobs(
-        plans, lambda o: context.config_loader.load_sweep_config(config, o), here, vet
-    )
+    checked = check_jobs(plans, config, context, vet)
     kept = not all(job.dry_run for job in checked)
     if former is not None:
         match_jobs(former, plans)
     record = former if former is not None else _new_record(typed, plans, config, checked, kept)
     with locked(record.path) if kept else _leaving_nothing(record.path, typed_path(config.log_dir)):
         place(config, record.path)
-        launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=context, task_function=task, config=config
-        )
-        run = SweepRun(
-            record,
-            plans,
-            launch=launcher.launch,
-            apart=lambda overrides: train_in_process(overrides, flags_of(config)),
-            lonely={n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run},
-            side_by_side=None if here else batch_size or len(plans),
-            kept=kept,
-        )
-        return run.run()
+        launch, train_apart = ways_to_train(config, context, task)
+        apart = {n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run}
+        at_once = None if runs_here(config) else batch_size or len(plans)
+        return SweepRun(record, plans, launch, train_apart, apart, at_once, kept).run()
 
 
 def _resumed(
@@ -113,7 +99,6 @@ def _new_record(
     typed: list[str], plans: list[Plan], config: DictConfig, checked: list[Checked], kept: bool
 ) -> SweepRecord:
     """Creates a sweep's folder and record; the folder is unique even within the same second."""
-    wanted = typed_path(config.hydra.sweep.dir).absolute()
     names = [
         job.subdir or job_folder(number, list(plan.swept))
         for number, (plan, job) in enumerate(zip(plans, checked, strict=True))
@@ -123,11 +108,18 @@ def _new_record(
             "hydra.sweep.subdir: gives several jobs one folder; ${hydra.job.num} tells them apart"
         )
     jobs = [Job(n, [*map(published, plan.swept)], names[n]) for n, plan in enumerate(plans)]
+    return new_record("grid", typed, config, jobs, kept)
+
+
+def new_record(
+    kind: Kind, typed: list[str], config: DictConfig, jobs: list[Job], kept: bool = True
+) -> SweepRecord:
+    """Returns the record of a new sweep; creates its folder and writes the record, if kept."""
+    wanted = typed_path(config.hydra.sweep.dir).absolute()
     path = make_folder(wanted) if kept else wanted
     started = datetime.now().astimezone().isoformat(timespec="seconds")
-    record = SweepRecord(
-        path, "grid", training_line(sys.argv), [*map(published, typed)], started, jobs=jobs
-    )
+    command = training_line(sys.argv)
+    record = SweepRecord(path, kind, command, [*map(published, typed)], started, jobs=jobs)
     if kept:
         record.write()
     return record
@@ -183,7 +175,18 @@ def place(config: DictConfig, path: Path) -> None:
         config.hydra.overrides.hydra.extend(given)
 
 
-def flags_of(config: DictConfig) -> list[str]:
+def ways_to_train(
+    config: DictConfig, context: HydraContext, task: TaskFunction
+) -> tuple[Launch, TrainInProcess]:
+    """Returns two functions that train jobs: through Hydra's launcher, and in a process each."""
+    launcher: Any = Plugins.instance().instantiate_launcher(
+        hydra_context=context, task_function=task, config=config
+    )
+    flags = _flags(config)
+    return launcher.launch, lambda overrides: train_in_process(overrides, flags)
+
+
+def _flags(config: DictConfig) -> list[str]:
     """Returns the command-line flags that reproduce this process's config search path."""
     sources = config.hydra.runtime.config_sources
     given = [str(s.path) for s in sources if s.provider == "command-line"]

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any
+from collections.abc import Callable
 
 from ganforge.callbacks.interruption import SIGNALS, heeded
 from ganforge.errors import InterruptionError
 from ganforge.processes import module_path, python
+from ganforge.sweeps.signals import handling
 
 PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
@@ -42,7 +39,7 @@ def train_in_process(overrides: list[str], flags: list[str]) -> int:
         command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
     )
     try:
-        with _handing_on(process):
+        with handling(heeded(), lambda number, frame: process.send_signal(number)):
             code = process.wait()
     except BaseException:
         process.kill()
@@ -62,20 +59,3 @@ def _end_with_parent() -> Callable[[], object] | None:
         return None
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(PARENT_DEATH_SIGNAL, int(signal.SIGTERM))
-
-
-@contextlib.contextmanager
-def _handing_on(process: subprocess.Popen[bytes]) -> Iterator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def hand_on(number: int, frame: FrameType | None) -> None:
-        process.send_signal(number)
-
-    former: dict[int, Any] = {number: signal.signal(number, hand_on) for number in heeded()}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

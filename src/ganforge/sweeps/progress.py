@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from ganforge.compare.cells import Table
+from ganforge.console import console
 from ganforge.runs.stored.past_summary import best_of
 from ganforge.runs.sweep_record import Job, SweepRecord
+
+
+def announce(line: str) -> None:
+    """Prints a line about the progress of a sweep."""
+    console.print(line, style="bold", soft_wrap=True)
 
 
 def progress_line(record: SweepRecord, job: Job, seconds_left: float | None) -> str:

@@ -1,10 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
 from ganforge.config.quoting import quoted
@@ -37,8 +36,10 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
     if resume is None:
         return None
     if resume == "auto":
-        return _newest_unfinished(typed, log_dir)
-    record = _newest(log_dir) if resume == "latest" else _named(resume)
+        grids = [record for record in find_sweeps(log_dir) if record.kind == "grid"]
+        same = [record for record in grids if meant(record.overrides) == meant(typed)]
+        return newest_unfinished(same, lambda record: not record.unfinished(), log_dir)
+    record = _newest(log_dir) if resume == "latest" else read_sweep(resume)
     if record.kind != "grid":
         raise ConfigError(
             f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
@@ -46,9 +47,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
         )
     if meant(typed) and meant(typed) != meant(record.overrides):
         raise ConfigError(_difference(record, typed))
-    if (who := holder(record.path)) is not None:
-        raise RunError(f"{record.path}: {who} is running this sweep. Wait for it, or stop it")
-    return record
+    return not_running(record)
 
 
 def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
@@ -72,12 +71,8 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
 
 def meant(typed: list[str]) -> list[str]:
     """Returns the sorted overrides that identify a sweep: no log_dir, dry_run or permissions."""
-    return sorted(published(resolved_override(o)) for o in typed if not _passes(o))
-
-
-def _passes(override: str) -> bool:
-    """Whether an override affects only the current command and does not identify the sweep."""
-    return key_of(override) in ("log_dir", "dry_run") or is_permission(override)
+    kept = [o for o in typed if key_of(o) not in ("log_dir", "dry_run") and not is_permission(o)]
+    return sorted(published(resolved_override(override)) for override in kept)
 
 
 def published(override: str) -> str:
@@ -88,44 +83,48 @@ def published(override: str) -> str:
     if key_of(override).rpartition(".")[2] not in ("notes", "tags"):
         return override
     try:
-        found = OverridesParser.create().parse_override(override)
+        parsed = OverridesParser.create().parse_override(override)
     except HydraException:  # of a damaged record; what is typed was parsed before
         return override
-    if found.is_sweep_override() or redacted(value := plain_value(found)) == value:
+    value = parsed.value()
+    items = [str(item) for item in (value if isinstance(value, list) else [value])]
+    if parsed.is_sweep_override() or redacted(items) == items:
         return override
-    return f"{override.partition('=')[0]}={_spelled(redacted(value))}"
+    text = ",".join(map(quoted, redacted(items)))
+    return f"{override.partition('=')[0]}={f'[{text}]' if isinstance(value, list) else text}"
 
 
-def plain_value(override: Override) -> Any:
-    """Returns the value of a parsed override without Hydra's marks of quotes."""
-    value = override.value()
-    return [str(item) for item in value] if isinstance(value, list) else str(value)
+def not_running(record: SweepRecord) -> SweepRecord:
+    """Returns the record of a sweep or search.
+
+    Raises:
+        RunError: if another process is running it.
+    """
+    if (process := holder(record.path)) is not None:
+        raise RunError(f"{record.path}: is run by {process}. Wait for it to end, or stop it")
+    return record
 
 
-def _spelled(value: str | list[str]) -> str:
-    if isinstance(value, list):
-        return f"[{','.join(quoted(item) for item in value)}]"
-    return quoted(value)
+def newest_unfinished(
+    same: list[SweepRecord], is_complete: Callable[[SweepRecord], bool], log_dir: Path
+) -> SweepRecord | None:
+    """Returns the first sweep that is neither complete nor running; prints if there is none.
 
-
-def _newest_unfinished(typed: list[str], log_dir: Path) -> SweepRecord | None:
+    Args:
+        same: sweeps with the same overrides, newest first.
+        is_complete: whether a sweep has nothing left to run.
+        log_dir: where the sweeps were searched.
+    """
     complete = None
-    for record in find_sweeps(log_dir):
-        if record.kind != "grid" or meant(record.overrides) != meant(typed):
-            continue
-        if not record.unfinished():
+    for record in same:
+        if is_complete(record):
             complete = complete or record.path
         elif holder(record.path) is None:
             return record
-    log_new_sweep("sweep", complete, log_dir)
+    more = f" ({complete} is complete)" if complete else ""
+    line = f"resume=auto: nothing unfinished with these overrides in {log_dir}{more}; starts anew"
+    console.print(line, soft_wrap=True)
     return None
-
-
-def log_new_sweep(kind: str, complete: Path | None, log_dir: Path) -> None:
-    """Prints that resume=auto found no unfinished sweep or search and that a new one starts."""
-    found = f"no unfinished {kind} of these overrides in {log_dir}"
-    found += f" ({complete} is complete)" if complete else ""
-    console.print(f"resume=auto: {found}: a new one", soft_wrap=True, highlight=False, markup=False)
 
 
 def _newest(log_dir: Path) -> SweepRecord:
@@ -138,10 +137,15 @@ def _newest(log_dir: Path) -> SweepRecord:
     )
 
 
-def _named(resume: str) -> SweepRecord:
+def read_sweep(resume: str) -> SweepRecord:
+    """Returns the record of the sweep or search in a folder.
+
+    Raises:
+        RunError: if there is no such folder, or it holds no record.
+    """
     path = typed_path(resume)
     if not path.is_dir():
-        raise RunError(f"resume={resume}: no such folder of a sweep")
+        raise RunError(f"resume={resume}: no such folder; give auto, or the folder of a sweep")
     return SweepRecord.read(path.resolve())
 
 

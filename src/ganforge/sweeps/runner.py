@@ -1,54 +1,51 @@
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from hydra.core.utils import JobReturn, JobStatus
 
 from ganforge.config.quoting import quoted
 from ganforge.console import console
-from ganforge.errors import GanforgeError, InterruptionError, RunError
+from ganforge.errors import InterruptionError, RunError, first_line
 from ganforge.runs.stored.past_summary import best_of
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.sweeps.plan import Plan
-from ganforge.sweeps.progress import job_table, progress_line, tally
+from ganforge.sweeps.progress import announce, job_table, progress_line, tally
 from ganforge.sweeps.signals import ending_on_signals
-from ganforge.sweeps.watch import fresh_status, watching
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 TrainInProcess = Callable[[list[str]], int]
+EVERY = 2.0  # seconds between polls of the run folders
+EARLIER = 2.0  # seconds of tolerance for clock skew between file systems
 
 
+@dataclass
 class SweepRun:
     """Runs the pending jobs of a sweep and updates its record.
 
-    Args:
+    Attributes:
         record: the sweep; its pending jobs are run.
         plans: the jobs' overrides, by job number.
         launch: passes jobs to Hydra's launcher, numbered from the given first job on.
-        apart: trains in a separate process; returns its exit code.
-        lonely: numbers of the jobs that need a separate process.
-        side_by_side: jobs launched at a time; None runs them one by one in this process.
+        train_apart: trains in a separate process; returns its exit code.
+        apart: numbers of the jobs that need a separate process.
+        at_once: jobs launched at a time; None runs them one by one in this process.
         kept: whether to write the record; False for dry runs.
     """
 
-    def __init__(
-        self,
-        record: SweepRecord,
-        plans: list[Plan],
-        launch: Launch,
-        apart: TrainInProcess,
-        lonely: set[int],
-        side_by_side: int | None = None,
-        kept: bool = True,
-    ) -> None:
-        self.record = record
-        self.plans = plans
-        self.launch = launch
-        self.apart = apart
-        self.lonely = lonely
-        self.side_by_side = side_by_side
-        self.kept = kept
+    record: SweepRecord
+    plans: list[Plan]
+    launch: Launch
+    train_apart: TrainInProcess
+    apart: set[int]
+    at_once: int | None = None
+    kept: bool = True
+
+    def __post_init__(self) -> None:
         self._began = time.monotonic()
         self._ended = 0
 
@@ -63,36 +60,37 @@ class SweepRun:
             with ending_on_signals():
                 self._run_all()
         except BaseException as error:
-            stopped = isinstance(error, KeyboardInterrupt)
-            self._finish("interrupted" if stopped else "failed")
+            self._finish("interrupted" if isinstance(error, KeyboardInterrupt) else "failed")
             raise
         states = [job.status for job in self.record.jobs]
-        ended = [status for status in ("failed", "interrupted") if status in states]
-        self._finish(ended[0] if ended else "completed")
-        if ended:
-            raise self._fault()
+        counts = {kind: n for kind in ("failed", "interrupted") if (n := states.count(kind))}
+        self._finish(next(iter(counts), "completed"))
+        if counts:
+            text = " and ".join(f"{n} {kind}" for kind, n in counts.items())
+            hint = f"; to resume: ganforge train -m resume={self.record.path}" if self.kept else ""
+            raise RunError(f"of {len(states)} jobs {text}{hint}")
         scores = [best_of(self.record.summary(job)) for job in self.record.jobs]
         return [score[1] if score else None for score in scores]
 
     def _run_all(self) -> None:
         todo = [job for job in self.record.jobs if job.status == "pending"]
         if done := len(self.record.jobs) - len(todo):
-            self._say(f"{self.record.path} goes on: {done} of {len(self.record.jobs)} jobs done")
-        if self.side_by_side is None:
+            announce(f"{self.record.path} goes on: {done} of {len(self.record.jobs)} jobs done")
+        if self.at_once is None:
             for job in todo:
-                self._say(progress_line(self.record, job, self._seconds_left()))
+                announce(progress_line(self.record, job, self._seconds_left()))
                 self._run(job)
         else:
-            for start in range(0, len(todo), self.side_by_side):
-                self._run_together(todo[start : start + self.side_by_side])
+            for start in range(0, len(todo), self.at_once):
+                self._run_together(todo[start : start + self.at_once])
 
     def _run(self, job: Job) -> None:
         """Runs one job in this process, or in a separate one if it trains on several devices."""
         self._note(job, "running")
         began = time.time()
         try:
-            if job.number in self.lonely:
-                self._settle_code(job, self.apart(self._overrides(job)), began)
+            if job.number in self.apart:
+                self._settle_code(job, self.train_apart(self._overrides(job)), began)
             else:
                 self._settle(job, self.launch([self._overrides(job)], job.number)[0])
         except KeyboardInterrupt:
@@ -103,10 +101,10 @@ class SweepRun:
 
     def _run_together(self, jobs: list[Job]) -> None:
         """Runs jobs in parallel through a launcher and watches their run folders."""
-        self._say(f"{len(jobs)} jobs · {tally(self.record)}")
+        announce(f"{len(jobs)} jobs · {tally(self.record)}")
         began = time.time()
         try:
-            with watching(self.record, jobs, began, self._note, self._say):
+            with watching(self.record, jobs, began, self._note):
                 found = self.launch([self._overrides(job) for job in jobs], jobs[0].number)
         except KeyboardInterrupt:
             for job in jobs:
@@ -119,7 +117,7 @@ class SweepRun:
                 raise
             for job, status in zip(jobs, states, strict=True):
                 over = status in ("completed", "interrupted")
-                self._note(job, status if over else "failed", None if over else _told(error))
+                self._note(job, status if over else "failed", None if over else first_line(error))
         else:
             for job, result in zip(jobs, found, strict=True):
                 self._settle(job, result)
@@ -128,9 +126,9 @@ class SweepRun:
         if result.status == JobStatus.COMPLETED:
             self._note(job, "completed")
         elif isinstance(result._return_value, InterruptionError):
-            self._note(job, "interrupted", _told(result._return_value))
+            self._note(job, "interrupted", first_line(result._return_value))
         else:
-            self._note(job, "failed", _told(result._return_value))
+            self._note(job, "failed", first_line(result._return_value))
 
     def _settle_code(self, job: Job, code: int, began: float) -> None:
         error = None
@@ -153,26 +151,57 @@ class SweepRun:
         self.record.status = status
         if self.kept:
             self.record.write()
-            console.print(job_table(self.record).rich(), highlight=False)
-            console.print(f"sweep folder: {self.record.path}", soft_wrap=True, highlight=False)
-
-    def _fault(self) -> GanforgeError:
-        states = [job.status for job in self.record.jobs]
-        kinds = [(n, kind) for kind in ("failed", "interrupted") if (n := states.count(kind))]
-        told = " and ".join(f"{n} {kind}" for n, kind in kinds)
-        remedy = f"; go on with ganforge train -m resume={self.record.path}" if self.kept else ""
-        return RunError(f"of {len(states)} jobs {told}{remedy}")
+            console.print(job_table(self.record).rich())
+            console.print(f"sweep folder: {self.record.path}", soft_wrap=True)
 
     def _seconds_left(self) -> float | None:
         left = sum(job.status == "pending" for job in self.record.jobs)
         elapsed = time.monotonic() - self._began
         return elapsed / self._ended * left if self._ended else None
 
-    def _say(self, line: str) -> None:
-        console.print(line, style="bold", soft_wrap=True, highlight=False, markup=False)
+
+def fresh_status(record: SweepRecord, job: Job, began: float) -> str | None:
+    """Returns the status in a job's summary; None if it was not written since ``began``."""
+    try:
+        written = record.run(job).summary.stat().st_mtime
+    except OSError:
+        return None
+    if written < began - EARLIER:  # left by an earlier attempt
+        return None
+    status = record.summary(job).get("status")
+    return None if status is None else str(status)
 
 
-def _told(error: object) -> str:
-    """Returns the first line of an error, with its type unless it is a ganforge error."""
-    kind = "" if isinstance(error, GanforgeError) else f"{type(error).__name__}: "
-    return (kind + str(error)).splitlines()[0]
+@contextlib.contextmanager
+def watching(
+    record: SweepRecord, jobs: list[Job], began: float, note: Callable[[Job, str], None]
+) -> Iterator[None]:
+    """Tracks jobs in other processes or on other machines by polling their run folders.
+
+    Args:
+        record: the sweep.
+        jobs: the launched jobs.
+        began: launch time, in seconds since the epoch.
+        note: records a job's new status.
+    """
+    over = threading.Event()
+
+    def look() -> None:
+        for job in jobs:
+            status = fresh_status(record, job, began)
+            if status is not None and status != job.status:
+                note(job, status)
+                if status != "running":
+                    announce(f"{job} {status} · {tally(record)}")
+
+    def watch() -> None:
+        while not over.wait(EVERY):
+            look()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()

@@ -3,30 +3,39 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
-from typing import Any
 
 from ganforge.callbacks.interruption import heeded
 from ganforge.errors import InterruptionError
 
+Handler = Callable[[int, FrameType | None], object] | signal.Handlers
+
 
 @contextlib.contextmanager
-def ending_on_signals() -> Iterator[None]:
+def handling(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
+    """Installs a handler of signals for the block.
+
+    Does nothing outside the main thread, where Python cannot set handlers.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    former = {number: signal.signal(number, handler) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, previous in former.items():
+            signal.signal(number, previous)
+
+
+def ending_on_signals() -> contextlib.AbstractContextManager[None]:
     """Handles termination signals between jobs by raising KeyboardInterrupt.
 
     During training the run's own handler is active instead; it ends the sweep once its checkpoint
     is written.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former: dict[int, Any] = {number: signal.signal(number, _end) for number in heeded()}
-    try:
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
+    return handling(heeded(), _end)
 
 
 def end_sweep(number: int) -> None:

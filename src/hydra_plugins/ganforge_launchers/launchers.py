@@ -3,6 +3,7 @@
 Hydra imports this file at every start, so imports of ganforge.sweeps are deferred to the methods.
 """
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +13,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class _Submitting(Launcher):
-    """Stores the arguments of ``setup`` until jobs are launched."""
+class _SubmittingLauncher(Launcher):
+    """Launches jobs through submitit."""
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
@@ -24,8 +25,24 @@ class _Submitting(Launcher):
         check_launcher(config.hydra.launcher)
         self.context, self.task, self.config = hydra_context, task_function, config
 
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Runs the jobs, waits for them and returns their results."""
+        from ganforge.sweeps.launchers.job import SubmittedJob
 
-class LocalProcessesLauncher(_Submitting):
+        jobs = [
+            SubmittedJob(number, list(overrides), self.config, self.context, self.task)
+            for number, overrides in enumerate(job_overrides, initial_job_idx)
+        ]
+        return self.pool(len(jobs)).run(jobs)  # type: ignore[no-any-return]
+
+    @abstractmethod
+    def pool(self, jobs: int) -> Any:
+        """Returns the object that runs this number of jobs."""
+
+
+class LocalProcessesLauncher(_SubmittingLauncher):
     """Runs the jobs of a sweep in parallel on this machine, each in a separate process.
 
     Args:
@@ -49,34 +66,26 @@ class LocalProcessesLauncher(_Submitting):
         max_num_timeout: int = 5,
         submitit_folder: str = ".submitit",
     ) -> None:
-        self.parallel = parallel
-        self.gpus_per_job = gpus_per_job
-        self.threads = threads
-        self.timeout_min = timeout_min
-        self.signal_delay_s = signal_delay_s
-        self.max_num_timeout = max_num_timeout
-        self.submitit_folder = submitit_folder
+        self.folder = submitit_folder
+        self.shares: dict[str, Any] = {
+            "parallel": parallel,
+            "gpus_per_job": gpus_per_job,
+            "threads": threads,
+        }
+        self.limits = {
+            "timeout_min": timeout_min,
+            "signal_delay_s": signal_delay_s,
+            "max_num_timeout": max_num_timeout,
+        }
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Runs the jobs and returns their results."""
-        from ganforge.sweeps.launchers.job import jobs_of
+    def pool(self, jobs: int) -> Any:
+        """Returns the pool of processes that runs the jobs."""
         from ganforge.sweeps.launchers.local import LocalJobs, slots
 
-        places = slots(self.parallel, self.gpus_per_job, self.threads, len(job_overrides))
-        pool = LocalJobs(
-            self.submitit_folder,
-            places,
-            self.timeout_min,
-            self.signal_delay_s,
-            self.max_num_timeout,
-        )
-        jobs = jobs_of(job_overrides, initial_job_idx, self.config, self.context, self.task)
-        return pool.run(jobs)
+        return LocalJobs(self.folder, slots(jobs=jobs, **self.shares), **self.limits)
 
 
-class SlurmLauncher(_Submitting):
+class SlurmLauncher(_SubmittingLauncher):
     """Submits the jobs of a sweep to SLURM and waits for them.
 
     The arguments are options of sbatch, with the names used by hydra-submitit-launcher.
@@ -144,13 +153,8 @@ class SlurmLauncher(_Submitting):
             "slurm_srun_args": ["--kill-on-bad-exit=1"],
         }
 
-    def launch(
-        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
-    ) -> Sequence[JobReturn]:
-        """Submits the jobs as one array, waits and returns their results."""
-        from ganforge.sweeps.launchers.job import jobs_of
+    def pool(self, jobs: int) -> Any:
+        """Returns the array that submits the jobs."""
         from ganforge.sweeps.launchers.slurm import SlurmJobs
 
-        pool = SlurmJobs(self.folder, self.parameters, self.max_num_timeout)
-        jobs = jobs_of(job_overrides, initial_job_idx, self.config, self.context, self.task)
-        return pool.run(jobs)
+        return SlurmJobs(self.folder, self.parameters, self.max_num_timeout)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -92,20 +91,6 @@ class SubmittedJob:
             self.overrides, "hydra.sweep.dir", self.number, str(self.number), self.state
         )
         return done
-
-
-def jobs_of(
-    overrides: Sequence[Sequence[str]],
-    first: int,
-    config: DictConfig,
-    context: HydraContext,
-    task: TaskFunction,
-) -> list[SubmittedJob]:
-    """Returns the jobs of a sweep, numbered from ``first`` on."""
-    return [
-        SubmittedJob(first + place, list(own), config, context, task)
-        for place, own in enumerate(overrides)
-    ]
 
 
 def result_of(job: Any, number: int) -> JobReturn:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -15,6 +13,7 @@ from hydra.core.utils import JobReturn
 from ganforge.console import console
 from ganforge.errors import ConfigError
 from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
+from ganforge.sweeps.signals import handling
 
 CORES_PER_JOB = 4
 LOOKING = 0.1  # seconds between polls of the jobs
@@ -102,14 +101,10 @@ class LocalJobs:
 
     def _started(self, job: SubmittedJob, slot: int) -> tuple[SubmittedJob, Any]:
         job.variables = self.slots[slot]
-        with _deaf_to_terminals():
+        with handling([signal.SIGINT], signal.SIG_IGN):  # on Ctrl-C, submitit kills its jobs
             submitted = self.executor.submit(job)
-        console.print(
-            f"job {job.number} runs as process {submitted.job_id}, its output goes to "
-            f"{submitted.paths.stdout}",
-            soft_wrap=True,
-            highlight=False,
-        )
+        line = f"job {job.number}: process {submitted.job_id}, output: {submitted.paths.stdout}"
+        console.print(line, soft_wrap=True)
         return job, submitted
 
     def _ended(self) -> dict[int, JobReturn]:
@@ -131,19 +126,6 @@ class LocalJobs:
                 while self._running:
                     self._ended()
                     time.sleep(LOOKING)
-
-
-@contextlib.contextmanager
-def _deaf_to_terminals() -> Iterator[None]:
-    """Makes processes started in this context ignore Ctrl-C, on which submitit kills its jobs."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    former = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, former)
 
 
 def _gpus() -> list[str]:

@@ -43,15 +43,14 @@ class SlurmJobs:
         with self.executor.batch():
             submitted = [self.executor.submit(replace(job, requeued=True)) for job in jobs]
         for job, one in zip(jobs, submitted, strict=True):
-            self._say(f"job {job.number} is SLURM's {one.job_id}, output: {one.paths.stdout}")
+            line = f"job {job.number}: SLURM job {one.job_id}, output: {one.paths.stdout}"
+            console.print(line, soft_wrap=True)
         try:
             while not all(one.done() for one in submitted):
                 time.sleep(LOOKING)
         except BaseException:
             known = " ".join(one.job_id for one in submitted if not one.done())
-            self._say(f"the jobs go on without this command; scancel {known} ends them")
+            line = f"the jobs continue without this command; cancel them with scancel {known}"
+            console.print(line, soft_wrap=True)
             raise
         return [result_of(one, job.number) for one, job in zip(submitted, jobs, strict=True)]
-
-    def _say(self, line: str) -> None:
-        console.print(line, soft_wrap=True, highlight=False, markup=False)

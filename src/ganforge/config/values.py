@@ -1,4 +1,4 @@
-"""Checks for numbers that are invalid in every setting.
+"""Checks of single values: numbers, seeds and the run's name.
 
 Importing this module imports neither torch nor lightning.
 """
@@ -9,9 +9,15 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from ganforge.errors import ConfigError
+from ganforge.plain_text import one_line, shortened
+
 # Range of seeds that torch's generators accept.
 LEAST_SEED, GREATEST_SEED = -(2**63), 2**64 - 1
 _FREE = ("where",)  # filters of `ganforge runs`, which may contain any value
+# 128 characters is W&B's limit. 180 bytes is a file system's limit of 255 minus the time, seed,
+# number and suffixes in the names of folders and temporary files.
+LONGEST, LONGEST_BYTES = 128, 180
 
 
 def number_faults(plain: dict[str, Any]) -> list[str]:
@@ -26,6 +32,35 @@ def number_faults(plain: dict[str, Any]) -> list[str]:
         faults.append(f"seed must be in {LEAST_SEED} ... {GREATEST_SEED}, got {seed}")
     kept = {key: value for key, value in plain.items() if key not in _FREE}
     return faults + [f"{key} must be a finite number, got {value}" for key, value in _odd(kept)]
+
+
+def check_name(name: str) -> None:
+    """Refuses a name that file systems or Weights & Biases would reject.
+
+    Raises:
+        ConfigError: the message says what is wrong with the name.
+    """
+    if (fault := _fault(name)) is not None:
+        raise ConfigError(
+            f"name={one_line(shortened(name))}: becomes part of a folder's name; {fault}"
+        )
+
+
+def _fault(name: str) -> str | None:
+    if not name.strip():
+        return "it must not be empty: leave name out for MODEL-DATA"
+    if "/" in name or "\\" in name:
+        return "no / or \\ is legal"
+    if one_line(name) != name:
+        return "no control or formatting character is legal"
+    if name[0] in ".-" or name[0].isspace():
+        return "it must not begin with a dot, a dash or a space"
+    if name[-1] == "." or name[-1].isspace():
+        return "it must not end with a dot or a space"
+    length, size = len(name), len(name.encode(errors="surrogateescape"))
+    if length > LONGEST or size > LONGEST_BYTES:
+        return f"at most {LONGEST} characters and {LONGEST_BYTES} bytes, got {length} and {size}"
+    return None
 
 
 def _odd(node: Any, path: str = "") -> Iterator[tuple[str, float]]:

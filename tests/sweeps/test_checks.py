@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError
-from ganforge.sweeps.part_checks import check_parts
+from ganforge.sweeps.checks import check_parts
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True, "lr": 0.1}
 
