@@ -72,7 +72,7 @@ KEYS = [
     (["hydra.job.env_set.X=1"], "hydra.job.env_set.X: Hydra has no such key; +hydra.job"),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),
-    (["+network.widht=3"], "network.widht: reaches no constructor"),
+    (["+network.widht=3"], "network.widht: is not passed to any constructor"),
     (["~data.nothing"], "'data.nothing' does not exist"),
     (["steps"], "'steps' is not of the form KEY=VALUE"),
     (["=3"], "'=3' is not of the form KEY=VALUE"),
@@ -215,7 +215,7 @@ def test_a_launcher_of_another_kind(type_in, tmp_path, monkeypatch):
 def test_a_log_folder_that_cannot_be_written(type_in, tmp_path):
     (tmp_path / "taken").write_text("a file")
     typed = type_in(*train("log_dir=taken/logs"))
-    assert_clear(typed, 2, "cannot write to log_dir=taken/logs", "give another")
+    assert_clear(typed, 2, "cannot write to log_dir=taken/logs", "choose another")
     assert [path.name for path in left(tmp_path)] == ["taken"]
 
 

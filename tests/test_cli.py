@@ -191,7 +191,10 @@ def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
     monkeypatch.setattr("ganforge.commands.train.train", broken)
     typed = type_in("train")
     assert typed.code == 1
-    assert typed.err == "ganforge: ZeroDivisionError: no way\n(GANFORGE_DEBUG=1 prints the traceback)\n"
+    assert (
+        typed.err
+        == "ganforge: ZeroDivisionError: no way\n(traceback: GANFORGE_DEBUG=1)\n"
+    )
 
 
 def test_a_profile_is_shown(type_in, monkeypatch):
@@ -245,7 +248,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
     typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")
     assert seen == [1]
     assert typed.code == 130
-    assert "the sweep goes on with the same line and resume=auto" in typed.err
+    assert "to resume the sweep, add resume=auto to the same command" in typed.err
 
 
 def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monkeypatch):

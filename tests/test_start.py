@@ -29,12 +29,12 @@ class Terminal(io.StringIO):
 )
 def test_slow_commands_say_at_once_that_they_start(monkeypatch, verb, arguments, said):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    start._say_what_starts(verb, arguments)
+    start._print_start(verb, arguments)
     assert sys.stderr.getvalue() == said
 
 
 def test_logs_have_no_such_line(monkeypatch):
     for stream in (io.StringIO(), None):
         monkeypatch.setattr(sys, "stderr", stream)
-        start._say_what_starts("train", [])
+        start._print_start("train", [])
         assert stream is None or stream.getvalue() == ""

@@ -56,7 +56,7 @@ def test_a_run_folder_is_tried_before_data_are_read(type_in, tmp_path, monkeypat
 def test_an_output_folder_is_tried_before_anything_is_read(type_in, tmp_path, verb):
     (tmp_path / "file").touch()
     typed = type_in(*verb, "out=file")
-    assert (typed.code, typed.err) == (2, "ganforge: out=file is a file: give a folder\n")
+    assert (typed.code, typed.err) == (2, "ganforge: out=file is a file, not a folder\n")
 
 
 def test_the_folder_of_a_run_is_tried_before_it_is_evaluated(type_in, tmp_path, monkeypatch):

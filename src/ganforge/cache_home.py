@@ -1,4 +1,4 @@
-"""Default location of everything that is kept between runs. Imports nothing heavy."""
+"""Default location of everything that is stored between runs. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ log = logging.getLogger("ganforge")
 
 def cache_root() -> Path:
     """Returns ``$GANFORGE_CACHE``, or :func:`user_cache`."""
-    given = os.environ.get("GANFORGE_CACHE")
-    if not given:
+    path = os.environ.get("GANFORGE_CACHE")
+    if not path:
         return user_cache()
     ensure_home()
-    return typed_path(given)
+    return typed_path(path)
 
 
 def user_cache() -> Path:
@@ -38,8 +38,8 @@ def ensure_home() -> None:
     except RuntimeError:
         os.environ["HOME"] = str(_own_temporary())
         log.warning(
-            "This user has no home folder; caches are kept in %s. Set HOME, or GANFORGE_CACHE and "
-            "GANFORGE_DATA, to folders that last.",
+            "This user has no home folder; caches are stored in %s. Set HOME, or GANFORGE_CACHE "
+            "and GANFORGE_DATA, to permanent folders.",
             os.environ["HOME"],
         )
 

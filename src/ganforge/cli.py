@@ -51,10 +51,10 @@ HELP = """\
 ganforge: train, sweep, measure and compare generative adversarial networks.
 
   ganforge train                                   a DCGAN on handwritten digits
-  ganforge train model=wgan_gp data=mnist          another game, another data set
+  ganforge train model=wgan_gp data=mnist          another model, another data set
   ganforge train -m model=dcgan,lsgan seed=1,2,3   a sweep
   ganforge train tune=learning_rates model=dcgan   a search
-  ganforge train resume=latest                     go on where a run stopped
+  ganforge train resume=latest                     resume an interrupted run
   ganforge evaluate run=latest n=10000             score a run
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
   ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
@@ -63,9 +63,9 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge sync                                    send offline runs to Weights & Biases
   ganforge dashboard entity=TEAM project=NAME      a Weights & Biases workspace and report
   ganforge runs status=failed older_than=7d        list runs; remove=true removes these
-  ganforge cache                                   what is kept on disk; clear=all removes it
+  ganforge cache                                   list cached files; clear=all removes them
 
-`ganforge VERB --help` lists what a verb takes; `ganforge VERB --cfg job` prints its configuration.
+`ganforge VERB --help` lists the keys of a verb; `ganforge VERB --cfg job` prints its configuration.
 `eval "$(ganforge train -sc install=bash)"` completes groups, options and keys with TAB.
 """
 
@@ -135,10 +135,10 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         except InterruptionError as error:
             if sweeping:
                 # Ends the whole sweep: after any other error, Hydra starts the next job.
-                # The error's own advice is how to resume a single run.
-                reason = str(error).partition("; go on with")[0]
+                # The rest of the message says how to resume a single run.
+                reason = str(error).partition("; ")[0]
                 raise KeyboardInterrupt(
-                    f"{reason}; the sweep goes on with the same line and resume=auto"
+                    f"{reason}; to resume the sweep, add resume=auto to the same command"
                 ) from error
             failures.append(error)
         except BaseException as error:
@@ -214,7 +214,7 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
     except Exception as error:
         if (message := explain(error, verb, arguments)) is not None:
             return _fail(message, 2)
-        more = "\n(GANFORGE_DEBUG=1 prints the traceback)"
+        more = "\n(traceback: GANFORGE_DEBUG=1)"
         return _fail(explained(error) or f"{described(error)}{more}", 1)
     return 0
 

@@ -19,22 +19,22 @@ def explained(error: BaseException) -> str | None:
     """Returns what an error means and how to fix it; None if its own message is enough."""
     text = str(error)
     lower = text.lower()
-    if found := _WORKER.search(text):
-        return _dead_worker(found[1], found[2] or "")
-    if found := _LATE.search(text):
+    if match := _WORKER.search(text):
+        return _dead_worker(match[1], match[2] or "")
+    if match := _LATE.search(text):
         return (
-            f"no batch arrived for {float(found[1]):g} seconds: storage that does not answer, or a "
-            "loader worker without shared memory or memory. Use fewer data.workers, or "
+            f"no batch arrived for {float(match[1]):g} seconds: storage does not respond, or a "
+            "loader worker has no shared memory or memory left. Use fewer data.workers, or "
             "data.workers=0; the checkpoints written so far are intact"
         )
-    if found := _CAUGHT.search(text):
+    if _CAUGHT.search(text):
         lines = [line for line in text.splitlines() if line.strip()]
         return f"a loader worker failed: {one_line(lines[-1].strip())}"
     if isinstance(error, MemoryError) or any(sign in lower for sign in _MEMORY):
         return (
             f"out of memory ({_first(text) or type(error).__name__}). Train with a smaller "
-            "data.batch_size, or make the same batch in parts with model.accumulate=2; other verbs "
-            "take a smaller batch_size"
+            "data.batch_size, or split the batch with model.accumulate=2; for other verbs, "
+            "reduce batch_size"
         )
     if isinstance(error, RuntimeError) and any(sign in lower for sign in _PEERS):
         return (

@@ -22,9 +22,9 @@ def typed_path(text: str | Path) -> Path:
         ConfigError: the user or the home folder does not exist, or the text is not a valid path.
     """
     if str(text) == "":
-        raise ConfigError("a path is empty: give one, or leave the key out")
+        raise ConfigError("a path is empty: set one, or omit the key")
     if "\0" in str(text):
-        raise ConfigError(f"{str(text)!r} holds a NUL character and cannot be a path")
+        raise ConfigError(f"{str(text)!r} contains a NUL character and cannot be a path")
     try:
         path = Path(text).expanduser()
     except RuntimeError as error:
@@ -46,7 +46,7 @@ def _refuse_long(path: Path) -> None:
     for name in path.parts:
         if (length := len(os.fsencode(name))) > LONGEST_NAME:
             raise ConfigError(
-                f"{shortened(name)}: a name of {length} bytes; file systems take {LONGEST_NAME}"
+                f"{shortened(name)}: a name of {length} bytes; file systems allow {LONGEST_NAME}"
             )
     if (length := len(os.fsencode(path))) > LONGEST_PATH:
         raise ConfigError(

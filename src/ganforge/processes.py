@@ -20,8 +20,8 @@ def module_path() -> dict[str, str]:
 
     Otherwise the folder of a script such as ``train.py`` would be missing from its path.
     """
-    places = (os.path.abspath(place) for place in sys.path if os.path.isdir(place or "."))
-    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(places))}
+    folders = (os.path.abspath(path) for path in sys.path if os.path.isdir(path or "."))
+    return {"PYTHONPATH": os.pathsep.join(dict.fromkeys(folders))}
 
 
 def is_living(pid: int) -> bool:

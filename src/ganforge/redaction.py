@@ -11,7 +11,7 @@ from typing import Any
 HIDDEN = "***"
 
 # User and password in a URL such as postgresql://user:password@host/name. A password may contain /,
-# @, : and quotes. Text that starts like a port (digits, then /) is not taken for a password.
+# @, : and quotes. Text that starts like a port (digits, then /) does not count as a password.
 CREDENTIALS = re.compile(r'(\w://)(?:[^/\s":@]*:(?!\d+/)[^\s"]*|[^/\s"]*)@')
 # The same without a scheme: user names whose password is a token.
 _TOKEN_USERS = re.compile(r"\b(?:oauth2|x-access-token|x-token-auth|gitlab-ci-token):[^\s@\"']+@")
@@ -120,10 +120,10 @@ def _redacted_text(text: str) -> str:
     return _BEARER.sub(rf"\1 {HIDDEN}", text)
 
 
-def _hidden_value(found: re.Match[str]) -> str:
+def _hidden_value(match: re.Match[str]) -> str:
     """Returns the match with its value hidden. Quotes are kept, so that JSON stays valid."""
-    quote = found["value"][0] if found["value"][0] in "\"'" else ""
-    return f"{found['name']}{found['scheme'] or ''}{quote}{HIDDEN}{quote}"
+    quote = match["value"][0] if match["value"][0] in "\"'" else ""
+    return f"{match['name']}{match['scheme'] or ''}{quote}{HIDDEN}{quote}"
 
 
 def _without_shapes(text: str) -> str:

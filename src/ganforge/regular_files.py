@@ -77,7 +77,7 @@ def read_json(path: Path) -> Any:
 def read_mapping(path: Path) -> dict[str, Any]:
     """Returns the mapping stored in a JSON file; empty if the file is missing or damaged."""
     try:
-        found = read_json(path)
+        value = read_json(path)
     except (FileNotFoundError, RunError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}

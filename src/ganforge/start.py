@@ -16,7 +16,7 @@ def main(verb: str | None = None) -> None:
         verb: the verb to run; None reads it from the command line.
     """
     try:
-        _say_what_starts(verb, sys.argv[1:])
+        _print_start(verb, sys.argv[1:])
         from ganforge.cli import main as run
 
         run(verb)
@@ -25,7 +25,7 @@ def main(verb: str | None = None) -> None:
         sys.exit(130)
 
 
-def _say_what_starts(verb: str | None, arguments: list[str]) -> None:
+def _print_start(verb: str | None, arguments: list[str]) -> None:
     """Prints a line on a terminal for verbs that import torch, which takes seconds."""
     if verb is None:
         verb, *arguments = arguments or [""]

@@ -52,7 +52,7 @@ def read_tensors(path: Path, map_location: MapLocation = "cpu") -> Any:
         raise
     except Exception as error:  # random bytes can raise anything in an unpickler
         # torch's own message is left out: it recommends weights_only=False.
-        raise DamagedError("damaged, or holds more than plain data") from error
+        raise DamagedError("damaged, or contains more than plain data") from error
 
 
 def _verify(file: IO[bytes], size: int) -> None:
@@ -71,7 +71,7 @@ def _verify(file: IO[bytes], size: int) -> None:
     except DamagedError:
         raise
     except _BROKEN as error:
-        raise DamagedError("damaged: cut off, or not as it was written") from error
+        raise DamagedError("damaged: truncated or modified") from error
 
 
 def _refuse_packed(records: list[zipfile.ZipInfo], size: int) -> None:
@@ -79,7 +79,7 @@ def _refuse_packed(records: list[zipfile.ZipInfo], size: int) -> None:
     total = sum(record.file_size for record in records)
     packed = any(record.compress_type != zipfile.ZIP_STORED for record in records)
     if packed or total > size:
-        raise DamagedError("not as torch writes it: its records are larger than the file")
+        raise DamagedError("not written by torch: its records are larger than the file")
 
 
 def _compare(archive: zipfile.ZipFile, record: zipfile.ZipInfo) -> None:
@@ -106,7 +106,7 @@ def _refuse_misfits(archive: zipfile.ZipFile, records: list[zipfile.ZipInfo]) ->
             try:
                 reader.load()
             except Exception as error:  # random bytes can raise anything in an unpickler
-                raise DamagedError("damaged, or holds more than plain data") from error
+                raise DamagedError("damaged, or contains more than plain data") from error
         for key, size in reader.storages.items():
             if sizes.get(f"data/{key}", -1) < size:
                 raise DamagedError(f"damaged: storage {key!r} is larger than its record")
@@ -120,7 +120,9 @@ class _Name:
 
     def __call__(self, *arguments: object) -> _Name:
         if self.name.endswith(("bytearray", "Tensor")):
-            raise pickle.UnpicklingError(f"{self.name} would allocate what a number says")
+            raise pickle.UnpicklingError(
+                f"{self.name} would allocate the size that the file declares"
+            )
         return self
 
     def __setstate__(self, state: object) -> None:

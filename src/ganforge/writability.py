@@ -13,7 +13,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.paths import is_there
 from ganforge.plain_text import one_line
 
-_TYPED_WRONG = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+_WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 
 
 def check_folder(folder: Path, key: str) -> None:
@@ -28,7 +28,7 @@ def check_folder(folder: Path, key: str) -> None:
         RunError: the folder, or a file in it, cannot be created.
     """
     if is_there(folder) and not folder.is_dir():
-        raise ConfigError(f"{key}={one_line(folder)} is a file: give a folder")
+        raise ConfigError(f"{key}={one_line(folder)} is a file, not a folder")
     with _named(folder, key), contextlib.ExitStack() as undone:
         for path in reversed([folder, *folder.parents]):
             if not path.exists():
@@ -45,7 +45,7 @@ def check_file(path: Path, key: str) -> None:
     with _named(path, key):
         is_folder = path.is_dir()
     if is_folder:
-        raise ConfigError(f"{key}={one_line(path)}: is a folder; give the name of a file")
+        raise ConfigError(f"{key}={one_line(path)} is a folder; set the path of a file")
     check_folder(path.absolute().parent, key)
 
 
@@ -54,9 +54,9 @@ def _named(path: Path, key: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        kind = ConfigError if error.errno in _TYPED_WRONG else RunError
+        kind = ConfigError if error.errno in _WRONG_PATH else RunError
         reason = error.strerror or error
-        raise kind(f"cannot write to {key}={one_line(path)} ({reason}); give another") from error
+        raise kind(f"cannot write to {key}={one_line(path)} ({reason}); choose another") from error
 
 
 def _remove(folder: Path) -> None:

@@ -215,5 +215,5 @@ def test_bad_values_are_refused(changes, message):
 
 def test_every_score_of_pairs_is_an_option():
     check(compose_config(["model=pix2pix", "metrics=[l1,psnr,ssim,lpips,cycle_l1,fid]"]))
-    with pytest.raises(ConfigError, match=r"metrics=l1 judges translations, and model=dcgan makes"):
+    with pytest.raises(ConfigError, match=r"metrics=l1 evaluates translations, but model=dcgan"):
         check(compose_config(["model=dcgan", "callbacks=default", "metrics=[l1]"]))

@@ -287,7 +287,7 @@ def test_a_key_that_there_is_not(type_in):
 
 def test_a_page_that_cannot_be_written(run):
     (run.parent / "file").write_text("")
-    with pytest.raises(ConfigError, match=r"out=.*file is a file: give a folder"):
+    with pytest.raises(ConfigError, match=r"out=.*file is a file, not a folder"):
         made(run=run, out=run.parent / "file" / "page.html")
 
 

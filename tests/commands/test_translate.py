@@ -211,7 +211,7 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
         (["input=photos", "direction=AtoC"], 2, "translates only BtoA, AtoB"),
         (["input=photos", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["input=photos", "out=photos/new"], 2, "out=photos/new is inside input=photos"),
-        (["input=photos", "out=notes.txt"], 2, "out=notes.txt is a file: give a folder"),
+        (["input=photos", "out=notes.txt"], 2, "out=notes.txt is a file, not a folder"),
         (["input=photos/a.png", "out=photos"], 2, "would overwrite the input photos/a.png"),
         (["input=photos", "tile=10"], 2, "a multiple of 4, at least 8,"),
         (["input=photos", "tile=10"], 2, "or null; got 10. Take 8 or 12"),

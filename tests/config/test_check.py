@@ -103,7 +103,7 @@ def test_a_plus_reaches_an_argument_that_the_file_does_not_list():
     ],
 )
 def test_a_key_that_reaches_no_constructor_is_a_fault(override, where, hint):
-    (line,) = [line for line in faults(override) if "reaches no constructor" in line]
+    (line,) = [line for line in faults(override) if "is not passed to any constructor" in line]
     assert line.startswith(f"{where}: ")
     assert hint in line
 

@@ -61,5 +61,5 @@ def test_a_sweep_is_read_with_present_names(tmp_path):
 def test_a_former_name_that_is_typed_is_refused_with_the_present_one(monkeypatch):
     gone = "ganforge.losses.gone.HingeLoss"
     monkeypatch.setitem(former_names.FORMER, gone, NOW)
-    with pytest.raises(ConfigError, match=rf"{gone} is called {NOW} now"):
+    with pytest.raises(ConfigError, match=rf"{gone} has been renamed to {NOW}"):
         check(OmegaConf.create({"loss": {"_target_": gone}}))

@@ -104,7 +104,7 @@ def test_the_optimizers_of_pytorch_are_understood():
         (Sequence[str], "a list, each text"),
         (tuple[float, float], "a list of 2, each a number"),
         (tuple[float, ...], "a list, each a number"),
-        (Callable[[int], float], "something to call"),
+        (Callable[[int], float], "a callable"),
         (nn.Module, "Module"),
         (nn.Module | None, "Module or null"),
     ],

@@ -107,7 +107,7 @@ def test_auto_takes_the_newest_unfinished_sweep_of_the_same_overrides(tmp_path):
 
 
 def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypatch):
-    with pytest.raises(RunError, match="no sweep yet under"):
+    with pytest.raises(RunError, match="no sweep under"):
         find_sweep("latest", TYPED, tmp_path)
     with pytest.raises(RunError, match="no such folder; give auto"):
         find_sweep(str(tmp_path / "nowhere"), TYPED, tmp_path)
@@ -124,7 +124,7 @@ def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypa
     with locked(record.path), pytest.raises(RunError, match="is run by"):
         find_sweep("latest", TYPED, tmp_path)
     search = sweep(tmp_path, "11-00-00", kind="search")
-    with pytest.raises(ConfigError, match="is a search, and goes on with the tune=NAME"):
+    with pytest.raises(ConfigError, match="is a search; resume it with the tune=NAME"):
         find_sweep(str(search.path), TYPED, tmp_path)
 
 
@@ -170,7 +170,7 @@ def test_jobs_that_are_not_completed_are_to_be_done(tmp_path):
         ("pending", None),
         ("completed", None),
     ]
-    with pytest.raises(ConfigError, match="mean 1 jobs now, which are not the 2"):
+    with pytest.raises(ConfigError, match="expand to 1 jobs, which are not the 2"):
         match_jobs(record, [Plan((), ("seed=1",))])
 
 

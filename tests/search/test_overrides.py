@@ -44,7 +44,7 @@ def test_every_syntax_of_a_sweep_is_a_dimension(value, expected):
         ("tag(log,choice(a,b))", "choices have no order"),
         ("tag(fast,interval(1,2))", r"must be one of log, got fast"),
         ("tag(log,interval(0.0,1.0))", "above 0"),
-        ("range(1,2)", "two values or more"),
+        ("range(1,2)", "at least two values"),
         ("interval(2.0,1.0)", "lower limit"),
     ],
 )
@@ -91,5 +91,5 @@ def test_what_is_not_searched(typed, message):
 
 
 def test_a_value_that_is_no_override():
-    with pytest.raises(ConfigError, match=r"lr=interval\(1,: is no override"):
+    with pytest.raises(ConfigError, match=r"lr=interval\(1,: not a valid override"):
         read_plan({"lr": "interval(1,"}, [], PARSER)

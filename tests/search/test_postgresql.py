@@ -124,5 +124,5 @@ def test_a_killed_workers_trials_are_done_by_another_none_lost_and_none_twice(tm
 
 def test_another_search_is_refused_on_a_server(address):
     join(address, n_trials=1, study="s")
-    with pytest.raises(ConfigError, match="is another search"):
+    with pytest.raises(ConfigError, match="belongs to another search"):
         join(address, {"x": SPACE["x"]}, n_trials=1, study="s")

@@ -84,7 +84,7 @@ def test_covariance_matrix_adaptation_comes_closer():
 @pytest.mark.parametrize(
     ("factory", "space", "message"),
     [
-        (Grid(), {"lr": Real(0.1, 1.0)}, "lr has too many.*choice"),
+        (Grid(), {"lr": Real(0.1, 1.0)}, "lr is continuous.*choice"),
         (CMAES(), SPACE, "b are choices.*sampler=tpe"),
         (CMAES(), {"lr": Real(0.1, 1.0)}, "there are 1"),
     ],

@@ -96,7 +96,7 @@ def test_a_grid_ends_with_its_last_combination(tmp_path):
 
 def test_another_search_is_refused_in_a_study(tmp_path):
     join(tmp_path / "study.log")
-    with pytest.raises(ConfigError, match=r"is another search:\n  objectives: .*fid.*kid"):
+    with pytest.raises(ConfigError, match=r"belongs to another search:\n  objectives: .*fid.*kid"):
         join(tmp_path / "study.log", objectives={"kid": "minimize"})
     with pytest.raises(ConfigError, match="other directions"):
         join(tmp_path / "study.log", objectives={"fid": "maximize"})

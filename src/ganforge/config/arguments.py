@@ -93,16 +93,16 @@ def _check_hydra_keys(verb: str, arguments: list[str]) -> None:
                 "its keys, such as out=PATH"
             )
         if _value_of("run_dir", arguments):
-            raise ConfigError("run_dir and hydra.run.dir mean the same; give one of them")
+            raise ConfigError("run_dir and hydra.run.dir mean the same; set only one")
     if _value_of("hydra.job.chdir", arguments).lower() in ("true", "yes", "on", "1"):
         raise ConfigError(
             "hydra.job.chdir=true: relative paths of data and logs would no longer be found. Run "
-            "folders are named by run_dir=DIR, and an own component reads ${run_dir}"
+            "folders are named by run_dir=DIR, and your own components can read ${run_dir}"
         )
     if _value_of("hydra.output_subdir", arguments).lower() not in ("", "null", "none"):
         raise ConfigError(
-            "hydra.output_subdir: a run folder always holds its configuration (config.yaml, "
-            "composed.yaml) and its overrides (provenance.json); leave it out"
+            "hydra.output_subdir: a run folder always contains its configuration (config.yaml, "
+            "composed.yaml) and its overrides (provenance.json); remove this override"
         )
 
 
@@ -117,12 +117,12 @@ def _run_dir(argument: str) -> str:
 def _without_brackets(argument: str) -> str:
     """Returns ``data=fake`` for ``data=[fake]``, which could not be part of a run's name."""
     key, _, value = argument.partition("=")
-    found = re.fullmatch(r"\[(.*)\]", value)
-    if key not in _SINGLE or found is None:
+    match = re.fullmatch(r"\[(.*)\]", value)
+    if key not in _SINGLE or match is None:
         return argument
-    if not found[1].strip() or "," in found[1]:
+    if not match[1].strip() or "," in match[1]:
         raise ConfigError(f"{argument}: takes one option, such as {key}=NAME")
-    return f"{key}={found[1].strip()}"
+    return f"{key}={match[1].strip()}"
 
 
 def _value_of(key: str, arguments: list[str]) -> str:

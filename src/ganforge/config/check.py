@@ -111,7 +111,7 @@ def _check_inputs(cfg: DictConfig) -> None:
         return
     if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
         raise ConfigError(
-            f"{_option_of(cfg.model)} translates images and is told no classes. Take condition=none"
+            f"{_option_of(cfg.model)} translates images and takes no classes. Use condition=none"
         )
     pairs = _attribute(cfg.model, "needs_pairs")
     if not _attribute(cfg.data, "paired" if pairs else "translates"):
@@ -119,8 +119,8 @@ def _check_inputs(cfg: DictConfig) -> None:
         needed = "paired" if pairs else "translates"
         options = [name for name, node in _nodes("data").items() if _attribute(node, needed)]
         raise ConfigError(
-            f"{_option_of(cfg.model)} learns from {what}, and data={cfg.data.get('name')} has "
-            f"none. Data that fit: {', '.join(options)}"
+            f"{_option_of(cfg.model)} needs {what}, but data={cfg.data.get('name')} has "
+            f"none. Suitable data: {', '.join(options)}"
         )
 
 
@@ -129,8 +129,8 @@ def _check_scores(cfg: DictConfig) -> None:
     for name, score in cfg.metrics.items():
         if score and _attribute(score, "needs_inputs"):
             raise ConfigError(
-                f"metrics={name} judges translations, and {_option_of(cfg.model)} makes images of "
-                "latents. Leave it out of metrics=[...], or take model=pix2pix"
+                f"metrics={name} evaluates translations, but {_option_of(cfg.model)} does not "
+                "translate images. Remove it from metrics=[...], or use model=pix2pix"
             )
 
 
@@ -143,26 +143,26 @@ def _nodes(group: str) -> dict[str, DictConfig]:
 def _check_labels(cfg: DictConfig) -> None:
     """Refuses unlabelled data for a model that needs labels, and class metrics without classes."""
     data, condition = cfg.data, cfg.condition
-    told = [condition.get(player, "none") for player in ("generator", "discriminator")]
+    conditions = [condition.get(player, "none") for player in ("generator", "discriminator")]
     needed = _attribute(cfg.model, "needs_labels") or (
-        condition.get("num_classes", 0) == 0 and told != ["none", "none"]
+        condition.get("num_classes", 0) == 0 and conditions != ["none", "none"]
     )
     if needed and data.get("num_classes", 0) == 0:
         raise ConfigError(_unlabelled(cfg))
     for name, score in cfg.metrics.items():
         if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
             raise ConfigError(
-                f"metrics={name} compares with the classes asked for, and this model makes images "
-                "without classes. Leave it out of metrics=[...], or take model=cgan"
+                f"metrics={name} needs a class-conditional model, and this one is unconditional. "
+                "Remove it from metrics=[...], or use model=cgan"
             )
 
 
 def _unlabelled(cfg: DictConfig) -> str:
     name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
-    own = "; of your own: data=folder data.path=PATH with a folder for each class"
+    own = "; for your own images: data=folder data.path=PATH with a folder for each class"
     points = cfg.data.get("image_size") == 1
     return (
-        f"{name} is told the labels of its images, and data={cfg.data.get('name')} has none "
+        f"{name} needs labels, but data={cfg.data.get('name')} has none "
         f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options(points))}"
         f"{'' if points else own}. Without labels: "
         f"{'model=gan, or model=dcgan for images' if always else f'{name} condition=none'}"
@@ -208,7 +208,7 @@ def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
         # If none of a part's values is used, the part's own name is most likely misspelled.
         whole = "." in path and len(stray) == len(node)
         for at in [path] if whole else [f"{path}.{key}" for key in stray]:
-            yield f"{at}: reaches no constructor; {_neighbours(node, at, path)}"
+            yield f"{at}: is not passed to any constructor; {_neighbours(node, at, path)}"
     for key in node:
         child = _raw(node, key)
         if isinstance(child, DictConfig):
@@ -243,28 +243,28 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
         parameters, open_ended = parameters_of(function)
     except Exception as error:
         if (now := present_name(target)) != target:
-            yield f"{path}._target_: {target} is called {now} now"
+            yield f"{path}._target_: {target} has been renamed to {now}"
             return
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         yield f"{path}._target_: cannot load {target!r} ({reason})"
         return
-    given = [str(key) for key in node if key not in HYDRA_KEYS]
-    for key in given:
+    keys = [str(key) for key in node if key not in HYDRA_KEYS]
+    for key in keys:
         if key not in parameters and not open_ended:
             yield f"{path}.{key}: {target} takes no {key!r}; {did_you_mean(key, list(parameters))}"
     if not node.get("_partial_", False):
         for name, parameter in parameters.items():
-            if parameter.default is parameter.empty and name not in given:
+            if parameter.default is parameter.empty and name not in keys:
                 yield f"{path}.{name}: {target} needs it"
-    yield from _type_faults(node, path, function, [key for key in given if key in parameters])
+    yield from _type_faults(node, path, function, [key for key in keys if key in parameters])
 
 
-def _type_faults(node: DictConfig, path: str, function: Any, given: list[str]) -> Iterator[str]:
+def _type_faults(node: DictConfig, path: str, function: Any, keys: list[str]) -> Iterator[str]:
     try:
         hints = hints_of(function)
     except Exception:
         return
-    for key in given:
+    for key in keys:
         if OmegaConf.is_missing(node, key):
             yield f"{path}.{key}: is missing"
             continue

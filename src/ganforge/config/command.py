@@ -18,7 +18,7 @@ from ganforge.paths import typed_path
 from ganforge.redaction import training_line
 from ganforge.regular_files import read_mapping
 
-_KEPT = "_ganforge_command"
+_ATTRIBUTE = "_ganforge_command"
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Command:
     @classmethod
     def of(cls, cfg: DictConfig) -> Command:
         """Returns the command that ``cfg`` was composed from, on the command line or in Python."""
-        kept: Command | None = cfg.__dict__.get(_KEPT)
-        if kept is not None:
-            return kept
+        attached: Command | None = cfg.__dict__.get(_ATTRIBUTE)
+        if attached is not None:
+            return attached
         if not HydraConfig.initialized():
             return cls()
         return cls.read(HydraConfig.get(), training_line(sys.argv), cfg.get("run_dir"))
@@ -76,12 +76,12 @@ class Command:
                 groups[key] = choices.get(key, str(override.value()))
             elif not override.is_delete():
                 values[key] = override.value()
-        given = values.pop("run_dir", None)
-        if given is not None and "${" in str(given):
-            given = run_dir
-        elif given is None and hydra.mode == RunMode.RUN and str(hydra.run.dir) != ".":
-            given = hydra.run.dir  # set in a configuration file
-        folder = None if given is None else str(typed_path(str(given)).absolute())
+        path = values.pop("run_dir", None)
+        if path is not None and "${" in str(path):
+            path = run_dir
+        elif path is None and hydra.mode == RunMode.RUN and str(hydra.run.dir) != ".":
+            path = hydra.run.dir  # set in a configuration file
+        folder = None if path is None else str(typed_path(str(path)).absolute())
         job = folder if folder is not None and sweep_of(Path(folder)) is not None else None
         if folder is None:
             job = _job_folder(hydra)
@@ -89,7 +89,7 @@ class Command:
 
     def keep(self, cfg: DictConfig) -> None:
         """Attaches the command to the object ``cfg`` without adding a key to the configuration."""
-        cfg.__dict__[_KEPT] = self
+        cfg.__dict__[_ATTRIBUTE] = self
 
 
 def _config_dirs(hydra: Any) -> list[Path]:

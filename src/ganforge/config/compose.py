@@ -75,13 +75,13 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
         return _explain_choices(arguments) or text
     if not isinstance(error, (HydraException, OmegaConfBaseException)):
         return None
-    wanted = re.search(r"Could not override '([^']+)'", text)
+    unknown = re.search(r"Could not override '([^']+)'", text)
     missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
     unparsed = re.search(r"Error parsing override '([^'=]*)'", text)
     if missing:
         return _explain_option(missing.group(1), text)
-    if wanted:
-        return _explain_key(wanted.group(1).split("@")[0], verb, arguments, text)
+    if unknown:
+        return _explain_key(unknown.group(1).split("@")[0], verb, arguments, text)
     if unparsed:
         return f"{unparsed.group(1)!r} is not of the form KEY=VALUE"
     cause = f": {error.__cause__}" if error.__cause__ is not None else ""
@@ -123,13 +123,13 @@ def _explain_choices(arguments: list[str]) -> str | None:
 def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
     if key.startswith("hydra."):
-        return f"{key}: Hydra has no such key; +{key}=VALUE adds it where keys are free"
+        return f"{key}: Hydra has no such key; +{key}=VALUE adds it where any key is legal"
     if not parent:
         return _explain_root(key, verb, arguments)
     chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
     try:
-        found = compose_config([*_further_folder(arguments), *chosen], verb)
-        node = OmegaConf.select(found, parent)
+        cfg = compose_config([*_further_folder(arguments), *chosen], verb)
+        node = OmegaConf.select(cfg, parent)
     except Exception:
         return _without_internals(text)
     if node is None:
@@ -148,11 +148,11 @@ def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
         return f"{typed}: Hydra has no such key; +{typed.lstrip('+~')} adds one"
     if name in legal and any(a.startswith(("--config-name", "-cn")) for a in arguments):
         return (
-            f"{name}: --config-name chose another configuration than {verb}'s, which has no such "
-            "key; leave --config-name out"
+            f"{name}: --config-name selected another configuration than {verb}, which has no such "
+            "key; remove --config-name"
         )
     if name in legal:
-        return f"{name}: holds no keys of its own here; {name}=OPTION chooses what it is"
+        return f"{name}: has no keys of its own here; {name}=OPTION selects an option"
     return f"{name}: no such key; {did_you_mean(name, legal)}"
 
 
@@ -161,8 +161,8 @@ def _further_folder(arguments: list[str]) -> list[str]:
     for flag, folder in itertools.pairwise([*arguments, ""]):
         name, _, value = flag.partition("=")
         if name in ("--config-dir", "-cd"):
-            place = typed_path(value or folder).absolute()
-            return [f"hydra.searchpath=[{quoted(f'file://{place}')}]"]
+            path = typed_path(value or folder).absolute()
+            return [f"hydra.searchpath=[{quoted(f'file://{path}')}]"]
     return []
 
 

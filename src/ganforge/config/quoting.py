@@ -65,8 +65,8 @@ def _quoted(argument: str, sweeping: bool) -> str:
     name = key.lstrip("+")
     if name in TEXT_LISTS:
         return f"{key}={_text_list(value)}"
-    one_path = "," in value and name in PATHS | LISTS and is_there(value)
-    if not sweeping or name in PROSE or one_path:
+    one_value = not sweeping or name in PROSE
+    if one_value or ("," in value and name in PATHS | LISTS and is_there(value)):
         return f"{key}={_value(name, value)}"
     # choice(...) is unwrapped: inside it, Hydra drops the quotes that its jobs' overrides need.
     call = re.fullmatch(r"\s*choice\((.*)\)\s*", value, re.DOTALL)

@@ -53,9 +53,9 @@ def _accepts_built(annotation: Any, origin: Any, value: Any) -> bool:
     if annotation in _SCALARS or origin in (*_LISTS, *_MAPPINGS):
         return False
     try:
-        made = pkgutil.resolve_name(value["_target_"])
-        strict = isinstance(made, type) and not value.get("_partial_", False)
-        return not strict or issubclass(made, annotation)
+        target = pkgutil.resolve_name(value["_target_"])
+        strict = isinstance(target, type) and not value.get("_partial_", False)
+        return not strict or issubclass(target, annotation)
     except Exception:
         # A target that cannot be loaded is reported separately; protocols fail in issubclass.
         return True
@@ -103,7 +103,7 @@ def describe(annotation: Any) -> str:
     if origin in _LISTS and arguments:
         return f"a list, each {describe(arguments[0])}"
     if origin is collections.abc.Callable:
-        return "something to call"
+        return "a callable"
     return getattr(annotation, "__name__", str(annotation))
 
 

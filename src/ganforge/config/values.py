@@ -30,8 +30,10 @@ def number_faults(plain: dict[str, Any]) -> list[str]:
     faults = []
     if isinstance(seed, int) and not LEAST_SEED <= seed <= GREATEST_SEED:
         faults.append(f"seed must be in {LEAST_SEED} ... {GREATEST_SEED}, got {seed}")
-    kept = {key: value for key, value in plain.items() if key not in _FREE}
-    return faults + [f"{key} must be a finite number, got {value}" for key, value in _odd(kept)]
+    checked = {key: value for key, value in plain.items() if key not in _FREE}
+    return faults + [
+        f"{key} must be a finite number, got {value}" for key, value in _not_finite(checked)
+    ]
 
 
 def check_name(name: str) -> None:
@@ -48,11 +50,11 @@ def check_name(name: str) -> None:
 
 def _fault(name: str) -> str | None:
     if not name.strip():
-        return "it must not be empty: leave name out for MODEL-DATA"
+        return "it must not be empty: omit name for MODEL-DATA"
     if "/" in name or "\\" in name:
-        return "no / or \\ is legal"
+        return "/ and \\ are not allowed"
     if one_line(name) != name:
-        return "no control or formatting character is legal"
+        return "control and formatting characters are not allowed"
     if name[0] in ".-" or name[0].isspace():
         return "it must not begin with a dot, a dash or a space"
     if name[-1] == "." or name[-1].isspace():
@@ -63,13 +65,13 @@ def _fault(name: str) -> str | None:
     return None
 
 
-def _odd(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
+def _not_finite(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
     """Yields the infinite and NaN values in plain containers, with their dotted keys."""
     if isinstance(node, float) and not math.isfinite(node):
         yield path, node
     elif isinstance(node, list):
         for number, item in enumerate(node):
-            yield from _odd(item, f"{path}[{number}]")
+            yield from _not_finite(item, f"{path}[{number}]")
     elif isinstance(node, dict):
         for key, value in node.items():
-            yield from _odd(value, f"{path}.{key}" if path else str(key))
+            yield from _not_finite(value, f"{path}.{key}" if path else str(key))

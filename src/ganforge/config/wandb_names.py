@@ -47,13 +47,13 @@ def _name_fault(key: str, value: Any) -> str:
         return ""
     text, label = str(value), f"logger.wandb.{key}"
     if not text.strip():
-        return f"{label} is empty; leave it out, or give it a name"
+        return f"{label} is empty; omit it, or set a name"
     if len(text) > LONGEST_NAME:
         return f"{label} has {len(text)} characters; W&B accepts at most {LONGEST_NAME}"
-    if found := sorted({c for c in text if c in _RESERVED.get(key, "")}):
+    if reserved := sorted({c for c in text if c in _RESERVED.get(key, "")}):
         return (
-            f"{label}={one_line(text)!r} contains {' '.join(found)}, which W&B does not accept"
-            + ("; the team goes into logger.wandb.entity" if found == ["/"] else "")
+            f"{label}={one_line(text)!r} contains {' '.join(reserved)}, which W&B does not accept"
+            + ("; the team goes into logger.wandb.entity" if reserved == ["/"] else "")
         )
     return ""
 

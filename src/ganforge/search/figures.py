@@ -31,7 +31,7 @@ def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        log.warning("no pictures: matplotlib is not installed: %s", install("plots"))
+        log.warning("no figures: matplotlib is not installed: %s", install("plots"))
         return []
     from optuna.trial import TrialState
 
@@ -40,8 +40,8 @@ def draw(study: Study, objectives: list[str], folder: Path) -> list[Path]:
     if done:
         written.append(_save(history(study, done, objectives), folder / "study_history.png"))
     if len(done) >= FEWEST and _varied(done):
-        found = [importances(study, place) for place in range(len(objectives))]
-        written.append(_save(importance(found, objectives), folder / "study_importance.png"))
+        shares = [importances(study, index) for index in range(len(objectives))]
+        written.append(_save(importance(shares, objectives), folder / "study_importance.png"))
     if done and len(objectives) == 2:
         written.append(_save(pareto(study, done, objectives), folder / "study_pareto.png"))
     return written
@@ -52,16 +52,16 @@ def history(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Fig
     from optuna.trial import TrialState
 
     figure, panels = _panels(len(objectives))
-    lost = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
-    for place, (axes, name) in enumerate(zip(panels, objectives, strict=True)):
+    pruned = study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))
+    for index, (axes, name) in enumerate(zip(panels, objectives, strict=True)):
         numbers = [trial.number for trial in done]
-        values = [trial.values[place] for trial in done]
+        values = [trial.values[index] for trial in done]
         axes.plot(numbers, values, "o", markersize=4, label="completed")
-        given_up = [t for t in lost if t.values and len(objectives) == 1]
-        if given_up:
-            points = [t.number for t in given_up], [t.values[0] for t in given_up]
-            axes.plot(*points, "x", markersize=4, color="0.5", label="given up")
-        steps = best_so_far(values, study.directions[place].name.lower())
+        scored = [t for t in pruned if t.values and len(objectives) == 1]
+        if scored:
+            points = [t.number for t in scored], [t.values[0] for t in scored]
+            axes.plot(*points, "x", markersize=4, color="0.5", label="pruned")
+        steps = best_so_far(values, study.directions[index].name.lower())
         axes.step(numbers, steps, where="post", color="C3", label="best so far")
         _finish(axes, "trial", name, values)
     return figure
@@ -70,10 +70,10 @@ def history(study: Study, done: list[FrozenTrial], objectives: list[str]) -> Fig
 def best_so_far(values: list[float], direction: str) -> list[float]:
     """Returns the running best of the values."""
     best = min if direction == "minimize" else max
-    return [best(values[: place + 1]) for place in range(len(values))]
+    return [best(values[: index + 1]) for index in range(len(values))]
 
 
-def importances(study: Study, place: int) -> dict[str, float]:
+def importances(study: Study, index: int) -> dict[str, float]:
     """Returns the share of each parameter in an objective's variance, largest first.
 
     Computed by functional ANOVA over random forests (Hutter et al., ICML 2014), with a fixed seed.
@@ -81,15 +81,15 @@ def importances(study: Study, place: int) -> dict[str, float]:
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
     evaluator = FanovaImportanceEvaluator(seed=0)
-    return dict(get_param_importances(study, evaluator=evaluator, target=lambda t: t.values[place]))
+    return dict(get_param_importances(study, evaluator=evaluator, target=lambda t: t.values[index]))
 
 
-def importance(found: list[dict[str, float]], objectives: list[str]) -> Figure:
+def importance(shares: list[dict[str, float]], objectives: list[str]) -> Figure:
     """Returns a bar chart of each parameter's share, with one panel per objective."""
-    figure, panels = _panels(len(objectives), height=1.2 + 0.4 * len(found[0]))
-    for axes, shares, name in zip(panels, found, objectives, strict=True):
-        keys = list(shares)[::-1]
-        bars = axes.barh(keys, [shares[key] for key in keys])
+    figure, panels = _panels(len(objectives), height=1.2 + 0.4 * len(shares[0]))
+    for axes, part, name in zip(panels, shares, objectives, strict=True):
+        keys = list(part)[::-1]
+        bars = axes.barh(keys, [part[key] for key in keys])
         axes.bar_label(bars, fmt="%.2f", padding=3, fontsize="small")
         axes.set_xlim(0, 1.1)
         axes.set_xlabel(f"share of the variance of {name} (functional ANOVA)")

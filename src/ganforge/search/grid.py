@@ -39,13 +39,14 @@ class GridSampler(RandomSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Assigns a combination to the trial; the caller must hold the study's lock."""
-        storage, own = study._storage, trial._trial_id
+        storage, trial_id = study._storage, trial._trial_id
         if CELL in trial.user_attrs or trial.params or "fixed_params" in trial.system_attrs:
             return
         others = storage.get_all_trials(study._study_id, deepcopy=False)
         taken = {t.user_attrs.get(CELL) for t in others if t.state != TrialState.WAITING}
         free = [cell for cell in range(len(self.cells)) if cell not in taken]
-        storage.set_trial_user_attr(own, CELL, free[0] if free else own % len(self.cells))
+        cell = free[0] if free else trial_id % len(self.cells)
+        storage.set_trial_user_attr(trial_id, CELL, cell)
 
     def sample_independent(
         self,

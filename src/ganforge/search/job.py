@@ -33,6 +33,6 @@ def require_search(cfg: DictConfig) -> None:
     """
     if "_target_" not in cfg.tune:
         raise ConfigError(
-            "a search needs its tune=NAME, such as tune=learning_rates (sampler= and pruner= are "
-            "parts of one)"
+            "a search needs tune=NAME, such as tune=learning_rates (sampler= and pruner= are parts "
+            "of a search)"
         )

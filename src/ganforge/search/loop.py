@@ -25,7 +25,7 @@ from ganforge.sweeps.signals import ending_on_signals
 if TYPE_CHECKING:
     from optuna.trial import Trial
 
-GIVEN_UP = ("PrunedError", "DivergenceError")
+PRUNING_ERRORS = ("PrunedError", "DivergenceError")
 Kind = Literal["completed", "pruned", "failed"]
 WAIT = 5.0  # maximum seconds between polls of other workers' trials
 
@@ -99,7 +99,7 @@ class SearchRun:
 
         Waits while other workers run the last trials: if one is killed, its trial is retried here.
         """
-        told = False
+        announced = False
         while True:
             trials: list[Trial] = []
             while len(trials) < self.study.search.n_jobs and (trial := self.study.ask()):
@@ -109,41 +109,41 @@ class SearchRun:
             running = self.study.others_running()
             if not running:
                 return []
-            if not told:
+            if not announced:
                 announce(f"waiting for {running} trials of other workers")
-            told = True
+            announced = True
             time.sleep(min(WAIT, self.study.search.beat_seconds))
 
     def _begin(self, trial: Trial) -> Run:
         """Assigns a trial its folder; a repeated trial keeps its folder, so its run resumes."""
         swept = self.study.overrides(trial)
-        path = self.record.path / job_folder(trial.number, self.study.shown(trial))
+        path = self.record.path / job_folder(trial.number, self.study.described(trial))
         path = self._former(trial) or path
         trial.set_user_attr(FOLDER, str(path))
-        own = path.parent == self.record.path
-        job = Job(trial.number, swept, path.name if own else str(path), "running")
+        inside = path.parent == self.record.path
+        job = Job(trial.number, swept, path.name if inside else str(path), "running")
         self.record.jobs = [j for j in self.record.jobs if j.folder != job.folder] + [job]
         self.record.write()
-        announce(self._progress(trial.number, self.study.shown(trial)))
+        announce(self._progress(trial.number, self.study.described(trial)))
         return Run(trial, job, [*self.fixed, *swept, *self._address(trial, path)])
 
     def _former(self, trial: Trial) -> Path | None:
         """Returns the run folder of the trial being repeated, even if the search was moved."""
-        told = trial.user_attrs.get(FOLDER)
-        if told is None:
+        stored = trial.user_attrs.get(FOLDER)
+        if stored is None:
             return None
-        for folder in (Path(str(told)), self.record.path / Path(str(told)).name):
+        for folder in (Path(str(stored)), self.record.path / Path(str(stored)).name):
             if (folder / "composed.yaml").is_file() and not is_locked(folder):
                 return folder
         return None
 
     def _address(self, trial: Trial, path: Path) -> list[str]:
-        """Returns the overrides that tell a run its folder, trial, study and storage."""
-        words = [f"run_dir={quoted(path)}", f"tune.trial={trial.number}"]
-        words.append(f"tune.study={quoted(self.study.study.study_name)}")
+        """Returns the overrides that set a run's folder, trial, study and storage."""
+        overrides = [f"run_dir={quoted(path)}", f"tune.trial={trial.number}"]
+        overrides.append(f"tune.study={quoted(self.study.study.study_name)}")
         if self.study.storage.file is not None:  # a server's address is in the configuration
-            words.append(f"tune.storage={quoted(self.study.storage.file)}")
-        return words
+            overrides.append(f"tune.storage={quoted(self.study.storage.file)}")
+        return overrides
 
     def _run(self, runs: list[Run]) -> None:
         try:
@@ -192,12 +192,12 @@ class SearchRun:
             announce(f"trial {run.trial.number} {ended.kind}: {ended.reason}")
 
     def _progress(self, number: int, swept: list[str]) -> str:
-        """Returns ``trial 3 (4 of 20) · loss=hinge lr=1e-4 · fid 12.3 at best, in trial 1``."""
-        place = self.study.place(number)
-        parts = [f"trial {number} ({place} of {self.study.limit})", " ".join(swept)]
+        """Returns ``trial 3 (4 of 20) · loss=hinge lr=1e-4 · best fid 12.3 in trial 1``."""
+        count = self.study.count_up_to(number)
+        parts = [f"trial {number} ({count} of {self.study.limit})", " ".join(swept)]
         best, name = self.study.best(), next(iter(self.study.search.objectives))
         if best is not None:
-            parts.append(f"{name} {best.values[0]:.4g} at best, in trial {best.number}")
+            parts.append(f"best {name} {best.values[0]:.4g} in trial {best.number}")
         return " · ".join(parts)
 
     def _finish(self, status: str) -> None:
@@ -225,8 +225,8 @@ def outcome(search: Search, folder: Path, error: BaseException | str | None) -> 
             return Outcome("pruned", [], f"{', '.join(missing)} is not finite")
         return Outcome("completed", [value for value in values if value is not None])
     kind = type(error).__name__ if isinstance(error, BaseException) else ""
-    kind = kind if kind in GIVEN_UP else str(summary.get("error_kind", kind))
-    reason = str(summary.get("error") or error or f"left no {folder / 'summary.json'}")
+    kind = kind if kind in PRUNING_ERRORS else str(summary.get("error_kind", kind))
+    reason = str(summary.get("error") or error or f"no {folder / 'summary.json'} was written")
     if isinstance(error, BaseException) and not summary.get("error"):
         reason = f"{type(error).__name__}: {error}"
-    return Outcome("pruned" if kind in GIVEN_UP else "failed", [], reason.splitlines()[0])
+    return Outcome("pruned" if kind in PRUNING_ERRORS else "failed", [], reason.splitlines()[0])

@@ -35,8 +35,8 @@ def value_of(summary: Mapping[str, Any], name: str, direction: str, best: bool) 
         return _number(_top(summary, name))
     points = [p for p in summary.get("history", []) if p.get("step") and score in p]
     last = summary["metrics"][score].get("value")
-    found = [_number(point[score]) for point in points] if best else [_number(last)]
-    finite = [value for value in found if value is not None]
+    values = [_number(point[score]) for point in points] if best else [_number(last)]
+    finite = [value for value in values if value is not None]
     if not finite:
         return None
     return min(finite) if direction == "minimize" else max(finite)

@@ -35,10 +35,10 @@ class SearchPlan:
         Numeric dimensions are represented by their limits.
         """
         first = {key: _ends(dimension)[0] for key, dimension in self.space.items()}
-        found = [first]
+        probes = [first]
         for key, dimension in self.space.items():
-            found += [first | {key: value} for value in _ends(dimension)[1:]]
-        return [tuple(f"{key}={value}" for key, value in probe.items()) for probe in found]
+            probes += [first | {key: value} for value in _ends(dimension)[1:]]
+        return [tuple(f"{key}={value}" for key, value in probe.items()) for probe in probes]
 
 
 def read_plan(space: dict[str, str], typed: list[str], parser: OverridesParser) -> SearchPlan:
@@ -54,10 +54,10 @@ def read_plan(space: dict[str, str], typed: list[str], parser: OverridesParser) 
     """
     fixed: list[str] = []
     dimensions: Space = {}
-    given = [_parse(parser, f"{key}={value}") for key, value in space.items()]
-    words = [_parse(parser, word) for word in typed]
-    said = {word.get_key_element() for word in words}
-    for override in [one for one in given if one.get_key_element() not in said] + words:
+    defaults = [_parse(parser, f"{key}={value}") for key, value in space.items()]
+    own = [_parse(parser, override) for override in typed]
+    keys = {override.get_key_element() for override in own}
+    for override in [one for one in defaults if one.get_key_element() not in keys] + own:
         key = override.get_key_element()
         if override.is_sweep_override():
             _refuse_reserved(key, override)
@@ -66,7 +66,7 @@ def read_plan(space: dict[str, str], typed: list[str], parser: OverridesParser) 
             dimensions.pop(key, None)
             fixed.append(str(override.input_line))
     if not dimensions:
-        raise ConfigError(f"nothing to search: tune.space or an override must say {EXAMPLES}")
+        raise ConfigError(f"nothing to search: tune.space or an override must contain {EXAMPLES}")
     return SearchPlan(fixed, dimensions)
 
 
@@ -75,8 +75,8 @@ def _parse(parser: OverridesParser, text: str) -> Override:
         return parser.parse_override(text)
     except HydraException as error:
         reason = str(error).splitlines()[0]
-        told = f"{text}: is no override ({reason}); a search takes {EXAMPLES}"
-        raise ConfigError(told) from error
+        message = f"{text}: not a valid override ({reason}); a search accepts {EXAMPLES}"
+        raise ConfigError(message) from error
 
 
 def _refuse_reserved(key: str, override: Override) -> None:
@@ -99,7 +99,7 @@ def _dimension(override: Override) -> Dimension:
         if isinstance(sweep, RangeSweep):
             return _range(sweep)
         if tags:
-            raise ConfigError("choices have no order: tag(log, ...) takes an interval or a range")
+            raise ConfigError("choices have no order: tag(log, ...) needs an interval or a range")
         return Choice(tuple(str(value) for value in override.sweep_string_iterator()))
     except ConfigError as error:
         raise ConfigError(f"{override.input_line}: {error}") from error
@@ -136,7 +136,7 @@ def _last(steps: float) -> int:
     """
     last = math.ceil(tidy(steps)) - 1
     if last < 1:
-        raise ConfigError("a range must hold two values or more")
+        raise ConfigError("a range must contain at least two values")
     return last
 
 

@@ -28,12 +28,12 @@ def report(study: SharedStudy, record: SweepRecord) -> None:
     trials = study.trials()
     if not trials:
         return
-    console.print(best_table(study).rich(), highlight=False)
+    console.print(best_table(study).rich())
     written = [record.path / "study.csv"]
     atomic.write(written[0], trials_csv(study).encode())
     written += draw(study.study, published(study), record.path)
     for path in written:
-        console.print(f"written to {path}", soft_wrap=True, highlight=False, markup=False)
+        console.print(f"written to {path}", soft_wrap=True)
 
 
 def published(study: SharedStudy) -> list[str]:
@@ -54,9 +54,9 @@ def best_table(study: SharedStudy) -> Table:
     columns = ["trial", *names, *study.space]
     states = [state_of(trial) for trial in counted(study.trials())]
     kinds = {state: states.count(state) for state in dict.fromkeys(states)}
-    told = ", ".join(f"{n} {state}" for state, n in kinds.items())
+    tally = ", ".join(f"{n} {state}" for state, n in kinds.items())
     which = "best" if len(names) == 1 else "Pareto-best"
-    title = f"search {study.study.study_name}: {told}; the {which} trials"
+    title = f"search {study.study.study_name}: {tally}; the {which} trials"
     return Table(title, columns, rows)
 
 

@@ -32,8 +32,8 @@ def find_search(
     record = read_sweep(resume)
     if not _is_same(record, typed):
         raise ConfigError(
-            f"{record.path}: is a {record.kind} of other overrides ({' '.join(record.overrides)}). "
-            "A search goes on with those it was started with"
+            f"{record.path}: a {record.kind} with other overrides ({' '.join(record.overrides)}). "
+            "Resume a search with the overrides it was started with"
         )
     return not_running(record)
 

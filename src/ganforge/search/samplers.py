@@ -103,7 +103,7 @@ class CMAES(SamplerFactory):
         if choices or len(space) < 2:
             what = f"{', '.join(choices)} are choices" if choices else f"there are {len(space)}"
             raise ConfigError(
-                f"sampler=cmaes searches two numbers or more (interval, range), and {what}; take "
+                f"sampler=cmaes needs two or more numbers (interval, range), but {what}; use "
                 "sampler=tpe or sampler=random"
             )
 
@@ -137,8 +137,8 @@ class Grid(SamplerFactory):
         endless = [key for key, dimension in space.items() if dimension.values() is None]
         if endless:
             raise ConfigError(
-                f"sampler=grid tries every value, and {', '.join(endless)} has too many: give "
-                "choice(...) or range(...), or take sampler=random"
+                f"sampler=grid tries every value, but {', '.join(endless)} is continuous: use "
+                "choice(...) or range(...), or sampler=random"
             )
 
     def build(self, space: Space, number: int) -> BaseSampler:

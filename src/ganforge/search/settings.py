@@ -71,10 +71,10 @@ class Search:
             check_address(self.storage)
             if self.storage.startswith(POSTGRESQL) and self.study is None:
                 raise ConfigError(
-                    "tune.study=NAME is needed with a server: all workers of that name share it"
+                    "tune.study=NAME is needed with a server: workers with the same NAME share it"
                 )
         if self.pruner.prunes and len(self.objectives) > 1:
             raise ConfigError(
-                f"a pruner compares one score, and there are {len(self.objectives)} objectives "
-                f"({', '.join(self.objectives)}): take pruner=none, or one objective"
+                f"a pruner compares one score, but there are {len(self.objectives)} objectives "
+                f"({', '.join(self.objectives)}): use pruner=none, or one objective"
             )

@@ -25,7 +25,7 @@ class Choice:
 
     def __post_init__(self) -> None:
         if len(set(self.options)) != len(self.options) or not self.options:
-            raise ConfigError(f"choices must be some and all different, got {list(self.options)}")
+            raise ConfigError(f"choices must exist and be all different, got {list(self.options)}")
 
     def distribution(self) -> BaseDistribution:
         """Returns the equivalent Optuna distribution."""
@@ -57,7 +57,7 @@ class Whole:
     def __post_init__(self) -> None:
         _check_limits(self.low, self.high, self.log)
         if self.log and self.step != 1:
-            raise ConfigError(f"a logarithmic range has steps of 1, got {self.step}")
+            raise ConfigError(f"a logarithmic range must have steps of 1, got {self.step}")
 
     def distribution(self) -> BaseDistribution:
         """Returns the equivalent Optuna distribution."""
@@ -89,7 +89,7 @@ class Real:
     def __post_init__(self) -> None:
         _check_limits(self.low, self.high, self.log)
         if self.log and self.step is not None:
-            raise ConfigError(f"a logarithmic interval has no steps, got step={self.step}")
+            raise ConfigError(f"a logarithmic interval must have no steps, got step={self.step}")
 
     def distribution(self) -> BaseDistribution:
         """Returns the equivalent Optuna distribution."""
@@ -102,7 +102,7 @@ class Real:
         if self.step is None:
             return None
         count = round((self.high - self.low) / self.step) + 1
-        return [tidy(self.low + place * self.step) for place in range(count)]
+        return [tidy(self.low + index * self.step) for index in range(count)]
 
 
 Dimension = Choice | Whole | Real
@@ -125,4 +125,4 @@ def _check_limits(low: float, high: float, log: bool) -> None:
     if not low < high:
         raise ConfigError(f"the lower limit must be below the upper one, got {low} and {high}")
     if log and low <= 0:
-        raise ConfigError(f"a logarithmic interval lies above 0, got {low} as its lower limit")
+        raise ConfigError(f"a logarithmic interval must be above 0, got the lower limit {low}")

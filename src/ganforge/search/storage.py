@@ -46,7 +46,7 @@ class Storage:
         self.optuna: BaseStorage = self._connect() if where.startswith(POSTGRESQL) else self._open()
 
     @property
-    def shown(self) -> str:
+    def address(self) -> str:
         """The address without its password."""
         head, at, tail = self.where.rpartition("@")
         scheme, slashes, user = head.partition("://")
@@ -133,7 +133,7 @@ class Storage:
             )
         except Exception as error:
             cause = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
-            raise RunError(f"tune.storage={self.shown}: cannot be reached ({cause})") from error
+            raise RunError(f"tune.storage={self.address}: cannot be reached ({cause})") from error
         return self.server
 
     def _open(self) -> BaseStorage:

@@ -85,7 +85,7 @@ class SharedStudy:
         """Returns a trial's values as overrides."""
         return [f"{key}={text_of(d, trial.params[key])}" for key, d in self.space.items()]
 
-    def place(self, number: int) -> int:
+    def count_up_to(self, number: int) -> int:
         """Returns the number of trials up to and including ``number``, without abandoned ones."""
         return sum(trial.number <= number for trial in counted(self.trials()))
 
@@ -110,7 +110,7 @@ class SharedStudy:
         choose = max if way == "maximize" else min
         return choose(self.trials("COMPLETE"), key=lambda trial: trial.values[0], default=None)
 
-    def shown(self, trial: Trial | FrozenTrial) -> list[str]:
+    def described(self, trial: Trial | FrozenTrial) -> list[str]:
         """Returns a trial's values for display, to four digits."""
         values = {key: trial.params[key] for key in self.space}
         return [f"{k}={v:.4g}" if isinstance(v, float) else f"{k}={v}" for k, v in values.items()]
@@ -133,14 +133,14 @@ class SharedStudy:
         """Marks an interrupted trial as abandoned and queues its values again."""
         from optuna.trial import TrialState, create_trial
 
-        storage, own = self.storage.optuna, trial._trial_id
+        storage, trial_id = self.storage.optuna, trial._trial_id
         # RuntimeError: the trial has ended in the meantime, so there is nothing to repeat.
         with contextlib.suppress(RuntimeError, KeyError):
-            storage.set_trial_user_attr(own, ABANDONED, True)
-            storage.set_trial_user_attr(own, ERROR, reason)
-            if not storage.set_trial_state_values(own, TrialState.FAIL):
+            storage.set_trial_user_attr(trial_id, ABANDONED, True)
+            storage.set_trial_user_attr(trial_id, ERROR, reason)
+            if not storage.set_trial_state_values(trial_id, TrialState.FAIL):
                 return
-            ended = storage.get_trial(own)
+            ended = storage.get_trial(trial_id)
             kept = {k: v for k, v in ended.user_attrs.items() if k not in (ABANDONED, ERROR, OWNER)}
             self.study.add_trial(
                 create_trial(
@@ -156,12 +156,12 @@ class SharedStudy:
         silent = self.storage.silent(self.study._study_id, [t._trial_id for t in running])
         for trial in running:
             owner = str(trial.user_attrs.get(OWNER, ""))
-            gone = (
+            dead = (
                 trial._trial_id in silent
                 if self.storage.server is not None
                 else owner != self.owner and not self.alive(owner)
             )
-            if gone:
+            if dead:
                 self.abandon(trial, "its worker was killed")
 
     def take_back(self) -> None:
@@ -181,11 +181,12 @@ class SharedStudy:
             return
         differing = [key for key in ours if ours[key] != theirs.get(key)]
         if differing:
-            lines = [f"  {key}: {theirs.get(key)} there, {ours[key]} here" for key in differing]
+            lines = [f"  {key}: stored {theirs.get(key)}, got {ours[key]}" for key in differing]
+            study, storage = self.study.study_name, self.storage.address
             raise ConfigError(
-                f"the study {self.study.study_name!r} in {self.storage.shown} is another search:\n"
+                f"study {study!r} in {storage} belongs to another search:\n"
                 + "\n".join(lines)
-                + "\ntune.study=NAME starts one of its own"
+                + "\ntune.study=NAME creates a separate study"
             )
 
 
@@ -206,7 +207,7 @@ def open_study(search: Search, storage: Storage, name: str, create: bool = False
                 study_name=name, storage=storage.optuna, pruner=pruner, sampler=sampler
             )
         except KeyError as error:
-            raise RunError(f"no study {name!r} in {storage.shown}") from error
+            raise RunError(f"no study {name!r} in {storage.address}") from error
     directions = cast("list[Literal['minimize', 'maximize']]", list(search.objectives.values()))
     study = optuna.create_study(
         study_name=name,
@@ -218,8 +219,8 @@ def open_study(search: Search, storage: Storage, name: str, create: bool = False
     )
     if [direction.name.lower() for direction in study.directions] != directions:
         raise ConfigError(
-            f"the study {name!r} in {storage.shown} has {len(study.directions)} objectives or "
-            "other directions; tune.study=NAME starts one of its own"
+            f"the study {name!r} in {storage.address} has {len(study.directions)} objectives or "
+            "other directions; tune.study=NAME creates a separate study"
         )
     return study
 

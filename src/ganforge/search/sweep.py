@@ -26,7 +26,7 @@ from ganforge.search.settings import Search
 from ganforge.search.storage import Storage, require
 from ganforge.search.study import SharedStudy
 from ganforge.sweeps.checks import check_jobs, runs_here
-from ganforge.sweeps.grid import new_record, place, ways_to_train
+from ganforge.sweeps.grid import new_record, set_folder, ways_to_train
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, split_resume
 
@@ -61,7 +61,7 @@ def sweep_search(
     check_launcher(config.hydra.launcher)
     sweep = config.hydra.sweep
     if OmegaConf.is_interpolation(sweep, "subdir") or sweep.subdir != ".":
-        raise ConfigError("hydra.sweep.subdir: a search names the folders of its trials itself")
+        raise ConfigError("hydra.sweep.subdir: not for a search, which names its trials' folders")
     typed, resume = split_resume(arguments, parser)
     plan = read_plan(search.space, typed, parser)
     search.sampler.check(plan.space)
@@ -71,10 +71,10 @@ def sweep_search(
     # Opened before the folder is created, so that an unreachable server leaves no folder behind.
     server = Storage(search.storage, search.beat_seconds) if search.storage is not None else None
     record = former if former is not None else new_record("search", typed, config, [])
-    with locked(record.path), _kept_if_begun(record, new=former is None):
+    with locked(record.path), _removed_unless_begun(record, new=former is None):
         storage = server or Storage(str(record.path / "study.log"), search.beat_seconds)
         study = _study(search, plan, storage, record)
-        place(config, record.path)
+        set_folder(config, record.path)
         launch, train_apart = ways_to_train(config, context, task)
         apart = train_apart if devices > 1 else None
         try:
@@ -99,8 +99,8 @@ def _search(config: DictConfig) -> Search:
     known = [*config.metrics, *NUMBERS]
     for name in search.objectives:
         if name not in known and not any(name.startswith(f"{key}_") for key in config.metrics):
-            told = f"no such number; {did_you_mean(name, known)}"
-            raise ConfigError(f"tune.objectives.{name}: {told}")
+            hint = did_you_mean(name, known)
+            raise ConfigError(f"tune.objectives.{name}: no such number; {hint}")
     return search
 
 
@@ -112,21 +112,21 @@ def _check(plan: SearchPlan, config: DictConfig, context: HydraContext) -> int:
     probes = [Plan((*plan.fixed, *probe), probe) for probe in plan.probes()]
     checked = check_jobs(probes, config, context)
     if any(job.dry_run for job in checked):
-        raise ConfigError("dry_run=true leaves nothing to search by; try it without tune=")
+        raise ConfigError("dry_run=true yields no scores to search by; use it without tune=")
     return max(job.devices for job in checked)
 
 
 def _check_launcher(search: Search, config: DictConfig) -> None:
     if runs_here(config) and search.n_jobs > 1:
         raise ConfigError(
-            f"tune.n_jobs={search.n_jobs}: this launcher runs one trial after the other. Take "
+            f"tune.n_jobs={search.n_jobs}: this launcher runs one trial after the other. Use "
             "hydra/launcher=local_processes or slurm, or start this command several times with "
-            "one tune.storage and tune.study"
+            "the same tune.storage and tune.study"
         )
 
 
 @contextlib.contextmanager
-def _kept_if_begun(record: SweepRecord, new: bool) -> Iterator[None]:
+def _removed_unless_begun(record: SweepRecord, new: bool) -> Iterator[None]:
     """Removes the folder of a new search that fails before its first trial."""
     try:
         yield
@@ -141,14 +141,14 @@ def _kept_if_begun(record: SweepRecord, new: bool) -> Iterator[None]:
 
 
 def _study(search: Search, plan: SearchPlan, storage: Storage, record: SweepRecord) -> SharedStudy:
-    kept = [o for o in plan.fixed if not o.lstrip("+~").startswith(FREE)]
+    shared = [o for o in plan.fixed if not o.lstrip("+~").startswith(FREE)]
     name = search.study or _name(storage, record)
     study = SharedStudy(
         search,
         plan.space,
         storage,
         name,
-        terms={"overrides": sorted(kept), "value": search.value},
+        terms={"overrides": sorted(shared), "value": search.value},
         owner=str(record.path),
         alive=lambda folder: bool(folder) and is_locked(Path(folder)),
     )

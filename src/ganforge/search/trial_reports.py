@@ -41,7 +41,7 @@ class TrialReports(Callback):
             raise ConfigError("a trial needs tune.storage, tune.study and tune.trial, set by tune=")
         self.search = search
         self.trial: Trial | None = None
-        self._seen = 0
+        self._reported = 0
         self._widest = 0.0
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -61,9 +61,9 @@ class TrialReports(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reports the evaluations of a resumed run and measures the initial image diversity."""
-        if self._watches(pl_module):
-            self._widest = max(self._widest, self._spread(pl_module))
-        self._look(trainer, pl_module)
+        if self._checks_collapse(pl_module):
+            self._widest = max(self._widest, self._variety(pl_module))
+        self._report_new(trainer, pl_module)
 
     def on_train_batch_end(
         self,
@@ -74,26 +74,26 @@ class TrialReports(Callback):
         batch_idx: int,
     ) -> None:
         """Reports a new evaluation, if there is one."""
-        self._look(trainer, pl_module)
+        self._report_new(trainer, pl_module)
 
-    def _look(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def _report_new(self, trainer: Trainer, pl_module: LightningModule) -> None:
         points = [point for scored in evaluations(trainer) for point in scored.history]
-        if len(points) == self._seen:
+        if len(points) == self._reported:
             return
-        self._seen = len(points)
-        over = 0 < trainer.max_steps <= cast(AdversarialModule, pl_module).iteration
-        reason = self._collapsed(pl_module) or self._report(points, over)
+        self._reported = len(points)
+        at_end = 0 < trainer.max_steps <= cast(AdversarialModule, pl_module).iteration
+        reason = self._collapsed(pl_module) or self._report(points, at_end)
         # All ranks must stop together: the others would wait for a rank that exits alone.
         reason = trainer.strategy.broadcast(reason)
         if reason:
             raise PrunedError(f"{reason} at step {cast(AdversarialModule, pl_module).iteration}")
 
-    def _report(self, points: list[dict[str, int | float]], over: bool) -> str:
+    def _report(self, points: list[dict[str, int | float]], at_end: bool) -> str:
         """Reports to the study; returns the reason to prune the trial, or "".
 
         Args:
             points: all evaluations so far.
-            over: whether training has reached its end, so that pruning would save nothing.
+            at_end: whether training has reached its end, so that pruning would save nothing.
         """
         if self.trial is None or len(self.search.objectives) > 1:
             return ""
@@ -103,12 +103,12 @@ class TrialReports(Callback):
         if any(not math.isfinite(value) for _, value in values):
             return f"{name} is not finite"
         best = min if way == "minimize" else max
-        for place, (step, value) in enumerate(values):
-            so_far = best(v for _, v in values[: place + 1])
+        for index, (step, value) in enumerate(values):
+            so_far = best(v for _, v in values[: index + 1])
             self._send(so_far if self.search.best else value, step)
         # Evaluated at the end too: ASHA records the rung's value here for comparison with others.
         hopeless = bool(values) and self._hopeless()
-        return "given up: others were better" if hopeless and not over else ""
+        return "worse than other trials" if hopeless and not at_end else ""
 
     def _send(self, value: float, step: int) -> None:
         from optuna.exceptions import UpdateFinishedTrialError
@@ -119,16 +119,16 @@ class TrialReports(Callback):
         try:
             self.trial.report(value, step)
         except UpdateFinishedTrialError:
-            raise PrunedError("the search took this trial for dead, and runs it again") from None
+            raise PrunedError("the search considered this trial dead and restarted it") from None
         except Exception as error:  # a temporary server outage must not end the training
-            log.warning("step %d could not be reported to the study: %s", step, error)
+            log.warning("cannot report step %d to the study: %s", step, error)
 
     def _hopeless(self) -> bool:
         assert self.trial is not None
         try:
             return self.trial.should_prune()
         except Exception as error:
-            log.warning("the study could not be asked: %s", error)
+            log.warning("cannot query the study: %s", error)
             return False
 
     def state_dict(self) -> dict[str, float]:
@@ -139,7 +139,7 @@ class TrialReports(Callback):
         """Restores the largest image diversity measured before the run was resumed."""
         self._widest = state_dict["widest"]
 
-    def _watches(self, model: object) -> bool:
+    def _checks_collapse(self, model: object) -> bool:
         return self.search.collapse > 0 and not getattr(model, "needs_inputs", False)
 
     def _collapsed(self, pl_module: LightningModule) -> str:
@@ -148,15 +148,15 @@ class TrialReports(Callback):
         The diversity of the images is compared with the run's own maximum, because an absolute
         threshold would depend on the data and the architecture.
         """
-        if not self._watches(pl_module):
+        if not self._checks_collapse(pl_module):
             return ""
-        spread = self._spread(pl_module)
-        self._widest = max(self._widest, spread)
-        if spread >= self.search.collapse * self._widest:
+        now = self._variety(pl_module)
+        self._widest = max(self._widest, now)
+        if now >= self.search.collapse * self._widest:
             return ""
-        return f"collapsed: {COLLAPSE_IMAGES} images differ by {spread:.2g}, once by {self._widest:.2g}"
+        return f"collapsed: the variety of images fell from {self._widest:.2g} to {now:.2g}"
 
-    def _spread(self, pl_module: LightningModule) -> float:
+    def _variety(self, pl_module: LightningModule) -> float:
         """Returns the variety of the images of fixed latents."""
         model, device = cast(AdversarialModule, pl_module), pl_module.device
         # Sampling must not change the random state of training.
@@ -167,5 +167,5 @@ class TrialReports(Callback):
 
 
 def _value(point: dict[str, int | float], name: str) -> float | None:
-    score = score_named(name, [key for key in point if key not in ("step", "images_seen")])
+    score = score_named(name, [key for key in point if key not in ("step", "images_reported")])
     return None if score is None else float(point[score])

@@ -77,7 +77,7 @@ def sweep_grid(
         match_jobs(former, plans)
     record = former if former is not None else _new_record(typed, plans, config, checked, kept)
     with locked(record.path) if kept else _leaving_nothing(record.path, typed_path(config.log_dir)):
-        place(config, record.path)
+        set_folder(config, record.path)
         launch, train_apart = ways_to_train(config, context, task)
         apart = {n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run}
         at_once = None if runs_here(config) else batch_size or len(plans)
@@ -105,7 +105,7 @@ def _new_record(
     ]
     if len(set(names)) < len(names):
         raise ConfigError(
-            "hydra.sweep.subdir: gives several jobs one folder; ${hydra.job.num} tells them apart"
+            "hydra.sweep.subdir: several jobs would share a folder; include ${hydra.job.num}"
         )
     jobs = [Job(n, [*map(published, plan.swept)], names[n]) for n, plan in enumerate(plans)]
     return new_record("grid", typed, config, jobs, kept)
@@ -144,10 +144,10 @@ def make_folder(wanted: Path) -> Path:
             continue
         except OSError as error:
             raise RunError(
-                f"cannot make the sweep's folder {path} ({error.strerror or error}); "
-                "log_dir=PATH puts it elsewhere"
+                f"cannot create the sweep folder {path} ({error.strerror or error}); "
+                "choose another with log_dir=PATH"
             ) from error
-    raise RunError(f"cannot make a sweep's folder beside {path}")
+    raise RunError(f"cannot create a sweep folder next to {path}")
 
 
 def _claim(path: Path) -> bool:
@@ -163,7 +163,7 @@ def _claim(path: Path) -> bool:
     return True
 
 
-def place(config: DictConfig, path: Path) -> None:
+def set_folder(config: DictConfig, path: Path) -> None:
     """Sets the sweep's folder in Hydra, for this process and for job processes that recompose it.
 
     The subfolder is "." because the record sets the jobs' folders; otherwise Hydra's launchers
@@ -171,8 +171,8 @@ def place(config: DictConfig, path: Path) -> None:
     """
     with read_write(config), open_dict(config):
         config.hydra.sweep.dir, config.hydra.sweep.subdir = str(path), "."
-        given = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
-        config.hydra.overrides.hydra.extend(given)
+        overrides = [f"hydra.sweep.dir={quoted(path)}", "hydra.sweep.subdir=."]
+        config.hydra.overrides.hydra.extend(overrides)
 
 
 def ways_to_train(
@@ -189,10 +189,10 @@ def ways_to_train(
 def _flags(config: DictConfig) -> list[str]:
     """Returns the command-line flags that reproduce this process's config search path."""
     sources = config.hydra.runtime.config_sources
-    given = [str(s.path) for s in sources if s.provider == "command-line"]
+    folders = [str(s.path) for s in sources if s.provider == "command-line"]
     typed = [str(o) for o in config.hydra.overrides.hydra]
     paths = [o for o in typed if o.lstrip("+").startswith("hydra.searchpath=")]
-    return [word for folder in given for word in ("--config-dir", folder)] + paths
+    return [word for folder in folders for word in ("--config-dir", folder)] + paths
 
 
 @contextlib.contextmanager

@@ -39,13 +39,13 @@ def split_resume(arguments: list[str], parser: OverridesParser) -> tuple[list[st
     for override in parser.parse_overrides(arguments):
         if override.key_or_group == "run_dir":
             raise ConfigError(
-                "run_dir is what a sweep sets for its jobs; hydra.sweep.dir=DIR says where they go"
+                "run_dir is set by a sweep for its jobs; hydra.sweep.dir=DIR sets the folder of all"
             )
         if override.key_or_group != "resume" or override.is_delete():
             typed.append(str(override.input_line))
         elif override.is_sweep_override():
             raise ConfigError(
-                f"{override.input_line}: a sweep goes on with one former sweep; legal with -m: "
+                f"{override.input_line}: a sweep resumes a single sweep; legal with -m: "
                 "auto, latest, or the folder of a sweep"
             )
         else:
@@ -71,8 +71,8 @@ def plan_grid(typed: list[str], parser: OverridesParser) -> list[Plan]:
     _refuse_many(math.prod(len(values) for values in choices.values()))
     plans = []
     for values in itertools.product(*choices.values()):
-        told = tuple(v for v, varied in zip(values, swept.values(), strict=True) if varied)
-        plans.append(Plan(values, told))
+        varied = tuple(v for v, varies in zip(values, swept.values(), strict=True) if varies)
+        plans.append(Plan(values, varied))
     _refuse_duplicates(plans)
     return plans
 
@@ -82,7 +82,7 @@ def _values(override: Override) -> list[str]:
         return [str(override.input_line)]
     if not override.is_discrete_sweep():
         raise ConfigError(
-            f"{override.input_line}: a grid takes values that can be counted, such as 1,2,3, "
+            f"{override.input_line}: a grid needs discrete values, such as 1,2,3, "
             "choice(a,b), range(1,4) or glob(*)"
         )
     key, sweep, limit = override.get_key_element(), override.value(), _limit()
@@ -97,8 +97,8 @@ def _values(override: Override) -> list[str]:
 def _refuse_many(jobs: int) -> None:
     if jobs > (limit := _limit()):
         raise ConfigError(
-            f"a sweep of {jobs:,} jobs or more: at most {limit:,}. {LIMIT_VARIABLE}=N in the "
-            "environment raises the limit"
+            f"a sweep of at least {jobs:,} jobs: the limit is {limit:,}. The environment variable "
+            f"{LIMIT_VARIABLE}=N raises it"
         )
 
 
@@ -115,6 +115,6 @@ def _refuse_duplicates(plans: list[Plan]) -> None:
         if plan.swept in first:
             raise ConfigError(
                 f"jobs {first[plan.swept]} and {number} of the sweep are the same: "
-                f"{' '.join(plan.swept)}. Name each value once"
+                f"{' '.join(plan.swept)}. List each value once"
             )
         first[plan.swept] = number

@@ -52,6 +52,5 @@ def job_table(record: SweepRecord) -> Table:
 
 def _row(record: SweepRecord, job: Job) -> list[str]:
     best = best_of(record.summary(job))
-    told = " ".join(job.overrides)
     score = f"{best[0]} {best[1]:.4g}" if best else "-"
-    return [str(job.number), told, job.status, score]
+    return [str(job.number), " ".join(job.overrides), job.status, score]

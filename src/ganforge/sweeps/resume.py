@@ -42,7 +42,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
     record = _newest(log_dir) if resume == "latest" else read_sweep(resume)
     if record.kind != "grid":
         raise ConfigError(
-            f"resume={resume}: {record.path} is a search, and goes on with the tune=NAME that it "
+            f"resume={resume}: {record.path} is a search; resume it with the tune=NAME that it "
             "was started with"
         )
     if meant(typed) and meant(typed) != meant(record.overrides):
@@ -60,8 +60,8 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
     known = [job.overrides for job in record.jobs]
     if known != [list(plan.swept) for plan in plans]:
         raise ConfigError(
-            f"{record.path}: its overrides mean {len(plans)} jobs now, which are not the "
-            f"{len(known)} that it was started with (an option came or went that glob(...) finds). "
+            f"{record.path}: its overrides now expand to {len(plans)} jobs, which are not the "
+            f"{len(known)} that it was started with (glob(...) now matches other options). "
             "Start a new sweep, without resume="
         )
     for job in record.jobs:
@@ -122,8 +122,8 @@ def newest_unfinished(
         elif holder(record.path) is None:
             return record
     more = f" ({complete} is complete)" if complete else ""
-    line = f"resume=auto: nothing unfinished with these overrides in {log_dir}{more}; starts anew"
-    console.print(line, soft_wrap=True)
+    line = f"resume=auto: no unfinished sweep with these overrides in {log_dir}{more}"
+    console.print(f"{line}; starting a new one", soft_wrap=True)
     return None
 
 
@@ -132,8 +132,8 @@ def _newest(log_dir: Path) -> SweepRecord:
         if record.kind == "grid":
             return record
     raise RunError(
-        f"no sweep yet under {log_dir / 'multirun'}: there is no latest one. Sweeps that lie "
-        "elsewhere are found with log_dir=DIR"
+        f"no sweep under {log_dir / 'multirun'}, so there is no latest one. Set log_dir=DIR for "
+        "sweeps in another folder"
     )
 
 
@@ -151,13 +151,13 @@ def read_sweep(resume: str) -> SweepRecord:
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
     # Shows the stored text, unresolved: an untrusted record may reference environment variables.
-    then = {found[0]: o for o in record.overrides if (found := meant([o]))}
+    then = {keys[0]: o for o in record.overrides if (keys := meant([o]))}
     now = meant(typed)
     missing = [one_line(stored) for o, stored in then.items() if o not in now]
     new = [one_line(o) for o in now if o not in then]
-    told = [f"typed now: {' '.join(new)}"] if new else []
-    told += [f"typed then: {' '.join(missing)}"] if missing else []
+    parts = [f"typed now: {' '.join(new)}"] if new else []
+    parts += [f"typed then: {' '.join(missing)}"] if missing else []
     return (
-        f"{record.path}: is a sweep of other overrides ({'; '.join(told)}). A sweep goes on with "
-        "those it was started with, or with none: -m resume=FOLDER. Start a new one to change them"
+        f"{record.path}: is a sweep with other overrides ({'; '.join(parts)}). Resume it with "
+        "the overrides of its start, or none: -m resume=FOLDER. To change them, start a new sweep"
     )

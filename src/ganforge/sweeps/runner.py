@@ -19,8 +19,8 @@ from ganforge.sweeps.signals import ending_on_signals
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 TrainInProcess = Callable[[list[str]], int]
-EVERY = 2.0  # seconds between polls of the run folders
-EARLIER = 2.0  # seconds of tolerance for clock skew between file systems
+POLL_SECONDS = 2.0  # seconds between polls of the run folders
+CLOCK_SKEW = 2.0  # seconds of tolerance for clock skew between file systems
 
 
 @dataclass
@@ -75,7 +75,7 @@ class SweepRun:
     def _run_all(self) -> None:
         todo = [job for job in self.record.jobs if job.status == "pending"]
         if done := len(self.record.jobs) - len(todo):
-            announce(f"{self.record.path} goes on: {done} of {len(self.record.jobs)} jobs done")
+            announce(f"resuming {self.record.path}: {done} of {len(self.record.jobs)} jobs done")
         if self.at_once is None:
             for job in todo:
                 announce(progress_line(self.record, job, self._seconds_left()))
@@ -105,7 +105,7 @@ class SweepRun:
         began = time.time()
         try:
             with watching(self.record, jobs, began, self._note):
-                found = self.launch([self._overrides(job) for job in jobs], jobs[0].number)
+                results = self.launch([self._overrides(job) for job in jobs], jobs[0].number)
         except KeyboardInterrupt:
             for job in jobs:
                 self._note(job, "interrupted" if job.status == "running" else job.status)
@@ -119,7 +119,7 @@ class SweepRun:
                 over = status in ("completed", "interrupted")
                 self._note(job, status if over else "failed", None if over else first_line(error))
         else:
-            for job, result in zip(jobs, found, strict=True):
+            for job, result in zip(jobs, results, strict=True):
                 self._settle(job, result)
 
     def _settle(self, job: Job, result: JobReturn) -> None:
@@ -166,7 +166,7 @@ def fresh_status(record: SweepRecord, job: Job, began: float) -> str | None:
         written = record.run(job).summary.stat().st_mtime
     except OSError:
         return None
-    if written < began - EARLIER:  # left by an earlier attempt
+    if written < began - CLOCK_SKEW:  # left by an earlier attempt
         return None
     status = record.summary(job).get("status")
     return None if status is None else str(status)
@@ -186,7 +186,7 @@ def watching(
     """
     over = threading.Event()
 
-    def look() -> None:
+    def poll() -> None:
         for job in jobs:
             status = fresh_status(record, job, began)
             if status is not None and status != job.status:
@@ -195,8 +195,8 @@ def watching(
                     announce(f"{job} {status} · {tally(record)}")
 
     def watch() -> None:
-        while not over.wait(EVERY):
-            look()
+        while not over.wait(POLL_SECONDS):
+            poll()
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

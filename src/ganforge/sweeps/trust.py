@@ -58,7 +58,7 @@ def without_permissions(overrides: list[str], parser: OverridesParser, source: P
         parsed = parser.parse_overrides(overrides)
     except HydraException as error:
         reason = one_line(str(error).splitlines()[0])
-        raise RunError(f"{one_line(source)}: holds no legal overrides ({reason})") from error
+        raise RunError(f"{one_line(source)}: contains invalid overrides ({reason})") from error
     return [str(o.input_line) for o in parsed if o.key_or_group not in _PERMISSIONS]
 
 
@@ -94,6 +94,6 @@ def _foreign_folders(cfg: DictConfig) -> list[str]:
 
 def _refusal(source: Path, what: str) -> RunError:
     return RunError(
-        f"{one_line(source)}: holds {what}, which is taken from the command line alone. Type the "
-        "sweep's overrides to resume it"
+        f"{one_line(source)}: contains {what}, which is only accepted on the command line. To "
+        "resume, type the overrides of the sweep"
     )

@@ -226,7 +226,7 @@ def test_computed_values_are_what_they_were(monkeypatch):
     ],
 )
 def test_a_stored_sweep_sets_nothing_of_hydra(override):
-    with pytest.raises(RunError, match=r"sweep.json: holds the override"):
+    with pytest.raises(RunError, match=r"sweep.json: contains the override"):
         vetting(["seed=1,2", override], Path("sweep.json"), ())
 
 
@@ -245,7 +245,7 @@ def test_a_stored_sweep_permits_itself_nothing():
 
 
 def test_overrides_of_a_stored_sweep_that_cannot_be_parsed_are_its_damage():
-    with pytest.raises(RunError, match=f"{SOURCE}: holds no legal overrides"):
+    with pytest.raises(RunError, match=f"{SOURCE}: contains invalid overrides"):
         without_permissions(["a=[1,"], OverridesParser.create(), SOURCE)
 
 
@@ -268,7 +268,7 @@ def test_no_general_package_is_suggested_to_be_trusted(package):
 def test_loggers_of_a_stored_sweep_write_into_the_run_folder():
     vet = vetting(["logger.csv={folder: /etc}"], Path("sweep.json"), ())
     vet(OmegaConf.create({"logger": {"csv": {"folder": "${run_dir}"}, "x": None}, "run_dir": "."}))
-    with pytest.raises(RunError, match=r"sweep.json: holds a value of logger.csv.folder"):
+    with pytest.raises(RunError, match=r"sweep.json: contains a value of logger.csv.folder"):
         vet(OmegaConf.create({"logger": {"csv": {"folder": "/etc"}}}))
     vet(OmegaConf.create({"logger": None}))
 

@@ -39,8 +39,8 @@ def check_launcher(launcher: DictConfig) -> None:
     _check_numbers(launcher)
     if option == "slurm" and None in (shutil.which("sbatch"), shutil.which("srun")):
         raise ConfigError(
-            "hydra/launcher=slurm: there is no sbatch and srun here. Type it on a login node of "
-            "the cluster, or take hydra/launcher=local_processes"
+            "hydra/launcher=slurm: sbatch and srun are not available. Run this on a login node of "
+            "the cluster, or use hydra/launcher=local_processes"
         )
 
 
@@ -55,7 +55,7 @@ def refuse_idle_launcher() -> None:
     option = option_of(HydraConfig.get().launcher)
     if option is not None:
         raise ConfigError(
-            f"hydra/launcher={option} launches the jobs of a sweep: add -m, for a single one too"
+            f"hydra/launcher={option} launches the jobs of a sweep: add -m, even for a single job"
         )
 
 
@@ -73,6 +73,6 @@ def _check_numbers(launcher: DictConfig) -> None:
             )
     if "timeout_min" in launcher and launcher.signal_delay_s >= 60 * launcher.timeout_min:
         raise ConfigError(
-            f"hydra.launcher.signal_delay_s={launcher.signal_delay_s} is no less than the "
+            f"hydra.launcher.signal_delay_s={launcher.signal_delay_s} must be less than the "
             f"{launcher.timeout_min} minutes of timeout_min"
         )

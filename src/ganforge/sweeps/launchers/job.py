@@ -51,7 +51,7 @@ class SubmittedJob:
 
     def __call__(self) -> JobReturn:
         """Trains; if interrupted, saves a checkpoint and, after SIGUSR1, requeues the job."""
-        self._settle_in()
+        self._set_up_process()
         requeue = signal.getsignal(SIGNAL)  # submitit's handler, which training replaces
         signal.signal(signal.SIGTERM, _stop)
         try:
@@ -71,7 +71,7 @@ class SubmittedJob:
 
         return DelayedSubmission(self)
 
-    def _settle_in(self) -> None:
+    def _set_up_process(self) -> None:
         readable_streams()
         sys.argv = list(self.arguments)
         for name, value in self.variables.items():
@@ -102,8 +102,8 @@ def result_of(job: Any, number: int) -> JobReturn:
         return done
     except (FailedJobError, UncompletedJobError) as error:
         lines = [line for line in str(error).splitlines() if line.strip("- ")]
-        told = lines[-3] if isinstance(error, FailedJobError) and len(lines) > 3 else lines[0]
-        return failed(RunError(f"job {number}: {told}; its output is in {job.paths.stderr}"))
+        reason = lines[-3] if isinstance(error, FailedJobError) and len(lines) > 3 else lines[0]
+        return failed(RunError(f"job {number}: {reason}; its output is in {job.paths.stderr}"))
 
 
 def failed(error: Exception) -> JobReturn:

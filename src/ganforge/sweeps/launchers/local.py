@@ -16,7 +16,7 @@ from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
 from ganforge.sweeps.signals import handling
 
 CORES_PER_JOB = 4
-LOOKING = 0.1  # seconds between polls of the jobs
+POLL_SECONDS = 0.1  # seconds between polls of the jobs
 Variables = dict[str, str | None]
 
 
@@ -35,19 +35,19 @@ def slots(parallel: int | str, gpus_per_job: int, threads: int | str, jobs: int)
     gpus, cores = _gpus() if gpus_per_job else [], _cores()
     if gpus and len(gpus) < gpus_per_job:
         raise ConfigError(
-            f"hydra.launcher.gpus_per_job={gpus_per_job}, but this machine has {len(gpus)}"
+            f"hydra.launcher.gpus_per_job={gpus_per_job}, but this machine has {len(gpus)} GPUs"
         )
     fitting = len(gpus) // gpus_per_job if gpus else max(1, cores // CORES_PER_JOB)
     count = min(fitting if parallel == "auto" else int(parallel), jobs)
     share = max(1, cores // count) if threads == "auto" else int(threads)
-    own = str(share) if threads != "auto" else os.environ.get("OMP_NUM_THREADS", str(share))
-    places = [gpus[k * gpus_per_job : (k + 1) * gpus_per_job] for k in range(fitting)]
-    seen = os.environ.get("CUDA_VISIBLE_DEVICES")  # kept as it is if no GPUs are assigned
+    cpus = str(share) if threads != "auto" else os.environ.get("OMP_NUM_THREADS", str(share))
+    sets = [gpus[k * gpus_per_job : (k + 1) * gpus_per_job] for k in range(fitting)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")  # kept as it is if no GPUs are assigned
     return [
         {
-            "OMP_NUM_THREADS": own,
+            "OMP_NUM_THREADS": cpus,
             # With more parallel jobs than GPU sets, jobs share the sets round-robin.
-            "CUDA_VISIBLE_DEVICES": ",".join(places[k % fitting]) if gpus else seen,
+            "CUDA_VISIBLE_DEVICES": ",".join(sets[k % fitting]) if gpus else visible,
         }
         for k in range(count)
     ]
@@ -91,15 +91,15 @@ class LocalJobs:
             while waiting or self._running:
                 for slot in range(len(self.slots)):
                     if waiting and slot not in self._running:
-                        self._running[slot] = self._started(waiting.pop(0), slot)
-                results |= self._ended()
-                time.sleep(LOOKING)
+                        self._running[slot] = self._start(waiting.pop(0), slot)
+                results |= self._collect()
+                time.sleep(POLL_SECONDS)
         except BaseException:
             self._stop()
             raise
         return [results[job.number] for job in jobs]
 
-    def _started(self, job: SubmittedJob, slot: int) -> tuple[SubmittedJob, Any]:
+    def _start(self, job: SubmittedJob, slot: int) -> tuple[SubmittedJob, Any]:
         job.variables = self.slots[slot]
         with handling([signal.SIGINT], signal.SIG_IGN):  # on Ctrl-C, submitit kills its jobs
             submitted = self.executor.submit(job)
@@ -107,7 +107,7 @@ class LocalJobs:
         console.print(line, soft_wrap=True)
         return job, submitted
 
-    def _ended(self) -> dict[int, JobReturn]:
+    def _collect(self) -> dict[int, JobReturn]:
         done = [slot for slot, (_, submitted) in self._running.items() if submitted.done()]
         ended = [self._running.pop(slot) for slot in done]
         return {job.number: result_of(submitted, job.number) for job, submitted in ended}
@@ -124,19 +124,19 @@ class LocalJobs:
                         # The process is submitit's controller, which forwards the signal.
                         os.kill(int(submitted.job_id), signal.SIGTERM)
                 while self._running:
-                    self._ended()
-                    time.sleep(LOOKING)
+                    self._collect()
+                    time.sleep(POLL_SECONDS)
 
 
 def _gpus() -> list[str]:
     import torch  # imported late: it takes seconds and is needed only to assign GPUs
 
-    given = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if given is not None:
-        return [gpu.strip() for gpu in given.split(",") if gpu.strip()]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [gpu.strip() for gpu in visible.split(",") if gpu.strip()]
     return [str(gpu) for gpu in range(torch.cuda.device_count())]
 
 
 def _cores() -> int:
-    known = getattr(os, "sched_getaffinity", None)
-    return len(known(0)) if known is not None else os.cpu_count() or 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1

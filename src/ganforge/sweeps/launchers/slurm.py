@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn
 from ganforge.console import console
 from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
 
-LOOKING = 1.0  # seconds between polls of the jobs; submitit queries SLURM much less often
+POLL_SECONDS = 1.0  # seconds between polls of the jobs; submitit queries SLURM much less often
 
 
 class SlurmJobs:
@@ -31,8 +31,8 @@ class SlurmJobs:
         self.executor: Any = AutoExecutor(
             folder, cluster="slurm", slurm_max_num_timeout=max_num_timeout
         )
-        given = {name: value for name, value in parameters.items() if value is not None}
-        self.executor.update_parameters(**given)
+        present = {name: value for name, value in parameters.items() if value is not None}
+        self.executor.update_parameters(**present)
 
     def run(self, jobs: list[SubmittedJob]) -> list[JobReturn]:
         """Submits the jobs; returns their results in the order of ``jobs``.
@@ -47,10 +47,10 @@ class SlurmJobs:
             console.print(line, soft_wrap=True)
         try:
             while not all(one.done() for one in submitted):
-                time.sleep(LOOKING)
+                time.sleep(POLL_SECONDS)
         except BaseException:
-            known = " ".join(one.job_id for one in submitted if not one.done())
-            line = f"the jobs continue without this command; cancel them with scancel {known}"
+            left = " ".join(one.job_id for one in submitted if not one.done())
+            line = f"the jobs continue without this command; cancel them with scancel {left}"
             console.print(line, soft_wrap=True)
             raise
         return [result_of(one, job.number) for one, job in zip(submitted, jobs, strict=True)]
