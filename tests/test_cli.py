@@ -191,10 +191,7 @@ def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
     monkeypatch.setattr("ganforge.commands.train.train", broken)
     typed = type_in("train")
     assert typed.code == 1
-    assert (
-        typed.err
-        == "ganforge: ZeroDivisionError: no way\n(traceback: GANFORGE_DEBUG=1)\n"
-    )
+    assert typed.err == "ganforge: ZeroDivisionError: no way\n(traceback: GANFORGE_DEBUG=1)\n"
 
 
 def test_a_profile_is_shown(type_in, monkeypatch):
