@@ -26,7 +26,7 @@ pytest.importorskip("psycopg")
 from tests.search.server import find_server, postgresql
 
 BINARIES = find_server()
-TRIALS = 12
+TRIALS = 8
 
 pytestmark = pytest.mark.skipif(BINARIES is None, reason="no PostgreSQL server on this machine")
 

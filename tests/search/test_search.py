@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from ganforge.config.command import Command
 from ganforge.errors import DivergenceError, InterruptionError, PrunedError
 from ganforge.runs.sweep_record import SweepRecord
+from ganforge.search.figures import draw
 from tests.support.configs import DATA, QUIET, TRAINER
 
 pytest.importorskip("optuna")
@@ -59,7 +60,14 @@ class Trainings:
 def trainings(monkeypatch) -> Trainings:
     trainings = Trainings()
     monkeypatch.setattr("ganforge.commands.train.train", trainings)
+    monkeypatch.setattr("ganforge.search.report.draw", lambda *arguments: [])
     return trainings
+
+
+@pytest.fixture
+def figures(trainings, monkeypatch) -> None:
+    """Lets searches draw their figures, which takes longer than all else."""
+    monkeypatch.setattr("ganforge.search.report.draw", draw)
 
 
 def search(*overrides: str) -> list[str]:
@@ -76,7 +84,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_search_runs_its_trials_and_says_which_are_best(type_in, tmp_path, trainings):
+def test_a_search_runs_its_trials_and_says_which_are_best(type_in, tmp_path, trainings, figures):
     typed = type_in(*search("tune.n_trials=4"))
     assert typed.code == 0, typed.err
     folder = folder_of(tmp_path)
@@ -154,7 +162,7 @@ def test_an_interrupted_search_goes_on_with_the_trial_in_its_folder(type_in, tmp
 
 
 @pytest.mark.slow
-def test_several_objectives(type_in, tmp_path, trainings):
+def test_several_objectives(type_in, tmp_path, figures):
     typed = type_in(*search("tune.n_trials=3", "+tune.objectives.seconds=minimize"))
     assert typed.code == 0, typed.err
     assert "Pareto-best" in typed.out
