@@ -214,8 +214,8 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
         (["input=photos", "out=notes.txt"], 2, "out=notes.txt is a file, not a folder"),
         (["input=photos/a.png", "out=photos"], 2, "would overwrite the input photos/a.png"),
         (["input=photos", "tile=10"], 2, "a multiple of 4, at least 8,"),
-        (["input=photos", "tile=10"], 2, "or null; got 10. Take 8 or 12"),
-        (["input=photos", "tile=4"], 2, "Take 8 or 12"),
+        (["input=photos", "tile=10"], 2, "or null; got 10. Use 8 or 12"),
+        (["input=photos", "tile=4"], 2, "Use 8 or 12"),
         (["input=photos", "tile=0"], 2, "tile must be a multiple of 4"),
         (["input=photos", "tile=16", "overlap=9"], 2, "at least 0 and at most 8, half a tile"),
         (["input=photos", "overlap=-1"], 2, "overlap must be at least 0; got -1"),
@@ -314,8 +314,8 @@ def test_a_folder_that_cannot_be_made_is_found_out_first(game, translate, tmp_pa
 
 
 def test_an_image_that_takes_long_says_so(caplog):
-    crop = image_translator._saying_how_long(lambda image, index: image, 10**9, "a.png: 9 x 9")
-    image_translator._saying_how_long(crop, 1, "b.png: 9 x 9")
+    crop = image_translator.log_duration(lambda image, index: image, 10**9, "a.png: 9 x 9")
+    image_translator.log_duration(crop, 1, "b.png: 9 x 9")
     with caplog.at_level("INFO", "ganforge"):
         for index in range(2):
             crop(torch.zeros(3, 4, 4), index)

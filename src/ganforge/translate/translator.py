@@ -124,7 +124,7 @@ class ImageTranslator:
         if tile is not None:
             height, width = (self._padded(side) for side in image.shape[1:])
             count = count_tiles(height, width, self.multiple, tile, overlap)
-            crop = _log_duration(crop, count, f"{name}: {width} x {height}")
+            crop = log_duration(crop, count, f"{name}: {width} x {height}")
         return translate_any(
             image, crop, self.multiple, tile, overlap, self.smallest, finish=to_uint8
         )
@@ -155,7 +155,7 @@ class ImageTranslator:
         return padded_side(side, self.multiple, self.smallest)
 
 
-def _log_duration(crop: CropTranslation, count: int, what: str) -> CropTranslation:
+def log_duration(crop: CropTranslation, count: int, what: str) -> CropTranslation:
     """Returns ``crop``, wrapped so that the first call logs the estimated time if it is long."""
     began = time.monotonic()
 
