@@ -5,6 +5,7 @@ from .sets.cifar10 import CIFAR10 as CIFAR10
 from .sets.digits import Digits as Digits
 from .sets.fake import FakeImages as FakeImages
 from .sets.fashion_mnist import FashionMNIST as FashionMNIST
+from .sets.file_data import FileData as FileData
 from .sets.folder import ImageFolder as ImageFolder
 from .sets.grid25 import Grid25 as Grid25
 from .sets.lsun import LSUN as LSUN

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -10,14 +11,14 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganforge.data.files.download import Origin
 from ganforge.data.files.encoded import Entries
-from ganforge.data.files.levels import LOOKED_AT, fault_of
 from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.value_range import Span, noted, read_range, written
-from ganforge.data.fingerprint import SAMPLE, hash_of
 from ganforge.data.identity import Identity, identity_of
 from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
+from ganforge.data.reals import RealImages
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
 from ganforge.errors import ConfigError, DataError
@@ -25,12 +26,15 @@ from ganforge.errors import ConfigError, DataError
 SPLITS = ("train", "test")
 _log = logging.getLogger(__name__)
 _DECODED_AT_START = 100_000  # decoding more files than this would delay the start by minutes
+_CHECKED = 64  # images that are checked for nearly constant values
+_FEW_LEVELS = 32  # fewer grey levels suggest a mask or a wrong value range
 
 
-class ImageDataModule(LightningDataModule):
+class ImageDataModule(RealImages, LightningDataModule):
     """Base class of all data sets: an endless training stream, and fixed real images for scores.
 
-    Subclasses load the images in :meth:`load` and download them in ``prepare_data``.
+    Subclasses load the images in :meth:`load`. Those of public data sets set ``root`` and
+    ``origin``; :meth:`prepare_data` downloads the files.
 
     Args:
         name: name of the data set in runs and tables.
@@ -53,18 +57,22 @@ class ImageDataModule(LightningDataModule):
         passed_over: descriptions of files and folders that are not used.
         remarks: further notes for the user on how the data were read.
         range: value range of images that are not 8-bit, set by the user or recorded by the run.
+        origin: location of the files of a public data set.
+        root: the user's folder with these files; None for the cache.
     """
 
     name: str
     finds_classes: bool = False
     classes: tuple[str, ...] = ()
     range: list[float] | dict[str, Any] | None = None
+    origin: Origin | None = None
+    root: str | None = None
 
     def __init__(
         self,
         name: str,
-        image_size: int,
-        channels: int,
+        image_size: int = 32,
+        channels: int = 3,
         num_classes: int = 0,
         batch_size: int = 64,
         workers: int | None = 0,
@@ -100,12 +108,19 @@ class ImageDataModule(LightningDataModule):
         self.passed_over: list[str] = []
         self.remarks: list[str] = []
         self._workers_chosen = workers is not None
-        self._sources: dict[str, ImageSource] = {}
-        self._reals_orders: dict[str, Tensor] = {}
-        self._fingerprints: dict[str, str] = {}
         self._spans: dict[str, Span] = {}
         self._originals: list[tuple[ImageSource, int]] = []
         self._identity: list[Identity] | None = None
+
+    def prepare_data(self) -> None:
+        """Downloads the files of a public data set; raises DataError if they are not available."""
+        if self.origin is not None:
+            self.origin.obtain(self.root)
+
+    def located(self) -> Path:
+        """Returns the folder of a public data set; raises DataError if it is incomplete."""
+        assert self.origin is not None
+        return self.origin.located(self.root)
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the sources ``train`` and, if there are held-out images, ``test``."""
@@ -158,37 +173,7 @@ class ImageDataModule(LightningDataModule):
     def size(self, split: str = "train") -> int:
         """Returns the number of images in ``split``; 0 if the split does not exist."""
         self._check_split(split)
-        return len(self._sources[split]) if split in self._sources else 0
-
-    def reals(self, n: int, split: str = "train", start: int = 0) -> tuple[Tensor, Tensor | None]:
-        """Returns n images in a fixed shuffled order, the same for every seed, never augmented.
-
-        Args:
-            n: number of images; fewer are returned at the end of the split.
-            split: "train" or "test".
-            start: position of the first image in that order.
-
-        Returns:
-            uint8 [n, C, H, W] in 0..255 (points: float32 in [-1, 1]), and int64 [n] labels or None.
-        """
-        indices = self._reals_order(split)[start : start + n]
-        return self._sources[split].read_labelled(indices)
-
-    def real_labels(self, split: str = "train") -> Tensor | None:
-        """Returns the labels of all images in the order of :meth:`reals`, int64 [N], or None.
-
-        Reads no images.
-        """
-        order = self._reals_order(split)
-        labels = self._sources[split].labels
-        return None if labels is None else labels[order]
-
-    def _reals_order(self, split: str) -> Tensor:
-        if self.size(split) == 0:
-            raise DataError(f"data={self.name} has no {split} images")
-        if split not in self._reals_orders:
-            self._reals_orders[split] = fixed_order(len(self._sources[split]))
-        return self._reals_orders[split]
+        return super().size(split)
 
     def empty_classes(self) -> list[str]:
         """Returns the names (or numbers, if unnamed) of classes without a training image."""
@@ -198,18 +183,6 @@ class ImageDataModule(LightningDataModule):
         counts = labels.bincount(minlength=self.num_classes).tolist()
         names = self.class_names or [str(label) for label in range(len(counts))]
         return [name for name, count in zip(names, counts, strict=True) if count == 0]
-
-    def fingerprint(self, split: str = "train") -> str:
-        """Returns a fingerprint of the images and labels: 16 hex digits.
-
-        It is the cache key of statistics and classifiers. For images in memory it covers every
-        byte; for files it covers names, sizes, times or checksums, and a sample of decoded images.
-        """
-        if split not in self._fingerprints:
-            sample = self.reals(SAMPLE, split)[0]
-            contents = self._sources[split].contents()
-            self._fingerprints[split] = hash_of(str(self.num_classes), contents, sample)
-        return self._fingerprints[split]
 
     def identity(self) -> list[Identity]:
         """Returns what identifies the training images, independent of where they are stored."""
@@ -281,9 +254,9 @@ class ImageDataModule(LightningDataModule):
 
     def _look(self, train: ImageSource) -> None:
         """Warns about nearly constant images, for example due to a wrong value range."""
-        fault = fault_of(train.read(fixed_order(len(train))[:LOOKED_AT]))
+        fault = _fault_of(train.read(fixed_order(len(train))[:_CHECKED]))
         if fault is not None:
-            looked = min(LOOKED_AT, len(train))
+            looked = min(_CHECKED, len(train))
             _log.warning("data=%s: of %d training images, %s", self.name, looked, fault)
 
     def _check_split(self, split: str) -> None:
@@ -295,3 +268,22 @@ class ImageDataModule(LightningDataModule):
 def _at_least(name: str, value: int, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def _fault_of(images: Tensor) -> str | None:
+    """Returns what is suspicious about training images; None if nothing is.
+
+    Args:
+        images: uint8 [N, C, H, W].
+    """
+    seen = torch.zeros(256, dtype=torch.bool)
+    for image in images:
+        seen[image.flatten().long()] = True
+    levels = seen.nonzero().flatten().tolist()
+    if len(levels) == 1:
+        return f"every pixel of them is {levels[0]}"
+    if len(images) > 1 and bool((images == images[:1]).all()):
+        return "they are all the same image"
+    if len(levels) < _FEW_LEVELS:
+        return f"they have {len(levels)} levels, from {levels[0]} to {levels[-1]} of 0 to 255"
+    return None

@@ -1,4 +1,4 @@
-"""Types of the keyword arguments that data sets pass to ImageDataModule.
+"""Types of the keyword arguments that data sets pass to their base classes.
 
 A data set with its own default for an argument declares that argument and passes a TypedDict
 without it: type checkers reject a key that duplicates a named argument.
@@ -16,6 +16,49 @@ class DataSettings(TypedDict, total=False):
     max_images: int | None
 
 
+class MemorySettings(DataSettings, total=False):
+    """Keyword arguments of data sets in memory."""
+
+    workers: int
+    mirror: bool
+
+
+class SizedSettings(MemorySettings, total=False):
+    """MemorySettings, and the size."""
+
+    image_size: int
+
+
+class GreySettings(SizedSettings, total=False):
+    """Every keyword argument of data sets in memory."""
+
+    channels: int
+    num_classes: int
+    batch_size: int
+
+
+class BatchedSettings(MemorySettings, total=False):
+    """MemorySettings, and the batch size."""
+
+    batch_size: int
+
+
+class GeneratedSettings(BatchedSettings, total=False):
+    """BatchedSettings, and the shape."""
+
+    image_size: int
+    channels: int
+
+
+class ColorSettings(DataSettings, total=False):
+    """GeneratedSettings without ``mirror``."""
+
+    image_size: int
+    channels: int
+    batch_size: int
+    workers: int
+
+
 class DecodedSettings(DataSettings, total=False):
     """DataSettings, and the settings for decoding image files into memory."""
 
@@ -24,37 +67,26 @@ class DecodedSettings(DataSettings, total=False):
 
 
 class FileSettings(DecodedSettings, total=False):
-    """Keyword arguments of data sets read from image files."""
+    """Keyword arguments that FileData passes on."""
 
+    channels: int
     num_classes: int
     batch_size: int
-
-
-class FolderSettings(FileSettings, total=False):
-    """FileSettings, and ``mirror``."""
-
     mirror: bool
 
 
-class MemorySettings(DataSettings, total=False):
-    """Keyword arguments of data sets in memory."""
+class PhotographSettings(DecodedSettings, total=False):
+    """Keyword arguments of photographs in files, except ``mirror``."""
 
-    workers: int
-
-
-class BatchedSettings(MemorySettings, total=False):
-    """MemorySettings, and ``batch_size``."""
-
+    image_size: int
+    channels: int
+    num_classes: int
     batch_size: int
+    workers: int | None
+    max_unreadable: int
 
 
-class MirroredSettings(MemorySettings, total=False):
-    """MemorySettings, and ``mirror``."""
+class FolderSettings(PhotographSettings, total=False):
+    """PhotographSettings, and ``mirror``."""
 
     mirror: bool
-
-
-class GeneratedSettings(MirroredSettings, total=False):
-    """MemorySettings, ``mirror`` and ``batch_size``."""
-
-    batch_size: int

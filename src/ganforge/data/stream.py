@@ -1,20 +1,22 @@
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ganforge.data.draws import uniforms
-from ganforge.data.order import Deal, Order
+from ganforge.data.order import Deal, Order, as_tensor, uniforms
 from ganforge.data.shared_memory import PREFETCH, checked_workers
 from ganforge.data.source import ImageSource
-from ganforge.data.worker_signals import leave_signals_to_parent
 from ganforge.errors import DataError
 from ganforge.streams import Stream, mix
 
 TIMEOUT = 600.0  # seconds without a batch; without it, a lost batch would block training forever
+_IGNORED = ("SIGINT", "SIGUSR1", "SIGHUP")
 
 
 class Batches(Dataset[dict[str, Tensor]]):
@@ -49,10 +51,8 @@ def mirrored(images: Tensor, seed: int, positions: range) -> Tensor:
 
     The flip is a function of (seed, position).
     """
-    places = torch.arange(positions.start, positions.stop, positions.step)
-    flipped = (uniforms(mix(seed, Stream.MIRROR), places) < 0.5).to(
-        images.device, non_blocking=True
-    )
+    flipped = uniforms(mix(seed, Stream.MIRROR), as_tensor(positions)) < 0.5
+    flipped = flipped.to(images.device, non_blocking=True)
     return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
 
 
@@ -114,3 +114,28 @@ class TrainingStream:
             # Otherwise DataLoader draws the workers' base seed from the global generator.
             generator=torch.Generator(),
         )
+
+
+def leave_signals_to_parent(worker: int = 0) -> None:
+    """Makes a loader worker ignore the signals that stop a run, so that the last step can finish.
+
+    Terminals and schedulers send them to all processes of a run, and a step cannot finish without
+    its workers. SIGTERM is obeyed only if the parent sent it, which is how DataLoader ends
+    workers. If the parent dies, torch's workers detect it themselves.
+
+    Args:
+        worker: worker index, passed by DataLoader; unused.
+    """
+    for name in _IGNORED:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    # sigwaitinfo reports the sender of a signal; macOS does not have it.
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)

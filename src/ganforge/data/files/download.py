@@ -1,22 +1,34 @@
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import socket
 import tempfile
 import threading
+import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
 
 from ganforge.cache_home import user_cache
+from ganforge.data.files.encoded import MAX_FILE_BYTES, is_image, read_whole
+from ganforge.data.files.tape import opened
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
 _TIMEOUT = 30.0  # socket timeout in seconds; torchvision's downloads set none and could hang
 _SILENCE = 120.0  # seconds without file growth; checking a large file also causes such pauses
 _GLANCE = 5.0  # seconds between two checks of the size
+_CHUNK = 2**20  # bytes per read
+_MESSAGES = 10  # number of progress messages if the size is known
+_MESSAGE_BYTES = 100 * 2**20  # bytes between two messages otherwise
+
+_log = logging.getLogger(__name__)
 
 
 def cache_folder() -> Path:
@@ -46,6 +58,12 @@ class Origin:
     def folder(self, root: str | None) -> Path:
         """Returns the given root, or the data set's folder in the cache."""
         return typed_path(root) if root else cache_folder() / self.name
+
+    def located(self, root: str | None) -> Path:
+        """Returns the folder of the data set; raises DataError if it is incomplete."""
+        if not self.present(folder := self.folder(root)):
+            raise self.missing(root)
+        return folder
 
     def obtain(self, root: str | None) -> None:
         """Downloads the data set into the cache if it is missing there and no root is given.
@@ -167,3 +185,69 @@ def _timeout(seconds: float) -> Iterator[None]:
 def _short(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."
+
+
+def fetch(url: str, path: Path) -> None:
+    """Downloads a file and logs its progress ten times.
+
+    Raises:
+        DataError: the download is shorter than the server announced.
+        OSError: urllib failed, or the server was silent for ``_TIMEOUT`` seconds.
+    """
+    with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
+        total = int(answer.headers.get("Content-Length") or 0)
+        _log.info("downloading %s, %s", url, _megabytes(total) if total else "of unknown size")
+        received = 0
+        while chunk := answer.read(_CHUNK):
+            file.write(chunk)
+            step = max(total // _MESSAGES, 1) if total else _MESSAGE_BYTES
+            if (received + len(chunk)) // step > received // step:
+                part = f" of {_megabytes(total)}" if total else ""
+                _log.info("%s: %s%s", path.name, _megabytes(received + len(chunk)), part)
+            received += len(chunk)
+    if received < total:
+        raise DataError(f"{url} ended after {received} of {total} bytes")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    """Unpacks the images, and only the images, of a zip or tar into a folder.
+
+    Raises:
+        DataError: the archive is damaged, or a member would be unpacked outside of the folder.
+    """
+    try:
+        for name, open_member in _members(archive):
+            target = _inside(folder, name, archive)
+            if not is_image(name):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with open_member() as source, target.open("wb") as file:
+                file.write(read_whole(cast(BinaryIO, source), MAX_FILE_BYTES))
+    except DataError:
+        raise
+    except Exception as error:  # damaged archives cause exceptions of any type
+        raise DataError(f"{archive.name} cannot be unpacked: {error}") from error
+
+
+def _members(archive: Path) -> Iterator[tuple[str, Callable[[], IO[bytes]]]]:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for name in packed.namelist():
+                yield name, partial(packed.open, name)
+        return
+    with opened(archive) as tar:
+        for member in tar.members():
+            if member.isfile():  # skip links: they may point outside of the folder
+                yield member.name, partial(tar.file, member)
+
+
+def _inside(folder: Path, name: str, archive: Path) -> Path:
+    path = PurePosixPath(name)
+    target = folder / path
+    if path.is_absolute() or "\\" in name or ".." in path.parts or folder not in target.parents:
+        raise DataError(f"{archive.name} holds {name!r}, which would be unpacked outside: refused")
+    return target
+
+
+def _megabytes(count: int) -> str:
+    return f"{count / 2**20:.1f} MB"

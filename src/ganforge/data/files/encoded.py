@@ -32,9 +32,11 @@ class Entries:
     """
 
     names: list[str]
-    passed_over: dict[str, str]
-    max_bytes: int = MAX_FILE_BYTES
     span: Span | None = None
+
+    def __init__(self, max_bytes: int = MAX_FILE_BYTES) -> None:
+        self.max_bytes = max_bytes
+        self.passed_over: dict[str, str] = {}
 
     def read(self, name: str) -> bytes:
         """Returns the encoded image ``name``.
@@ -52,6 +54,12 @@ class Entries:
     def stamp(self, name: str) -> str:
         """Returns a cheap stamp that changes with the image, such as size and time or checksum."""
         raise NotImplementedError
+
+    def _accepts(self, name: str, archive: str = "an archive inside of the archive") -> bool:
+        """Whether a file is an image; records a nested archive in ``passed_over``."""
+        if is_archive(name):
+            self.passed_over[name] = archive
+        return is_image(name)
 
 
 def is_image(name: str) -> bool:

@@ -11,8 +11,6 @@ from ganforge.data.files.encoded import (
     MAX_FILE_BYTES,
     Entries,
     check_size,
-    is_archive,
-    is_image,
     read_whole,
 )
 from ganforge.errors import DataError
@@ -33,9 +31,8 @@ class FolderEntries(Entries):
     """
 
     def __init__(self, folder: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        self.max_bytes = max_bytes
+        super().__init__(max_bytes)
         self.folder = folder
-        self.passed_over = {}
         self._visited: dict[object, str] = {}
         self._links: list[str] = []
         found = [*self._walk("")]
@@ -86,13 +83,11 @@ class FolderEntries(Entries):
                 mode = _mode(entry)
                 if stat.S_ISDIR(mode):
                     (self._links if entry.is_symlink() else waiting).append(name)
-                elif not is_image(name):
-                    if is_archive(name):
-                        self.passed_over[name] = "an archive, which has to be given as the path"
-                elif stat.S_ISREG(mode):
-                    yield name
-                else:
-                    self.passed_over[name] = _kind(Path(entry.path))
+                elif self._accepts(name, "an archive, which must be the path itself"):
+                    if stat.S_ISREG(mode):
+                        yield name
+                    else:
+                        self.passed_over[name] = _kind(Path(entry.path))
 
     def _is_new(self, place: str) -> bool:
         """Whether a folder was not visited under another path before."""

@@ -9,8 +9,6 @@ from ganforge.data.files.encoded import (
     MAX_FILE_BYTES,
     Entries,
     inner_name,
-    is_archive,
-    is_image,
     megabytes,
     read_whole,
 )
@@ -40,9 +38,8 @@ class TarEntries(Entries):
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        self.max_bytes = min(max_bytes, MAX_FILE_BYTES)
+        super().__init__(min(max_bytes, MAX_FILE_BYTES))
         self._folder_takes_more = max_bytes > MAX_FILE_BYTES
-        self.passed_over = {}
         self._data: dict[str, bytes] = {}
         self._too_large: dict[str, int] = {}
         self._links: dict[str, str] = {}
@@ -71,9 +68,7 @@ class TarEntries(Entries):
     def _take(self, tar: Tar, member: tarfile.TarInfo) -> None:
         name = member.name if "/" in member.name else member.name.replace("\\", "/")
         name = inner_name(name)
-        if not is_image(name) or member.isdir():
-            if is_archive(name):
-                self.passed_over[name] = "an archive inside of the archive"
+        if not self._accepts(name) or member.isdir():
             return
         if any(name in kept for kept in (self._data, self._too_large, self._links)):
             self._forget(name)

@@ -11,8 +11,6 @@ from ganforge.data.files.encoded import (
     Entries,
     check_size,
     inner_name,
-    is_archive,
-    is_image,
     read_whole,
 )
 from ganforge.data.files.folder_entries import kind_of
@@ -40,9 +38,8 @@ class ZipEntries(Entries):
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
-        self.max_bytes = max_bytes
+        super().__init__(max_bytes)
         self.path = path
-        self.passed_over = {}
         self._opened: tuple[int, zipfile.ZipFile] | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
         found = self._archive().infolist()
@@ -72,13 +69,10 @@ class ZipEntries(Entries):
         return f"{member.file_size} {member.CRC}"
 
     def _take(self, member: zipfile.ZipInfo, name: str) -> None:
-        if name.endswith("/"):
+        if name.endswith("/") or not self._accepts(name):
             return
         mode = member.external_attr >> 16 if member.create_system != _WINDOWS else 0
-        if not is_image(name):
-            if is_archive(name):
-                self.passed_over[name] = "an archive inside of the archive"
-        elif stat.S_IFMT(mode) not in (0, stat.S_IFREG):
+        if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
             self.passed_over[name] = kind_of(mode)
         else:
             if name in self._members:

@@ -7,10 +7,9 @@ from typing import Unpack
 from torchvision import datasets
 
 from ganforge.data.files.download import Origin
-from ganforge.data.files.entries import Entries, open_entries
-from ganforge.data.files.source import FileSource
-from ganforge.data.module import ImageDataModule
-from ganforge.data.settings import FileSettings
+from ganforge.data.files.entries import open_entries
+from ganforge.data.sets.file_data import FileData
+from ganforge.data.settings import PhotographSettings
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
@@ -23,7 +22,7 @@ _TEST = "2"
 _CROP = 178  # the width of the aligned images, 178x218
 
 
-class CelebA(ImageDataModule):
+class CelebA(FileData):
     """CelebA, aligned (Liu et al. 2015, arXiv:1411.7766): 202,599 faces, 178x218 RGB.
 
     The central 178x178 pixels are resized. The train split is the official training and validation
@@ -34,48 +33,27 @@ class CelebA(ImageDataModule):
         root: folder that contains ``img_align_celeba/`` or its zip, directly or in ``celeba/``;
             None to download into the cache.
         name: name of the data set in runs and tables.
-        image_size: side of the resized images.
-        channels: 3, or 1 for grey.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
         mirror: flip training images horizontally with probability 1/2.
-        max_unreadable: number of unreadable files to log and skip; more are an error.
-        **settings: see :class:`ganforge.data.ImageDataModule`.
+        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for grey.
     """
 
     def __init__(
         self,
         root: str | None = None,
         name: str = "celeba",
-        image_size: int = 64,
-        channels: int = 3,
         *,
-        workers: int | None = None,
         mirror: bool = True,
-        max_unreadable: int = 10,
-        **settings: Unpack[FileSettings],
+        **settings: Unpack[PhotographSettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            workers=workers,
-            mirror=mirror,
-            **settings,
-        )
+        super().__init__(name, mirror=mirror, **settings)
         self.root = root
-        self.max_unreadable = max_unreadable
         files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITIONS[0]}")
         self.origin = Origin("celeba", files, _present, _download, _ADVICE)
 
-    def prepare_data(self) -> None:
-        """Downloads the files if they are missing."""
-        self.origin.obtain(self.root)
-
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits, or only the train split without a partition file."""
-        path = _images_path(self.origin.folder(self.root))
-        if path is None:
-            raise self.origin.missing(self.root)
+        path = _images_path(self.located())
+        assert path is not None
         entries = open_entries(path)
         parts = _partition(path)
         named: dict[str, list[str]] = {"train": [], "test": []}
@@ -84,12 +62,11 @@ class CelebA(ImageDataModule):
             if part is not None:
                 named["test" if part == _TEST else "train"].append(name)
         _check_partition(path, len(entries.names), named)
-        return {split: self._source(entries, names) for split, names in named.items() if names}
-
-    def _source(self, entries: Entries, names: list[str]) -> FileSource:
-        return FileSource(
-            entries, names, self.image_size, self.channels, None, _CROP, self.max_unreadable
-        )
+        return {
+            split: self.source(entries, names, crop=_CROP)
+            for split, names in named.items()
+            if names
+        }
 
 
 _ADVICE = "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."

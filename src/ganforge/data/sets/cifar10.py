@@ -14,7 +14,7 @@ from torchvision import datasets
 from ganforge.data.files.download import Origin
 from ganforge.data.images import resize, with_channels
 from ganforge.data.module import ImageDataModule
-from ganforge.data.settings import BatchedSettings
+from ganforge.data.settings import ColorSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import DataError
 
@@ -28,11 +28,10 @@ class CIFAR10(ImageDataModule):
     Args:
         root: folder with torchvision's files; None to download into the cache.
         name: name of the data set in runs and tables.
-        image_size: 32 for the original size; other sizes are resized.
-        channels: 3, or 1 for grey.
         num_classes: 10.
         mirror: flip training images horizontally with probability 1/2.
-        **settings: see :class:`ganforge.data.ImageDataModule`.
+        **settings: see :class:`ganforge.data.ImageDataModule`; images of 32x32 are resized to
+            other sizes; channels are 3, or 1 for grey.
     """
 
     classes = (
@@ -52,35 +51,20 @@ class CIFAR10(ImageDataModule):
         self,
         root: str | None = None,
         name: str = "cifar10",
-        image_size: int = 32,
-        channels: int = 3,
         num_classes: int = 10,
         *,
         mirror: bool = True,
-        **settings: Unpack[BatchedSettings],
+        **settings: Unpack[ColorSettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            num_classes=num_classes,
-            mirror=mirror,
-            **settings,
-        )
+        super().__init__(name, num_classes=num_classes, mirror=mirror, **settings)
         self.root = root
         self.origin = Origin(
             "cifar10", (f"{_ARCHIVE} or {_FOLDER}/",), _present, _download, _ADVICE
         )
 
-    def prepare_data(self) -> None:
-        """Downloads the files if they are missing."""
-        self.origin.obtain(self.root)
-
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        folder = self.origin.folder(self.root)
-        if not _present(folder):
-            raise self.origin.missing(self.root)
+        folder = self.located()
         return {
             "train": self._split(folder, datasets.CIFAR10.train_list),
             "test": self._split(folder, datasets.CIFAR10.test_list),

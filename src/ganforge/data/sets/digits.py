@@ -6,7 +6,7 @@ import torch
 
 from ganforge.data.images import resize, with_channels
 from ganforge.data.module import ImageDataModule
-from ganforge.data.settings import MirroredSettings
+from ganforge.data.settings import SizedSettings
 from ganforge.data.source import ImageSource, MemorySource, holdout
 
 _TEST = 297
@@ -20,11 +20,11 @@ class Digits(ImageDataModule):
 
     Args:
         name: name of the data set in runs and tables.
-        image_size: 8 for the original size; other sizes are resized.
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
         batch_size: images per discriminator update, over all processes.
-        **settings: see :class:`ganforge.data.ImageDataModule`.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``image_size`` is 8 for the
+            original size, other sizes are resized.
     """
 
     classes = tuple("0123456789")
@@ -32,19 +32,13 @@ class Digits(ImageDataModule):
     def __init__(
         self,
         name: str = "digits",
-        image_size: int = 32,
         channels: int = 1,
         num_classes: int = 10,
         batch_size: int = 32,
-        **settings: Unpack[MirroredSettings],
+        **settings: Unpack[SizedSettings],
     ) -> None:
         super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            num_classes=num_classes,
-            batch_size=batch_size,
-            **settings,
+            name, channels=channels, num_classes=num_classes, batch_size=batch_size, **settings
         )
 
     def load(self) -> dict[str, ImageSource]:

@@ -20,8 +20,6 @@ class FakeImages(ImageDataModule):
     Args:
         size: number of training images; the test split has a quarter as many.
         name: name of the data set in runs and tables.
-        image_size: side of the square images.
-        channels: 1 to 4.
         num_classes: number of labels; 0 for unlabelled images.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
@@ -30,14 +28,10 @@ class FakeImages(ImageDataModule):
         self,
         size: int = 1024,
         name: str = "fake",
-        image_size: int = 32,
-        channels: int = 3,
         num_classes: int = 10,
         **settings: Unpack[GeneratedSettings],
     ) -> None:
-        super().__init__(
-            name=name, image_size=image_size, channels=channels, num_classes=num_classes, **settings
-        )
+        super().__init__(name, num_classes=num_classes, **settings)
         if size < 2:
             raise ConfigError(f"size must be at least 2, got {size}")
         self.images = size

@@ -4,12 +4,11 @@ from typing import Any, Unpack
 
 import torch
 
-from ganforge.data.files.entries import Entries, open_entries
+from ganforge.data.files.entries import open_entries
 from ganforge.data.files.former_layout import read_former_layout
 from ganforge.data.files.layout import Layout, read_layout
-from ganforge.data.files.source import FileSource
-from ganforge.data.files.value_range import Span, read_range
-from ganforge.data.module import ImageDataModule
+from ganforge.data.files.value_range import read_range
+from ganforge.data.sets.file_data import FileData
 from ganforge.data.settings import FolderSettings
 from ganforge.data.source import ImageSource, holdout
 from ganforge.errors import ConfigError, DataError
@@ -18,7 +17,7 @@ from ganforge.paths import typed_path
 FORMER = 1  # layout of runs that predate the recording of class names
 
 
-class ImageFolder(ImageDataModule):
+class ImageFolder(FileData):
     """Any images: a folder tree, zip or tar of mixed sizes and colour modes.
 
     Each image is rotated according to its EXIF orientation, cropped to the central square and
@@ -30,20 +29,17 @@ class ImageFolder(ImageDataModule):
     Args:
         path: a folder, zip or tar.
         name: name of the data set in runs and tables.
-        image_size: side of the resized images.
-        channels: 1 grey, 3 RGB (transparency blended with white), 2 and 4 the same with alpha.
         labels: "auto" uses folders as classes if all training images are in two or more of
             them; true requires that, false ignores folders.
         holdout: held-out share of a labelled data set without a test folder.
-        max_unreadable: number of unreadable files to log and skip; more are an error.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
         range: [lo, hi], the values of 16-bit, 32-bit and float images that map to black and
             white; None to detect them.
         class_names: class folders in the order of their labels; None for all class folders in
             natural order. Runs record the detected names here.
         layout: 2; 1 applies the rules of runs that predate the recording of class names.
-        **settings: see :class:`ganforge.data.ImageDataModule`; ``num_classes`` is the expected
-            number of class folders, 0 for any number.
+        **settings: see :class:`ganforge.data.FileData`; ``num_classes`` is the expected number of
+            class folders, 0 for any number. Transparency is blended with white, unless
+            ``channels`` includes alpha.
     """
 
     finds_classes = True
@@ -52,35 +48,28 @@ class ImageFolder(ImageDataModule):
         self,
         path: str | None = None,
         name: str = "folder",
-        image_size: int = 64,
-        channels: int = 3,
         *,
         labels: bool | str = "auto",
         holdout: float = 0.1,
-        max_unreadable: int = 10,
-        workers: int | None = None,
         range: list[float] | dict[str, Any] | None = None,
         class_names: list[str] | None = None,
         layout: int = 2,
         **settings: Unpack[FolderSettings],
     ) -> None:
-        super().__init__(
-            name=name, image_size=image_size, channels=channels, workers=workers, **settings
-        )
+        super().__init__(name, **settings)
         if not path:
             raise ConfigError("data=folder needs data.path=PATH, a folder, zip or tar of images")
         if labels not in (True, False, "auto"):
             raise ConfigError(f"labels must be auto, true or false, got {labels!r}")
         if not 0 <= holdout < 1:
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
-        if max_unreadable < 0:
-            raise ConfigError(f"max_unreadable must be at least 0, got {max_unreadable}")
+        if self.max_unreadable < 0:
+            raise ConfigError(f"max_unreadable must be at least 0, got {self.max_unreadable}")
         if layout not in (FORMER, 2):
             raise ConfigError(f"layout must be 1 or 2, got {layout}")
         self.path = typed_path(path)
         self.labels = labels
         self.holdout = holdout
-        self.max_unreadable = max_unreadable
         self.range = range
         read_range(range)
         self.layout = layout
@@ -109,10 +98,11 @@ class ImageFolder(ImageDataModule):
         self.passed_over, self.remarks = layout.passed_over, layout.remarks
         used = [name for names in layout.names.values() for name in names]
         span = self.span(entries, used if self.layout > FORMER else entries.names)
-        sources = {
-            split: self._source(entries, names, layout.labels.get(split), span)
-            for split, names in layout.names.items()
-        }
+        sources = {}
+        for split, names in layout.names.items():
+            labels = layout.labels.get(split)
+            numbers = None if labels is None else torch.tensor(labels, dtype=torch.int64)
+            sources[split] = self.source(entries, names, numbers, span=span)
         train = sources["train"]
         count = round(self.holdout * len(train))
         if train.labels is not None and "test" not in sources and count:
@@ -138,11 +128,3 @@ class ImageFolder(ImageDataModule):
             )
         self.num_classes = count
         return layout
-
-    def _source(
-        self, entries: Entries, names: list[str], labels: list[int] | None, span: Span
-    ) -> FileSource:
-        numbers = None if labels is None else torch.tensor(labels, dtype=torch.int64)
-        return FileSource(
-            entries, names, self.image_size, self.channels, numbers, None, self.max_unreadable, span
-        )

@@ -29,9 +29,5 @@ class Grid25(PointData):
         **settings: Unpack[PointSettings],
     ) -> None:
         ticks = torch.arange(-4.0, 5.0, 2.0)
-        super().__init__(
-            name=name,
-            mixture=Mixture(torch.cartesian_prod(ticks, ticks), sigma),
-            num_classes=num_classes,
-            **settings,
-        )
+        mixture = Mixture(torch.cartesian_prod(ticks, ticks), sigma)
+        super().__init__(name, mixture, num_classes=num_classes, **settings)

@@ -6,9 +6,8 @@ from typing import Any, Unpack
 
 from ganforge.data.files.download import Origin
 from ganforge.data.files.entries import Entries
-from ganforge.data.files.source import FileSource
-from ganforge.data.module import ImageDataModule
-from ganforge.data.settings import FileSettings
+from ganforge.data.sets.file_data import FileData
+from ganforge.data.settings import PhotographSettings
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.extras import install
@@ -20,7 +19,7 @@ _ADVICE = (
 _PARTS = {"train": "train", "test": "val"}
 
 
-class LSUN(ImageDataModule):
+class LSUN(FileData):
     """One category of LSUN (Yu et al. 2015, arXiv:1506.03365): up to millions of photographs, RGB.
 
     Images are cropped to the central square and resized. The validation part, 300 images, is the
@@ -31,12 +30,8 @@ class LSUN(ImageDataModule):
             in the cache.
         category: bedroom, church_outdoor, cat, ...
         name: name of the data set in runs and tables.
-        image_size: side of the resized images.
-        channels: 3, or 1 for grey.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
         mirror: flip training images horizontally with probability 1/2.
-        max_unreadable: number of unreadable images to log and skip; more are an error.
-        **settings: see :class:`ganforge.data.ImageDataModule`.
+        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for grey.
     """
 
     def __init__(
@@ -44,52 +39,25 @@ class LSUN(ImageDataModule):
         root: str | None = None,
         category: str = "bedroom",
         name: str = "lsun",
-        image_size: int = 64,
-        channels: int = 3,
         *,
-        workers: int | None = None,
         mirror: bool = True,
-        max_unreadable: int = 10,
-        **settings: Unpack[FileSettings],
+        **settings: Unpack[PhotographSettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            workers=workers,
-            mirror=mirror,
-            **settings,
-        )
+        super().__init__(name, mirror=mirror, **settings)
         self.root = root
         self.category = category
-        self.max_unreadable = max_unreadable
         files = tuple(f"{category}_{part}_lmdb/data.mdb" for part in _PARTS.values())
         self.origin = Origin("lsun", files, self._present, None, _ADVICE)
 
-    def prepare_data(self) -> None:
-        """Raises DataError if the root does not contain the category."""
-        self.origin.obtain(self.root)
-
     def load(self) -> dict[str, ImageSource]:
         """Returns the train split and, if it exists, the test split."""
-        root = self.origin.folder(self.root)
-        if not self._present(root):
-            raise self.origin.missing(self.root)
+        root = self.located()
         paths = {split: root / f"{self.category}_{part}_lmdb" for split, part in _PARTS.items()}
-        return {split: self._source(path) for split, path in paths.items() if path.is_dir()}
+        entries = {split: LmdbEntries(path) for split, path in paths.items() if path.is_dir()}
+        return {split: self.source(images, images.names) for split, images in entries.items()}
 
     def _present(self, root: Path) -> bool:
         return (root / f"{self.category}_train_lmdb" / "data.mdb").is_file()
-
-    def _source(self, path: Path) -> FileSource:
-        entries = LmdbEntries(path)
-        return FileSource(
-            entries,
-            entries.names,
-            self.image_size,
-            self.channels,
-            max_unreadable=self.max_unreadable,
-        )
 
 
 class LmdbEntries(Entries):
@@ -100,6 +68,7 @@ class LmdbEntries(Entries):
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         with _database(path).begin() as transaction:
             keys = transaction.cursor().iternext(keys=True, values=False)

@@ -6,7 +6,7 @@ from torchvision import datasets
 
 from ganforge.data.module import ImageDataModule
 from ganforge.data.sets.idx import idx_origin, load_idx
-from ganforge.data.settings import MirroredSettings
+from ganforge.data.settings import SizedSettings
 from ganforge.data.source import ImageSource
 
 
@@ -16,11 +16,11 @@ class MNIST(ImageDataModule):
     Args:
         root: folder with torchvision's files; None to download into the cache.
         name: name of the data set in runs and tables.
-        image_size: 28 for the original size, 32 to add a black border; other sizes are resized.
         channels: 1, or 3 for grey as RGB.
         num_classes: 10.
         batch_size: images per discriminator update, over all processes.
-        **settings: see :class:`ganforge.data.ImageDataModule`.
+        **settings: see :class:`ganforge.data.ImageDataModule`; ``image_size`` is 28 for the
+            original size, 32 to add a black border, other sizes are resized.
 
     Attributes:
         option: name of the data set in ``conf/data`` and in the cache.
@@ -35,30 +35,18 @@ class MNIST(ImageDataModule):
         self,
         root: str | None = None,
         name: str = "mnist",
-        image_size: int = 32,
         channels: int = 1,
         num_classes: int = 10,
         batch_size: int = 32,
-        **settings: Unpack[MirroredSettings],
+        **settings: Unpack[SizedSettings],
     ) -> None:
         super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            num_classes=num_classes,
-            batch_size=batch_size,
-            **settings,
+            name, channels=channels, num_classes=num_classes, batch_size=batch_size, **settings
         )
         self.root = root
         self.origin = idx_origin(self.option, self.dataset)
 
-    def prepare_data(self) -> None:
-        """Downloads the files if they are missing."""
-        self.origin.obtain(self.root)
-
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        folder = self.origin.folder(self.root)
-        if not self.origin.present(folder):
-            raise self.origin.missing(self.root)
-        return load_idx(folder, self.dataset.__name__, self.image_size, self.channels)
+        name = self.dataset.__name__
+        return load_idx(self.located(), name, self.image_size, self.channels)

@@ -4,7 +4,7 @@ from typing import Unpack
 
 from ganforge.data.module import ImageDataModule
 from ganforge.data.sets.mixture import Mixture
-from ganforge.data.settings import GeneratedSettings, MirroredSettings
+from ganforge.data.settings import BatchedSettings, MemorySettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 
@@ -12,7 +12,7 @@ from ganforge.errors import ConfigError
 REACH = 0.8
 
 
-class PointSettings(GeneratedSettings, total=False):
+class PointSettings(BatchedSettings, total=False):
     """Keyword arguments that data sets of points pass to PointData."""
 
     size: int
@@ -51,16 +51,9 @@ class PointData(ImageDataModule):
         channels: int = 2,
         num_classes: int = 0,
         batch_size: int = 128,
-        **settings: Unpack[MirroredSettings],
+        **settings: Unpack[MemorySettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            num_classes=num_classes,
-            batch_size=batch_size,
-            **settings,
-        )
+        super().__init__(name, image_size, channels, num_classes, batch_size, **settings)
         if (image_size, channels, self.mirror) != (1, 2, False):
             raise ConfigError(
                 f"data={name} gives points: image_size must be 1, channels 2 and mirror false, got "

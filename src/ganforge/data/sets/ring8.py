@@ -31,6 +31,4 @@ class Ring8(PointData):
     ) -> None:
         angles = torch.arange(8, dtype=torch.float64) * (math.pi / 4)
         centres = torch.stack([angles.cos(), angles.sin()], dim=1).float()
-        super().__init__(
-            name=name, mixture=Mixture(centres, sigma), num_classes=num_classes, **settings
-        )
+        super().__init__(name, Mixture(centres, sigma), num_classes=num_classes, **settings)

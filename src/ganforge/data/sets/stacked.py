@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.module import ImageDataModule
-from ganforge.data.settings import GeneratedSettings
+from ganforge.data.settings import BatchedSettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 from ganforge.streams import Stream, mix
@@ -50,7 +50,7 @@ class StackedSource(ImageSource):
         return hash_of(self.digits.contents(), self.table)
 
 
-class StackedSettings(GeneratedSettings, total=False):
+class StackedSettings(BatchedSettings, total=False):
     """Keyword arguments that data sets of stacked digits pass to StackedData."""
 
     size: int
@@ -83,15 +83,9 @@ class StackedData(ImageDataModule):
         size: int = 128_000,
         channels: int = 3,
         num_classes: int = 0,
-        **settings: Unpack[GeneratedSettings],
+        **settings: Unpack[BatchedSettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=single.image_size,
-            channels=channels,
-            num_classes=num_classes,
-            **settings,
-        )
+        super().__init__(name, single.image_size, channels, num_classes, **settings)
         if channels != 3:
             raise ConfigError(f"channels must be 3, a digit each, with data={name}; got {channels}")
         if num_classes not in (0, MODES):

@@ -22,4 +22,4 @@ class StackedDigits(StackedData):
         image_size: int = 32,
         **settings: Unpack[StackedSettings],
     ) -> None:
-        super().__init__(single=Digits(image_size=image_size), name=name, **settings)
+        super().__init__(Digits(image_size=image_size), name, **settings)

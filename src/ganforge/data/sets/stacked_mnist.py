@@ -24,4 +24,4 @@ class StackedMNIST(StackedData):
         image_size: int = 32,
         **settings: Unpack[StackedSettings],
     ) -> None:
-        super().__init__(single=MNIST(root=root, image_size=image_size), name=name, **settings)
+        super().__init__(MNIST(root, image_size=image_size), name, **settings)

@@ -1,61 +1,66 @@
-"""Origin and location of the archives of public translation data sets."""
-
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
+from typing import Unpack
 
-from ganforge.data.files.download import Origin
-from ganforge.data.files.fetching import fetch, unpack
+from ganforge.data.files.download import Origin, fetch, unpack
+from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
 from ganforge.errors import ConfigError
 
 
-def archive_origin(name: str, urls: Mapping[str, str]) -> Origin:
-    """Returns the origin of a data set that is one archive.
+class TranslationArchive(TranslationFiles):
+    """Base class of public translation data sets that are one archive each.
 
     Args:
-        name: name of the data set.
-        urls: URL of the archive of each data set.
+        root: the unpacked data set or the original archive, or the folder that contains it; None to
+            download into the cache.
+        name: name of the data set, one of ``archives``.
+        **settings: see :class:`ganforge.data.TranslationFiles`.
+
+    Attributes:
+        archives: URL of the archive of each data set.
 
     Raises:
-        ConfigError: ``urls`` has no data set of that name.
+        ConfigError: ``archives`` has no data set of that name.
     """
-    if name not in urls:
-        raise ConfigError(f"name must be one of {', '.join(urls)}, got {name!r}")
-    url = urls[name]
-    file = url.rpartition("/")[2]
-    stem = file.partition(".")[0]
-    return Origin(
-        name,
-        (f"{stem}/ or {file}",),
-        lambda root: _place(root, stem, file) is not None,
-        partial(_download, url=url, file=file),
-        f"The archive is {url}.",
-    )
 
+    archives: Mapping[str, str]
 
-def archive_place(origin: Origin, root: str | None) -> Path:
-    """Returns the folder or archive of the images; raises DataError if there is none."""
-    folder = origin.folder(root)
-    stem, _, file = origin.files[0].partition("/ or ")
-    place = _place(folder, stem, file)
-    if place is None:
-        raise origin.missing(root)
-    return place
+    def __init__(
+        self, root: str | None, name: str, **settings: Unpack[TranslationFileSettings]
+    ) -> None:
+        super().__init__(name, **settings)
+        if name not in self.archives:
+            raise ConfigError(f"name must be one of {', '.join(self.archives)}, got {name!r}")
+        self.root = root
+        self.url = self.archives[name]
+        self.file = self.url.rpartition("/")[2]
+        self.stem = self.file.partition(".")[0]
+        self.origin = Origin(
+            name,
+            (f"{self.stem}/ or {self.file}",),
+            lambda folder: self._find(folder) is not None,
+            self._download,
+            f"The archive is {self.url}.",
+        )
 
+    def path(self) -> Path:
+        """Returns the folder or archive of the images; raises DataError if there is none."""
+        path = self._find(self.located())
+        assert path is not None
+        return path
 
-def _place(root: Path, stem: str, file: str) -> Path | None:
-    if root.name == file and root.is_file():
-        return root
-    unpacked = [root / stem, *([root] if any(root.glob("train*")) else [])]
-    candidates = [path for path in unpacked if path.is_dir() and any(path.iterdir())]
-    candidates += [path for path in [root / file] if path.is_file()]
-    return candidates[0] if candidates else None
+    def _find(self, root: Path) -> Path | None:
+        if root.name == self.file and root.is_file():
+            return root
+        unpacked = [root / self.stem, *([root] if any(root.glob("train*")) else [])]
+        candidates = [path for path in unpacked if path.is_dir() and any(path.iterdir())]
+        candidates += [path for path in [root / self.file] if path.is_file()]
+        return candidates[0] if candidates else None
 
-
-def _download(root: Path, url: str, file: str) -> None:
-    archive = root / file
-    fetch(url, archive)
-    unpack(archive, root)
-    archive.unlink()
+    def _download(self, root: Path) -> None:
+        archive = root / self.file
+        fetch(self.url, archive)
+        unpack(archive, root)
+        archive.unlink()

@@ -7,7 +7,7 @@ from ganforge.data.files.download import Origin
 from ganforge.data.files.entries import FolderEntries
 from ganforge.data.source import ImageSource
 from ganforge.data.translation.layout import listed
-from ganforge.data.translation.module import TranslationData, TranslationSettings
+from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
 from ganforge.data.translation.pairs import pair_sources
 from ganforge.errors import DataError
 
@@ -20,7 +20,7 @@ _ADVICE = (
 )
 
 
-class Cityscapes(TranslationData):
+class Cityscapes(TranslationFiles):
     """Cityscapes (Cordts et al. 2016, arXiv:1604.01685): A street photographs, B label maps.
 
     The train split has 2,975 pairs; the validation part, 500 pairs, is the test split, as in Isola
@@ -29,8 +29,7 @@ class Cityscapes(TranslationData):
     Args:
         root: folder with ``leftImg8bit/`` and ``gtFine/``; None for the folder in the cache.
         name: name of the data set in runs and tables.
-        max_unreadable: number of unreadable pairs to log and skip; more are an error.
-        **settings: see :class:`ganforge.data.TranslationData`.
+        **settings: see :class:`ganforge.data.TranslationFiles`.
     """
 
     paired = True
@@ -39,25 +38,16 @@ class Cityscapes(TranslationData):
         self,
         root: str | None = None,
         name: str = "cityscapes",
-        *,
-        max_unreadable: int = 10,
-        **settings: Unpack[TranslationSettings],
+        **settings: Unpack[TranslationFileSettings],
     ) -> None:
-        super().__init__(name=name, **settings)
+        super().__init__(name, **settings)
         self.root = root
-        self.max_unreadable = max_unreadable
         files = (f"{_PHOTOS}/train/", f"{_LABELS}/train/", f"{_PHOTOS}/val/", f"{_LABELS}/val/")
         self.origin = Origin("cityscapes", files, _present, None, _ADVICE)
 
-    def prepare_data(self) -> None:
-        """Raises DataError, with download instructions, if the root lacks the data set."""
-        self.origin.obtain(self.root)
-
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        root = self.origin.folder(self.root)
-        if not _present(root):
-            raise self.origin.missing(self.root)
+        root = self.located()
         entries = FolderEntries(root)
         partners = {
             name: f"{_LABELS}{name.removeprefix(_PHOTOS).removesuffix(_PHOTO)}{_LABEL}"
@@ -73,7 +63,7 @@ class Cityscapes(TranslationData):
             for split, part in _PARTS.items()
         }
         splits = {split: names for split, names in splits.items() if names}
-        return pair_sources(self, root, entries, splits, partners, self.max_unreadable)
+        return pair_sources(self, root, entries, splits, partners)
 
 
 def _present(root: Path) -> bool:

@@ -6,9 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganforge.data.draws import uniforms
 from ganforge.data.fingerprint import hash_of
-from ganforge.data.order import Order
+from ganforge.data.order import Order, as_tensor, uniforms
 from ganforge.data.source import ImageSource
 from ganforge.data.stream import mirrored
 from ganforge.streams import Stream, mix
@@ -37,7 +36,7 @@ def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Te
     height, width = images.shape[-2:]
     if height == width == size:
         return images
-    places = torch.arange(positions.start, positions.stop, positions.step)
+    places = as_tensor(positions)
     tops = uniforms(mix(seed, Stream.TOP), places) * (height - size + 1)
     lefts = uniforms(mix(seed, Stream.LEFT), places) * (width - size + 1)
     return windows(images, tops.long(), lefts.long(), size)

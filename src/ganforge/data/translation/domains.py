@@ -7,12 +7,12 @@ from pathlib import Path
 from torch import Tensor
 
 from ganforge.data.files.decoding import stretched, upright
-from ganforge.data.files.entries import Entries
+from ganforge.data.files.entries import open_entries
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.split_folders import passed_over
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.layout import Place, by_split, of_domain, places
-from ganforge.data.translation.module import TranslationData
+from ganforge.data.translation.layout import by_split, of_domain, places
+from ganforge.data.translation.module import TranslationFiles
 from ganforge.errors import DataError
 
 
@@ -25,85 +25,41 @@ class StretchedSource(FileSource):
         return stretched(image, self.image_size, self.channels, self.span)
 
 
-def load_both(
-    data: TranslationData,
-    path: Path,
-    entries: Entries,
-    letter: str,
-    share: float,
-    max_unreadable: int,
+def load_domain(
+    data: TranslationFiles, path: Path, letter: str, shared: bool = True
 ) -> dict[str, ImageSource]:
-    """Returns the splits of domain A or B from images of both, told apart by their folders.
+    """Returns the splits of domain A or B of unpaired data.
 
     Args:
-        data: data module that defines sizes and channels.
-        path: path of the images, for messages.
-        entries: reads the images.
+        data: data module that defines sizes, channels and the held-out share.
+        path: folder or archive of the images.
         letter: "A" or "B".
-        share: share to hold out if the domain has no test folder.
-        max_unreadable: number of unreadable images that are skipped.
+        shared: whether the path contains both domains, which are then distinguished by folders.
 
     Raises:
         DataError: the domain is empty.
     """
+    entries = open_entries(path)
     found = places(entries.names, data.layout)
-    chosen = of_domain(path, found, letter)
-    sources = _sources(data, path, entries, chosen, letter, share, max_unreadable)
-    other = [place.name for place in found if place.domain not in (None, letter)]
-    _note_passed_over(data, entries, sources, other)
-    return dict(sources)
-
-
-def load_one(
-    data: TranslationData,
-    path: Path,
-    entries: Entries,
-    letter: str,
-    share: float,
-    max_unreadable: int,
-) -> dict[str, ImageSource]:
-    """Returns the splits of domain A or B from images of that domain only; see `load_both`."""
-    found = places(entries.names, data.layout)
-    sources = _sources(data, path, entries, found, letter, share, max_unreadable)
-    _note_passed_over(data, entries, sources, [])
-    return dict(sources)
-
-
-def _note_passed_over(
-    data: TranslationData, entries: Entries, sources: dict[str, StretchedSource], other: list[str]
-) -> None:
-    """Records images that are neither in a split of this domain nor in the ``other`` domain."""
-    if data.layout == 1:
-        return
-    used = {name for source in sources.values() for name in source.names}
-    noted = passed_over(entries.names, used | {*other})
-    data.passed_over += [line for line in noted if line not in data.passed_over]
-
-
-def _sources(
-    data: TranslationData,
-    path: Path,
-    entries: Entries,
-    chosen: list[Place],
-    letter: str,
-    share: float,
-    max_unreadable: int,
-) -> dict[str, StretchedSource]:
-    sizes = {"train": data.load_size, "test": data.image_size}
-    channels = data.channels_of(letter)
+    chosen = of_domain(path, found, letter) if shared else found
     span = data.span(entries, [place.name for place in chosen], letter)
     try:
-        splits = by_split(chosen, share, data.layout)
+        splits = by_split(chosen, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: domain {letter}: {error}") from error
+    names = {split: [place.name for place in images] for split, images in splits.items()}
+    if data.layout != 1:
+        other = {p.name for p in found if shared and p.domain not in (None, letter)}
+        lines = passed_over(entries.names, other.union(*names.values()))
+        data.passed_over += [line for line in lines if line not in data.passed_over]
     return {
         split: StretchedSource(
             entries,
-            [place.name for place in found],
-            sizes[split],
-            channels,
-            max_unreadable=max_unreadable,
+            images,
+            data.load_size if split == "train" else data.image_size,
+            data.channels_of(letter),
+            max_unreadable=data.max_unreadable,
             span=span,
         )
-        for split, found in splits.items()
+        for split, images in names.items()
     }

@@ -11,7 +11,7 @@ import torch
 
 from ganforge.data.files.split_folders import TEST_FOLDERS, TRAIN_FOLDERS
 from ganforge.data.source import holdout
-from ganforge.errors import ConfigError, DataError
+from ganforge.errors import DataError
 
 _SPLIT = "|".join((*TRAIN_FOLDERS, *TEST_FOLDERS))
 _FOLDER = re.compile(rf"(?P<split>{_SPLIT})?[_-]?(?P<domain>[ab])?", re.IGNORECASE)
@@ -137,12 +137,6 @@ def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, lis
         kept, held_out = holdout(torch.zeros(len(train), dtype=torch.int64), count)
         train, test = [train[i] for i in kept.tolist()], [train[i] for i in held_out.tolist()]
     return {"train": train, **({"test": test} if test else {})}
-
-
-def check_holdout(share: float) -> None:
-    """Raises ConfigError unless the share is at least 0 and below 1."""
-    if not 0 <= share < 1:
-        raise ConfigError(f"holdout must be at least 0 and below 1, got {share}")
 
 
 def of_domain(path: Path, found: list[Place], letter: str) -> list[Place]:

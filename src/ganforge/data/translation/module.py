@@ -17,8 +17,8 @@ from ganforge.streams import Stream, mix
 DIRECTIONS = ("AtoB", "BtoA")
 
 
-class PhotoSettings(DataSettings, total=False):
-    """Keyword arguments that windows of photographs pass to TranslationData."""
+class TargetSettings(DataSettings, total=False):
+    """Keyword arguments of every translation data set, except ``input_channels``."""
 
     channels: int
     num_classes: int
@@ -27,13 +27,13 @@ class PhotoSettings(DataSettings, total=False):
     mirror: bool
 
 
-class UnpairedPhotoSettings(PhotoSettings, total=False):
-    """PhotoSettings, and ``input_channels``."""
+class DomainSettings(TargetSettings, total=False):
+    """Keyword arguments of every translation data set."""
 
     input_channels: int
 
 
-class TranslationSettings(UnpairedPhotoSettings, total=False):
+class TranslationSettings(DomainSettings, total=False):
     """Keyword arguments that data sets of image files pass to TranslationData."""
 
     image_size: int
@@ -41,6 +41,12 @@ class TranslationSettings(UnpairedPhotoSettings, total=False):
     workers: int | None
     in_memory: bool | str
     memory_limit_mb: int
+
+
+class TranslationFileSettings(TranslationSettings, total=False):
+    """Keyword arguments that data sets of image files pass to TranslationFiles."""
+
+    max_unreadable: int
 
 
 class TranslationData(ImageDataModule):
@@ -55,8 +61,8 @@ class TranslationData(ImageDataModule):
     data, each domain has its own order, its own crops and flips, and its own epochs.
 
     A subclass with ``paired`` returns pairs from :meth:`load` as single images, the channels of the
-    input before those of the target. Other subclasses return the targets from :meth:`load` and the
-    inputs from :meth:`load_inputs`. Test images may already have side ``image_size``.
+    input before those of the target. Other subclasses return the images of one domain from
+    :meth:`load_domain`. Test images may already have side ``image_size``.
 
     Args:
         name: name of the data set in runs and tables.
@@ -76,12 +82,10 @@ class TranslationData(ImageDataModule):
     Attributes:
         translates: whether batches have inputs and targets.
         paired: whether each input has its own target.
-        layout: version of the folder rules; see :class:`ganforge.data.ImageFolder`.
     """
 
     translates: bool = True
     paired: bool = False
-    layout: int = 2
 
     def __init__(
         self,
@@ -99,14 +103,7 @@ class TranslationData(ImageDataModule):
         **settings: Unpack[DecodedSettings],
     ) -> None:
         super().__init__(
-            name=name,
-            image_size=image_size,
-            channels=channels,
-            num_classes=num_classes,
-            batch_size=batch_size,
-            workers=workers,
-            mirror=mirror,
-            **settings,
+            name, image_size, channels, num_classes, batch_size, workers, mirror=mirror, **settings
         )
         if input_channels not in (1, 2, 3, 4):
             raise ConfigError(f"input_channels must be 1, 2, 3 or 4, got {input_channels}")
@@ -125,9 +122,17 @@ class TranslationData(ImageDataModule):
         self._streams: list[tuple[ImageSource, dict[str, int]]] = []
         self._domains: dict[str, Domain] = {}
 
-    def load_inputs(self) -> dict[str, ImageSource]:
-        """Returns the input sources ``train`` and, if there are held-out images, ``test``."""
+    def load_domain(self, letter: str) -> dict[str, ImageSource]:
+        """Returns ``train`` and, if there are held-out images, ``test`` of domain "A" or "B"."""
         raise NotImplementedError
+
+    def load(self) -> dict[str, ImageSource]:
+        """Returns the splits of the target domain."""
+        return self.load_domain(self.letters[1])
+
+    def load_inputs(self) -> dict[str, ImageSource]:
+        """Returns the splits of the input domain."""
+        return self.load_domain(self.letters[0])
 
     @property
     def letters(self) -> tuple[str, str]:
@@ -205,3 +210,27 @@ class TranslationData(ImageDataModule):
         return {
             split: CentralSource(source, first, channels, size) for split, source in sources.items()
         }
+
+
+class TranslationFiles(TranslationData):
+    """Base class of translation data sets in image files.
+
+    Args:
+        name: name of the data set in runs and tables.
+        max_unreadable: number of unreadable images, or pairs, to log and skip per split; more are
+            an error.
+        **settings: see :class:`ganforge.data.TranslationData`.
+
+    Attributes:
+        holdout: held-out share of a data set, or domain, without a test folder.
+        layout: version of the folder rules; see :class:`ganforge.data.ImageFolder`.
+    """
+
+    holdout: float = 0.0
+    layout: int = 2
+
+    def __init__(
+        self, name: str, *, max_unreadable: int = 10, **settings: Unpack[TranslationSettings]
+    ) -> None:
+        super().__init__(name, **settings)
+        self.max_unreadable = max_unreadable

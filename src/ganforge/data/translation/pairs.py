@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,13 +10,13 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.data.files.decoding import stretched, upright, upright_size
-from ganforge.data.files.entries import Entries
+from ganforge.data.files.entries import Entries, open_entries
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.split_folders import passed_over
 from ganforge.data.files.value_range import Span
 from ganforge.data.source import ImageSource
 from ganforge.data.translation.layout import are_sides, by_split, listed, matched, places
-from ganforge.data.translation.module import TranslationData
+from ganforge.data.translation.module import TranslationFiles
 from ganforge.errors import DataError
 
 
@@ -98,70 +97,59 @@ class PairSource(FileSource):
             raise DataError(f"its partner {name}: {error}") from error
 
 
-def load_pairs(
-    data: TranslationData, path: Path, entries: Entries, share: float, max_unreadable: int
-) -> dict[str, ImageSource]:
+def load_pairs(data: TranslationFiles, path: Path) -> dict[str, ImageSource]:
     """Returns the splits of pairs, side by side in a file or with equal names in folders A and B.
 
     Args:
-        data: data module that defines sizes, channels and direction.
-        path: path of the images, for messages.
-        entries: reads the images.
-        share: share to hold out if there is no test folder.
-        max_unreadable: number of unreadable pairs that are skipped.
+        data: data module that defines sizes, channels, direction and the held-out share.
+        path: folder or archive of the images.
 
     Raises:
         DataError: partners are missing, or the halves of a pair differ in size.
     """
+    entries = open_entries(path)
     found = places(entries.names, data.layout)
     partners: dict[str, str] = {}
     if not are_sides(path, found):
         partners = matched(path, found)
         found = [place for place in found if place.name in partners]
     try:
-        chosen = by_split(found, share, data.layout)
+        chosen = by_split(found, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     splits = {split: [place.name for place in images] for split, images in chosen.items()}
     used = {name for names in splits.values() for name in names}
     used |= {partners[name] for name in used & partners.keys()}
     data.passed_over = [] if data.layout == 1 else passed_over(entries.names, used)
-    return pair_sources(data, path, entries, splits, partners, max_unreadable)
+    return pair_sources(data, path, entries, splits, partners)
 
 
 def pair_sources(
-    data: TranslationData,
+    data: TranslationFiles,
     path: Path,
     entries: Entries,
     splits: dict[str, list[str]],
     partners: Mapping[str, str],
-    max_unreadable: int,
 ) -> dict[str, ImageSource]:
     """Returns the sources of the given pairs; raises DataError if halves differ in size."""
-    make = partial(
-        PairSource,
-        channels=(data.channels_of("A"), data.channels_of("B")),
-        swapped=data.direction == "BtoA",
-        max_unreadable=max_unreadable,
-        spans=_spans(data, entries, splits, partners),
-    )
-    sizes = {"train": data.load_size, "test": data.image_size}
+    first = [name for names in splits.values() for name in names]
+    second = [partners[name] for name in first] if partners else first
+    spans = data.span(entries, first, "A"), data.span(entries, second, "B")
     sources = {
-        split: make(entries, names, partners, sizes[split]) for split, names in splits.items()
+        split: PairSource(
+            entries,
+            names,
+            partners,
+            data.load_size if split == "train" else data.image_size,
+            channels=(data.channels_of("A"), data.channels_of("B")),
+            swapped=data.direction == "BtoA",
+            max_unreadable=data.max_unreadable,
+            spans=spans,
+        )
+        for split, names in splits.items()
     }
     _check_halves(path, list(sources.values()))
     return dict(sources)
-
-
-def _spans(
-    data: TranslationData,
-    entries: Entries,
-    splits: dict[str, list[str]],
-    partners: Mapping[str, str],
-) -> tuple[Span, Span]:
-    first = [name for names in splits.values() for name in names]
-    second = [partners[name] for name in first] if partners else first
-    return data.span(entries, first, "A"), data.span(entries, second, "B")
 
 
 def _check_halves(path: Path, sources: list[PairSource]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Unpack
 
 import numpy as np
 import torch
@@ -13,11 +14,65 @@ from torch import Tensor
 from ganforge.data.fingerprint import hash_of
 from ganforge.data.source import ImageSource
 from ganforge.data.translation.crops import windows
+from ganforge.data.translation.module import DomainSettings, TargetSettings, TranslationData
 from ganforge.errors import ConfigError
 
 NAMES = ("china", "flower")
 STEPS = 16  # the stride of held-out windows is 1/16 of their side
 GAP = 8  # unused columns between training and held-out columns
+
+
+class PhotoSettings(TargetSettings, total=False):
+    """Keyword arguments that windows of photographs pass to PhotoData."""
+
+    image_size: int
+    scale: float
+    holdout: float
+    workers: int
+
+
+class UnpairedPhotoSettings(PhotoSettings, total=False):
+    """PhotoSettings, and ``input_channels``."""
+
+    input_channels: int
+
+
+class PhotoData(TranslationData):
+    """Base class of windows of the two photographs, 427x640 RGB; some columns are held out.
+
+    An epoch shows every window of the other columns once.
+
+    Args:
+        name: name of the data set in runs and tables.
+        image_size: side of the windows.
+        scale: factor for the sides of the photographs; with a smaller one, windows show more.
+        holdout: held-out share of each half of the width, on its right.
+        workers: loader processes; 0 is fastest.
+        **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int = 64,
+        *,
+        scale: float = 0.5,
+        holdout: float = 0.425,
+        workers: int = 0,
+        **settings: Unpack[DomainSettings],
+    ) -> None:
+        super().__init__(name, image_size, image_size, workers=workers, **settings)
+        if not 0 < scale <= 1:
+            raise ConfigError(f"scale must be above 0 and at most 1, got {scale}")
+        if not 0 < holdout <= 0.8:
+            raise ConfigError(f"holdout must be above 0 and at most 0.8, got {holdout}")
+        channels = (self.input_channels, self.channels)
+        if set(channels) - {1, 3}:
+            raise ConfigError(
+                f"channels and input_channels must be 1 or 3 of photos, got {channels}"
+            )
+        self.scale = scale
+        self.holdout = holdout
 
 
 class WindowSource(ImageSource):
@@ -116,16 +171,6 @@ def photo(name: str, scale: float) -> Tensor:
     from sklearn.datasets import load_sample_image
 
     return _scaled(np.array(load_sample_image(f"{name}.jpg")), scale)
-
-
-def check_photos(scale: float, holdout: float, *channels: int) -> None:
-    """Raises ConfigError if scale, holdout or channels are out of range."""
-    if not 0 < scale <= 1:
-        raise ConfigError(f"scale must be above 0 and at most 1, got {scale}")
-    if not 0 < holdout <= 0.8:
-        raise ConfigError(f"holdout must be above 0 and at most 0.8, got {holdout}")
-    if set(channels) - {1, 3}:
-        raise ConfigError(f"channels and input_channels must be 1 or 3 of photos, got {channels}")
 
 
 def _scaled(pixels: NDArray[np.uint8], scale: float) -> Tensor:

@@ -4,34 +4,29 @@ from typing import Unpack
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from ganforge.data.images import with_channels
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.edges import edges
-from ganforge.data.translation.module import PhotoSettings, TranslationData
-from ganforge.data.translation.photos import NAMES, check_photos, photo, window_sources
+from ganforge.data.translation.photos import NAMES, PhotoData, PhotoSettings, photo, window_sources
 from ganforge.errors import ConfigError
 
 TASKS = ("edges", "grey")
+_GAIN = 0.5  # with this gain, an edge of half the value range is drawn in black
 
 
-class PairedPhotos(TranslationData):
+class PairedPhotos(PhotoData):
     """Windows of two photographs: A edges or grey images, B the photographs; no download.
 
-    The photographs, a temple and a flower, come with scikit-learn: 427x640 RGB. Some columns of
-    each are held out. An epoch shows every window of the other columns once.
+    The photographs, a temple and a flower, come with scikit-learn.
 
     Args:
         photos: list of china, flower or both. With both, colours can be ambiguous where there are
             few edges.
         task: "edges" to translate edge drawings, dark lines on white; "grey" to add colours.
         name: name of the data set in runs and tables.
-        image_size: side of the windows.
         input_channels: channels of the inputs: 1 grey, 3 RGB.
-        scale: factor for the sides of the photographs; with a smaller one, windows show more.
-        holdout: held-out share of each half of the width, on its right.
-        workers: loader processes; 0 is fastest.
-        **settings: see :class:`ganforge.data.TranslationData`; channels are 1 or 3.
+        **settings: see :class:`ganforge.data.PhotoData`.
     """
 
     paired = True
@@ -41,31 +36,17 @@ class PairedPhotos(TranslationData):
         photos: list[str] | None = None,
         task: str = "edges",
         name: str = "photos_paired",
-        image_size: int = 64,
-        input_channels: int = 1,
         *,
-        scale: float = 0.5,
-        holdout: float = 0.425,
-        workers: int = 0,
+        input_channels: int = 1,
         **settings: Unpack[PhotoSettings],
     ) -> None:
-        super().__init__(
-            name=name,
-            image_size=image_size,
-            load_size=image_size,
-            input_channels=input_channels,
-            workers=workers,
-            **settings,
-        )
-        check_photos(scale, holdout, self.input_channels, self.channels)
+        super().__init__(name, input_channels=input_channels, **settings)
         if task not in TASKS:
             raise ConfigError(f"task must be one of {', '.join(TASKS)}, got {task!r}")
         self.photos = list(NAMES) if photos is None else photos
         if not self.photos or set(self.photos) - set(NAMES):
             raise ConfigError(f"photos must be a list of {', '.join(NAMES)}, got {photos}")
         self.task = task
-        self.scale = scale
-        self.holdout = holdout
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
@@ -82,3 +63,27 @@ class PairedPhotos(TranslationData):
         return torch.cat(
             [with_channels(sides[letter], self.channels_of(letter)) for letter in self.letters], 1
         )
+
+
+def edges(images: Tensor) -> Tensor:
+    """Returns edge drawings of images, dark lines on white: uint8 [N, 1, H, W].
+
+    The darkness is proportional to the gradient magnitude of the luma (Sobel and Feldman 1968).
+    Gradients are computed in integers, so that drawings are the same on every machine.
+
+    Args:
+        images: uint8 [N, 1 or 3, H, W].
+    """
+    luma = with_channels(images, 1).float()
+    padded = F.pad(luma, (1, 1, 1, 1), mode="replicate").to(torch.int32)
+    across = _smoothed(padded[..., 2:] - padded[..., :-2], 2)
+    down = _smoothed(padded[..., 2:, :] - padded[..., :-2, :], 3)
+    length = (across.double().square() + down.double().square()).sqrt()
+    return (255 - _GAIN * length).clamp(0, 255).round().to(torch.uint8)
+
+
+def _smoothed(differences: Tensor, dim: int) -> Tensor:
+    """Returns the (1, 2, 1)-weighted sum along a dimension, which becomes shorter by 2."""
+    size = differences.shape[dim]
+    before, middle, after = (differences.narrow(dim, start, size - 2) for start in range(3))
+    return before + 2 * middle + after

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from typing import Unpack
+
+from torch import Tensor
+
+from ganforge.data.files.encoded import Entries
+from ganforge.data.files.source import FileSource
+from ganforge.data.files.value_range import ONLY_BYTES, Span
+from ganforge.data.module import ImageDataModule
+from ganforge.data.settings import FileSettings
+
+
+class FileData(ImageDataModule):
+    """Base class of data sets of image files, which are cropped to squares and resized.
+
+    Args:
+        name: name of the data set in runs and tables.
+        image_size: side of the resized images.
+        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        max_unreadable: number of unreadable files to log and skip; more are an error.
+        **settings: see :class:`ganforge.data.ImageDataModule`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        image_size: int = 64,
+        *,
+        workers: int | None = None,
+        max_unreadable: int = 10,
+        **settings: Unpack[FileSettings],
+    ) -> None:
+        super().__init__(name, image_size, workers=workers, **settings)
+        self.max_unreadable = max_unreadable
+
+    def source(
+        self,
+        entries: Entries,
+        names: list[str],
+        labels: Tensor | None = None,
+        crop: int | None = None,
+        span: Span = ONLY_BYTES,
+    ) -> FileSource:
+        """Returns the images ``names``; see :class:`ganforge.data.FileSource`."""
+        return FileSource(
+            entries, names, self.image_size, self.channels, labels, crop, self.max_unreadable, span
+        )
