@@ -7,11 +7,12 @@ import zipfile
 import pytest
 import torch
 
-from ganforge.data.fingerprint import SAMPLE, hash_of
 from ganforge.data.order import fixed_order
+from ganforge.data.reals import SAMPLE
 from ganforge.data.sets.fake import FakeImages
 from ganforge.data.sets.folder import ImageFolder
 from ganforge.data.sets.stacked_digits import StackedDigits
+from ganforge.data.source import hash_of
 from ganforge.data.translation.paired import PairedImages
 from ganforge.data.translation.photos_paired import PairedPhotos
 from tests.data.atlas import atlas

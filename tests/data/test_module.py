@@ -3,7 +3,7 @@ from itertools import islice
 import pytest
 import torch
 
-from ganforge.data import shared_memory
+from ganforge.data import stream
 from ganforge.data.sets.digits import Digits
 from ganforge.data.sets.fake import FakeImages
 from ganforge.data.source import MemorySource, holdout
@@ -235,11 +235,11 @@ def test_digits_are_enlarged_smoothly():
     ],
 )
 def test_workers_have_room_in_shared_memory(workers, batch, free, processes, fitting):
-    assert shared_memory.fitting_workers(workers, batch, free, processes) == fitting
+    assert stream.fitting_workers(workers, batch, free, processes) == fitting
 
 
 def test_small_shared_memory_is_said_and_changes_no_batch(monkeypatch, caplog):
-    monkeypatch.setattr(shared_memory, "free_bytes", lambda: 100)
+    monkeypatch.setattr(stream, "free_bytes", lambda: 100)
     data, worked = fake(mirror=True), fake(mirror=True, workers=2)
     attach(data)
     attach(worked)

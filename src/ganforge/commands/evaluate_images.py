@@ -11,7 +11,7 @@ from ganforge.config.command import Command
 from ganforge.data.files.external import ExternalImages, common_size, open_images, share_span
 from ganforge.data.files.value_range import Span
 from ganforge.data.module import ImageDataModule
-from ganforge.data.translation.domain import Domain
+from ganforge.data.reals import Domain
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.evaluate import Result

@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 
 from ganforge.commands.scoring import make_extractor
 from ganforge.data.files.external import common_size, open_images
-from ganforge.data.translation.domain import Domain
+from ganforge.data.reals import Domain
 from ganforge.errors import ConfigError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.evaluate import Result

@@ -20,7 +20,7 @@ from ganforge.callbacks.pictures.grid import CELL, PADDING, by_class, picture, s
 from ganforge.callbacks.pictures.row_labels import label_rows
 from ganforge.callbacks.pictures.scatter import scatter
 from ganforge.console import console
-from ganforge.data.files.entries import SUFFIXES
+from ganforge.data.files.encoded import SUFFIXES
 from ganforge.data.sets.mixture import Mixture
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import is_there

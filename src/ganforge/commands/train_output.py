@@ -12,8 +12,9 @@ from torch import nn
 from ganforge.callbacks.run_summary import count_parameters
 from ganforge.compute.hardware import Hardware
 from ganforge.console import console
-from ganforge.data.description import describe_reading, describe_splits
+from ganforge.data.files.layout import shortened
 from ganforge.data.module import ImageDataModule
+from ganforge.data.translation.module import TranslationData
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import RunFolder
@@ -115,4 +116,32 @@ def data_lines(data: ImageDataModule) -> dict[str, str]:
     """Returns the header lines about data: sizes, splits, classes and skipped files."""
     size = f"{data.channels} x {data.image_size} x {data.image_size}"
     images = f"{data.name}, {data.size('train'):,} images {size}, batch {data.batch_size}"
-    return {"data": f"{images}, {describe_splits(data)}", **describe_reading(data)}
+    return {"data": f"{images}, {_splits(data)}", **_reading(data)}
+
+
+def _splits(data: ImageDataModule) -> str:
+    """Returns the split sizes and the classes: ``train 8, test 4, classes cat, dog``."""
+    sizes = [f"{split} {_size(data, split)}" for split in ("train", "test") if data.size(split)]
+    if data.class_names:
+        sizes.append(f"classes {shortened(data.class_names)}")
+    elif data.num_classes:
+        sizes.append(f"{data.num_classes:,} classes")
+    elif data.finds_classes:
+        sizes.append("no classes")
+    return one_line(", ".join(sizes))
+
+
+def _reading(data: ImageDataModule) -> dict[str, str]:
+    """Returns unused files and other remarks on how the data were read, by heading."""
+    lines = {}
+    if data.passed_over:
+        lines["passed over"] = one_line(", ".join(data.passed_over))
+    if data.remarks:
+        lines["note"] = one_line("; ".join(data.remarks))
+    return lines
+
+
+def _size(data: ImageDataModule, split: str) -> str:
+    if isinstance(data, TranslationData) and not data.paired:
+        return f"{data.input_size(split):,} inputs and {data.size(split):,} targets"
+    return f"{data.size(split):,}"

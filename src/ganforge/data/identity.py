@@ -12,9 +12,8 @@ from typing import Any
 import torch
 
 from ganforge.data.files.source import FileSource
-from ganforge.data.fingerprint import hash_of
 from ganforge.data.order import fixed_order
-from ganforge.data.source import ImageSource
+from ganforge.data.source import ImageSource, hash_of
 
 # Limits of hashing file contents. Larger sets are sampled evenly.
 MOST_FILES = 1000

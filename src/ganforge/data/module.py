@@ -83,12 +83,12 @@ class ImageDataModule(RealImages, LightningDataModule):
         memory_limit_mb: int = 4096,
     ) -> None:
         super().__init__()
-        _at_least("image_size", image_size, 1)
-        _at_least("num_classes", num_classes, 0)
-        _at_least("batch_size", batch_size, 1)
-        _at_least("workers", workers or 0, 0)
-        _at_least("max_images", 2 if max_images is None else max_images, 2)
-        _at_least("memory_limit_mb", memory_limit_mb, 0)
+        at_least("image_size", image_size, 1)
+        at_least("num_classes", num_classes, 0)
+        at_least("batch_size", batch_size, 1)
+        at_least("workers", workers or 0, 0)
+        at_least("max_images", 2 if max_images is None else max_images, 2)
+        at_least("memory_limit_mb", memory_limit_mb, 0)
         if channels not in (1, 2, 3, 4):
             raise ConfigError(f"channels must be 1, 2, 3 or 4, got {channels}")
         if in_memory not in (True, False, "auto"):
@@ -118,7 +118,7 @@ class ImageDataModule(RealImages, LightningDataModule):
             self.origin.obtain(self.root)
 
     def located(self) -> Path:
-        """Returns the folder of a public data set; raises DataError if it is incomplete."""
+        """Returns the path of a public data set; raises DataError if it is incomplete."""
         assert self.origin is not None
         return self.origin.located(self.root)
 
@@ -265,7 +265,8 @@ class ImageDataModule(RealImages, LightningDataModule):
         self.setup()
 
 
-def _at_least(name: str, value: int, least: int) -> None:
+def at_least(name: str, value: object, least: int) -> None:
+    """Raises ConfigError unless an argument is an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")
 

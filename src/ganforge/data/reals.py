@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor
 
-from ganforge.data.fingerprint import SAMPLE, hash_of
 from ganforge.data.order import fixed_order
-from ganforge.data.source import ImageSource
+from ganforge.data.source import ImageSource, hash_of
 from ganforge.errors import DataError
+
+SAMPLE = 64  # decoded images in a fingerprint: a few suffice to reveal different settings
 
 
 class RealImages:
@@ -70,3 +73,22 @@ class RealImages:
         if split not in self._orders:
             self._orders[split] = fixed_order(len(self._sources[split]))
         return self._orders[split]
+
+
+class Domain(RealImages):
+    """One domain of a translation data set, as a separate data set without labels.
+
+    Args:
+        name: name of the data set.
+        sources: square images of one shape, by split.
+
+    Attributes:
+        channels: number of channels, C.
+        image_size: side of the images, H = W.
+    """
+
+    def __init__(self, name: str, sources: Mapping[str, ImageSource]) -> None:
+        super().__init__()
+        self.name = name
+        self.channels, self.image_size, _ = sources["train"].shape
+        self._sources = {**sources}

@@ -1,22 +1,28 @@
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ganforge.data.order import Deal, Order, as_tensor, uniforms
-from ganforge.data.shared_memory import PREFETCH, checked_workers
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.streams import Stream, mix
 
 TIMEOUT = 600.0  # seconds without a batch; without it, a lost batch would block training forever
+# Docker limits it to 64 MB by default; other systems than Linux limit it in other ways.
+SHARED_MEMORY = Path("/dev/shm")
+_PREFETCH = 2  # batches that each DataLoader worker prefetches
+_USABLE = 0.8  # share of the free memory: pages are rounded up, and other processes use it too
 _IGNORED = ("SIGINT", "SIGUSR1", "SIGHUP")
+_log = logging.getLogger("ganforge")
 
 
 class Batches(Dataset[dict[str, Tensor]]):
@@ -95,25 +101,23 @@ class TrainingStream:
         return checked_workers(self.workers, size, positions.step)
 
     def _from_workers(self, workers: int) -> Iterator[dict[str, Tensor]]:
-        try:
-            yield from self._loader(workers)
-        except DataError as error:
-            # DataLoader prepends the worker's traceback to the message.
-            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
-
-    def _loader(self, workers: int) -> DataLoader[dict[str, Tensor]]:
-        return DataLoader(
+        loader = DataLoader(
             self.batches,
             batch_size=None,
             sampler=self.deal,
             num_workers=workers,
-            prefetch_factor=PREFETCH,
+            prefetch_factor=_PREFETCH,
             timeout=TIMEOUT,
             pin_memory=self.pin_memory,
             worker_init_fn=leave_signals_to_parent,
             # Otherwise DataLoader draws the workers' base seed from the global generator.
             generator=torch.Generator(),
         )
+        try:
+            yield from loader
+        except DataError as error:
+            # DataLoader prepends the worker's traceback to the message.
+            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:
@@ -139,3 +143,57 @@ def _end_with_parent() -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
         pass
     os._exit(0)
+
+
+def free_bytes(folder: Path = SHARED_MEMORY) -> int | None:
+    """Returns the free shared memory in bytes; None if unknown."""
+    try:
+        status = os.statvfs(folder)
+    except (OSError, AttributeError):  # AttributeError: Windows
+        return None
+    return status.f_bavail * status.f_frsize
+
+
+def fitting_workers(workers: int, batch_bytes: int, free: int | None, processes: int = 1) -> int:
+    """Returns the number of workers, at most ``workers``, whose batches fit into shared memory.
+
+    If a batch does not fit, its worker prints an error and training waits forever for the batch.
+
+    Args:
+        workers: requested loader processes per training process.
+        batch_bytes: size of one batch.
+        free: bytes of free shared memory; None if the limit is unknown.
+        processes: training processes that share it.
+
+    Returns:
+        The number of workers; 0 means that the training process makes the batches itself.
+    """
+    if free is None or batch_bytes == 0:
+        return workers
+    # In addition to the prefetched batches, training holds one.
+    room = int(free * _USABLE) // processes // batch_bytes - 1
+    return max(0, min(workers, room // _PREFETCH))
+
+
+def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
+    """Returns :func:`fitting_workers` for this machine; warns if it is less than ``workers``."""
+    free = free_bytes()
+    fitting = fitting_workers(workers, batch_bytes, free, processes)
+    if fitting < workers:
+        needed = (_PREFETCH * workers + 1) * batch_bytes * processes
+        _log.warning(
+            "%s has %.0f MB free, and data.workers=%d with batches of %.0f MB needs %.0f MB: %s. "
+            "Results are the same, reading is slower. In Docker, give it more by "
+            "--shm-size=1g or --ipc=host.",
+            SHARED_MEMORY,
+            (free or 0) / 1e6,
+            workers,
+            batch_bytes / 1e6,
+            needed / _USABLE / 1e6,
+            _in_words(fitting),
+        )
+    return fitting
+
+
+def _in_words(workers: int) -> str:
+    return "1 worker is used" if workers == 1 else f"{workers or 'no'} workers are used"

@@ -6,8 +6,8 @@ from collections import Counter
 from pathlib import Path, PurePosixPath
 
 from ganforge.data.files.decoding import upright_size
-from ganforge.data.files.encoded import check_size, read_whole
-from ganforge.data.files.entries import SUFFIXES, Entries, open_entries
+from ganforge.data.files.encoded import SUFFIXES, Entries, check_size, read_whole
+from ganforge.data.files.entries import open_entries
 from ganforge.data.files.folder_entries import open_data
 from ganforge.errors import ConfigError
 from ganforge.writability import check_folder
@@ -28,6 +28,7 @@ class FileEntry(Entries):
     """
 
     def __init__(self, path: Path) -> None:
+        super().__init__()
         self.path = path
         self.names = [path.name]
 

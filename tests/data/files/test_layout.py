@@ -3,8 +3,7 @@ import random
 import pytest
 import torch
 
-from ganforge.data.files.former_layout import read_former_layout
-from ganforge.data.files.layout import natural_key, read_layout, shortened
+from ganforge.data.files.layout import natural_key, read_former_layout, read_layout, shortened
 from ganforge.data.source import holdout
 from ganforge.errors import DataError
 

@@ -7,8 +7,8 @@ import zipfile
 
 import pytest
 
-from ganforge.data.files import fetching as downloading
-from ganforge.data.files.fetching import fetch, unpack
+from ganforge.data.files import download as downloading
+from ganforge.data.files.download import fetch, unpack
 from ganforge.data.translation.cityscapes import Cityscapes
 from ganforge.data.translation.cyclegan_archives import CycleGANArchive
 from ganforge.data.translation.pix2pix_archives import Pix2PixArchive

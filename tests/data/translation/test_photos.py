@@ -2,9 +2,8 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from ganforge.data.translation.edges import edges
 from ganforge.data.translation.photos import GAP, columns, grid, photo
-from ganforge.data.translation.photos_paired import PairedPhotos
+from ganforge.data.translation.photos_paired import PairedPhotos, edges
 from ganforge.data.translation.photos_unpaired import UnpairedPhotos
 from ganforge.errors import ConfigError
 from tests.data.stand_in import attach, first, joined
@@ -131,7 +130,7 @@ def test_one_photograph_may_be_chosen():
     data = PairedPhotos(["flower"])
     assert data.size("train") == 151 * (21 + 13)
     assert torch.equal(
-        data._domains["target"].sources["test"].source.photos[:, 1:], photo("flower", 0.5)
+        data._domains["target"]._sources["test"].source.photos[:, 1:], photo("flower", 0.5)
     )
 
 
@@ -163,8 +162,8 @@ def test_the_domains_are_the_two_photographs():
     assert data.size("train") == data.input_size("train") == 151 * (21 + 13)
     assert data.size("test") == data.input_size("test") == 38 * 4
     temple, flower = (photo(name, 0.5) for name in ("china", "flower"))
-    assert torch.equal(data._domains["input"].sources["train"].source.photos, temple)
-    assert torch.equal(data._domains["target"].sources["test"].source.photos, flower)
+    assert torch.equal(data._domains["input"]._sources["train"].source.photos, temple)
+    assert torch.equal(data._domains["target"]._sources["test"].source.photos, flower)
     swapped = UnpairedPhotos(direction="BtoA")
     assert torch.equal(swapped.inputs(4), data.reals(4)[0])
 

@@ -4,7 +4,7 @@ import importlib.util
 import io
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import BinaryIO
 
 import numpy as np
@@ -100,12 +100,9 @@ def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise
     except Exception:
         # Text chunks or colour profiles may be damaged or exceed Pillow's limits: retry without.
-        if not data.startswith(_PNG):
-            raise
-        try:
-            return _upright(io.BytesIO(_without_metadata(data)), max_pixels)
-        except Exception:
-            pass
+        if data.startswith(_PNG):
+            with suppress(Exception):
+                return _upright(io.BytesIO(_without_metadata(data)), max_pixels)
         raise
 
 

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
 from ganforge.cache_home import user_cache
-from ganforge.data.files.encoded import MAX_FILE_BYTES, is_image, read_whole
+from ganforge.data.files.encoded import MAX_FILE_BYTES, first_of, is_image, megabytes, read_whole
 from ganforge.data.files.tape import opened
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
@@ -44,14 +44,14 @@ class Origin:
     Attributes:
         name: the option of ``conf/data``, also the name of the folder in the cache.
         files: files expected under the root, for messages.
-        present: returns whether a root contains the data set.
+        find: returns the path of the data set in a root; None if it is incomplete.
         download: downloads the data set into an empty root; None if that is impossible.
         advice: further advice for the message if the data set is missing.
     """
 
     name: str
     files: tuple[str, ...]
-    present: Callable[[Path], bool]
+    find: Callable[[Path], Path | None]
     download: Callable[[Path], object] | None = None
     advice: str = ""
 
@@ -60,10 +60,11 @@ class Origin:
         return typed_path(root) if root else cache_folder() / self.name
 
     def located(self, root: str | None) -> Path:
-        """Returns the folder of the data set; raises DataError if it is incomplete."""
-        if not self.present(folder := self.folder(root)):
+        """Returns the path of the data set; raises DataError if it is incomplete."""
+        path = self.find(self.folder(root))
+        if path is None:
             raise self.missing(root)
-        return folder
+        return path
 
     def obtain(self, root: str | None) -> None:
         """Downloads the data set into the cache if it is missing there and no root is given.
@@ -72,28 +73,24 @@ class Origin:
             DataError: the root does not contain the data set, or the download failed.
         """
         folder = self.folder(root)
-        if self.present(folder):
+        if self.find(folder):
             return
         if root is not None or self.download is None:
             raise self.missing(root)
         try:
             self._download_into(folder)
         except Exception as error:  # torchvision, urllib and gdown raise all kinds
-            raise self._failed(folder, _short(error)) from error
+            raise self._error(f"could not be downloaded ({_short(error)})", folder) from error
 
     def missing(self, root: str | None) -> DataError:
         """Returns the error for a root that does not contain the data set."""
         folder = self.folder(root)
-        return DataError(
-            f"data={self.name}: {folder} {_holds(folder)}; expected: {', '.join(self.files)}. "
-            f"Put them there, or say where they are with data.root=PATH. {self.advice}".rstrip()
-        )
+        return self._error(f"{folder} {_contents(folder)}", folder)
 
-    def _failed(self, folder: Path, reason: str) -> DataError:
+    def _error(self, fault: str, folder: Path) -> DataError:
         return DataError(
-            f"data={self.name} could not be downloaded ({reason}). Get {', '.join(self.files)} "
-            f"from elsewhere and put them under {folder}, or say where they are with "
-            f"data.root=PATH. {self.advice}".rstrip()
+            f"data={self.name}: {fault}. Put {', '.join(self.files)} into {folder}, or set "
+            f"data.root=PATH to their folder. {self.advice}".rstrip()
         )
 
     def _download_into(self, folder: Path) -> None:
@@ -104,7 +101,7 @@ class Origin:
         try:
             with _timeout(_TIMEOUT):
                 _while_it_grows(partial, self.download)
-            if not self.present(partial):
+            if not self.find(partial):
                 raise DataError("the download left no complete data set")
             folder.mkdir(exist_ok=True)
             for path in partial.iterdir():
@@ -163,13 +160,13 @@ def _move(source: Path, target: Path) -> None:
         _move(path, target / path.name)
 
 
-def _holds(folder: Path) -> str:
+def _contents(folder: Path) -> str:
     if not folder.exists():
         return "does not exist"
     if not folder.is_dir():
         return "is a file"
     names = sorted(path.name for path in folder.iterdir())
-    return f"holds {', '.join([*names[:5], '...'] if len(names) > 5 else names) or 'nothing'}"
+    return f"contains {first_of(names, 5)}" if names else "is empty"
 
 
 @contextmanager
@@ -196,14 +193,14 @@ def fetch(url: str, path: Path) -> None:
     """
     with urllib.request.urlopen(url, timeout=_TIMEOUT) as answer, path.open("wb") as file:
         total = int(answer.headers.get("Content-Length") or 0)
-        _log.info("downloading %s, %s", url, _megabytes(total) if total else "of unknown size")
+        _log.info("downloading %s, %s", url, megabytes(total) if total else "of unknown size")
         received = 0
         while chunk := answer.read(_CHUNK):
             file.write(chunk)
             step = max(total // _MESSAGES, 1) if total else _MESSAGE_BYTES
             if (received + len(chunk)) // step > received // step:
-                part = f" of {_megabytes(total)}" if total else ""
-                _log.info("%s: %s%s", path.name, _megabytes(received + len(chunk)), part)
+                part = f" of {megabytes(total)}" if total else ""
+                _log.info("%s: %s%s", path.name, megabytes(received + len(chunk)), part)
             received += len(chunk)
     if received < total:
         raise DataError(f"{url} ended after {received} of {total} bytes")
@@ -247,7 +244,3 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
     if path.is_absolute() or "\\" in name or ".." in path.parts or folder not in target.parents:
         raise DataError(f"{archive.name} holds {name!r}, which would be unpacked outside: refused")
     return target
-
-
-def _megabytes(count: int) -> str:
-    return f"{count / 2**20:.1f} MB"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import posixpath
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
@@ -121,3 +122,9 @@ def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
 def megabytes(count: int) -> str:
     """Returns a size as text, such as "3,072 MB"."""
     return f"{count / 2**20:,.0f} MB" if count >= 2**20 else f"{count:,} bytes"
+
+
+def first_of(texts: Sequence[str], most: int) -> str:
+    """Returns the first texts and the number of further ones: "a, b and 3 more"."""
+    more = len(texts) - most
+    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")

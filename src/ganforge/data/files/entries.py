@@ -8,23 +8,13 @@ import stat
 import zipfile
 from pathlib import Path
 
-from ganforge.data.files.encoded import MAX_FILE_BYTES, SUFFIXES, Entries, is_archive, is_image
+from ganforge.data.files.encoded import MAX_FILE_BYTES, SUFFIXES, Entries, first_of, is_archive
 from ganforge.data.files.folder_entries import FolderEntries, kind_of, open_data
 from ganforge.data.files.tape import NotATarError
 from ganforge.data.files.tar_entries import TarEntries
 from ganforge.data.files.zip_entries import ZipEntries
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
-
-__all__ = [
-    "SUFFIXES",
-    "Entries",
-    "FolderEntries",
-    "TarEntries",
-    "ZipEntries",
-    "is_image",
-    "open_entries",
-]
 
 _log = logging.getLogger(__name__)
 _LISTED = 3
@@ -99,7 +89,6 @@ def _summary(passed_over: dict[str, str]) -> str:
     names = list(passed_over)
     if not names:
         return ""
-    listed = [f"{one_line(name)} ({one_line(passed_over[name])})" for name in names[:_LISTED]]
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    reasons = [f"{one_line(name)} ({one_line(passed_over[name])})" for name in names]
     files = "1 file" if len(names) == 1 else f"{len(names)} files"
-    return f"passed over {files}: {', '.join(listed)}{more}"
+    return f"skipped {files}: {first_of(reasons, _LISTED)}"

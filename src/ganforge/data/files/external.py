@@ -13,12 +13,12 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.data.files.decoding import reason_of, squared, upright_header
+from ganforge.data.files.encoded import first_of
 from ganforge.data.files.entries import open_entries
 from ganforge.data.files.range_scan import SCANNED, joined, spread
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.value_range import ONLY_BYTES, Span, is_deep
-from ganforge.data.fingerprint import hash_of
-from ganforge.data.source import ImageSource
+from ganforge.data.source import ImageSource, hash_of
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
@@ -231,8 +231,7 @@ def common_size(sets: dict[str, ExternalImages], asked: int | None) -> int:
 
 
 def _listed(sizes: set[tuple[int, int]]) -> str:
-    shown = [f"{width}x{height}" for width, height in sorted(sizes)[:4]]
-    return ", ".join([*shown, f"{len(sizes) - 4} more"] if len(sizes) > 4 else shown)
+    return first_of([f"{width}x{height}" for width, height in sorted(sizes)], 4)
 
 
 def _read(path: Path) -> NDArray[np.uint8]:

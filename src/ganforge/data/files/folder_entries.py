@@ -37,8 +37,10 @@ class FolderEntries(Entries):
         self._links: list[str] = []
         found = [*self._walk("")]
         # Follow links last, so that a folder reachable without a link is listed without one.
-        for link in self._unwalked():
-            found += self._walk(link)
+        while self._links:
+            links, self._links = sorted(self._links), []
+            for link in links:
+                found += self._walk(link)
         self.names = sorted(found)
 
     def read(self, name: str) -> bytes:
@@ -63,12 +65,6 @@ class FolderEntries(Entries):
         except OSError:
             return "missing"
         return f"{status.st_size} {status.st_mtime_ns}"
-
-    def _unwalked(self) -> Iterator[str]:
-        """Yields links to folders, including those found during the iteration."""
-        while self._links:
-            waiting, self._links = sorted(self._links), []
-            yield from waiting
 
     def _walk(self, start: str) -> Iterator[str]:
         waiting = [start]

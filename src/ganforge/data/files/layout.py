@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from ganforge.data.files.split_folders import Splits, find_splits, passed_over
+from ganforge.data.files.encoded import first_of
+from ganforge.data.files.split_folders import (
+    TEST_FOLDERS,
+    TRAIN_FOLDERS,
+    Splits,
+    find_splits,
+    passed_over,
+    shared_folder,
+)
 from ganforge.errors import DataError
 
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
@@ -68,25 +76,17 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
     used = {name for split in kept.values() for name in split}
     places = {name: number for number, name in enumerate(classes)}
     numbers = [places[name] for name in train if name is not None] if classes else None
-    return Layout(
-        kept,
-        classes,
-        {"train": numbers, "test": test},
-        passed_over(names, used),
-        remarks,
-    )
+    numbered = {"train": numbers, "test": test}
+    return Layout(kept, classes, numbered, passed_over(names, used), remarks)
 
 
 def class_of(name: str, depth: int) -> str | None:
     """Returns the folder of ``name`` at ``depth``; None if the file is not that deep."""
-    parts = name.split("/")
+    *folders, _ = name.split("/")
+    if depth >= len(folders):
+        return None
     # Names that are not valid UTF-8 cannot be stored in a run: escape their bytes.
-    known = len(parts) > depth + 1
-    return (
-        parts[depth].encode(errors="surrogateescape").decode(errors="backslashreplace")
-        if known
-        else None
-    )
+    return folders[depth].encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
@@ -100,9 +100,8 @@ def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
 
 def shortened(classes: list[str]) -> str:
     """Returns the first class names and the number of further ones."""
-    more = len(classes) - _SHOWN
-    shown = ", ".join(classes[:_SHOWN])
-    return f"{shown} and {more} more ({len(classes)} in all)" if more > 0 else shown
+    total = f" ({len(classes)} in all)" if len(classes) > _SHOWN else ""
+    return first_of(classes, _SHOWN) + total
 
 
 def _below_shared(names: list[str], depth: int) -> int:
@@ -142,11 +141,10 @@ def _choose_test(
     splits: Splits, depth: int, classes: list[str]
 ) -> tuple[str | None, list[int] | None]:
     """Returns the test folder, preferring labelled ones, and the labels of its images."""
-    if not classes:
-        return next(iter(splits.tests), None), None
     labelled = {
         folder: _labels(names, splits.depth, depth, classes)
         for folder, names in splits.tests.items()
+        if classes
     }
     chosen = next((folder for folder, labels in labelled.items() if labels is not None), None)
     if chosen is None:
@@ -183,3 +181,49 @@ def _folders(classes: list[str]) -> str:
     if len(classes) == 1:
         return f"class {classes[0]} has"
     return f"classes {shortened(classes)} have"
+
+
+def read_former_layout(names: list[str], labels: bool | str) -> Layout:
+    """Sorts images into splits and classes by the rules of runs that do not record class names.
+
+    To resume on the same images with the same labels, such a run needs the rules it started with.
+    Split folders are used only if there is nothing next to them. Classes are in text order.
+
+    Args:
+        names: paths with ``/``.
+        labels: "auto", true or false.
+    """
+    splits, depth = _former_splits(names)
+    found = {split: [class_of(name, depth) for name in chosen] for split, chosen in splits.items()}
+    folders = [folder for split in found.values() for folder in split]
+    classes = sorted({folder for folder in folders if folder is not None})
+    labelled = labels is not False and len(classes) > 1 and None not in folders
+    if labels is True and not labelled:
+        raise DataError("labels=true needs every image in one of two or more class folders")
+    if not labelled:
+        return Layout(splits, [], dict.fromkeys(splits))
+    places = {name: number for number, name in enumerate(classes)}
+    numbers: dict[str, list[int] | None] = {
+        split: [places[str(folder)] for folder in found[split]] for split in splits
+    }
+    return Layout(splits, classes, numbers)
+
+
+def _former_splits(names: list[str]) -> tuple[dict[str, list[str]], int]:
+    depth = len(shared_folder(names))
+    tops = {name.split("/")[depth] for name in names if name.count("/") > depth}
+    kinds = {top: top.lower() for top in tops}
+    train = [top for top in tops if kinds[top] in TRAIN_FOLDERS]
+    outside = any(name.count("/") <= depth for name in names)
+    if outside or not train or not set(kinds.values()) <= {*TRAIN_FOLDERS, *TEST_FOLDERS}:
+        return {"train": names}, depth
+    test = sorted(
+        (top for top in tops if kinds[top] in TEST_FOLDERS),
+        key=lambda t: TEST_FOLDERS.index(kinds[t]),
+    )
+    chosen = {"train": train[0], **({"test": test[0]} if test else {})}
+    splits = {
+        split: [name for name in names if name.split("/")[depth] == top]
+        for split, top in chosen.items()
+    }
+    return splits, depth + 1

@@ -90,9 +90,8 @@ def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
 
 def spread(names: list[str], most: int) -> list[str]:
     """Returns at most ``most`` names, evenly spaced."""
-    return (
-        [names[place * len(names) // most] for place in range(most)] if len(names) > most else names
-    )
+    most = min(most, len(names))
+    return [names[position * len(names) // most] for position in range(most)]
 
 
 def _modes(entries: Entries, names: list[str]) -> dict[str, str]:

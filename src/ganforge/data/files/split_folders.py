@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 
+from ganforge.data.files.encoded import first_of
 from ganforge.errors import DataError
 
 TRAIN_FOLDERS = ("train", "training")
@@ -49,7 +52,7 @@ def find_splits(names: list[str], labels: bool | str) -> Splits:
     if parents:
         return _of_parents(names, parents, shared)
     tops = {name.split("/")[len(shared)] for name in names if name.count("/") > len(shared)}
-    train = [top for top in tops if top.lower() in TRAIN_FOLDERS]
+    train = [top for top in tops if is_train(top)]
     test = [top for top in tops if top.lower() in TEST_FOLDERS]
     if train and (labels is not True or len(tops) == 1):
         return _train_alone(names, shared, train, tops, labels)
@@ -62,11 +65,15 @@ def find_splits(names: list[str], labels: bool | str) -> Splits:
     return Splits(names, {}, len(shared), _remark(names, shared))
 
 
-def shared_folder(names: list[str]) -> Folder:
-    """Returns the common parent folders of all images, up to the first training folder."""
-    first = _folders(min(names))
-    shared = first[: _common(first, _folders(max(names)))]
-    stops = [depth for depth, folder in enumerate(shared) if folder.lower() in TRAIN_FOLDERS]
+def is_train(folder: str) -> bool:
+    """Whether a folder is named like a training split."""
+    return folder.lower() in TRAIN_FOLDERS
+
+
+def shared_folder(names: list[str], ends: Callable[[str], bool] = is_train) -> Folder:
+    """Returns the common parent folders of all images, up to the first that ``ends`` accepts."""
+    shared = _common_folders(names)
+    stops = [depth for depth, folder in enumerate(shared) if ends(folder)]
     return shared[: stops[0]] if stops else shared
 
 
@@ -119,19 +126,15 @@ def _folders(name: str) -> Folder:
     return tuple(name.split("/")[:-1])
 
 
-def _common(one: Folder, other: Folder) -> int:
-    count = 0
-    for a, b in zip(one, other, strict=False):
-        if a != b:
-            break
-        count += 1
-    return count
+def _common_folders(names: list[str]) -> Folder:
+    pairs = zip(_folders(min(names)), _folders(max(names)), strict=False)
+    return tuple(first for first, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _parents(names: list[str]) -> list[Folder]:
     """Returns the topmost folders that contain both a training and a test folder."""
     kinds: dict[Folder, set[str]] = {}
-    first = _common(_folders(min(names)), _folders(max(names)))  # folders above all images
+    first = len(_common_folders(names))
     for name in names:
         folders = _folders(name)
         for depth, folder in enumerate(folders[first:], first):
@@ -142,16 +145,13 @@ def _parents(names: list[str]) -> list[Folder]:
     outer = [p for p in both if not any(o != p and p[: len(o)] == o for o in both)]
     beside = [p for p in kinds if p not in outer and not any(p[: len(o)] == o for o in outer)]
     if outer and beside:
-        places = _listed({"/".join(p) or "." for p in (*outer, *beside)})
-        raise DataError(
-            f"there are split folders in several places ({places}): give one as the path"
-        )
+        raise _several((*outer, *beside))
     return sorted(outer)
 
 
 def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Splits:
     depth = len(parents[0])
-    inside = [name for name in names if _split_at(name, parents)]
+    inside = [name for name in names if _in_split(name, parents)]
     if len(parents) > 1:
         _check_classes(names, inside, parents, shared)
     train: dict[str, list[str]] = {}
@@ -168,13 +168,11 @@ def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Spli
     return Splits(next(iter(train.values())), kept, classes_at)
 
 
-def _split_at(name: str, parents: list[Folder]) -> str | None:
-    """Returns the split ("train" or "test") of an image below one of ``parents``, or None."""
+def _in_split(name: str, parents: list[Folder]) -> bool:
+    """Whether an image is in a split folder of one of ``parents``."""
     folders = _folders(name)
-    for parent in parents:
-        if len(folders) > len(parent) and folders[: len(parent)] == parent:
-            return _kind(folders[len(parent)])
-    return None
+    splits = [folders[len(p)] for p in parents if folders[: len(p)] == p and len(folders) > len(p)]
+    return any(_kind(split) for split in splits)
 
 
 def _check_classes(
@@ -185,10 +183,7 @@ def _check_classes(
     siblings = {parent[:-1] for parent in parents} == {shared} and depth == len(shared) + 1
     nested = any(name.count("/") > depth + 1 for name in inside)
     if not siblings or nested or len(inside) < len(names):
-        places = _listed({"/".join(parent) for parent in parents})
-        raise DataError(
-            f"there are split folders in several places ({places}): give one as the path"
-        )
+        raise _several(parents)
 
 
 def _train_alone(
@@ -216,6 +211,13 @@ def _train_alone(
     return Splits(inside, {}, depth + 1)
 
 
+def _several(parents: Iterable[Folder]) -> DataError:
+    folders = _listed({"/".join(parent) or "." for parent in parents})
+    return DataError(
+        f"there are split folders in several folders ({folders}): set the path to one of them"
+    )
+
+
 def _check_one(folders: list[str], what: str) -> None:
     if len(folders) > 1:
         raise DataError(f"there are several {what} folders ({_listed(folders)}): keep one")
@@ -223,9 +225,8 @@ def _check_one(folders: list[str], what: str) -> None:
 
 def _kind(folder: str) -> str | None:
     name = folder.lower()
-    return "train" if name in TRAIN_FOLDERS else "test" if name in TEST_FOLDERS else None
+    return "train" if is_train(name) else "test" if name in TEST_FOLDERS else None
 
 
 def _listed(folders: set[str] | list[str]) -> str:
-    shown = [f"{folder}/" for folder in sorted(folders)]
-    return ", ".join([*shown[:_LISTED], "..."] if len(shown) > _LISTED else shown)
+    return first_of([f"{folder}/" for folder in sorted(folders)], _LISTED)

@@ -48,12 +48,17 @@ class CelebA(FileData):
         super().__init__(name, mirror=mirror, **settings)
         self.root = root
         files = (f"celeba/{_IMAGES}.zip or celeba/{_IMAGES}/", f"celeba/{_PARTITIONS[0]}")
-        self.origin = Origin("celeba", files, _present, _download, _ADVICE)
+        self.origin = Origin(
+            "celeba",
+            files,
+            _find,
+            lambda root: datasets.CelebA(str(root), download=True),
+            "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html.",
+        )
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits, or only the train split without a partition file."""
-        path = _images_path(self.located())
-        assert path is not None
+        path = self.located()
         entries = open_entries(path)
         parts = _partition(path)
         named: dict[str, list[str]] = {"train": [], "test": []}
@@ -69,23 +74,12 @@ class CelebA(FileData):
         }
 
 
-_ADVICE = "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html."
-
-
-def _images_path(root: Path) -> Path | None:
+def _find(root: Path) -> Path | None:
     for folder in (root / "celeba", root):
         for path in (folder / _IMAGES, folder / f"{_IMAGES}.zip"):
             if path.exists():
                 return path
     return None
-
-
-def _present(root: Path) -> bool:
-    return _images_path(root) is not None
-
-
-def _download(root: Path) -> None:
-    datasets.CelebA(str(root), download=True)
 
 
 def _partition(images: Path) -> dict[str, str]:

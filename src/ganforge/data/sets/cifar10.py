@@ -58,8 +58,14 @@ class CIFAR10(ImageDataModule):
     ) -> None:
         super().__init__(name, num_classes=num_classes, mirror=mirror, **settings)
         self.root = root
+        files = (f"{_ARCHIVE} or {_FOLDER}/",)
         self.origin = Origin(
-            "cifar10", (f"{_ARCHIVE} or {_FOLDER}/",), _present, _download, _ADVICE
+            "cifar10",
+            files,
+            _find,
+            lambda root: datasets.CIFAR10(str(root), download=True),
+            f"The archive is {datasets.CIFAR10.url}. For CIFAR-10 as image files use data=folder "
+            "data.path=PATH data.image_size=32.",
         )
 
     def load(self) -> dict[str, ImageSource]:
@@ -80,25 +86,15 @@ class CIFAR10(ImageDataModule):
         return MemorySource(with_channels(sized, self.channels), torch.tensor(labels))
 
 
-_ADVICE = (
-    f"The archive is {datasets.CIFAR10.url}. For CIFAR-10 as image files use data=folder "
-    "data.path=PATH data.image_size=32."
-)
-
-
-def _present(root: Path) -> bool:
+def _find(root: Path) -> Path | None:
     names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
     unpacked = all((_folder(root) / name).is_file() for name in names)
-    return unpacked or (root / _ARCHIVE).is_file()
+    return root if unpacked or (root / _ARCHIVE).is_file() else None
 
 
 def _folder(root: Path) -> Path:
     """Returns the folder of the batches: a subfolder of the root, or the root itself."""
     return root / _FOLDER if (root / _FOLDER).is_dir() else root
-
-
-def _download(root: Path) -> None:
-    datasets.CIFAR10(str(root), download=True)
 
 
 def _contents(root: Path, files: list[list[str]]) -> list[bytes]:

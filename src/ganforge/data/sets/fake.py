@@ -5,10 +5,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from ganforge.data.module import ImageDataModule
+from ganforge.data.module import ImageDataModule, at_least
 from ganforge.data.settings import GeneratedSettings
 from ganforge.data.source import ImageSource, MemorySource
-from ganforge.errors import ConfigError
 from ganforge.streams import mix
 
 
@@ -32,8 +31,7 @@ class FakeImages(ImageDataModule):
         **settings: Unpack[GeneratedSettings],
     ) -> None:
         super().__init__(name, num_classes=num_classes, **settings)
-        if size < 2:
-            raise ConfigError(f"size must be at least 2, got {size}")
+        at_least("size", size, 2)
         self.images = size
 
     def load(self) -> dict[str, ImageSource]:

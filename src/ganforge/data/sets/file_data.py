@@ -7,7 +7,7 @@ from torch import Tensor
 from ganforge.data.files.encoded import Entries
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.value_range import ONLY_BYTES, Span
-from ganforge.data.module import ImageDataModule
+from ganforge.data.module import ImageDataModule, at_least
 from ganforge.data.settings import FileSettings
 
 
@@ -32,6 +32,7 @@ class FileData(ImageDataModule):
         **settings: Unpack[FileSettings],
     ) -> None:
         super().__init__(name, image_size, workers=workers, **settings)
+        at_least("max_unreadable", max_unreadable, 0)
         self.max_unreadable = max_unreadable
 
     def source(

@@ -5,8 +5,7 @@ from typing import Any, Unpack
 import torch
 
 from ganforge.data.files.entries import open_entries
-from ganforge.data.files.former_layout import read_former_layout
-from ganforge.data.files.layout import Layout, read_layout
+from ganforge.data.files.layout import Layout, read_former_layout, read_layout
 from ganforge.data.files.value_range import read_range
 from ganforge.data.sets.file_data import FileData
 from ganforge.data.settings import FolderSettings
@@ -63,8 +62,6 @@ class ImageFolder(FileData):
             raise ConfigError(f"labels must be auto, true or false, got {labels!r}")
         if not 0 <= holdout < 1:
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
-        if self.max_unreadable < 0:
-            raise ConfigError(f"max_unreadable must be at least 0, got {self.max_unreadable}")
         if layout not in (FORMER, 2):
             raise ConfigError(f"layout must be 1 or 2, got {layout}")
         self.path = typed_path(path)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from ganforge.data.files.download import Origin
-from ganforge.data.files.entries import Entries
+from ganforge.data.files.encoded import Entries
 from ganforge.data.sets.file_data import FileData
 from ganforge.data.settings import PhotographSettings
 from ganforge.data.source import ImageSource
@@ -47,7 +47,7 @@ class LSUN(FileData):
         self.root = root
         self.category = category
         files = tuple(f"{category}_{part}_lmdb/data.mdb" for part in _PARTS.values())
-        self.origin = Origin("lsun", files, self._present, None, _ADVICE)
+        self.origin = Origin("lsun", files, self._find, None, _ADVICE)
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the train split and, if it exists, the test split."""
@@ -56,8 +56,8 @@ class LSUN(FileData):
         entries = {split: LmdbEntries(path) for split, path in paths.items() if path.is_dir()}
         return {split: self.source(images, images.names) for split, images in entries.items()}
 
-    def _present(self, root: Path) -> bool:
-        return (root / f"{self.category}_train_lmdb" / "data.mdb").is_file()
+    def _find(self, root: Path) -> Path | None:
+        return root if (root / f"{self.category}_train_lmdb" / "data.mdb").is_file() else None
 
 
 class LmdbEntries(Entries):

@@ -1,17 +1,33 @@
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
 from typing import Unpack
 
+import numpy as np
+import torch
+from torch import Tensor
 from torchvision import datasets
 
+from ganforge.data.files.download import Origin
+from ganforge.data.images import pad_to, resize, with_channels
 from ganforge.data.module import ImageDataModule
-from ganforge.data.sets.idx import idx_origin, load_idx
 from ganforge.data.settings import SizedSettings
-from ganforge.data.source import ImageSource
+from ganforge.data.source import ImageSource, MemorySource
+from ganforge.errors import DataError
+
+_PREFIXES = {"train": "train", "test": "t10k"}
+_STEMS = tuple(
+    f"{prefix}-{kind}-ubyte"
+    for prefix in _PREFIXES.values()
+    for kind in ("images-idx3", "labels-idx1")
+)
 
 
 class MNIST(ImageDataModule):
     """MNIST (LeCun et al. 1998): 60,000 + 10,000 handwritten digits, 28x28 grey.
+
+    The IDX files may be gzipped or not.
 
     Args:
         root: folder with torchvision's files; None to download into the cache.
@@ -44,9 +60,52 @@ class MNIST(ImageDataModule):
             name, channels=channels, num_classes=num_classes, batch_size=batch_size, **settings
         )
         self.root = root
-        self.origin = idx_origin(self.option, self.dataset)
+        files = tuple(f"{self.dataset.__name__}/raw/{stem}.gz" for stem in _STEMS)
+        advice = f"They come from {self.dataset.mirrors[0]}."
+        self.origin = Origin(self.option, files, self._find, self._download, advice)
 
     def load(self) -> dict[str, ImageSource]:
-        """Returns both splits."""
-        name = self.dataset.__name__
-        return load_idx(self.located(), name, self.image_size, self.channels)
+        """Returns both splits; raises DataError if a file is damaged."""
+        root, size = self.located(), self.image_size
+        sources: dict[str, ImageSource] = {}
+        for split, prefix in _PREFIXES.items():
+            images = self._read(root, f"{prefix}-images-idx3-ubyte", 3).unsqueeze(1)
+            labels = self._read(root, f"{prefix}-labels-idx1-ubyte", 1).long()
+            if len(images) != len(labels):
+                raise DataError(f"{root}: {len(images)} {split} images, but {len(labels)} labels")
+            sized = images if size == images.shape[-1] else resize(pad_to(images, 32), size)
+            sources[split] = MemorySource(with_channels(sized, self.channels), labels)
+        return sources
+
+    def _find(self, root: Path) -> Path | None:
+        return root if all(self._path(root, stem) for stem in _STEMS) else None
+
+    def _download(self, root: Path) -> None:
+        self.dataset(str(root), download=True)
+
+    def _path(self, root: Path, stem: str) -> Path | None:
+        """Returns the path of a file by the names of torchvision, LeCun's page or Kaggle."""
+        subfolder = root / self.dataset.__name__
+        for folder in (subfolder / "raw", subfolder, root / "raw", root):
+            for name in (stem, stem.replace("-idx", ".idx")):
+                for path in (folder / name, folder / f"{name}.gz"):
+                    for found in (path, path / name, path / stem):
+                        if found.is_file():
+                            return found
+        return None
+
+    def _read(self, root: Path, stem: str, dimensions: int) -> Tensor:
+        """Returns the uint8 array of an IDX file: magic number, big-endian sizes, bytes."""
+        path = self._path(root, stem)
+        assert path is not None
+        try:
+            data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        except (OSError, EOFError) as error:
+            raise DataError(f"{path} cannot be read: {error}") from error
+        header = 4 + 4 * dimensions
+        sizes = np.frombuffer(data[4:header], ">i4").tolist()
+        if data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != header + int(np.prod(sizes)):
+            raise DataError(
+                f"{path} is damaged: it is no complete IDX file of {dimensions} dimensions"
+            )
+        return torch.from_numpy(np.frombuffer(data, np.uint8, offset=header).copy()).view(sizes)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from ganforge.data.module import ImageDataModule
+from ganforge.data.module import ImageDataModule, at_least
 from ganforge.data.sets.mixture import Mixture
 from ganforge.data.settings import BatchedSettings, MemorySettings
 from ganforge.data.source import ImageSource, MemorySource
@@ -63,8 +63,7 @@ class PointData(ImageDataModule):
             raise ConfigError(
                 f"num_classes must be 0 or {mixture.modes} with data={name}, got {num_classes}"
             )
-        if size < 2:
-            raise ConfigError(f"size must be at least 2, got {size}")
+        at_least("size", size, 2)
         if mixture.sigma <= 0:
             raise ConfigError(f"sigma must be above 0, got {mixture.sigma}")
         self.mixture = mixture.scaled(REACH)

@@ -5,10 +5,9 @@ from typing import Unpack
 import torch
 from torch import Tensor
 
-from ganforge.data.fingerprint import hash_of
-from ganforge.data.module import ImageDataModule
+from ganforge.data.module import ImageDataModule, at_least
 from ganforge.data.settings import BatchedSettings
-from ganforge.data.source import ImageSource, MemorySource
+from ganforge.data.source import ImageSource, MemorySource, hash_of
 from ganforge.errors import ConfigError
 from ganforge.streams import Stream, mix
 
@@ -90,8 +89,7 @@ class StackedData(ImageDataModule):
             raise ConfigError(f"channels must be 3, a digit each, with data={name}; got {channels}")
         if num_classes not in (0, MODES):
             raise ConfigError(f"num_classes must be 0 or {MODES} with data={name}")
-        if size < 2:
-            raise ConfigError(f"size must be at least 2, got {size}")
+        at_least("size", size, 2)
         self.single = single
         self.stacks = size
 

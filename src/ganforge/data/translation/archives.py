@@ -40,16 +40,10 @@ class TranslationArchive(TranslationFiles):
         self.origin = Origin(
             name,
             (f"{self.stem}/ or {self.file}",),
-            lambda folder: self._find(folder) is not None,
+            self._find,
             self._download,
             f"The archive is {self.url}.",
         )
-
-    def path(self) -> Path:
-        """Returns the folder or archive of the images; raises DataError if there is none."""
-        path = self._find(self.located())
-        assert path is not None
-        return path
 
     def _find(self, root: Path) -> Path | None:
         if root.name == self.file and root.is_file():

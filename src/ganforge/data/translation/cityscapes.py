@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Unpack
 
 from ganforge.data.files.download import Origin
-from ganforge.data.files.entries import FolderEntries
+from ganforge.data.files.folder_entries import FolderEntries
 from ganforge.data.source import ImageSource
 from ganforge.data.translation.layout import listed
 from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
@@ -43,7 +43,7 @@ class Cityscapes(TranslationFiles):
         super().__init__(name, **settings)
         self.root = root
         files = (f"{_PHOTOS}/train/", f"{_LABELS}/train/", f"{_PHOTOS}/val/", f"{_LABELS}/val/")
-        self.origin = Origin("cityscapes", files, _present, None, _ADVICE)
+        self.origin = Origin("cityscapes", files, _find, None, _ADVICE)
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
@@ -66,5 +66,6 @@ class Cityscapes(TranslationFiles):
         return pair_sources(self, root, entries, splits, partners)
 
 
-def _present(root: Path) -> bool:
-    return all((root / folder / "train").is_dir() for folder in (_PHOTOS, _LABELS))
+def _find(root: Path) -> Path | None:
+    present = all((root / folder / "train").is_dir() for folder in (_PHOTOS, _LABELS))
+    return root if present else None

@@ -6,10 +6,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ganforge.data.fingerprint import hash_of
-from ganforge.data.order import Order, as_tensor, uniforms
-from ganforge.data.source import ImageSource
-from ganforge.data.stream import mirrored
+from ganforge.data.order import as_tensor, uniforms
+from ganforge.data.source import ImageSource, hash_of
+from ganforge.data.stream import Batches, mirrored
 from ganforge.streams import Stream, mix
 
 
@@ -42,7 +41,7 @@ def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Te
     return windows(images, tops.long(), lefts.long(), size)
 
 
-class CroppedBatches(Dataset[dict[str, Tensor]]):
+class CroppedBatches(Batches):
     """Maps positions of the order to windows, cropped and flipped as a function of the position.
 
     Images that need the same crop and flip are stacked as channels of one image and split at the
@@ -59,12 +58,9 @@ class CroppedBatches(Dataset[dict[str, Tensor]]):
     def __init__(
         self, source: ImageSource, seed: int, size: int, mirror: bool, channels: dict[str, int]
     ) -> None:
-        self.source = source
-        self.seed = seed
+        super().__init__(source, seed, mirror)
         self.size = size
-        self.mirror = mirror
         self.channels = channels
-        self.order = Order(len(source), seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
         """Returns the entries of the batch, each uint8 [B, C, size, size]."""

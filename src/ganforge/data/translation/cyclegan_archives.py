@@ -38,4 +38,4 @@ class CycleGANArchive(TranslationArchive):
 
     def load_domain(self, letter: str) -> dict[str, ImageSource]:
         """Returns the splits of domain "A" or "B"."""
-        return load_domain(self, self.path(), letter)
+        return load_domain(self, self.located(), letter)

@@ -41,9 +41,8 @@ def load_domain(
     """
     entries = open_entries(path)
     found = places(entries.names, data.layout)
-    chosen = of_domain(path, found, letter) if shared else found
-    span = data.span(entries, [place.name for place in chosen], letter)
     try:
+        chosen = of_domain(found, letter) if shared else found
         splits = by_split(chosen, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: domain {letter}: {error}") from error
@@ -52,6 +51,7 @@ def load_domain(
         other = {p.name for p in found if shared and p.domain not in (None, letter)}
         lines = passed_over(entries.names, other.union(*names.values()))
         data.passed_over += [line for line in lines if line not in data.passed_over]
+    span = data.span(entries, [place.name for place in chosen], letter)
     return {
         split: StretchedSource(
             entries,

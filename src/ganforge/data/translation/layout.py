@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import torch
 
-from ganforge.data.files.split_folders import TEST_FOLDERS, TRAIN_FOLDERS
+from ganforge.data.files.split_folders import TEST_FOLDERS, TRAIN_FOLDERS, shared_folder
 from ganforge.data.source import holdout
 from ganforge.errors import DataError
 
@@ -45,11 +45,16 @@ def places(names: list[str], layout: int = 2) -> list[Place]:
         names: paths with ``/``.
         layout: 1 for the former rules, under which images next to that folder hid it.
     """
-    depth = _shared_depth(names)
+    depth = len(shared_folder(names, lambda folder: bool(_meaning(folder))))
     root = () if layout == 1 else _root(names)
     if not root:
         return [_place(name, depth) for name in names]
-    return [_place(name, len(root)) if _is_below(name, root) else _stray(name) for name in names]
+    return [
+        _place(name, len(root))
+        if _is_below(name, root)
+        else Place(name, None, None, str(PurePosixPath(name).with_suffix("")))
+        for name in names
+    ]
 
 
 def _root(names: list[str]) -> tuple[str, ...]:
@@ -70,10 +75,6 @@ def _is_below(name: str, root: tuple[str, ...]) -> bool:
     return tuple(name.split("/")[:-1][: len(root)]) == root
 
 
-def _stray(name: str) -> Place:
-    return Place(name, None, None, str(PurePosixPath(name).with_suffix("")))
-
-
 def _place(name: str, depth: int) -> Place:
     *folders, file = name.split("/")[depth:]
     meaning: dict[str, str] = {}
@@ -91,16 +92,6 @@ def _place(name: str, depth: int) -> Place:
 def _meaning(folder: str) -> dict[str, str]:
     match = _FOLDER.fullmatch(folder)
     return {kind: text for kind, text in match.groupdict().items() if text} if match else {}
-
-
-def _shared_depth(names: list[str]) -> int:
-    depth = 0
-    while True:
-        tops = {name.split("/")[depth] if name.count("/") > depth else None for name in names}
-        top = next(iter(tops))
-        if len(tops) > 1 or top is None or _meaning(top):
-            return depth
-        depth += 1
 
 
 def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, list[Place]]:
@@ -139,18 +130,15 @@ def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, lis
     return {"train": train, **({"test": test} if test else {})}
 
 
-def of_domain(path: Path, found: list[Place], letter: str) -> list[Place]:
+def of_domain(found: list[Place], letter: str) -> list[Place]:
     """Returns the images of a domain; raises DataError if there are none."""
     chosen = [place for place in found if place.domain == letter]
     if not chosen:
-        raise DataError(
-            f"{path}: domain {letter} is empty: expected images in train{letter}/ and "
-            f"test{letter}/, or in {letter}/"
-        )
+        raise DataError(f"no images in train{letter}/ and test{letter}/, nor in {letter}/")
     return chosen
 
 
-def are_sides(path: Path, found: list[Place]) -> bool:
+def are_sides(found: list[Place]) -> bool:
     """Returns whether each file is a pair side by side, that is, no folder gives a domain.
 
     Raises:
@@ -160,23 +148,19 @@ def are_sides(path: Path, found: list[Place]) -> bool:
     outside = [p.name for p in found if p.domain is None and not (split and p.split is None)]
     if outside and len(outside) < len(found):
         raise DataError(
-            f"{path}: {len(outside)} of {len(found)} images lie in no folder A or B, while others "
-            f"do:\n{listed(outside)}"
+            f"{len(outside)} of {len(found)} images are in no folder A or B, unlike the others:\n"
+            f"{listed(outside)}"
         )
     return bool(outside)
 
 
-def matched(path: Path, found: list[Place]) -> dict[str, str]:
-    """Returns the partner in B of each image in A: the image with the same key and split.
-
-    Args:
-        path: path of the data set, for messages.
-        found: images of both domains.
+def matched(found: list[Place]) -> dict[str, str]:
+    """Returns the partner in B of each image in A of ``found``: with the same key and split.
 
     Raises:
         DataError: images have no partner or several; the message lists them.
     """
-    sides = {letter: of_domain(path, found, letter) for letter in "AB"}
+    sides = {letter: of_domain(found, letter) for letter in "AB"}
     keys = {side: [(p.split, p.key) for p in sides[side]] for side in sides}
     twice = {key for side in keys for key, n in Counter(keys[side]).items() if n > 1}
     alone = {*keys["A"]} ^ {*keys["B"]}
@@ -186,9 +170,7 @@ def matched(path: Path, found: list[Place]) -> dict[str, str]:
     ):
         names = [p.name for side in sides.values() for p in side if (p.split, p.key) in wrong]
         if names:
-            raise DataError(
-                f"{path}: {len(names)} of {len(found)} images {fault}:\n{listed(names)}"
-            )
+            raise DataError(f"{len(names)} of {len(found)} images {fault}:\n{listed(names)}")
     partners = dict(zip(keys["B"], (place.name for place in sides["B"]), strict=True))
     return {place.name: partners[place.split, place.key] for place in sides["A"]}
 

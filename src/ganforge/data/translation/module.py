@@ -7,10 +7,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from ganforge.data.module import ImageDataModule
+from ganforge.data.reals import Domain
 from ganforge.data.settings import DataSettings, DecodedSettings
 from ganforge.data.source import ImageSource
 from ganforge.data.translation.crops import CentralSource, CroppedBatches, MergedBatches
-from ganforge.data.translation.domain import Domain
 from ganforge.errors import ConfigError
 from ganforge.streams import Stream, mix
 

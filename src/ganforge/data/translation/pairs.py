@@ -10,7 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.data.files.decoding import stretched, upright, upright_size
-from ganforge.data.files.entries import Entries, open_entries
+from ganforge.data.files.encoded import Entries
+from ganforge.data.files.entries import open_entries
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.split_folders import passed_over
 from ganforge.data.files.value_range import Span
@@ -110,10 +111,10 @@ def load_pairs(data: TranslationFiles, path: Path) -> dict[str, ImageSource]:
     entries = open_entries(path)
     found = places(entries.names, data.layout)
     partners: dict[str, str] = {}
-    if not are_sides(path, found):
-        partners = matched(path, found)
-        found = [place for place in found if place.name in partners]
     try:
+        if not are_sides(found):
+            partners = matched(found)
+            found = [place for place in found if place.name in partners]
         chosen = by_split(found, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error

@@ -7,12 +7,10 @@ from typing import Unpack
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from ganforge.data.fingerprint import hash_of
-from ganforge.data.source import ImageSource
+from ganforge.data.source import ImageSource, hash_of
 from ganforge.data.translation.crops import windows
 from ganforge.data.translation.module import DomainSettings, TargetSettings, TranslationData
 from ganforge.errors import ConfigError
@@ -170,11 +168,7 @@ def photo(name: str, scale: float) -> Tensor:
     """
     from sklearn.datasets import load_sample_image
 
-    return _scaled(np.array(load_sample_image(f"{name}.jpg")), scale)
-
-
-def _scaled(pixels: NDArray[np.uint8], scale: float) -> Tensor:
-    image = Image.fromarray(pixels)
+    image = Image.fromarray(np.array(load_sample_image(f"{name}.jpg")))
     size = (round(image.width * scale), round(image.height * scale))
     scaled = np.array(image.resize(size, Image.Resampling.BICUBIC) if scale != 1 else image)
     return torch.from_numpy(scaled).permute(2, 0, 1).unsqueeze(0).contiguous()

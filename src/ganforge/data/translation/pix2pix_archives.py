@@ -36,4 +36,4 @@ class Pix2PixArchive(TranslationArchive):
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        return load_pairs(self, self.path())
+        return load_pairs(self, self.located())

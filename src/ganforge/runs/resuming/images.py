@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ganforge.config.check import did_you_mean
-from ganforge.data.fingerprint import hash_of
 from ganforge.data.identity import differences_of
 from ganforge.data.module import ImageDataModule
+from ganforge.data.source import hash_of
 from ganforge.errors import ConfigError
 from ganforge.runs.record import noted_changes
 

@@ -15,7 +15,7 @@ from ganforge.runs.stored.data_places import make_paths_absolute, start_folder
 from ganforge.runs.stored.settling import keep_resolved, outside
 from ganforge.runs.stored.yaml_files import read_config
 
-# Data sets whose folder layout had other rules earlier: see ganforge.data.files.former_layout.
+# Data sets whose folder layout had other rules earlier: see ganforge.data.files.layout.
 _READ_FOLDERS = {
     "ganforge.data.ImageFolder",
     "ganforge.data.PairedImages",
