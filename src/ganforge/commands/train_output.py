@@ -134,8 +134,8 @@ def _splits(data: ImageDataModule) -> str:
 def _reading(data: ImageDataModule) -> dict[str, str]:
     """Returns unused files and other remarks on how the data were read, by heading."""
     lines = {}
-    if data.passed_over:
-        lines["passed over"] = one_line(", ".join(data.passed_over))
+    if data.skipped:
+        lines["skipped"] = one_line(", ".join(data.skipped))
     if data.remarks:
         lines["note"] = one_line("; ".join(data.remarks))
     return lines

@@ -44,20 +44,20 @@ def identity_of(source: ImageSource, images: int, span: str) -> Identity:
 def differences_of(then: list[Identity], now: list[Identity]) -> str | None:
     """Returns a description of the difference between two identities; None if they are equal."""
     if len(then) != len(now):
-        return f"{len(now)} sets of images, and {len(then)} then"
+        return f"{len(now)} sets of images, {len(then)} before"
     for before, after in zip(then, now, strict=True):
         differing = [key for key in before if key in after and before[key] != after[key]]
         if "images" in differing:
-            return f"{after['images']} training images, and {before['images']} then"
+            return f"{after['images']} training images, {before['images']} before"
         words = {
-            "names": "other names of files, or another order of them",
-            "labels": "other labels",
-            "range": f"range {after.get('range')}, and {before.get('range')} then",
-            "contents": "other images",
+            "names": "different file names or order",
+            "labels": "different labels",
+            "range": f"range {after.get('range')} instead of {before.get('range')}",
+            "contents": "different images",
         }
-        found = [words[key] for key in words if key in differing]
-        if found:
-            return f"{after['images']} training images as then, but {', '.join(found)}"
+        changes = [words[key] for key in words if key in differing]
+        if changes:
+            return f"{after['images']} training images as before, but {', '.join(changes)}"
     return None
 
 
@@ -68,8 +68,8 @@ def _sample(source: FileSource, names: list[str]) -> str:
     """
     count = min(len(names), MOST_FILES)
     digest, read = hashlib.sha256(), 0
-    for place in fixed_order(count).tolist():
-        name = names[place * len(names) // count]
+    for index in fixed_order(count).tolist():
+        name = names[index * len(names) // count]
         try:
             data = source.entries.read(name)
         except Exception:  # decoding logs and skips unreadable files

@@ -67,14 +67,14 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
         images: uint8 [N, 1 or 3, H, W].
         channels: 1 or 3; equal channels return the images unchanged.
     """
-    found = images.shape[1]
-    if channels == found:
+    present = images.shape[1]
+    if channels == present:
         return images
-    if (found, channels) == (1, 3):
+    if (present, channels) == (1, 3):
         return images.expand(-1, 3, -1, -1).contiguous()
-    if (found, channels) == (3, 1):
+    if (present, channels) == (3, 1):
         return torch.cat([_luma(chunk) for chunk in torch.split(images, _CHUNK)])
-    raise ConfigError(f"channels must be 1 or 3 for these images of {found}, got {channels}")
+    raise ConfigError(f"channels must be 1 or 3 for images of {present} channels, got {channels}")
 
 
 def _luma(images: Tensor) -> Tensor:

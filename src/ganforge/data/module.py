@@ -54,7 +54,7 @@ class ImageDataModule(RealImages, LightningDataModule):
         finds_classes: whether the number of classes is read from the data, as from folders.
         classes: class names of a data set with fixed classes.
         class_names: name of each label; empty if labels have no names.
-        passed_over: descriptions of files and folders that are not used.
+        skipped: descriptions of files and folders that are not used.
         remarks: further notes for the user on how the data were read.
         range: value range of images that are not 8-bit, set by the user or recorded by the run.
         origin: location of the files of a public data set.
@@ -105,7 +105,7 @@ class ImageDataModule(RealImages, LightningDataModule):
         self.in_memory = in_memory
         self.memory_limit_mb = memory_limit_mb
         self.class_names: list[str] = [*self.classes] if num_classes == len(self.classes) else []
-        self.passed_over: list[str] = []
+        self.skipped: list[str] = []
         self.remarks: list[str] = []
         self._workers_chosen = workers is not None
         self._spans: dict[str, Span] = {}
@@ -135,7 +135,7 @@ class ImageDataModule(RealImages, LightningDataModule):
     def _prepared(
         self, loaded: dict[str, ImageSource], shape: tuple[int, int, int]
     ) -> dict[str, ImageSource]:
-        sources = {split: self._placed(source) for split, source in loaded.items()}
+        sources = {split: self._in_memory(source) for split, source in loaded.items()}
         if "train" not in sources:
             raise DataError(f"data={self.name} has no training images")
         train = sources["train"]
@@ -144,7 +144,7 @@ class ImageDataModule(RealImages, LightningDataModule):
         self._check(train, shape)
         self._originals.append((loaded["train"], len(train)))
         if isinstance(loaded["train"], FileSource):
-            self._look(train)
+            self._warn_if_uniform(train)
         if isinstance(train, FileSource) and not self._workers_chosen:
             self.workers = min(4, os.cpu_count() or 1)
         return sources
@@ -226,7 +226,7 @@ class ImageDataModule(RealImages, LightningDataModule):
             batch_size_at=module.batch_size_at,  # type: ignore[arg-type]
         )
 
-    def _placed(self, source: ImageSource) -> ImageSource:
+    def _in_memory(self, source: ImageSource) -> ImageSource:
         """Decodes image files into memory if ``in_memory`` is true, or is "auto" and they fit."""
         if not isinstance(source, FileSource) or self.in_memory is False:
             return source
@@ -236,15 +236,15 @@ class ImageDataModule(RealImages, LightningDataModule):
 
     def _check(self, train: ImageSource, expected: tuple[int, int, int]) -> None:
         if train.shape != expected:
-            raise DataError(f"data={self.name} gives images {train.shape}, not {expected}")
+            raise DataError(f"data={self.name} has images {train.shape}, expected {expected}")
         if train.labels is not None and 0 < self.num_classes <= (top := int(train.labels.max())):
             raise DataError(
-                f"data={self.name} has the label {top}, and num_classes={self.num_classes} is too "
-                f"few: set data.num_classes={top + 1}"
+                f"data={self.name} has the label {top}, but num_classes={self.num_classes}: set "
+                f"data.num_classes={top + 1}"
             )
         if len(train) < 2:
             raise DataError(
-                f"data={self.name} holds {len(train)} training image: at least 2 are needed"
+                f"data={self.name} has {len(train)} training image, but needs at least 2"
             )
         if self.batch_size > len(train):
             raise DataError(
@@ -252,12 +252,12 @@ class ImageDataModule(RealImages, LightningDataModule):
                 f"data={self.name}: set data.batch_size={len(train)} or less"
             )
 
-    def _look(self, train: ImageSource) -> None:
+    def _warn_if_uniform(self, train: ImageSource) -> None:
         """Warns about nearly constant images, for example due to a wrong value range."""
         fault = _fault_of(train.read(fixed_order(len(train))[:_CHECKED]))
         if fault is not None:
-            looked = min(_CHECKED, len(train))
-            _log.warning("data=%s: of %d training images, %s", self.name, looked, fault)
+            checked = min(_CHECKED, len(train))
+            _log.warning("data=%s: of %d training images, %s", self.name, checked, fault)
 
     def _check_split(self, split: str) -> None:
         if split not in SPLITS:

@@ -34,13 +34,13 @@ class Order:
 
     def indices(self, positions: range) -> Tensor:
         """Returns int64 [len(positions)], the images at increasing ``positions``."""
-        places = as_tensor(positions)
-        first, last = places[0].item() // self.count, places[-1].item() // self.count
+        numbers = as_tensor(positions)
+        first, last = numbers[0].item() // self.count, numbers[-1].item() // self.count
         if first == last:
-            return self._epoch(int(first))[places - int(first) * self.count]
+            return self._epoch(int(first))[numbers - int(first) * self.count]
         parts = []
         for epoch in range(int(first), int(last) + 1):
-            inside = places[places // self.count == epoch] - epoch * self.count
+            inside = numbers[numbers // self.count == epoch] - epoch * self.count
             parts.append(self._epoch(epoch)[inside])
         return torch.cat(parts)
 

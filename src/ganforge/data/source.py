@@ -104,19 +104,19 @@ def holdout(labels: Tensor, count: int, spare: bool = False) -> tuple[Tensor, Te
         spare: keep at least one training image per class, even if the test split becomes smaller.
     """
     by_label = torch.argsort(labels, stable=True)
-    taken = torch.arange(count) * len(labels) // max(count, 1)
-    test = by_label[taken].sort().values
+    positions = torch.arange(count) * len(labels) // max(count, 1)
+    test = by_label[positions].sort().values
     if spare:
         test = test[~_last_ones(labels, test)]
-    kept = torch.ones(len(labels), dtype=torch.bool)
-    kept[test] = False
-    return kept.nonzero().flatten(), test
+    train = torch.ones(len(labels), dtype=torch.bool)
+    train[test] = False
+    return train.nonzero().flatten(), test
 
 
-def _last_ones(labels: Tensor, taken: Tensor) -> Tensor:
-    """Returns a bool mask of images in ``taken`` to put back, so that no class becomes empty."""
-    back = torch.zeros(len(taken), dtype=torch.bool)
-    chosen = labels[taken]
+def _last_ones(labels: Tensor, positions: Tensor) -> Tensor:
+    """Returns a bool mask of ``positions`` to put back, so that no class becomes empty."""
+    back = torch.zeros(len(positions), dtype=torch.bool)
+    chosen = labels[positions]
     left = labels.bincount() - chosen.bincount(minlength=int(labels.max()) + 1)
     for label in torch.unique(chosen[left[chosen] == 0]).tolist():
         back[(chosen == label).nonzero()[0]] = True

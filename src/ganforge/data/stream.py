@@ -182,8 +182,8 @@ def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
     if fitting < workers:
         needed = (_PREFETCH * workers + 1) * batch_bytes * processes
         _log.warning(
-            "%s has %.0f MB free, and data.workers=%d with batches of %.0f MB needs %.0f MB: %s. "
-            "Results are the same, reading is slower. In Docker, give it more by "
+            "%s has %.0f MB free, but data.workers=%d with batches of %.0f MB needs %.0f MB: %s. "
+            "Results are the same, but reading is slower. In Docker, increase it with "
             "--shm-size=1g or --ipc=host.",
             SHARED_MEMORY,
             (free or 0) / 1e6,
@@ -196,4 +196,4 @@ def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
 
 
 def _in_words(workers: int) -> str:
-    return "1 worker is used" if workers == 1 else f"{workers or 'no'} workers are used"
+    return "using 1 worker" if workers == 1 else f"using {workers or 'no'} workers"

@@ -186,7 +186,7 @@ def open_image(file: BinaryIO, max_pixels: int = MAX_PIXELS) -> Iterator[Image.I
         pixels = image.width * image.height
         if pixels > max_pixels:
             raise DataError(
-                f"is {image.width} x {image.height}, {pixels:,} pixels, and may have {max_pixels:,}"
+                f"is {image.width} x {image.height}, {pixels:,} pixels; the limit is {max_pixels:,}"
             )
         if pixels > LARGE_PIXELS:
             wait_for_slot()
@@ -235,10 +235,10 @@ def _header(file: BinaryIO) -> Iterator[Image.Image]:
 
 def _without_metadata(data: bytes) -> bytes:
     """Returns a PNG with only the chunks needed for its pixels and orientation."""
-    parts, place = [_PNG], len(_PNG)
-    while place + 8 <= len(data):
-        length, kind = int.from_bytes(data[place : place + 4], "big"), data[place + 4 : place + 8]
+    parts, at = [_PNG], len(_PNG)
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         if kind in _PIXEL_CHUNKS:
-            parts.append(data[place : place + 12 + length])
-        place += 12 + length
+            parts.append(data[at : at + 12 + length])
+        at += 12 + length
     return b"".join(parts)

@@ -23,7 +23,7 @@ from ganforge.paths import typed_path
 
 _TIMEOUT = 30.0  # socket timeout in seconds; torchvision's downloads set none and could hang
 _SILENCE = 120.0  # seconds without file growth; checking a large file also causes such pauses
-_GLANCE = 5.0  # seconds between two checks of the size
+_INTERVAL = 5.0  # seconds between two checks of the size
 _CHUNK = 2**20  # bytes per read
 _MESSAGES = 10  # number of progress messages if the size is known
 _MESSAGE_BYTES = 100 * 2**20  # bytes between two messages otherwise
@@ -33,8 +33,8 @@ _log = logging.getLogger(__name__)
 
 def cache_folder() -> Path:
     """Returns the folder of downloads: ``GANFORGE_DATA``, else ``~/.cache/ganforge/data``."""
-    given = os.environ.get("GANFORGE_DATA")
-    return typed_path(given) if given else user_cache() / "data"
+    folder = os.environ.get("GANFORGE_DATA")
+    return typed_path(folder) if folder else user_cache() / "data"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Origin:
     advice: str = ""
 
     def folder(self, root: str | None) -> Path:
-        """Returns the given root, or the data set's folder in the cache."""
+        """Returns the root, or the data set's folder in the cache."""
         return typed_path(root) if root else cache_folder() / self.name
 
     def located(self, root: str | None) -> Path:
@@ -102,7 +102,7 @@ class Origin:
             with _timeout(_TIMEOUT):
                 _while_it_grows(partial, self.download)
             if not self.find(partial):
-                raise DataError("the download left no complete data set")
+                raise DataError("the downloaded data set is incomplete")
             folder.mkdir(exist_ok=True)
             for path in partial.iterdir():
                 _move(path, folder / path.name)
@@ -131,14 +131,14 @@ def _while_it_grows(folder: Path, download: Callable[[Path], object]) -> None:
     thread = threading.Thread(target=run, name="download", daemon=True)
     thread.start()
     while True:
-        thread.join(_GLANCE)
+        thread.join(_INTERVAL)
         if not thread.is_alive():
             break
         now = _size(folder)
-        silent = silent + _GLANCE if now == size else 0.0
+        silent = silent + _INTERVAL if now == size else 0.0
         size = now
         if silent >= _SILENCE:
-            raise TimeoutError(f"the server was silent for {_SILENCE:g} seconds")
+            raise TimeoutError(f"the server sent nothing for {_SILENCE:g} seconds")
     if failed:
         raise failed[0]
 
@@ -242,5 +242,7 @@ def _inside(folder: Path, name: str, archive: Path) -> Path:
     path = PurePosixPath(name)
     target = folder / path
     if path.is_absolute() or "\\" in name or ".." in path.parts or folder not in target.parents:
-        raise DataError(f"{archive.name} holds {name!r}, which would be unpacked outside: refused")
+        raise DataError(
+            f"refused to unpack {archive.name}: {name!r} would be outside of the folder"
+        )
     return target

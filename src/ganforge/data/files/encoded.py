@@ -27,7 +27,7 @@ class Entries:
 
     Attributes:
         names: sorted names, with ``/`` between folders.
-        passed_over: reasons why image-like files and nested archives are not in ``names``.
+        skipped: reasons why image-like files and nested archives are not in ``names``.
         max_bytes: largest unpacked size that :meth:`read` accepts.
         span: common value range of images that are not 8-bit; None for the range of each image.
     """
@@ -37,7 +37,7 @@ class Entries:
 
     def __init__(self, max_bytes: int = MAX_FILE_BYTES) -> None:
         self.max_bytes = max_bytes
-        self.passed_over: dict[str, str] = {}
+        self.skipped: dict[str, str] = {}
 
     def read(self, name: str) -> bytes:
         """Returns the encoded image ``name``.
@@ -56,10 +56,10 @@ class Entries:
         """Returns a cheap stamp that changes with the image, such as size and time or checksum."""
         raise NotImplementedError
 
-    def _accepts(self, name: str, archive: str = "an archive inside of the archive") -> bool:
-        """Whether a file is an image; records a nested archive in ``passed_over``."""
+    def _accepts(self, name: str, archive: str = "an archive in the archive") -> bool:
+        """Whether a file is an image; records a nested archive in ``skipped``."""
         if is_archive(name):
-            self.passed_over[name] = archive
+            self.skipped[name] = archive
         return is_image(name)
 
 
@@ -94,7 +94,7 @@ def check_size(size: int, most: int) -> None:
         DataError: the image is larger than ``most`` bytes.
     """
     if size > most:
-        raise DataError(f"is {megabytes(size)}, and an image file may have {megabytes(most)}")
+        raise DataError(f"is {megabytes(size)}; an image file may have at most {megabytes(most)}")
     if size > LARGE_BYTES:
         wait_for_slot()
 
@@ -115,7 +115,7 @@ def read_whole(file: BinaryIO, most: int, step: int = _STEP) -> bytes:
     while part := file.read(step):
         whole.write(part)
         if whole.tell() > most:
-            raise DataError(f"is over the {megabytes(most)} that an image file may have")
+            raise DataError(f"is larger than {megabytes(most)}, the maximum for an image file")
     return whole.getvalue()
 
 

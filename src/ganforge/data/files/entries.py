@@ -18,6 +18,7 @@ from ganforge.plain_text import one_line
 
 _log = logging.getLogger(__name__)
 _LISTED = 3
+_EXPECTED = "expected a folder, zip or tar of images"
 
 
 def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES, quiet: bool = False) -> Entries:
@@ -31,42 +32,40 @@ def open_entries(path: Path, max_bytes: int = MAX_FILE_BYTES, quiet: bool = Fals
     Raises:
         DataError: the path contains no images or cannot be read.
     """
-    shown = one_line(path)
+    text = one_line(path)
     try:
         entries = _opened(path, os.stat(path).st_mode, max_bytes)
     except FileNotFoundError as error:
-        raise DataError(f"{shown} does not exist: give a folder, zip or tar of images") from error
+        raise DataError(f"{text} does not exist; {_EXPECTED}") from error
     except OSError as error:
-        raise DataError(f"{shown} cannot be read: {error.strerror or error}") from error
-    passed = _summary(entries.passed_over)
+        raise DataError(f"{text} cannot be read: {error.strerror or error}") from error
+    summary = _summary(entries.skipped)
     if not entries.names:
         expected = f"expected files like {' '.join(sorted(SUFFIXES))}"
-        raise DataError(f"{shown} holds no images: {f'{passed}; ' if passed else ''}{expected}")
-    if passed and not quiet:
-        _log.warning("%s: %s", shown, passed)
+        raise DataError(f"{text} contains no images: {f'{summary}; ' if summary else ''}{expected}")
+    if summary and not quiet:
+        _log.warning("%s: %s", text, summary)
     return entries
 
 
 def _opened(path: Path, mode: int, max_bytes: int) -> Entries:
-    shown = one_line(path)
+    text = one_line(path)
     if stat.S_ISDIR(mode):
         return FolderEntries(path, max_bytes)
     if not stat.S_ISREG(mode):
-        raise DataError(f"{shown} is {kind_of(mode)}: give a folder, zip or tar of images")
+        raise DataError(f"{text} is {kind_of(mode)}; {_EXPECTED}")
     try:
         return _archive(path, max_bytes)
     except NotATarError as error:
-        damaged = ", or it is damaged" if is_archive(path.name) else ""
-        raise DataError(
-            f"{shown} is a file, but no zip or tar{damaged}: give a folder, zip or tar of images"
-        ) from error
+        damaged = " or is damaged" if is_archive(path.name) else ""
+        raise DataError(f"{text} is not a zip or tar{damaged}; {_EXPECTED}") from error
     except DataError as error:
-        raise DataError(f"{shown}: {error}") from error
+        raise DataError(f"{text}: {error}") from error
     except OSError:
         raise
     except Exception as error:  # damaged archives cause exceptions of any type
         reason = one_line(str(error)) or type(error).__name__
-        raise DataError(f"{shown} cannot be read: {reason}") from error
+        raise DataError(f"{text} cannot be read: {reason}") from error
 
 
 def _archive(path: Path, max_bytes: int) -> Entries:
@@ -84,11 +83,11 @@ def _archive(path: Path, max_bytes: int) -> Entries:
         raise
 
 
-def _summary(passed_over: dict[str, str]) -> str:
+def _summary(skipped: dict[str, str]) -> str:
     """Returns one line on skipped files and the reasons; empty if there are none."""
-    names = list(passed_over)
+    names = list(skipped)
     if not names:
         return ""
-    reasons = [f"{one_line(name)} ({one_line(passed_over[name])})" for name in names]
+    reasons = [f"{one_line(name)} ({one_line(skipped[name])})" for name in names]
     files = "1 file" if len(names) == 1 else f"{len(names)} files"
     return f"skipped {files}: {first_of(reasons, _LISTED)}"

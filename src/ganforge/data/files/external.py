@@ -74,7 +74,7 @@ class ExternalFiles(ExternalImages):
         self.grey = True
         self.deep: list[str] = []
         for name in self.entries.names:
-            self._look(name)
+            self._inspect(name)
 
     def __len__(self) -> int:
         return len(self.entries.names)
@@ -85,12 +85,12 @@ class ExternalFiles(ExternalImages):
         span = self.span or ONLY_BYTES
         return FileSource(self.entries, names, image_size, channels, max_unreadable=0, span=span)
 
-    def _look(self, name: str) -> None:
+    def _inspect(self, name: str) -> None:
         try:
             size, mode = upright_header(self.entries.open(name))
         except Exception as error:  # decoders raise exceptions of any type on damaged data
             raise DataError(
-                f"{self.path}: {one_line(name)} is no readable image ({reason_of(error)})"
+                f"{self.path}: {one_line(name)} is unreadable ({reason_of(error)})"
             ) from error
         self.sizes.add(size)
         self.grey &= mode in GREY
@@ -145,7 +145,10 @@ class ArraySource(ImageSource):
 
     def read(self, indices: Tensor) -> Tensor:
         """Returns uint8 [B, C, H, W]."""
-        return torch.stack([self._one(self.images[index]) for index in indices.tolist()])
+        channels, image_size, _ = self.shape
+        arrays = self.images[indices.numpy()]
+        arrays = arrays[..., 0] if arrays.shape[-1] == 1 else arrays
+        return torch.stack([squared(Image.fromarray(a), image_size, channels) for a in arrays])
 
     def subset(self, indices: Tensor) -> ArraySource:
         """Returns a copy of the images at ``indices``."""
@@ -155,12 +158,6 @@ class ArraySource(ImageSource):
     def contents(self) -> str:
         """Returns a hash of all bytes and of the output shape."""
         return hash_of(str(self.shape), torch.from_numpy(self.images))
-
-    def _one(self, pixels: NDArray[np.uint8]) -> Tensor:
-        grey = pixels.shape[-1] == 1
-        image = Image.fromarray(pixels[..., 0] if grey else pixels)
-        channels, image_size, _ = self.shape
-        return squared(image, image_size, channels)
 
 
 def open_images(path: str, key: str) -> ExternalImages:
@@ -173,14 +170,15 @@ def open_images(path: str, key: str) -> ExternalImages:
     Raises:
         DataError: the path contains fewer than two images or cannot be read.
     """
-    place = typed_path(path)
+    location = typed_path(path)
     try:
-        given = ExternalArray(place) if place.suffix in (".npz", ".npy") else ExternalFiles(place)
+        is_array = location.suffix in (".npz", ".npy")
+        images = ExternalArray(location) if is_array else ExternalFiles(location)
     except DataError as error:
         raise DataError(f"{key}={path}: {error}") from error
-    if len(given) < 2:
-        raise DataError(f"{key}={path}: scores need 2 images at least, and it holds {len(given)}")
-    return given
+    if len(images) < 2:
+        raise DataError(f"{key}={path} has {len(images)} images, but scores need at least 2")
+    return images
 
 
 def share_span(sets: dict[str, ExternalImages], span: Span | None = None) -> Span | None:
@@ -193,39 +191,39 @@ def share_span(sets: dict[str, ExternalImages], span: Span | None = None) -> Spa
     Returns:
         The range; None if all images are 8-bit.
     """
-    files = {key: given for key, given in sets.items() if isinstance(given, ExternalFiles)}
-    deep = {key: given for key, given in files.items() if given.deep}
+    files = {key: images for key, images in sets.items() if isinstance(images, ExternalFiles)}
+    deep = {key: images for key, images in files.items() if images.deep}
     if not deep:
         return None
     if span is None or span is ONLY_BYTES:
-        span = joined([(given.entries, spread(given.deep, SCANNED)) for given in deep.values()])
-    for given in deep.values():
-        given.span = span
-    _log.info("%s: images of more than 8 bits, scaled from the range %s", ", ".join(deep), span)
+        span = joined([(images.entries, spread(images.deep, SCANNED)) for images in deep.values()])
+    for images in deep.values():
+        images.span = span
+    _log.info("%s: images with more than 8 bits, scaled from the range %s", ", ".join(deep), span)
     return span
 
 
-def common_size(sets: dict[str, ExternalImages], asked: int | None) -> int:
-    """Returns the side that all images are resized to: ``asked``, or else their own.
+def common_size(sets: dict[str, ExternalImages], requested: int | None) -> int:
+    """Returns the side that all images are resized to: ``requested``, or else their own.
 
     Args:
         sets: the sets, by the option that each was given with.
-        asked: side to resize to; None requires that all images are squares of one size.
+        requested: side to resize to; None requires that all images are squares of one size.
 
     Raises:
-        ConfigError: ``asked`` is below 1, or is None and the sizes differ.
+        ConfigError: ``requested`` is below 1, or is None and the sizes differ.
     """
-    if asked is not None:
-        if asked < 1:
-            raise ConfigError(f"image_size must be at least 1, got {asked}")
-        return asked
-    sizes = set().union(*(given.sizes for given in sets.values()))
+    if requested is not None:
+        if requested < 1:
+            raise ConfigError(f"image_size must be at least 1, got {requested}")
+        return requested
+    sizes = set().union(*(images.sizes for images in sets.values()))
     width, height = next(iter(sizes))
     if len(sizes) > 1 or width != height:
-        found = "; ".join(f"{key}: {_listed(given.sizes)}" for key, given in sets.items())
+        sizes_of = "; ".join(f"{key}: {_listed(images.sizes)}" for key, images in sets.items())
         raise ConfigError(
-            f"images must be squares of one size to be compared ({found}). Give image_size=N: each "
-            "is cut to its central square and resized to N x N"
+            f"only squares of one size can be compared ({sizes_of}). Set image_size=N to crop each "
+            "image to its central square and resize it to N x N"
         )
     return width
 
@@ -236,19 +234,19 @@ def _listed(sizes: set[tuple[int, int]]) -> str:
 
 def _read(path: Path) -> NDArray[np.uint8]:
     if not path.is_file():
-        raise DataError("no such file")
+        raise DataError("file does not exist")
     try:
         if path.suffix == ".npy":
             return _checked(np.load(path, allow_pickle=False), path.name)
         with np.load(path, allow_pickle=False) as arrays:
             name = next((name for name in ARRAYS if name in arrays.files), None)
-            found = ", ".join(arrays.files) or "nothing"
+            present = ", ".join(arrays.files) or "nothing"
             images = None if name is None else arrays[name]
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"cannot be read ({error})") from error
     if images is None:
-        points = "; points of the plane are no images" if "points" in found else ""
-        raise DataError(f"holds {found}, and no array called {' or '.join(ARRAYS)}{points}")
+        points = "; 2D points are not images" if "points" in present else ""
+        raise DataError(f"contains {present}, but no array {' or '.join(ARRAYS)}{points}")
     return _checked(images, str(name))
 
 
@@ -261,7 +259,7 @@ def _checked(images: NDArray[np.uint8], name: str) -> NDArray[np.uint8]:
     images = images[..., None] if images.ndim == 3 else images
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[-1] not in (1, 2, 3, 4):
         raise DataError(
-            f"{name} is {images.dtype} {[*images.shape]}, and must be uint8 [N, H, W, C] in "
-            "0 ... 255, C of 1, 2, 3 or 4"
+            f"{name} must be uint8 [N, H, W, C] in 0 ... 255 with C of 1, 2, 3 or 4, got "
+            f"{images.dtype} {[*images.shape]}"
         )
     return np.ascontiguousarray(images)

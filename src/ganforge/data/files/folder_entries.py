@@ -35,13 +35,13 @@ class FolderEntries(Entries):
         self.folder = folder
         self._visited: dict[object, str] = {}
         self._links: list[str] = []
-        found = [*self._walk("")]
+        names = [*self._walk("")]
         # Follow links last, so that a folder reachable without a link is listed without one.
         while self._links:
             links, self._links = sorted(self._links), []
             for link in links:
-                found += self._walk(link)
-        self.names = sorted(found)
+                names += self._walk(link)
+        self.names = sorted(names)
 
     def read(self, name: str) -> bytes:
         """Returns the bytes of a file."""
@@ -69,33 +69,33 @@ class FolderEntries(Entries):
     def _walk(self, start: str) -> Iterator[str]:
         waiting = [start]
         while waiting:
-            place = waiting.pop()
-            if not self._is_new(place):
+            folder = waiting.pop()
+            if not self._is_new(folder):
                 continue
-            for entry in _scanned(self.folder / place):
-                name = f"{place}/{entry.name}" if place else entry.name
+            for entry in _scanned(self.folder / folder):
+                name = f"{folder}/{entry.name}" if folder else entry.name
                 if entry.name.startswith("."):
                     continue
                 mode = _mode(entry)
                 if stat.S_ISDIR(mode):
                     (self._links if entry.is_symlink() else waiting).append(name)
-                elif self._accepts(name, "an archive, which must be the path itself"):
+                elif self._accepts(name, "an archive; to read it, set the path to it"):
                     if stat.S_ISREG(mode):
                         yield name
                     else:
-                        self.passed_over[name] = _kind(Path(entry.path))
+                        self.skipped[name] = _kind(Path(entry.path))
 
-    def _is_new(self, place: str) -> bool:
+    def _is_new(self, folder: str) -> bool:
         """Whether a folder was not visited under another path before."""
-        status = os.stat(self.folder / place)
+        status = os.stat(self.folder / folder)
         # Some network file systems have no inode numbers: compare the resolved paths instead.
         key: object = (status.st_dev, status.st_ino)
-        key = key if status.st_ino else os.path.realpath(self.folder / place)
-        first = self._visited.setdefault(key, place)
-        if first != place:
+        key = key if status.st_ino else os.path.realpath(self.folder / folder)
+        first = self._visited.setdefault(key, folder)
+        if first != folder:
             where = first or "the folder itself"
-            self.passed_over[place] = f"a link to {where}, which is read already"
-        return first == place
+            self.skipped[folder] = f"a link to {where}, which was read before"
+        return first == folder
 
 
 def open_data(path: Path) -> BinaryIO:

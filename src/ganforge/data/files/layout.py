@@ -11,8 +11,8 @@ from ganforge.data.files.split_folders import (
     TRAIN_FOLDERS,
     Splits,
     find_splits,
-    passed_over,
     shared_folder,
+    unused_images,
 )
 from ganforge.errors import DataError
 
@@ -28,14 +28,14 @@ class Layout:
         names: images of ``train`` and, if there are held-out images, of ``test``.
         classes: class folders, in order; empty without labels.
         labels: class number of each image in ``names``; None for a split without labels.
-        passed_over: descriptions of files and folders that belong to no split.
+        unused: descriptions of files and folders that belong to no split.
         remarks: further notes for the user, such as why there are no labels.
     """
 
     names: dict[str, list[str]]
     classes: list[str]
     labels: dict[str, list[int] | None]
-    passed_over: list[str] = field(default_factory=list)
+    unused: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
 
@@ -57,27 +57,27 @@ def read_layout(names: list[str], labels: bool | str, order: list[str] | None = 
     splits = find_splits(names, labels)
     depth = _below_shared(splits.train, splits.depth)
     train = [class_of(name, depth) for name in splits.train]
-    found = sorted({name for name in train if name is not None}, key=natural_key)
+    folders = sorted({name for name in train if name is not None}, key=natural_key)
     remarks = [splits.remark] if splits.remark else []
-    if labels is False or len(found) < 2 or None in train:
-        found, reason = [], _why_unlabelled(found, splits.train, train)
+    if labels is False or len(folders) < 2 or None in train:
+        folders, reason = [], _why_unlabelled(folders, splits.train, train)
         if labels is True:
             raise DataError(
-                "labels=true needs every image in one of two or more class folders: "
+                "labels=true requires that all images are in two or more class folders: "
                 f"{reason or 'there are none'}"
             )
         remarks += [reason] if reason and labels is not False else []
-    classes = _in_order(found, order)
+    classes = _in_order(folders, order)
     chosen, test = _choose_test(splits, depth, classes)
     held_out = {"test": splits.tests[chosen]} if chosen is not None else {}
     if classes and chosen is not None and test is None:
         remarks.append(f"no labels in {chosen}/: its images are not in folders of these classes")
-    kept = {"train": splits.train, **held_out}
-    used = {name for split in kept.values() for name in split}
-    places = {name: number for number, name in enumerate(classes)}
-    numbers = [places[name] for name in train if name is not None] if classes else None
+    images = {"train": splits.train, **held_out}
+    used = {name for split in images.values() for name in split}
+    numbers_of = {name: number for number, name in enumerate(classes)}
+    numbers = [numbers_of[name] for name in train if name is not None] if classes else None
     numbered = {"train": numbers, "test": test}
-    return Layout(kept, classes, numbered, passed_over(names, used), remarks)
+    return Layout(images, classes, numbered, unused_images(names, used), remarks)
 
 
 def class_of(name: str, depth: int) -> str | None:
@@ -111,28 +111,28 @@ def _below_shared(names: list[str], depth: int) -> int:
     return depth
 
 
-def _why_unlabelled(found: list[str], names: list[str], classes: list[str | None]) -> str:
+def _why_unlabelled(folders: list[str], names: list[str], classes: list[str | None]) -> str:
     """Returns why images in class folders have no labels; empty if there are no class folders."""
     outside = [name for name, folder in zip(names, classes, strict=True) if folder is None]
-    if not found:
+    if not folders:
         return ""
     if outside:
         count = "1 image" if len(outside) == 1 else f"{len(outside)} images"
-        return f"no labels: {count} in no class folder, such as {outside[0]}"
-    return f"no labels: {found[0]}/ is the only class folder"
+        return f"no labels: {count} not in a class folder, such as {outside[0]}"
+    return f"no labels: {folders[0]}/ is the only class folder"
 
 
-def _in_order(found: list[str], order: list[str] | None) -> list[str]:
-    if order is None or order == found:
-        return found
-    if missing := [name for name in order if name not in found]:
+def _in_order(folders: list[str], order: list[str] | None) -> list[str]:
+    if order is None or order == folders:
+        return folders
+    if missing := [name for name in order if name not in folders]:
         raise DataError(
-            f"{_folders(missing)} no training image. data.class_names are {shortened(order)}, and "
-            f"the class folders are {shortened(found) or 'none'}"
+            f"{_folders(missing)} no training image. data.class_names: {shortened(order)}; "
+            f"class folders: {shortened(folders) or 'none'}"
         )
-    if new := [name for name in found if name not in order]:
+    if new := [name for name in folders if name not in order]:
         raise DataError(
-            f"the class folders {shortened(new)} are not among data.class_names: {shortened(order)}"
+            f"class folders {shortened(new)} are not in data.class_names: {shortened(order)}"
         )
     return order
 
@@ -160,19 +160,19 @@ def _labels(names: list[str], first: int, last: int, classes: list[str]) -> list
     Raises:
         DataError: a test image is in a class without training images.
     """
-    places = {name: number for number, name in enumerate(classes)}
+    numbers_of = {name: number for number, name in enumerate(classes)}
     unknown: list[str] = []
     for depth in range(max(last, _below_shared(names, first)), first - 1, -1):
-        found = [class_of(name, depth) for name in names]
-        if all(folder in places for folder in found):
-            return [places[str(folder)] for folder in found]
-        new = {folder for folder in found if folder is not None and folder not in places}
-        if None not in found and (len(new) > 1 or set(found) & set(places)):
+        folders = [class_of(name, depth) for name in names]
+        if all(folder in numbers_of for folder in folders):
+            return [numbers_of[str(folder)] for folder in folders]
+        new = {folder for folder in folders if folder is not None and folder not in numbers_of}
+        if None not in folders and (len(new) > 1 or set(folders) & set(numbers_of)):
             unknown = sorted(new, key=natural_key)
     if unknown:
         raise DataError(
-            f"{_folders(unknown)} no training image, only test images: add some, or remove the "
-            "folder, or set data.labels=false"
+            f"{_folders(unknown)} no training image, only test images: add training images, remove "
+            "the folder, or set data.labels=false"
         )
     return None
 
@@ -194,17 +194,17 @@ def read_former_layout(names: list[str], labels: bool | str) -> Layout:
         labels: "auto", true or false.
     """
     splits, depth = _former_splits(names)
-    found = {split: [class_of(name, depth) for name in chosen] for split, chosen in splits.items()}
-    folders = [folder for split in found.values() for folder in split]
-    classes = sorted({folder for folder in folders if folder is not None})
-    labelled = labels is not False and len(classes) > 1 and None not in folders
+    folders = {split: [class_of(name, depth) for name in part] for split, part in splits.items()}
+    every = [folder for part in folders.values() for folder in part]
+    classes = sorted({folder for folder in every if folder is not None})
+    labelled = labels is not False and len(classes) > 1 and None not in every
     if labels is True and not labelled:
-        raise DataError("labels=true needs every image in one of two or more class folders")
+        raise DataError("labels=true requires that all images are in two or more class folders")
     if not labelled:
         return Layout(splits, [], dict.fromkeys(splits))
-    places = {name: number for number, name in enumerate(classes)}
+    numbers_of = {name: number for number, name in enumerate(classes)}
     numbers: dict[str, list[int] | None] = {
-        split: [places[str(folder)] for folder in found[split]] for split in splits
+        split: [numbers_of[str(folder)] for folder in folders[split]] for split in splits
     }
     return Layout(splits, classes, numbers)
 

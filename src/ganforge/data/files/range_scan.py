@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 def find_span(
-    label: str, entries: Entries, names: list[str], stated: Span | None, mixed: bool = False
+    label: str, entries: Entries, names: list[str], configured: Span | None, mixed: bool = False
 ) -> Span:
     """Returns the common value range of a set of images, and logs it unless they are 8-bit.
 
@@ -43,7 +43,7 @@ def find_span(
         label: name of the set in messages, such as "data=folder".
         entries: reads the images.
         names: names of the images.
-        stated: the range that the user configured or that the run detected before.
+        configured: the range that the user configured or that the run detected before.
         mixed: allow sets with both 8-bit images and others.
 
     Raises:
@@ -51,12 +51,13 @@ def find_span(
     """
     modes = _modes(entries, names)
     deep = {name: mode for name, mode in modes.items() if is_deep(mode)}
-    if stated is not None:
+    if configured is not None:
         if deep:
-            _say(label, deep, f"{stated}, as {'stated' if stated.clamps else 'found before'}")
-        elif stated.clamps and modes and not mixed:
-            _log.warning("%s: the images are 8 bits, and data.range does not apply to them", label)
-        return stated
+            origin = "configured" if configured.clamps else "detected before"
+            _log_range(label, deep, f"{configured}, as {origin}")
+        elif configured.clamps and modes and not mixed:
+            _log.warning("%s: data.range does not apply to 8-bit images", label)
+        return configured
     if not deep:
         return ONLY_BYTES
     scanned = spread(names, SCANNED)
@@ -65,10 +66,11 @@ def find_span(
         plain = next(name for name in modes if name not in deep)
         raise DataError(
             f"{label} mixes 8-bit images, such as {one_line(plain)}, with {_kinds(deep)} ones, "
-            f"such as {one_line(next(iter(deep)))}: convert them, or state the range of the "
-            "latter: data.range=[lo,hi]"
+            f"such as {one_line(next(iter(deep)))}: convert them, or set the range of the latter "
+            "with data.range=[lo,hi]"
         )
-    _say(label, deep, f"{span}, found in {len(scanned)} images; data.range=[lo,hi] states another")
+    count = len(scanned)
+    _log_range(label, deep, f"{span}, detected in {count} images; data.range=[lo,hi] overrides it")
     return span
 
 
@@ -78,14 +80,14 @@ def joined(sets: list[tuple[Entries, list[str]]]) -> Span:
     Raises:
         DataError: no such image is readable.
     """
-    found = []
+    ranges = []
     for entries, names in sets:
-        look = partial(_extremes, entries)
-        found += [part for part in _each(look, names) if part]
-    if not found:
-        raise DataError("no image of the set has values that can be read")
-    least, most = min(part[0] for part in found), max(part[1] for part in found)
-    return snapped(least, most, whole=all(part[2] for part in found))
+        read = partial(_extremes, entries)
+        ranges += [part for part in _map(read, names) if part]
+    if not ranges:
+        raise DataError("no 16-bit, 32-bit or float image is readable")
+    least, most = min(part[0] for part in ranges), max(part[1] for part in ranges)
+    return snapped(least, most, whole=all(part[2] for part in ranges))
 
 
 def spread(names: list[str], most: int) -> list[str]:
@@ -95,26 +97,26 @@ def spread(names: list[str], most: int) -> list[str]:
 
 
 def _modes(entries: Entries, names: list[str]) -> dict[str, str]:
-    looked = spread(names, HEADERS)
-    modes = _each(lambda name: mode_of(entries.open(name)), looked)
-    return {name: mode for name, mode in zip(looked, modes, strict=True) if mode}
+    sample = spread(names, HEADERS)
+    modes = _map(lambda name: mode_of(entries.open(name)), sample)
+    return {name: mode for name, mode in zip(sample, modes, strict=True) if mode}
 
 
 def _extremes(entries: Entries, name: str) -> tuple[float, float, bool] | None:
     image = upright(entries.read(name))
     if not is_deep(image.mode):
         return None
-    found = values(image)
-    return *extremes(found), is_whole(found)
+    pixels = values(image)
+    return *extremes(pixels), is_whole(pixels)
 
 
-def _each(look: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
-    """Calls ``look`` for each name in threads; None for unreadable images, reported on decoding."""
+def _map(read: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
+    """Calls ``read`` for each name in threads; None for unreadable images, reported on decoding."""
 
     def attempt(name: str) -> T | None:
         try:
             with one_at_a_time():
-                return look(name)
+                return read(name)
         except Exception:  # decoders raise exceptions of any type on damaged data
             return None
 
@@ -126,5 +128,5 @@ def _kinds(deep: dict[str, str]) -> str:
     return " and ".join(sorted({kind_of(mode) for mode in deep.values()}))
 
 
-def _say(label: str, deep: dict[str, str], text: str) -> None:
+def _log_range(label: str, deep: dict[str, str], text: str) -> None:
     _log.info("%s: %s images, scaled from the range %s", label, _kinds(deep), text)

@@ -67,11 +67,11 @@ class FileSource(ImageSource):
 
     def read_labelled(self, indices: Tensor) -> tuple[Tensor, Tensor | None]:
         """Returns images and labels; a replaced image has the label of its replacement."""
-        found = [self._readable(index) for index in indices.tolist()]
-        images = torch.stack([image for _, image in found])
+        readable = [self._readable(index) for index in indices.tolist()]
+        images = torch.stack([image for _, image in readable])
         if self.labels is None:
             return images, None
-        return images, self.labels[torch.tensor([index for index, _ in found])]
+        return images, self.labels[torch.tensor([index for index, _ in readable])]
 
     def subset(self, indices: Tensor) -> FileSource:
         """Returns a source of the files at ``indices``."""
@@ -98,30 +98,30 @@ class FileSource(ImageSource):
     def decoded(self) -> MemorySource:
         """Returns all readable images as one tensor, decoded with one thread per processor."""
         images = torch.empty((len(self), *self.shape), dtype=torch.uint8)
-        kept = torch.zeros(len(self), dtype=torch.bool)
+        valid = torch.zeros(len(self), dtype=torch.bool)
 
         def fill(index: int) -> None:
             image = self._attempt(index)
             if image is not None:
                 images[index] = image
-                kept[index] = True
+                valid[index] = True
 
         with ThreadPoolExecutor(os.cpu_count()) as threads:
             for _ in threads.map(fill, range(len(self))):
                 pass
-        if not kept.any():
+        if not valid.any():
             raise DataError(self._report("all images are unreadable"))
-        if kept.all():
+        if valid.all():
             return MemorySource(images, self.labels)
-        return MemorySource(images[kept], None if self.labels is None else self.labels[kept])
+        return MemorySource(images[valid], None if self.labels is None else self.labels[valid])
 
     def _readable(self, index: int) -> tuple[int, Tensor]:
         """Returns the first readable image at or after ``index``, with its index."""
         for distance in range(len(self)):
-            place = (index + distance) % len(self)
-            image = self._attempt(place)
+            candidate = (index + distance) % len(self)
+            image = self._attempt(candidate)
             if image is not None:
-                return place, image
+                return candidate, image
         raise DataError(self._report("all images are unreadable"))
 
     def _attempt(self, index: int) -> Tensor | None:
@@ -135,9 +135,8 @@ class FileSource(ImageSource):
             self.unreadable[name] = reason_of(error)
         _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
         if len(self.unreadable) > self.max_unreadable:
-            raise DataError(
-                self._report(f"over max_unreadable={self.max_unreadable} images are unreadable")
-            )
+            fault = f"more than max_unreadable={self.max_unreadable} images are unreadable"
+            raise DataError(self._report(fault))
         return None
 
     def _report(self, fault: str) -> str:

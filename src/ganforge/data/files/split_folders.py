@@ -58,8 +58,8 @@ def find_splits(names: list[str], labels: bool | str) -> Splits:
         return _train_alone(names, shared, train, tops, labels)
     if test and labels is not True:
         raise DataError(
-            f"found {_listed(tops)}, but no train/ beside {_listed(test)}: rename the folder to "
-            "train on to train/, or give it alone as the path; if these are classes, set "
+            f"no train/ next to {_listed(test)} (folders: {_listed(tops)}): rename the folder of "
+            "training images to train/, or set the path to it; if these are classes, set "
             "data.labels=true"
         )
     return Splits(names, {}, len(shared), _remark(names, shared))
@@ -80,7 +80,7 @@ def shared_folder(names: list[str], ends: Callable[[str], bool] = is_train) -> F
 def _remark(names: list[str], shared: Folder) -> str:
     """Returns a note on test folders that are trained on because no train/ is next to them."""
     if shared and _kind(shared[-1]) == "test":
-        return f"no train/: the images of {shared[-1]}/ are trained on"
+        return f"no train/: training on the images of {shared[-1]}/"
     inside = [
         (folders[: depth + 1], name)
         for name in names
@@ -90,11 +90,11 @@ def _remark(names: list[str], shared: Folder) -> str:
     ]
     if not inside:
         return ""
-    count, place = len({name for _, name in inside}), "/".join(inside[0][0])
-    return f"no train/ beside {place}/: {count} images in such folders are trained on"
+    count, folder = len({name for _, name in inside}), "/".join(inside[0][0])
+    return f"no train/ next to {folder}/: training on {count} images in such folders"
 
 
-def passed_over(names: list[str], used: set[str]) -> list[str]:
+def unused_images(names: list[str], used: set[str]) -> list[str]:
     """Returns descriptions of unused images: ``samples/ (12 images)``, ``cover.png``.
 
     Args:
@@ -102,10 +102,10 @@ def passed_over(names: list[str], used: set[str]) -> list[str]:
         used: paths of the images in use.
     """
     above = {folders[:depth] for f in used for folders in [_folders(f)] for depth in _depths(f)}
-    found = Counter(_top(name, above) for name in names if name not in used)
+    counts = Counter(_top(name, above) for name in names if name not in used)
     lines = [
-        f"{place} ({count} {'image' if count == 1 else 'images'})" if place[-1] == "/" else place
-        for place, count in found.items()
+        f"{path} ({count} {'image' if count == 1 else 'images'})" if path[-1] == "/" else path
+        for path, count in counts.items()
     ]
     more = len(lines) - _LISTED
     return [*lines[:_LISTED], f"{more} more"] if more > 0 else lines
@@ -140,12 +140,12 @@ def _parents(names: list[str]) -> list[Folder]:
         for depth, folder in enumerate(folders[first:], first):
             if kind := _kind(folder):
                 kinds.setdefault(tuple(folders[:depth]), set()).add(kind)
-    both = [parent for parent, found in kinds.items() if len(found) == 2]
+    both = [parent for parent, splits in kinds.items() if len(splits) == 2]
     # Ignore parents inside of the splits of another parent: a class may be called "test".
     outer = [p for p in both if not any(o != p and p[: len(o)] == o for o in both)]
-    beside = [p for p in kinds if p not in outer and not any(p[: len(o)] == o for o in outer)]
-    if outer and beside:
-        raise _several((*outer, *beside))
+    siblings = [p for p in kinds if p not in outer and not any(p[: len(o)] == o for o in outer)]
+    if outer and siblings:
+        raise _several((*outer, *siblings))
     return sorted(outer)
 
 
@@ -164,8 +164,8 @@ def _of_parents(names: list[str], parents: list[Folder], shared: Folder) -> Spli
     best = [folder for folder in ordered if folder.lower() == ordered[0].lower()]
     _check_one(best, "test")
     classes_at = depth + 1 if len(parents) == 1 else depth - 1
-    kept = {folder: tests[folder] for folder in ordered}
-    return Splits(next(iter(train.values())), kept, classes_at)
+    ranked = {folder: tests[folder] for folder in ordered}
+    return Splits(next(iter(train.values())), ranked, classes_at)
 
 
 def _in_split(name: str, parents: list[Folder]) -> bool:
@@ -180,9 +180,9 @@ def _check_classes(
 ) -> None:
     """Raises DataError if several folders with splits are not the classes of one data set."""
     depth = len(parents[0])
-    siblings = {parent[:-1] for parent in parents} == {shared} and depth == len(shared) + 1
+    are_siblings = {parent[:-1] for parent in parents} == {shared} and depth == len(shared) + 1
     nested = any(name.count("/") > depth + 1 for name in inside)
-    if not siblings or nested or len(inside) < len(names):
+    if not are_siblings or nested or len(inside) < len(names):
         raise _several(parents)
 
 
@@ -198,15 +198,15 @@ def _train_alone(
     depth = len(shared)
     inside = [name for name in names if name.split("/")[depth] == train[0] and "/" in name]
     taken = {*inside}
-    beside = [name for name in names if name.count("/") > depth and name not in taken]
+    siblings = [name for name in names if name.count("/") > depth and name not in taken]
     alike = all(name.count("/") == depth + 1 for name in inside) or any(
-        name.count("/") > depth + 1 for name in beside
+        name.count("/") > depth + 1 for name in siblings
     )
-    if beside and alike and labels is not False:
+    if siblings and alike and labels is not False:
         others = _listed(tops - {train[0]})
         raise DataError(
-            f"{train[0]}/ stands beside {others}: is it a split, or a class like them? Give "
-            "train/ alone as the path, or set data.labels=true if they are classes"
+            f"{train[0]}/ is next to {others}, so it could be a split or a class: set the path to "
+            "train/ if it is a split, or data.labels=true if they are classes"
         )
     return Splits(inside, {}, depth + 1)
 
@@ -214,13 +214,13 @@ def _train_alone(
 def _several(parents: Iterable[Folder]) -> DataError:
     folders = _listed({"/".join(parent) or "." for parent in parents})
     return DataError(
-        f"there are split folders in several folders ({folders}): set the path to one of them"
+        f"several folders contain split folders ({folders}): set the path to one of them"
     )
 
 
 def _check_one(folders: list[str], what: str) -> None:
     if len(folders) > 1:
-        raise DataError(f"there are several {what} folders ({_listed(folders)}): keep one")
+        raise DataError(f"several {what} folders ({_listed(folders)}): keep one")
 
 
 def _kind(folder: str) -> str | None:

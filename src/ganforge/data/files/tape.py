@@ -49,7 +49,7 @@ class _Tape:
         self.last = self.file.read(size)
         self.position += len(self.last)
         if self.compressed and self.position > MAX_UNPACKED:
-            raise DataError(f"it unpacks to over {megabytes(MAX_UNPACKED)}")
+            raise DataError(f"unpacks to over {megabytes(MAX_UNPACKED)}")
         return self.last
 
     def tell(self) -> int:
@@ -103,13 +103,13 @@ class Tar:
         where = f"after {count} members, at byte {self._tape.position - len(self._tape.last):,}"
         if len(self._tape.last) < _BLOCK:
             raise DataError(
-                f"it ends {where} without the blocks of zeros that end a tar: it was cut off. Copy "
-                "it again, or unpack what is there and give the folder"
+                f"truncated {where}: the blocks of zeros that end a tar are missing. Copy it "
+                "again, or unpack what is left and set the path to the folder"
             )
         if any(self._tape.last):
             raise DataError(
-                f"{where} a header is damaged, and what follows would be lost. Copy it again, or "
-                "unpack what is there and give the folder"
+                f"damaged header {where}; the members after it would be lost. Copy it again, or "
+                "unpack what is readable and set the path to the folder"
             )
         self._check_padding(self._tape.position)
 
@@ -121,9 +121,9 @@ class Tar:
                 return
             if rest.count(0) != len(rest):
                 raise DataError(
-                    "it holds more after the blocks of zeros that end a tar: a damaged header, or "
-                    "tars that were joined. Unpack it with `tar --ignore-zeros -xf`, and give the "
-                    "folder"
+                    "data after the blocks of zeros that end a tar: a damaged header, or several "
+                    "tars in one file. Unpack it with `tar --ignore-zeros -xf` and set the path to "
+                    "the folder"
                 )
 
 

@@ -19,6 +19,7 @@ from ganforge.errors import DataError
 MAX_HELD = 4 * 2**30
 
 _ENTRY = 512
+_ADVICE = "Unpack the tar and set the path to the folder"
 _HOPS = 40  # maximum length of a chain of links, as on Linux
 
 
@@ -55,8 +56,8 @@ class TarEntries(Entries):
         if name in self._too_large:
             size = megabytes(self._too_large[name])
             most = megabytes(self.max_bytes)
-            advice = ". Unpack the tar, and give the folder" if self._folder_takes_more else ""
-            raise DataError(f"is {size}, and an image in a tar may have {most}{advice}")
+            advice = f". {_ADVICE}" if self._folder_takes_more else ""
+            raise DataError(f"is {size}; an image in a tar may have at most {most}{advice}")
         return self._data[name]
 
     def stamp(self, name: str) -> str:
@@ -70,7 +71,7 @@ class TarEntries(Entries):
         name = inner_name(name)
         if not self._accepts(name) or member.isdir():
             return
-        if any(name in kept for kept in (self._data, self._too_large, self._links)):
+        if any(name in members for members in (self._data, self._too_large, self._links)):
             self._forget(name)
         if member.isfile():
             self._keep(tar, member, name)
@@ -79,7 +80,7 @@ class TarEntries(Entries):
             target = posixpath.normpath(posixpath.join(folder, member.linkname))
             self._links[name] = inner_name(target)
         else:
-            self.passed_over[name] = "neither a file nor a link"
+            self.skipped[name] = "neither a file nor a link"
 
     def _keep(self, tar: Tar, member: tarfile.TarInfo, name: str) -> None:
         if member.size > self.max_bytes:
@@ -88,8 +89,7 @@ class TarEntries(Entries):
         self._held += member.size + _ENTRY
         if self._held > MAX_HELD:
             raise DataError(
-                f"its images take over {megabytes(MAX_HELD)}, and those of a tar are held in "
-                "memory. Unpack it, and give the folder"
+                f"its images, which are held in memory, take over {megabytes(MAX_HELD)}. {_ADVICE}"
             )
         with tar.file(member) as file:
             self._data[name] = read_whole(file, self.max_bytes)
@@ -98,7 +98,7 @@ class TarEntries(Entries):
         self._held -= len(self._data.pop(name, b""))
         self._too_large.pop(name, None)
         self._links.pop(name, None)
-        self.passed_over[name] = "an earlier member of the same name"
+        self.skipped[name] = "replaced by a later member of the same name"
 
     def _resolve_links(self) -> None:
         for name, target in self._links.items():
@@ -109,4 +109,4 @@ class TarEntries(Entries):
             if target in self._data:
                 self._data[name] = self._data[target]
             else:
-                self.passed_over[name] = f"a link to {target}, which is not an image of the archive"
+                self.skipped[name] = f"a link to {target}, which is not an image in the archive"

@@ -39,21 +39,21 @@ class Span:
         Raises:
             DataError: values are not finite, or are outside of a range that does not clamp.
         """
-        found = values(image)
-        least, most = extremes(found)
+        pixels = values(image)
+        least, most = extremes(pixels)
         if not self.clamps and not self.low <= least <= most <= self.high:
             raise DataError(
                 f"has values from {least:g} to {most:g}, outside of the range {self} of the set: "
-                "state data.range=[lo,hi]"
+                "set data.range=[lo,hi]"
             )
-        if (self.low, self.high) == (0, FULL) and least >= 0 and most <= FULL and is_whole(found):
-            return Image.fromarray((found >> 8).astype(np.uint8))
-        rows = max(_ROWS // max(found.shape[-1], 1), 1)
-        parts = [self._scaled(found[at : at + rows]) for at in range(0, len(found), rows)]
+        if (self.low, self.high) == (0, FULL) and least >= 0 and most <= FULL and is_whole(pixels):
+            return Image.fromarray((pixels >> 8).astype(np.uint8))
+        rows = max(_ROWS // max(pixels.shape[-1], 1), 1)
+        parts = [self._scaled(pixels[at : at + rows]) for at in range(0, len(pixels), rows)]
         return Image.fromarray(np.concatenate(parts))
 
-    def _scaled(self, found: NDArray[Any]) -> NDArray[np.uint8]:
-        share = (found.astype(np.float64) - self.low) / (self.high - self.low)
+    def _scaled(self, pixels: NDArray[Any]) -> NDArray[np.uint8]:
+        share = (pixels.astype(np.float64) - self.low) / (self.high - self.low)
         grey: NDArray[np.uint8] = np.rint(share.clip(0, 1) * 255).astype(np.uint8)
         return grey
 
@@ -71,7 +71,7 @@ class _OnlyBytes(Span):
     def grey(self, image: Image.Image) -> Image.Image:
         """Raises DataError, since the image is not 8-bit."""
         raise DataError(
-            f"is a {kind_of(image.mode)} image in a set of 8-bit ones: convert it, or state its "
+            f"is a {kind_of(image.mode)} image in a set of 8-bit images: convert it, or set its "
             f"range, such as data.range=[0,{FULL}]"
         )
 
@@ -91,31 +91,31 @@ def kind_of(mode: str) -> str:
 
 def values(image: Image.Image) -> NDArray[Any]:
     """Returns the values of a deep image, [H, W]; unsigned 32-bit ones as uint32."""
-    found = np.asarray(image)
-    return found.view(np.uint32) if image.info.get("unsigned") else found
+    pixels = np.asarray(image)
+    return pixels.view(np.uint32) if image.info.get("unsigned") else pixels
 
 
-def is_whole(found: NDArray[Any]) -> bool:
+def is_whole(pixels: NDArray[Any]) -> bool:
     """Whether the values have an integer dtype."""
-    return np.issubdtype(found.dtype, np.integer)
+    return np.issubdtype(pixels.dtype, np.integer)
 
 
-def extremes(found: NDArray[Any]) -> tuple[float, float]:
+def extremes(pixels: NDArray[Any]) -> tuple[float, float]:
     """Returns the smallest and the largest value.
 
     Raises:
         DataError: some values are not finite.
     """
-    least, most = float(found.min()), float(found.max())
+    least, most = float(pixels.min()), float(pixels.max())
     if not np.isfinite([least, most]).all():
-        raise DataError("holds values that are not finite (NaN or infinity)")
+        raise DataError("contains NaN or infinity")
     return least, most
 
 
 def span_of(image: Image.Image) -> Span:
     """Returns the value range of a single deep image."""
-    found = values(image)
-    return snapped(*extremes(found), whole=is_whole(found))
+    pixels = values(image)
+    return snapped(*extremes(pixels), whole=is_whole(pixels))
 
 
 def snapped(least: float, most: float, whole: bool) -> Span:
@@ -152,8 +152,8 @@ def read_range(value: Any, letter: str | None = None) -> Span | None:
     Raises:
         ConfigError: the value has none of these forms.
     """
-    found = isinstance(value, Mapping) and "found" in value
-    inner = value["found"] if found else value
+    detected = isinstance(value, Mapping) and "found" in value
+    inner = value["found"] if detected else value
     if isinstance(inner, Mapping):
         if letter is None or not {*inner} <= {"A", "B"}:
             raise _wrong(value)
@@ -164,12 +164,12 @@ def read_range(value: Any, letter: str | None = None) -> Span | None:
     plain = all(isinstance(n, (int, float)) and not isinstance(n, bool) for n in numbers)
     if len(numbers) != 2 or not plain or not -np.inf < numbers[0] < numbers[1] < np.inf:
         raise _wrong(value)
-    return Span(float(numbers[0]), float(numbers[1]), clamps=not found)
+    return Span(float(numbers[0]), float(numbers[1]), clamps=not detected)
 
 
 def _wrong(value: Any) -> ConfigError:
     return ConfigError(
-        f"data.range must be [lo,hi] with lo below hi, or null for the set's own; got {value}"
+        f"data.range must be [lo,hi] with lo below hi, or null to detect it; got {value}"
     )
 
 

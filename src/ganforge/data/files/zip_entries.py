@@ -42,9 +42,9 @@ class ZipEntries(Entries):
         self.path = path
         self._opened: tuple[int, zipfile.ZipFile] | None = None
         self._members: dict[str, zipfile.ZipInfo] = {}
-        found = self._archive().infolist()
-        utf8 = _is_utf8(found)
-        for member in found:
+        members = self._archive().infolist()
+        utf8 = _is_utf8(members)
+        for member in members:
             self._take(member, _name(member, utf8))
         self._refuse_encrypted()
         self.names = sorted(self._members)
@@ -73,18 +73,20 @@ class ZipEntries(Entries):
             return
         mode = member.external_attr >> 16 if member.create_system != _WINDOWS else 0
         if stat.S_IFMT(mode) not in (0, stat.S_IFREG):
-            self.passed_over[name] = kind_of(mode)
+            self.skipped[name] = kind_of(mode)
         else:
             if name in self._members:
-                self.passed_over[name] = "an earlier member of the same name"
+                self.skipped[name] = "replaced by a later member of the same name"
             self._members[name] = member
 
     def _refuse_encrypted(self) -> None:
-        locked = [name for name, member in self._members.items() if member.flag_bits & _ENCRYPTED]
-        if locked:
+        members = self._members
+        encrypted = [name for name in members if members[name].flag_bits & _ENCRYPTED]
+        if encrypted:
             raise DataError(
-                f"{len(locked)} of {len(self._members)} images are encrypted, such as "
-                f"{one_line(locked[0])}: unpack it with its password, and give the folder"
+                f"{len(encrypted)} of {len(members)} images are encrypted, such as "
+                f"{one_line(encrypted[0])}: unpack the zip with its password and set the path to "
+                "the folder"
             )
 
     def _archive(self) -> zipfile.ZipFile:

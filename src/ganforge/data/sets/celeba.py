@@ -88,7 +88,7 @@ def _partition(images: Path) -> dict[str, str]:
     path = next((path for path in files if path.is_file()), None)
     if path is None:
         _log.warning(
-            "data=celeba: all images are trained on, for there is no %s beside %s",
+            "data=celeba: training on all images, because there is no %s next to %s",
             " or ".join(_PARTITIONS),
             one_line(images),
         )
@@ -106,4 +106,4 @@ def _check_partition(path: Path, count: int, named: dict[str, list[str]]) -> Non
     if listed == 0:
         raise DataError(f"{path}: none of its {count} images is in {' or '.join(_PARTITIONS)}")
     if listed < count:
-        _log.warning("data=celeba: %d images are in no part, and passed over", count - listed)
+        _log.warning("data=celeba: skipped %d images that are in no part", count - listed)

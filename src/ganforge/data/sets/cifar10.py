@@ -108,15 +108,15 @@ def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
     try:
         folder = _folder(root)
         if all((folder / name).is_file() for name, _ in files):
-            found = [(folder / name).read_bytes() for name, _ in files]
+            contents = [(folder / name).read_bytes() for name, _ in files]
         else:
-            found = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
+            contents = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
     except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"data=cifar10: {root} cannot be read: {error}") from error
-    for content, (name, md5) in zip(found, files, strict=True):
+    for content, (name, md5) in zip(contents, files, strict=True):
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-            raise DataError(f"data=cifar10: {name} under {root} is damaged: its checksum is wrong")
-    return found
+            raise DataError(f"data=cifar10: {name} under {root} is damaged: wrong checksum")
+    return contents
 
 
 def _members(path: Path, names: list[str]) -> list[bytes]:

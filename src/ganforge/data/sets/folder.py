@@ -77,7 +77,7 @@ class ImageFolder(FileData):
     def prepare_data(self) -> None:
         """Raises DataError if the path does not exist."""
         if not self.path.exists():
-            raise DataError(f"{self.path} does not exist: give a folder, zip or tar of images")
+            raise DataError(f"{self.path} does not exist; expected a folder, zip or tar of images")
 
     def find_classes(self) -> Layout:
         """Returns the splits and classes given by the folders, without decoding images.
@@ -92,7 +92,7 @@ class ImageFolder(FileData):
         entries = open_entries(self.path)
         layout = self._layout(entries.names)
         self.class_names = layout.classes
-        self.passed_over, self.remarks = layout.passed_over, layout.remarks
+        self.skipped, self.remarks = layout.unused, layout.remarks
         used = [name for names in layout.names.values() for name in names]
         span = self.span(entries, used if self.layout > FORMER else entries.names)
         sources = {}
@@ -103,9 +103,9 @@ class ImageFolder(FileData):
         train = sources["train"]
         count = round(self.holdout * len(train))
         if train.labels is not None and "test" not in sources and count:
-            kept, held_out = holdout(train.labels, count, spare=self.layout > FORMER)
-            sources = {"train": train.subset(kept)}
-            sources |= {"test": train.subset(held_out)} if len(held_out) else {}
+            train_indices, test_indices = holdout(train.labels, count, spare=self.layout > FORMER)
+            sources = {"train": train.subset(train_indices)}
+            sources |= {"test": train.subset(test_indices)} if len(test_indices) else {}
         return dict(sources)
 
     def _layout(self, names: list[str]) -> Layout:

@@ -13,7 +13,7 @@ from ganforge.errors import DataError
 from ganforge.extras import install
 
 _ADVICE = (
-    "LSUN is not downloaded for you: get the lmdb folder with the scripts of "
+    "LSUN is not downloaded automatically: get the lmdb folder with the scripts of "
     "https://github.com/fyu/lsun and unpack it."
 )
 _PARTS = {"train": "train", "test": "val"}

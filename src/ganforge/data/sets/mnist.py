@@ -89,9 +89,9 @@ class MNIST(ImageDataModule):
         for folder in (subfolder / "raw", subfolder, root / "raw", root):
             for name in (stem, stem.replace("-idx", ".idx")):
                 for path in (folder / name, folder / f"{name}.gz"):
-                    for found in (path, path / name, path / stem):
-                        if found.is_file():
-                            return found
+                    for file in (path, path / name, path / stem):
+                        if file.is_file():
+                            return file
         return None
 
     def _read(self, root: Path, stem: str, dimensions: int) -> Tensor:
@@ -105,7 +105,5 @@ class MNIST(ImageDataModule):
         header = 4 + 4 * dimensions
         sizes = np.frombuffer(data[4:header], ">i4").tolist()
         if data[:4] != bytes([0, 0, 8, dimensions]) or len(data) != header + int(np.prod(sizes)):
-            raise DataError(
-                f"{path} is damaged: it is no complete IDX file of {dimensions} dimensions"
-            )
+            raise DataError(f"{path} is damaged: expected an IDX file of {dimensions} dimensions")
         return torch.from_numpy(np.frombuffer(data, np.uint8, offset=header).copy()).view(sizes)

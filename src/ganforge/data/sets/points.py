@@ -56,7 +56,7 @@ class PointData(ImageDataModule):
         super().__init__(name, image_size, channels, num_classes, batch_size, **settings)
         if (image_size, channels, self.mirror) != (1, 2, False):
             raise ConfigError(
-                f"data={name} gives points: image_size must be 1, channels 2 and mirror false, got "
+                f"data={name} needs image_size=1, channels=2 and mirror=false, got "
                 f"{image_size}, {channels} and {self.mirror}"
             )
         if num_classes not in (0, mixture.modes):

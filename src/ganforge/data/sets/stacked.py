@@ -29,8 +29,8 @@ class StackedSource(ImageSource):
         self.table = table
         self.labelled = labelled
         self.shape = (3, digits.shape[1], digits.shape[2])
-        places = torch.tensor([100, 10, 1])
-        self.labels = (digits.labels[table] * places).sum(1) if labelled else None
+        factors = torch.tensor([100, 10, 1])
+        self.labels = (digits.labels[table] * factors).sum(1) if labelled else None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -86,7 +86,7 @@ class StackedData(ImageDataModule):
     ) -> None:
         super().__init__(name, single.image_size, channels, num_classes, **settings)
         if channels != 3:
-            raise ConfigError(f"channels must be 3, a digit each, with data={name}; got {channels}")
+            raise ConfigError(f"data={name} needs channels=3, one per digit, got {channels}")
         if num_classes not in (0, MODES):
             raise ConfigError(f"num_classes must be 0 or {MODES} with data={name}")
         at_least("size", size, 2)

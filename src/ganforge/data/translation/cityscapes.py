@@ -15,7 +15,7 @@ _PHOTOS, _LABELS = "leftImg8bit", "gtFine"
 _PHOTO, _LABEL = "_leftImg8bit.png", "_gtFine_color.png"
 _PARTS = {"train": "train", "test": "val"}
 _ADVICE = (
-    "Its licence forbids handing it on: register at https://www.cityscapes-dataset.com, download "
+    "Its licence forbids redistribution: register at https://www.cityscapes-dataset.com, download "
     "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, and unpack both into that folder."
 )
 

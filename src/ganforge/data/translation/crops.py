@@ -35,9 +35,9 @@ def random_windows(images: Tensor, seed: int, positions: range, size: int) -> Te
     height, width = images.shape[-2:]
     if height == width == size:
         return images
-    places = as_tensor(positions)
-    tops = uniforms(mix(seed, Stream.TOP), places) * (height - size + 1)
-    lefts = uniforms(mix(seed, Stream.LEFT), places) * (width - size + 1)
+    numbers = as_tensor(positions)
+    tops = uniforms(mix(seed, Stream.TOP), numbers) * (height - size + 1)
+    lefts = uniforms(mix(seed, Stream.LEFT), numbers) * (width - size + 1)
     return windows(images, tops.long(), lefts.long(), size)
 
 

@@ -9,9 +9,9 @@ from torch import Tensor
 from ganforge.data.files.decoding import stretched, upright
 from ganforge.data.files.entries import open_entries
 from ganforge.data.files.source import FileSource
-from ganforge.data.files.split_folders import passed_over
+from ganforge.data.files.split_folders import unused_images
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.layout import by_split, of_domain, places
+from ganforge.data.translation.layout import by_split, locate, of_domain
 from ganforge.data.translation.module import TranslationFiles
 from ganforge.errors import DataError
 
@@ -40,26 +40,26 @@ def load_domain(
         DataError: the domain is empty.
     """
     entries = open_entries(path)
-    found = places(entries.names, data.layout)
+    images = locate(entries.names, data.layout)
     try:
-        chosen = of_domain(found, letter) if shared else found
+        chosen = of_domain(images, letter) if shared else images
         splits = by_split(chosen, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: domain {letter}: {error}") from error
-    names = {split: [place.name for place in images] for split, images in splits.items()}
+    names = {split: [image.name for image in part] for split, part in splits.items()}
     if data.layout != 1:
-        other = {p.name for p in found if shared and p.domain not in (None, letter)}
-        lines = passed_over(entries.names, other.union(*names.values()))
-        data.passed_over += [line for line in lines if line not in data.passed_over]
-    span = data.span(entries, [place.name for place in chosen], letter)
+        other = {image.name for image in images if shared and image.domain not in (None, letter)}
+        lines = unused_images(entries.names, other.union(*names.values()))
+        data.skipped += [line for line in lines if line not in data.skipped]
+    span = data.span(entries, [image.name for image in chosen], letter)
     return {
         split: StretchedSource(
             entries,
-            images,
+            part,
             data.load_size if split == "train" else data.image_size,
             data.channels_of(letter),
             max_unreadable=data.max_unreadable,
             span=span,
         )
-        for split, images in names.items()
+        for split, part in names.items()
     }

@@ -19,7 +19,7 @@ _LISTED = 10
 
 
 @dataclass(frozen=True)
-class Place:
+class Location:
     """Domain and split of an image, as given by its folders.
 
     Attributes:
@@ -35,7 +35,7 @@ class Place:
     key: str
 
 
-def places(names: list[str], layout: int = 2) -> list[Place]:
+def locate(names: list[str], layout: int = 2) -> list[Location]:
     """Returns domain and split of each image from its folders, if any.
 
     Recognizes ``train/A``, ``A/train``, ``trainA``, ``train`` and ``A``. Folders above the first
@@ -48,11 +48,11 @@ def places(names: list[str], layout: int = 2) -> list[Place]:
     depth = len(shared_folder(names, lambda folder: bool(_meaning(folder))))
     root = () if layout == 1 else _root(names)
     if not root:
-        return [_place(name, depth) for name in names]
+        return [_location(name, depth) for name in names]
     return [
-        _place(name, len(root))
+        _location(name, len(root))
         if _is_below(name, root)
-        else Place(name, None, None, str(PurePosixPath(name).with_suffix("")))
+        else Location(name, None, None, str(PurePosixPath(name).with_suffix("")))
         for name in names
     ]
 
@@ -75,18 +75,18 @@ def _is_below(name: str, root: tuple[str, ...]) -> bool:
     return tuple(name.split("/")[:-1][: len(root)]) == root
 
 
-def _place(name: str, depth: int) -> Place:
+def _location(name: str, depth: int) -> Location:
     *folders, file = name.split("/")[depth:]
     meaning: dict[str, str] = {}
     while folders:
-        found = _meaning(folders[0])
-        if not found or found.keys() & meaning.keys():
+        meant = _meaning(folders[0])
+        if not meant or meant.keys() & meaning.keys():
             break
-        meaning |= found
+        meaning |= meant
         folders = folders[1:]
     domain, split = meaning.get("domain"), meaning.get("split")
     key = "/".join([*folders, PurePosixPath(file).stem])
-    return Place(name, domain and domain.upper(), split and split.lower(), key)
+    return Location(name, domain and domain.upper(), split and split.lower(), key)
 
 
 def _meaning(folder: str) -> dict[str, str]:
@@ -94,7 +94,7 @@ def _meaning(folder: str) -> dict[str, str]:
     return {kind: text for kind, text in match.groupdict().items() if text} if match else {}
 
 
-def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, list[Place]]:
+def by_split(images: list[Location], share: float, layout: int = 2) -> dict[str, list[Location]]:
     """Sorts images into ``train`` and ``test``.
 
     A test folder takes precedence over a validation folder. Images outside of split folders are
@@ -102,7 +102,7 @@ def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, lis
     a share of the images is held out: evenly spaced, hence the same in every run.
 
     Args:
-        found: images, in order.
+        images: images, in order.
         share: share to hold out if there is no test folder.
         layout: 1 for the former rules, under which images outside of split folders were always
             used for training.
@@ -110,69 +110,69 @@ def by_split(found: list[Place], share: float, layout: int = 2) -> dict[str, lis
     Raises:
         DataError: there are only test folders.
     """
-    kinds = {place.split for place in found if place.split is not None}
+    kinds = {image.split for image in images if image.split is not None}
     chosen = next((kind for kind in TEST_FOLDERS if kind in kinds), None)
-    train = [place for place in found if place.split not in TEST_FOLDERS]
+    train = [image for image in images if image.split not in TEST_FOLDERS]
     if layout != 1 and kinds & {*TRAIN_FOLDERS}:
-        train = [place for place in train if place.split is not None]
-    test = [place for place in found if place.split == chosen] if chosen else []
+        train = [image for image in train if image.split is not None]
+    test = [image for image in images if image.split == chosen] if chosen else []
     if not train and layout != 1:
         raise DataError(
-            f"there are images in {', '.join(sorted(f'{kind}/' for kind in kinds))} and none to "
-            "train on: name the folder to train on train/, or give it alone as the path"
+            f"images only in {', '.join(sorted(f'{kind}/' for kind in kinds))}: rename the folder "
+            "of training images to train/, or set the path to it"
         )
     if not train:
-        train, test = found, []
+        train, test = images, []
     count = max(round(share * len(train)), 1) if share and len(train) > 2 else 0
     if not test and count:
-        kept, held_out = holdout(torch.zeros(len(train), dtype=torch.int64), count)
-        train, test = [train[i] for i in kept.tolist()], [train[i] for i in held_out.tolist()]
+        parts = holdout(torch.zeros(len(train), dtype=torch.int64), count)
+        train, test = ([train[i] for i in indices.tolist()] for indices in parts)
     return {"train": train, **({"test": test} if test else {})}
 
 
-def of_domain(found: list[Place], letter: str) -> list[Place]:
+def of_domain(images: list[Location], letter: str) -> list[Location]:
     """Returns the images of a domain; raises DataError if there are none."""
-    chosen = [place for place in found if place.domain == letter]
+    chosen = [image for image in images if image.domain == letter]
     if not chosen:
         raise DataError(f"no images in train{letter}/ and test{letter}/, nor in {letter}/")
     return chosen
 
 
-def are_sides(found: list[Place]) -> bool:
+def are_sides(images: list[Location]) -> bool:
     """Returns whether each file is a pair side by side, that is, no folder gives a domain.
 
     Raises:
         DataError: only some of the images are in folders of a domain.
     """
-    split = any(place.split in TRAIN_FOLDERS and place.domain for place in found)
-    outside = [p.name for p in found if p.domain is None and not (split and p.split is None)]
-    if outside and len(outside) < len(found):
+    split = any(image.split in TRAIN_FOLDERS and image.domain for image in images)
+    outside = [p.name for p in images if p.domain is None and not (split and p.split is None)]
+    if outside and len(outside) < len(images):
         raise DataError(
-            f"{len(outside)} of {len(found)} images are in no folder A or B, unlike the others:\n"
+            f"{len(outside)} of {len(images)} images are not in a folder A or B, but others are:\n"
             f"{listed(outside)}"
         )
     return bool(outside)
 
 
-def matched(found: list[Place]) -> dict[str, str]:
-    """Returns the partner in B of each image in A of ``found``: with the same key and split.
+def matched(images: list[Location]) -> dict[str, str]:
+    """Returns the partner in B of each image in A: the one with the same key and split.
 
     Raises:
         DataError: images have no partner or several; the message lists them.
     """
-    sides = {letter: of_domain(found, letter) for letter in "AB"}
+    sides = {letter: of_domain(images, letter) for letter in "AB"}
     keys = {side: [(p.split, p.key) for p in sides[side]] for side in sides}
     twice = {key for side in keys for key, n in Counter(keys[side]).items() if n > 1}
     alone = {*keys["A"]} ^ {*keys["B"]}
     for wrong, fault in (
         (alone, "have no partner of the same name in the other domain"),
-        (twice, "share their name, up to its suffix, with another"),
+        (twice, "have the same name as another, up to the suffix"),
     ):
         names = [p.name for side in sides.values() for p in side if (p.split, p.key) in wrong]
         if names:
-            raise DataError(f"{len(names)} of {len(found)} images {fault}:\n{listed(names)}")
-    partners = dict(zip(keys["B"], (place.name for place in sides["B"]), strict=True))
-    return {place.name: partners[place.split, place.key] for place in sides["A"]}
+            raise DataError(f"{len(names)} of {len(images)} images {fault}:\n{listed(names)}")
+    partners = dict(zip(keys["B"], (image.name for image in sides["B"]), strict=True))
+    return {image.name: partners[image.split, image.key] for image in sides["A"]}
 
 
 def listed(names: list[str]) -> str:

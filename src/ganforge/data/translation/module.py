@@ -113,8 +113,8 @@ class TranslationData(ImageDataModule):
             raise ConfigError(f"direction must be AtoB or BtoA, got {direction!r}")
         if isinstance(load_size, bool) or not isinstance(load_size, int) or load_size < image_size:
             raise ConfigError(
-                f"load_size must be an integer of at least image_size={image_size}, which is cut "
-                f"out of it; got {load_size!r}"
+                f"load_size must be an integer of at least image_size={image_size}, the side of "
+                f"the crops; got {load_size!r}"
             )
         self.load_size = load_size
         self.input_channels = input_channels
@@ -194,8 +194,8 @@ class TranslationData(ImageDataModule):
 
     def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
         parts = []
-        for place, (source, channels) in enumerate(self._streams):
-            seed = mix(self.seed, Stream.DOMAIN, place)
+        for index, (source, channels) in enumerate(self._streams):
+            seed = mix(self.seed, Stream.DOMAIN, index)
             near = self._near(source, device)
             parts.append(CroppedBatches(near, seed, self.image_size, self.mirror, channels))
         return MergedBatches(parts)

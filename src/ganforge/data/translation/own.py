@@ -54,4 +54,4 @@ class OwnTranslation(TranslationFiles):
         for path in self.paths:
             if not path.exists():
                 what = "pairs" if self.paired else "images"
-                raise DataError(f"{path} does not exist: give a folder, zip or tar of {what}")
+                raise DataError(f"{path} does not exist; expected a folder, zip or tar of {what}")

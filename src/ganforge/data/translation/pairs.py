@@ -13,10 +13,10 @@ from ganforge.data.files.decoding import stretched, upright, upright_size
 from ganforge.data.files.encoded import Entries
 from ganforge.data.files.entries import open_entries
 from ganforge.data.files.source import FileSource
-from ganforge.data.files.split_folders import passed_over
+from ganforge.data.files.split_folders import unused_images
 from ganforge.data.files.value_range import Span
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.layout import are_sides, by_split, listed, matched, places
+from ganforge.data.translation.layout import are_sides, by_split, listed, locate, matched
 from ganforge.data.translation.module import TranslationFiles
 from ganforge.errors import DataError
 
@@ -71,17 +71,14 @@ class PairSource(FileSource):
         """Returns why the sizes of a pair are invalid; None if they are valid or unreadable."""
         try:
             width, height = upright_size(self.entries.open(name))
-            other = self._partner_size(name)
+            other = upright_size(self.entries.open(self.partners[name])) if self.partners else None
         except Exception:  # unreadable files are reported when they are decoded
             return None
         if not other and width % 2:
-            return f"{name}: {width}x{height}, and an odd width has no halves"
+            return f"{name}: {width}x{height}, an odd width cannot be halved"
         if other and other != (width, height):
             return f"{name}: {width}x{height}, but {self.partners[name]}: {other[0]}x{other[1]}"
         return None
-
-    def _partner_size(self, name: str) -> tuple[int, int] | None:
-        return upright_size(self.entries.open(self.partners[name])) if self.partners else None
 
     def _halves(self, name: str) -> tuple[Image.Image, Image.Image]:
         image = upright(self.entries.read(name))
@@ -109,19 +106,19 @@ def load_pairs(data: TranslationFiles, path: Path) -> dict[str, ImageSource]:
         DataError: partners are missing, or the halves of a pair differ in size.
     """
     entries = open_entries(path)
-    found = places(entries.names, data.layout)
+    images = locate(entries.names, data.layout)
     partners: dict[str, str] = {}
     try:
-        if not are_sides(found):
-            partners = matched(found)
-            found = [place for place in found if place.name in partners]
-        chosen = by_split(found, data.holdout, data.layout)
+        if not are_sides(images):
+            partners = matched(images)
+            images = [image for image in images if image.name in partners]
+        chosen = by_split(images, data.holdout, data.layout)
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
-    splits = {split: [place.name for place in images] for split, images in chosen.items()}
+    splits = {split: [image.name for image in part] for split, part in chosen.items()}
     used = {name for names in splits.values() for name in names}
     used |= {partners[name] for name in used & partners.keys()}
-    data.passed_over = [] if data.layout == 1 else passed_over(entries.names, used)
+    data.skipped = [] if data.layout == 1 else unused_images(entries.names, used)
     return pair_sources(data, path, entries, splits, partners)
 
 
@@ -165,5 +162,5 @@ def _check_halves(path: Path, sources: list[PairSource]) -> None:
             faults += [fault for fault in threads.map(source.fault, source.names) if fault]
     if faults:
         count = sum(map(len, sources))
-        fault = f"{len(faults)} of {count} pairs have no two halves of the same size"
+        fault = f"{len(faults)} of {count} pairs do not have two halves of the same size"
         raise DataError(f"{path}: {fault}:\n{listed(faults)}")

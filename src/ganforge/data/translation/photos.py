@@ -66,9 +66,7 @@ class PhotoData(TranslationData):
             raise ConfigError(f"holdout must be above 0 and at most 0.8, got {holdout}")
         channels = (self.input_channels, self.channels)
         if set(channels) - {1, 3}:
-            raise ConfigError(
-                f"channels and input_channels must be 1 or 3 of photos, got {channels}"
-            )
+            raise ConfigError(f"photos need channels and input_channels of 1 or 3, got {channels}")
         self.scale = scale
         self.holdout = holdout
 
