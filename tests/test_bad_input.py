@@ -295,7 +295,7 @@ def test_a_download_that_fails(type_in, tmp_path, monkeypatch, model):
     assert_clear(
         typed,
         1,
-        "data=celeba could not be downloaded (quota exceeded)",
+        "data=celeba: could not be downloaded (quota exceeded)",
         "celeba/img_align_celeba.zip",
         f"put them under {tmp_path / 'cache' / 'celeba'}",
         "data.root=PATH",
@@ -305,7 +305,7 @@ def test_a_download_that_fails(type_in, tmp_path, monkeypatch, model):
 
 def test_a_root_without_the_data(type_in, tmp_path):
     typed = type_in("train", "data=mnist", f"data.root={tmp_path}")
-    assert_clear(typed, 1, f"data=mnist: {tmp_path} holds nothing; expected: MNIST/raw/")
+    assert_clear(typed, 1, f"data=mnist: {tmp_path} is empty. Put MNIST/raw/")
     assert left(tmp_path) == []
 
 
@@ -491,7 +491,7 @@ def test_a_dry_run_without_its_data_is_made_on_random_images(type_in, tmp_path):
     root = ["data=cifar10", f"data.root={tmp_path}"]
     typed = type_in("train", "dry_run=true", "model=dcgan", *root, *network)
     assert typed.code == 0, typed.err
-    assert f"random images: data=cifar10: {tmp_path} holds nothing" in typed.err.replace("\n", " ")
+    assert f"random images: data=cifar10: {tmp_path} is empty" in typed.err.replace("\n", " ")
     assert "note: random images, for the data were not found: data=cifar10" in typed.out
     assert "discriminator/loss" in typed.out
     assert list(tmp_path.iterdir()) == []

@@ -206,8 +206,8 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
     [
         ([], 2, "translate needs input=PATH: a folder, zip or image"),
         (["input=nowhere"], 1, "nowhere does not exist"),
-        (["input=empty"], 1, "empty holds no images"),
-        (["input=notes.txt"], 1, "notes.txt is a file, but no zip or tar"),
+        (["input=empty"], 1, "empty contains no images"),
+        (["input=notes.txt"], 1, "notes.txt is not a zip or tar"),
         (["input=photos", "direction=AtoC"], 2, "translates only BtoA, AtoB"),
         (["input=photos", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["input=photos", "out=photos/new"], 2, "out=photos/new is inside input=photos"),

@@ -49,11 +49,14 @@ def test_a_copy_elsewhere_is_the_same_in_memory_or_streamed(folder, tmp_path):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda f: picture(f / "a" / "9.png", 1), "9 training images, and 8 then"),
-        (lambda f: (f / "a" / "0.png").unlink(), "7 training images, and 8 then"),
-        (lambda f: picture(f / "a" / "0.png", 1), "8 .* as then, but other images"),
-        (lambda f: (f / "a" / "0.png").rename(f / "b" / "0.png"), "other names .*other labels"),
-        (lambda f: (f / "a").rename(f / "c"), "as then, but other names"),
+        (lambda f: picture(f / "a" / "9.png", 1), "9 training images, 8 before"),
+        (lambda f: (f / "a" / "0.png").unlink(), "7 training images, 8 before"),
+        (lambda f: picture(f / "a" / "0.png", 1), "8 .* as before, but different images"),
+        (
+            lambda f: (f / "a" / "0.png").rename(f / "b" / "0.png"),
+            "different file names .*different labels",
+        ),
+        (lambda f: (f / "a").rename(f / "c"), "as before, but different file names"),
     ],
 )
 def test_what_changed_is_named(folder, change, told):

@@ -172,7 +172,7 @@ def test_a_batch_larger_than_the_data_is_refused():
         ({"batch_size": 2.5}, "batch_size must be an integer"),
         ({"workers": -1}, "workers must be"),
         ({"max_images": 1}, "max_images must be"),
-        ({"size": 1}, "size must be at least 2"),
+        ({"size": 1}, "size must be an integer of at least 2"),
     ],
 )
 def test_bad_arguments_are_refused(changes, message):
@@ -246,4 +246,4 @@ def test_small_shared_memory_is_said_and_changes_no_batch(monkeypatch, caplog):
     assert all(same(*pair) for pair in zip(first(data, 2), first(worked, 2), strict=True))
     (record,) = caplog.records
     assert "--shm-size=1g" in record.getMessage()
-    assert "no workers are used" in record.getMessage()
+    assert "using no workers" in record.getMessage()

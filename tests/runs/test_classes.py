@@ -92,7 +92,7 @@ def test_folders_without_labels_say_why(tmp_path, model, caplog):
     cfg = folder_config(root, model=model)
     name_classes(cfg)
     assert (cfg.data.class_names, cfg.data.num_classes) == ([], 0)
-    assert "no labels: 1 image in no class folder, such as loose.png" in caplog.text
+    assert "no labels: 1 image not in a class folder, such as loose.png" in caplog.text
 
 
 @pytest.mark.parametrize(

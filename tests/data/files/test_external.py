@@ -73,7 +73,7 @@ def test_sizes_that_differ_are_refused_unless_one_is_asked_for(tmp_path):
         "fake": open_images(str(folder(tmp_path / "a", PIXELS)), "fake"),
         "real": open_images(str(arrays(tmp_path / "b.npz", images=wide)), "real"),
     }
-    with pytest.raises(ConfigError, match=r"fake: 4x4; real: 8x4\). Give image_size=N"):
+    with pytest.raises(ConfigError, match=r"fake: 4x4; real: 8x4\). Set image_size=N"):
         common_size(sets, None)
     assert common_size({"fake": sets["fake"]}, None) == 4
     assert common_size(sets, 2) == 2
@@ -84,11 +84,11 @@ def test_sizes_that_differ_are_refused_unless_one_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     ("named", "message"),
     [
-        ({"points": np.zeros((5, 2), np.float32)}, "points of the plane are no images"),
+        ({"points": np.zeros((5, 2), np.float32)}, "2D points are not images"),
         ({"images": np.zeros((5, 4, 4, 3), np.float32)}, "must be uint8"),
         ({"images": np.zeros((5, 3, 4, 5), np.uint8)}, "C of 1, 2, 3 or 4"),
-        ({"images": PIXELS[:1]}, "2 images at least, and it holds 1"),
-        ({"images": PIXELS[:0]}, "2 images at least, and it holds 0"),
+        ({"images": PIXELS[:1]}, "at least 2 images, got 1"),
+        ({"images": PIXELS[:0]}, "at least 2 images, got 0"),
     ],
 )
 def test_arrays_that_are_no_images_are_refused(tmp_path, named, message):
@@ -103,8 +103,8 @@ def test_what_is_not_there_is_named(tmp_path):
     (tmp_path / "damaged.npz").write_bytes(b"nothing")
     for name, message in (
         ("nowhere", "real=.*does not exist"),
-        ("nowhere.npz", "real=.*no such file"),
-        ("empty", "holds no images"),
+        ("nowhere.npz", "real=.*file does not exist"),
+        ("empty", "contains no images"),
         ("broken", "1.png is no readable image"),
         ("damaged.npz", "cannot be read"),
     ):

@@ -29,7 +29,7 @@ def test_train_and_test_are_the_splits_whatever_stands_beside_them(beside, said,
     layout = read([above + name for name in PETS] + [above + name for name in beside])
     assert layout.names["train"] == [f"{above}train/cat/0.png", f"{above}train/dog/0.png"]
     assert layout.names["test"] == [f"{above}test/cat/1.png", f"{above}test/dog/1.png"]
-    assert layout.passed_over == [line if "more" in line else above + line for line in said]
+    assert layout.unused == [line if "more" in line else above + line for line in said]
     assert (layout.classes, layout.labels["train"], layout.labels["test"]) == (
         ["cat", "dog"],
         [0, 1],
@@ -40,7 +40,7 @@ def test_train_and_test_are_the_splits_whatever_stands_beside_them(beside, said,
 def test_splits_are_found_deeper_than_what_stands_beside_them():
     layout = read([*(f"set/{name}" for name in PETS), "cover.png", "extra/a/0.png"])
     assert layout.names["train"] == ["set/train/cat/0.png", "set/train/dog/0.png"]
-    assert layout.passed_over == ["cover.png", "extra/ (1 image)"]
+    assert layout.unused == ["cover.png", "extra/ (1 image)"]
 
 
 @pytest.mark.parametrize(
@@ -67,13 +67,16 @@ def test_layouts(names, train, test, classes):
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["val/0.png", "test/0.png"], r"no train/ beside test/, val/"),
-        (["cat/0.png", "dog/0.png", "test/0.png"], "no train/ beside test/"),
-        (["bus/0.png", "car/0.png", "train/0.png"], "train/ stands beside bus/, car/"),
+        (["val/0.png", "test/0.png"], r"no train/ next to test/, val/"),
+        (["cat/0.png", "dog/0.png", "test/0.png"], "no train/ next to test/"),
+        (["bus/0.png", "car/0.png", "train/0.png"], "train/ is next to bus/, car/"),
         (["train/0.png", "Train/0.png", "test/0.png"], "several training folders"),
         (["train/0.png", "test/0.png", "Test/0.png"], "several test folders"),
         (["a/train/c/0.png", "a/test/c/0.png", "b/train/c/0.png", "b/val/c/0.png"], "a/, b/"),
-        (["a/train/0.png", "a/test/0.png", "b/train/0.png"], "in several places"),
+        (
+            ["a/train/0.png", "a/test/0.png", "b/train/0.png"],
+            "several folders contain split folders",
+        ),
         ([*PETS, "test/emu/0.png"], "class emu has no training image, only test images"),
     ],
 )
@@ -91,7 +94,7 @@ def test_labelled_test_images_are_preferred():
     unlabelled = ["train/cat/0.png", "train/dog/0.png", "test/0.png"]
     layout = read([*unlabelled, "val/cat/0.png"])
     assert layout.names["test"] == ["val/cat/0.png"]
-    assert layout.passed_over == ["test/ (1 image)"]
+    assert layout.unused == ["test/ (1 image)"]
     layout = read(unlabelled)
     assert (layout.classes, layout.labels) == (["cat", "dog"], {"train": [0, 1], "test": None})
     assert layout.remarks[0].startswith("no labels in test/")
@@ -100,9 +103,12 @@ def test_labelled_test_images_are_preferred():
 @pytest.mark.parametrize(
     ("names", "remark"),
     [
-        (["a/0.png", "b/0.png", "c.png"], "no labels: 1 image in no class folder, such as c.png"),
-        (["val/0.png", "val/1.png"], "no train/: the images of val/ are trained on"),
-        (["a/0.png", "b/0.png", "b/test/1.png"], "no train/ beside b/test/: 1 image"),
+        (
+            ["a/0.png", "b/0.png", "c.png"],
+            "no labels: 1 image not in a class folder, such as c.png",
+        ),
+        (["val/0.png", "val/1.png"], "no train/: training on the images of val/"),
+        (["a/0.png", "b/0.png", "b/test/1.png"], "no train/ next to b/test/: training on 1 image"),
     ],
 )
 def test_what_is_lost_or_guessed_is_said(names, remark):
@@ -125,7 +131,7 @@ def test_a_given_order_is_kept_and_must_fit():
     assert read(names, order=["b", "a"]).labels["train"] == [1, 0]
     with pytest.raises(DataError, match="class c has no training image"):
         read(names, order=["a", "b", "c"])
-    with pytest.raises(DataError, match=r"class folders b are not among data.class_names: a$"):
+    with pytest.raises(DataError, match=r"class folders b are not in data.class_names: a$"):
         read(names, order=["a"])
 
 

@@ -107,7 +107,7 @@ def test_images_that_are_not_finite_are_named(tmp_path):
     broken = RAMP.astype(np.float32).copy()
     broken[0, 0] = np.nan
     paint(tmp_path, [RAMP.astype(np.float32)] * 2 + [broken])
-    with pytest.raises(DataError, match=r"2\.tif: holds values that are not finite"):
+    with pytest.raises(DataError, match=r"2\.tif: contains NaN or infinity"):
         folder(tmp_path, max_unreadable=0).setup()
 
 
@@ -120,7 +120,7 @@ def test_mixed_depths_are_refused_unless_a_range_says_what_they_mean(tmp_path):
 
 
 def test_a_deep_image_that_is_met_late_is_a_fault():
-    with pytest.raises(DataError, match="is a float image in a set of 8-bit ones"):
+    with pytest.raises(DataError, match="is a float image in a set of 8-bit images"):
         decode(encoded(Image.fromarray(RAMP.astype(np.float32)), "TIFF"), 8, 1, span=ONLY_BYTES)
 
 
@@ -168,7 +168,7 @@ def test_images_that_hold_nothing_to_learn_are_warned_of(tmp_path, caplog, array
 def test_pixels_are_counted_before_they_are_decoded(monkeypatch):
     data = encoded(flat(RED))
     monkeypatch.setattr(Image.Image, "load", lambda image: pytest.fail("was decoded"))
-    with pytest.raises(DataError, match=r"is 12 x 12, 144 pixels, and may have 100"):
+    with pytest.raises(DataError, match=r"is 12 x 12, 144 pixels; the limit is 100"):
         upright(data, max_pixels=100)
     large = b"P6 50000 50000 255\n"
     with pytest.raises(DataError, match="2,500,000,000 pixels"):
@@ -238,4 +238,4 @@ def test_a_range_that_concerns_no_image_is_said(tmp_path, caplog):
     Image.fromarray(np.full((4, 4), 128, np.uint8)).save(tmp_path / "a.png")
     entries = open_entries(tmp_path)
     find_span("data=folder", entries, entries.names, read_range([0, 100]))
-    assert "the images are 8 bits, and data.range does not apply" in caplog.text
+    assert "data.range does not apply to 8-bit images" in caplog.text

@@ -101,7 +101,7 @@ def test_labels_can_be_ignored_or_insisted_on(tmp_path):
     assert folder(tmp_path, labels=True).reals(4)[1] is not None
     save(tmp_path / "loose.png", flat(RED))
     assert folder(tmp_path).reals(4)[1] is None
-    with pytest.raises(DataError, match="labels=true needs every image"):
+    with pytest.raises(DataError, match="labels=true requires that all images"):
         folder(tmp_path, labels=True).setup()
     with pytest.raises(DataError, match="0 class folders, but num_classes=7"):
         folder(tmp_path, num_classes=7).setup()
@@ -146,7 +146,9 @@ def test_too_many_unreadable_files_are_an_error_that_lists_them(tmp_path, worker
         tmp_path, max_unreadable=4, in_memory=workers is None, workers=workers, batch_size=10
     )
     attach(data)
-    with pytest.raises(DataError, match=r"^over max_unreadable=4 images are unreadable") as caught:
+    with pytest.raises(
+        DataError, match=r"^more than max_unreadable=4 images are unreadable"
+    ) as caught:
         first(data, 1)
     listed = str(caught.value).splitlines()
     assert "  bad0.png: cannot identify image file" in listed
@@ -160,7 +162,7 @@ def test_no_readable_image_is_an_error(tmp_path):
 
 def test_one_image_is_too_few(tmp_path):
     save(tmp_path / "a.png", flat(RED))
-    with pytest.raises(DataError, match="holds 1 training image: at least 2"):
+    with pytest.raises(DataError, match="has 1 training image, but needs at least 2"):
         folder(tmp_path, batch_size=1).setup()
 
 
@@ -172,15 +174,15 @@ def test_a_batch_larger_than_the_folder_is_refused(tmp_path):
 def test_paths_that_hold_no_images_are_named(tmp_path, monkeypatch):
     with pytest.raises(DataError, match="nowhere does not exist"):
         folder(tmp_path / "nowhere").prepare_data()
-    with pytest.raises(DataError, match="holds no images: expected files like"):
+    with pytest.raises(DataError, match="contains no images: expected files like"):
         folder(tmp_path).setup()
     text = tmp_path / "notes.txt"
     text.write_text("no archive")
-    with pytest.raises(DataError, match=r"notes.txt is a file, but no zip or tar"):
+    with pytest.raises(DataError, match=r"notes.txt is not a zip or tar"):
         folder(text).setup()
     broken = pack_zip(paint(tmp_path / "c"), tmp_path / "c.zip")
     broken.write_bytes(broken.read_bytes()[:-30])
-    with pytest.raises(DataError, match=r"c.zip is a file, but no zip"):
+    with pytest.raises(DataError, match=r"c.zip is not a zip"):
         folder(broken).setup()
 
     def refused(path):
@@ -198,7 +200,7 @@ def test_paths_that_hold_no_images_are_named(tmp_path, monkeypatch):
         ({"labels": "yes"}, "labels must be auto, true or false, got 'yes'"),
         ({"in_memory": "no"}, "in_memory must be auto, true or false, got 'no'"),
         ({"holdout": 1.0}, "holdout must be at least 0 and below 1"),
-        ({"max_unreadable": -1}, "max_unreadable must be at least 0"),
+        ({"max_unreadable": -1}, "max_unreadable must be an integer of at least 0"),
     ],
 )
 def test_bad_arguments_are_refused(changes, message):

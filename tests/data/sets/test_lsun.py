@@ -42,14 +42,16 @@ def test_reads_the_images_of_a_category(root):
 
 
 def test_a_missing_category_is_named_with_what_is_there(root):
-    message = "holds cat_train_lmdb, cat_val_lmdb; expected: dog_train_lmdb/data.mdb.*fyu/lsun"
+    message = "contains cat_train_lmdb, cat_val_lmdb. Put dog_train_lmdb/data.mdb.*fyu/lsun"
     with pytest.raises(DataError, match=message):
         LSUN(root=str(root), category="dog").prepare_data()
 
 
 def test_without_root_it_says_that_nothing_is_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path))
-    with pytest.raises(DataError, match=r"data.root=PATH\. LSUN is not downloaded for you"):
+    with pytest.raises(
+        DataError, match=r"data.root=PATH to their folder\. LSUN is not downloaded auto"
+    ):
         LSUN().prepare_data()
 
 

@@ -82,7 +82,7 @@ def test_damaged_files_are_named(tmp_path, fault):
 
 def test_a_root_without_the_data_is_named_with_what_it_holds(tmp_path):
     (tmp_path / "holiday.txt").touch()
-    message = r"data=mnist: .* holds holiday\.txt; expected: MNIST/raw/train-images.*data\.root="
+    message = r"data=mnist: .* contains holiday\.txt. Put MNIST/raw/train-images.*data\.root="
     with pytest.raises(DataError, match=message):
         MNIST(root=str(tmp_path)).prepare_data()
     with pytest.raises(DataError, match="does not exist"):
@@ -154,10 +154,10 @@ def test_reads_the_layouts_of_kaggle(tmp_path, folder, form):
 def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path))
     monkeypatch.setattr(origin, "_SILENCE", 0.04)
-    monkeypatch.setattr(origin, "_GLANCE", 0.01)
+    monkeypatch.setattr(origin, "_INTERVAL", 0.01)
     waiting = threading.Event()
     monkeypatch.setattr(datasets.MNIST, "download", lambda self: waiting.wait(60))
-    with pytest.raises(DataError, match=r"could not be downloaded \(the server was silent"):
+    with pytest.raises(DataError, match=r"could not be downloaded \(the server sent nothing"):
         MNIST().prepare_data()
     waiting.set()
     assert list(tmp_path.iterdir()) == []

@@ -89,11 +89,11 @@ def test_log_densities_are_squared_distances_in_deviations():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"image_size": 8}, "image_size must be 1, channels 2 and mirror false, got 8"),
-        ({"mirror": True}, "mirror false, got 1, 2 and True"),
+        ({"image_size": 8}, "image_size=1, channels=2 and mirror=false, got 8"),
+        ({"mirror": True}, "mirror=false, got 1, 2 and True"),
         ({"num_classes": 10}, "num_classes must be 0 or 8 with data=ring8, got 10"),
         ({"sigma": 0.0}, "sigma must be above 0, got 0.0"),
-        ({"size": 1}, "size must be at least 2, got 1"),
+        ({"size": 1}, "size must be an integer of at least 2, got 1"),
     ],
 )
 def test_what_points_cannot_be_is_refused(changes, message):

@@ -83,9 +83,9 @@ def test_mnist_is_asked_for_where_it_should_lie(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"channels": 1}, "channels must be 3, a digit each"),
+        ({"channels": 1}, "channels=3, one per digit"),
         ({"num_classes": 10}, "num_classes must be 0 or 1000"),
-        ({"size": 0}, "size must be at least 2, got 0"),
+        ({"size": 0}, "size must be an integer of at least 2, got 0"),
     ],
 )
 def test_what_stacks_cannot_be_is_refused(changes, message):

@@ -190,7 +190,7 @@ def test_a_position_alone_decides(make):
     [
         ({"scale": 0}, "scale must be above 0 and at most 1, got 0"),
         ({"holdout": 0}, "holdout must be above 0 and at most 0.8"),
-        ({"channels": 4}, "channels and input_channels must be 1 or 3"),
+        ({"channels": 4}, "channels and input_channels of 1 or 3"),
         ({"photos": ["temple"]}, "photos must be a list of china, flower, got .*temple"),
         ({"task": "depth"}, "task must be one of edges, grey, got 'depth'"),
     ],

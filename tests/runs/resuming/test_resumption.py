@@ -35,10 +35,10 @@ def told(tmp_path):
 
 def test_other_images_are_refused_until_they_are_allowed(told, tmp_path, caplog):
     assert told(8) is None
-    with pytest.raises(ConfigError, match=r"9 training images, and 8 then.*resume.allow=\[data\]"):
+    with pytest.raises(ConfigError, match=r"9 training images, 8 before.*resume.allow=\[data\]"):
         told(9)
     note = told(9, ["data"])
-    assert "9 training images, and 8 then" in caplog.text
+    assert "9 training images, 8 before" in caplog.text
     note_change(tmp_path, "loss.weight")
     note_change(tmp_path, note)
     assert noted_changes(tmp_path) == sorted([note, "loss.weight"])
@@ -57,7 +57,7 @@ def test_scores_against_other_images_are_marked(tmp_path, caplog):
     warn_of_other_data(then, path, Data(8))
     assert caplog.text == ""
     warn_of_other_data(then, path, Data(9))
-    assert "9 training images, and 8 then. Scores are computed with the present" in caplog.text
+    assert "9 training images, 8 before. Scores are computed with the present" in caplog.text
 
 
 def test_an_unknown_allowance_is_refused():

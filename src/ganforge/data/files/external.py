@@ -177,7 +177,7 @@ def open_images(path: str, key: str) -> ExternalImages:
     except DataError as error:
         raise DataError(f"{key}={path}: {error}") from error
     if len(images) < 2:
-        raise DataError(f"{key}={path} has {len(images)} images, but scores need at least 2")
+        raise DataError(f"{key}={path}: scores need at least 2 images, got {len(images)}")
     return images
 
 
