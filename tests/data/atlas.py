@@ -1,9 +1,10 @@
-"""Images whose pixels say where they are, and translation data made of them."""
+"""Images whose pixels encode their position."""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 
 def atlas(mark: int, size: int = 20) -> Image.Image:
@@ -13,6 +14,11 @@ def atlas(mark: int, size: int = 20) -> Image.Image:
     pixels[..., 1] = 4 * np.arange(size)[:, None]
     pixels[..., 2] = mark
     return Image.fromarray(pixels)
+
+
+def marks(images: Tensor) -> list[int]:
+    """Returns the mark of each image, [B, 3, H, W]."""
+    return images[:, 2, 0, 0].tolist()
 
 
 def side_by_side(left: Image.Image, right: Image.Image) -> Image.Image:

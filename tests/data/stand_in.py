@@ -1,8 +1,8 @@
-"""A trainer and module that hold no more than what data modules ask them for."""
+"""A trainer and module with only the attributes that data modules read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from types import SimpleNamespace
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.module import ImageDataModule
+from ganforge.data.translation.module import TranslationData
 
 
 def attach(
@@ -43,3 +44,27 @@ def first(data: ImageDataModule, steps: int) -> list[dict[str, Tensor]]:
 
 def joined(batches: list[dict[str, Tensor]], key: str = "image") -> Tensor:
     return torch.cat([batch[key] for batch in batches])
+
+
+def check_position_alone_decides(make: Callable[..., TranslationData]) -> None:
+    """The same batches with any batch size, storage, workers, ranks and after a resumption."""
+    data = make(batch_size=4)
+    module = attach(data)
+    expected = first(data, 6)
+    for changes in ({"batch_size": 2}, {"in_memory": False}, {"in_memory": False, "workers": 2}):
+        other = make(**{"batch_size": 4, **changes})
+        attach(other)
+        served = first(other, 24 // other.batch_size)
+        for key in ("input", "image"):
+            assert torch.equal(joined(served, key), joined(expected, key)), changes
+    for rank in (0, 1):
+        share = make(batch_size=4)
+        attach(share, rank=rank, world=2)
+        for part, whole in zip(first(share, 6), expected, strict=True):
+            for key in ("input", "image"):
+                assert torch.equal(part[key], whole[key][rank::2])
+    loader = data.train_dataloader()
+    module.images_seen, module.iteration = 16, 4
+    for batch, whole in zip(islice(loader, 2), expected[4:], strict=True):
+        for key in ("input", "image"):
+            assert torch.equal(batch[key], whole[key])

@@ -1,4 +1,4 @@
-"""An edit of any image is seen, also of one that is not in the sample that is decoded."""
+"""Edits of any image change the fingerprint, also of one outside of the decoded sample."""
 
 import os
 import tarfile
@@ -7,8 +7,8 @@ import zipfile
 import pytest
 import torch
 
+from ganforge.data import reals
 from ganforge.data.order import fixed_order
-from ganforge.data.reals import SAMPLE
 from ganforge.data.sets.fake import FakeImages
 from ganforge.data.sets.folder import ImageFolder
 from ganforge.data.sets.stacked_digits import StackedDigits
@@ -18,8 +18,14 @@ from ganforge.data.translation.photos_paired import PairedPhotos
 from tests.data.atlas import atlas
 from tests.data.drawings import flat, save
 
-COUNT = SAMPLE + 26
-UNSEEN = int(fixed_order(COUNT)[-1])  # place of an image that no sample shows
+SAMPLE = 6
+COUNT = SAMPLE + 4
+UNSEEN = int(fixed_order(COUNT)[-1])  # index of an image outside of the sample
+
+
+@pytest.fixture(autouse=True)
+def small_sample(monkeypatch):
+    monkeypatch.setattr(reals, "SAMPLE", SAMPLE)
 
 
 def paint(root, edited=None):
@@ -62,7 +68,7 @@ def test_an_image_that_is_not_in_the_sample_counts_too(tmp_path, pack, in_memory
 
 def test_every_byte_and_label_in_memory_counts():
     def data():
-        made = FakeImages(size=COUNT, image_size=4, num_classes=5)
+        made = FakeImages(size=COUNT, image_size=4, num_classes=5, batch_size=4)
         made.setup()
         return made, made._sources["train"]
 
@@ -98,7 +104,8 @@ def test_what_is_put_together_when_it_is_read_is_told_by_its_parts():
 
     assert stacked() == stacked(seed=4) != stacked(size=101)
     assert len({stacked(), StackedDigits(size=100, image_size=8).fingerprint("test")}) == 2
-    prints = [PairedPhotos(holdout=share).fingerprint() for share in (0.425, 0.425, 0.43)]
+    small = {"scale": 0.25, "image_size": 16}
+    prints = [PairedPhotos(holdout=s, **small).fingerprint() for s in (0.425, 0.425, 0.45)]
     assert prints[0] == prints[1] != prints[2]
 
 

@@ -105,7 +105,7 @@ def test_what_is_not_there_is_named(tmp_path):
         ("nowhere", "real=.*does not exist"),
         ("nowhere.npz", "real=.*file does not exist"),
         ("empty", "contains no images"),
-        ("broken", "1.png is no readable image"),
+        ("broken", "1.png is unreadable"),
         ("damaged.npz", "cannot be read"),
     ):
         with pytest.raises(DataError, match=message):

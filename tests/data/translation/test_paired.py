@@ -2,7 +2,6 @@ import io
 import os
 import tarfile
 import zipfile
-from itertools import islice
 
 import pytest
 import torch
@@ -10,9 +9,9 @@ from PIL import Image
 
 from ganforge.data.translation.paired import PairedImages
 from ganforge.errors import ConfigError, DataError
-from tests.data.atlas import atlas, side_by_side
+from tests.data.atlas import atlas, marks, side_by_side
 from tests.data.drawings import BLUE, GREEN, RED, flat, halves, save
-from tests.data.stand_in import attach, first, joined
+from tests.data.stand_in import attach, check_position_alone_decides, first, joined
 
 SIZES = {"image_size": 16, "load_size": 20}
 
@@ -33,10 +32,6 @@ def apart(root, count=6, layout="{domain}/{i}.png"):
         save(root / layout.format(domain="A", i=i), atlas(i))
         save(root / layout.format(domain="B", i=i), atlas(100 + i))
     return root
-
-
-def marks(images):
-    return images[:, 2, 0, 0].tolist()
 
 
 # ---------------------------------------------------------------------- exact crops and orders
@@ -70,26 +65,7 @@ def test_an_epoch_shows_each_pair_once(tmp_path):
 
 def test_a_position_alone_decides(tmp_path):
     root = joint(tmp_path)
-    data = paired(root, batch_size=4)
-    module = attach(data)
-    expected = first(data, 6)
-    for changes in ({"batch_size": 2}, {"in_memory": False}, {"in_memory": False, "workers": 2}):
-        other = paired(root, **{"batch_size": 4, **changes})
-        attach(other)
-        served = first(other, 24 // other.batch_size)
-        for key in ("input", "image"):
-            assert torch.equal(joined(served, key), joined(expected, key)), changes
-    for rank in (0, 1):
-        share = paired(root, batch_size=4)
-        attach(share, rank=rank, world=2)
-        for left, whole in zip(first(share, 6), expected, strict=True):
-            assert torch.equal(left["input"], whole["input"][rank::2])
-            assert torch.equal(left["image"], whole["image"][rank::2])
-    loader = data.train_dataloader()
-    module.images_seen, module.iteration = 16, 4
-    for left, whole in zip(islice(loader, 2), expected[4:], strict=True):
-        assert torch.equal(left["input"], whole["input"])
-        assert torch.equal(left["image"], whole["image"])
+    check_position_alone_decides(lambda **changes: paired(root, **changes))
 
 
 def test_seeds_decide_the_order_and_reals_stay(tmp_path):

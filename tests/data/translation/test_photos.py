@@ -170,7 +170,8 @@ def test_the_domains_are_the_two_photographs():
 
 @pytest.mark.parametrize("make", [PairedPhotos, UnpairedPhotos])
 def test_a_position_alone_decides(make):
-    data, other = make(batch_size=6, seed=5), make(batch_size=3, seed=5, workers=1)
+    small = {"image_size": 16, "scale": 0.25, "seed": 5}
+    data, other = make(batch_size=6, **small), make(batch_size=3, workers=1, **small)
     attach(data)
     attach(other)
     expected, served = first(data, 2), first(other, 4)

@@ -1,14 +1,13 @@
 import zipfile
-from itertools import islice
 
 import pytest
 import torch
 
 from ganforge.data.translation.unpaired import UnpairedImages
 from ganforge.errors import ConfigError, DataError
-from tests.data.atlas import atlas
+from tests.data.atlas import atlas, marks
 from tests.data.drawings import flat, save
-from tests.data.stand_in import attach, first, joined
+from tests.data.stand_in import attach, check_position_alone_decides, first, joined
 
 SIZES = {"image_size": 16, "load_size": 20}
 
@@ -31,10 +30,6 @@ def root(tmp_path):
     for name, (count, mark) in sizes.items():
         domain(tmp_path / "set" / name, count, mark)
     return tmp_path / "set"
-
-
-def marks(images):
-    return images[:, 2, 0, 0].tolist()
 
 
 # ---------------------------------------------------------------------- orders and draws
@@ -69,26 +64,7 @@ def test_the_orders_and_draws_of_the_domains_are_independent(tmp_path):
 
 
 def test_a_position_alone_decides(root):
-    data = unpaired(root, batch_size=4)
-    module = attach(data)
-    expected = first(data, 6)
-    for changes in ({"batch_size": 2}, {"in_memory": False}, {"in_memory": False, "workers": 2}):
-        other = unpaired(root, **{"batch_size": 4, **changes})
-        attach(other)
-        served = first(other, 24 // other.batch_size)
-        for key in ("input", "image"):
-            assert torch.equal(joined(served, key), joined(expected, key)), changes
-    for rank in (0, 1):
-        share = unpaired(root, batch_size=4)
-        attach(share, rank=rank, world=2)
-        for left, whole in zip(first(share, 6), expected, strict=True):
-            assert torch.equal(left["input"], whole["input"][rank::2])
-            assert torch.equal(left["image"], whole["image"][rank::2])
-    loader = data.train_dataloader()
-    module.images_seen, module.iteration = 16, 4
-    for left, whole in zip(islice(loader, 2), expected[4:], strict=True):
-        assert torch.equal(left["input"], whole["input"])
-        assert torch.equal(left["image"], whole["image"])
+    check_position_alone_decides(lambda **changes: unpaired(root, **changes))
 
 
 # ---------------------------------------------------------------------- layouts
