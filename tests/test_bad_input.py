@@ -297,7 +297,7 @@ def test_a_download_that_fails(type_in, tmp_path, monkeypatch, model):
         1,
         "data=celeba: could not be downloaded (quota exceeded)",
         "celeba/img_align_celeba.zip",
-        f"put them under {tmp_path / 'cache' / 'celeba'}",
+        f"into {tmp_path / 'cache' / 'celeba'}",
         "data.root=PATH",
     )
     assert not (tmp_path / "logs").exists()

@@ -98,7 +98,7 @@ def test_both_images_of_a_pair_count(tmp_path):
     assert before[1] != after[1]
 
 
-def test_what_is_put_together_when_it_is_read_is_told_by_its_parts():
+def test_fingerprints_of_composed_images_cover_their_parts():
     def stacked(**changes):
         return StackedDigits(**{"size": 100, "image_size": 8, **changes}).fingerprint()
 
@@ -109,7 +109,7 @@ def test_what_is_put_together_when_it_is_read_is_told_by_its_parts():
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_hashes_tell_values_types_and_borders_apart():
+def test_hashes_distinguish_values_types_and_borders():
     ones = torch.ones(2, 3)
     alike = [(ones,), (ones.double(),), (ones.T,), (ones.flatten(),), (ones, ones), ("ab", "c")]
     alike += [("a", "bc"), ("a", None, "bc"), (torch.zeros(0),), ()]

@@ -47,7 +47,7 @@ def test_a_copy_elsewhere_is_the_same_in_memory_or_streamed(folder, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (lambda f: picture(f / "a" / "9.png", 1), "9 training images, 8 before"),
         (lambda f: (f / "a" / "0.png").unlink(), "7 training images, 8 before"),
@@ -59,12 +59,12 @@ def test_a_copy_elsewhere_is_the_same_in_memory_or_streamed(folder, tmp_path):
         (lambda f: (f / "a").rename(f / "c"), "as before, but different file names"),
     ],
 )
-def test_what_changed_is_named(folder, change, told):
+def test_what_changed_is_named(folder, change, message):
     then = identity(folder)
     change(folder)
     found = differences_of(then, identity(folder))
     assert found is not None
-    assert re.search(told, found)
+    assert re.search(message, found)
 
 
 def test_another_range_is_other_data(tmp_path):
@@ -76,7 +76,7 @@ def test_another_range_is_other_data(tmp_path):
     assert "range" in found
 
 
-def test_a_range_that_was_found_is_the_same_when_a_run_has_noted_it(tmp_path):
+def test_a_detected_range_equals_the_recorded_one(tmp_path):
     for place in range(4):
         picture(tmp_path / f"{place}.png", 60_000 + place, "I;16")
     settings = {"image_size": 8, "channels": 1, "batch_size": 2, "holdout": 0}

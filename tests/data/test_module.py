@@ -61,7 +61,7 @@ def test_loading_draws_nothing_from_the_global_generator():
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_resuming_goes_on_where_the_run_was_killed(workers):
+def test_a_killed_run_resumes_with_the_next_batch(workers):
     data = fake(workers=workers, mirror=True)
     module = attach(data, critic_steps=3)
     whole = first(data, 6)
@@ -238,7 +238,7 @@ def test_workers_have_room_in_shared_memory(workers, batch, free, processes, fit
     assert stream.fitting_workers(workers, batch, free, processes) == fitting
 
 
-def test_small_shared_memory_is_said_and_changes_no_batch(monkeypatch, caplog):
+def test_small_shared_memory_warns_and_changes_no_batch(monkeypatch, caplog):
     monkeypatch.setattr(stream, "free_bytes", lambda: 100)
     data, worked = fake(mirror=True), fake(mirror=True, workers=2)
     attach(data)

@@ -27,7 +27,7 @@ def test_each_epoch_is_a_permutation_and_another_one():
     assert Order(10, seed=4).indices(range(10)).tolist() != epochs[0]
 
 
-def test_indices_do_not_depend_on_the_ranges_they_are_asked_in():
+def test_indices_do_not_depend_on_the_requested_ranges():
     whole = Order(7, seed=0).indices(range(100))
     order = Order(7, seed=0)
     assert order.indices(range(50, 100)).tolist() == whole[50:].tolist()
@@ -56,7 +56,7 @@ def test_ranks_together_see_what_one_process_sees(critic_steps):
             assert set(even[c * 3 : c * 3 + 3]) | set(odd[c * 3 : c * 3 + 3]) == batch
 
 
-def test_a_start_in_the_middle_goes_on_where_the_other_run_would():
+def test_a_start_in_the_middle_continues_the_same_order():
     critic_steps = [5, 5, 1, 1, 1, 2].__getitem__
     whole = steps(deal(4, critic_steps=critic_steps), 6)
     seen = sum(map(len, whole[:2]))
@@ -75,7 +75,7 @@ def test_batch_sizes_that_change_with_the_images_seen():
     assert [k for step in dealt for k in step] == list(range(36))
 
 
-def test_a_start_among_changing_batch_sizes_goes_on_where_the_other_run_would():
+def test_a_start_among_changing_batch_sizes_continues_the_same_order():
     critic_steps = [2, 1, 1, 1, 1, 1].__getitem__
     whole = steps(deal(2, critic_steps=critic_steps, grown=shrinking), 6)
     for done in range(1, 6):

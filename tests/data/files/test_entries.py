@@ -56,7 +56,7 @@ def test_names_that_lead_outside_are_inside(tmp_path, pack):
     assert all(entries.read(name) == PIXELS for name in entries.names)
 
 
-def test_usual_names_are_kept_as_they_are(tmp_path):
+def test_usual_names_stay_unchanged(tmp_path):
     """`tar -cf x.tar .` writes them so, and they identify the images of runs that were made."""
     assert opened(tmp_path, tar([("./a/0.png", PIXELS)])).names == ["./a/0.png"]
 
@@ -74,7 +74,7 @@ def test_a_tar_that_ends_early_is_refused(tmp_path, cut):
 
 @pytest.mark.parametrize("damage", [b"\xff" * 512, bytes(512)])
 @pytest.mark.parametrize("place", [SIZE, 3 * SIZE])
-def test_a_damaged_header_is_not_taken_for_the_end(tmp_path, damage, place):
+def test_a_damaged_header_is_not_the_end(tmp_path, damage, place):
     whole = tar(FOUR)
     with pytest.raises(DataError, match="damaged"):
         opened(tmp_path, whole[:place] + damage + whole[place + 512 :])
@@ -228,7 +228,7 @@ def test_names_that_are_no_text_are_read_and_escaped(tmp_path, caplog):
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_the_last_of_several_members_of_one_name_counts_and_that_is_said(tmp_path, caplog):
+def test_the_last_of_several_members_with_one_name_counts_with_a_warning(tmp_path, caplog):
     members = [("a.png", b"old"), ("b.png", b"0"), ("a.png", b"new")]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:

@@ -66,7 +66,7 @@ def test_grey_and_transparency_are_the_same_wherever_they_come_from(tmp_path):
     assert not open_images(str(tmp_path / "clear.npz"), "fake").grey
 
 
-def test_sizes_that_differ_are_refused_unless_one_is_asked_for(tmp_path):
+def test_different_sizes_need_image_size(tmp_path):
     wide = np.zeros((2, 4, 8, 3), np.uint8)
     wide[:, :, 2:6] = 9
     sets = {
@@ -96,7 +96,7 @@ def test_arrays_that_are_no_images_are_refused(tmp_path, named, message):
         open_images(str(arrays(tmp_path / "x.npz", **named)), "fake")
 
 
-def test_what_is_not_there_is_named(tmp_path):
+def test_missing_and_damaged_paths_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     broken = folder(tmp_path / "broken", PIXELS)
     (broken / "1.png").write_bytes(b"no image")

@@ -15,7 +15,7 @@ def read(names, labels="auto", order=None):
 
 
 @pytest.mark.parametrize(
-    ("beside", "said"),
+    ("siblings", "unused"),
     [
         ([], []),
         (["cover.png"], ["cover.png"]),
@@ -25,11 +25,11 @@ def read(names, labels="auto", order=None):
     ],
 )
 @pytest.mark.parametrize("above", ["", "pets/", "a/b/"])
-def test_train_and_test_are_the_splits_whatever_stands_beside_them(beside, said, above):
-    layout = read([above + name for name in PETS] + [above + name for name in beside])
+def test_train_and_test_are_the_splits_regardless_of_siblings(siblings, unused, above):
+    layout = read([above + name for name in PETS] + [above + name for name in siblings])
     assert layout.names["train"] == [f"{above}train/cat/0.png", f"{above}train/dog/0.png"]
     assert layout.names["test"] == [f"{above}test/cat/1.png", f"{above}test/dog/1.png"]
-    assert layout.unused == [line if "more" in line else above + line for line in said]
+    assert layout.unused == [line if "more" in line else above + line for line in unused]
     assert (layout.classes, layout.labels["train"], layout.labels["test"]) == (
         ["cat", "dog"],
         [0, 1],
@@ -37,7 +37,7 @@ def test_train_and_test_are_the_splits_whatever_stands_beside_them(beside, said,
     )
 
 
-def test_splits_are_found_deeper_than_what_stands_beside_them():
+def test_splits_can_be_deeper_than_their_siblings():
     layout = read([*(f"set/{name}" for name in PETS), "cover.png", "extra/a/0.png"])
     assert layout.names["train"] == ["set/train/cat/0.png", "set/train/dog/0.png"]
     assert layout.unused == ["cover.png", "extra/ (1 image)"]
@@ -80,7 +80,7 @@ def test_layouts(names, train, test, classes):
         ([*PETS, "test/emu/0.png"], "class emu has no training image, only test images"),
     ],
 )
-def test_what_may_be_read_in_two_ways_is_refused(names, message):
+def test_ambiguous_folders_are_refused(names, message):
     with pytest.raises(DataError, match=message):
         read(names)
 
@@ -111,7 +111,7 @@ def test_labelled_test_images_are_preferred():
         (["a/0.png", "b/0.png", "b/test/1.png"], "no train/ next to b/test/: training on 1 image"),
     ],
 )
-def test_what_is_lost_or_guessed_is_said(names, remark):
+def test_remarks_on_lost_labels_and_guessed_splits(names, remark):
     assert read(names).remarks[0].startswith(remark)
 
 
@@ -126,7 +126,7 @@ def test_classes_are_in_natural_order():
     assert [int(n.split("/")[0]) for n in layout.names["train"]] == labels
 
 
-def test_a_given_order_is_kept_and_must_fit():
+def test_a_configured_class_order_must_fit():
     names = ["a/0.png", "b/0.png"]
     assert read(names, order=["b", "a"]).labels["train"] == [1, 0]
     with pytest.raises(DataError, match="class c has no training image"):

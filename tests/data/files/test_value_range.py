@@ -49,7 +49,7 @@ def paint(root, arrays, suffix="tif"):
         ((RAMP * 1e-3).astype(np.float32), [0, pytest.approx(1e-3)]),
     ],
 )
-def test_the_range_of_a_set_becomes_black_to_white_and_is_said(tmp_path, caplog, array, span):
+def test_the_range_of_a_set_becomes_black_to_white_and_is_logged(tmp_path, caplog, array, span):
     paint(tmp_path, [array, array[::-1]])
     data = folder(tmp_path)
     with caplog.at_level(logging.INFO, "ganforge"):
@@ -84,14 +84,14 @@ def test_a_large_unsigned_value_does_not_wrap_around():
     ]
 
 
-def test_a_stated_range_is_taken_and_what_is_outside_is_clamped(tmp_path):
+def test_values_outside_of_a_configured_range_are_clamped(tmp_path):
     paint(tmp_path, [(RAMP * 1000).astype(np.uint16)] * 2)
     data = folder(tmp_path, range=[0, 500])
     assert data.reals(1)[0].flatten()[[0, 64, -1]].tolist() == [0, 128, 255]
     assert data.range_found() is None
 
 
-def test_a_noted_range_is_kept_when_brighter_images_are_added(tmp_path):
+def test_a_recorded_range_stays_when_brighter_images_are_added(tmp_path):
     paint(tmp_path, [(RAMP * 4095).astype(np.uint16)] * 3 + [(RAMP * 60000).astype(np.uint16)])
     data = folder(tmp_path, range={"found": [0, 4095]})
     assert data.size() == 3
@@ -234,7 +234,7 @@ def test_translation_scales_by_the_range_of_training(tmp_path):
     assert input_span(entries, noted, "BtoA") == input_span(entries, None, "AtoB") == Span(0, 9000)
 
 
-def test_a_range_that_concerns_no_image_is_said(tmp_path, caplog):
+def test_a_range_without_effect_warns(tmp_path, caplog):
     Image.fromarray(np.full((4, 4), 128, np.uint8)).save(tmp_path / "a.png")
     entries = open_entries(tmp_path)
     find_span("data=folder", entries, entries.names, read_range([0, 100]))

@@ -83,7 +83,7 @@ def test_kaggles_layout_and_csv(root):
         celeba(root).setup()
 
 
-def test_without_a_partition_it_is_said_that_nothing_is_held_out(root, caplog):
+def test_without_a_partition_file_a_warning_says_that_nothing_is_held_out(root, caplog):
     (root / "celeba" / "list_eval_partition.txt").unlink()
     assert celeba(root).size("test") == 0
     assert "training on all images" in caplog.text

@@ -37,7 +37,7 @@ def pack(root):
     (root / FOLDER).rmdir()
 
 
-def test_the_root_may_be_the_folder_of_the_batches(root):
+def test_the_root_can_be_the_folder_of_the_batches(root):
     data = CIFAR10(root=str(root / FOLDER), batch_size=10)
     data.prepare_data()
     assert data.size() == 50

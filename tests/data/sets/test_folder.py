@@ -129,7 +129,7 @@ def test_unreadable_files_are_listed_and_skipped(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_streaming_puts_the_next_image_in_place_of_an_unreadable_one(tmp_path, workers):
+def test_streaming_replaces_an_unreadable_image_by_the_next(tmp_path, workers):
     paint(tmp_path, 4, ["red"])
     spoil(tmp_path, 3)
     data = folder(tmp_path, in_memory=False, workers=workers, batch_size=8)

@@ -151,7 +151,7 @@ def test_reads_the_layouts_of_kaggle(tmp_path, folder, form):
     assert torch.equal(data._sources["train"].images[:, 0], written)
 
 
-def test_a_silent_server_is_given_up(tmp_path, monkeypatch):
+def test_a_silent_server_times_out(tmp_path, monkeypatch):
     monkeypatch.setenv("GANFORGE_DATA", str(tmp_path))
     monkeypatch.setattr(origin, "_SILENCE", 0.04)
     monkeypatch.setattr(origin, "_INTERVAL", 0.01)

@@ -74,7 +74,7 @@ def test_the_stream_resumes_exactly(stacked):
         assert torch.equal(batch["label"], expected["label"])
 
 
-def test_mnist_is_asked_for_where_it_should_lie(tmp_path):
+def test_missing_mnist_is_reported_with_its_root(tmp_path):
     data = StackedMNIST(root=str(tmp_path))
     assert data.single.root == str(tmp_path)
     assert data.single.image_size == data.image_size == 32

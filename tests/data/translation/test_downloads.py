@@ -81,7 +81,7 @@ def test_pairs_are_downloaded_once_and_unpacked(server, tmp_path):
     assert found == ["facades"]  # the archive is gone
 
 
-def test_what_lies_in_the_cache_already_stays(server, tmp_path):
+def test_cached_files_are_not_downloaded_again(server, tmp_path):
     pages, _ = server
     pages[PIX2PIX.format("maps")] = tar(pairs("maps", {"train": 4, "val": 3}))
     note = tmp_path / "cache" / "maps" / "maps.txt"
@@ -122,7 +122,7 @@ def test_domains_are_downloaded(server, name, stem):
     assert (data.size(), data.size("test")) == (5, 3)
 
 
-def test_a_root_may_be_the_archive_its_folder_or_the_data_set(server, tmp_path):
+def test_a_root_can_be_the_archive_its_folder_or_the_data_set(server, tmp_path):
     _, asked = server
     archive = tmp_path / "given" / "maps.tar.gz"
     archive.parent.mkdir()
@@ -182,7 +182,7 @@ def test_unknown_names_are_refused():
 # ---------------------------------------------------------------------- fetching
 
 
-def test_progress_is_told_every_tenth(monkeypatch, tmp_path, caplog):
+def test_progress_is_logged_ten_times(monkeypatch, tmp_path, caplog):
     monkeypatch.setattr(downloading, "_CHUNK", 1000)
     content = bytes(range(256)) * 100
     monkeypatch.setattr(

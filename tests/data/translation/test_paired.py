@@ -77,7 +77,7 @@ def test_seeds_decide_the_order_and_reals_stay(tmp_path):
 
 
 @pytest.mark.parametrize("make", [joint, apart])
-def test_images_beside_the_training_folder_are_skipped(tmp_path, make):
+def test_images_next_to_the_training_folder_are_skipped(tmp_path, make):
     for split, count in (("train", 6), ("val", 2)):
         make(tmp_path / "set" / split, count)
     save(tmp_path / "cover.png", flat(RED))
@@ -283,7 +283,7 @@ def test_bad_arguments_are_refused(changes, message):
         PairedImages(**{"path": "x", **SIZES, **changes})
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere does not exist"):
         paired(tmp_path / "nowhere").prepare_data()
 

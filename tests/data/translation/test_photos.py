@@ -46,7 +46,7 @@ def test_edges_mirror_with_the_image():
 # ---------------------------------------------------------------------- paired
 
 
-def test_training_windows_lie_beside_the_held_out_columns_and_test_windows_in_them():
+def test_training_windows_are_outside_and_test_windows_inside_of_the_held_out_columns():
     """At full scale every window can be found again, pixel by pixel."""
     data = PairedPhotos(scale=1.0)
     data.setup()
@@ -126,7 +126,7 @@ def test_inputs_belong_to_their_photographs(task):
             assert (left - (right * weights).sum(1, keepdim=True)).abs().max() <= 0.51
 
 
-def test_one_photograph_may_be_chosen():
+def test_a_single_photograph():
     data = PairedPhotos(["flower"])
     assert data.size("train") == 151 * (21 + 13)
     assert torch.equal(

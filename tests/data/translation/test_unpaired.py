@@ -92,7 +92,7 @@ def test_the_other_direction_swaps_input_and_target(root):
     assert first(there, 1)[0]["input"].shape == (2, 1, 16, 16)
 
 
-def test_any_two_places_with_splits_of_their_own(tmp_path):
+def test_two_paths_with_their_own_splits(tmp_path):
     left = domain(tmp_path / "horses", 10)
     right = tmp_path / "zebras"
     domain(right / "train", 6, 100)
@@ -114,7 +114,7 @@ def test_a_share_is_held_out_of_the_domain_without_test_folder(root):
     assert (data.size(), data.size("test"), data.input_size("test")) == (6, 2, 2)
 
 
-def test_what_lies_in_a_test_folder_is_not_trained_on(tmp_path):
+def test_images_in_test_folders_are_not_used_for_training(tmp_path):
     for letter, mark in (("A", 0), ("B", 100)):
         domain(tmp_path / letter, 4, mark)
         domain(tmp_path / f"test{letter}", 2, mark + 50)
@@ -131,7 +131,7 @@ def test_test_folders_alone_are_refused(tmp_path):
         unpaired(tmp_path).setup()
 
 
-def test_images_beside_the_split_folders_are_skipped(tmp_path):
+def test_images_next_to_the_split_folders_are_skipped(tmp_path):
     for letter, mark in (("A", 0), ("B", 100)):
         domain(tmp_path / "set" / f"train{letter}", 4, mark)
         domain(tmp_path / "set" / letter, 2, mark + 50)
@@ -180,7 +180,7 @@ def test_paths_come_alone_or_in_pairs(paths):
         unpaired(**paths)
 
 
-def test_a_path_that_is_not_there_is_named(tmp_path):
+def test_a_missing_path_is_named(tmp_path):
     with pytest.raises(DataError, match="nowhere does not exist"):
         unpaired(tmp_path / "nowhere").prepare_data()
 
