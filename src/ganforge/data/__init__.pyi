@@ -18,10 +18,14 @@ from .sets.stacked_digits import StackedDigits as StackedDigits
 from .sets.stacked_mnist import StackedMNIST as StackedMNIST
 from .source import ImageSource as ImageSource
 from .source import MemorySource as MemorySource
+from .translation.archives import TranslationArchive as TranslationArchive
 from .translation.cityscapes import Cityscapes as Cityscapes
 from .translation.cyclegan_archives import CycleGANArchive as CycleGANArchive
 from .translation.module import TranslationData as TranslationData
+from .translation.module import TranslationFiles as TranslationFiles
+from .translation.own import OwnTranslation as OwnTranslation
 from .translation.paired import PairedImages as PairedImages
+from .translation.photos import PhotoData as PhotoData
 from .translation.photos_paired import PairedPhotos as PairedPhotos
 from .translation.photos_unpaired import UnpairedPhotos as UnpairedPhotos
 from .translation.pix2pix_archives import Pix2PixArchive as Pix2PixArchive

@@ -190,10 +190,6 @@ def checked_workers(workers: int, batch_bytes: int, processes: int = 1) -> int:
             workers,
             batch_bytes / 1e6,
             needed / _USABLE / 1e6,
-            _in_words(fitting),
+            "using 1 worker" if fitting == 1 else f"using {fitting or 'no'} workers",
         )
     return fitting
-
-
-def _in_words(workers: int) -> str:
-    return "using 1 worker" if workers == 1 else f"using {workers or 'no'} workers"
