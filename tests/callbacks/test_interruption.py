@@ -19,8 +19,8 @@ from ganforge.config.compose import compose_config
 from ganforge.errors import RunError
 from ganforge.runs.lock import is_locked
 from ganforge.sweeps.signals import ending_on_signals
-from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
 from tests.support.forking import fork, wait
+from tests.support.short_runs import PLAIN, go, runs, summary
 
 CODES = {"SIGINT": 130, "SIGTERM": 143, "SIGUSR1": 138, "SIGHUP": 129}
 SEVEN = [*PLAIN, "trainer.max_steps=7"]

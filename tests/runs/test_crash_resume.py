@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from tests.runs.resuming.test_resume import PLAIN
+from tests.support.short_runs import PLAIN
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "crash_resume.py"
 QUICK = [*PLAIN, "callbacks.checkpoints.every_n_steps=2"]

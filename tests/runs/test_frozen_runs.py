@@ -18,7 +18,8 @@ from ganforge.runs.sweep_record import SweepRecord
 
 FROZEN = Path(__file__).parents[1] / "frozen"
 RUNS = {"gan": "gan", "conditional": "conditional", "style": "style", "sweep": "sweep/0-hinge"}
-SCORED = ["metrics=[fid]", "features=classifier", "n=16"]
+SCORED = ["metrics=[fid]", "n=16"]
+SMALL_FEATURES = "features._target_=tests.support.small_features.SmallFactory"  # nothing to train
 
 
 @pytest.fixture
@@ -40,7 +41,8 @@ def test_they_sample_evaluate_and_resume(name, frozen, type_in, tmp_path):
     assert typed.code == 0, typed.err
     with np.load(tmp_path / "drawn.npz") as ours, np.load(FROZEN / f"expected/{name}.npz") as drawn:
         assert_alike(ours["images"], drawn["images"])
-    typed = type_in("evaluate", f"run={run}", *SCORED)
+    features = SMALL_FEATURES if name == "conditional" else "features=classifier"
+    typed = type_in("evaluate", f"run={run}", *SCORED, features)
     assert typed.code == 0, typed.err
     typed = type_in("train", f"resume={run}", "trainer.max_steps=6")
     assert typed.code == 0, typed.err
@@ -53,7 +55,7 @@ def test_a_translation_translates_evaluates_and_resumes(frozen, type_in, tmp_pat
     assert type_in("translate", f"run={run}", f"input={given}", "out=made").code == 0
     ours, theirs = tmp_path / "made" / "input.png", FROZEN / "expected" / "translation.png"
     assert_alike(*(np.asarray(Image.open(path)) for path in (ours, theirs)))
-    assert type_in("evaluate", f"run={run}").code == 0
+    assert type_in("evaluate", f"run={run}", "n=16").code == 0
     typed = type_in("train", f"resume={run}", "trainer.max_steps=6")
     assert typed.code == 0, typed.err
     assert json.loads((run / "summary.json").read_text())["step"] == 6

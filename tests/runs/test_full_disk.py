@@ -15,11 +15,9 @@ from ganforge.callbacks.pictures.grid import save
 from ganforge.callbacks.samples import Samples
 from ganforge.errors import RunError
 from ganforge.runs.lock import is_locked
-from tests.runs.resuming.test_resume import PLAIN, go, runs, summary
 from tests.support.disk import limit
 from tests.support.forking import fork, wait
-
-SEVEN = [*PLAIN, "trainer.max_steps=7"]
+from tests.support.short_runs import SEVEN, go, runs, summary
 
 
 def full(step: int, size: int) -> list[str]:
@@ -53,7 +51,7 @@ def strays(run: Path) -> list[Path]:
     return [path for path in run.rglob("*") if ".tmp." in path.name or path.name == ".lock"]
 
 
-def test_a_checkpoint_that_does_not_fit_ends_the_run_and_leaves_the_one_before(tmp_path):
+def test_a_checkpoint_that_does_not_fit_ends_the_run_and_leaves_the_one_before(whole, tmp_path):
     code, told = type_in_a_child("train", *SEVEN, *full(4, 20_000), f"log_dir={tmp_path}")
     assert code == 1
     (run,) = runs(tmp_path)
@@ -68,12 +66,11 @@ def test_a_checkpoint_that_does_not_fit_ends_the_run_and_leaves_the_one_before(t
     assert strays(run) == []
     assert not is_locked(run)
     go(f"resume={run}", "+callbacks.full.step=99")  # there is space again
-    go(*SEVEN, f"log_dir={tmp_path / 'whole'}")
-    ours, whole = (
+    ours, expected = (
         torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for path in (run, *runs(tmp_path / "whole"))
+        for path in (run, whole)
     )
-    assert all(torch.equal(ours[name], whole[name]) for name in whole)
+    assert all(torch.equal(ours[name], expected[name]) for name in expected)
 
 
 def test_metrics_that_do_not_fit_end_the_run(tmp_path):

@@ -16,8 +16,8 @@ from ganforge.errors import RunError
 from ganforge.runs import lock as run_lock
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import holder, is_locked, locked
-from tests.runs.resuming.test_resume import PLAIN, runs, summary, unfinished
 from tests.support.forking import fork, wait
+from tests.support.short_runs import PLAIN, go, runs, summary, unfinished
 
 
 @pytest.fixture
@@ -234,13 +234,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
 # ---------------------------------------------------------------------- runs
 
 
-def go(*overrides: str) -> None:
-    train(compose_config(list(overrides)))
-
-
-def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(tmp_path):
-    go(*PLAIN, f"log_dir={tmp_path}")
-    (run,) = runs(tmp_path)
+def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(run):
     assert not is_locked(run)
     assert not (run / run_lock.LOCK).exists()
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*") if path.is_file()}
@@ -254,9 +248,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(tmp_path
     assert summary(run)["step"] == 6
 
 
-def test_auto_passes_over_a_run_that_is_on(tmp_path):
-    go(*PLAIN, f"log_dir={tmp_path}")
-    (run,) = runs(tmp_path)
+def test_auto_passes_over_a_run_that_is_on(run, tmp_path):
     unfinished(run)
     pid = hold(run)
     go(*PLAIN, "resume=auto", f"log_dir={tmp_path}")

@@ -90,7 +90,6 @@ def test_load_gives_the_images_of_the_command(trained, tmp_path):
 
 
 def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypatch, caplog):
-    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
     arguments = [f"log_dir={trained}", "n=64", "metrics=[fid,is]", "features=classifier"]
     for out in ("one", "two"):
         assert "not the images that" not in caplog.text
@@ -109,8 +108,7 @@ def test_an_evaluation_is_written_with_its_protocol(trained, tmp_path, monkeypat
     assert "is_classifier" in one["metrics"]
 
 
-def test_one_checkpoint_is_scored_where_others_are_missing(trained, tmp_path, monkeypatch):
-    monkeypatch.setenv("GANFORGE_CACHE", str(tmp_path / "cache"))
+def test_one_checkpoint_is_scored_where_others_are_missing(trained, tmp_path):
     run_folder = Path(shutil.copytree(RunFolder.find("latest", trained).path, tmp_path / "run"))
     for kind in ("last", "best"):
         (run_folder / "checkpoints" / f"{kind}.ckpt").unlink(missing_ok=True)

@@ -11,20 +11,7 @@ from omegaconf import OmegaConf
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.record import assert_own, differences, listed
-from tests.runs.resuming.test_resume import PLAIN, go, runs, summary, unfinished
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("original")
-    go(*PLAIN, f"log_dir={folder}")
-    return runs(folder)[0]
-
-
-@pytest.fixture
-def run(original, tmp_path) -> Path:
-    """A copy of a run of four steps."""
-    return shutil.copytree(original, tmp_path / original.name)
+from tests.support.short_runs import PLAIN, go, runs, summary, unfinished
 
 
 def changes(run: Path) -> list[str]:
@@ -121,11 +108,9 @@ def test_a_kill_while_the_configuration_is_written_leaves_the_old_one(run, monke
 # ---------------------------------------------------------------------- another place
 
 
-def test_a_run_that_was_moved_goes_on(tmp_path, monkeypatch):
+def test_a_run_that_was_moved_goes_on(whole, tmp_path, monkeypatch):
     """Outputs elsewhere, the run alone elsewhere, the command from elsewhere."""
     monkeypatch.chdir(tmp_path)
-    seven = [*PLAIN, "trainer.max_steps=7"]
-    go(*seven, "log_dir=whole")
     go(*PLAIN, "log_dir=logs")
     (run,) = runs(Path("logs"))
     unfinished(run)
@@ -137,12 +122,11 @@ def test_a_run_that_was_moved_goes_on(tmp_path, monkeypatch):
     monkeypatch.chdir("/")
     alone = shutil.move(tmp_path / "moved" / run, tmp_path / "alone")
     go(f"resume={alone}", "trainer.max_steps=7")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "moved", "whole"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["alone", "moved"]
     assert runs(tmp_path / "moved" / "logs") == []
-    (whole,) = runs(tmp_path / "whole")
-    names = sorted(path.name for path in whole.iterdir())
     added = {"changes.json", "workspace.diff"}  # from /, this test is code of the user's own
-    assert sorted({p.name for p in alone.iterdir()} - added) == names
+    names, expected = ({p.name for p in folder.iterdir()} - added for folder in (alone, whole))
+    assert names == expected
     for kind in ("last", "previous"):
         paths = [path / "checkpoints" / f"{kind}.ckpt" for path in (alone, whole)]
         ours, theirs = (torch.load(path, weights_only=True)["state_dict"] for path in paths)

@@ -9,7 +9,7 @@ from lightning.pytorch import Callback
 
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
-from tests.runs.test_exact_resume import assert_same, checkpoint, metrics
+from tests.support.same_runs import assert_same, checkpoint, metrics
 from tests.support.trainings import SMALL, run_of
 
 # No scores, no grids: a run takes a fraction of a second.

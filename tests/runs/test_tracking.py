@@ -181,9 +181,10 @@ def test_a_resumed_run_goes_on_as_the_same_one(type_in, tmp_path):
     broken = [
         "+callbacks.broken._target_=tests.support.broken.BrokenAt",
         "+callbacks.broken.rank=0",
+        "+callbacks.broken.step=7",
     ]
     alerts = "logger.wandb.alerts=true"
-    first = type_in("train", *SIZES, *broken, "+callbacks.broken.step=7", alerts)
+    first = type_in("train", *SIZES, *broken, alerts)
     assert first.code == 1
     run = latest(tmp_path)
     assert len(written(run)) == 1

@@ -6,6 +6,7 @@ training costs only its steps.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -112,11 +113,15 @@ def import_everything() -> None:
     for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
         if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
             importlib.import_module(name)
+    gc.freeze()  # forked children then share the memory of what was imported
 
 
 def main(folder: Path) -> None:
     """Runs the jobs of ``folder``."""
     import_everything()
+    from ganforge.config.compose import compose_config
+
+    compose_config(SMALL)  # fills the caches of the parsers
     waiting = list(json.loads((folder / "jobs.json").read_text()).items())
     running: set[int] = set()
     while waiting or running:

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ganforge.runs.sweep_record import SweepRecord, find_sweeps
-from tests.runs.test_exact_resume import assert_same, checkpoint, metrics
+from tests.support.same_runs import assert_same, checkpoint, metrics
 from tests.support.trainings import SMALL, run_jobs
 
 # No scores, no grids: a job takes a fraction of a second.

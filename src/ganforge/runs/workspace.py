@@ -79,16 +79,21 @@ def _imported(root: Path) -> Iterator[Path]:
     places = [root, *map(Path, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))]
     roots = [place.resolve() for place in places if place.is_dir()]
     libraries = ("stdlib", "platstdlib", "purelib", "platlib")
-    others = {Path(sysconfig.get_path(name)).resolve() for name in libraries}
-    others |= {Path(ganforge.__file__).resolve().parent}
+    installed = {sysconfig.get_path(name) for name in libraries}
+    installed |= {str(Path(folder).resolve()) for folder in installed}
+    installed |= {str(Path(ganforge.__file__).resolve().parent)}
+    # Thousands of modules are imported, and to resolve a path takes long: rule out by name first.
+    prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or name.partition(".")[0] in ("ganforge", "hydra_plugins"):
+        if not isinstance(file, str) or file.startswith(prefixes) or "site-packages" in file:
             continue
         path = Path(file).resolve()
-        above = set(path.parents)
-        installed = above & others or "site-packages" in path.parts
-        if path.suffix == ".py" and above & set(roots) and not installed and path.is_file():
+        if name.partition(".")[0] in ("ganforge", "hydra_plugins") or path.suffix != ".py":
+            continue
+        if str(path).startswith(prefixes) or "site-packages" in path.parts:
+            continue
+        if set(path.parents) & set(roots) and path.is_file():
             yield path
 
 

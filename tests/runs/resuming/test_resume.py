@@ -1,57 +1,16 @@
 from __future__ import annotations
 
-import json
-import shutil
 import time
-from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 
 from ganforge.callbacks.interruption import Interruption
-from ganforge.commands.train import train
-from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError, InterruptionError, RunError
 from ganforge.models.engine.stopwatch import Stopwatch
-from tests.support.trainings import SMALL, run_of
-
-# No scores, no grids: a run takes a fraction of a second.
-PLAIN = [o for o in SMALL if "evaluation" not in o and "samples" not in o]
-PLAIN += ["metrics=[]", "~callbacks.samples", "trainer.max_steps=4"]
-
-
-def go(*overrides: str) -> None:
-    train(compose_config(list(overrides)))
-
-
-def summary(run: Path) -> dict:
-    return json.loads((run / "summary.json").read_text())
-
-
-def runs(log_dir: Path) -> list[Path]:
-    return sorted((log_dir / "train").glob("20*/*"))
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("original")
-    go(*PLAIN, f"log_dir={folder / 'run'}")
-    return run_of(folder, "run")
-
-
-@pytest.fixture
-def run(original, tmp_path) -> Path:
-    """A copy of a run of four steps, in a log folder of its own."""
-    copy = tmp_path / "train" / original.parent.name / original.name
-    shutil.copytree(original, copy)
-    (tmp_path / "train" / "latest").symlink_to(copy)
-    return copy
-
-
-def unfinished(run: Path) -> None:
-    (run / "summary.json").write_text(json.dumps(summary(run) | {"status": "running"}))
-
+from tests.support.short_runs import ENDLESS, PLAIN, SEVEN, go, runs, summary, unfinished
+from tests.support.trainings import run_of
 
 # ---------------------------------------------------------------------- what a run keeps
 
@@ -152,7 +111,7 @@ def test_latest_goes_on_with_the_newest(run, tmp_path):
 
 def test_auto_goes_on_with_the_newest_unfinished_run_of_the_same_configuration(run, tmp_path):
     auto = [*PLAIN, "resume=auto", f"log_dir={tmp_path}"]
-    longer = [o for o in auto if "max_steps" not in o] + ["trainer.max_steps=6"]
+    longer = [*auto, "trainer.max_steps=6"]
     go(*longer)  # of another length: a run of its own
     first = [path for path in runs(tmp_path) if path != run]
     assert len(first) == 1
@@ -215,8 +174,7 @@ def slow_clock(monkeypatch):
 
 
 def test_a_time_budget_is_counted_on_over_resumes(tmp_path, slow_clock):
-    short = [o for o in PLAIN if "max_steps" not in o] + ["trainer.max_steps=-1"]
-    go(*short, "trainer.max_seconds=10", f"log_dir={tmp_path / 'run'}")
+    go(*ENDLESS, "trainer.max_seconds=10", f"log_dir={tmp_path / 'run'}")
     run = run_of(tmp_path, "run")
     first = summary(run)
     assert first["status"] == "completed"
@@ -229,8 +187,7 @@ def test_a_time_budget_is_counted_on_over_resumes(tmp_path, slow_clock):
 
 
 def test_a_time_budget_that_is_used_up_says_so(tmp_path, slow_clock):
-    short = [o for o in PLAIN if "max_steps" not in o] + ["trainer.max_steps=-1"]
-    go(*short, "trainer.max_seconds=5", f"log_dir={tmp_path / 'run'}")
+    go(*ENDLESS, "trainer.max_seconds=5", f"log_dir={tmp_path / 'run'}")
     run = run_of(tmp_path, "run")
     with pytest.raises(RunError, match=r"trainer.max_seconds=5.*larger"):
         go(f"resume={run}")
@@ -243,10 +200,7 @@ def test_a_stopwatch_goes_on_from_the_checkpoint(original):
     assert 0 < watch.seconds < time.perf_counter()
 
 
-def test_an_interruption_saves_and_can_be_resumed(tmp_path, monkeypatch):
-    whole, interrupted = tmp_path / "whole", tmp_path / "interrupted"
-    longer = [o for o in PLAIN if "max_steps" not in o] + ["trainer.max_steps=7"]
-    go(*longer, f"log_dir={whole / 'run'}")
+def test_an_interruption_saves_and_can_be_resumed(whole, tmp_path, monkeypatch):
     real = Interruption.on_train_batch_end
 
     def signalled(self, trainer, pl_module, *rest) -> None:
@@ -256,15 +210,15 @@ def test_an_interruption_saves_and_can_be_resumed(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Interruption, "on_train_batch_end", signalled)
     with pytest.raises(InterruptionError, match=r"interrupted at step 4 by SIGINT; go on with res"):
-        go(*longer, f"log_dir={interrupted / 'run'}")
+        go(*SEVEN, f"log_dir={tmp_path / 'run'}")
     monkeypatch.undo()
-    run = run_of(interrupted, "run")
+    run = run_of(tmp_path, "run")
     assert (summary(run)["status"], summary(run)["step"]) == ("interrupted", 4)
     go(f"resume={run}")
     assert summary(run)["status"] == "completed"
     states = [
-        torch.load(run_of(f, "run") / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
-        for f in (whole, interrupted)
+        torch.load(path / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for path in (whole, run)
     ]
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
