@@ -156,9 +156,9 @@ VALUES = [
 COMBINATIONS = [
     (
         ["network.generator.image_size=32"],
-        "network.generator is made for 1 x 32 x 32 images, and data=fake has 1 x 16 x 16",
+        "network.generator is built for 1 x 32 x 32 images, and data=fake has 1 x 16 x 16",
     ),
-    (["network.discriminator.channels=3"], "network.discriminator is made for 3 x 16 x 16"),
+    (["network.discriminator.channels=3"], "network.discriminator is built for 3 x 16 x 16"),
     (["model=dcgan"], "model=dcgan: MLPGenerator has no convolution", "network=dcgan"),
     (["trainer=ddp_cpu", "data.batch_size=5"], "must be a multiple of 2: set data.batch_size="),
 ]
@@ -201,7 +201,7 @@ def test_a_gpu_that_is_not_there(type_in, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for trainer in ("gpu", "ddp"):
         typed = type_in(*train(f"trainer={trainer}"))
-        assert_clear(typed, 2, "trainer.accelerator=gpu was asked for, but no GPU is to be found")
+        assert_clear(typed, 2, "trainer.accelerator=gpu: no GPU found")
     assert left(tmp_path) == []
 
 
@@ -327,7 +327,7 @@ def run(type_in, tmp_path):
     [
         ("latest", "no run yet under logs/train: there is no latest one"),
         ("nowhere", "nowhere: no such run folder or checkpoint"),
-        ("empty", "empty: not a run folder, for it has no composed.yaml"),
+        ("empty", "empty: not a run folder: it has no composed.yaml"),
         ("notes.txt", "notes.txt: neither a run folder nor a checkpoint (*.ckpt)"),
     ],
 )

@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from ganforge.compute import hardware
-from ganforge.compute.hardware import Hardware, choose_hardware, has_native_bf16
-from ganforge.compute.settings import TrainerSettings
+from ganforge.compute.hardware import Hardware, TrainerSettings, choose_hardware, has_native_bf16
 from ganforge.errors import ConfigError
 
 
@@ -64,14 +63,14 @@ def test_the_choice_is_told(machine):
         "cpu, 32-true, fused optimizers (no GPU found; it lacks native bf16 arithmetic)"
     )
     assert str(choose_hardware("cpu", precision="16-mixed")) == (
-        "cpu, 16-mixed, channels_last (as asked)"
+        "cpu, 16-mixed, channels_last (as requested)"
     )
 
 
 def test_what_is_asked_for_stands(machine):
     machine(gpus=4, bf16=True)
     asked = choose_hardware("cpu", 2, "ddp", "32-true", channels_last=True, fused=False)
-    assert asked == Hardware("cpu", 2, "32-true", True, False, "as asked")
+    assert asked == Hardware("cpu", 2, "32-true", True, False, "as requested")
     assert choose_hardware("gpu", 3).devices == 3
     assert choose_hardware("gpu", 1, precision="16-mixed").fused is False
     assert choose_hardware("gpu", 1, precision="bf16-mixed", fused=True).fused is True
@@ -92,7 +91,7 @@ def test_gpu_means_mps_where_that_is_the_gpu(machine):
     [
         ({"accelerator": "gpu"}, "trainer.accelerator=gpu.*no GPU"),
         ({"accelerator": "cuda"}, "trainer.accelerator=cuda.*no GPU"),
-        ({"accelerator": "mps"}, "trainer.accelerator=mps.*has none"),
+        ({"accelerator": "mps"}, "trainer.accelerator=mps.*no MPS device"),
         ({"accelerator": "tpu"}, "trainer.accelerator='tpu'.*auto, cpu, gpu, cuda, mps"),
         ({"precision": "64-true"}, "trainer.precision='64-true'.*32-true, bf16-mixed, 16-mixed"),
         ({"strategy": "fsdp"}, "trainer.strategy='fsdp' is not supported; legal: auto, ddp"),

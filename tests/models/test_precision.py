@@ -92,7 +92,7 @@ def test_the_unscaled_gradient_is_clipped(tmp_path, precision):
 
 
 def test_fused_optimizers_are_refused_where_they_would_clip_scaled_gradients(tmp_path):
-    with pytest.raises(ConfigError, match=r"fused=true does not go with .*16-mixed"):
+    with pytest.raises(ConfigError, match=r"fused=true does not work with .*16-mixed"):
         games.fit(games.game(clip_norm=1e-2), tmp_path, precision="16-mixed", fused=True)
 
 

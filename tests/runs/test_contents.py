@@ -150,7 +150,7 @@ def test_places_where_no_folder_can_be_made_are_named(tmp_path):
         with pytest.raises(RunError, match=job):
             RunFolder.new(tmp_path, "gan", 0, job)
     for name in ("x" * 300, "x" * 5000):
-        with pytest.raises(RunError, match=r"cannot make the run folder .*name too long"):
+        with pytest.raises(RunError, match=r"cannot create the run folder .*name too long"):
             RunFolder.new(tmp_path, name, 0)
         with pytest.raises(GanforgeError, match=r"no such run folder|a name of \d+ bytes"):
             RunFolder.find(name, tmp_path)

@@ -89,7 +89,7 @@ def test_what_is_no_run_is_named(tmp_path):
     (tmp_path / "stray.ckpt").write_text("")
     cases = {
         str(tmp_path / "nowhere"): "no such run folder or checkpoint",
-        str(tmp_path / "empty"): "not a run folder, for it has no composed.yaml",
+        str(tmp_path / "empty"): "not a run folder: it has no composed.yaml",
         str(tmp_path / "file.txt"): "neither a run folder nor a checkpoint",
         str(tmp_path / "stray.ckpt"): "not a run folder",
         "latest": "no run yet under",

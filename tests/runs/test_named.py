@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ganforge.errors import RunError
-from ganforge.runs.named import listed, named_paths
+from ganforge.runs.past import listed, named_paths
 
 
 def test_lists_are_typed_in_three_ways(tmp_path):

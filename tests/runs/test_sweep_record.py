@@ -63,7 +63,7 @@ def test_a_damaged_record_is_named_and_hides_no_other(tmp_path):
     (newest.path / "sweep.json").write_text('{"kind": "gr')
     with pytest.raises(RunError, match=r"sweep\.json: damaged"):
         SweepRecord.read(newest.path)
-    with pytest.raises(RunError, match=r"not a sweep's folder, for it has no sweep\.json"):
+    with pytest.raises(RunError, match=r"not a sweep's folder: it has no sweep\.json"):
         SweepRecord.read(tmp_path)
     assert [found.path for found in find_sweeps(tmp_path)] == [other.path]
 

@@ -10,8 +10,8 @@ import pytest
 
 from ganforge.config.command import Command
 from ganforge.config.compose import compose_config
-from ganforge.runs import workspace
-from ganforge.runs.workspace import Workspace
+from ganforge.runs import code_version
+from ganforge.runs.code_version import Workspace
 
 MODULES = ("tracked_part", "new_part", "unused_part", "large_part", "odd_part")
 
@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch) -> Path:
     (folder / "tracked_part.py").write_text("lr = 1\n")
     (folder / "new_part.py").write_text("class Loss:\n    api_key = 'abcdefghij'\n")
     (folder / "unused_part.py").write_text("pass\n")
-    (folder / "large_part.py").write_text("#" * workspace.FILE_BYTES + "\n")
+    (folder / "large_part.py").write_text("#" * code_version.FILE_BYTES + "\n")
     (folder / "odd_part.py").write_bytes(b"# coding: latin-1\n# \xe9\n")
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(str(folder))

@@ -13,7 +13,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import Logger
 from torch import Tensor, nn
 
-from ganforge.compute.settings import TrainerSettings
+from ganforge.compute.hardware import TrainerSettings
 from ganforge.data.sets.fake import FakeImages
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.engine.adversarial import AdversarialModule

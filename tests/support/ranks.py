@@ -111,7 +111,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
 
 def main(folder: Path) -> int:
     """Trains in one process, then in two; returns the number of failures."""
-    from ganforge.compute.workers import free_port
+    from ganforge.compute.rank_zero import free_port
     from tests.support.trainings import import_everything
 
     import_everything()

@@ -12,8 +12,7 @@ from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
-from ganforge.runs.named import listed, named_paths
-from ganforge.runs.past import PastRun, find_runs, holding
+from ganforge.runs.past import PastRun, find_runs, holding, listed, named_paths
 from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")

@@ -19,8 +19,7 @@ from ganforge.loggers.wandb.dashboard import (
     workspaces,
 )
 from ganforge.loggers.wandb.dashboard_charts import USUAL, Charts, charts_of, logged_names
-from ganforge.runs.named import named_paths
-from ganforge.runs.past import find_runs
+from ganforge.runs.past import find_runs, named_paths
 
 SERVER_SECONDS = 20.0  # seconds to wait for the server's first answer
 

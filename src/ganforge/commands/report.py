@@ -16,8 +16,7 @@ from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.named import listed, named_paths
-from ganforge.runs.past import PastRun, holding
+from ganforge.runs.past import PastRun, holding, listed, named_paths
 from ganforge.writability import check_file
 
 FILE = "report.html"

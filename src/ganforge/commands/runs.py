@@ -20,8 +20,7 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.entry import RunEntry
 from ganforge.runs.filter import RunFilter
-from ganforge.runs.named import listed, named_paths
-from ganforge.runs.past import find_runs, not_removable, runs_in
+from ganforge.runs.past import find_runs, listed, named_paths, not_removable, runs_in
 from ganforge.runs.removal import remove_runs
 
 log = logging.getLogger("ganforge")

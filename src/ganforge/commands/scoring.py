@@ -26,7 +26,7 @@ from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import Restored, build, read_config
-from ganforge.runs.resuming.images import warn_of_other_data
+from ganforge.runs.resuming.resumption import warn_of_other_data
 
 DEFAULT_N = 10_000
 BATCH_SIZES = {"samples": 256, "translations": 16}  # defaults

@@ -13,8 +13,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import access as wandb_access
 from ganforge.processes import module_path, python
 from ganforge.runs.lock import holder
-from ganforge.runs.named import named_paths
-from ganforge.runs.past import find_runs
+from ganforge.runs.past import find_runs, named_paths
 
 log = logging.getLogger("ganforge")
 

@@ -20,9 +20,8 @@ from ganforge.callbacks.run_summary import RunSummary
 from ganforge.callbacks.samples import Samples
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.compute.launch import Launch, find_launch
-from ganforge.compute.rank_zero import RankZero, as_rank_zero, beside, settled
+from ganforge.compute.rank_zero import RankZero, as_rank_zero, local_workers, placed, settled
 from ganforge.compute.rendezvous import Rendezvous
-from ganforge.compute.workers import placed
 from ganforge.config.check import check, check_root
 from ganforge.config.command import Command
 from ganforge.config.values import check_name
@@ -38,9 +37,8 @@ from ganforge.runs.load import build
 from ganforge.runs.lock import locked
 from ganforge.runs.provenance import record
 from ganforge.runs.record import made_of, note_range, portable, write_config
-from ganforge.runs.resuming.images import check_allowed
 from ganforge.runs.resuming.resume import Resumed, find_resumed
-from ganforge.runs.resuming.resumption import assert_resumes, begin
+from ganforge.runs.resuming.resumption import assert_resumes, begin, check_allowed
 from ganforge.runs.stored.data_places import make_paths_absolute, saying_where_moved
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import remember_own
@@ -186,7 +184,7 @@ def follow(launch: Launch) -> None:
         if "exit_code" in order:
             raise FollowedError(order["exit_code"])
         placement = settled(launch, order["trainer"]["devices"])
-        with placed(placement), beside(launch, placement):
+        with placed(placement), local_workers(launch, placement):
             _join(order)
     except InterruptionError as error:
         raise FollowedError(error.exit_code) from error

@@ -1,3 +1,3 @@
 from .hardware import Hardware as Hardware
+from .hardware import TrainerSettings as TrainerSettings
 from .launch import Launch as Launch
-from .settings import TrainerSettings as TrainerSettings

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from ganforge.compute.launch import Launch
+from ganforge.compute.launch import Launch, find_launch
 from ganforge.errors import ConfigError
 
 Switch = Literal["auto", True, False]
@@ -91,8 +91,8 @@ def choose_hardware(
     # With 16-mixed, a fused step unscales gradients itself: clipping would see scaled ones.
     if fused is True and chosen == "16-mixed":
         raise ConfigError(
-            "trainer.fused=true does not go with trainer.precision=16-mixed: a fused optimizer "
-            "unscales gradients only after they are clipped. Take trainer.fused=false or bf16-mixed"
+            "trainer.fused=true does not work with trainer.precision=16-mixed: a fused optimizer "
+            "unscales gradients only after they are clipped. Use trainer.fused=false or bf16-mixed"
         )
     layout = kind == "cuda" or (kind == "cpu" and chosen != "32-true")
     return Hardware(
@@ -124,14 +124,14 @@ def _refuse_unknown(name: str, value: str, legal: tuple[str, ...]) -> None:
 def _accelerator(wanted: str) -> tuple[str, str]:
     if wanted in ("gpu", "cuda"):
         if torch.cuda.is_available():
-            return "cuda", "as asked"
+            return "cuda", "as requested"
         if wanted == "gpu" and torch.backends.mps.is_available():
-            return "mps", "as asked"
-        raise ConfigError(f"trainer.accelerator={wanted} was asked for, but no GPU is to be found")
+            return "mps", "as requested"
+        raise ConfigError(f"trainer.accelerator={wanted}: no GPU found")
     if wanted == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("trainer.accelerator=mps was asked for, but this machine has none")
+        raise ConfigError("trainer.accelerator=mps: this machine has no MPS device")
     if wanted != "auto":
-        return wanted, "as asked"
+        return wanted, "as requested"
     if torch.cuda.is_available():
         return "cuda", f"found {torch.cuda.get_device_name()}"
     if torch.backends.mps.is_available():
@@ -148,7 +148,7 @@ def _nodes(wanted: int | str, launch: Launch | None) -> int:
     if wanted != started:
         raise ConfigError(
             f"trainer.num_nodes={wanted}, but this run was started on {started}. Start it on each "
-            f"node, as by torchrun --nnodes={wanted} or srun --nodes={wanted}; or take auto"
+            f"node, as by torchrun --nnodes={wanted} or srun --nodes={wanted}; or use auto"
         )
     return wanted
 
@@ -166,7 +166,7 @@ def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
         flag = {"torchrun": "--nproc-per-node", "srun": "--ntasks-per-node"}
         raise ConfigError(
             f"trainer.devices={wanted}, but {launch.launcher} started {started} on each node; "
-            f"take {flag.get(launch.launcher, 'devices')}={wanted}, or trainer.devices=auto"
+            f"use {flag.get(launch.launcher, 'devices')}={wanted}, or trainer.devices=auto"
         )
     if kind != "cpu" and wanted > present:
         raise ConfigError(
@@ -177,7 +177,7 @@ def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
 
 def _hidden(launch: Launch | None) -> str:
     srun = launch is not None and launch.launcher == "srun"
-    return " that each task sees; take --gpus-per-node, not --gpus-per-task" if srun else ""
+    return " visible to each task; use --gpus-per-node, not --gpus-per-task" if srun else ""
 
 
 def _precision(kind: str) -> str:
@@ -190,4 +190,69 @@ def _precision(kind: str) -> str:
 
 def _precision_reason(kind: str, precision: str) -> str:
     having = "has" if precision == "bf16-mixed" else "lacks"
-    return f"it {having} native bf16 arithmetic" if kind != "mps" else "MPS is surest in float32"
+    return (
+        f"it {having} native bf16 arithmetic"
+        if kind != "mps"
+        else "MPS is most reliable in float32"
+    )
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """Training length and hardware of a run, with ``auto`` values not yet resolved.
+
+    Attributes:
+        max_steps: generator updates; -1 for no limit.
+        max_seconds: seconds of training, without evaluations and checkpoints, after which a run
+            ends; null for no limit. Accumulates over resumes.
+        accelerator: auto, cpu, gpu, cuda or mps.
+        devices: processes per node, one per device; auto uses all devices.
+        num_nodes: number of nodes; auto uses the number that the launcher has started.
+        strategy: auto or ddp.
+        precision: auto, 32-true, bf16-mixed or 16-mixed.
+        channels_last: memory layout of images and convolutions; auto enables it where it is faster.
+        fused: fused optimizer kernels; auto enables them where they are faster.
+        log_every_n_steps: steps between logged points.
+        deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
+        profiler: null, simple, advanced or pytorch.
+        detect_anomaly: report the operation that produced a NaN; slow.
+    """
+
+    max_steps: int = 1000
+    max_seconds: float | None = None
+    accelerator: str = "auto"
+    devices: int | str = "auto"
+    num_nodes: int | str = "auto"
+    strategy: str = "auto"
+    precision: str = "auto"
+    channels_last: Switch = "auto"
+    fused: Switch = "auto"
+    log_every_n_steps: int = 50
+    deterministic: bool = False
+    profiler: Literal["simple", "advanced", "pytorch"] | None = None
+    detect_anomaly: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_steps < 1 and self.max_steps != -1:
+            raise ConfigError(f"trainer.max_steps must be at least 1, or -1; got {self.max_steps}")
+        if self.max_seconds is not None and not self.max_seconds > 0:
+            raise ConfigError(f"trainer.max_seconds must be above 0, got {self.max_seconds}")
+        if self.max_steps == -1 and self.max_seconds is None:
+            raise ConfigError("trainer.max_steps=-1 never ends: give trainer.max_seconds too")
+        if self.log_every_n_steps < 1:
+            raise ConfigError(
+                f"trainer.log_every_n_steps must be at least 1, got {self.log_every_n_steps}"
+            )
+
+    def hardware(self) -> Hardware:
+        """Returns the hardware settings, with every "auto" resolved for this machine and launch."""
+        return choose_hardware(
+            self.accelerator,
+            self.devices,
+            self.strategy,
+            self.precision,
+            self.channels_last,
+            self.fused,
+            self.num_nodes,
+            find_launch(),
+        )

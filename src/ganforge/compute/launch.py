@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ganforge.errors import ConfigError
 
 # Variables that torchrun sets for each process, and ganforge for the processes it starts itself.
-TOLD = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+VARIABLES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 PORTS = (15000, 17000)  # first port and number of ports, below the ephemeral range
 
 
@@ -72,11 +72,11 @@ def find_launch(environment: Mapping[str, str] | None = None) -> Launch | None:
         ConfigError: there are several processes, but the variables for their rendezvous are
             missing or inconsistent.
     """
-    told = os.environ if environment is None else environment
-    if _number(told, "WORLD_SIZE", 1) > 1:
-        return _of_torchrun(told)
-    if _number(told, "SLURM_STEP_NUM_TASKS", 1) > 1:
-        return _of_srun(told)
+    variables = os.environ if environment is None else environment
+    if _number(variables, "WORLD_SIZE", 1) > 1:
+        return _of_torchrun(variables)
+    if _number(variables, "SLURM_STEP_NUM_TASKS", 1) > 1:
+        return _of_srun(variables)
     return None
 
 
@@ -100,9 +100,10 @@ def refuse_launcher(what: str) -> None:
     launch = find_launch()
     if launch is not None:
         raise ConfigError(
-            f"{what} does not go under {launch.launcher}: each of its {launch.size} processes "
-            "would do the whole of it. Start it without; trainer.devices=N starts the processes "
-            "of a run, and -m hydra/launcher=slurm hydra.launcher.nodes=N those on more machines"
+            f"{what} cannot run under {launch.launcher}: each of its {launch.size} processes "
+            "would do all of it. Start it without a launcher; trainer.devices=N starts the "
+            "processes of a run, and -m hydra/launcher=slurm hydra.launcher.nodes=N those on more "
+            "machines"
         )
 
 
@@ -112,30 +113,30 @@ def first_host(nodes: str) -> str:
     return re.sub(r"\[([^\],-]+)[^\]]*\]", r"\1", first.group() if first else nodes)
 
 
-def _of_torchrun(told: Mapping[str, str]) -> Launch:
-    missing = [name for name in TOLD if not told.get(name)]
+def _of_torchrun(variables: Mapping[str, str]) -> Launch:
+    missing = [name for name in VARIABLES if not variables.get(name)]
     if missing:
         raise ConfigError(
             f"this process was started as one of several (WORLD_SIZE is set), but {missing[0]} is "
-            "not set, by which they find each other. Use torchrun or srun; or, on one machine, "
-            "trainer=ddp trainer.devices=N without a launcher"
+            "not set, which they need to find each other. Use torchrun or srun; or, on one "
+            "machine, trainer=ddp trainer.devices=N without a launcher"
         )
-    numbers = [_number(told, name, 0) for name in TOLD if name != "MASTER_ADDR"]
+    numbers = [_number(variables, name, 0) for name in VARIABLES if name != "MASTER_ADDR"]
     rank, local, size, per_node, port = numbers
-    launcher = "ganforge" if told.get("GANFORGE_PEER") == "1" else "torchrun"
+    launcher = "ganforge" if variables.get("GANFORGE_PEER") == "1" else "torchrun"
     if size % per_node or rank % per_node != local:
         raise ConfigError(
             f"process {rank} of {size} is number {local} of {per_node} on its machine: give every "
             "machine as many processes as the others (torchrun --nproc-per-node)"
         )
     place = (rank // per_node, size // per_node, local, per_node)
-    return Launch(launcher, *place, told["MASTER_ADDR"], port)
+    return Launch(launcher, *place, variables["MASTER_ADDR"], port)
 
 
-def _of_srun(told: Mapping[str, str]) -> Launch:
+def _of_srun(variables: Mapping[str, str]) -> Launch:
     tasks, nodes = (
-        _number(told, "SLURM_STEP_NUM_TASKS", 1),
-        _number(told, "SLURM_STEP_NUM_NODES", 1),
+        _number(variables, "SLURM_STEP_NUM_TASKS", 1),
+        _number(variables, "SLURM_STEP_NUM_NODES", 1),
     )
     if tasks % nodes:
         raise ConfigError(
@@ -143,21 +144,23 @@ def _of_srun(told: Mapping[str, str]) -> Launch:
             "(--ntasks-per-node)"
         )
     # All tasks derive the same port without communication; job steps on one host rarely collide.
-    job = _number(told, "SLURM_JOB_ID", 0) * 31 + _number(told, "SLURM_STEP_ID", 0)
-    listed = told.get("SLURM_STEP_NODELIST") or told.get("SLURM_JOB_NODELIST") or "127.0.0.1"
+    job = _number(variables, "SLURM_JOB_ID", 0) * 31 + _number(variables, "SLURM_STEP_ID", 0)
+    listed = (
+        variables.get("SLURM_STEP_NODELIST") or variables.get("SLURM_JOB_NODELIST") or "127.0.0.1"
+    )
     return Launch(
         launcher="srun",
-        node=_number(told, "SLURM_NODEID", 0),
+        node=_number(variables, "SLURM_NODEID", 0),
         nodes=nodes,
-        local=_number(told, "SLURM_LOCALID", 0),
+        local=_number(variables, "SLURM_LOCALID", 0),
         per_node=tasks // nodes,
-        address=told.get("MASTER_ADDR") or first_host(listed),
-        port=_number(told, "MASTER_PORT", PORTS[0] + job % PORTS[1]),
+        address=variables.get("MASTER_ADDR") or first_host(listed),
+        port=_number(variables, "MASTER_PORT", PORTS[0] + job % PORTS[1]),
     )
 
 
-def _number(told: Mapping[str, str], name: str, default: int) -> int:
-    value = told.get(name) or str(default)
+def _number(variables: Mapping[str, str], name: str, default: int) -> int:
+    value = variables.get(name) or str(default)
     if not value.isdigit():
         raise ConfigError(f"{name}={value!r} is not a number; a launcher sets it")
     return int(value)

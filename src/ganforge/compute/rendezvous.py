@@ -40,19 +40,19 @@ class Rendezvous:
     def __init__(self, launch: Launch) -> None:
         agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"
         self.others = launch.size - 1
-        self.keeps = launch.rank == 0 and not agent
+        self._hosts_store = launch.rank == 0 and not agent
         try:
             store = TCPStore(
                 launch.address,
                 launch.port,
-                is_master=self.keeps,
+                is_master=self._hosts_store,
                 timeout=CONNECTING,
                 wait_for_workers=False,
                 multi_tenant=True,
             )
         except RuntimeError as error:
             raise RunError(
-                f"cannot reach the first process of this run at {launch.address}:{launch.port}; "
+                f"cannot reach rank 0 of this run at {launch.address}:{launch.port}; "
                 "MASTER_ADDR and MASTER_PORT name another address and port"
             ) from error
         # torchrun's agent keeps its store over restarts: an old message must not be read again.
@@ -73,16 +73,16 @@ class Rendezvous:
             try:
                 self._store.wait(["message"], LISTENING)
                 message: dict[str, Any] = json.loads(self._store.get("message"))
-                self._store.add("heard", 1)
+                self._store.add("received", 1)
                 return message
             except DistStoreError:  # timeout: no message yet
                 continue
             except RuntimeError as error:
-                raise RunError("the first process of this run is gone") from error
+                raise RunError("rank 0 of this run is gone") from error
 
     def wait_until_received(self) -> None:
         """Keeps the store open until all workers have the message, or for at most a minute."""
         end = time.monotonic() + LEAVING
         with contextlib.suppress(RuntimeError):
-            while self._store.add("heard", 0) < self.others and time.monotonic() < end:
+            while self._store.add("received", 0) < self.others and time.monotonic() < end:
                 time.sleep(0.05)

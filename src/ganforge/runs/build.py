@@ -9,8 +9,7 @@ import torch
 from lightning.pytorch import Callback
 from omegaconf import DictConfig
 
-from ganforge.compute.hardware import Hardware
-from ganforge.compute.settings import TrainerSettings
+from ganforge.compute.hardware import Hardware, TrainerSettings
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
 from ganforge.data.sets.fake import FakeImages
@@ -111,7 +110,7 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
         shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
         if None not in shape and shape != (data.channels, data.image_size):
             raise ConfigError(
-                f"network.{player} is made for {shape[0]} x {shape[1]} x {shape[1]} images, and "
+                f"network.{player} is built for {shape[0]} x {shape[1]} x {shape[1]} images, and "
                 f"data={data.name} has {data.channels} x {data.image_size} x {data.image_size}"
             )
 
@@ -161,7 +160,7 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
     parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
     if uneven := [len(part) for part in parts if len(part) % packing]:
         raise ConfigError(
-            f"model.packing={packing} does not divide {uneven[0]} images, which one process judges "
+            f"model.packing={packing} does not divide {uneven[0]} images, which one process gets "
             f"together (data.batch_size over processes, over model.accumulate={model.accumulate})"
         )
     for layer in model.discriminator.modules():

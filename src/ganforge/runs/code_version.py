@@ -1,8 +1,13 @@
-"""The version of the code that a run uses, as git describes it."""
+"""The version of the code that a run uses, ganforge's and the user's, as git describes it."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -12,6 +17,8 @@ from ganforge.redaction import redacted, redacted_code
 
 DIFF_BYTES = 1_000_000
 PATIENCE = 10.0  # seconds to wait for git, which may work on a slow disk
+MOST_FILES = 200
+FILE_BYTES = 100_000  # maximum size of a copied file; larger files are only hashed
 
 
 @dataclass(frozen=True)
@@ -84,3 +91,130 @@ def git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The user's files, and the repository that contains the working directory.
+
+    Attributes:
+        commit: commit of that repository; None without one, and if it is ganforge's own.
+        remote: its address, without credentials.
+        files: SHA-256 of each imported module and each file of ``--config-dir``, by path.
+        diff: uncommitted changes and untracked files, as a patch.
+    """
+
+    commit: str | None
+    remote: str | None
+    files: dict[str, str]
+    diff: str
+
+    @classmethod
+    def read(cls, config_dirs: Sequence[Path] = ()) -> Workspace | None:
+        """Returns the workspace of this process; None if no user code is involved.
+
+        Args:
+            config_dirs: folders of the user's configuration files.
+        """
+        here = Path.cwd()
+        top = _top(here)
+        root = top or here
+        other = top is not None and top != _top(Path(ganforge.__file__).parent)
+        own = sorted(_imported(root)) + sorted(_configured(config_dirs))
+        own = own[:MOST_FILES]
+        commit = (git(root, "rev-parse", "HEAD") or "").strip() if other else ""
+        if not own and not commit:
+            return None
+        diff = diff_of(root) if commit and _filters_nothing(root) else ""
+        for path in _untracked(own, root if top else None):
+            added = _as_patch(path, root)
+            diff += added if len(diff) + len(added) <= DIFF_BYTES else f"... and {path}\n"
+        files = {_named(path, root): _hash(path) for path in own}
+        return cls(commit or None, remote_of(root) if commit else None, files, diff)
+
+
+def _top(folder: Path) -> Path | None:
+    found = git(folder, "rev-parse", "--show-toplevel")
+    return Path(found.strip()) if found and found.strip() else None
+
+
+def _filters_nothing(root: Path) -> bool:
+    """Whether git can diff without running commands from the repository's own configuration.
+
+    Filters are such commands, and the repository may come from an untrusted archive.
+    """
+    found = git(root, "config", "--show-scope", "--get-regexp", r"^filter\..*\.(clean|process)$")
+    lines = [line.split("\t", 1) for line in (found or "").splitlines()]
+    local = [line[1] for line in lines if len(line) == 2 and line[0] in ("local", "worktree")]
+    return all(line.split(None, 1)[-1].startswith("git-lfs ") for line in local)
+
+
+def _imported(root: Path) -> Iterator[Path]:
+    """Yields source files of imported modules in ``root`` or PYTHONPATH, without installed ones."""
+    places = [root, *map(Path, filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)))]
+    roots = [place.resolve() for place in places if place.is_dir()]
+    libraries = ("stdlib", "platstdlib", "purelib", "platlib")
+    installed = {sysconfig.get_path(name) for name in libraries}
+    installed |= {str(Path(folder).resolve()) for folder in installed}
+    installed |= {str(Path(ganforge.__file__).resolve().parent)}
+    # Thousands of modules are imported, and to resolve a path takes long: rule out by name first.
+    prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        if not isinstance(file, str) or file.startswith(prefixes) or "site-packages" in file:
+            continue
+        path = Path(file).resolve()
+        if name.partition(".")[0] in ("ganforge", "hydra_plugins") or path.suffix != ".py":
+            continue
+        if str(path).startswith(prefixes) or "site-packages" in path.parts:
+            continue
+        if set(path.parents) & set(roots) and path.is_file():
+            yield path
+
+
+def _configured(folders: Iterable[Path]) -> Iterator[Path]:
+    for folder in folders:
+        if folder.is_dir():
+            yield from (p for p in folder.resolve().rglob("*.yaml") if p.is_file())
+
+
+def _untracked(paths: list[Path], root: Path | None) -> list[Path]:
+    """Returns the files that git does not track; all of them without a repository."""
+    if root is None or not paths:
+        return paths
+    inside = [str(path.relative_to(root)) for path in paths if path.is_relative_to(root)]
+    found = git(root, "ls-files", "-z", "--", *inside) if inside else ""
+    tracked = {root / name for name in (found or "").split("\0") if name}
+    return [path for path in paths if path not in tracked]
+
+
+def _as_patch(path: Path, root: Path) -> str:
+    """Returns a patch that adds a file, without secrets; "" for a large or binary file."""
+    try:
+        if path.stat().st_size > FILE_BYTES:
+            return ""
+        text = path.read_bytes().decode()
+    except (OSError, UnicodeDecodeError):
+        return ""
+    if "\0" in text:
+        return ""
+    text = redacted_code(text) if path.suffix == ".py" else redacted(text)
+    name = _named(path, root)
+    lines = text.split("\n")
+    lines, end = (
+        (lines[:-1], "") if text.endswith("\n") else (lines, "\\ No newline at end of file\n")
+    )
+    body = "".join(f"+{line}\n" for line in lines)
+    head = f"diff --git a/{name} b/{name}\nnew file mode 100644\n--- /dev/null\n+++ b/{name}\n"
+    return f"{head}@@ -0,0 +1,{len(lines)} @@\n{body}{end}" if text else head
+
+
+def _named(path: Path, root: Path) -> str:
+    return str(path.relative_to(root) if path.is_relative_to(root) else path).lstrip("/")
+
+
+def _hash(path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"

@@ -80,7 +80,7 @@ class RunFolder:
             path = path.parent.parent
         folder = cls(path.resolve())
         if not folder.composed.is_file():
-            raise RunError(f"{where}: not a run folder, for it has no {folder.composed.name}")
+            raise RunError(f"{where}: not a run folder: it has no {folder.composed.name}")
         return folder
 
     @property
@@ -206,10 +206,10 @@ def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
                 return path, False
             if taken or not os.path.exists(path):
                 raise RunError(
-                    f"cannot make the run folder {path} ({error.strerror or error}); "
+                    f"cannot create the run folder {path} ({error.strerror or error}); "
                     "log_dir=PATH puts it elsewhere"
                 ) from error
-    raise RunError(f"cannot make a run folder beside {path}")
+    raise RunError(f"cannot create a run folder next to {path}")
 
 
 def refuse_unrelated_files(path: Path) -> None:

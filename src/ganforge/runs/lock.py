@@ -80,7 +80,8 @@ def holder(folder: Path) -> str | None:
             return _named(host, pid)
         if host == socket.gethostname():
             return _named(host, pid) if free is None and is_living(pid) else None
-        return _named(host, pid) if host and _age(descriptor) < PATIENCE else None
+        age = time.time() - os.fstat(descriptor).st_mtime
+        return _named(host, pid) if host and age < PATIENCE else None
     finally:
         os.close(descriptor)
 
@@ -105,7 +106,8 @@ def _acquire(path: Path) -> int:
         time.sleep(0.02)
     # The file still names a holder: a dead one if flock works, perhaps a live one if it does not
     # work at all (taken is None) or not across hosts.
-    if _lives_elsewhere(path, host) or (taken is None and host and _lives_here(host, pid)):
+    here = host == socket.gethostname()
+    if _lives_elsewhere(path, host) or (taken is None and here and is_another_living(pid)):
         os.close(descriptor)
         raise _refusal(path, host, pid)
     os.ftruncate(descriptor, 0)
@@ -168,10 +170,6 @@ def _lives_elsewhere(path: Path, host: str) -> bool:
     return False
 
 
-def _lives_here(host: str, pid: int) -> bool:
-    return host == socket.gethostname() and is_another_living(pid)
-
-
 def _beat(path: Path, finished: threading.Event) -> None:
     while not finished.wait(HEARTBEAT):
         with contextlib.suppress(OSError):  # the disk may be unavailable for a while
@@ -183,10 +181,6 @@ def _read(descriptor: int) -> tuple[str, int]:
     os.lseek(descriptor, 0, os.SEEK_SET)
     host, _, pid = os.read(descriptor, 1000).decode(errors="replace").strip().rpartition(" ")
     return (host, int(pid)) if host and pid.isdigit() else ("", 0)
-
-
-def _age(descriptor: int) -> float:
-    return time.time() - os.fstat(descriptor).st_mtime
 
 
 def _named(host: str, pid: int) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ganforge.errors import RunError
-from ganforge.paths import typed_path
+from ganforge.paths import is_there, typed_path
 from ganforge.regular_files import read_mapping
 from ganforge.runs.contents import COMPOSED, FOLDERS, SIGNS, is_run
 from ganforge.runs.lock import is_locked
@@ -20,6 +20,7 @@ from ganforge.runs.stored.settling import reads_outside
 from ganforge.runs.stored.yaml_files import read_yaml
 
 REMOVING = ".removing-"  # prefix of a folder that is being removed
+LATEST = "latest"
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,8 @@ def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
     faults: dict[Path, str] = {}
     for pattern in patterns:
         for place in _matching(pattern):
-            base = place if _is_same(place, root) else _spelled_out(pattern, place)
+            same = os.path.abspath(place) == os.path.abspath(root)
+            base = place if same else _spelled_out(pattern, place)
             for run in runs_in(place):
                 if fault := _fault(run, place, base):
                     faults[run.resolve()] = fault
@@ -149,10 +151,6 @@ def _fault(run: Path, place: Path, base: Path) -> str:
     if outer := [path for path in between if is_run(path)]:
         return f"{run}: is left, for it is in the run {outer[0]}; runs={run} removes it"
     return ""
-
-
-def _is_same(place: Path, root: Path) -> bool:
-    return os.path.abspath(place) == os.path.abspath(root)
 
 
 def _spelled_out(pattern: str, place: Path) -> Path:
@@ -217,3 +215,34 @@ def runs_in(place: Path) -> Iterator[Path]:
 
 def _settings(path: Path) -> dict[str, Any]:
     return dict(flatten(read_yaml(path)))
+
+
+def listed(value: Any) -> list[str]:
+    """Returns the items of a value typed as ``[a,b]``, ``a,b`` or ``a``; empty for null."""
+    if value is None:
+        return []
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [str(item) for item in value]
+    # Names of a sweep's jobs contain commas: an existing path is one item, not a list.
+    if is_there(str(value)):
+        return [str(value)]
+    return [item.strip() for item in str(value).split(",") if item.strip()]
+
+
+def named_paths(value: Any, log_dir: str) -> list[str]:
+    """Returns the named folders and patterns; ``log_dir`` for null.
+
+    Args:
+        value: run folders, folders of runs or patterns; "latest" is the newest sweep.
+        log_dir: root of all outputs.
+
+    Raises:
+        RunError: ``value`` is "latest", and there is no sweep yet.
+    """
+    if value != LATEST:
+        return listed(value) or [log_dir]
+    root = typed_path(log_dir) / "multirun"
+    found = sorted(place for place in root.glob("*/*") if place.is_dir())
+    if not found:
+        raise RunError(f"{LATEST}: no sweep yet under {root}")
+    return [str(found[-1])]

@@ -16,13 +16,12 @@ from ganforge import atomic
 from ganforge.callbacks.run_summary import versions
 from ganforge.compute.hardware import Hardware
 from ganforge.config.command import Command, read_choices
+from ganforge.config.job_names import FILE
 from ganforge.errors import RunError
 from ganforge.loggers.facts import RunFacts
 from ganforge.redaction import redacted
 from ganforge.regular_files import read_json, read_regular
-from ganforge.runs.code_version import CodeVersion
-from ganforge.runs.sweep_folder import group_of
-from ganforge.runs.workspace import Workspace
+from ganforge.runs.code_version import CodeVersion, Workspace
 
 NAME = "provenance.json"
 STEMS = ("code", "workspace")  # of the names of patches
@@ -147,3 +146,19 @@ def _write_diff(folder: Path, stem: str, code: CodeVersion | Workspace | None) -
     name = f"{stem}-{len(known) + 1}.diff" if known else f"{stem}.diff"
     atomic.write(folder / name, code.diff.encode())
     return name
+
+
+def group_of(run: Path, job: str | None = None) -> str | None:
+    """Returns the group name shared by a sweep's jobs, such as "sweep-2026-11-22-13-07-13".
+
+    Args:
+        run: a run folder.
+        job: the folder assigned by Hydra's sweeper; None outside of a sweep.
+
+    Returns:
+        The name of the sweep; None if the run is not a job of a sweep.
+    """
+    sweep = run.parent
+    if job is None and not (sweep / FILE).is_file():
+        return None
+    return f"sweep-{sweep.parent.name}-{sweep.name}"

@@ -37,6 +37,7 @@ MADE_OF = (
 SCORED_BY = ("metrics", "features")
 NAMED = 5  # differences listed in a message
 ABSENT = "absent"
+CHANGES = "changes.json"
 
 
 def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool) -> None:
@@ -50,9 +51,9 @@ def write_config(cfg: DictConfig, folder: RunFolder, command: Command, new: bool
     chosen = command.choices if new else read_choices(folder.path) | command.groups
     if not new and folder.composed.is_file():
         before = read_stored(folder.composed)
-        changed = sorted({*_changed(folder), *differences(made_of(before), made_of(cfg))})
+        changed = sorted({*noted_changes(folder.path), *differences(made_of(before), made_of(cfg))})
         if changed:
-            _write(_changes(folder), json.dumps(changed, indent=2))
+            _write(folder.path / CHANGES, json.dumps(changed, indent=2))
     _write(folder.composed, OmegaConf.to_yaml(cfg))
     _write(folder.config, OmegaConf.to_yaml(cfg, resolve=True))
     write_choices(folder.path, chosen)
@@ -70,7 +71,11 @@ def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
 
 def noted_changes(run: Path) -> list[str]:
     """Returns the keys, and notes on other changes, recorded when a run was resumed."""
-    return _changed(RunFolder(run))
+    try:
+        entries = read_json(run / CHANGES)
+    except (FileNotFoundError, RunError):
+        return []
+    return [str(entry) for entry in entries] if isinstance(entries, list) else []
 
 
 def note_change(run: Path, change: str) -> None:
@@ -79,8 +84,7 @@ def note_change(run: Path, change: str) -> None:
     Raises:
         RunError: the disk is full or not writable.
     """
-    folder = RunFolder(run)
-    _write(_changes(folder), json.dumps(sorted({*_changed(folder), change}), indent=2))
+    _write(run / CHANGES, json.dumps(sorted({*noted_changes(run), change}), indent=2))
 
 
 def made_of(cfg: DictConfig) -> dict[str, Any]:
@@ -149,13 +153,13 @@ def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, p
         return
     keep_former_layout(checkpoint["config"].get("data"))
     own = read_stored(folder.composed)
-    may_differ = {*_changed(folder), *differences(made_of(own), made_of(cfg))}
+    may_differ = {*noted_changes(folder.path), *differences(made_of(own), made_of(cfg))}
     found = differences(checkpoint["config"], made_of(cfg))
     found = {key: pair for key, pair in found.items() if not _is_among(key, may_differ)}
     if found:
         raise ConfigError(
-            f"{path}: is a checkpoint of another configuration: {listed(found)}. A run goes on "
-            f"from its own; start a new one, or resume the run that it is from"
+            f"{path}: is a checkpoint of another configuration: {listed(found)}. Resume "
+            "the run that it belongs to, or start a new one"
         )
 
 
@@ -169,18 +173,6 @@ def listed(found: dict[str, tuple[Any, Any]]) -> str:
 def _is_among(key: str, keys: set[str]) -> bool:
     """Whether a key, or one above or below it, is in ``keys``: a value may become a mapping."""
     return any(f"{key}.".startswith(f"{k}.") or k.startswith(f"{key}.") for k in keys)
-
-
-def _changes(folder: RunFolder) -> Path:
-    return folder.path / "changes.json"
-
-
-def _changed(folder: RunFolder) -> list[str]:
-    try:
-        found = read_json(_changes(folder))
-    except (FileNotFoundError, RunError):
-        return []
-    return [str(key) for key in found] if isinstance(found, list) else []
 
 
 def _write(path: Path, text: str) -> None:

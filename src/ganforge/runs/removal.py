@@ -74,7 +74,9 @@ def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
     found: dict[Path, None] = {}
     for place, below, files in os.walk(log_dir.resolve()):
         found |= dict.fromkeys(_left_in(Path(place), below))
-        below[:] = [name for name in below if COMPOSED not in files and not _is_hidden(name)]
+        below[:] = [
+            name for name in below if COMPOSED not in files and not name.startswith(REMOVING)
+        ]
     for folder in dict.fromkeys(place for run in runs for place in (run.path.parent, run.path)):
         with contextlib.suppress(OSError):
             found |= dict.fromkeys(_left_in(folder, os.listdir(folder)))
@@ -166,7 +168,7 @@ def _delete(path: Path) -> None:
 def _left_in(folder: Path, names: list[str]) -> list[Path]:
     """Returns the leftovers in a folder; other items with a hidden name are not touched."""
     found = []
-    for path in (folder / name for name in names if _is_hidden(name)):
+    for path in (folder / name for name in names if name.startswith(REMOVING)):
         own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
         if own or _was_run(path):
             found.append(path)
@@ -193,10 +195,6 @@ def _is_own(path: Path) -> bool:
 
 def _place(hidden: Path) -> str:
     return CHECKPOINTS if hidden.name == REMOVING + CHECKPOINTS else ""
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(REMOVING)
 
 
 def _remove_empty_parents(path: Path, log_dir: Path) -> None:

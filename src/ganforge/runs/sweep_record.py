@@ -76,7 +76,7 @@ class SweepRecord:
             record._use_present_names()
             return record
         except FileNotFoundError:
-            raise RunError(f"{path}: not a sweep's folder, for it has no {FILE}") from None
+            raise RunError(f"{path}: not a sweep's folder: it has no {FILE}") from None
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise RunError(f"{file}: cannot be read ({error})") from error
 

@@ -9,8 +9,8 @@ from omegaconf import OmegaConf
 from ganforge.errors import ConfigError
 from ganforge.runs.record import note_change, noted_changes
 from ganforge.runs.resuming import resumption
-from ganforge.runs.resuming.images import changed_data, check_allowed, warn_of_other_data
-from ganforge.runs.resuming.length import log_length_change, refuse_endless
+from ganforge.runs.resuming.own_keys import log_length_change, refuse_endless
+from ganforge.runs.resuming.resumption import changed_data, check_allowed, warn_of_other_data
 
 
 class Data:
@@ -74,7 +74,7 @@ def linear(max_steps: int, total="${trainer.max_steps}"):
 def test_a_decay_that_follows_the_length_says_so(caplog):
     log_length_change(linear(20), linear(40), 20)
     assert "schedule.total follows the length of the run: 20 before, 40 now" in caplog.text
-    assert "at step 20 becomes 0.5, and was 0. schedule.total=20 keeps it" in caplog.text
+    assert "at step 20 was 0 and becomes 0.5. schedule.total=20 keeps it" in caplog.text
 
 
 def test_a_decay_of_its_own_length_says_nothing(caplog):

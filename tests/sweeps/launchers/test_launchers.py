@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ganforge.commands.train import train
-from ganforge.compute.workers import free_port
+from ganforge.compute.rank_zero import free_port
 from ganforge.config.compose import compose_config
 from tests.support import games
 from tests.support.trainings import ROOT, SMALL, environment, run_of
@@ -173,7 +173,7 @@ def test_a_sweep_under_torchrun_is_refused(type_in, tmp_path, monkeypatch):
     for typed in (["train", "-m", "seed=1,2"], ["evaluate", "run=latest"]):
         ended = type_in(*typed)
         assert ended.code == 2
-        assert "does not go under torchrun" in ended.err
+        assert "cannot run under torchrun" in ended.err
         monkeypatch.setenv("RANK", "1")
         monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
         monkeypatch.setenv("LOCAL_RANK", "1")

@@ -1,7 +1,8 @@
-"""Applies typed overrides to a stored run configuration."""
+"""Applies typed overrides to a stored run configuration, and checks what follows its length."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.config.check import did_you_mean, root_keys
 from ganforge.errors import ConfigError
+from ganforge.runs.load import build
+from ganforge.runs.past import flatten
+from ganforge.runs.record import made_of
 from ganforge.runs.stored.data_places import make_paths_absolute
 from ganforge.runs.stored.settling import settle
+
+log = logging.getLogger("ganforge")
+
+LENGTH = "${trainer.max_"
 
 
 def change(own: DictConfig, values: Mapping[str, Any], run: Path) -> None:
@@ -77,3 +85,55 @@ def _unknown(own: DictConfig, key: str, first: str, run: Path) -> str:
     legal = [child for child in present if not child.startswith("_") and child != name]
     legal = legal if parent else root_keys("train")
     return f"{key}: the run {run} has no key {first}; {did_you_mean(name, legal)}"
+
+
+def changed_followers(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
+    """Returns the settings that changed because they refer to the run's length, with both values.
+
+    Args:
+        before: the run's configuration.
+        now: the same with the changes of a command.
+    """
+    keys = [key for key, value in flatten(made_of(now)) if LENGTH in str(value)]
+    pairs = {key: (OmegaConf.select(before, key), OmegaConf.select(now, key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def refuse_endless(before: DictConfig, now: DictConfig) -> None:
+    """Rejects a run of unlimited length if a setting depends on its length.
+
+    Raises:
+        ConfigError: naming the key and its previous value.
+    """
+    for key, (then, value) in changed_followers(before, now).items():
+        if value in (-1, None):
+            raise ConfigError(
+                f"{key} is the length of the run, and trainer.max_steps={value} leaves none: "
+                f"{key}={then} keeps what it was"
+            )
+
+
+def log_length_change(before: DictConfig, now: DictConfig, step: int) -> None:
+    """Logs which settings change with the length of a run, and how to keep them.
+
+    Args:
+        before: the run's configuration.
+        now: the same with the changes of a command.
+        step: generator updates made so far.
+    """
+    for key, (then, value) in changed_followers(before, now).items():
+        rates = _rates(before, now, step) if key.startswith("schedule.") else ""
+        log.warning(
+            "%s follows the length of the run: %s before, %s now%s. %s=%s keeps it",
+            key,
+            then,
+            value,
+            rates,
+            key,
+            then,
+        )
+
+
+def _rates(before: DictConfig, now: DictConfig, step: int) -> str:
+    then, value = (build(cfg.schedule)(step) for cfg in (before, now))
+    return f"; the learning rate factor at step {step} was {then:.3g} and becomes {value:.3g}"

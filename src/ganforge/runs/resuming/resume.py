@@ -12,7 +12,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ganforge.compute.settings import TrainerSettings
+from ganforge.compute.hardware import TrainerSettings
 from ganforge.config.command import Command, read_choices
 from ganforge.errors import ConfigError, DamagedError, GanforgeError, RunError
 from ganforge.models.engine.adversarial import AdversarialModule
@@ -23,8 +23,7 @@ from ganforge.runs.lock import is_locked
 from ganforge.runs.provenance import overrides_of
 from ganforge.runs.record import NAMED, assert_fits
 from ganforge.runs.resuming.identity import different_keys
-from ganforge.runs.resuming.length import refuse_endless
-from ganforge.runs.resuming.own_keys import change
+from ganforge.runs.resuming.own_keys import change, refuse_endless
 from ganforge.runs.stored.checkpoint import (
     LAST,
     PREVIOUS,
@@ -93,7 +92,7 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         folder = _newest_unfinished(cfg, log_dir, command, replaced)
         if folder is None:
             return None
-        own = _goes_on(folder, cfg.trust)
+        own = _own_config(folder, cfg.trust)
         for key in ("dry_run", "tags", "notes"):
             own[key] = cfg[key]
         return Resumed(folder, folder.checkpoint(), own)
@@ -101,7 +100,9 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
     folder = RunFolder.find(cfg.resume, log_dir)
     named = str(cfg.resume).endswith(".ckpt")
     checkpoint = typed_path(cfg.resume).resolve() if named else folder.checkpoint()
-    return Resumed(folder, checkpoint, _changed(_goes_on(folder, cfg.trust), cfg, command, folder))
+    return Resumed(
+        folder, checkpoint, _changed(_own_config(folder, cfg.trust), cfg, command, folder)
+    )
 
 
 def _in_given_folder(
@@ -109,18 +110,18 @@ def _in_given_folder(
 ) -> Resumed | None:
     if cfg.resume is not None:
         raise ConfigError(
-            f"resume={cfg.resume} and run_dir={folder.path}: a run goes on with what its run_dir "
-            "holds, or with what resume says; give one of them"
+            f"resume={cfg.resume} and run_dir={folder.path}: give one of them. run_dir resumes the "
+            "run in that folder, resume the run that it names"
         )
     try:
         checkpoint = folder.checkpoint()
     except RunError:  # stopped before its first checkpoint, or no run there
         return None
-    own = _goes_on(folder, cfg.trust)
+    own = _own_config(folder, cfg.trust)
     if differing := _differing(own, cfg, folder, command, replaced):
         raise ConfigError(
             f"{folder.path}: holds a run of another configuration, which differs in "
-            f"{', '.join(differing)}. Take another run_dir=DIR, or change the run itself with "
+            f"{', '.join(differing)}. Use another run_dir=DIR, or change the run itself with "
             f"resume={folder.path} and the keys to change"
         )
     for key in ("dry_run", "tags", "notes", "tune"):
@@ -150,7 +151,7 @@ def _by_key(overrides: list[str]) -> dict[str, str]:
     return {key.lstrip("+"): value for key, _, value in pairs}
 
 
-def _goes_on(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
+def _own_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
     """Returns the run's own configuration, after checking that all its targets are trusted."""
     cfg = read_own(folder)
     cfg.run_dir = str(folder.path)
@@ -273,16 +274,16 @@ def assert_can_continue(checkpoint: dict[str, Any], settings: TrainerSettings, p
         raise RunError(
             f"{path}: the run is at step {step} already, and trainer.max_steps="
             f"{settings.max_steps}; to train on, type a larger one: "
-            f"resume={_shown(path)} trainer.max_steps={2 * step}"
+            f"resume={_run_of(path)} trainer.max_steps={2 * step}"
         )
     if settings.max_seconds is not None and seconds >= settings.max_seconds:
         raise RunError(
             f"{path}: the run has trained for {seconds:.0f} seconds already, and "
             f"trainer.max_seconds={settings.max_seconds:g}; to train on, type a larger one: "
-            f"resume={_shown(path)} trainer.max_seconds={2 * math.ceil(seconds)}"
+            f"resume={_run_of(path)} trainer.max_seconds={2 * math.ceil(seconds)}"
         )
 
 
-def _shown(checkpoint: Path) -> str:
+def _run_of(checkpoint: Path) -> str:
     """Returns the run folder of a checkpoint, quoted for a shell."""
     return shlex.quote(one_line(checkpoint.parent.parent))

@@ -46,21 +46,15 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and _is_number(value)
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, dict)
-
-
 def _are_scores(value: Any) -> bool:
-    return _is_mapping(value) and all(map(_is_score, value.values()))
+    return isinstance(value, dict) and all(map(_is_score, value.values()))
 
 
 def _is_score(value: Any) -> bool:
     numbers = ("value", "std", "step", "images_seen")
-    return _is_mapping(value) and all(value.get(k) is None or _is_number(value[k]) for k in numbers)
+    return isinstance(value, dict) and all(
+        value.get(k) is None or _is_number(value[k]) for k in numbers
+    )
 
 
 def _are_points(value: Any) -> bool:
@@ -68,18 +62,16 @@ def _are_points(value: Any) -> bool:
 
 
 def _is_point(value: Any) -> bool:
-    return _is_mapping(value) and all(v is None or _is_number(v) for v in value.values())
+    return isinstance(value, dict) and all(v is None or _is_number(v) for v in value.values())
 
 
-_SOUND: dict[str, Callable[[Any], bool]] = {
+_SOUND: dict[str, type | Callable[[Any], bool]] = {
     **dict.fromkeys(("step", "images_seen"), _is_count),
     **dict.fromkeys(("seconds", "images_per_second"), _is_number),
     **dict.fromkeys(("metrics", "best"), _are_scores),
-    **dict.fromkeys(("parameters", "versions"), _is_mapping),
-    **dict.fromkeys(
-        ("status", "error", "error_kind", "run", "command", "model", "data", "device"), _is_text
-    ),
-    "checkpoint": _is_text,
+    **dict.fromkeys(("parameters", "versions"), dict),
+    **dict.fromkeys(("status", "error", "error_kind", "checkpoint", "run", "command"), str),
+    **dict.fromkeys(("model", "data", "device"), str),
     "history": _are_points,
 }
 
@@ -90,7 +82,8 @@ _NEVER_NULL = ("metrics", "best", "history", "parameters", "versions")
 def _is_sound(key: str, value: Any) -> bool:
     if value is None:
         return key not in _NEVER_NULL
-    return key not in _SOUND or _SOUND[key](value)
+    sound = _SOUND.get(key, object)
+    return isinstance(value, sound) if isinstance(sound, type) else sound(value)
 
 
 def best_of(summary: dict[str, Any]) -> tuple[str, float] | None:
