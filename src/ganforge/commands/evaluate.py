@@ -32,8 +32,8 @@ from ganforge.plain_text import one_line
 from ganforge.runs.costs import check_evaluation_costs
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import build, load_restored, read_config
+from ganforge.runs.provenance import group_of
 from ganforge.runs.stored.lone_checkpoint import find_trained, subject_of
-from ganforge.runs.sweep_folder import group_of
 from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")

@@ -10,9 +10,9 @@ from typing import Any
 
 from ganforge.callbacks.run_summary import versions
 from ganforge.config.check import did_you_mean
-from ganforge.data.source import hash_of
 from ganforge.data.identity import differences_of
 from ganforge.data.module import ImageDataModule
+from ganforge.data.source import hash_of
 from ganforge.errors import ConfigError
 from ganforge.runs.build import Parts
 from ganforge.runs.provenance import read
