@@ -181,7 +181,7 @@ CONVOLUTIONS = [
     (["model=wgan_gp", "network=dcgan"], "BatchNorm", "Take network=dcgan_layer_norm"),
     (
         ["model=wgan_gp", "regularizer=[gradient_penalty,weight_clip]"],
-        "weight clipping beside a gradient penalty bounds the critic twice",
+        "weight clipping and a gradient penalty both bound the critic",
     ),
 ]
 

@@ -31,8 +31,8 @@ from tests.support.configs import tiny
 # ---------------------------------------------------------------------- the table
 
 # Reasons in error messages.
-BATCH_NORM = r"BatchNorm2d .*holds each image's own gradient.*network=dcgan_layer_norm"
-TWICE = r"weight clipping beside (the|a gradient) penalty bounds the critic twice.*Way out"
+BATCH_NORM = r"BatchNorm2d .*each image's own gradient.*network=dcgan_layer_norm"
+TWICE = r"weight clipping and (the|a) gradient penalty both bound the critic.*Use"
 NORMALIZED = r"weights of the discriminator are normalized.*without spectral norm"
 LATENTS = "games from image to image have none. Leave it out"
 OF_LATENTS = [f"regularizer={n}" for n in ("latent_consistency", "latent_diversity", "path_length")]
@@ -99,10 +99,10 @@ REFUSED = [
     ("model=wgan_gp regularizer=[gradient_penalty,weight_clip]", TWICE),
     ("model=dcgan network=mlp", "has no convolution.*network=dcgan"),
     ("model=dragan network=dcgan", "batch normalization.*network=dcgan_layer_norm"),
-    ("model=pacgan model.packing=1", "it is the plain game"),
-    ("model=cgan model.packing=2", "a pack has one logit and no single label"),
-    ("model=projection model.packing=2", "a pack has one logit and no single label"),
-    ("model=cgan condition=none", "is not told the label.*condition=concatenation"),
+    ("model=pacgan model.packing=1", "it does not pack images"),
+    ("model=cgan model.packing=2", "a pack has one logit but several labels"),
+    ("model=projection model.packing=2", "a pack has one logit but several labels"),
+    ("model=cgan condition=none", "is not conditioned on the label.*condition=concatenation"),
     ("model=acgan condition=concatenation", "condition=classifier"),
     ("model=projection condition=concatenation", "is concatenation.*condition=projection"),
     ("model=projection network=mlp", "no normalization that labels could steer"),
@@ -115,7 +115,7 @@ REFUSED = [
     ("model=pggan model.growth.start_size=32", "start_size must be one of 4, 8, 16"),
     ("model=stylegan network=dcgan", "generator has no styles.*network=stylegan"),
     ("model=stylegan condition=projection", "those of the styles.*condition=embedding"),
-    ("model=stylegan2 network=dcgan", "the generator makes no styles.*network=stylegan2"),
+    ("model=stylegan2 network=dcgan", "the generator has no styles.*network=stylegan2"),
     ("model=stylegan2 condition=projection", "styles take its place.*condition=embedding"),
     ("model=pix2pix data=digits", "needs pairs of images.*Suitable data: .*photos_paired"),
     ("model=pix2pix data=photos_unpaired", "needs pairs of images.*photos_paired"),

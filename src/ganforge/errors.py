@@ -19,6 +19,12 @@ class ConfigError(GanforgeError):
     exit_code = 2
 
 
+def require(condition: bool, message: str) -> None:
+    """Raises ConfigError with ``message`` unless ``condition`` holds."""
+    if not condition:
+        raise ConfigError(message)
+
+
 class DataError(GanforgeError):
     """Images that are missing, unreadable or unsuitable for the requested operation."""
 

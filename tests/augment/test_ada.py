@@ -64,7 +64,7 @@ def test_autocast_changes_nothing():
 
 @pytest.mark.parametrize("p", [0.0, 0.5])
 def test_points_of_the_plane_are_refused(p):
-    with pytest.raises(ConfigError, match=r"images of 1 x 1 pixels. Way out: augment=none"):
+    with pytest.raises(ConfigError, match=r"1 x 1 pixels cannot be moved. Use augment=none"):
         AugmentationPipeline(p)(torch.zeros(4, 2, 1, 1), Noise(0, 4))
 
 
@@ -162,7 +162,7 @@ def test_processes_agree_on_the_mean():
     ranks = [ADA(p=0.5, speed=100, every=1) for _ in range(2)]
     for rank, logits in zip(ranks, ([1.0, 1.0], [1.0, -1.0]), strict=True):
         rank.observe(torch.tensor(logits))
-    mean = torch.stack([rank._judged for rank in ranks]).mean(0)  # what a reduction returns
+    mean = torch.stack([rank._signs for rank in ranks]).mean(0)  # what a reduction returns
     for rank in ranks:
         rank.adjust(4, 4, lambda value: mean)
         assert rank.real_sign.item() == 0.5
@@ -214,12 +214,12 @@ def test_a_schedule_from_0_wakes_up():
 @pytest.mark.parametrize(
     ("kind", "arguments", "message"),
     [
-        (ADA, {"p": 1.5}, "ADA: p must be from 0 to 1, got 1.5"),
-        (ADA, {"target": 2.0}, "target must be from -1 to 1"),
-        (ADA, {"speed": 0}, "speed must be at least 1 image, or null; got 0"),
+        (ADA, {"p": 1.5}, r"ADA: p must be in \[0, 1\], got 1.5"),
+        (ADA, {"target": 2.0}, r"target must be in \[-1, 1\]"),
+        (ADA, {"speed": 0}, "speed must be at least 1 image or null, got 0"),
         (ADA, {"every": 0}, "every must be at least 1"),
-        (ScheduledAugmentation, {"initial": -0.1}, "initial must be from 0 to 1"),
-        (ScheduledAugmentation, {"final": 1.1}, "final must be from 0 to 1"),
+        (ScheduledAugmentation, {"initial": -0.1}, r"initial must be in \[0, 1\]"),
+        (ScheduledAugmentation, {"final": 1.1}, r"final must be in \[0, 1\]"),
         (ScheduledAugmentation, {"images": 0}, "images must be at least 1"),
     ],
 )

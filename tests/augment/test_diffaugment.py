@@ -3,9 +3,13 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.augment.colour import change_brightness, change_contrast, change_saturation
-from ganforge.augment.cutout import cut_out
-from ganforge.augment.diffaugment import DiffAugment
+from ganforge.augment.diffaugment import (
+    DiffAugment,
+    change_brightness,
+    change_contrast,
+    change_saturation,
+    cut_out,
+)
 from ganforge.augment.shift import translate
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise
@@ -116,9 +120,9 @@ def test_half_precision_stays_half():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"translation": 1.0}, "translation must be at least 0 and below 1, got 1.0"),
-        ({"cutout": -0.1}, "cutout must be at least 0 and below 1, got -0.1"),
-        ({"padding": "wrap"}, "padding must be one of replicate, zeros; got 'wrap'"),
+        ({"translation": 1.0}, r"translation must be in \[0, 1\), got 1.0"),
+        ({"cutout": -0.1}, r"cutout must be in \[0, 1\), got -0.1"),
+        ({"padding": "wrap"}, "padding must be replicate or zeros, got 'wrap'"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, message):

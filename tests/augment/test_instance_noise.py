@@ -69,5 +69,5 @@ def test_a_shift_passes_gradients_to_the_pixels_it_shows():
 
 
 def test_a_shift_beyond_the_image_is_refused():
-    with pytest.raises(ConfigError, match="shift must be at least 0 and below 1"):
+    with pytest.raises(ConfigError, match=r"shift must be in \[0, 1\)"):
         InstanceNoise(0.1, shift=1.0)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from ganforge.augment import blitting, geometric
+from ganforge.augment import geometric
 from ganforge.augment.homogeneous import compose, is_identity, matrix, with_probability
 from ganforge.augment.resampling import Resampler
 from ganforge.streams import Noise
@@ -17,9 +17,9 @@ from tests.augment.pictures import ALWAYS, NEVER, pictures
 N = 2000
 SIZE = (16, 16)
 DRAWS = {
-    "flip": lambda noise, p: blitting.flip(noise, p),
-    "quarter_turn": lambda noise, p: blitting.quarter_turn(noise, p),
-    "whole_shift": lambda noise, p: blitting.whole_shift(noise, p, *SIZE),
+    "flip": lambda noise, p: geometric.flip(noise, p),
+    "quarter_turn": lambda noise, p: geometric.quarter_turn(noise, p),
+    "whole_shift": lambda noise, p: geometric.whole_shift(noise, p, *SIZE),
     "scale": lambda noise, p: geometric.scale(noise, p),
     "turn": lambda noise, p: geometric.turn(noise, p),
     "stretch": lambda noise, p: geometric.stretch(noise, p),
@@ -56,7 +56,7 @@ def test_either_turn_happens_with_probability_p():
 
 
 def test_flips_are_flips():
-    images, origins = pictures(20), blitting.flip(Noise(1, 20), ALWAYS)
+    images, origins = pictures(20), geometric.flip(Noise(1, 20), ALWAYS)
     flipped = origins[:, 0, 0] < 0
     assert 0 < flipped.sum() < 20
     wanted = torch.where(flipped[:, None, None, None], images.flip(3), images)
@@ -65,7 +65,7 @@ def test_flips_are_flips():
 
 def test_quarter_turns_are_quarter_turns():
     images, noise = pictures(20), Noise(1, 20)
-    turned = Resampler()(images, blitting.quarter_turn(noise, ALWAYS))
+    turned = Resampler()(images, geometric.quarter_turn(noise, ALWAYS))
     turns = Noise(1, 20).integers(4)
     assert set(turns.tolist()) == {0, 1, 2, 3}
     wanted = [image.rot90(int(k), (1, 2)) for image, k in zip(images, turns, strict=True)]
@@ -74,7 +74,7 @@ def test_quarter_turns_are_quarter_turns():
 
 def test_whole_shifts_move_and_mirror():
     images, noise = pictures(20, side=16), Noise(1, 20)
-    shifted = Resampler()(images, blitting.whole_shift(noise, ALWAYS, 16, 16))
+    shifted = Resampler()(images, geometric.whole_shift(noise, ALWAYS, 16, 16))
     steps = torch.round(16 * 0.125 * (2 * Noise(1, 20).uniform(2) - 1)).long()
     assert set(steps.flatten().tolist()) == {-2, -1, 0, 1, 2}
     padded = F.pad(images, (2, 2, 2, 2), mode="reflect")

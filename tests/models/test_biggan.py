@@ -8,7 +8,7 @@ import torch
 from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.models.biggan import BigGAN
-from ganforge.models.engine.truncation import truncated_latents
+from ganforge.models.engine.sampling import truncated_latents
 from ganforge.networks.biggan import BigGANDiscriminator, BigGANGenerator
 from ganforge.streams import Noise
 from tests.support import games

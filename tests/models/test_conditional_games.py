@@ -133,7 +133,7 @@ def batch_of(model, rows=6):
 class Unwatched:
     """Stands where a loss is computed outside a training."""
 
-    def observe(self, name, value):
+    def observe(self, name, value, lasting=False):
         self.observed[name] = float(value.detach())
 
     def observe_logits(self, real, fake): ...
@@ -272,24 +272,24 @@ def test_the_posteriors_head_is_trained_in_the_discriminators_turn(tmp_path):
 @pytest.mark.parametrize(
     ("kind", "changes", "message"),
     [
-        (CGAN, players("none", "concatenation"), "the generator is not told .*concatenation"),
-        (CGAN, players(judge="none"), "the discriminator is not told the label"),
+        (CGAN, players("none", "concatenation"), "generator is not conditioned .*concatenation"),
+        (CGAN, players(judge="none"), "the discriminator is not conditioned on the label"),
         (
             ProjectionGAN,
             players(judge="concatenation"),
             "conditioning is concatenation.*projection",
         ),
-        (ProjectionGAN, players("none", "projection"), "the generator is not told"),
-        (ACGAN, players(), r"auxiliary outputs \[\], and the game needs \[3\].*classifier"),
-        (ACGAN, players("none", auxiliary=[3]), "the generator is not told"),
+        (ProjectionGAN, players("none", "projection"), "the generator is not conditioned"),
+        (ACGAN, players(), r"auxiliary outputs \[\], but the model needs \[3\].*classifier"),
+        (ACGAN, players("none", auxiliary=[3]), "the generator is not conditioned"),
         (ACGAN, {"discriminator_weight": -1.0}, "model.discriminator_weight must be at least 0"),
         (ACGAN, {"generator_weight": -1.0}, "model.generator_weight must be at least 0"),
-        (InfoGAN, players(auxiliary=[3]), r"outputs \[3\], and the game needs \[3, 2\]"),
-        (InfoGAN, players("none", auxiliary=[3, 2]), "the generator is not told"),
-        (InfoGAN, {"continuous": 4}, r"model.continuous must be in 0 ... 3, .* got 4"),
+        (InfoGAN, players(auxiliary=[3]), r"outputs \[3\], but the model needs \[3, 2\]"),
+        (InfoGAN, players("none", auxiliary=[3, 2]), "the generator is not conditioned"),
+        (InfoGAN, {"continuous": 4}, "below the generator.s latent_dim=4, got 4"),
         (InfoGAN, {"categorical_weight": -1.0}, "model.categorical_weight must be at least 0"),
-        (CGAN, {"num_classes": 4}, "the generator is built for 3 classes, and the game has 4"),
-        (CGAN, {"packing": 2}, "a pack has one logit and no single label"),
+        (CGAN, {"num_classes": 4}, "the generator is built for 3 classes, but the model has 4"),
+        (CGAN, {"packing": 2}, "a pack has one logit but several labels"),
     ],
 )
 def test_parts_that_make_another_game_are_refused(kind, changes, message):
@@ -304,13 +304,13 @@ def test_infogan_refuses_a_code_of_one_value():
 
 
 def test_dragan_refuses_batch_normalization():
-    with pytest.raises(ConfigError, match=r"batch normalization.*dcgan_layer_norm"):
+    with pytest.raises(ConfigError, match=r"BatchNorm.*dcgan_layer_norm"):
         games.game(DRAGAN, **games.convolutional_players("batch"))
     assert games.game(DRAGAN, **games.convolutional_players("layer"))
 
 
 def test_pacgan_judges_packs_and_refuses_single_images(tmp_path):
-    with pytest.raises(ConfigError, match=r"model.packing=1 it is the plain game"):
+    with pytest.raises(ConfigError, match=r"model.packing=1 it does not pack images"):
         games.game(PacGAN)
     judge = MLPDiscriminator(8, 1, [16], packing=2)
     model = games.game(PacGAN, discriminator=judge, packing=2)

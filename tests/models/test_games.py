@@ -78,7 +78,7 @@ def test_wgan_gp_draws_a_steep_critic_towards_a_gradient_of_one(tmp_path):
 
 def test_wgan_gp_refuses_clipping_beside_the_penalty():
     terms = {"gp": GradientPenalty(), "clip": WeightClip()}
-    with pytest.raises(ConfigError, match=r"bounds the critic twice.*Way out"):
+    with pytest.raises(ConfigError, match=r"both bound the critic.*Use"):
         games.game(WGANGP, loss=WassersteinLoss(), regularizers=terms)
 
 

@@ -5,8 +5,8 @@ from typing import Required, get_args, get_origin, get_type_hints
 import pytest
 
 from ganforge.config.signatures import hints_of, parameters_of
-from ganforge.models import GAN, PGGAN, AdversarialModule, TranslationModel
-from ganforge.models.parts import AdversarialParts, GANParts, PGGANParts, TranslationParts
+from ganforge.models import GAN, AdversarialModule, StyleBased, TranslationModel
+from ganforge.models.parts import AdversarialParts, GANParts, StyleParts, TranslationParts
 
 OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
 
@@ -16,7 +16,7 @@ OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
     [
         (AdversarialParts, AdversarialModule, set()),
         (GANParts, GAN, set()),
-        (PGGANParts, PGGAN, set()),
+        (StyleParts, StyleBased, set()),
         (TranslationParts, TranslationModel, OWN_DEFAULTS),
     ],
 )

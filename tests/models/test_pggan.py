@@ -54,7 +54,7 @@ def test_reals_are_judged_as_the_level_shows_them():
     model.images_seen = 20
     shown = []
     model.update = lambda player, objective, batch: shown.append(batch["image"])
-    model.constrain = model.observe = model.adjust_augmentation = lambda *_: None
+    model.constrain = model.observe = model.adjust = lambda *_: None
     real = torch.randn(BATCH, 1, 16, 16)
     model.play([{"image": real}])
     assert torch.equal(shown[0], reals_at(real, 0.25))
@@ -201,7 +201,7 @@ def test_refuses_players_that_do_not_grow():
 
 
 def test_refuses_a_growth_to_another_size():
-    with pytest.raises(ConfigError, match="image_size is 32, and the generator is made for 16"):
+    with pytest.raises(ConfigError, match="image_size is 32, but the generator is built for 16"):
         game(Growth(32))
 
 

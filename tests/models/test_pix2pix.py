@@ -191,7 +191,7 @@ def test_parts_of_the_project_compose(tmp_path, changes):
 
 
 def test_terms_about_latents_are_refused():
-    with pytest.raises(ConfigError, match="regularizer=zcr is about the latents"):
+    with pytest.raises(ConfigError, match="regularizer=zcr needs latents"):
         pix2pix(regularizers={"zcr": LatentDiversity()})
 
 
@@ -203,14 +203,14 @@ def test_two_networks_or_one_from_latents_are_refused():
 
 
 def test_a_judge_of_other_channels_is_refused():
-    with pytest.raises(ConfigError, match="4 channels, and is built for 3"):
+    with pytest.raises(ConfigError, match="4 channels in total, but it is built for 3"):
         pix2pix(discriminator=PatchDiscriminator(RGB, width=4, layers=1))
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"direction": "BtoC"}, "model.direction must be one of AtoB, BtoA, got 'BtoC'"),
+        ({"direction": "BtoC"}, "model.direction must be AtoB or BtoA, got 'BtoC'"),
         ({"l1_weight": -1.0}, "model.l1_weight must be at least 0, got -1.0"),
         ({"adversarial_weight": 0.0}, "model.adversarial_weight must be above 0, got 0.0"),
     ],

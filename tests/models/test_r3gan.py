@@ -9,7 +9,7 @@ import torch
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
 from ganforge.losses.relativistic import RelativisticLoss
-from ganforge.models.engine.cosine_average import CosineAverage
+from ganforge.models.engine.averaging import CosineAverage
 from ganforge.models.r3gan import R3GAN
 from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator
 from ganforge.regularizers.r1 import R1
@@ -142,7 +142,7 @@ def test_real_steps(tmp_path, labelled):
 
 
 def test_refuses_a_discriminator_that_mixes_images():
-    with pytest.raises(ConfigError, match=r"model=r3gan: .*BatchNorm2d[\s\S]*Way out"):
+    with pytest.raises(ConfigError, match=r"model=r3gan: .*BatchNorm2d[\s\S]*Use network"):
         game(**games.convolutional_players("batch"))
 
 

@@ -42,7 +42,7 @@ def test_the_discriminator_stays_bounded_while_it_learns(tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"spectral_norm": False}, r"without spectral normalization \(blocks.* more\).*Way out"),
+        ({"spectral_norm": False}, r"without spectral normalization \(blocks.* more\).*Use"),
         ({"norm": "batch"}, r"BatchNorm2d \(blocks.*undoes the bound.*norm=none"),
     ],
 )
@@ -52,7 +52,7 @@ def test_refuses_a_discriminator_without_its_bound(wrong, reason):
 
 
 def test_refuses_clipping_beside_spectral_normalization():
-    with pytest.raises(ConfigError, match=r"weight_clip: .* bounds nothing"):
+    with pytest.raises(ConfigError, match=r"weight_clip: .* undoes the bound"):
         games.game(SNGAN, **players(), loss=HingeLoss(), regularizers={"clip": WeightClip()})
 
 

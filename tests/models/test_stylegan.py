@@ -10,7 +10,7 @@ from torch import nn
 from ganforge.errors import ConfigError
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.progressive import Growth
-from ganforge.models.engine.style_mixing import crossovers
+from ganforge.models.style_based import crossovers
 from ganforge.models.stylegan import StyleGAN
 from ganforge.networks.layers.noise_input import NoiseInput
 from ganforge.networks.pggan import PGGANGenerator

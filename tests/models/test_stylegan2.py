@@ -287,5 +287,5 @@ def test_samples_are_truncated_and_belong_to_their_indices():
 
 
 def test_a_generator_without_styles_is_refused():
-    with pytest.raises(ConfigError, match=r"the generator makes no styles.*network=stylegan2"):
+    with pytest.raises(ConfigError, match=r"the generator has no styles.*network=stylegan2"):
         games.game(StyleGAN2)

@@ -117,7 +117,7 @@ def test_a_linear_generators_images_differ_by_the_step():
 def test_refusals_of_transformations(kind):
     with pytest.raises(ConfigError, match="shift must be at least 0, got -1"):
         kind(shift=-1)
-    with pytest.raises(ConfigError, match="leave every image as it is"):
+    with pytest.raises(ConfigError, match="do not change any image"):
         kind(shift=0, flip=False)
     with pytest.raises(ConfigError, match="fake must be at least 0"):
         BalancedConsistency(fake=-1.0)

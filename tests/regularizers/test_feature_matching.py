@@ -81,5 +81,5 @@ def test_trains_and_is_logged(parts, tmp_path):
 
 
 def test_needs_features():
-    with pytest.raises(ConfigError, match=r"Identity has no method features.*Take a network"):
+    with pytest.raises(ConfigError, match=r"Identity has no method features.*use a network"):
         FeatureMatching().term(context(Noise(0, 4), discriminator=nn.Identity()))

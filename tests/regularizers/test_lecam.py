@@ -80,7 +80,7 @@ def test_the_anchors_are_kept():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"decay": 1.0}, "decay must be at least 0 and below 1, got 1.0"),
+        ({"decay": 1.0}, r"decay must be in \[0, 1\), got 1.0"),
         ({"start_images": -1}, "start_images must be at least 0, got -1"),
         ({"weight": -1.0}, "weight must be at least 0"),
     ],

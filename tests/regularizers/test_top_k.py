@@ -68,7 +68,7 @@ def test_the_generators_loss_gets_fewer_images_from_step_to_step(parts, kept, tm
 @pytest.mark.parametrize("value", [-0.5, 0, 1.1])
 @pytest.mark.parametrize("name", ["final_share", "gamma"])
 def test_refuses_shares(name, value):
-    with pytest.raises(ConfigError, match=f"{name} must be above 0 and at most 1, got {value}"):
+    with pytest.raises(ConfigError, match=rf"{name} must be in \(0, 1\], got {value}"):
         TopK(**{name: value})
 
 

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Unpack
 
 import torch
 from torch import Tensor
 
-from ganforge.augment.pipeline import AugmentationPipeline
-from ganforge.errors import ConfigError
+from ganforge.augment.pipeline import AugmentationPipeline, PipelineParts
+from ganforge.errors import ConfigError, require
 
 
 class ADA(AugmentationPipeline):
@@ -25,9 +26,7 @@ class ADA(AugmentationPipeline):
         target: target value of r.
         speed: images in which p would rise from 0 to 1; None keeps p constant.
         every: steps between two adjustments.
-        blit: mirror, rotate by right angles and shift by whole pixels.
-        geometry: scale, rotate, stretch and shift.
-        colour: brightness, contrast, luma flip, hue and saturation.
+        **parts: see AugmentationPipeline.
     """
 
     real_sign: Tensor
@@ -39,38 +38,34 @@ class ADA(AugmentationPipeline):
         target: float = 0.6,
         speed: int | None = 500_000,
         every: int = 4,
-        blit: bool = True,
-        geometry: bool = True,
-        colour: bool = True,
+        **parts: Unpack[PipelineParts],
     ) -> None:
-        super().__init__(p, blit, geometry, colour)
-        if not -1 <= target <= 1:
-            raise ConfigError(f"ADA: target must be from -1 to 1, got {target}")
+        super().__init__(p, **parts)
+        require(-1 <= target <= 1, f"ADA: target must be in [-1, 1], got {target}")
         if speed is not None and speed < 1:
-            raise ConfigError(f"ADA: speed must be at least 1 image, or null; got {speed}")
-        if every < 1:
-            raise ConfigError(f"ADA: every must be at least 1, got {every}")
+            raise ConfigError(f"ADA: speed must be at least 1 image or null, got {speed}")
+        require(every >= 1, f"ADA: every must be at least 1, got {every}")
         self.target = target
         self.speed = speed
         self.every = every
         self.register_buffer("real_sign", torch.zeros(()))
         # Since the last adjustment: the weighted sum of signs at reals, and the number of images.
         self.register_buffer("tally", torch.zeros(2))
-        self._judged: Tensor | None = None
+        self._signs: Tensor | None = None
 
     def observe(self, real_logits: Tensor) -> None:
         """Accumulates the signs of the raw logits [B] of real images in this step."""
         signs = real_logits.float().sign().sum()
-        judged = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
-        self._judged = judged if self._judged is None else self._judged + judged
+        total = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
+        self._signs = total if self._signs is None else self._signs + total
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
         """Adjusts p every ``every`` steps; arguments as in :meth:`Augmentation.adjust`."""
-        if self._judged is None:
+        if self._signs is None:
             return
         # Reduced at each step, so that the buffer in a checkpoint holds the sum of all processes.
-        judged, self._judged = mean(self._judged), None
-        self.tally += images * torch.stack([judged[0] / judged[1], torch.ones_like(judged[1])])
+        total, self._signs = mean(self._signs), None
+        self.tally += images * torch.stack([total[0] / total[1], torch.ones_like(total[1])])
         interval = self.every * images
         if images_seen // interval == (images_seen - images) // interval:
             return

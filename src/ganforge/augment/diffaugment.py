@@ -1,12 +1,11 @@
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.augment.colour import change_brightness, change_contrast, change_saturation
-from ganforge.augment.cutout import cut_out
 from ganforge.augment.shift import check_padding, translate
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.streams import Noise
 
 
@@ -34,10 +33,7 @@ class DiffAugment(Augmentation):
     ) -> None:
         super().__init__()
         for name, share in {"translation": translation, "cutout": cutout}.items():
-            if not 0 <= share < 1:
-                raise ConfigError(
-                    f"DiffAugment: {name} must be at least 0 and below 1, got {share}"
-                )
+            require(0 <= share < 1, f"DiffAugment: {name} must be in [0, 1), got {share}")
         check_padding("DiffAugment", padding)
         self.colour = colour
         self.translation = translation
@@ -55,3 +51,60 @@ class DiffAugment(Augmentation):
         if self.cutout > 0:
             images = cut_out(images, noise, self.cutout)
         return images
+
+
+def change_brightness(images: Tensor, noise: Noise) -> Tensor:
+    """Adds one number from U[-0.5, 0.5) to all values of an image [C, H, W] in [-1, 1]."""
+    return images + (_draw(images, noise) - 0.5)
+
+
+def change_saturation(images: Tensor, noise: Noise) -> Tensor:
+    """Multiplies each pixel's distance from its grey by one factor from U[0, 2).
+
+    The grey is the mean of the channels. Images of one channel are returned unchanged.
+
+    Args:
+        images: [B, C, H, W].
+        noise: random draws, one row per image.
+    """
+    if images.shape[1] == 1:
+        return images
+    grey = images.mean(1, keepdim=True)
+    return (images - grey) * (2 * _draw(images, noise)) + grey
+
+
+def change_contrast(images: Tensor, noise: Noise) -> Tensor:
+    """Multiplies each value's distance from its image's mean by one factor from U[0.5, 1.5)."""
+    mean = images.mean((1, 2, 3), keepdim=True)
+    return (images - mean) * (_draw(images, noise) + 0.5) + mean
+
+
+def _draw(images: Tensor, noise: Noise) -> Tensor:
+    """Returns [B, 1, 1, 1] from U[0, 1)."""
+    return noise.uniform(1, 1, 1).to(images.dtype)
+
+
+def cut_out(images: Tensor, noise: Noise, share: float) -> Tensor:
+    """Sets a rectangle of each image to 0 (mid-grey), with sides of ``share`` times the image's.
+
+    DeVries & Taylor 2017, arXiv:1708.04552, as used by Zhao et al. 2020, arXiv:2006.10738: the
+    rectangle's centre is uniform over the image, so part of it may be outside.
+
+    Args:
+        images: [B, C, H, W].
+        noise: random draws, one row per image.
+        share: side of the rectangle, as a fraction of the image's side.
+    """
+    rows = _covered(images.shape[2], share, noise, images.device)
+    columns = _covered(images.shape[3], share, noise, images.device)
+    cut = rows[:, None, :, None] & columns[:, None, None, :]  # [B, 1, H, W]
+    return images.masked_fill(cut, 0.0)
+
+
+def _covered(side: int, share: float, noise: Noise, device: torch.device) -> Tensor:
+    """Returns a mask of the rows (or columns) that the rectangle covers, bool [B, side]."""
+    length = round(side * share)
+    # An even length has its centre between two pixels, which gives one more possible position.
+    centre = noise.integers(side + 1 - length % 2)
+    distance = torch.arange(side, device=device) - (centre - length // 2)[:, None]
+    return (distance >= 0) & (distance < length)

@@ -1,4 +1,6 @@
-"""General geometric transformations of Karras et al. 2020, arXiv:2006.06676, appendix B.
+"""Pixel blitting and geometric transformations of Karras et al. 2020, arXiv:2006.06676, appendix B.
+
+Blitting moves pixels without resampling: flips, quarter turns and shifts by whole pixels.
 
 Each function draws for each image and returns [B, 3, 3] matrices that map a position of the result
 to its source position, in pixels from the image's centre, x to the right and y downwards.
@@ -16,10 +18,39 @@ from ganforge.streams import Noise
 
 SCALE = 0.2  # standard deviation of log2 of a scale
 SHIFT = 0.125  # standard deviation of a shift, as a fraction of the side
+WHOLE_SHIFT = 0.125  # largest shift by whole pixels, as a fraction of the side
+
+
+def blit(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
+    """Returns the product of flip, quarter turn and whole shift, [B, 3, 3]."""
+    return compose(flip(noise, p), quarter_turn(noise, p), whole_shift(noise, p, height, width))
+
+
+def flip(noise: Noise, p: Tensor) -> Tensor:
+    """Mirrors horizontally: with probability p, draws uniformly between mirrored and unchanged."""
+    drawn = 1.0 - 2.0 * noise.integers(2)
+    return matrix([[with_probability(p, noise, drawn, 1.0), 0, 0], [0, 1, 0], [0, 0, 1]])
+
+
+def quarter_turn(noise: Noise, p: Tensor) -> Tensor:
+    """Rotates by 0, 90, 180 or 270 degrees, drawn uniformly with probability p."""
+    turns = with_probability(p, noise, noise.integers(4).float(), 0.0)
+    # Sine and cosine by arithmetic: in floating point, those of pi / 2 are not exactly 1 and 0.
+    even = 1.0 - turns % 2
+    cosine, sine = even * (1.0 - turns), (1.0 - even) * (2.0 - turns)
+    return matrix([[cosine, -sine, 0], [sine, cosine, 0], [0, 0, 1]])
+
+
+def whole_shift(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
+    """Shifts with probability p by whole pixels, up to an eighth of the side in each direction."""
+    share = WHOLE_SHIFT * (2 * noise.uniform(2) - 1)
+    chosen = with_probability(p, noise, torch.ones_like(share[:, 0]), 0.0)
+    x, y = torch.round(share[:, 0] * width), torch.round(share[:, 1] * height)
+    return matrix([[1, 0, -x * chosen], [0, 1, -y * chosen], [0, 0, 1]])
 
 
 def deform(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
-    """Returns the product of all transformations of this module, [B, 3, 3].
+    """Returns the product of scaling, rotations, stretch and shift, [B, 3, 3].
 
     Images are rotated before and after stretching, each with probability 1 - sqrt(1 - p), so that
     at least one rotation occurs with probability p.

@@ -4,7 +4,7 @@ from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
 from ganforge.augment.shift import translate
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.streams import Noise
 
 
@@ -25,10 +25,8 @@ class InstanceNoise(Augmentation):
 
     def __init__(self, scale: float = 0.1, shift: float = 0.0) -> None:
         super().__init__()
-        if scale < 0:
-            raise ConfigError(f"InstanceNoise: scale must be at least 0, got {scale}")
-        if not 0 <= shift < 1:
-            raise ConfigError(f"InstanceNoise: shift must be at least 0 and below 1, got {shift}")
+        require(scale >= 0, f"InstanceNoise: scale must be at least 0, got {scale}")
+        require(0 <= shift < 1, f"InstanceNoise: shift must be in [0, 1), got {shift}")
         self.scale = scale
         self.shift = shift
 

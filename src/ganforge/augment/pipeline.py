@@ -1,18 +1,25 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import torch
 from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.augment.blitting import blit
-from ganforge.augment.geometric import deform
+from ganforge.augment.geometric import blit, deform
 from ganforge.augment.homogeneous import compose, is_identity
 from ganforge.augment.recolouring import apply_colours, recolour
 from ganforge.augment.resampling import Resampler
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.streams import Noise
+
+
+class PipelineParts(TypedDict, total=False):
+    """Arguments of AugmentationPipeline, except its probability."""
+
+    blit: bool
+    geometry: bool
+    colour: bool
 
 
 class AugmentationPipeline(Augmentation):
@@ -33,7 +40,7 @@ class AugmentationPipeline(Augmentation):
     p: Tensor
 
     def __init__(
-        self, p: float = 0.0, blit: bool = True, geometry: bool = True, colour: bool = True
+        self, p: float = 0.0, *, blit: bool = True, geometry: bool = True, colour: bool = True
     ) -> None:
         super().__init__()
         check_probability(type(self).__name__, "p", p)
@@ -58,7 +65,9 @@ class AugmentationPipeline(Augmentation):
         # In bfloat16, positions in the image would only be accurate to a pixel or two.
         with torch.autocast(images.device.type, enabled=False):
             changed = images.to(torch.promote_types(images.dtype, torch.float32))
-            changed = self._recoloured(self._moved(changed, noise), noise)
+            changed = self._moved(changed, noise)
+            if self.colour:
+                changed = apply_colours(changed, recolour(noise, self.p).to(changed.dtype))
         return changed.to(images.dtype)
 
     def values(self) -> dict[str, Tensor]:
@@ -71,11 +80,11 @@ class AugmentationPipeline(Augmentation):
         self._idle = None if isinstance(p, Tensor) else p == 0
 
     def _check_size(self, height: int, width: int) -> None:
-        """Refuses points, even at p = 0, so that a run does not fail only once p rises."""
+        """Rejects sides of 1 even at p = 0, so that a run does not fail only once p rises."""
         if (self.blit or self.geometry) and min(height, width) < 2:
             raise ConfigError(
-                f"{type(self).__name__}: there is nothing to move in images of "
-                f"{height} x {width} pixels. Way out: augment=none"
+                f"{type(self).__name__}: images of {height} x {width} pixels cannot be moved. Use "
+                "augment=none"
             )
 
     def _moved(self, images: Tensor, noise: Noise) -> Tensor:
@@ -89,28 +98,11 @@ class AugmentationPipeline(Augmentation):
         moved = self.resampler(images, origins)
         return torch.where(is_identity(origins)[:, None, None, None], images, moved)
 
-    def _recoloured(self, images: Tensor, noise: Noise) -> Tensor:
-        if not self.colour:
-            return images
-        return apply_colours(images, recolour(noise, self.p).to(images.dtype))
-
-    def _load_from_state_dict(
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        super()._load_from_state_dict(
-            state_dict, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs
-        )
+    def _load_from_state_dict(self, *args: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*args, **options)
         self._idle = None
 
 
 def check_probability(owner: str, name: str, p: float) -> None:
     """Raises ConfigError unless ``p`` is in [0, 1]."""
-    if not 0 <= p <= 1:
-        raise ConfigError(f"{owner}: {name} must be from 0 to 1, got {p}")
+    require(0 <= p <= 1, f"{owner}: {name} must be in [0, 1], got {p}")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Unpack
 
 from torch import Tensor
 
-from ganforge.augment.pipeline import AugmentationPipeline, check_probability
-from ganforge.errors import ConfigError
+from ganforge.augment.pipeline import AugmentationPipeline, PipelineParts, check_probability
+from ganforge.errors import require
 
 
 class ScheduledAugmentation(AugmentationPipeline):
@@ -20,9 +21,7 @@ class ScheduledAugmentation(AugmentationPipeline):
         initial: probability at the start.
         final: probability at the end.
         images: real images over which p changes.
-        blit: mirror, rotate by right angles and shift by whole pixels.
-        geometry: scale, rotate, stretch and shift.
-        colour: brightness, contrast, luma flip, hue and saturation.
+        **parts: see AugmentationPipeline.
     """
 
     def __init__(
@@ -30,15 +29,12 @@ class ScheduledAugmentation(AugmentationPipeline):
         initial: float = 0.0,
         final: float = 0.55,
         images: int = 20_000_000,
-        blit: bool = True,
-        geometry: bool = True,
-        colour: bool = True,
+        **parts: Unpack[PipelineParts],
     ) -> None:
         for name, p in {"initial": initial, "final": final}.items():
             check_probability("ScheduledAugmentation", name, p)
-        if images < 1:
-            raise ConfigError(f"ScheduledAugmentation: images must be at least 1, got {images}")
-        super().__init__(initial, blit, geometry, colour)
+        require(images >= 1, f"ScheduledAugmentation: images must be at least 1, got {images}")
+        super().__init__(initial, **parts)
         self.initial = initial
         self.final = final
         self.images = images

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.streams import Noise
 
 PADDINGS = {"replicate": "replicate", "zeros": "constant"}  # our names: PyTorch's names
@@ -37,5 +37,5 @@ def translate(images: Tensor, noise: Noise, share: float, padding: str = "replic
 
 def check_padding(owner: str, padding: str) -> None:
     """Raises ConfigError unless ``padding`` is a mode of :func:`translate`."""
-    if padding not in PADDINGS:
-        raise ConfigError(f"{owner}: padding must be one of {', '.join(PADDINGS)}; got {padding!r}")
+    options = " or ".join(PADDINGS)
+    require(padding in PADDINGS, f"{owner}: padding must be {options}, got {padding!r}")

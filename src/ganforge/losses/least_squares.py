@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.losses.label_smoothing import check_label_noise, noisy_labels
 from ganforge.streams import Noise
@@ -33,10 +33,10 @@ class LeastSquaresLoss(AdversarialLoss):
     ) -> None:
         super().__init__()
         for name, label in (("real_label", real_label), ("generator_label", generator_label)):
-            if not label > fake_label:
-                raise ConfigError(
-                    f"LeastSquaresLoss: {name} must be above fake_label={fake_label}, got {label}"
-                )
+            require(
+                label > fake_label,
+                f"LeastSquaresLoss: {name} must be above fake_label={fake_label}, got {label}",
+            )
         check_label_noise("LeastSquaresLoss", label_noise)
         self.fake_label = fake_label
         self.real_label = real_label

@@ -29,5 +29,5 @@ class RelativisticLoss(AdversarialLoss):
     def generator(self, fake_logits: Tensor, real_logits: Tensor | None = None) -> Tensor:
         """Returns E[softplus(D(x) - D(G(z)))], a scalar of at least 0; log 2 at equal logits."""
         if real_logits is None:
-            raise ConfigError("RelativisticLoss: the generator's turn needs real_logits too")
+            raise ConfigError("RelativisticLoss: the generator's loss needs real_logits")
         return F.softplus(real_logits - fake_logits).mean()

@@ -6,8 +6,8 @@ from .cyclegan import CycleGAN as CycleGAN
 from .dcgan import DCGAN as DCGAN
 from .dragan import DRAGAN as DRAGAN
 from .engine.adversarial import AdversarialModule as AdversarialModule
+from .engine.averaging import CosineAverage as CosineAverage
 from .engine.averaging import ExponentialMovingAverage as ExponentialMovingAverage
-from .engine.cosine_average import CosineAverage as CosineAverage
 from .engine.critic_steps import BoostedCriticSteps as BoostedCriticSteps
 from .engine.progressive import Growth as Growth
 from .gan import GAN as GAN

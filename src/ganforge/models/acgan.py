@@ -5,9 +5,9 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.conditioning import refuse_unconditional
+from ganforge.models.auxiliary import AuxiliaryGAN
+from ganforge.models.engine.checks import check_weights, refuse_unconditional
+from ganforge.models.engine.types import Player
 from ganforge.models.parts import GANParts
 from ganforge.regularizers.context import UpdateContext
 
@@ -47,7 +47,7 @@ class ACGAN(AuxiliaryGAN):
 
     def check(self) -> None:
         """Raises ConfigError if G is unconditional or D has no auxiliary classifier."""
-        refuse_unconditional("acgan", self, "generator", "condition=classifier")
+        refuse_unconditional("acgan", self.generator, "generator", "condition=classifier")
         self.refuse_outputs("acgan", [self.num_classes], "condition=classifier")
 
     def auxiliary_loss(
@@ -60,7 +60,7 @@ class ACGAN(AuxiliaryGAN):
             self.observe("generator/classification", loss)
             return self.generator_weight * loss
         real, fake = (F.cross_entropy(logits, context.labels) for logits in outputs)
-        right = (outputs[0].argmax(1) == context.labels).float().mean()
+        correct = (outputs[0].argmax(1) == context.labels).float().mean()
         self.observe("discriminator/classification", real)
-        self.observe("discriminator/class_accuracy", right)
+        self.observe("discriminator/class_accuracy", correct)
         return self.discriminator_weight * (real + fake)

@@ -4,10 +4,9 @@ from typing import Any, cast
 
 from torch import Tensor
 
-from ganforge.errors import ConfigError
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.batches import Batch
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import mismatch
+from ganforge.models.engine.types import Player
+from ganforge.models.gan import GAN
 from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
@@ -20,15 +19,9 @@ class AuxiliaryGAN(GAN):
 
     _outputs: list[Tensor] | None = None  # auxiliary outputs collected during an update
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the loss of D, auxiliary loss included."""
+    def begin_update(self, player: Player, noise: Noise) -> None:
+        """Starts to collect the auxiliary outputs."""
         self._outputs = []
-        return super().discriminator_loss(batch, noise)
-
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the loss of G, auxiliary loss included."""
-        self._outputs = []
-        return super().generator_loss(batch, noise)
 
     def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the raw logits [B] of images and collects the auxiliary outputs."""
@@ -61,17 +54,10 @@ class AuxiliaryGAN(GAN):
 
     def refuse_outputs(self, model: str, expected: list[int], remedy: str) -> None:
         """Raises ConfigError unless the discriminator's auxiliary outputs have these lengths."""
-        found = list(getattr(self.discriminator, "auxiliary_sizes", []))
-        if found != expected:
-            raise refuse(
-                f"model={model}",
-                f"the discriminator has auxiliary outputs {found}, and the game needs {expected}",
+        sizes = list(getattr(self.discriminator, "auxiliary_sizes", []))
+        if sizes != expected:
+            raise mismatch(
+                model,
+                f"the discriminator has auxiliary outputs {sizes}, but the model needs {expected}",
                 remedy,
             )
-
-
-def check_weights(**weights: float) -> None:
-    """Raises ConfigError for a negative weight, by its argument's name."""
-    for name, weight in weights.items():
-        if weight < 0:
-            raise ConfigError(f"model.{name} must be at least 0, got {weight}")

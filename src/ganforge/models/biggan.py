@@ -5,7 +5,7 @@ from typing import Unpack, cast
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.engine.truncation import truncated_latents
+from ganforge.models.engine.sampling import truncated_latents
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.streams import Noise
@@ -32,7 +32,5 @@ class BigGAN(GAN):
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns G(z, y) for z ~ N(0, I), truncated if ``truncation`` is set: [rows, C, H, W]."""
-        if self.truncation is None:
-            return super().generate(generator, noise, labels)
-        length = cast(int, self.generator.latent_dim)
-        return self.images(generator, truncated_latents(noise, length, self.truncation), labels)
+        z = truncated_latents(noise, cast(int, self.generator.latent_dim), self.truncation)
+        return self.images(generator, z, labels)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ganforge.models.engine.conditioning import refuse_unconditional
+from ganforge.models.engine.checks import refuse_unconditional
 from ganforge.models.gan import GAN
 
 
@@ -16,4 +16,5 @@ class CGAN(GAN):
     def check(self) -> None:
         """Raises ConfigError if a player is not conditioned on the label."""
         for player in ("generator", "discriminator"):
-            refuse_unconditional("cgan", self, player, "condition=concatenation")
+            network = getattr(self, player)
+            refuse_unconditional("cgan", network, player, "condition=concatenation")

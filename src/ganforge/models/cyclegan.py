@@ -6,9 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
-from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.image_pool import ImagePool
+from ganforge.errors import ConfigError, require
+from ganforge.models.engine.checks import check_weights
+from ganforge.models.engine.types import Batch, Weights
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import OPPOSITE, TranslationModel
 from ganforge.streams import Noise, Stream, mix
@@ -58,27 +58,37 @@ class CycleGAN(TranslationModel):
         self.identity_weight = identity_weight
         self.directions = (*self.directions, OPPOSITE[self.directions[0]])
         self.pools = {"target": ImagePool(pool_size), "input": ImagePool(pool_size)}
-        self._check_weights()
+        check_weights(
+            input_cycle_weight=input_cycle_weight,
+            target_cycle_weight=target_cycle_weight,
+            identity_weight=identity_weight,
+        )
+        forth = self.generators()["target"]
+        if identity_weight > 0 and forth.in_channels != forth.out_channels:
+            raise ConfigError(
+                f"model.identity_weight={identity_weight}: the identity terms need inputs and "
+                f"targets of equal channels, got {forth.in_channels} and {forth.out_channels}. Use "
+                "model.identity_weight=0"
+            )
 
     def check(self) -> None:
         """Raises ConfigError if a player does not consist of two networks."""
         players = ((self.generator, ("forth", "back")), (self.discriminator, ("target", "input")))
         for part, names in players:
-            if not all(hasattr(part, name) for name in names):
-                raise ConfigError(
-                    f"model=cyclegan needs two networks for each player, {' and '.join(names)}; "
-                    f"{type(part).__name__} has not both. Take network=cyclegan"
-                )
+            require(
+                all(hasattr(part, name) for name in names),
+                f"model=cyclegan needs two networks for each player, {' and '.join(names)}; "
+                f"{type(part).__name__} does not have both. Use network=cyclegan",
+            )
 
     def discriminators(self) -> dict[str, nn.Module]:
         """Returns the discriminators: D_Y of targets and D_X of inputs."""
-        discriminators = cast(Any, self.discriminator)
-        return {"target": discriminators.target, "input": discriminators.input}
+        return {name: self.discriminator.get_submodule(name) for name in ("target", "input")}
 
     def generators(self) -> dict[str, nn.Module]:
         """Returns the generators: G of targets and F of inputs."""
-        generators = cast(Any, self.generator)
-        return {"target": generators.forth, "input": generators.back}
+        names = {"target": "forth", "input": "back"}
+        return {domain: self.generator.get_submodule(name) for domain, name in names.items()}
 
     def halves(self, domain: str) -> list[int]:
         """Returns the channels of a domain's images."""
@@ -128,12 +138,13 @@ class CycleGAN(TranslationModel):
         )
 
     @torch.no_grad()
-    def cycle(self, inputs: Tensor, direction: str | None = None, weights: str = "ema") -> Tensor:
+    def cycle(
+        self, inputs: Tensor, direction: str | None = None, weights: Weights = "ema"
+    ) -> Tensor:
         """Returns images [n, C, H, W] translated in ``direction`` and back, in [-1, 1]."""
         direction = direction or self.directions[0]
-        weight = cast(Any, weights)
-        there = self.translate(inputs, direction, weight)
-        return self.translate(there, OPPOSITE[direction], weight)
+        translated = self.translate(inputs, direction, weights)
+        return self.translate(translated, OPPOSITE[direction], weights)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the image pools, which are identical on all processes."""
@@ -150,8 +161,8 @@ class CycleGAN(TranslationModel):
         total = torch.zeros((), device=self.device)
         if self.identity_weight == 0:
             return total
-        for domain, maker in self.generators().items():
-            distance = F.l1_loss(maker(real[domain]).float(), real[domain])
+        for domain, generator in self.generators().items():
+            distance = F.l1_loss(generator(real[domain]).float(), real[domain])
             self.observe(f"generator/{domain}_identity", distance)
             total = total + self.identity_weight * self.cycle_weights[domain] * distance
         return total
@@ -167,15 +178,50 @@ class CycleGAN(TranslationModel):
         key = mix(self.seed, Stream.POOLS, int(domain == "target"), self._updates["discriminator"])
         return pool.query(fakes, Noise(key, len(fakes)))[rank::world]
 
-    def _check_weights(self) -> None:
-        weights = {"input_cycle": self.cycle_weights["input"]}
-        weights |= {"target_cycle": self.cycle_weights["target"], "identity": self.identity_weight}
-        for name, weight in weights.items():
-            if weight < 0:
-                raise ConfigError(f"model.{name}_weight must be at least 0, got {weight}")
-        forth = self.generators()["target"]
-        if self.identity_weight > 0 and forth.in_channels != forth.out_channels:
-            raise ConfigError(
-                f"model.identity_weight={self.identity_weight}: a target of {forth.out_channels} "
-                f"channels is no input of {forth.in_channels}. Take model.identity_weight=0"
-            )
+
+class ImagePool:
+    """History of generated images, which replace some of the discriminator's new fakes.
+
+    Shrivastava et al. 2017, arXiv:1612.07828, as used by Zhu et al. 2017, arXiv:1703.10593: until
+    the pool is full, it stores every image and returns it. After that, an image is swapped with a
+    random image of the pool with probability 1/2, and returned unchanged otherwise.
+
+    Args:
+        size: capacity in images; 0 returns every image unchanged.
+    """
+
+    def __init__(self, size: int = 50) -> None:
+        require(size >= 0, f"pool_size must be at least 0, got {size}")
+        self.size = size
+        self.images: list[Tensor] = []
+
+    def query(self, images: Tensor, noise: Noise) -> Tensor:
+        """Returns images [B, C, H, W], some of them replaced by earlier ones.
+
+        Args:
+            images: new images [B, C, H, W], detached.
+            noise: random draws, one row for each image.
+        """
+        if self.size == 0:
+            return images
+        exchanged = (noise.uniform() < 0.5).tolist()
+        positions = noise.integers(self.size).tolist()
+        rows = zip(images.clone(), exchanged, positions, strict=True)
+        return torch.stack([self._exchange(*row) for row in rows])
+
+    def state(self) -> Tensor | None:
+        """Returns the images of the pool, [N, C, H, W] on the CPU; None if it is empty."""
+        return torch.stack(self.images).cpu() if self.images else None
+
+    def restore(self, state: Tensor | None, device: torch.device) -> None:
+        """Restores the result of :meth:`state`; images that exceed ``size`` are dropped."""
+        self.images = [] if state is None else list(state[: self.size].to(device))
+
+    def _exchange(self, image: Tensor, exchanged: bool, position: int) -> Tensor:
+        if len(self.images) < self.size:
+            self.images.append(image)
+            return image
+        if not exchanged:
+            return image
+        self.images[position], earlier = image, self.images[position]
+        return earlier

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import mismatch
+from ganforge.models.gan import GAN
 from ganforge.networks.layers.equalized import EqualizedConv2d
 
 
@@ -17,8 +18,8 @@ class DCGAN(GAN):
         kinds = (nn.Conv2d, nn.ConvTranspose2d, EqualizedConv2d)
         for player in (self.generator, self.discriminator):
             if not any(isinstance(layer, kinds) for layer in player.modules()):
-                raise refuse(
-                    "model=dcgan",
+                raise mismatch(
+                    "dcgan",
                     f"{type(player).__name__} has no convolution",
-                    "network=dcgan, or model=gan, which takes any pair",
+                    "network=dcgan, or model=gan, which accepts any network",
                 )

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from torch.nn.modules.batchnorm import _BatchNorm
-
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import refuse_batch_norm
+from ganforge.models.gan import GAN
 
 
 class DRAGAN(GAN):
@@ -15,10 +14,9 @@ class DRAGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if the discriminator has batch normalization."""
-        if any(isinstance(layer, _BatchNorm) for layer in self.discriminator.modules()):
-            raise refuse(
-                "model=dragan",
-                "the discriminator has batch normalization, and the penalty holds each image's "
-                "own gradient",
-                "network=dcgan_layer_norm, or network.discriminator.norm=layer",
-            )
+        refuse_batch_norm(
+            "dragan",
+            self.discriminator,
+            "but the penalty needs each image's own gradient",
+            "network=dcgan_layer_norm, or network.discriminator.norm=layer",
+        )

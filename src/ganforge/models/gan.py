@@ -8,21 +8,16 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.engine.adversarial import (
-    AdversarialModule,
-    Player,
-)
-from ganforge.models.engine.batches import Batch
 from ganforge.models.engine.checks import check_networks, check_regularizers
-from ganforge.models.engine.packing import pack
-from ganforge.models.engine.regularize import constrain, kept_rows, penalties, verdicts
+from ganforge.models.engine.regularize import RegularizedModule, constrain, penalties, selected
+from ganforge.models.engine.types import Batch, Player
 from ganforge.models.parts import AdversarialParts
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
 
 
-class GAN(AdversarialModule):
+class GAN(RegularizedModule):
     """Generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661).
 
     min_G max_D V(D, G): the generator maps latents z ~ N(0, I), [B, latent_dim], to images
@@ -61,22 +56,18 @@ class GAN(AdversarialModule):
         check_networks(self.generator, self.discriminator, num_classes, packing)
         self.check()
 
-    def check(self) -> None:
-        """Raises ConfigError if the parts contradict the paper; overridden by subclasses."""
-
     # ------------------------------------------------------------------ the algorithm
 
     def play(self, reals: list[Batch]) -> None:
         """Runs one iteration of Algorithm 1: k discriminator updates, then a generator update."""
         for real in reals:
-            self.update("discriminator", self.discriminator_loss, real)
-            self.constrain("discriminator")
-        self.update("generator", self.generator_loss, reals[-1])
-        self.constrain("generator")
-        self.adjust_augmentation(reals)
+            self.step("discriminator", self.discriminator_loss, real)
+        self.step("generator", self.generator_loss, reals[-1])
+        self.adjust(self.augment, reals)
 
     def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns the loss of D on reals and as many fakes, penalties included."""
+        self.begin_update("discriminator", noise)
         labels = self.labels(batch, noise)
         z = self.latents(noise)
         with torch.no_grad():
@@ -92,6 +83,7 @@ class GAN(AdversarialModule):
 
     def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns the loss of G on newly generated fakes, penalties included."""
+        self.begin_update("generator", noise)
         labels = self.labels(batch, noise)
         z = self.latents(noise)
         images = self.images(self.generator, z, labels)
@@ -101,10 +93,16 @@ class GAN(AdversarialModule):
         if self.loss.paired:
             real = self.augmented(real, noise)
             real_logits = self.critic(real, labels)
-        loss = self.loss.generator(*self.kept(fake_logits, real_logits))
         logits = (real_logits, fake_logits)
+        kept = selected(
+            self._regularizers(), self.images_seen, fake_logits, fake_logits, real_logits
+        )
+        loss = self.loss.generator(*kept)
         context = self.context((batch["image"], images), (real, fake), logits, z, labels, noise)
         return loss + self.penalties("generator", context)
+
+    def begin_update(self, player: Player, noise: Noise) -> None:
+        """Prepares a loss; overridden by models that keep draws or outputs during an update."""
 
     # ------------------------------------------------------------------ images and logits
 
@@ -135,22 +133,8 @@ class GAN(AdversarialModule):
     def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns the raw logits [B], float32, of augmented and packed images [B, C, H, W]."""
         # Losses are computed in float32: differences of half-precision logits lose most digits.
-        judge = self.discriminator
-        return cast(Tensor, judge(images) if labels is None else judge(images, labels)).float()
-
-    def kept(self, fake_logits: Tensor, real_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Returns the logits that are used in the generator's loss (top-k training keeps some)."""
-        rows = kept_rows(self._regularizers(), fake_logits, self.images_seen)
-        if rows is None:
-            return fake_logits, real_logits
-        return fake_logits[rows], None if real_logits is None else real_logits[rows]
-
-    def adjust_augmentation(self, reals: list[Batch]) -> None:
-        """Adapts the augmentation to the logits of this step's reals, and records its state."""
-        images = sum(len(real["image"]) for real in reals) * self._world
-        self.augment.adjust(images, self.images_seen + images, self._mean)
-        for name, value in self.augment.values().items():
-            self.observe(f"augment/{name}", value)
+        inputs = (images,) if labels is None else (images, labels)
+        return cast(Tensor, self.discriminator(*inputs)).float()
 
     def context(
         self,
@@ -163,10 +147,10 @@ class GAN(AdversarialModule):
     ) -> UpdateContext:
         """Returns the context that regularizers get in an update; pairs are (real, fake)."""
         return UpdateContext(
-            critic=lambda shown: self.critic(shown, labels),
-            features=lambda shown: cast(Any, self.discriminator).features(shown, labels),
+            critic=lambda inputs: self.critic(inputs, labels),
+            features=lambda inputs: cast(Any, self.discriminator).features(inputs, labels),
             generate=lambda latents, classes=labels: self.images(self.generator, latents, classes),
-            augment=lambda shown: self.augmented(shown, noise),
+            augment=lambda images: self.augmented(images, noise),
             generator=self.generator,
             discriminator=self.discriminator,
             real=augmented[0].float(),
@@ -183,29 +167,24 @@ class GAN(AdversarialModule):
 
     def penalties(self, player: Player, context: UpdateContext) -> Tensor:
         """Returns the weighted sum of the regularizers due at this update, in float32."""
-
-        def observe(name: str, value: Tensor, rarely: bool) -> None:
-            (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
-
-        return penalties(self._regularizers(), player, self._updates[player], context, observe)
+        terms = self._regularizers()
+        return penalties(terms, player, self._updates[player], context, self.observe)
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""
         constrain(self._regularizers(), player, getattr(self, player))
 
-    def observe_logits(self, real: Tensor, fake: Tensor) -> None:
-        """Records the mean logits and the discriminator's accuracy on reals and on fakes."""
-        if self.observing:
-            for name, value in verdicts(self.loss, real, fake).items():
-                self.observe(f"discriminator/{name}", value)
-
-    def _mean(self, value: Tensor) -> Tensor:
-        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
-
     def _regularizers(self) -> dict[str, Regularizer]:
         return cast(dict[str, Regularizer], dict(self.regularizers.items()))
 
 
-def refuse(model: str, reason: str, remedy: str) -> ConfigError:
-    """Returns the ConfigError for a model whose parts contradict its paper."""
-    return ConfigError(f"{model}: {reason}. Way out: {remedy}")
+def pack(images: Tensor, packing: int) -> Tensor:
+    """Returns [B / m, m C, H, W]: m consecutive images per row, concatenated on the channels."""
+    if packing == 1:
+        return images
+    if len(images) % packing:
+        raise ConfigError(
+            f"model.packing={packing} does not divide a batch of {len(images)} images: set "
+            "data.batch_size (for each process and part) to a multiple"
+        )
+    return images.reshape(-1, packing * images.shape[1], *images.shape[2:])

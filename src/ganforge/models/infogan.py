@@ -8,11 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.models.auxiliary import AuxiliaryGAN, check_weights
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.conditioning import refuse_unconditional
-from ganforge.models.gan import refuse
+from ganforge.models.auxiliary import AuxiliaryGAN
+from ganforge.models.engine.checks import check_weights, mismatch, refuse_unconditional
+from ganforge.models.engine.types import Batch, Player
 from ganforge.models.parts import GANParts
 from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
@@ -57,7 +55,20 @@ class InfoGAN(AuxiliaryGAN):
         self.continuous = continuous
         self.categorical_weight = categorical_weight
         self.continuous_weight = continuous_weight
-        self._check_codes()
+        if self.num_classes < 2:
+            raise mismatch(
+                "infogan",
+                f"the categorical code has {self.num_classes} values",
+                "condition=code, with condition.num_classes=2 or more",
+            )
+        latent_dim = int(getattr(self.generator, "latent_dim", 0))
+        if not 0 <= self.continuous < latent_dim:
+            raise ConfigError(
+                f"model.continuous must be at least 0 and below the generator's latent_dim="
+                f"{latent_dim}, got {self.continuous}"
+            )
+        refuse_unconditional("infogan", self.generator, "generator", "condition=code")
+        self.refuse_outputs("infogan", [self.num_classes, self.continuous], "condition=code")
 
     def labels(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns uniform categorical codes, int64 [B]; labels of the data are not used."""
@@ -76,32 +87,18 @@ class InfoGAN(AuxiliaryGAN):
         assert context.labels is not None
         fakes = outputs[1 if player == "discriminator" else 0]
         categorical, continuous = fakes.tensor_split([self.num_classes], dim=1)
-        surprise = F.cross_entropy(categorical, context.labels)
-        right = (categorical.argmax(1) == context.labels).float().mean()
-        self.observe(f"{player}/information", math.log(self.num_classes) - surprise)
-        self.observe(f"{player}/code_accuracy", right)
+        categorical_surprise = F.cross_entropy(categorical, context.labels)
+        correct = (categorical.argmax(1) == context.labels).float().mean()
+        self.observe(f"{player}/information", math.log(self.num_classes) - categorical_surprise)
+        self.observe(f"{player}/code_accuracy", correct)
         codes = context.latents[:, context.latents.shape[1] - self.continuous :]
-        unlikely = gaussian_surprise(codes, continuous)
+        continuous_surprise = gaussian_surprise(codes, continuous)
         if self.continuous:
-            self.observe(f"{player}/continuous_surprise", unlikely)
-        return self.categorical_weight * surprise + self.continuous_weight * unlikely
-
-    def _check_codes(self) -> None:
-        if self.num_classes < 2:
-            raise refuse(
-                "model=infogan",
-                f"the categorical code has {self.num_classes} values",
-                "condition=code, with condition.num_classes=2 or more",
-            )
-        latent_dim = int(getattr(self.generator, "latent_dim", 0))
-        if not 0 <= self.continuous < latent_dim:
-            raise ConfigError(
-                f"model.continuous must be in 0 ... {latent_dim - 1}, below the latent's length; "
-                f"got {self.continuous}"
-            )
-        refuse_unconditional("infogan", self, "generator", "condition=code")
-        sizes = [self.num_classes, self.continuous]
-        self.refuse_outputs("infogan", sizes, "condition=code")
+            self.observe(f"{player}/continuous_surprise", continuous_surprise)
+        return (
+            self.categorical_weight * categorical_surprise
+            + self.continuous_weight * continuous_surprise
+        )
 
 
 def gaussian_surprise(codes: Tensor, guesses: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ganforge.models.engine.sigmoid import ends_in_sigmoid
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import refuse_sigmoid
+from ganforge.models.gan import GAN
 
 
 class LSGAN(GAN):
@@ -13,9 +13,4 @@ class LSGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if the discriminator ends in a sigmoid."""
-        if ends_in_sigmoid(self.discriminator):
-            raise refuse(
-                "model=lsgan",
-                "the discriminator ends in a sigmoid, whose saturation least squares avoids",
-                "a network that returns raw logits",
-            )
+        refuse_sigmoid("lsgan", self.discriminator, "whose saturation least squares avoids")

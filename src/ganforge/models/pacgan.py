@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import mismatch
+from ganforge.models.gan import GAN
 
 
 class PacGAN(GAN):
@@ -13,8 +14,8 @@ class PacGAN(GAN):
     def check(self) -> None:
         """Raises ConfigError unless ``packing`` is at least 2."""
         if self.packing < 2:
-            raise refuse(
-                "model=pacgan",
-                f"with model.packing={self.packing} it is the plain game",
+            raise mismatch(
+                "pacgan",
+                f"with model.packing={self.packing} it does not pack images",
                 "model.packing=2 or more, or model=dcgan",
             )

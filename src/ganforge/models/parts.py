@@ -8,9 +8,8 @@ from torch import nn
 
 from ganforge.augment.augmentation import Augmentation
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.engine.adversarial import CriticSteps, OptimizerFactory, Schedule
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.progressive import Growth
+from ganforge.models.engine.types import CriticSteps, OptimizerFactory, Schedule
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -40,10 +39,13 @@ class GANParts(AdversarialParts, total=False):
     packing: int
 
 
-class PGGANParts(GANParts, total=False):
-    """Arguments of PGGAN."""
+class StyleParts(GANParts, total=False):
+    """Arguments of StyleBased."""
 
-    growth: Required[Growth]
+    style_mixing: float
+    truncation: float | None
+    truncation_cutoff: int | None
+    noise: str
 
 
 class TranslationParts(AdversarialParts, total=False):

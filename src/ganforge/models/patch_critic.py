@@ -7,15 +7,19 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.engine.adversarial import AdversarialModule, Player
-from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.regularize import Terms, constrain, kept_rows, penalties, verdicts
+from ganforge.models.engine.regularize import (
+    RegularizedModule,
+    Terms,
+    constrain,
+    penalties,
+    selected,
+)
+from ganforge.models.engine.types import Batch, Player
 from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
 
-class PatchCritic(AdversarialModule):
+class PatchCritic(RegularizedModule):
     """Base class of models with a patch discriminator per domain: one logit for each image patch.
 
     Adversarial losses use the logits of all patches. Regularizers and augmentations get one logit
@@ -23,7 +27,6 @@ class PatchCritic(AdversarialModule):
     augmentation, since these may have a state.
 
     Attributes:
-        loss: adversarial loss of both players.
         regularizers: for each domain, penalties and constraints by name.
         augment: for each domain, the differentiable augmentation before its discriminator.
         adversarial_weight: factor of the generators' adversarial losses.
@@ -31,7 +34,6 @@ class PatchCritic(AdversarialModule):
             weights.
     """
 
-    loss: AdversarialLoss
     regularizers: nn.ModuleDict
     augment: nn.ModuleDict
     adversarial_weight: float
@@ -64,19 +66,15 @@ class PatchCritic(AdversarialModule):
         terms = self._terms(domain)
         augmented = self.augmented(domain, fake, noise)
         patches = self.critic(domain, augmented)
-        shown, real_patches = real, None
+        seen, real_patches = real, None
         if self.loss.paired:
-            shown = self.augmented(domain, real, noise)
-            real_patches = self.critic(domain, shown)
-        rows = kept_rows(terms, _means(patches), self.images_seen)
-        fakes, reals = patches, real_patches
-        if rows is not None:
-            fakes, reals = patches[rows], None if real_patches is None else real_patches[rows]
-        kept = None if reals is None else reals.flatten()
-        adversarial = self.loss.generator(fakes.flatten(), kept)
+            seen = self.augmented(domain, real, noise)
+            real_patches = self.critic(domain, seen)
+        kept = selected(terms, self.images_seen, _means(patches), patches, real_patches)
+        adversarial = self.loss.generator(*kept)
         self.observe(f"generator/{self._prefix(domain)}adversarial", adversarial)
         logits = (None if real_patches is None else _means(real_patches), _means(patches))
-        context = self._context(domain, (real, fake), (shown, augmented), logits, batch, noise)
+        context = self._context(domain, (real, fake), (seen, augmented), logits, batch, noise)
         return self.adversarial_weight * adversarial + self._penalties("generator", domain, context)
 
     def adversarial_discriminator_loss(
@@ -84,20 +82,13 @@ class PatchCritic(AdversarialModule):
     ) -> Tensor:
         """Returns the loss of one domain's discriminator, penalties included.
 
-        Args:
-            domain: a key of :meth:`discriminators`.
-            real: inputs [B, C, H, W] of the discriminator, before augmentation.
-            fake: the same for generated images, detached.
-            batch: the batch of this update.
-            noise: random draws of this update.
+        The fakes are detached. Arguments as in :meth:`adversarial_generator_loss`.
         """
         augmented = (self.augmented(domain, real, noise), self.augmented(domain, fake, noise))
         patches = (self.critic(domain, augmented[0]), self.critic(domain, augmented[1]))
         logits = (_means(patches[0]), _means(patches[1]))
         cast(Augmentation, self.augment[domain]).observe(logits[0].detach())
-        if self.observing:
-            for name, value in verdicts(self.loss, patches[0], patches[1]).items():
-                self.observe(f"discriminator/{self._prefix(domain)}{name}", value)
+        self.observe_logits(*patches, self._prefix(domain))
         loss = self.loss.discriminator(patches[0].flatten(), patches[1].flatten(), noise)
         context = self._context(domain, (real, fake), augmented, logits, batch, noise)
         return self.discriminator_weight * loss + self._penalties("discriminator", domain, context)
@@ -134,22 +125,8 @@ class PatchCritic(AdversarialModule):
         return f"{domain}_" if len(self.discriminators()) > 1 else ""
 
     def _penalties(self, player: Player, domain: str, context: UpdateContext) -> Tensor:
-        def observe(name: str, value: Tensor, rarely: bool) -> None:
-            keep = self.observe_rarely if rarely else self.observe
-            keep(f"{player}/{self._prefix(domain)}{name}", value)
-
-        return penalties(self._terms(domain), player, self._updates[player], context, observe)
-
-    def _adjust_augmentation(self, reals: list[Batch]) -> None:
-        images = sum(len(real["image"]) for real in reals) * self._world
-        for domain, augment in self.augment.items():
-            augment = cast(Augmentation, augment)
-            augment.adjust(images, self.images_seen + images, self._mean)
-            for name, value in augment.values().items():
-                self.observe(f"augment/{self._prefix(domain)}{name}", value)
-
-    def _mean(self, value: Tensor) -> Tensor:
-        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
+        update, prefix = self._updates[player], self._prefix(domain)
+        return penalties(self._terms(domain), player, update, context, self.observe, prefix)
 
     def _context(
         self,
@@ -160,14 +137,14 @@ class PatchCritic(AdversarialModule):
         batch: Batch,
         noise: Noise,
     ) -> UpdateContext:
-        judge = self.discriminators()[domain]
+        discriminator = self.discriminators()[domain]
         return UpdateContext(
-            critic=lambda shown: _means(self.critic(domain, shown)),
-            features=cast(Callable[[Tensor], Tensor], getattr(judge, "features", None)),
+            critic=lambda inputs: _means(self.critic(domain, inputs)),
+            features=cast(Callable[[Tensor], Tensor], getattr(discriminator, "features", None)),
             generate=_generate_nothing,
-            augment=lambda shown: self.augmented(domain, shown, noise),
+            augment=lambda images: self.augmented(domain, images, noise),
             generator=self.generators()[domain],
-            discriminator=judge,
+            discriminator=discriminator,
             real=augmented[0].float(),
             fake=augmented[1].float(),
             real_images=images[0].float(),
@@ -187,4 +164,4 @@ def _means(patches: Tensor) -> Tensor:
 
 
 def _generate_nothing(latents: Tensor, labels: Tensor | None = None) -> Tensor:
-    raise NotImplementedError("terms about latents are refused in games from image to image")
+    raise NotImplementedError("image-to-image models have no latents")

@@ -7,16 +7,16 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.progressive import Growth, reals_at
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.types import Batch, Player
+from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.streams import Noise
 
 
-class PGGAN(GAN):
-    """PGGAN (Karras et al. 2018, arXiv:1710.10196): both players grow from 4x4 to the full size.
+class Growing(GAN):
+    """Base class of models whose players grow from small images to the full size.
 
     The level of growth, the batch size and the learning rate are functions of the real images
     seen, so a run that was killed during a fade resumes in it. The data have the full size;
@@ -24,28 +24,21 @@ class PGGAN(GAN):
     by repeating pixels. The optimizers keep their state when a stage is added.
 
     Both networks have a method ``grow``, which sets the level of their images.
-
-    Args:
-        growth: schedule of the levels, with batch sizes and learning rate factors.
-        **parts: see GAN.
     """
 
-    def __init__(self, *, growth: Growth, **parts: Unpack[GANParts]) -> None:
-        super().__init__(**parts)
+    growth: Growth
+
+    def start_growth(self, growth: Growth) -> None:
+        """Sets the schedule and the networks' level; called by the constructors of subclasses."""
         self.growth = growth
         for player in ("generator", "discriminator"):
-            _check_size(player, getattr(self, player), growth.image_size)
-        self.grow()
-
-    def check(self) -> None:
-        """Raises ConfigError if a player cannot grow."""
-        for player in ("generator", "discriminator"):
-            if not hasattr(getattr(self, player), "grow"):
-                raise refuse(
-                    "model=pggan",
-                    f"the {player} does not grow",
-                    "network=pggan; or model=wgan_gp, which is the same game without growth",
+            size = getattr(getattr(self, player), "image_size", growth.image_size)
+            if size != growth.image_size:
+                raise ConfigError(
+                    f"model.growth.image_size is {growth.image_size}, but the {player} is built "
+                    f"for {size}"
                 )
+        self.grow()
 
     def play(self, reals: list[Batch]) -> None:
         """Runs one step on images of the current level."""
@@ -85,9 +78,24 @@ class PGGAN(GAN):
         self.observe(f"{player}/learning_rate", float(optimizer.param_groups[0]["lr"]))
 
 
-def _check_size(player: str, network: nn.Module, image_size: int) -> None:
-    made = getattr(network, "image_size", image_size)
-    if made != image_size:
-        raise ConfigError(
-            f"model.growth.image_size is {image_size}, and the {player} is made for {made}"
-        )
+class PGGAN(Growing):
+    """PGGAN (Karras et al. 2018, arXiv:1710.10196): both players grow from 4x4 to the full size.
+
+    Args:
+        growth: schedule of the levels, with batch sizes and learning rate factors.
+        **parts: see GAN.
+    """
+
+    def __init__(self, *, growth: Growth, **parts: Unpack[GANParts]) -> None:
+        super().__init__(**parts)
+        self.start_growth(growth)
+
+    def check(self) -> None:
+        """Raises ConfigError if a player cannot grow."""
+        for player in ("generator", "discriminator"):
+            if not hasattr(getattr(self, player), "grow"):
+                raise mismatch(
+                    "pggan",
+                    f"the {player} does not grow",
+                    "network=pggan; or model=wgan_gp, the same model without growth",
+                )

@@ -6,8 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
-from ganforge.models.engine.batches import Batch
+from ganforge.errors import require
+from ganforge.models.engine.checks import check_weights
+from ganforge.models.engine.types import Batch
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import TranslationModel
 from ganforge.streams import Noise
@@ -45,24 +46,23 @@ class Pix2Pix(TranslationModel):
             discriminator_weight=discriminator_weight,
             **parts,
         )
-        if l1_weight < 0:
-            raise ConfigError(f"model.l1_weight must be at least 0, got {l1_weight}")
+        check_weights(l1_weight=l1_weight)
         self.l1_weight = l1_weight
-        seen = sum(self.halves("target"))
-        built = getattr(self.discriminator, "in_channels", seen)
-        if built != seen:
-            raise ConfigError(
-                f"model=pix2pix: the discriminator sees input and output together, {seen} "
-                f"channels, and is built for {built}"
-            )
+        channels = sum(self.halves("target"))
+        built = getattr(self.discriminator, "in_channels", channels)
+        require(
+            built == channels,
+            f"model=pix2pix: the discriminator's input and output images have {channels} channels "
+            f"in total, but it is built for {built}",
+        )
 
     def check(self) -> None:
         """Raises ConfigError if the generator is not a single network from inputs to outputs."""
-        if not all(hasattr(self.generator, name) for name in ("in_channels", "out_channels")):
-            raise ConfigError(
-                "model=pix2pix needs one network from inputs to outputs, and "
-                f"{type(self.generator).__name__} is none. Take network=pix2pix"
-            )
+        require(
+            all(hasattr(self.generator, name) for name in ("in_channels", "out_channels")),
+            "model=pix2pix needs one network from inputs to outputs; "
+            f"{type(self.generator).__name__} is not one. Use network=pix2pix",
+        )
 
     def discriminators(self) -> dict[str, nn.Module]:
         """Returns the discriminator, under the domain "target"."""

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ganforge.models.engine.conditioning import conditioning, refuse_unconditional
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import conditioning, mismatch, refuse_unconditional
+from ganforge.models.gan import GAN
 
 
 class ProjectionGAN(GAN):
@@ -16,12 +16,11 @@ class ProjectionGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if D has no projection or G is unconditional."""
-        found = conditioning(self.discriminator)
-        if found != "projection":
-            raise refuse(
-                "model=projection",
-                f"the discriminator's conditioning is {found}, and the game is named after "
-                "its projection",
+        condition = conditioning(self.discriminator)
+        if condition != "projection":
+            raise mismatch(
+                "projection",
+                f"the discriminator's conditioning is {condition}, not projection",
                 "condition=projection, or model=cgan",
             )
-        refuse_unconditional("projection", self, "generator", "condition=projection")
+        refuse_unconditional("projection", self.generator, "generator", "condition=projection")

@@ -4,11 +4,11 @@ import math
 from typing import Unpack
 
 from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.errors import ConfigError
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.gan import GAN, refuse
+from ganforge.errors import ConfigError, require
+from ganforge.models.engine.checks import refuse_batch_norm
+from ganforge.models.engine.types import Player
+from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 
 
@@ -36,21 +36,18 @@ class R3GAN(GAN):
         super().__init__(**parts)
         if final_beta2 is not None and not 0 <= final_beta2 < 1:
             raise ConfigError(f"model.final_beta2 must be in [0, 1) or null, got {final_beta2}")
-        if beta2_images < 1:
-            raise ConfigError(f"model.beta2_images must be at least 1, got {beta2_images}")
+        require(beta2_images >= 1, f"model.beta2_images must be at least 1, got {beta2_images}")
         self.final_beta2 = final_beta2
         self.beta2_images = beta2_images
 
     def check(self) -> None:
         """Raises ConfigError if the discriminator mixes images (batch normalization)."""
-        for name, layer in self.discriminator.named_modules():
-            if isinstance(layer, _BatchNorm):
-                raise refuse(
-                    "model=r3gan",
-                    f"the discriminator has {type(layer).__name__} ({name}), and R1, R2 and the "
-                    "pairing take each image's logit to be its own",
-                    "network=r3gan, or network.discriminator.norm=none",
-                )
+        refuse_batch_norm(
+            "r3gan",
+            self.discriminator,
+            "but R1, R2 and the pairing need logits that depend on a single image",
+            "network=r3gan, or network.discriminator.norm=none",
+        )
 
     def beta2_at(self, start: float, images_seen: int) -> float:
         """Returns Adam's beta_2 after ``images_seen`` images, if it starts at ``start``."""

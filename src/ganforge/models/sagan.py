@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ganforge.models.gan import refuse
+from ganforge.models.engine.checks import mismatch
 from ganforge.models.sngan import SNGAN, require_spectral_norm
 from ganforge.networks.layers.attention import SelfAttention
 
@@ -16,12 +16,12 @@ class SAGAN(SNGAN):
     def check(self) -> None:
         """Raises ConfigError if a player lacks self-attention or spectral normalization."""
         super().check()
-        require_spectral_norm("model=sagan", "generator", self.generator)
+        require_spectral_norm("sagan", "generator", self.generator)
         for player in ("generator", "discriminator"):
             layers = getattr(self, player).modules()
             if not any(isinstance(layer, SelfAttention) for layer in layers):
-                raise refuse(
-                    "model=sagan",
+                raise mismatch(
+                    "sagan",
                     f"the {player} has no self-attention",
                     f"network.{player}.attention=auto, or model=sngan",
                 )

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import mismatch, refuse_batch_norm
+from ganforge.models.gan import GAN
 from ganforge.networks.layers.spectral_normalization import unnormalized_weights
 
 
@@ -17,23 +17,21 @@ class SNGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if D has an unnormalized weight or batch normalization."""
-        model = f"model={type(self).__name__.lower()}"
+        model = type(self).__name__.lower()
         require_spectral_norm(model, "discriminator", self.discriminator)
-        for name, module in self.discriminator.named_modules():
-            if isinstance(module, _BatchNorm):
-                raise refuse(
-                    model,
-                    f"the discriminator has {type(module).__name__} ({name}), which divides by a "
-                    "standard deviation and so undoes the bound of spectral normalization",
-                    "network.discriminator.norm=none",
-                )
+        refuse_batch_norm(
+            model,
+            self.discriminator,
+            "which divides by a standard deviation and undoes the bound of spectral normalization",
+            "network.discriminator.norm=none",
+        )
 
 
 def require_spectral_norm(model: str, player: str, network: nn.Module) -> None:
     """Raises ConfigError if a player has a weight without spectral normalization."""
     plain = unnormalized_weights(network)
     if plain:
-        raise refuse(
+        raise mismatch(
             model,
             f"the {player} has weights without spectral normalization ({plain[0]}"
             + (f" and {len(plain) - 1} more)" if plain[1:] else ")"),

@@ -1,19 +1,16 @@
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.sampling import image_noise, sample_blocks
-from ganforge.models.engine.style_mixing import crossovers, mixed
+from ganforge.errors import ConfigError, require
+from ganforge.models.engine.averaging import unwrapped
+from ganforge.models.engine.sampling import evaluated, image_noise
+from ganforge.models.engine.types import Player, Weights
 from ganforge.models.gan import GAN
+from ganforge.models.parts import GANParts
 from ganforge.networks.layers.mapping import Mapping
 from ganforge.networks.layers.noise_input import check_mode, noise_maps
 from ganforge.streams import Noise
@@ -28,36 +25,40 @@ class StyleBased(GAN):
     The generator has ``mapping`` (a :class:`~ganforge.networks.Mapping`), ``noise_sides`` (sides of
     its current noise maps, layer by layer) and ``synthesize(ws, noise)``.
 
-    Attributes:
+    Args:
         style_mixing: fraction of training images that are generated from two latents.
-        truncation: psi for samples; None for no truncation. May be changed at any time.
+        truncation: psi for samples, in [-1, 1]: w' = mean + psi (w - mean). None for no truncation.
+            May be changed at any time: ``model.truncation = 0.7``.
         truncation_cutoff: number of truncated layers, coarsest first; None for all.
-        noise: noise of samples: random, const or none. May be changed at any time.
+        noise: noise of samples: "random"; "const", the same for all images; or "none". May be
+            changed at any time.
+        **parts: see GAN.
     """
 
-    style_mixing: float
-    truncation: float | None
-    truncation_cutoff: int | None
-    noise: str
-    _draws: Noise | None = None  # random draws of the current update
-    _tracks: bool = False  # whether the next styles are added to the tracked mean
-    _tracked: list[Tensor]
-
-    def set_styles(
-        self, style_mixing: float, truncation: float | None, cutoff: int | None, noise: str
+    def __init__(
+        self,
+        *,
+        style_mixing: float = 0.9,
+        truncation: float | None = None,
+        truncation_cutoff: int | None = None,
+        noise: str = "random",
+        **parts: Unpack[GANParts],
     ) -> None:
-        """Checks and stores the style settings; called by the constructors of subclasses."""
-        if not 0 <= style_mixing <= 1:
-            raise ConfigError(f"model.style_mixing must be in [0, 1], got {style_mixing}")
-        if cutoff is not None and cutoff < 0:
-            raise ConfigError(f"model.truncation_cutoff must be at least 0 or null, got {cutoff}")
+        super().__init__(**parts)
+        require(0 <= style_mixing <= 1, f"model.style_mixing must be in [0, 1], got {style_mixing}")
+        require(
+            truncation_cutoff is None or truncation_cutoff >= 0,
+            f"model.truncation_cutoff must be at least 0 or null, got {truncation_cutoff}",
+        )
         self.check_truncation("model.truncation", truncation)
         check_mode("model", noise)
         self.style_mixing = style_mixing
         self.truncation = truncation
-        self.truncation_cutoff = cutoff
+        self.truncation_cutoff = truncation_cutoff
         self.noise = noise
-        self._tracked = []
+        self._draws: Noise | None = None  # random draws of the current update
+        self._tracks = False  # whether the next styles are added to the tracked mean
+        self._tracked: list[Tensor] = []
 
     @staticmethod
     def check_truncation(name: str, truncation: float | None) -> None:
@@ -67,15 +68,9 @@ class StyleBased(GAN):
 
     # ------------------------------------------------------------------ training
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the loss of D; fakes are generated with style mixing and random noise maps."""
-        self._draws = noise.fork()
-        return super().discriminator_loss(batch, noise)
-
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the loss of G; its styles are added to the tracked mean after the update."""
-        self._draws, self._tracks = noise.fork(), True
-        return super().generator_loss(batch, noise)
+    def begin_update(self, player: Player, noise: Noise) -> None:
+        """Fixes the update's random draws; the generator's update adds styles to the mean of w."""
+        self._draws, self._tracks = noise.fork(), player == "generator"
 
     def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
         """Returns images [B, C, H, W] of latents, with style mixing and random noise maps.
@@ -85,7 +80,7 @@ class StyleBased(GAN):
         """
         if self._draws is None:  # outside an update there are no draws: generate without mixing
             return super().images(generator, z, labels)
-        network, draws = style_network(generator), self._draws.restarted()
+        network, draws = unwrapped(generator), self._draws.restarted()
         w = network.mapping(z, labels)
         if self._tracks:
             self._tracked.append(w.detach())
@@ -120,7 +115,7 @@ class StyleBased(GAN):
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns images of z ~ N(0, I), without style mixing: [rows, C, H, W] in [-1, 1]."""
-        ws = self._sampled_styles(style_network(generator), noise, labels)
+        ws = self._sampled_styles(generator, noise, labels)
         return self._rendered(generator, ws, noise)
 
     @torch.no_grad()
@@ -128,7 +123,7 @@ class StyleBased(GAN):
         self,
         n: int,
         seed: int = 0,
-        weights: Literal["ema", "raw"] = "ema",
+        weights: Weights = "ema",
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
@@ -136,22 +131,10 @@ class StyleBased(GAN):
 
         One style per layer, with the model's truncation. Edit them and pass them to :meth:`render`.
         """
-        player = self._player(weights)
-        with evaluated(player, self.device):
-            return sample_blocks(
-                lambda noise, classes: self._sampled_styles(style_network(player), noise, classes),
-                n,
-                seed,
-                start,
-                labels,
-                self.num_classes,
-                self.device,
-            )
+        return self.sample_blocks(self._sampled_styles, n, seed, weights, start, labels)
 
     @torch.no_grad()
-    def render(
-        self, ws: Tensor, seed: int = 0, weights: Literal["ema", "raw"] = "ema", index: int = 0
-    ) -> Tensor:
+    def render(self, ws: Tensor, seed: int = 0, weights: Weights = "ema", index: int = 0) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1] of styles ws [B, num_ws, w_dim].
 
         Args:
@@ -160,38 +143,48 @@ class StyleBased(GAN):
             weights: "ema" for the averaged generator, "raw" for the live one.
             index: index of the sample whose noise maps are used for all images.
         """
-        player = self._player(weights)
-        with evaluated(player, self.device):
+        generator = self.averaged(weights)
+        with evaluated(generator, self.device):
             noise = image_noise(seed, index, self.device)
-            return self._rendered(player, ws, noise).float()
+            return self._rendered(generator, ws, noise).float()
 
-    def _sampled_styles(self, network: Any, noise: Noise, labels: Tensor | None) -> Tensor:
+    def _sampled_styles(self, generator: nn.Module, noise: Noise, labels: Tensor | None) -> Tensor:
+        network = unwrapped(generator)
         w = network.mapping(noise.normal(network.latent_dim), labels)
         ws = network.mapping.broadcast(w, self.truncation, self.truncation_cutoff)
         return cast(Tensor, ws)
 
     def _rendered(self, generator: nn.Module, ws: Tensor, noise: Noise) -> Tensor:
-        network = style_network(generator)
+        network = unwrapped(generator)
         maps = noise_maps(noise.fork(), network.noise_sides, self.noise)
         return cast(Tensor, network.synthesize(ws, maps))
 
-    def _player(self, weights: Literal["ema", "raw"]) -> nn.Module:
-        averaged = weights == "ema" and self.average is not None
-        return cast(nn.Module, self.average) if averaged else self.generator
+
+def crossovers(noise: Noise, layers: int, probability: float) -> Tensor:
+    """Returns the index of the first layer that uses an image's second style, int64 [rows].
+
+    With ``probability`` it is uniform over 1 ... layers - 1; otherwise it is ``layers``, and the
+    image has a single style. Each row uses the same two draws in both cases.
+
+    Args:
+        noise: random draws, one row for each image.
+        layers: number of layers with a style.
+        probability: probability of mixing two styles.
+    """
+    mixes = noise.uniform() < probability
+    if layers < 2:
+        return torch.full((noise.rows,), layers, device=noise.device)
+    layer = 1 + noise.integers(layers - 1)
+    return torch.where(mixes, layer, layers)
 
 
-def style_network(generator: nn.Module) -> Any:
-    """Returns the generator network, unwrapped if it is a moving average."""
-    return generator.module if isinstance(generator, ExponentialMovingAverage) else generator
+def mixed(first: Tensor, second: Tensor, crossover: Tensor) -> Tensor:
+    """Returns styles [B, L, D]: those of ``first`` before the crossover, ``second`` from it on.
 
-
-@contextlib.contextmanager
-def evaluated(player: nn.Module, device: torch.device) -> Iterator[None]:
-    """Switches a player to evaluation mode and full precision inside the context."""
-    was_training = player.training
-    player.eval()
-    try:
-        with torch.autocast(device.type, enabled=False):
-            yield
-    finally:
-        player.train(was_training)
+    Args:
+        first: [B, L, D].
+        second: [B, L, D].
+        crossover: int64 [B], the first layer with the second style; L returns ``first``.
+    """
+    layers = torch.arange(first.shape[1], device=first.device)
+    return torch.where((layers < crossover[:, None])[:, :, None], first, second)

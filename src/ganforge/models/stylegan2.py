@@ -2,19 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from typing import Any, Unpack, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganforge.models.engine.adversarial import Player
-from ganforge.models.engine.batches import Batch
-from ganforge.models.engine.lazy import corrected, lazy_updates, uncounted
-from ganforge.models.engine.lazy_context import LazyContext
+from ganforge.models.engine.checks import mismatch
+from ganforge.models.engine.lazy import LazyContext, lazy_updates
+from ganforge.models.engine.optimizers import corrected, uncounted
 from ganforge.models.engine.regularize import penalties
-from ganforge.models.gan import refuse
-from ganforge.models.parts import GANParts
+from ganforge.models.engine.types import Batch, Objective, Player
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.layers.noise_input import noise_maps
 from ganforge.regularizers.context import UpdateContext
@@ -31,57 +29,33 @@ class StyleGAN2(StyleBased):
     the power c. Path lengths are measured on the synthesis network, with respect to the styles.
 
     With ``augment=ada`` it is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676).
-
-    Args:
-        style_mixing: fraction of training images that are generated from two latents.
-        truncation: psi for samples, in [-1, 1]: w' = mean + psi (w - mean). None for no truncation.
-            May be changed at any time: ``model.truncation = 0.7``.
-        truncation_cutoff: number of truncated layers, coarsest first; None for all.
-        noise: noise of samples: "random"; "const", the same for all images; or "none".
-        **parts: see GAN.
     """
 
-    def __init__(
-        self,
-        *,
-        style_mixing: float = 0.9,
-        truncation: float | None = None,
-        truncation_cutoff: int | None = None,
-        noise: str = "random",
-        **parts: Unpack[GANParts],
-    ) -> None:
-        super().__init__(**parts)
-        self.set_styles(style_mixing, truncation, truncation_cutoff, noise)
-        self._regularizing = False  # whether the current update is for lazy regularizers only
+    _regularizing = False  # whether the current update is for lazy regularizers only
 
     def check(self) -> None:
         """Raises ConfigError if the generator has no styles."""
         if not hasattr(self.generator, "synthesize"):
-            raise refuse(
-                "model=stylegan2",
-                "the generator makes no styles",
-                "network=stylegan2; or model=gan, which takes any network",
+            raise mismatch(
+                "stylegan2",
+                "the generator has no styles",
+                "network=stylegan2; or model=gan, which accepts any network",
             )
 
     # ------------------------------------------------------------------ the algorithm
 
-    def play(self, reals: list[Batch]) -> None:
-        """Runs one iteration: each player's loss update, then its lazy update if one is due."""
-        for real in reals:
-            self.update("discriminator", self.discriminator_loss, real)
-            self.regularize("discriminator", real)
-            self.constrain("discriminator")
-        self.update("generator", self.generator_loss, reals[-1])
-        self.regularize("generator", reals[-1])
-        self.constrain("generator")
-        self.adjust_augmentation(reals)
+    def step(self, player: Player, objective: Objective, batch: Batch) -> None:
+        """Updates a player for the loss and, if due, for its lazy regularizers."""
+        self.update(player, objective, batch)
+        self.regularize(player, batch)
+        self.constrain(player)
 
     def regularize(self, player: Player, batch: Batch) -> None:
         """Updates a player for the lazy regularizers due after its last update, if any."""
-        made = self._updates[player] - 1
-        if not any(term.due(made) for term in self._terms(player, lazy=True).values()):
+        update = self._updates[player] - 1
+        if not any(term.due(update) for term in self._terms(player, lazy=True).values()):
             return
-        self._updates[player] = made  # counted as part of the same update
+        self._updates[player] = update  # counted as part of the same update
         self._regularizing = True
         try:
             with uncounted(self._optimizer(player)):
@@ -100,12 +74,10 @@ class StyleGAN2(StyleBased):
 
     def penalties(self, player: Player, context: UpdateContext) -> Tensor:
         """Returns the weighted sum of the due regularizers (lazy or not, by update), in float32."""
-
-        def observe(name: str, value: Tensor, rarely: bool) -> None:
-            (self.observe_rarely if rarely else self.observe)(f"{player}/{name}", value)
-
+        if not self._regularizing:
+            context = self.with_styles(context)
         terms = self._terms(player, lazy=self._regularizing)
-        return penalties(terms, player, self._updates[player], context, observe)
+        return penalties(terms, player, self._updates[player], context, self.observe)
 
     def lazy_context(self, player: Player, batch: Batch, noise: Noise) -> UpdateContext:
         """Returns the context of a lazy update; images and logits are computed on first access.
@@ -123,7 +95,7 @@ class StyleGAN2(StyleBased):
         blank = shown.new_zeros(0)
         context = self.context((real, blank), (shown, blank), (None, blank), z, labels, noise)
         late = LazyContext(
-            context,
+            self.with_styles(context),
             {
                 "fake_images": fakes,
                 "fake": lambda: self.augmented(late.fake_images, noise),
@@ -133,17 +105,9 @@ class StyleGAN2(StyleBased):
         )
         return late
 
-    def context(
-        self,
-        images: tuple[Tensor, Tensor],
-        augmented: tuple[Tensor, Tensor],
-        logits: tuple[Tensor | None, Tensor],
-        z: Tensor,
-        labels: Tensor | None,
-        noise: Noise,
-    ) -> UpdateContext:
-        """Returns the context that regularizers get in an update, with styles and synthesis."""
-        context = super().context(images, augmented, logits, z, labels, noise)
+    def with_styles(self, context: UpdateContext) -> UpdateContext:
+        """Returns the context with the functions from latents to styles and to images."""
+        labels = context.labels
         return dataclasses.replace(
             context,
             styled=lambda latents, classes=labels: self.learned_styles(latents, classes),
@@ -165,10 +129,10 @@ class StyleGAN2(StyleBased):
 
     # ------------------------------------------------------------------ internals
 
-    def observe(self, name: str, value: Tensor | float) -> None:
-        """Records a scalar for this step's log point; ignored in lazy updates."""
-        if not self._regularizing:
-            super().observe(name, value)
+    def observe(self, name: str, value: Tensor | float, lasting: bool = False) -> None:
+        """Records a scalar for this step's log point; in lazy updates, only lasting ones."""
+        if lasting or not self._regularizing:
+            super().observe(name, value, lasting)
 
     def _terms(self, player: Player, lazy: bool) -> dict[str, Regularizer]:
         terms = self._regularizers().items()

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import copy
 from contextlib import AbstractContextManager
-from typing import Literal, Unpack, cast
+from typing import Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.batches import Batch
+from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.checks import check_regularizers
+from ganforge.models.engine.sampling import evaluated
+from ganforge.models.engine.types import Batch, Weights
 from ganforge.models.parts import AdversarialParts
 from ganforge.models.patch_critic import PatchCritic
 from ganforge.regularizers.regularizer import Regularizer
@@ -58,32 +59,30 @@ class TranslationModel(PatchCritic):
     ) -> None:
         super().__init__(**parts)
         self.check()
-        if direction not in OPPOSITE:
-            raise ConfigError(f"model.direction must be one of AtoB, BtoA, got {direction!r}")
-        for name, weight in (
-            ("adversarial", adversarial_weight),
-            ("discriminator", discriminator_weight),
-        ):
-            if weight <= 0:
-                raise ConfigError(f"model.{name}_weight must be above 0, got {weight}")
+        require(direction in OPPOSITE, f"model.direction must be AtoB or BtoA, got {direction!r}")
+        weights = {"adversarial": adversarial_weight, "discriminator": discriminator_weight}
+        for name, weight in weights.items():
+            require(weight > 0, f"model.{name}_weight must be above 0, got {weight}")
         self.loss = loss
         self.adversarial_weight = adversarial_weight
         self.discriminator_weight = discriminator_weight
         self.directions: tuple[str, ...] = (direction,)
         terms = {name: term for name, term in (regularizers or {}).items() if term is not None}
-        _check_terms(terms)
+        for name, term in terms.items():
+            if term.of_latents:
+                raise ConfigError(
+                    f"regularizer={name} needs latents, which image-to-image models do not have. "
+                    "Remove it"
+                )
         augment = augment if augment is not None else Augmentation()
         discriminators = self.discriminators()
-        for domain, judge in discriminators.items():
-            check_regularizers(terms, self.generators()[domain], judge)
+        for domain, network in discriminators.items():
+            check_regularizers(terms, self.generators()[domain], network)
         self.regularizers = nn.ModuleDict(
             {domain: nn.ModuleDict(copy.deepcopy(terms)) for domain in discriminators}
         )
         self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in discriminators})
-        self._made: list[Batch] = []
-
-    def check(self) -> None:
-        """Raises ConfigError if the parts contradict the paper; overridden by subclasses."""
+        self._fakes: list[Batch] = []
 
     # ------------------------------------------------------------------ overridden by subclasses
 
@@ -110,40 +109,37 @@ class TranslationModel(PatchCritic):
         for real in reals[:-1]:
             with torch.no_grad():
                 fakes = self.fakes(real)
-            self._judge(real | self.shown(_apart(fakes)))
-        self._made.clear()
-        self.update("generator", self.generator_loss, reals[-1])
-        self.constrain("generator")
-        made = {name: torch.cat([part[name] for part in self._made]) for name in self._made[0]}
-        self._judge(reals[-1] | self.shown(made))
-        self._adjust_augmentation(reals)
+            self.update_discriminators(real, _detached(fakes))
+        self._fakes.clear()
+        self.step("generator", self.generator_loss, reals[-1])
+        fakes = {name: torch.cat([part[name] for part in self._fakes]) for name in self._fakes[0]}
+        self.update_discriminators(reals[-1], fakes)
+        for domain, augment in self.augment.items():
+            self.adjust(cast(Augmentation, augment), reals, self._prefix(domain))
+
+    def update_discriminators(self, real: Batch, fakes: Batch) -> None:
+        """Updates the discriminators on a batch and on generated images."""
+        self.step("discriminator", self.discriminator_loss, real | self.shown(fakes))
 
     def keep(self, fakes: Batch) -> None:
         """Keeps generated images for the discriminators' update."""
-        self._made.append(_apart(fakes))
+        self._fakes.append(_detached(fakes))
 
     # ------------------------------------------------------------------ images
 
-    def translator(
-        self, direction: str | None = None, weights: Literal["ema", "raw"] = "ema"
-    ) -> nn.Module:
+    def translator(self, direction: str | None = None, weights: Weights = "ema") -> nn.Module:
         """Returns the network that translates in ``direction``.
 
         Args:
             direction: one of ``directions``; None translates from input to target.
             weights: "ema" for the average if there is one, "raw" for the live weights.
         """
-        if weights not in ("ema", "raw"):
-            raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
+        generator = unwrapped(self.averaged(weights))
         direction = direction or self.directions[0]
-        if direction not in self.directions:
-            raise ConfigError(
-                f"direction must be one of {', '.join(self.directions)} for this run, got "
-                f"{direction!r}"
-            )
-        averaged = weights == "ema" and self.average is not None
-        generator = (
-            cast(ExponentialMovingAverage, self.average).module if averaged else self.generator
+        require(
+            direction in self.directions,
+            f"direction must be one of {', '.join(self.directions)} for this run, got "
+            f"{direction!r}",
         )
         return self.way(generator, self.directions.index(direction))
 
@@ -156,7 +152,7 @@ class TranslationModel(PatchCritic):
         self,
         inputs: Tensor,
         direction: str | None = None,
-        weights: Literal["ema", "raw"] = "ema",
+        weights: Weights = "ema",
         seed: int = 0,
         start: int = 0,
     ) -> Tensor:
@@ -177,43 +173,25 @@ class TranslationModel(PatchCritic):
         """
         network = self.translator(direction, weights)
         alone = bool(getattr(network, "stochastic", False))
-        was_training = network.training
-        network.eval()
         inputs = inputs.to(self.device)
-        with torch.autocast(self.device.type, enabled=False), _fork_rng(self.device):
+        with evaluated(network, self.device), _fork_rng(self.device):
             outputs = []
             for i, block in enumerate(torch.split(inputs, 1 if alone else max(len(inputs), 1))):
                 seed_layers(mix(seed, Stream.TRANSLATING, start + i), self.device)
                 outputs.append(network(block))
-        network.train(was_training)
         return torch.cat(outputs)
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Raises ConfigError: translation models generate from images, not from latents."""
         raise ConfigError(
-            f"{type(self).__name__} makes images of images: use `ganforge translate run=RUN "
+            f"{type(self).__name__} generates images from images. Use `ganforge translate run=RUN "
             "input=DIR out=DIR`"
         )
 
-    # ------------------------------------------------------------------ internals
 
-    def _judge(self, batch: Batch) -> None:
-        self.update("discriminator", self.discriminator_loss, batch)
-        self.constrain("discriminator")
-
-
-def _apart(fakes: Batch) -> Batch:
+def _detached(fakes: Batch) -> Batch:
     """Returns generated images, detached and in float32."""
     return {name: images.detach().float() for name, images in fakes.items()}
-
-
-def _check_terms(terms: dict[str, Regularizer]) -> None:
-    for name, term in terms.items():
-        if term.of_latents:
-            raise ConfigError(
-                f"regularizer={name} is about the latents that images are made of, and games from "
-                "image to image have none. Leave it out"
-            )
 
 
 def _fork_rng(device: torch.device) -> AbstractContextManager[None]:

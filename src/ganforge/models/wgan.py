@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ganforge.models.engine.sigmoid import ends_in_sigmoid
-from ganforge.models.gan import GAN, refuse
+from ganforge.models.engine.checks import refuse_sigmoid
+from ganforge.models.gan import GAN
 
 
 class WGAN(GAN):
@@ -13,9 +13,5 @@ class WGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if the critic ends in a sigmoid."""
-        if ends_in_sigmoid(self.discriminator):
-            raise refuse(
-                "model=wgan",
-                "the critic ends in a sigmoid, but it estimates a distance, not a probability",
-                "a network that returns raw logits",
-            )
+        reason = "but a critic estimates a distance, not a probability"
+        refuse_sigmoid("wgan", self.discriminator, reason)

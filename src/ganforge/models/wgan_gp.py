@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ganforge.models.gan import refuse
+from ganforge.models.engine.checks import mismatch
 from ganforge.models.wgan import WGAN
 from ganforge.regularizers.weight_clip import WeightClip
 
@@ -17,8 +17,8 @@ class WGANGP(WGAN):
         """Raises ConfigError for a sigmoid output, or for weight clipping next to the penalty."""
         super().check()
         if any(isinstance(term, WeightClip) for term in self.regularizers.values()):
-            raise refuse(
-                "model=wgan_gp",
-                "weight clipping beside the penalty bounds the critic twice, and the clip wins",
+            raise mismatch(
+                "wgan_gp",
+                "weight clipping and the gradient penalty both bound the critic, and the clip wins",
                 "regularizer=[gradient_penalty], or model=wgan",
             )

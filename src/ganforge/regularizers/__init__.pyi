@@ -13,6 +13,6 @@ from .path_length import PathLength as PathLength
 from .r1 import R1 as R1
 from .r2 import R2 as R2
 from .regularizer import Regularizer as Regularizer
-from .scheduled_weight import ScheduledWeight as ScheduledWeight
 from .top_k import TopK as TopK
 from .weight_clip import WeightClip as WeightClip
+from .zero_centered import ZeroCenteredPenalty as ZeroCenteredPenalty

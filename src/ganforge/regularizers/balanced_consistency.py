@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Unpack
+
 from torch import Tensor
 
-from ganforge.errors import ConfigError
-from ganforge.regularizers.consistency import Consistency
+from ganforge.errors import require
+from ganforge.regularizers.consistency import Consistency, ConsistencyParts
 from ganforge.regularizers.context import UpdateContext
 
 
@@ -16,25 +18,14 @@ class BalancedConsistency(Consistency):
     :class:`~ganforge.regularizers.LatentDiversity` it is the paper's ICR.
 
     Args:
-        weight: the paper's lambda_real.
-        every: apply at every n-th update of the discriminator, n times as strongly.
-        shift: largest shift in each direction, in pixels.
-        flip: whether T mirrors half of the images; not for digits and letters.
         fake: weight of the term at generated images relative to that at reals: the paper's
             lambda_fake / lambda_real.
+        **parts: see Consistency; its ``weight`` is the paper's lambda_real.
     """
 
-    def __init__(
-        self,
-        weight: float = 10.0,
-        every: int = 1,
-        shift: int = 4,
-        flip: bool = True,
-        fake: float = 1.0,
-    ) -> None:
-        super().__init__(weight, every, shift, flip)
-        if fake < 0:
-            raise ConfigError(f"BalancedConsistency: fake must be at least 0, got {fake}")
+    def __init__(self, *, fake: float = 1.0, **parts: Unpack[ConsistencyParts]) -> None:
+        super().__init__(**parts)
+        require(fake >= 0, f"BalancedConsistency: fake must be at least 0, got {fake}")
         self.fake = fake
 
     def term(self, context: UpdateContext) -> Tensor:

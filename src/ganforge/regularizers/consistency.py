@@ -1,13 +1,24 @@
 from __future__ import annotations
 
+from typing import TypedDict
+
 import torch
 from torch import Tensor
 
 from ganforge.augment.shift import translate
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
+
+
+class ConsistencyParts(TypedDict, total=False):
+    """Arguments of Consistency."""
+
+    weight: float
+    every: int
+    shift: int
+    flip: bool
 
 
 class Consistency(Regularizer):
@@ -28,12 +39,9 @@ class Consistency(Regularizer):
         self, weight: float = 10.0, every: int = 1, shift: int = 4, flip: bool = True
     ) -> None:
         super().__init__(weight, every)
-        if shift < 0:
-            raise ConfigError(f"{type(self).__name__}: shift must be at least 0, got {shift}")
-        if shift == 0 and not flip:
-            raise ConfigError(
-                f"{type(self).__name__}: shift=0 and flip=false leave every image as it is"
-            )
+        name = type(self).__name__
+        require(shift >= 0, f"{name}: shift must be at least 0, got {shift}")
+        require(shift > 0 or flip, f"{name}: shift=0 and flip=false do not change any image")
         self.shift = shift
         self.flip = flip
 

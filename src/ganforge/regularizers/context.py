@@ -16,7 +16,6 @@ class Generate(Protocol):
 
     def __call__(self, latents: Tensor, labels: Tensor | None = ...) -> Tensor:
         """Labels default to those of the batch; pass a subset for a subset of its latents."""
-        ...
 
 
 @dataclass(frozen=True)

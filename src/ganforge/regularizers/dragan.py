@@ -3,11 +3,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import Critic
 from ganforge.regularizers.input_gradient import input_gradient, norm
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
+from ganforge.regularizers.weight_clip import NEXT_TO_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 
 
@@ -26,16 +26,14 @@ class DRAGAN(Regularizer):
         target: the paper's k, the target of the gradient's norm, above 0.
     """
 
-    conflicts = {WeightClip: BESIDE_A_PENALTY}
+    conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(
         self, weight: float = 10.0, every: int = 1, scale: float = 0.5, target: float = 1.0
     ) -> None:
         super().__init__(weight, every)
-        if scale < 0:
-            raise ConfigError(f"DRAGAN: scale must be at least 0, got {scale}")
-        if not target > 0:
-            raise ConfigError(f"DRAGAN: target must be above 0, got {target}")
+        require(scale >= 0, f"DRAGAN: scale must be at least 0, got {scale}")
+        require(target > 0, f"DRAGAN: target must be above 0, got {target}")
         self.scale = scale
         self.target = target
 

@@ -14,25 +14,18 @@ class FeatureMatching(Regularizer):
     Salimans et al. 2016, arXiv:1606.03498, section 3.1; f are D's last features. In the paper it
     replaces the generator's loss, here it is added to it. Both means are over the images of one
     forward pass: those of each process, and of each part of an accumulated batch.
-
-    Args:
-        weight: factor of the term.
-        every: apply at every n-th update of the generator, n times as strongly.
     """
 
     player = "generator"
-
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
-        super().__init__(weight, every)
 
     def term(self, context: UpdateContext) -> Tensor:
         """Returns |E f(x) - E f(G(z))|^2, a scalar; no gradient flows into f(x)."""
         if not hasattr(context.discriminator, "features"):
             raise ConfigError(
-                f"feature_matching: {type(context.discriminator).__name__} has no method features. "
-                "Take a network of ganforge, or give yours one: images to vectors [B, F]"
+                f"feature_matching: {type(context.discriminator).__name__} has no method features, "
+                "from images to vectors [B, F]. Add it, or use a network of ganforge"
             )
         with torch.no_grad():
-            # In the generator's update, turn.real may not be augmented; do it here.
+            # In the generator's update, context.real may not be augmented; do it here.
             real = context.features(context.augment(context.real_images))
         return (real.mean(0) - context.features(context.fake).mean(0)).square().sum()

@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.regularizers.context import Critic
 from ganforge.regularizers.input_gradient import input_gradient, norm
 from ganforge.regularizers.regularizer import Regularizer
-from ganforge.regularizers.weight_clip import BESIDE_A_PENALTY, WeightClip
+from ganforge.regularizers.weight_clip import NEXT_TO_A_PENALTY, WeightClip
 from ganforge.streams import Noise
 
 
@@ -24,12 +24,11 @@ class GradientPenalty(Regularizer):
         target: target of the gradient's norm, above 0.
     """
 
-    conflicts = {WeightClip: BESIDE_A_PENALTY}
+    conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(self, weight: float = 10.0, every: int = 1, target: float = 1.0) -> None:
         super().__init__(weight, every)
-        if not target > 0:
-            raise ConfigError(f"GradientPenalty: target must be above 0, got {target}")
+        require(target > 0, f"GradientPenalty: target must be above 0, got {target}")
         self.target = target
 
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
@@ -44,8 +43,8 @@ class GradientPenalty(Regularizer):
         for name, module in player.named_modules():
             if isinstance(module, _BatchNorm):
                 raise ConfigError(
-                    f"gradient_penalty: the discriminator has {type(module).__name__} ({name}). "
-                    "The penalty holds each image's own gradient, and batch normalization makes "
-                    "an image's logit depend on the whole batch. Take network=dcgan_layer_norm or "
-                    "network.discriminator.norm=layer (or instance, none)."
+                    f"gradient_penalty: the discriminator has {type(module).__name__} ({name}), "
+                    "which makes an image's logit depend on the whole batch, but the penalty needs "
+                    "each image's own gradient. Use network=dcgan_layer_norm or "
+                    "network.discriminator.norm=layer (or instance, none)"
                 )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
@@ -25,7 +25,7 @@ class LatentConsistency(Regularizer):
 
     def __init__(self, weight: float = 5.0, every: int = 1, sigma: float = 0.03) -> None:
         super().__init__(weight, every)
-        check_sigma("LatentConsistency", sigma)
+        require(sigma > 0, f"LatentConsistency: sigma must be above 0, got {sigma}")
         self.sigma = sigma
 
     def term(self, context: UpdateContext) -> Tensor:
@@ -38,9 +38,3 @@ class LatentConsistency(Regularizer):
 def step(latents: Tensor, noise: Noise, sigma: float) -> Tensor:
     """Returns z + e for latents z [B, latent_dim], e ~ N(0, sigma^2 I)."""
     return latents + sigma * noise.normal(*latents.shape[1:]).to(latents)
-
-
-def check_sigma(owner: str, sigma: float) -> None:
-    """Raises ConfigError unless ``sigma`` is above 0."""
-    if not sigma > 0:
-        raise ConfigError(f"{owner}: sigma must be above 0, got {sigma}")

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ganforge.errors import require
 from ganforge.regularizers.context import UpdateContext
-from ganforge.regularizers.latent_consistency import check_sigma, step
+from ganforge.regularizers.latent_consistency import step
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -25,7 +26,7 @@ class LatentDiversity(Regularizer):
 
     def __init__(self, weight: float = 0.5, every: int = 1, sigma: float = 0.03) -> None:
         super().__init__(weight, every)
-        check_sigma("LatentDiversity", sigma)
+        require(sigma > 0, f"LatentDiversity: sigma must be above 0, got {sigma}")
         self.sigma = sigma
 
     def term(self, context: UpdateContext) -> Tensor:

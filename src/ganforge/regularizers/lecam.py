@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, distributed, nn
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
@@ -33,10 +33,8 @@ class LeCam(Regularizer):
         self, weight: float = 0.3, every: int = 1, decay: float = 0.99, start_images: int = 0
     ) -> None:
         super().__init__(weight, every)
-        if not 0 <= decay < 1:
-            raise ConfigError(f"LeCam: decay must be at least 0 and below 1, got {decay}")
-        if start_images < 0:
-            raise ConfigError(f"LeCam: start_images must be at least 0, got {start_images}")
+        require(0 <= decay < 1, f"LeCam: decay must be in [0, 1), got {decay}")
+        require(start_images >= 0, f"LeCam: start_images must be at least 0, got {start_images}")
         self.decay = decay
         self.start_images = start_images
         self.register_buffer("anchors", torch.zeros(2))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
@@ -36,14 +36,13 @@ class Orthogonal(Regularizer):
 
     def __init__(self, weight: float = 1e-4, every: int = 1, player: str = "generator") -> None:
         super().__init__(weight, every)
-        if player not in PLAYERS:
-            raise ConfigError(f"Orthogonal: player must be one of {PLAYERS}, got {player!r}")
+        require(player in PLAYERS, f"Orthogonal: player must be one of {PLAYERS}, got {player!r}")
         self.player = player
 
     def check(self, player: nn.Module) -> None:
         """Raises ConfigError if ``player`` has no linear or convolutional layer."""
-        if not _layers(player):
-            raise ConfigError(f"Orthogonal: {type(player).__name__} has no linear or convolution")
+        kind = type(player).__name__
+        require(bool(_layers(player)), f"Orthogonal: {kind} has no linear or convolutional layer")
 
     def term(self, context: UpdateContext) -> Tensor:
         """Returns |W W^T * (1 - I)|_F^2 summed over the player's layers, a scalar."""

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, distributed, nn
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.input_gradient import norm
 from ganforge.regularizers.regularizer import Regularizer
@@ -39,10 +39,8 @@ class PathLength(Regularizer):
         self, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 1
     ) -> None:
         super().__init__(weight, every)
-        if not 0 < decay <= 1:
-            raise ConfigError(f"PathLength: decay must be above 0 and at most 1, got {decay}")
-        if shrink < 1:
-            raise ConfigError(f"PathLength: shrink must be at least 1, got {shrink}")
+        require(0 < decay <= 1, f"PathLength: decay must be in (0, 1], got {decay}")
+        require(shrink >= 1, f"PathLength: shrink must be at least 1, got {shrink}")
         self.decay = decay
         self.shrink = shrink
         self.register_buffer("mean", torch.zeros(()))
@@ -67,8 +65,8 @@ class PathLength(Regularizer):
         else:  # with gradient, so that the mapping network is regularized too
             start = context.styled(z, labels)
             images = context.synthesize(start)
-        places = math.prod(images.shape[2:])
-        y = context.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(places)
+        pixels = math.prod(images.shape[2:])
+        y = context.noise.normal(*images.shape[1:])[:: self.shrink] / math.sqrt(pixels)
         (slopes,) = torch.autograd.grad((images * y).sum(), start, create_graph=True)
         return slopes / math.sqrt(math.prod(slopes.shape[1:-1]))
 

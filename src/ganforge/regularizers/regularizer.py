@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.context import Critic, UpdateContext
 from ganforge.streams import Noise
 
@@ -32,10 +32,8 @@ class Regularizer(nn.Module):
 
     def __init__(self, weight: float = 1.0, every: int = 1) -> None:
         super().__init__()
-        if weight < 0:
-            raise ConfigError(f"{type(self).__name__}: weight must be at least 0, got {weight}")
-        if every < 1:
-            raise ConfigError(f"{type(self).__name__}: every must be at least 1, got {every}")
+        require(weight >= 0, f"{type(self).__name__}: weight must be at least 0, got {weight}")
+        require(every >= 1, f"{type(self).__name__}: every must be at least 1, got {every}")
         self.weight = weight
         self.every = every
 

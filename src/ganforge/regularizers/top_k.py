@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -30,10 +30,8 @@ class TopK(Regularizer):
     ) -> None:
         super().__init__()
         for name, value in [("final_share", final_share), ("gamma", gamma)]:
-            if not 0 < value <= 1:
-                raise ConfigError(f"TopK: {name} must be above 0 and at most 1, got {value}")
-        if every_images < 1:
-            raise ConfigError(f"TopK: every_images must be at least 1, got {every_images}")
+            require(0 < value <= 1, f"TopK: {name} must be in (0, 1], got {value}")
+        require(every_images >= 1, f"TopK: every_images must be at least 1, got {every_images}")
         self.final_share = final_share
         self.gamma = gamma
         self.every_images = every_images

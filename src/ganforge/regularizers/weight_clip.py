@@ -4,12 +4,12 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.regularizers.regularizer import Regularizer
 
-BESIDE_A_PENALTY = (
-    "weight clipping beside a gradient penalty bounds the critic twice, and the clip wins. "
-    "Way out: one of the two"
+NEXT_TO_A_PENALTY = (
+    "weight clipping and a gradient penalty both bound the critic, and the clip wins. Use one of "
+    "the two"
 )
 
 
@@ -26,8 +26,7 @@ class WeightClip(Regularizer):
 
     def __init__(self, bound: float = 0.01) -> None:
         super().__init__()
-        if not bound > 0:
-            raise ConfigError(f"WeightClip: bound must be above 0, got {bound}")
+        require(bound > 0, f"WeightClip: bound must be above 0, got {bound}")
         self.bound = bound
 
     def check(self, player: nn.Module) -> None:
@@ -35,9 +34,9 @@ class WeightClip(Regularizer):
         for name, module in player.named_modules():
             if parametrize.is_parametrized(module):
                 raise ConfigError(
-                    f"weight_clip: weights of the discriminator are normalized ({name}). Clipping "
-                    "acts before they are divided by their spectrum, and bounds nothing. Take "
-                    "regularizer=[], or a network without spectral norm"
+                    f"weight_clip: weights of the discriminator are normalized ({name}). They are "
+                    "clipped before normalization, which undoes the bound. Use regularizer=[] or a "
+                    "network without spectral norm"
                 )
 
     @torch.no_grad()

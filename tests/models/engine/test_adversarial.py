@@ -279,7 +279,7 @@ def test_a_players_turn_leaves_no_gradient_in_the_other(tmp_path):
     class Watching(type(games.game())):
         def on_before_optimizer_step(self, optimizer):
             super().on_before_optimizer_step(optimizer)
-            player = self._player_of(optimizer)
+            player = "generator" if optimizer is self.trainer.optimizers[0] else "discriminator"
             other = self.discriminator if player == "generator" else self.generator
             frozen = not any(p.requires_grad for p in other.parameters())
             touched = any(p.grad is not None for p in other.parameters())

@@ -5,7 +5,7 @@ import torch
 
 from ganforge.config.compose import compose_config
 from ganforge.models.engine.latent_paths import Given, LatentPaths, slerp
-from ganforge.models.engine.truncation import truncated_latents
+from ganforge.models.engine.sampling import truncated_latents
 from ganforge.runs.load import build_model
 from ganforge.streams import Noise, Stream, Substream, mix
 from tests.support.configs import tiny

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-import torch
-from torch import nn
 
-from ganforge.models.engine.lazy import corrected, lazy_updates
+from ganforge.models.engine.lazy import LazyContext, lazy_updates
+from ganforge.streams import Noise
+from tests.regularizers.turns import context
 
 
 @pytest.mark.parametrize(
@@ -16,27 +16,30 @@ def test_how_many_updates_a_period_has_for_penalties_alone(intervals, expected):
     assert lazy_updates(intervals) == expected
 
 
-@pytest.mark.parametrize("interval", [4, 16])
-def test_adam_is_corrected_by_k_over_k_plus_1(interval):
-    """lr c, beta^c; 0 stays 0."""
-    parameters = [nn.Parameter(torch.zeros(2))]
-    adam = torch.optim.Adam(parameters, lr=0.002, betas=(0.0, 0.99))
-    share = interval / (interval + 1)
-    assert corrected(adam, interval, 1) is adam
-    for settings in (adam.defaults, adam.param_groups[0]):
-        assert settings["lr"] == pytest.approx(0.002 * share)
-        assert settings["betas"] == pytest.approx((0.0, 0.99**share))
+def test_parts_are_made_when_they_are_looked_at_and_once():
+    at_hand, made = context(Noise(0, 4)), []
+
+    def logits():
+        made.append("logits")
+        return at_hand.fake_logits + 1
+
+    late = LazyContext(at_hand, {"fake_logits": logits})
+    assert late.latents is at_hand.latents
+    assert made == []
+    assert late.fake_logits is late.fake_logits
+    assert made == ["logits"]
+    assert (late.fake_logits == at_hand.fake_logits + 1).all()
 
 
-def test_memory_and_speed_in_images_stay_the_same():
-    """k + 1 corrected updates forget as much and go as far as k others."""
-    adam = torch.optim.Adam([nn.Parameter(torch.zeros(2))], lr=0.002, betas=(0.5, 0.99))
-    settings = corrected(adam, 4, 1).defaults
-    lr, betas = settings["lr"], settings["betas"]
-    assert lr * 5 == pytest.approx(0.002 * 4)
-    assert [beta**5 for beta in betas] == pytest.approx([0.5**4, 0.99**4])
+def test_parts_may_be_made_of_others():
+    late = LazyContext(
+        context(Noise(0, 4)),
+        {"fake": lambda: late.fake_images * 2, "fake_images": lambda: late.real_images + 1},
+    )
+    assert (late.fake == 2 * (late.real_images + 1)).all()
 
 
-def test_without_further_updates_nothing_changes():
-    sgd = corrected(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.1), 1, 0)
-    assert sgd.defaults["lr"] == sgd.param_groups[0]["lr"] == 0.1
+def test_what_a_turn_has_not_it_has_not():
+    late = LazyContext(context(Noise(0, 4)), {})
+    with pytest.raises(AttributeError, match="logit"):
+        _ = late.logit

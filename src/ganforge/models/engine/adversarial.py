@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from typing import Any, Literal, cast
+from collections.abc import Callable
+from functools import partial
+from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
@@ -11,25 +11,23 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganforge.data.images import to_float
-from ganforge.errors import ConfigError, DivergenceError
+from ganforge.errors import ConfigError, DivergenceError, require
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.batches import Batch, split
-from ganforge.models.engine.freezing import frozen
-from ganforge.models.engine.optimizer_state import adopt_state
-from ganforge.models.engine.sampling import sample_blocks
+from ganforge.models.engine.optimizers import adopt_state, frozen, stop_counting, takes_fused
+from ganforge.models.engine.sampling import evaluated, sample_blocks
 from ganforge.models.engine.stopwatch import Stopwatch
+from ganforge.models.engine.types import (
+    Batch,
+    CriticSteps,
+    Objective,
+    OptimizerFactory,
+    Player,
+    Schedule,
+    Weights,
+    no_schedule,
+    split,
+)
 from ganforge.streams import Noise, Stream, mix, seed_layers
-
-Objective = Callable[[Batch, Noise], Tensor]
-OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
-Schedule = Callable[[int], float]
-CriticSteps = Callable[[int], int]
-Player = Literal["generator", "discriminator"]
-
-
-def no_schedule(step: int) -> float:
-    """Returns the factor 1 at every step: a constant learning rate."""
-    return 1.0
 
 
 class AdversarialModule(LightningModule):
@@ -93,8 +91,7 @@ class AdversarialModule(LightningModule):
         super().__init__()
         if isinstance(critic_steps, int) and critic_steps < 1:
             raise ConfigError(f"model.critic_steps must be at least 1, got {critic_steps}")
-        if accumulate < 1:
-            raise ConfigError(f"model.accumulate must be at least 1, got {accumulate}")
+        require(accumulate >= 1, f"model.accumulate must be at least 1, got {accumulate}")
         if clip_norm is not None and clip_norm <= 0:
             raise ConfigError(f"model.clip_norm must be above 0 or null, got {clip_norm}")
         self.automatic_optimization = False
@@ -116,16 +113,12 @@ class AdversarialModule(LightningModule):
             "generator": generator_optimizer,
             "discriminator": discriminator_optimizer,
         }
-        self._schedules = {
-            "generator": generator_schedule,
-            "discriminator": discriminator_schedule,
-        }
+        self._schedules = {"generator": generator_schedule, "discriminator": discriminator_schedule}
         self._updates = {"generator": 0, "discriminator": 0}
         self._observed: dict[str, Tensor | float] = {}
-        self._lasting: dict[str, Tensor] = {}
+        self._lasting: dict[str, Tensor | float] = {}
         self._part = (0, 1.0)  # index of the current part of an update, and its share of the batch
         self._finite: Tensor | None = None
-        self._window = (0, 0.0)
 
     # ------------------------------------------------------------------ overridden by subclasses
 
@@ -194,24 +187,21 @@ class AdversarialModule(LightningModule):
             self._part = (0, 1.0)
             optimizer.step()
         self._updates[player] += 1
-        self._watch(f"{player}/loss", total)
+        finite = total.isfinite()
+        self._finite = finite if self._finite is None else self._finite & finite
+        self.observe(f"{player}/loss", total)
 
-    def observe(self, name: str, value: Tensor | float) -> None:
+    def observe(self, name: str, value: Tensor | float, lasting: bool = False) -> None:
         """Records a scalar for this step's log point.
 
         Values of the parts of one update are averaged. If a step has several updates, the last one
-        is logged.
+        is logged. A lasting value is not computed at every step; it is logged until replaced.
         """
-        if self.observing:
+        if lasting or self.observing:
+            values = self._lasting if lasting else self._observed
             index, share = self._part
-            seen = share * (value.detach().float() if isinstance(value, Tensor) else value)
-            self._observed[name] = seen + self._observed[name] if index > 0 else seen
-
-    def observe_rarely(self, name: str, value: Tensor) -> None:
-        """Records a scalar that is not computed at every step; it is logged until replaced."""
-        index, share = self._part
-        seen = share * value.detach().float()
-        self._lasting[name] = seen + self._lasting[name] if index > 0 else seen
+            part = share * (value.detach().float() if isinstance(value, Tensor) else value)
+            values[name] = part + values[name] if index > 0 else part
 
     @property
     def observing(self) -> bool:
@@ -221,9 +211,10 @@ class AdversarialModule(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """Measures and clips the gradient norm; in this hook the gradient is already unscaled."""
-        player = self._player_of(optimizer)
         if self.clip_norm is None and not self.observing:
             return
+        generators = self._optimizer("generator").optimizer
+        player = "generator" if optimizer is generators else "discriminator"
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
@@ -238,7 +229,7 @@ class AdversarialModule(LightningModule):
         self,
         n: int,
         seed: int = 0,
-        weights: Literal["ema", "raw"] = "ema",
+        weights: Weights = "ema",
         start: int = 0,
         labels: Tensor | None = None,
     ) -> Tensor:
@@ -258,24 +249,27 @@ class AdversarialModule(LightningModule):
         Returns:
             [n, C, H, W] in [-1, 1] on the module's device.
         """
-        if weights not in ("ema", "raw"):
-            raise ConfigError(f"weights must be one of ema, raw; got {weights!r}")
-        averaged = weights == "ema" and self.average is not None
-        generator = cast(nn.Module, self.average) if averaged else self.generator
-        was_training = generator.training
-        generator.eval()
-        with torch.autocast(self.device.type, enabled=False):
-            images = sample_blocks(
-                lambda noise, classes: self.generate(generator, noise, classes),
-                n,
-                seed,
-                start,
-                labels,
-                self.num_classes,
-                self.device,
-            )
-        generator.train(was_training)
-        return images
+        return self.sample_blocks(self.generate, n, seed, weights, start, labels)
+
+    def sample_blocks(
+        self,
+        generate: Callable[[nn.Module, Noise, Tensor | None], Tensor],
+        n: int,
+        seed: int,
+        weights: Weights,
+        start: int,
+        labels: Tensor | None,
+    ) -> Tensor:
+        """Returns what ``generate`` returns for n samples; other arguments as in :meth:`sample`."""
+        generator = self.averaged(weights)
+        with evaluated(generator, self.device):
+            draw = partial(generate, generator)
+            return sample_blocks(draw, n, seed, start, labels, self.num_classes, self.device)
+
+    def averaged(self, weights: Weights) -> nn.Module:
+        """Returns the averaged generator for "ema", if there is one; else the live generator."""
+        require(weights in ("ema", "raw"), f"weights must be one of ema, raw; got {weights!r}")
+        return self.generator if weights == "raw" or self.average is None else self.average
 
     # ------------------------------------------------------------------ the log
 
@@ -289,11 +283,14 @@ class AdversarialModule(LightningModule):
         point |= {name: float(v) for name, v in values.items() if name not in tensors}
         if tensors:
             stacked = torch.stack([t.to(self.device, torch.float32) for t in tensors.values()])
-            mean = self.trainer.strategy.reduce(stacked, reduce_op="mean")
-            point |= dict(zip(tensors, cast(Tensor, mean).tolist(), strict=True))
+            point |= dict(zip(tensors, self.reduce_mean(stacked).tolist(), strict=True))
         for logger in self.trainer.loggers:
             logger.log_metrics(point, step=self.iteration)
         self.trainer.callback_metrics.update({k: torch.tensor(v) for k, v in point.items()})
+
+    def reduce_mean(self, value: Tensor) -> Tensor:
+        """Returns the mean of a tensor over the processes; a collective."""
+        return cast(Tensor, self.trainer.strategy.reduce(value, reduce_op="mean"))
 
     def assert_finite(self) -> None:
         """Raises DivergenceError if any loss since the last call was not finite.
@@ -338,7 +335,7 @@ class AdversarialModule(LightningModule):
         """
         for optimizer in self.trainer.optimizers:
             adopt_state(optimizer)
-        self._window = (self.images_seen, self.stopwatch.seconds)
+        self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
@@ -372,10 +369,7 @@ class AdversarialModule(LightningModule):
 
     def _begin_step(self) -> None:
         generator, discriminator = self._optimizer("generator"), self._optimizer("discriminator")
-        # Lightning counts a step in these hooks of each optimizer and rebinds them at each batch.
-        # Replacing them leaves the discriminator's steps uncounted without bypassing the precision
-        # plugin and the strategy.
-        discriminator._on_before_step = discriminator._on_after_step = _uncounted
+        stop_counting(discriminator)
         self._set_learning_rate("generator", generator)
         self._set_learning_rate("discriminator", discriminator)
         # Layers that draw random numbers (dropout) use the global generators.
@@ -391,16 +385,10 @@ class AdversarialModule(LightningModule):
             self.average.update(self.generator, generator_images, self.images_seen)
         if observing:
             self.assert_finite()
-            self.publish(self._lasting | self._observed | self._throughput())
+            speed = self.stopwatch.lap(self.images_seen)
+            self.publish(self._lasting | self._observed | speed)
             self._observed = {}
         self.stopwatch.stop()
-
-    def _throughput(self) -> dict[str, Any]:
-        seen, seconds = self._window
-        now = self.stopwatch.seconds
-        self._window = (self.images_seen, now)
-        rate = (self.images_seen - seen) / max(now - seconds, 1e-9)
-        return {"images_per_second": rate, "seconds": now}
 
     def _critic_batches(self, batch: Batch) -> list[Batch]:
         images = {name: to_float(batch[name]) for name in ("image", "input") if name in batch}
@@ -414,23 +402,14 @@ class AdversarialModule(LightningModule):
         key = mix(self.seed, Stream.TRAINING, int(player == "generator"), self._updates[player])
         return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
 
-    def _watch(self, name: str, loss: Tensor) -> None:
-        finite = loss.isfinite()
-        self._finite = finite if self._finite is None else self._finite & finite
-        self.observe(name, loss)
-
     def _optimizer(self, player: Player) -> LightningOptimizer:
         optimizers = cast(list[LightningOptimizer], self.optimizers())
         return optimizers[0 if player == "generator" else 1]
 
-    def _player_of(self, optimizer: Optimizer) -> Player:
-        generators = self._optimizer("generator").optimizer
-        return "generator" if optimizer is generators else "discriminator"
-
     def _make_optimizer(self, player: Player) -> Optimizer:
         factory = self._factories[player]
         parameters = [p for p in getattr(self, player).parameters() if p.requires_grad]
-        if self.fused_optimizers and _takes_fused(factory):
+        if self.fused_optimizers and takes_fused(factory):
             return factory(parameters, fused=True)  # type: ignore[call-arg]
         return factory(parameters)
 
@@ -439,11 +418,3 @@ class AdversarialModule(LightningModule):
         for group in optimizer.param_groups:
             group["lr"] = rate
         self.observe(f"{player}/learning_rate", float(rate))
-
-
-def _uncounted() -> None:
-    """Does nothing; replaces the hooks in which Lightning counts optimizer steps."""
-
-
-def _takes_fused(factory: OptimizerFactory) -> bool:
-    return "fused" in inspect.signature(getattr(factory, "func", factory)).parameters

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import copy
-from typing import cast
+import math
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 
 
 class ExponentialMovingAverage(nn.Module):
@@ -27,10 +28,8 @@ class ExponentialMovingAverage(nn.Module):
 
     def __init__(self, half_life: float = 10_000.0, ramp: float | None = 0.05) -> None:
         super().__init__()
-        if half_life < 0:
-            raise ConfigError(f"average.half_life must be at least 0 images, got {half_life}")
-        if ramp is not None and ramp <= 0:
-            raise ConfigError(f"average.ramp must be above 0 or null, got {ramp}")
+        require(half_life >= 0, f"average.half_life must be at least 0 images, got {half_life}")
+        require(ramp is None or ramp > 0, f"average.ramp must be above 0 or null, got {ramp}")
         self.half_life = half_life
         self.ramp = ramp
 
@@ -42,12 +41,17 @@ class ExponentialMovingAverage(nn.Module):
         """Keeps the average in evaluation mode, regardless of ``mode``."""
         return super().train(False)
 
+    def half_life_at(self, images_seen: int) -> float:
+        """Returns the half-life in images after ``images_seen`` real images."""
+        return self._ramped(self.half_life, images_seen)
+
     def decay(self, batch: int, images_seen: int) -> float:
         """Returns beta for an update with a batch of ``batch`` images."""
-        half_life = self.half_life
-        if self.ramp is not None:
-            half_life = min(half_life, self.ramp * images_seen)
+        half_life = self.half_life_at(images_seen)
         return float(0.5 ** (batch / half_life)) if half_life > 0 else 0.0
+
+    def _ramped(self, half_life: float, images_seen: int) -> float:
+        return half_life if self.ramp is None else min(half_life, self.ramp * images_seen)
 
     @torch.no_grad()
     def update(self, live: nn.Module, batch: int, images_seen: int) -> None:
@@ -64,3 +68,32 @@ class ExponentialMovingAverage(nn.Module):
         return cast(
             Tensor, self.module(latents) if labels is None else self.module(latents, labels)
         )
+
+
+class CosineAverage(ExponentialMovingAverage):
+    """Moving average whose half-life grows from 0 along half a cosine, as in R3GAN.
+
+    Huang et al. 2024, arXiv:2501.05441.
+
+    Args:
+        half_life: final half-life in images.
+        ramp: additionally limits the half-life to ``ramp * images_seen``; None for no such limit.
+        images: real images seen after which the final half-life is reached.
+    """
+
+    def __init__(
+        self, half_life: float = 5_000_000.0, ramp: float | None = None, images: int = 20_000_000
+    ) -> None:
+        super().__init__(half_life, ramp)
+        require(images >= 1, f"average.images must be at least 1, got {images}")
+        self.images = images
+
+    def half_life_at(self, images_seen: int) -> float:
+        """Returns the half-life in images after ``images_seen`` real images."""
+        passed = min(images_seen / self.images, 1.0)
+        return self._ramped(self.half_life * (1 - math.cos(math.pi * passed)) / 2, images_seen)
+
+
+def unwrapped(generator: nn.Module) -> Any:
+    """Returns the network of a generator, which may be a moving average."""
+    return generator.module if isinstance(generator, ExponentialMovingAverage) else generator

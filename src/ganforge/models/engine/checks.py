@@ -1,10 +1,13 @@
+"""Checks whether the parts of a model fit each other and its paper."""
+
 from __future__ import annotations
 
 import itertools
 
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -15,26 +18,72 @@ def check_regularizers(
     players = {"generator": generator, "discriminator": discriminator}
     for term in terms.values():
         term.check(players[term.player])
-    for (name, term), (beside, other) in itertools.permutations(terms.items(), 2):
+    for (name, term), (other_name, other) in itertools.permutations(terms.items(), 2):
         for kind, reason in term.conflicts.items():
             if isinstance(other, kind):
-                raise ConfigError(f"regularizer: {name} and {beside} exclude each other: {reason}")
+                raise ConfigError(
+                    f"regularizer: {name} and {other_name} exclude each other: {reason}"
+                )
 
 
 def check_networks(
     generator: nn.Module, discriminator: nn.Module, num_classes: int, packing: int
 ) -> None:
     """Raises ConfigError if a network's number of classes or packing differs from the model's."""
-    if packing < 1:
-        raise ConfigError(f"model.packing must be at least 1, got {packing}")
-    if packing > 1 and num_classes > 0:
-        raise ConfigError("model.packing: a pack has one logit and no single label. Take 1")
+    require(packing >= 1, f"model.packing must be at least 1, got {packing}")
+    require(
+        packing == 1 or num_classes == 0,
+        f"model.packing={packing}: a pack has one logit but several labels. Use model.packing=1 "
+        "for a conditional model",
+    )
     built = getattr(discriminator, "packing", 1)
-    if built != packing:
-        raise ConfigError(f"model.packing is {packing}, and the discriminator is built for {built}")
+    require(
+        built == packing,
+        f"model.packing is {packing}, but the discriminator is built for packing={built}",
+    )
     for player, network in (("generator", generator), ("discriminator", discriminator)):
         classes = getattr(network, "num_classes", 0)
-        if classes != num_classes:
-            raise ConfigError(
-                f"the {player} is built for {classes} classes, and the game has {num_classes}"
+        require(
+            classes == num_classes,
+            f"the {player} is built for {classes} classes, but the model has {num_classes}",
+        )
+
+
+def check_weights(**weights: float) -> None:
+    """Raises ConfigError for a negative weight, by its argument's name."""
+    for name, weight in weights.items():
+        require(weight >= 0, f"model.{name} must be at least 0, got {weight}")
+
+
+def mismatch(model: str, reason: str, remedy: str) -> ConfigError:
+    """Returns the ConfigError for a model whose parts contradict its paper."""
+    return ConfigError(f"model={model}: {reason}. Use {remedy}")
+
+
+def refuse_batch_norm(model: str, discriminator: nn.Module, reason: str, remedy: str) -> None:
+    """Raises ConfigError if the discriminator has batch normalization."""
+    for name, layer in discriminator.named_modules():
+        if isinstance(layer, _BatchNorm):
+            raise mismatch(
+                model, f"the discriminator has {type(layer).__name__} ({name}), {reason}", remedy
             )
+
+
+def refuse_sigmoid(model: str, discriminator: nn.Module, reason: str) -> None:
+    """Raises ConfigError if the discriminator's last layer is a sigmoid: losses take raw logits."""
+    layers = [layer for layer in discriminator.modules() if not list(layer.children())]
+    if layers and isinstance(layers[-1], nn.Sigmoid):
+        raise mismatch(
+            model, f"the discriminator ends in a sigmoid, {reason}", "a network with raw logits"
+        )
+
+
+def refuse_unconditional(model: str, network: nn.Module, player: str, remedy: str) -> None:
+    """Raises ConfigError if a player of a conditional model is not conditioned on the label."""
+    if conditioning(network) == "none":
+        raise mismatch(model, f"the {player} is not conditioned on the label", remedy)
+
+
+def conditioning(network: nn.Module) -> str:
+    """Returns how labels enter a network; "none" if they do not."""
+    return str(getattr(network, "conditioning", "none"))

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ganforge.errors import ConfigError
+from ganforge.errors import require
 
 
 class BoostedCriticSteps:
@@ -20,10 +20,8 @@ class BoostedCriticSteps:
         self, steps: int = 5, boosted: int = 100, first: int = 25, period: int = 500
     ) -> None:
         for name, value in [("steps", steps), ("boosted", boosted), ("period", period)]:
-            if value < 1:
-                raise ConfigError(f"critic_steps.{name} must be at least 1, got {value}")
-        if first < 0:
-            raise ConfigError(f"critic_steps.first must be at least 0, got {first}")
+            require(value >= 1, f"critic_steps.{name} must be at least 1, got {value}")
+        require(first >= 0, f"critic_steps.first must be at least 0, got {first}")
         self.steps = steps
         self.boosted = boosted
         self.first = first

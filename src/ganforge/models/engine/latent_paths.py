@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.sampling import SAMPLE_BLOCK
-from ganforge.models.engine.truncation import truncated_latents
-from ganforge.models.style_based import StyleBased, evaluated
+from ganforge.models.engine.sampling import SAMPLE_BLOCK, block_labels, evaluated, truncated_latents
+from ganforge.models.engine.types import Weights
+from ganforge.models.style_based import StyleBased
 from ganforge.streams import Noise, Stream, Substream, mix
 
 
@@ -30,9 +30,7 @@ class LatentPaths:
 
     size: int = SAMPLE_BLOCK  # pairs per block
 
-    def __init__(
-        self, game: AdversarialModule, seed: int, weights: Literal["ema", "raw"] = "ema"
-    ) -> None:
+    def __init__(self, game: AdversarialModule, seed: int, weights: Weights = "ema") -> None:
         self.game = game
         self.seed = seed
         self.weights = weights
@@ -49,13 +47,14 @@ class LatentPaths:
         Returns:
             Two tensors, float32 [64, C, H, W] in [-1, 1].
         """
-        places = Noise(mix(self.seed, Stream.PLACES, block), self.size, self.game.device).uniform(1)
+        key = mix(self.seed, Stream.PLACES, block)
+        positions = Noise(key, self.size, self.game.device).uniform(1)
         if isinstance(self.game, StyleBased):
-            return self._styled(self.game, block, places, epsilon)
-        return self._plain(block, places, epsilon)
+            return self._styled(self.game, block, positions, epsilon)
+        return self._plain(block, positions, epsilon)
 
     def _styled(
-        self, game: StyleBased, block: int, places: Tensor, epsilon: float
+        self, game: StyleBased, block: int, positions: Tensor, epsilon: float
     ) -> tuple[Tensor, Tensor]:
         start = block * self.size
         first, second = (
@@ -64,30 +63,24 @@ class LatentPaths:
         )
         near, far = (
             game.render(torch.lerp(first, second, at[:, None]), self.seed, self.weights, start)
-            for at in (places, places + epsilon)
+            for at in (positions, positions + epsilon)
         )
         return near, far
 
-    def _plain(self, block: int, places: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
+    def _plain(self, block: int, positions: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
         game = self.game
-        averaged = self.weights == "ema" and game.average is not None
-        player = cast(nn.Module, game.average) if averaged else game.generator
+        generator = game.averaged(self.weights)
         noise = Noise(mix(self.seed, Substream.ENDS, block), self.size, game.device)
         length = int(cast(Any, game.generator).latent_dim)
-        with evaluated(player, game.device), untruncated(game) as threshold:
-            first, second = (_end(noise, length, threshold) for _ in range(2))
+        labels = block_labels(block * self.size, game.num_classes, game.device)
+        with evaluated(generator, game.device), untruncated(game) as threshold:
+            first, second = (truncated_latents(noise, length, threshold) for _ in range(2))
             others = noise.fork()  # other draws must not depend on those of the latents
             near, far = (
-                game.generate(player, Given(others, slerp(first, second, at)), self._labels(block))
-                for at in (places, places + epsilon)
+                game.generate(generator, Given(others, slerp(first, second, at)), labels)
+                for at in (positions, positions + epsilon)
             )
         return near.float(), far.float()
-
-    def _labels(self, block: int) -> Tensor | None:
-        if self.game.num_classes == 0:
-            return None
-        index = torch.arange(block * self.size, (block + 1) * self.size, device=self.game.device)
-        return index % self.game.num_classes
 
 
 @contextlib.contextmanager
@@ -107,12 +100,6 @@ def untruncated(game: AdversarialModule) -> Iterator[float | None]:
         yield threshold
     finally:
         bounded.truncation = threshold
-
-
-def _end(noise: Noise, length: int, threshold: float | None) -> Tensor:
-    return (
-        noise.normal(length) if threshold is None else truncated_latents(noise, length, threshold)
-    )
 
 
 class Given(Noise):
@@ -135,7 +122,7 @@ class Given(Noise):
         return latents
 
 
-def slerp(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
+def slerp(first: Tensor, second: Tensor, position: Tensor) -> Tensor:
     """Returns the spherical interpolation between two latents.
 
     The direction moves along the arc at constant speed; the length changes linearly. A straight
@@ -145,13 +132,13 @@ def slerp(first: Tensor, second: Tensor, place: Tensor) -> Tensor:
     Args:
         first: [B, d].
         second: [B, d], not in the opposite direction of ``first``.
-        place: [B, 1], 0 for the first and 1 for the second.
+        position: [B, 1], 0 for the first and 1 for the second.
     """
     lengths = [latents.norm(dim=1, keepdim=True) for latents in (first, second)]
-    here, there = first / lengths[0], second / lengths[1]
-    angle = (here * there).sum(1, keepdim=True).clamp(-1, 1).acos()
-    aside = there - here * angle.cos()
-    aside = aside / aside.norm(dim=1, keepdim=True).clamp(min=1e-12)
-    turned = here * (place * angle).cos() + aside * (place * angle).sin()
-    between: Tensor = turned * (lengths[0] + place * (lengths[1] - lengths[0]))
-    return between
+    start, end = first / lengths[0], second / lengths[1]
+    angle = (start * end).sum(1, keepdim=True).clamp(-1, 1).acos()
+    tangent = end - start * angle.cos()
+    tangent = tangent / tangent.norm(dim=1, keepdim=True).clamp(min=1e-12)
+    direction = start * (position * angle).cos() + tangent * (position * angle).sin()
+    latents: Tensor = direction * (lengths[0] + position * (lengths[1] - lengths[0]))
+    return latents

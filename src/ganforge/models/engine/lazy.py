@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lightning.pytorch.core.optimizer import LightningOptimizer
-from torch.optim import Optimizer
+from ganforge.regularizers.context import UpdateContext
 
 
 def lazy_updates(intervals: Sequence[int]) -> int:
@@ -20,36 +18,28 @@ def lazy_updates(intervals: Sequence[int]) -> int:
     return sum(any(update % every == 0 for every in intervals) for update in range(period))
 
 
-def corrected(optimizer: Optimizer, updates: int, further: int) -> Optimizer:
-    """Corrects an optimizer for ``further`` updates after every ``updates``, and returns it.
+class LazyContext(UpdateContext):
+    """Context of an update with attributes that are computed on first access.
 
-    With c = updates / (updates + further), which is k / (k + 1) for one penalty at every k-th
-    update, the learning rate is multiplied by c and Adam's betas become beta^c. The step length and
-    the memory of the moments then stay the same per image seen.
+    A penalty in a separate update (lazy regularization, Karras et al. 2020, arXiv:1912.04958) needs
+    few of them: R1 needs no generated image, the path length penalty no logit.
 
     Args:
-        optimizer: optimizer whose settings and defaults are changed in place.
-        updates: k.
-        further: additional updates per k updates.
+        context: context with the attributes that are already known.
+        late: functions that compute the other attributes, by name; they replace those of
+            ``context``.
     """
-    share = updates / (updates + further)
-    for settings in (optimizer.defaults, *optimizer.param_groups):
-        settings["lr"] = settings["lr"] * share
-        if "betas" in settings:
-            settings["betas"] = tuple(beta**share for beta in settings["betas"])
-    return optimizer
 
+    def __init__(self, context: UpdateContext, late: Mapping[str, Callable[[], Any]]) -> None:
+        # UpdateContext is frozen: assignment raises, so attributes are written directly. Lazy
+        # ones are left out, because __getattr__ is only called for missing attributes.
+        vars(self).update({name: part for name, part in vars(context).items() if name not in late})
+        vars(self)["_late"] = late
 
-@contextmanager
-def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
-    """Prevents Lightning from counting the optimizer's steps inside the context."""
-    hooks: tuple[Any, Any] = optimizer._on_before_step, optimizer._on_after_step
-    optimizer._on_before_step = optimizer._on_after_step = _nothing
-    try:
-        yield
-    finally:
-        optimizer._on_before_step, optimizer._on_after_step = hooks
-
-
-def _nothing() -> None:
-    """Does nothing; replaces the hooks in which Lightning counts optimizer steps."""
+    def __getattr__(self, name: str) -> Any:
+        """Computes a lazy attribute and caches it."""
+        late = vars(self).get("_late", {})
+        if name not in late:
+            raise AttributeError(name)
+        vars(self)[name] = value = late[name]()
+        return value

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.networks.layers.progressive import double, halve
 
 
@@ -43,20 +43,18 @@ class Growth:
         _check_size("start_size", start_size, image_size)
         if stable_images < 1:
             raise ConfigError(f"Growth: stable_images must be at least 1, got {stable_images}")
-        if fade_images < 0:
-            raise ConfigError(f"Growth: fade_images must be at least 0, got {fade_images}")
-        if any(size < 1 for size in batch_sizes or ()):
-            raise ConfigError(f"Growth: batch_sizes must be at least 1, got {batch_sizes}")
-        if any(not factor > 0 for factor in learning_rate_factors or ()):
-            raise ConfigError(
-                f"Growth: learning_rate_factors must be above 0, got {learning_rate_factors}"
-            )
+        require(fade_images >= 0, f"Growth: fade_images must be at least 0, got {fade_images}")
         self.image_size = image_size
         self.start_size = start_size
         self.stable_images = stable_images
         self.fade_images = fade_images
-        self.batch_sizes = list(batch_sizes or ())
-        self.learning_rate_factors = list(learning_rate_factors or ())
+        self.batch_sizes = sizes = list(batch_sizes or ())
+        self.learning_rate_factors = factors = list(learning_rate_factors or ())
+        require(min(sizes, default=1) >= 1, f"Growth: batch_sizes must be at least 1, got {sizes}")
+        require(
+            min(factors, default=1.0) > 0,
+            f"Growth: learning_rate_factors must be above 0, got {factors}",
+        )
 
     @property
     def images(self) -> int:
@@ -115,15 +113,15 @@ def reals_at(images: Tensor, level: float) -> Tensor:
         [B, C, 4 * 2^stage, 4 * 2^stage], where stage is the level rounded up.
     """
     factor = images.shape[-1] // size_of(level)
-    shown = F.avg_pool2d(images, factor) if factor > 1 else images
+    reals = F.avg_pool2d(images, factor) if factor > 1 else images
     alpha = level - math.floor(level)
-    return torch.lerp(double(halve(shown)), shown, alpha) if alpha > 0 else shown
+    return torch.lerp(double(halve(reals)), reals, alpha) if alpha > 0 else reals
 
 
 def _check_size(argument: str, size: int, largest: int) -> None:
-    if size not in (legal := [4 << k for k in range(stage_of(largest) + 1)]):
-        known = ", ".join(map(str, legal))
-        raise ConfigError(f"Growth: {argument} must be one of {known}; got {size}")
+    sizes = [4 << k for k in range(stage_of(largest) + 1)]
+    options = ", ".join(map(str, sizes))
+    require(size in sizes, f"Growth: {argument} must be one of {options}; got {size}")
 
 
 def _entry(entries: Sequence[float], size: int, otherwise: float) -> float:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import math
+from collections.abc import Callable, Iterator
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.streams import Noise, Stream, mix
@@ -46,7 +48,7 @@ def sample_blocks(
         first = block * SAMPLE_BLOCK
         noise = Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device)
         rows = slice(max(start - first, 0), start + n - first)
-        classes = _block_labels(first, start, labels, num_classes, device)
+        classes = block_labels(first, num_classes, device, labels, start)
         images.append(generate(noise, classes)[rows].float())
     return torch.cat(images).contiguous()
 
@@ -62,18 +64,18 @@ def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
     if labels is None:
         return
     if num_classes == 0:
-        raise ConfigError("this model makes images without classes: none can be asked for")
+        raise ConfigError("this model is unconditional: it does not take labels")
     if labels.shape != (n,):
-        raise ConfigError(f"labels must be one for each of {n} images, got {[*labels.shape]}")
+        raise ConfigError(f"labels must have shape [{n}], one per image, got {[*labels.shape]}")
     if n and not 0 <= int(labels.min()) <= int(labels.max()) < num_classes:
         raise ConfigError(
-            f"a class must be in 0 ... {num_classes - 1}; got {int(labels.min())} ... "
+            f"labels must be in 0 ... {num_classes - 1}, got {int(labels.min())} ... "
             f"{int(labels.max())}"
         )
 
 
-def _block_labels(
-    first: int, start: int, labels: Tensor | None, num_classes: int, device: torch.device
+def block_labels(
+    first: int, num_classes: int, device: torch.device, labels: Tensor | None = None, start: int = 0
 ) -> Tensor | None:
     """Returns the labels of the block at ``first``: cycling classes, overridden by ``labels``."""
     if num_classes == 0:
@@ -83,3 +85,38 @@ def _block_labels(
         low, high = max(first, start), min(first + SAMPLE_BLOCK, start + len(labels))
         block[low - first : high - first] = labels.cpu()[low - start : high - start]
     return block.to(device)
+
+
+def truncated_latents(noise: Noise, latent_dim: int, threshold: float | None) -> Tensor:
+    """Returns z ~ N(0, I) with each value in [-threshold, threshold], [rows, latent_dim].
+
+    The truncation trick of Brock et al. 2019 (arXiv:1809.11096) redraws values beyond the threshold
+    until they fit. Here they are drawn once, from the truncated normal distribution, which is the
+    same distribution. Each row thus uses a fixed number of draws, and values within the threshold
+    equal those of the untruncated latents.
+
+    Args:
+        noise: random draws, one row for each image.
+        latent_dim: length of z.
+        threshold: largest absolute value, above 0; None for no truncation.
+    """
+    z = noise.normal(latent_dim)
+    if threshold is None:
+        return z
+    share = noise.uniform(latent_dim)
+    # Inverse of the distribution function, with P(|z| <= threshold) = erf(threshold / sqrt(2)).
+    probability = math.erf(threshold / math.sqrt(2))
+    truncated = math.sqrt(2) * torch.erfinv((2 * share - 1) * probability)
+    return torch.where(z.abs() <= threshold, z, truncated.clamp(-threshold, threshold))
+
+
+@contextlib.contextmanager
+def evaluated(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Switches a network to evaluation mode and full precision inside the context."""
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        network.train(was_training)

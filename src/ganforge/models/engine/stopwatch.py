@@ -9,6 +9,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self._total = 0.0
         self._started: float | None = None
+        self._lap = (0, 0.0)  # images and seconds at the start of the current lap
 
     @property
     def seconds(self) -> float:
@@ -24,6 +25,16 @@ class Stopwatch:
     def stop(self) -> None:
         """Stops measuring until the next :meth:`start`."""
         self._total, self._started = self.seconds, None
+
+    def lap(self, count: int) -> dict[str, float]:
+        """Returns the seconds so far, and the images per second since the last lap.
+
+        Args:
+            count: images so far.
+        """
+        (before, then), self._lap = self._lap, (count, self.seconds)
+        now = self._lap[1]
+        return {"images_per_second": (count - before) / max(now - then, 1e-9), "seconds": now}
 
     def set(self, seconds: float) -> None:
         """Sets the seconds measured so far, for example from a checkpoint, and stops measuring."""

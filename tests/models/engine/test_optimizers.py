@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Adam, Optimizer
 
-from ganforge.models.engine.optimizer_state import adopt_state
+from ganforge.models.engine.optimizers import adopt_state, corrected, frozen
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 TINY = [
@@ -137,3 +137,72 @@ def test_a_run_resumes_in_another_layout(type_in: Callable[..., Any], tmp_path: 
     plain = run("plain", "trainer.fused=false")
     changed = run("changed", "trainer.channels_last=true", "trainer.fused=true")
     assert float(((changed - plain).abs() > 1e-4).double().mean()) < 0.001
+
+
+# ---------------------------------------------------------------------- corrections
+
+
+@pytest.mark.parametrize("interval", [4, 16])
+def test_adam_is_corrected_by_k_over_k_plus_1(interval):
+    """lr c, beta^c; 0 stays 0."""
+    parameters = [nn.Parameter(torch.zeros(2))]
+    adam = torch.optim.Adam(parameters, lr=0.002, betas=(0.0, 0.99))
+    share = interval / (interval + 1)
+    assert corrected(adam, interval, 1) is adam
+    for settings in (adam.defaults, adam.param_groups[0]):
+        assert settings["lr"] == pytest.approx(0.002 * share)
+        assert settings["betas"] == pytest.approx((0.0, 0.99**share))
+
+
+def test_memory_and_speed_in_images_stay_the_same():
+    """k + 1 corrected updates forget as much and go as far as k others."""
+    adam = torch.optim.Adam([nn.Parameter(torch.zeros(2))], lr=0.002, betas=(0.5, 0.99))
+    settings = corrected(adam, 4, 1).defaults
+    lr, betas = settings["lr"], settings["betas"]
+    assert lr * 5 == pytest.approx(0.002 * 4)
+    assert [beta**5 for beta in betas] == pytest.approx([0.5**4, 0.99**4])
+
+
+def test_without_further_updates_nothing_changes():
+    sgd = corrected(torch.optim.SGD([nn.Parameter(torch.zeros(2))], lr=0.1), 1, 0)
+    assert sgd.defaults["lr"] == sgd.param_groups[0]["lr"] == 0.1
+
+
+# ---------------------------------------------------------------------- frozen weights
+
+
+def flags(module: nn.Module) -> list[bool]:
+    return [p.requires_grad for p in module.parameters()]
+
+
+def test_gradients_pass_through_frozen_weights_and_stay_out_of_them():
+    layer, images = nn.Linear(3, 2), torch.ones(1, 3, requires_grad=True)
+    with frozen(layer):
+        assert flags(layer) == [False, False]
+        layer(images).sum().backward()
+    assert flags(layer) == [True, True]
+    assert layer.weight.grad is None
+    assert torch.equal(images.grad, layer.weight.detach().sum(0, keepdim=True))
+
+
+def test_weights_are_freed_after_an_exception():
+    layer = nn.Linear(3, 2)
+    with pytest.raises(ZeroDivisionError), frozen(layer):
+        raise ZeroDivisionError
+    assert flags(layer) == [True, True]
+
+
+def test_what_was_frozen_before_stays_frozen():
+    layers = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1).requires_grad_(False))
+    with frozen(layers):
+        pass
+    assert flags(layers) == [True, True, False, False]
+
+
+def test_blocks_may_be_nested():
+    layer = nn.Linear(3, 2)
+    with frozen(layer):
+        with frozen(layer):
+            pass
+        assert flags(layer) == [False, False]
+    assert flags(layer) == [True, True]

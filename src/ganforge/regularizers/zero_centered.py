@@ -2,21 +2,26 @@ from __future__ import annotations
 
 import math
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.weight_clip import NEXT_TO_A_PENALTY, WeightClip
 
 
-class ScheduledWeight(Regularizer):
-    """A regularizer whose weight follows a half cosine over the images seen, then stays constant.
+class ZeroCenteredPenalty(Regularizer):
+    """Base class of R1 and R2: half the mean squared gradient of the discriminator.
 
-    The weight depends only on the number of images, so there is nothing to save or to step.
+    Mescheder et al. 2018, arXiv:1801.04406. The half is part of the penalty, so that ``weight`` is
+    the paper's gamma. It depends only on the images seen, so there is nothing to save or to step.
 
     Args:
-        weight: factor of the penalty at the start.
-        every: apply at every n-th update of the player, n times as strongly.
-        final_weight: factor of the penalty at the end; None keeps ``weight``.
+        weight: the paper's gamma.
+        every: apply at every n-th update of the discriminator, n times as strongly.
+        final_weight: gamma at the end of a half-cosine decay, as in R3GAN (arXiv:2501.05441); None
+            keeps ``weight``.
         decay_images: real images after which the decay ends.
     """
+
+    conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(
         self,
@@ -31,8 +36,7 @@ class ScheduledWeight(Regularizer):
             raise ConfigError(
                 f"{name}: final_weight must be at least 0 or null, got {final_weight}"
             )
-        if decay_images < 1:
-            raise ConfigError(f"{name}: decay_images must be at least 1, got {decay_images}")
+        require(decay_images >= 1, f"{name}: decay_images must be at least 1, got {decay_images}")
         self.final_weight = weight if final_weight is None else final_weight
         self.decay_images = decay_images
 

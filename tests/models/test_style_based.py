@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.models.engine.style_mixing import crossovers, mixed
+from ganforge.models.style_based import crossovers, mixed
 from ganforge.streams import Noise
 
 

@@ -1,0 +1,118 @@
+"""Settings, state and step counts of the two players' optimizers."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from lightning.pytorch.core.optimizer import LightningOptimizer
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+
+def takes_fused(factory: Callable[..., Optimizer]) -> bool:
+    """Whether an optimizer's factory, or the class of a partial one, has an argument ``fused``."""
+    return "fused" in inspect.signature(getattr(factory, "func", factory)).parameters
+
+
+def corrected(optimizer: Optimizer, updates: int, further: int) -> Optimizer:
+    """Corrects an optimizer for ``further`` updates after every ``updates``, and returns it.
+
+    With c = updates / (updates + further), which is k / (k + 1) for one penalty at every k-th
+    update, the learning rate is multiplied by c and Adam's betas become beta^c. The step length and
+    the memory of the moments then stay the same per image seen.
+
+    Args:
+        optimizer: optimizer whose settings and defaults are changed in place.
+        updates: k.
+        further: additional updates per k updates.
+    """
+    share = updates / (updates + further)
+    for settings in (optimizer.defaults, *optimizer.param_groups):
+        settings["lr"] = settings["lr"] * share
+        if "betas" in settings:
+            settings["betas"] = tuple(beta**share for beta in settings["betas"])
+    return optimizer
+
+
+def stop_counting(optimizer: LightningOptimizer) -> None:
+    """Prevents Lightning from counting the optimizer's steps.
+
+    Lightning counts a step in these hooks of each optimizer and rebinds them at each batch.
+    Replacing them bypasses neither the precision plugin nor the strategy.
+    """
+    optimizer._on_before_step = optimizer._on_after_step = _nothing
+
+
+@contextmanager
+def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
+    """Prevents Lightning from counting the optimizer's steps inside the context."""
+    hooks: tuple[Any, Any] = optimizer._on_before_step, optimizer._on_after_step
+    stop_counting(optimizer)
+    try:
+        yield
+    finally:
+        optimizer._on_before_step, optimizer._on_after_step = hooks
+
+
+def _nothing() -> None:
+    """Replaces the hooks in which Lightning counts optimizer steps."""
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """Disables gradients of the weights of ``module``; gradients still flow to its inputs.
+
+    On exit, also after an exception, only weights that required a gradient before require one.
+    """
+    trainable = [p for p in module.parameters() if p.requires_grad]
+    for parameter in trainable:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in trainable:
+            parameter.requires_grad_(True)
+
+
+def adopt_state(optimizer: Optimizer) -> None:
+    """Adapts a loaded optimizer state to the current settings and to the parameters' layout.
+
+    A checkpoint may come from a run with another precision, memory layout or device. Fused steps
+    walk raw memory, so moments with other strides would be applied to the wrong weights. Fused and
+    capturable steps need their counters on the device, others on the CPU.
+
+    State that already fits is not touched, so a resumed run stays bit-identical.
+
+    Args:
+        optimizer: optimizer after ``load_state_dict``, which overwrites its groups' settings.
+    """
+    for group in optimizer.param_groups:
+        group.update(optimizer.defaults)
+        for parameter in group["params"]:
+            state = optimizer.state.get(parameter, {})
+            for name, value in state.items():
+                if isinstance(value, Tensor):
+                    state[name] = _adopted(name, value, parameter, group)
+
+
+def _adopted(name: str, value: Tensor, parameter: Tensor, group: dict[str, object]) -> Tensor:
+    if name == "step":
+        return _counter(value, parameter, group)
+    if value.shape != parameter.shape:
+        return value
+    # As a new optimizer allocates it: dense, in the order of the parameter's strides.
+    wanted = torch.empty_like(parameter, dtype=value.dtype)
+    if value.device == parameter.device and value.stride() == wanted.stride():
+        return value
+    return wanted.copy_(value)
+
+
+def _counter(value: Tensor, parameter: Tensor, group: dict[str, object]) -> Tensor:
+    if "fused" not in group and "capturable" not in group:
+        return value  # this optimizer has no requirement on the counter's device
+    on_device = bool(group.get("fused") or group.get("capturable"))
+    return value.to(parameter.device if on_device else "cpu")
