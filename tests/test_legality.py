@@ -34,7 +34,7 @@ from tests.support.configs import tiny
 BATCH_NORM = r"BatchNorm2d .*each image's own gradient.*network=dcgan_layer_norm"
 TWICE = r"weight clipping and (the|a) gradient penalty both bound the critic.*Use"
 NORMALIZED = r"weights of the discriminator are normalized.*without spectral norm"
-LATENTS = "games from image to image have none. Leave it out"
+LATENTS = "image-to-image models do not have. Remove it"
 OF_LATENTS = [f"regularizer={n}" for n in ("latent_consistency", "latent_diversity", "path_length")]
 
 # One row per option: the options that it rejects, and why. All other pairs are legal. A pair is in
@@ -98,7 +98,7 @@ REFUSED = [
     ("model=wgan_gp network=dcgan", BATCH_NORM),
     ("model=wgan_gp regularizer=[gradient_penalty,weight_clip]", TWICE),
     ("model=dcgan network=mlp", "has no convolution.*network=dcgan"),
-    ("model=dragan network=dcgan", "batch normalization.*network=dcgan_layer_norm"),
+    ("model=dragan network=dcgan", "BatchNorm2d.*network=dcgan_layer_norm"),
     ("model=pacgan model.packing=1", "it does not pack images"),
     ("model=cgan model.packing=2", "a pack has one logit but several labels"),
     ("model=projection model.packing=2", "a pack has one logit but several labels"),
