@@ -44,8 +44,8 @@ class Growing(GAN):
         """Runs one step on images of the current level."""
         level = self.grow()
         self.observe("growth/level", level)
-        shown = [real | {"image": reals_at(real["image"], level)} for real in reals]
-        super().play(shown)
+        downsampled = [real | {"image": reals_at(real["image"], level)} for real in reals]
+        super().play(downsampled)
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns G(z) for z ~ N(0, I), upsampled to the full size: [rows, C, H, W] in [-1, 1]."""

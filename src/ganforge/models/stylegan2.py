@@ -86,20 +86,20 @@ class StyleGAN2(StyleBased):
         """
         labels, z, real = self.labels(batch, noise), self.latents(noise), batch["image"]
         compares = player == "discriminator" or self.loss.paired
-        shown = self.augmented(real, noise) if compares else real
+        augmented = self.augmented(real, noise) if compares else real
 
         def fakes() -> Tensor:
             with torch.set_grad_enabled(player == "generator"):
                 return self.images(self.generator, z, labels).float()
 
-        blank = shown.new_zeros(0)
-        context = self.context((real, blank), (shown, blank), (None, blank), z, labels, noise)
+        blank = augmented.new_zeros(0)
+        context = self.context((real, blank), (augmented, blank), (None, blank), z, labels, noise)
         late = LazyContext(
             self.with_styles(context),
             {
                 "fake_images": fakes,
                 "fake": lambda: self.augmented(late.fake_images, noise),
-                "real_logits": lambda: self.critic(shown, labels) if compares else None,
+                "real_logits": lambda: self.critic(augmented, labels) if compares else None,
                 "fake_logits": lambda: self.critic(late.fake, labels),
             },
         )
