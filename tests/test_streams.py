@@ -31,7 +31,7 @@ def test_mix_gives_legal_seeds(keys):
 
 
 def test_mix_spreads():
-    """No two of 10,000 neighbouring counters collide, and every bit is set about half the time."""
+    """No two of 10,000 neighboring counters collide, and every bit is set about half the time."""
     seeds = [mix(seed, step) for seed in range(100) for step in range(100)]
     assert len(set(seeds)) == len(seeds)
     for bit in range(63):

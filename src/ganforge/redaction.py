@@ -40,7 +40,7 @@ _QUERY = re.compile(r"([?&](?:sig|signature|key|auth|x-amz-[\w-]+)=)[^\s&\"'#]+"
 _ENVIRONMENT = re.compile(
     r"(env_set(?:\.\w+\s*[=:]|\s*=)\s*)(\"[^\"]*\"|'[^']*'|\{[^}]*\}|[^\s]+)", re.IGNORECASE
 )
-# Tokens that can be recognised by the prefix that their service gives them.
+# Tokens that can be recognized by the prefix that their service gives them.
 _SHAPES = re.compile(
     r"gh[opusr]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{10,}|hf_[A-Za-z0-9]{16,}|"
     r"sk-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}|(?:AKIA|ASIA)[0-9A-Z]{16}|AIza[\w-]{30,}|"

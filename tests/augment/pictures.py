@@ -13,6 +13,6 @@ def pictures(n: int, channels: int = 3, side: int = 8) -> Tensor:
 
 
 def waves(n: int, side: int) -> Tensor:
-    """Smooth grey images, periodic when mirrored at the first and last pixel's centres."""
+    """Smooth gray images, periodic when mirrored at the first and last pixel's centers."""
     x = torch.arange(side) * torch.pi / (side - 1)
     return (torch.cos(2 * x)[None, :] * torch.cos(x)[:, None]).expand(n, 1, side, side)

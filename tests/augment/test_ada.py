@@ -39,7 +39,7 @@ def test_images_without_a_draw_stay_value_for_value():
     images = pictures(300)
     changed = AugmentationPipeline(0.1)(images, Noise(0, 300))
     same = (changed == images).flatten(1).all(1).float().mean().item()
-    # Of six movements and five colours; a flip, a turn, a shift may be drawn and do nothing.
+    # Of six movements and five colors; a flip, a turn, a shift may be drawn and do nothing.
     nothing = 0.95 * 0.925 * (1 - 0.1 * 15 / 16) * 0.9**4 * 0.95 * 0.9**4
     assert same == pytest.approx(nothing, abs=0.06)
     assert not torch.equal(changed, images)

@@ -48,7 +48,7 @@ def test_saturation_scales_around_each_pixels_grey():
 def test_saturation_leaves_grey_images():
     images = pictures(4, channels=1)
     assert change_saturation(images, Noise(0, 4)) is images
-    coloured = images.expand(4, 3, 8, 8)  # grey, of three channels
+    coloured = images.expand(4, 3, 8, 8)  # gray, of three channels
     torch.testing.assert_close(change_saturation(coloured, Noise(0, 4)), coloured)
 
 
@@ -57,7 +57,7 @@ def test_cutout_sets_a_square_around_a_uniform_centre():
     assert (cut[:, 0] == cut[:, 1]).all()
     sides = cut[:, 0].any(2).sum(1)  # rows covered: 4, or fewer where it reaches outside
     assert sorted(set(sides.tolist())) == [2, 3, 4]
-    # Centres 0 ... 8, each as likely: 2, 3 and then four, four, four, four, four, 3, 2 rows.
+    # Centers 0 ... 8, each as likely: 2, 3 and then four, four, four, four, four, 3, 2 rows.
     shares = torch.bincount(sides)[2:] / 2000
     torch.testing.assert_close(shares, torch.tensor([2 / 9, 2 / 9, 5 / 9]), atol=0.03, rtol=0)
     covered = cut[:, 0].float().mean((0, 2))

@@ -23,7 +23,7 @@ class Data(Pictures, LightningDataModule):
 
 
 class Game(LightningModule):
-    """Counts; its images drift from noise to grey and are random in (seed, index) alone."""
+    """Counts; its images drift from noise to gray and are random in (seed, index) alone."""
 
     seed = 3
     num_classes = 0

@@ -177,7 +177,7 @@ def test_bad_arguments_are_named(arguments):
 
 
 class Labelled(Data):
-    """Real images of a grey that tells their label, i % 3."""
+    """Real images of a gray that tells their label, i % 3."""
 
     num_classes = 3
 

@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 def flats(paired=True):
-    """Inputs of grey 102 and targets of grey 153: 0.2 apart, and 0.4 in [-1, 1]."""
+    """Inputs of gray 102 and targets of gray 153: 0.2 apart, and 0.4 in [-1, 1]."""
     return Data(flat([102] * 9), flat([153] * 9), paired=paired, test=5)
 
 

@@ -33,7 +33,7 @@ def shown(tmp_path, name):
 
 
 def test_one_direction_shows_input_output_and_target(tmp_path):
-    """Four held-out images of grey 0, two rows in each half; the first outputs are 51 lighter."""
+    """Four held-out images of gray 0, two rows in each half; the first outputs are 51 lighter."""
     game, _ = fit(tmp_path, TranslationSamples(2, count=4, weights="raw", seed=7), data())
     assert names(tmp_path) == ["reals.png", *grids(0, 2, 4), "training.gif"]
     grid = shown(tmp_path, "step_0000000.png")

@@ -33,7 +33,7 @@ def test_statistics_and_arrays_give_the_distance_of_the_images(
         np.save(tmp_path / f"{name}.npy", pictures(seed))
         np.savez(tmp_path / f"{name}-images.npz", images=pictures(seed))
     whole = judged(type_in, tmp_path, "fake=fake.npy", "real=real-images.npz", "metrics=[fid]")
-    # As features=module sees them: in [0, 1], normalised by ImageNet's mean and deviation.
+    # As features=module sees them: in [0, 1], normalized by ImageNet's mean and deviation.
     mean, std = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
     rows = ((pictures(2) / 255 - mean) / std).transpose(0, 3, 1, 2).reshape(80, -1)
     np.savez(tmp_path / "s.npz", mu=rows.mean(0), sigma=np.cov(rows, rowvar=False))

@@ -1,4 +1,4 @@
-"""`ganforge translate`: files with a network that turns colours over, then a trained run."""
+"""`ganforge translate`: files with a network that turns colors over, then a trained run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.data.drawings import GREEN, RED, encoded, flat, save
 
 
 class Negative(nn.Module):
-    """Turns every colour over: 255 minus each byte."""
+    """Turns every color over: 255 minus each byte."""
 
     multiple, smallest, stochastic = 4, 8, False
 

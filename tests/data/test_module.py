@@ -219,7 +219,7 @@ def test_digits_are_enlarged_smoothly():
     average = torch.nn.functional.avg_pool2d(large.float(), 4)
     assert (average - small.float()).abs().mean() < 12
     steps = (large[..., 1:].float() - large[..., :-1].float()).abs()
-    assert steps.max() < 130  # nearest neighbours would jump by 255
+    assert steps.max() < 130  # nearest neighbors would jump by 255
 
 
 @pytest.mark.parametrize(

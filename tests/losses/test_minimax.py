@@ -12,7 +12,7 @@ LOG4 = math.log(4)
 
 
 def test_optimum_has_the_value_minus_log_4():
-    """At D = 1/2 everywhere V = E[log D] + E[log(1 - D)] = -log 4, and D minimises -V."""
+    """At D = 1/2 everywhere V = E[log D] + E[log(1 - D)] = -log 4, and D minimizes -V."""
     loss = MinimaxLoss()
     assert loss.discriminator(logits(0, 0), logits(0, 0)).item() == pytest.approx(LOG4)
     assert loss.generator(logits(0, 0)).item() == pytest.approx(-LOG4 / 2)

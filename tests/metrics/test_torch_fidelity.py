@@ -16,7 +16,7 @@ REALS, FAKES = noise_images(150, channels=3), noise_images(150, seed=1, channels
 
 
 class Colours(Glance):
-    """A seeded linear look at colour images."""
+    """A seeded linear look at color images."""
 
     def __init__(self):
         super().__init__(channels=3)

@@ -66,7 +66,7 @@ class Wobble(Shift):
 
 
 def flat(values, channels=1, size=16):
-    """Returns uint8 images of one grey each."""
+    """Returns uint8 images of one gray each."""
     greys = torch.tensor(values, dtype=torch.uint8).view(-1, 1, 1, 1)
     return greys.expand(-1, channels, size, size).contiguous()
 

@@ -25,7 +25,7 @@ CLASSES = 3
 
 
 def players(told="concatenation", judge="none", auxiliary=()):
-    """Small networks for 8x8 grey images of three classes."""
+    """Small networks for 8x8 gray images of three classes."""
     torch.manual_seed(0)
     shape = {"image_size": 8, "channels": 1, "hidden": [16], "num_classes": CLASSES}
     return {

@@ -66,7 +66,7 @@ def test_other_norms_and_other_networks_play_too():
 
 @pytest.mark.parametrize("condition", ["none", "projection", "concatenation"])
 def test_it_trains_on_digits_with_no_further_argument(condition, tmp_path):
-    """32x32 in grey; with labels through condition= alone."""
+    """32x32 in gray; with labels through condition= alone."""
     overrides = ["trainer=cpu", "metrics=[]", "logger=csv", "data.batch_size=2"]
     cfg = compose_config(["model=sngan", "data=digits", f"condition={condition}", *overrides])
     check(cfg)

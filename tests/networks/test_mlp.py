@@ -28,7 +28,7 @@ def test_dropout_in_training_alone():
 
 
 def test_signal_keeps_its_scale():
-    """Initial images use the range: without norms, N(0, 0.02) would leave them grey."""
+    """Initial images use the range: without norms, N(0, 0.02) would leave them gray."""
     torch.manual_seed(0)
     images = MLPGenerator(28, 1)(torch.randn(64, 100))
     assert 0.4 < images.std() < 0.9

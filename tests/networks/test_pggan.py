@@ -69,7 +69,7 @@ def test_parameters_at_cifar_by_hand():
 
 
 def test_parameters_by_hand():
-    """Widths 8, 8, 4 at 4x4, 8x8, 16x16; a latent of 5, grey images."""
+    """Widths 8, 8, 4 at 4x4, 8x8, 16x16; a latent of 5, gray images."""
     made = (5 * 16 * 8 + 8) + (9 * 64 + 8)  # 4x4
     made += 2 * (9 * 64 + 8) + (9 * 8 * 4 + 4) + (9 * 4 * 4 + 4)  # 8x8, 16x16
     made += (8 + 1) + (8 + 1) + (4 + 1)  # to images

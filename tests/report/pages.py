@@ -31,7 +31,7 @@ def whole_run(folder: Path, seed: int = 0, curve=CURVE, **others) -> Path:
 
 
 def grid(path: Path, shade: int, side: int = 66) -> None:
-    """Writes a picture of one grey."""
+    """Writes a picture of one gray."""
     path.parent.mkdir(exist_ok=True)
     Image.new("L", (side, side), min(shade, 255)).save(path)
 

@@ -116,7 +116,7 @@ def test_tiles_cover_an_axis_and_their_weights_sum_to_one(length, side, overlap,
 
 def test_weights_by_hand():
     first, second = blend_weights([0, 4], 8)  # they share pixels 4 ... 7
-    # Pixel centres lie at 1/8, 3/8, 5/8, 7/8 of the overlap: s = 0, 1/4, 3/4, 1 of its middle half.
+    # Pixel centers lie at 1/8, 3/8, 5/8, 7/8 of the overlap: s = 0, 1/4, 3/4, 1 of its middle half.
     rise = torch.tensor([0.0, 5 / 32, 27 / 32, 1.0])  # 3 s^2 - 2 s^3
     torch.testing.assert_close(second, torch.cat([rise, torch.ones(4)]))
     torch.testing.assert_close(first, torch.cat([torch.ones(4), 1 - rise]))

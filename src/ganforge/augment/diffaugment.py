@@ -59,9 +59,9 @@ def change_brightness(images: Tensor, noise: Noise) -> Tensor:
 
 
 def change_saturation(images: Tensor, noise: Noise) -> Tensor:
-    """Multiplies each pixel's distance from its grey by one factor from U[0, 2).
+    """Multiplies each pixel's distance from its gray by one factor from U[0, 2).
 
-    The grey is the mean of the channels. Images of one channel are returned unchanged.
+    The gray is the mean of the channels. Images of one channel are returned unchanged.
 
     Args:
         images: [B, C, H, W].
@@ -88,7 +88,7 @@ def cut_out(images: Tensor, noise: Noise, share: float) -> Tensor:
     """Sets a rectangle of each image to 0 (mid-grey), with sides of ``share`` times the image's.
 
     DeVries & Taylor 2017, arXiv:1708.04552, as used by Zhao et al. 2020, arXiv:2006.10738: the
-    rectangle's centre is uniform over the image, so part of it may be outside.
+    rectangle's center is uniform over the image, so part of it may be outside.
 
     Args:
         images: [B, C, H, W].
@@ -104,7 +104,7 @@ def cut_out(images: Tensor, noise: Noise, share: float) -> Tensor:
 def _covered(side: int, share: float, noise: Noise, device: torch.device) -> Tensor:
     """Returns a mask of the rows (or columns) that the rectangle covers, bool [B, side]."""
     length = round(side * share)
-    # An even length has its centre between two pixels, which gives one more possible position.
+    # An even length has its center between two pixels, which gives one more possible position.
     centre = noise.integers(side + 1 - length % 2)
     distance = torch.arange(side, device=device) - (centre - length // 2)[:, None]
     return (distance >= 0) & (distance < length)

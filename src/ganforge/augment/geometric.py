@@ -3,7 +3,7 @@
 Blitting moves pixels without resampling: flips, quarter turns and shifts by whole pixels.
 
 Each function draws for each image and returns [B, 3, 3] matrices that map a position of the result
-to its source position, in pixels from the image's centre, x to the right and y downwards.
+to its source position, in pixels from the image's center, x to the right and y downwards.
 """
 
 from __future__ import annotations

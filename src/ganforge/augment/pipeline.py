@@ -34,7 +34,7 @@ class AugmentationPipeline(Augmentation):
         p: probability of each augmentation.
         blit: mirror, rotate by right angles and shift by whole pixels.
         geometry: scale, rotate, stretch and shift.
-        colour: brightness, contrast, luma flip, hue and saturation. Grey images only have luma.
+        colour: brightness, contrast, luma flip, hue and saturation. Gray images only have luma.
     """
 
     p: Tensor

@@ -1,7 +1,7 @@
-"""Colour transformations of Karras et al. 2020, arXiv:2006.06676, appendix B.
+"""Color transformations of Karras et al. 2020, arXiv:2006.06676, appendix B.
 
-Each function draws for each image and returns [B, 4, 4] matrices that map a colour (red, green,
-blue, 1) with values in [-1, 1] to another. The luma axis is that of greys, v = (1, 1, 1) / sqrt(3).
+Each function draws for each image and returns [B, 4, 4] matrices that map a color (red, green,
+blue, 1) with values in [-1, 1] to another. The luma axis is that of grays, v = (1, 1, 1) / sqrt(3).
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def recolour(noise: Noise, p: Tensor) -> Tensor:
 
 
 def brightness(noise: Noise, p: Tensor) -> Tensor:
-    """Adds a normally distributed number to all three colours, with probability p."""
+    """Adds a normally distributed number to all three colors, with probability p."""
     b = with_probability(p, noise, BRIGHTNESS * noise.normal(), 0.0)
     return matrix([[1, 0, 0, b], [0, 1, 0, b], [0, 0, 1, b], [0, 0, 0, 1]])
 
 
 def contrast(noise: Noise, p: Tensor) -> Tensor:
-    """Multiplies all three colours by a log-normal factor, with probability p."""
+    """Multiplies all three colors by a log-normal factor, with probability p."""
     c = with_probability(p, noise, torch.exp2(CONTRAST * noise.normal()), 1.0)
     return matrix([[c, 0, 0, 0], [0, c, 0, 0], [0, 0, c, 0], [0, 0, 0, 1]])
 
@@ -53,7 +53,7 @@ def luma_flip(noise: Noise, p: Tensor) -> Tensor:
 
 
 def hue_rotation(noise: Noise, p: Tensor) -> Tensor:
-    """Rotates colours around the luma axis by an angle from U[-pi, pi), with probability p."""
+    """Rotates colors around the luma axis by an angle from U[-pi, pi), with probability p."""
     angle = with_probability(p, noise, math.pi * (2 * noise.uniform() - 1), 0.0)
     cosine, sine = torch.cos(angle), torch.sin(angle) / math.sqrt(3)
     along = (1 - cosine) / 3
@@ -68,7 +68,7 @@ def saturation(noise: Noise, p: Tensor) -> Tensor:
 
 
 def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
-    """Returns images with each pixel's colour mapped by its image's matrix.
+    """Returns images with each pixel's color mapped by its image's matrix.
 
     Three channels are red, green and blue; a fourth is not changed. With any other number, each
     channel is treated as grey: only its luma changes, hue and saturation have no effect.
@@ -79,7 +79,7 @@ def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
     """
     mixed = colours[:, :3, :, None, None]
     if images.shape[1] not in (3, 4):
-        # A grey y is the colour (y, y, y); the mean of the mapped colour is the new grey.
+        # A gray y is the color (y, y, y); the mean of the mapped color is the new gray.
         return images * mixed[:, :, :3].sum(2).mean(1, True) + mixed[:, :, 3].mean(1, True)
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
     coloured = mixed[:, :, 0] * red + mixed[:, :, 1] * green + mixed[:, :, 2] * blue
@@ -87,5 +87,5 @@ def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
 
 
 def _circulant(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
-    """Returns circulant [B, 4, 4] matrices, which treat the three colours alike."""
+    """Returns circulant [B, 4, 4] matrices, which treat the three colors alike."""
     return matrix([[a, b, c, 0], [c, a, b, 0], [b, c, a, 0], [0, 0, 0, 1]])

@@ -42,13 +42,13 @@ class Resampler(nn.Module):
         Args:
             images: [B, C, H, W], at least 2 pixels wide and high, float32 or float64.
             origins: [B, 3, 3], maps a position of the result to its source position, in pixels from
-                the image's centre, x to the right and y downwards.
+                the image's center, x to the right and y downwards.
         """
         batch, channels, height, width = images.shape
         x = self._positions(images, width)[None, None, :]
         y = self._positions(images, height)[None, :, None]
         m = origins.to(images.dtype)[:, :, :, None, None]
-        # From pixels relative to the centre to indices of the upsampled image.
+        # From pixels relative to the center to indices of the upsampled image.
         columns = 2 * (m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]) + (width - 1)
         rows = 2 * (m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]) + (height - 1)
         fine = self._upsample(images.reshape(-1, 1, height, width))
@@ -58,7 +58,7 @@ class Resampler(nn.Module):
         return self._downsample(moved).reshape(images.shape)
 
     def _positions(self, images: Tensor, side: int) -> Tensor:
-        """Returns the fine-grid positions that downsampling reads, in pixels from the centre."""
+        """Returns the fine-grid positions that downsampling reads, in pixels from the center."""
         reach = len(ANALYSIS) - 1
         count = 2 * side - 1 + 2 * reach
         steps = torch.arange(count, device=images.device, dtype=images.dtype)
@@ -99,6 +99,6 @@ def sample_bilinearly(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
 
 
 def mirror(positions: Tensor, side: int) -> Tensor:
-    """Folds positions into 0 ... side - 1, mirrored at the first and the last pixel's centre."""
+    """Folds positions into 0 ... side - 1, mirrored at the first and the last pixel's center."""
     last = side - 1
     return last - (positions.remainder(2 * last) - last).abs()

@@ -31,7 +31,7 @@ class TranslationEvaluation(Evaluation):
     compares each input with its reconstruction. Names of models with two directions include the
     direction: ``fid_AtoB``, ``l1_BtoA``, ``cycle_l1_A``. Paired data also have baselines, measured
     once: ``l1_input_baseline`` scores the inputs themselves, and ``l1_constant_baseline`` the mean
-    colour of the training targets.
+    color of the training targets.
 
     Args:
         features: builds the feature extractor at setup; uses domains as labels if the data have

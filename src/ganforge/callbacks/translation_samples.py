@@ -91,7 +91,7 @@ def side_by_side(*blocks: list[Tensor]) -> Image.Image:
     """Returns blocks of images side by side; images in a row of a block belong together.
 
     Args:
-        blocks: columns of uint8 images [n, C, H, W]. Grey images become RGB if others are RGB, and
+        blocks: columns of uint8 images [n, C, H, W]. Gray images become RGB if others are RGB, and
             get an opaque alpha channel if others have one.
     """
     channels = {column.shape[1] for block in blocks for column in block}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("ganforge")
 
-MAX_GROUPS = 10  # more colours cannot be distinguished
+MAX_GROUPS = 10  # more colors cannot be distinguished
 
 
 class Point(NamedTuple):
@@ -69,7 +69,7 @@ def curve(column: Column, group: Group) -> list[Point]:
 def _panel(axes: Axes, column: Column, groups: list[Group]) -> None:
     for place, group in enumerate(groups[:MAX_GROUPS]):
         if seeds := column.of(group):
-            # Coloured by index, so that a group has the same colour in all panels.
+            # Colored by index, so that a group has the same color in all panels.
             _draw(axes, column, group, f"C{place}", f"{group.label} ({len(seeds)})")
     more = len(groups) - MAX_GROUPS
     axes.set_title(column.title + (f", the first {MAX_GROUPS} groups" if more > 0 else ""))

@@ -61,7 +61,7 @@ def pad_to(images: Tensor, size: int) -> Tensor:
 
 
 def with_channels(images: Tensor, channels: int) -> Tensor:
-    """Returns uint8 [N, channels, H, W]: grey repeated to RGB, or RGB converted to luma.
+    """Returns uint8 [N, channels, H, W]: gray repeated to RGB, or RGB converted to luma.
 
     Args:
         images: uint8 [N, 1 or 3, H, W].
@@ -78,6 +78,6 @@ def with_channels(images: Tensor, channels: int) -> Tensor:
 
 
 def _luma(images: Tensor) -> Tensor:
-    """Returns the ITU-R BT.601 luma, the grey conversion of common image libraries."""
+    """Returns the ITU-R BT.601 luma, the gray conversion of common image libraries."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     return (images.float() * weights).sum(1, keepdim=True).round_().to(torch.uint8)

@@ -27,7 +27,7 @@ SPLITS = ("train", "test")
 _log = logging.getLogger(__name__)
 _DECODED_AT_START = 100_000  # decoding more files than this would delay the start by minutes
 _CHECKED = 64  # images that are checked for nearly constant values
-_FEW_LEVELS = 32  # fewer grey levels suggest a mask or a wrong value range
+_FEW_LEVELS = 32  # fewer gray levels suggest a mask or a wrong value range
 
 
 class ImageDataModule(RealImages, LightningDataModule):
@@ -39,7 +39,7 @@ class ImageDataModule(RealImages, LightningDataModule):
     Args:
         name: name of the data set in runs and tables.
         image_size: side of the square images.
-        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        channels: 1 gray, 2 gray with alpha, 3 RGB, 4 RGBA.
         num_classes: number of labels; 0 for unlabelled data.
         batch_size: images per discriminator update, over all processes and before accumulation.
         workers: loader processes; None means 0 for images in memory and up to 4 for files.

@@ -11,7 +11,7 @@ class HingeLoss(AdversarialLoss):
     """The margin loss E[max(0, 1 - D(x))] + E[max(0, 1 + D(G(z)))].
 
     Lim & Ye 2017, arXiv:1705.02894. Samples beyond the margin give the discriminator no gradient;
-    the generator minimises -E[D(G(z))] over all samples.
+    the generator minimizes -E[D(G(z))] over all samples.
     """
 
     def discriminator(

@@ -11,7 +11,7 @@ from ganforge.streams import Noise
 class LeastSquaresLoss(AdversarialLoss):
     """The discriminator regresses labels: 1/2 E[(D(x) - b)^2] + 1/2 E[(D(G(z)) - a)^2].
 
-    Mao et al. 2017, arXiv:1611.04076. The generator minimises 1/2 E[(D(G(z)) - c)^2]. With
+    Mao et al. 2017, arXiv:1611.04076. The generator minimizes 1/2 E[(D(G(z)) - c)^2]. With
     b - c = 1 and b - a = 2 (labels -1, 1, 0) this is Pearson's chi^2 divergence.
 
     Args:

@@ -7,7 +7,7 @@ from ganforge.losses.label_smoothing import ClassificationLoss
 
 
 class NonsaturatingLoss(ClassificationLoss):
-    """The discriminator classifies; the generator maximises E[log D(G(z))].
+    """The discriminator classifies; the generator maximizes E[log D(G(z))].
 
     Goodfellow et al. 2014, arXiv:1406.2661, section 3: the same fixed point as the minimax game,
     with a strong gradient for the generator where the discriminator wins.

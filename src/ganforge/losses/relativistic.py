@@ -13,7 +13,7 @@ class RelativisticLoss(AdversarialLoss):
 
     Jolicoeur-Martineau 2018, arXiv:1807.00734; the loss of R3GAN (Huang et al. 2024,
     arXiv:2501.05441). Pair i is the i-th real and the i-th fake image of the batch. The
-    discriminator minimises E[softplus(-(D(x) - D(G(z))))], the generator the same with real and
+    discriminator minimizes E[softplus(-(D(x) - D(G(z))))], the generator the same with real and
     fake exchanged. Only differences of logits matter.
     """
 

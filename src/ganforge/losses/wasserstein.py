@@ -11,7 +11,7 @@ class WassersteinLoss(AdversarialLoss):
 
     Arjovsky et al. 2017, arXiv:1701.07875. It is a distance (times a constant) only while the
     critic is Lipschitz: combine it with ``regularizer=[weight_clip]``,
-    ``regularizer=[gradient_penalty]`` or a spectrally normalised network.
+    ``regularizer=[gradient_penalty]`` or a spectrally normalized network.
     """
 
     boundary = None

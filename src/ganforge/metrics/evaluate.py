@@ -257,7 +257,7 @@ def _check_counts(settings: EvaluationSettings, n_real: int, available: int) -> 
 
 
 def check_enough(scores: dict[str, Score], n: int, n_real: int) -> None:
-    """Raises ConfigError if a score needs more images, such as k + 1 for k neighbours."""
+    """Raises ConfigError if a score needs more images, such as k + 1 for k neighbors."""
     for name, score in scores.items():
         if n < score.least or (score.needs_real and n_real < score.least):
             raise ConfigError(

@@ -15,13 +15,13 @@ from ganforge.regularizers.context import UpdateContext
 class ACGAN(AuxiliaryGAN):
     """Auxiliary classifier GAN (Odena et al. 2017, arXiv:1610.09585).
 
-    The discriminator classifies every image, real or generated; both players maximise the
+    The discriminator classifies every image, real or generated; both players maximize the
     log-likelihood of the correct class:
 
         L_S = E[log P(real | x)] + E[log P(fake | G(z, c))]
         L_C = E[log P(c | x)] + E[log P(c | G(z, c))]
 
-    D maximises L_S + L_C, G maximises L_C - L_S. The generator is conditioned on labels; the
+    D maximizes L_S + L_C, G maximizes L_C - L_S. The generator is conditioned on labels; the
     discriminator returns ``num_classes`` auxiliary outputs in addition to the logit.
 
     Args:

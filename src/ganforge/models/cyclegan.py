@@ -23,7 +23,7 @@ class CycleGAN(TranslationModel):
         L_cyc(G, F) = E |F(G(x)) - x|_1 + E |G(F(y)) - y|_1
 
     The identity term of the paper's section 5.2, E |G(y) - y|_1 + E |F(x) - x|_1, preserves
-    colours.
+    colors.
 
     The generator holds both networks: ``forth`` maps inputs to targets, ``back`` maps targets to
     inputs. The discriminator holds one network for each domain, ``target`` and ``input``.

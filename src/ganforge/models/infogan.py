@@ -29,7 +29,7 @@ class InfoGAN(AuxiliaryGAN):
     around the predicted mean (the authors fix the variance too).
 
     Q shares all layers of D except its own linear layer, and the discriminator's optimizer updates
-    both. Both updates therefore minimise -lambda L_I, as in the authors' code: D's update trains Q
+    both. Both updates therefore minimize -lambda L_I, as in the authors' code: D's update trains Q
     on its fakes, G's update trains the generator. The discriminator returns ``num_classes`` +
     ``continuous`` auxiliary outputs in addition to the logit.
 

@@ -76,7 +76,7 @@ class StyleBased(GAN):
         """Returns images [B, C, H, W] of latents, with style mixing and random noise maps.
 
         Within one update the second latents, the crossovers and the noise maps stay the same, so
-        images of neighbouring latents differ only because of the latents.
+        images of neighboring latents differ only because of the latents.
         """
         if self._draws is None:  # outside an update there are no draws: generate without mixing
             return super().images(generator, z, labels)

@@ -10,7 +10,7 @@ from ganforge.streams import Noise
 
 
 class LatentConsistency(Regularizer):
-    """E[(D(G(z)) - D(G(z + e)))^2]: neighbours in the latent space should have similar logits.
+    """E[(D(G(z)) - D(G(z + e)))^2]: neighbors in the latent space should have similar logits.
 
     The discriminator's part of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The
     generator's part is :class:`~ganforge.regularizers.LatentDiversity`.

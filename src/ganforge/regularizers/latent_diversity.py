@@ -9,7 +9,7 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 class LatentDiversity(Regularizer):
-    """-E[(G(z) - G(z + e))^2]: neighbours in the latent space should give different images.
+    """-E[(G(z) - G(z + e))^2]: neighbors in the latent space should give different images.
 
     The generator's part of zCR, Zhao et al. 2021, arXiv:2002.04724, e ~ N(0, sigma^2 I). The square
     is averaged over the values of an image, so that ``weight`` is independent of the image size.

@@ -13,7 +13,7 @@ class LeCam(Regularizer):
 
     Tseng et al. 2021, arXiv:2104.03310. The anchors a_R and a_F are moving averages of the mean
     logit at reals and at fakes, without gradient. It helps on small data sets. With the Wasserstein
-    loss, D then minimises a LeCam divergence, hence the name.
+    loss, D then minimizes a LeCam divergence, hence the name.
 
     The anchors are updated once per update of D with the mean over all parts and processes, so they
     are the same on all processes. Until ``start_images`` they equal the latest means and there is

@@ -11,7 +11,7 @@ from ganforge.compare.cells import plain
 from ganforge.compare.columns import Column
 from ganforge.compare.figure import curve
 from ganforge.compare.report import Comparison
-from ganforge.report.charts.chart import COLOURS, Chart, Series
+from ganforge.report.charts.chart import COLORS, Chart, Series
 from ganforge.report.charts.parallel import MAX_AXES, MAX_LINES, Line, legend, parallel
 from ganforge.report.charts.run_charts import drawn
 from ganforge.report.jobs import Sweep, SweptJob
@@ -87,17 +87,17 @@ def _curves(comparison: Comparison) -> list[Section]:
         series = _series(comparison, column)
         if any(one.points for one in series):
             notes = ["Mean over the seeds; the band is one standard deviation either way."]
-            if len(comparison.groups) > COLOURS:
-                notes.append(f"The first {COLOURS} of {len(comparison.groups)} groups.")
+            if len(comparison.groups) > COLORS:
+                notes.append(f"The first {COLORS} of {len(comparison.groups)} groups.")
             charts.append(Chart(column.title, series, y=column.name, notes=notes))
     return [Section("curves", "Curves", drawn(charts))] if charts else []
 
 
 def _series(comparison: Comparison, column: Column) -> list[Series]:
     series = []
-    for index, group in enumerate(comparison.ordered()[:COLOURS]):
+    for index, group in enumerate(comparison.ordered()[:COLORS]):
         points = curve(column, group)
-        if points:  # the colour is the group's index, so that it is the same in all charts
+        if points:  # the color is the group's index, so that it is the same in all charts
             means = [(float(point.images), point.mean) for point in points]
             label = f"{group.label} ({len(column.of(group))} seeds)"
             series.append(Series(label, means, [point.std for point in points], index))

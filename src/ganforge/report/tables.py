@@ -67,7 +67,7 @@ def facts(pairs: Iterable[tuple[str, object]]) -> Markup:
 
 
 def badge(state: str) -> Markup:
-    """Returns a coloured badge for a status, with its meaning as a tooltip."""
+    """Returns a colored badge for a status, with its meaning as a tooltip."""
     known = state if state in MEANING else "unknown"
     return element("span", {"class": f"status {known}", "title": MEANING[known]}, state)
 

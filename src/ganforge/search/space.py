@@ -45,7 +45,7 @@ class Whole:
     Args:
         low: smallest value.
         high: largest value, included.
-        step: distance between neighbouring values.
+        step: distance between neighboring values.
         log: sample uniformly in the log domain; only with ``step`` 1.
     """
 
@@ -77,7 +77,7 @@ class Real:
     Args:
         low: smallest value.
         high: largest value, included.
-        step: distance between neighbouring values; None for continuous values.
+        step: distance between neighboring values; None for continuous values.
         log: sample uniformly in the log domain; only without ``step``.
     """
 

@@ -15,7 +15,7 @@ from ganforge.writability import check_folder
 log = logging.getLogger("ganforge")
 
 _ARCHIVES = frozenset((".zip", ".tar", ".tgz", ".gz"))
-# Limit of an encoded image: 2^30 uncompressed pixels in colour take 4 GB.
+# Limit of an encoded image: 2^30 uncompressed pixels in color take 4 GB.
 LARGEST_BYTES = 4 * 2**30
 _CHECKED = 16  # images whose sizes are checked for side-by-side pairs
 

@@ -36,7 +36,7 @@ def translate_any(
         multiple: number that the network's sides must be multiples of.
         tile: side of the largest square that is translated at once, a multiple of ``multiple``;
             None for the whole image.
-        overlap: minimum overlap of neighbouring tiles in pixels, at most half a tile.
+        overlap: minimum overlap of neighboring tiles in pixels, at most half a tile.
         smallest: smallest side that the network accepts, at most ``tile``.
         finish: elementwise function of finished pixels.
 
@@ -54,7 +54,7 @@ def translate_any(
 
 
 def pad_to_multiple(image: Tensor, multiple: int, smallest: int = 1) -> Tensor:
-    """Returns the image centred in [C, H', W'], whose sides are the next multiples of a number.
+    """Returns the image centered in [C, H', W'], whose sides are the next multiples of a number.
 
     The border is the image reflected at its outermost pixels, several times if the border is wider
     than the image. An image one pixel wide is repeated.
@@ -132,7 +132,7 @@ def starts(length: int, side: int, overlap: int, multiple: int) -> list[int]:
     Args:
         length: length of the axis, a multiple of ``multiple``.
         side: side of each tile, a multiple of ``multiple``, at most ``length``.
-        overlap: minimum overlap of neighbours in pixels, below ``side``.
+        overlap: minimum overlap of neighbors in pixels, below ``side``.
         multiple: see above.
     """
     if side >= length:

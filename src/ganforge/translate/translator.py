@@ -50,7 +50,7 @@ class ImageTranslator:
 
     A result depends only on the image and the seed, not on other images.
 
-    A tile only sees its part of the image. Normalisation over the image, and dropout, make tiles
+    A tile only sees its part of the image. Normalization over the image, and dropout, make tiles
     look different, and blending in the overlap only hides the seams. Images are therefore only
     split if necessary.
 
@@ -60,7 +60,7 @@ class ImageTranslator:
         weights: "ema" or "raw".
         seed: seed of networks with random layers, such as dropout.
         tile: side of the tiles of larger images; None chooses it by the free memory.
-        overlap: overlap of neighbouring tiles in pixels; None for a quarter of a tile.
+        overlap: overlap of neighboring tiles in pixels; None for a quarter of a tile.
     """
 
     def __init__(

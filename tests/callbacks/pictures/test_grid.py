@@ -12,7 +12,7 @@ from ganforge.callbacks.pictures.grid import by_class, picture, save
 
 
 def numbered(count: int, channels: int, size: int) -> torch.Tensor:
-    """Images of one colour each: channel c of image i is 40 * i + c + 1."""
+    """Images of one color each: channel c of image i is 40 * i + c + 1."""
     values = 40 * torch.arange(count).view(-1, 1, 1, 1) + torch.arange(1, channels + 1).view(
         -1, 1, 1
     )

@@ -58,7 +58,7 @@ def test_grey_and_transparency_are_the_same_wherever_they_come_from(tmp_path):
         files = read(folder(tmp_path / name, images))
         array = read(arrays(tmp_path / f"{name}.npz", images=images))
         assert torch.equal(files, array)
-    # Alpha of 51 / 255 leaves a fifth of the colour over four fifths of white.
+    # Alpha of 51 / 255 leaves a fifth of the color over four fifths of white.
     assert (files.float() - (EXPECTED / 5 + 204)).abs().max() <= 1
     grey = open_images(str(tmp_path / "grey"), "fake")
     assert grey.grey

@@ -209,7 +209,7 @@ def test_bad_arguments_are_refused(changes, message):
 
 
 def shaded(root, layout, classes=4, count=5):
-    """Grey images whose brightness is 40 times the number of their class."""
+    """Gray images whose brightness is 40 times the number of their class."""
     for label in range(classes):
         for i in range(count):
             place = layout.format(split="test" if i == 0 else "train", name=label * 5)

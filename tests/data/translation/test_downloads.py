@@ -279,7 +279,7 @@ def test_cityscapes_says_how_to_get_it(server):
         Cityscapes().prepare_data()
     message = str(caught.value)
     for part in (
-        "licence forbids",
+        "license forbids",
         "cityscapes-dataset.com",
         "gtFine_trainvaltest.zip",
         "data.root=",

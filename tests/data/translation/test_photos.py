@@ -119,7 +119,7 @@ def test_inputs_belong_to_their_photographs(task):
         left, right = data.inputs(6, split), data.reals(6, split)[0]
         assert left.shape == (6, 1, 64, 64)
         if task == "edges":
-            inner = edges(right)[..., 1:-1, 1:-1]  # a window's border has neighbours outside
+            inner = edges(right)[..., 1:-1, 1:-1]  # a window's border has neighbors outside
             assert torch.equal(left[..., 1:-1, 1:-1], inner)
         else:
             weights = torch.tensor([0.299, 0.587, 0.114]).view(3, 1, 1)
@@ -193,7 +193,7 @@ def test_a_position_alone_decides(make):
         ({"holdout": 0}, "holdout must be above 0 and at most 0.8"),
         ({"channels": 4}, "channels and input_channels of 1 or 3"),
         ({"photos": ["temple"]}, "photos must be a list of china, flower, got .*temple"),
-        ({"task": "depth"}, "task must be one of edges, grey, got 'depth'"),
+        ({"task": "depth"}, "task must be one of edges, gray, got 'depth'"),
     ],
 )
 def test_bad_arguments_are_refused(changes, message):

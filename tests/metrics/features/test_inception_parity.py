@@ -44,7 +44,7 @@ def random_inception(path):
 
 
 def write_images(folder, seed, contrast):
-    """Smooth patterns in colour, 32x32."""
+    """Smooth patterns in color, 32x32."""
     folder.mkdir()
     generator = torch.Generator().manual_seed(seed)
     coarse = torch.rand(COUNT, 3, 5, 5, generator=generator)

@@ -267,7 +267,7 @@ def test_cyclic_scores_and_features_have_no_baseline():
         (PSNR(), ONE, False, 16, "these data are not paired"),
         (SSIM(), ONE, True, 8, "window of 11 x 11 pixels, and the images are 8 x 8"),
         (CycleL1(), ONE, True, 16, "this model only translates AtoB"),
-        (LPIPS(), ONE, True, 16, "grey or RGB images of at least 32 x 32 pixels"),
+        (LPIPS(), ONE, True, 16, "gray or RGB images of at least 32 x 32 pixels"),
     ],
 )
 def test_what_can_not_be_judged_is_refused(metric, directions, paired, size, message):

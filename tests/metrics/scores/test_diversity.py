@@ -23,7 +23,7 @@ CPU = torch.device("cpu")
 
 
 class MeanGap(Diversity):
-    """The difference of the mean grey values of a pair."""
+    """The difference of the mean gray values of a pair."""
 
     name = "gap"
 

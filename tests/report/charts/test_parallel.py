@@ -7,7 +7,7 @@ import pytest
 
 from ganforge.report.charts.parallel import (
     BOTTOM,
-    COLOURS,
+    COLORS,
     HEIGHT,
     LEFT,
     TOP,
@@ -52,9 +52,9 @@ def test_names_are_not_written_over_each_other():
 
 
 def test_colours_go_from_best_to_worst():
-    assert mixed(0) == "#" + "".join(f"{c:02x}" for c in COLOURS[0])
-    assert mixed(0.5) == "#" + "".join(f"{c:02x}" for c in COLOURS[1])
-    assert mixed(1) == "#" + "".join(f"{c:02x}" for c in COLOURS[2])
+    assert mixed(0) == "#" + "".join(f"{c:02x}" for c in COLORS[0])
+    assert mixed(0.5) == "#" + "".join(f"{c:02x}" for c in COLORS[1])
+    assert mixed(1) == "#" + "".join(f"{c:02x}" for c in COLORS[2])
 
 
 @pytest.mark.parametrize("higher", [False, True])

@@ -22,7 +22,7 @@ def picture(images: Tensor, columns: int | None = None) -> Image.Image:
     and surrounded by two black pixels (transparent, if there is an alpha channel).
 
     Args:
-        images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1]; C is 1 (grey), 2 (grey and
+        images: [N, C, H, W], uint8 in 0 ... 255 or floating in [-1, 1]; C is 1 (gray), 2 (gray and
             alpha), 3 (RGB) or 4 (RGB and alpha).
         columns: images per row; None makes the grid as square as possible.
 

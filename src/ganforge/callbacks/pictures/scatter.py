@@ -14,7 +14,7 @@ POINTS = 4000  # points in a picture
 SIDE = 512  # pixels
 REACH = 1.0  # coordinates from -REACH to REACH are drawn
 BLUR = 1.2  # standard deviation in pixels
-LEAST_RING = 3  # minimum radius in pixels of the mark around a centre
+LEAST_RING = 3  # minimum radius in pixels of the mark around a center
 SHADES = ((255, 255, 255), (157, 197, 226), (49, 120, 185), (9, 40, 92))  # empty ... dense
 MARK = (214, 69, 39)
 
@@ -31,7 +31,7 @@ def scatter_of(data: object, points: Callable[[int], Tensor]) -> Image.Image | N
 
 
 def scatter(points: Tensor | Iterable[Tensor], mixture: Mixture) -> Image.Image:
-    """Returns a density plot of 2-D points, with a ring of 3 standard deviations at each centre.
+    """Returns a density plot of 2-D points, with a ring of 3 standard deviations at each center.
 
     Darker means denser. The scale is logarithmic, so that a few outliers remain visible next to
     dense clusters. Points outside the picture are dropped.
@@ -75,7 +75,7 @@ def blurred(counts: Tensor) -> Tensor:
 
 
 def shade(values: Tensor) -> Tensor:
-    """Returns uint8 colours [H, W, 3], from white for 0 to dark for the maximum."""
+    """Returns uint8 colors [H, W, 3], from white for 0 to dark for the maximum."""
     height = torch.log1p(values)
     share = height / height.max().clamp(min=torch.finfo(height.dtype).tiny)
     stops = torch.tensor(SHADES, dtype=torch.float32)

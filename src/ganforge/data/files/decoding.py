@@ -49,7 +49,7 @@ def decode(
     crop: int | None = None,
     span: Span | None = None,
 ) -> Tensor:
-    """Returns uint8 [C, image_size, image_size] from an encoded image of any size and colour mode.
+    """Returns uint8 [C, image_size, image_size] from an encoded image of any size and color mode.
 
     The image is rotated according to its EXIF orientation, cropped to the central square and
     resized with an antialiased filter. Transparent pixels are blended with white unless
@@ -58,7 +58,7 @@ def decode(
     Args:
         data: an encoded image: PNG, JPEG, WebP, ...
         image_size: side of the result.
-        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        channels: 1 gray, 2 gray with alpha, 3 RGB, 4 RGBA.
         crop: side of the central square before resizing; None for the shorter side of the image.
         span: value range of a 16-bit, 32-bit or float image; None for the range of the image.
 
@@ -88,7 +88,7 @@ def squared(
 
 
 def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Returns a decoded image in its own colour mode, rotated according to its EXIF orientation.
+    """Returns a decoded image in its own color mode, rotated according to its EXIF orientation.
 
     Raises:
         DataError: the image has more than ``max_pixels`` pixels.
@@ -99,7 +99,7 @@ def upright(data: bytes, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except DataError:
         raise
     except Exception:
-        # Text chunks or colour profiles may be damaged or exceed Pillow's limits: retry without.
+        # Text chunks or color profiles may be damaged or exceed Pillow's limits: retry without.
         if data.startswith(_PNG):
             with suppress(Exception):
                 return _upright(io.BytesIO(_without_metadata(data)), max_pixels)
@@ -120,7 +120,7 @@ def upright_header(file: BinaryIO) -> tuple[tuple[int, int], str]:
 
 
 def mode_of(file: BinaryIO) -> str:
-    """Returns the colour mode of an encoded image, reading only its header."""
+    """Returns the color mode of an encoded image, reading only its header."""
     with file, _header(file) as opened:
         return opened.mode
 

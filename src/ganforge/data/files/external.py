@@ -35,7 +35,7 @@ class ExternalImages:
     Attributes:
         path: the folder or file.
         sizes: all distinct (width, height) of the images, in pixels.
-        grey: whether all images are greyscale.
+        grey: whether all images are grayscale.
         span: value range of images that are not 8-bit.
     """
 
@@ -52,7 +52,7 @@ class ExternalImages:
 
         Args:
             image_size: side of the square images.
-            channels: 1 grey or 3 RGB; transparent pixels are blended with white.
+            channels: 1 gray or 3 RGB; transparent pixels are blended with white.
         """
         raise NotImplementedError
 
@@ -131,7 +131,7 @@ class ArraySource(ImageSource):
     Args:
         images: uint8 [N, H, W, C] with C from 1 to 4.
         image_size: side of the square images.
-        channels: 1 grey or 3 RGB.
+        channels: 1 gray or 3 RGB.
     """
 
     labels = None

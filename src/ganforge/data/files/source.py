@@ -29,7 +29,7 @@ class FileSource(ImageSource):
         entries: reads encoded images.
         names: the images to use, in order.
         image_size: side of the square images.
-        channels: 1 grey, 2 grey with alpha, 3 RGB, 4 RGBA.
+        channels: 1 gray, 2 gray with alpha, 3 RGB, 4 RGBA.
         labels: int64 [N], or None.
         crop: side of the central square before resizing; None for the shorter side.
         max_unreadable: number of unreadable files that are skipped; more raise DataError.

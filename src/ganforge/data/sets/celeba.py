@@ -34,7 +34,7 @@ class CelebA(FileData):
             None to download into the cache.
         name: name of the data set in runs and tables.
         mirror: flip training images horizontally with probability 1/2.
-        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for grey.
+        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for gray.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class CIFAR10(ImageDataModule):
         num_classes: 10.
         mirror: flip training images horizontally with probability 1/2.
         **settings: see :class:`ganforge.data.ImageDataModule`; images of 32x32 are resized to
-            other sizes; channels are 3, or 1 for grey.
+            other sizes; channels are 3, or 1 for gray.
     """
 
     classes = (

@@ -13,14 +13,14 @@ _TEST = 297
 
 
 class Digits(ImageDataModule):
-    """The 1,797 handwritten digits that come with scikit-learn, 8x8 grey (Alpaydin, Kaynak 1998).
+    """The 1,797 handwritten digits that come with scikit-learn, 8x8 gray (Alpaydin, Kaynak 1998).
 
     The train split has 1,500 images and the test split 297, in proportion to the classes. The test
     split gives an unbiased accuracy of the classifier that scores generated images.
 
     Args:
         name: name of the data set in runs and tables.
-        channels: 1, or 3 for grey as RGB.
+        channels: 1, or 3 for gray as RGB.
         num_classes: 10.
         batch_size: images per discriminator update, over all processes.
         **settings: see :class:`ganforge.data.ImageDataModule`; ``image_size`` is 8 for the

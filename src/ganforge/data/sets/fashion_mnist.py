@@ -9,7 +9,7 @@ from ganforge.data.settings import GreySettings
 
 
 class FashionMNIST(MNIST):
-    """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): 60,000 + 10,000 clothes, 28x28 grey.
+    """Fashion-MNIST (Xiao et al. 2017, arXiv:1708.07747): 60,000 + 10,000 clothes, 28x28 gray.
 
     Args:
         root: folder with torchvision's files; None to download into the cache.

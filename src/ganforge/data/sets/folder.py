@@ -17,7 +17,7 @@ FORMER = 1  # layout of runs that predate the recording of class names
 
 
 class ImageFolder(FileData):
-    """Any images: a folder tree, zip or tar of mixed sizes and colour modes.
+    """Any images: a folder tree, zip or tar of mixed sizes and color modes.
 
     Each image is rotated according to its EXIF orientation, cropped to the central square and
     resized. Folders ``train`` and ``test`` (or ``val``) are the splits, regardless of other folders

@@ -14,7 +14,7 @@ class Grid25(PointData):
     Srivastava et al. 2017, arXiv:1705.07761; Lin et al. 2018, arXiv:1712.04086.
 
     Args:
-        sigma: standard deviation of each Gaussian, relative to a distance of 2 between neighbours.
+        sigma: standard deviation of each Gaussian, relative to a distance of 2 between neighbors.
         name: name of the data set in runs and tables.
         num_classes: 25, the number of modes; 0 for points without labels.
         **settings: see :class:`ganforge.data.PointData`.

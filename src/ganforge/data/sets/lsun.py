@@ -31,7 +31,7 @@ class LSUN(FileData):
         category: bedroom, church_outdoor, cat, ...
         name: name of the data set in runs and tables.
         mirror: flip training images horizontally with probability 1/2.
-        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for grey.
+        **settings: see :class:`ganforge.data.FileData`; channels are 3, or 1 for gray.
     """
 
     def __init__(

@@ -26,10 +26,10 @@ class Mixture:
         return len(self.centres)
 
     def scaled(self, reach: float) -> Mixture:
-        """Returns the mixture with centres and sigma multiplied by one factor.
+        """Returns the mixture with centers and sigma multiplied by one factor.
 
         Args:
-            reach: largest coordinate of a centre afterwards.
+            reach: largest coordinate of a center afterwards.
         """
         factor = reach / float(self.centres.abs().max())
         return Mixture(self.centres * factor, self.sigma * factor)

@@ -25,14 +25,14 @@ _STEMS = tuple(
 
 
 class MNIST(ImageDataModule):
-    """MNIST (LeCun et al. 1998): 60,000 + 10,000 handwritten digits, 28x28 grey.
+    """MNIST (LeCun et al. 1998): 60,000 + 10,000 handwritten digits, 28x28 gray.
 
     The IDX files may be gzipped or not.
 
     Args:
         root: folder with torchvision's files; None to download into the cache.
         name: name of the data set in runs and tables.
-        channels: 1, or 3 for grey as RGB.
+        channels: 1, or 3 for gray as RGB.
         num_classes: 10.
         batch_size: images per discriminator update, over all processes.
         **settings: see :class:`ganforge.data.ImageDataModule`; ``image_size`` is 28 for the

@@ -8,7 +8,7 @@ from ganforge.data.settings import BatchedSettings, MemorySettings
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.errors import ConfigError
 
-# Largest coordinate of a centre. It is below 1 because tanh reaches +-1 only at infinity.
+# Largest coordinate of a center. It is below 1 because tanh reaches +-1 only at infinity.
 REACH = 0.8
 
 
@@ -23,7 +23,7 @@ class PointSettings(BatchedSettings, total=False):
 class PointData(ImageDataModule):
     """Points of a 2D mixture, as images of one pixel with two channels.
 
-    The mixture is scaled so that the largest coordinate of a centre is 0.8. Points stay float32:
+    The mixture is scaled so that the largest coordinate of a center is 0.8. Points stay float32:
     as uint8, a Gaussian of the grid would be two values wide. Training and test points are the
     same in every run; the seed only determines their order. Labels are the modes.
 

@@ -64,7 +64,7 @@ class StackedData(ImageDataModule):
     combinations of digits are the same in every run; the seed only determines their order.
 
     Args:
-        single: the grey digits; each split is composed of the digits of the same split.
+        single: the gray digits; each split is composed of the digits of the same split.
         name: name of the data set in runs and tables.
         size: number of training images; the test split has a fifth as many.
         channels: 3.

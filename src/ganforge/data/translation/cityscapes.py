@@ -15,7 +15,7 @@ _PHOTOS, _LABELS = "leftImg8bit", "gtFine"
 _PHOTO, _LABEL = "_leftImg8bit.png", "_gtFine_color.png"
 _PARTS = {"train": "train", "test": "val"}
 _ADVICE = (
-    "Its licence forbids redistribution: register at https://www.cityscapes-dataset.com, download "
+    "Its license forbids redistribution: register at https://www.cityscapes-dataset.com, download "
     "leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip, and unpack both into that folder."
 )
 
@@ -24,7 +24,7 @@ class Cityscapes(TranslationFiles):
     """Cityscapes (Cordts et al. 2016, arXiv:1604.01685): A street photographs, B label maps.
 
     The train split has 2,975 pairs; the validation part, 500 pairs, is the test split, as in Isola
-    et al. 2017, arXiv:1611.07004. The licence forbids redistribution, so nothing is downloaded.
+    et al. 2017, arXiv:1611.07004. The license forbids redistribution, so nothing is downloaded.
 
     Args:
         root: folder with ``leftImg8bit/`` and ``gtFine/``; None for the folder in the cache.

@@ -68,7 +68,7 @@ class TranslationData(ImageDataModule):
         name: name of the data set in runs and tables.
         image_size: side S of the images that the networks receive.
         load_size: side to which training images are resized (stretched) before cropping.
-        input_channels: channels of the inputs: 1 grey, 3 RGB (transparency blended with white),
+        input_channels: channels of the inputs: 1 gray, 3 RGB (transparency blended with white),
             2 and 4 the same with alpha.
         channels: channels of the targets, likewise.
         num_classes: 0.

@@ -16,16 +16,16 @@ _GAIN = 0.5  # with this gain, an edge of half the value range is drawn in black
 
 
 class PairedPhotos(PhotoData):
-    """Windows of two photographs: A edges or grey images, B the photographs; no download.
+    """Windows of two photographs: A edges or gray images, B the photographs; no download.
 
     The photographs, a temple and a flower, come with scikit-learn.
 
     Args:
-        photos: list of china, flower or both. With both, colours can be ambiguous where there are
+        photos: list of china, flower or both. With both, colors can be ambiguous where there are
             few edges.
-        task: "edges" to translate edge drawings, dark lines on white; "grey" to add colours.
+        task: "edges" to translate edge drawings, dark lines on white; "grey" to add colors.
         name: name of the data set in runs and tables.
-        input_channels: channels of the inputs: 1 grey, 3 RGB.
+        input_channels: channels of the inputs: 1 gray, 3 RGB.
         **settings: see :class:`ganforge.data.PhotoData`.
     """
 

@@ -84,7 +84,7 @@ class WandbRun:
                 mode, reason = "offline", first_line(error)
                 self._fail_or_warn(_advised(reason))
                 # wandb's service process still holds the id of the failed run, so it must end
-                # first. If it ended by itself, it would print its log location, in colours.
+                # first. If it ended by itself, it would print its log location, in colors.
                 wandb_service.kill_service()
                 wandb_service.teardown()
                 if known is None or "deleted" in reason:

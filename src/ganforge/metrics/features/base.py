@@ -74,7 +74,7 @@ class FeatureFactory(Protocol):
 def to_rgb(images: Tensor) -> Tensor:
     """Converts uint8 images [B, C, H, W] to RGB [B, 3, H, W].
 
-    C is 1 (grey), 2 (grey and alpha), 3 (RGB) or 4 (RGB and alpha). Grey channels are repeated, and
+    C is 1 (gray), 2 (gray and alpha), 3 (RGB) or 4 (RGB and alpha). Gray channels are repeated, and
     transparent images are composited over white.
     """
     if images.shape[1] in (2, 4):

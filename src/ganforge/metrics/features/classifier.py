@@ -56,7 +56,7 @@ class ClassifierFeatures(FeatureExtractor):
 
     def __init__(self, trained: Trained, channels: int, num_classes: int) -> None:
         super().__init__()
-        # On the meta device: initialising weights would advance the training's random generator.
+        # On the meta device: initializing weights would advance the training's random generator.
         with torch.device("meta"):
             self.network = ClassifierNetwork(channels, num_classes)
         self.network.load_state_dict(trained.state, assign=True)

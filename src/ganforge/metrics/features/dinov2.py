@@ -78,7 +78,7 @@ class DINOv2Factory:
                 raise ConfigError(f"features.weights={self.weights}: no such file")
             overlay = {"file": str(path)}
         try:
-            # Initialising the weights, soon replaced, must not advance the training's generator.
+            # Initializing the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
                 network: nn.Module = timm.create_model(
                     self.model,

@@ -55,7 +55,7 @@ class InceptionFeatures(FeatureExtractor):
         super().__init__()
         _check(weights)
         self.resize = resize
-        # Initialising the weights, soon replaced, must not advance the training's generator.
+        # Initializing the weights, soon replaced, must not advance the training's generator.
         with own_random_numbers(0):
             self.network = FeatureExtractorInceptionV3(
                 "inception-v3-compat",

@@ -88,7 +88,7 @@ class ModuleFactory:
 def _make(path: str) -> nn.Module:
     """Returns the network that the callable at a dotted path returns under a fixed seed."""
     try:
-        # Initialising the weights must not advance the training's random generator.
+        # Initializing the weights must not advance the training's random generator.
         with own_random_numbers(0):
             network = pkgutil.resolve_name(path)()
     except (ImportError, AttributeError, ValueError, TypeError) as fault:

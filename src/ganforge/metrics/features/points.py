@@ -13,7 +13,7 @@ class PointFeatures(FeatureExtractor):
     """Features of points from a known mixture: coordinates as features, log densities as logits.
 
     The softmax of the logits is the true posterior over modes, and the highest logit is that of the
-    nearest centre. All scores keep their meaning: the Frechet distance is that of the points.
+    nearest center. All scores keep their meaning: the Frechet distance is that of the points.
 
     Args:
         mixture: the distribution of the real points.

@@ -13,7 +13,7 @@ from ganforge.metrics.pairs.score import PairScore
 from ganforge.metrics.real_features import Sample
 from ganforge.metrics.source import ImageSource
 
-COLOURS = 1000  # maximum number of training images for the mean colour
+COLOURS = 1000  # maximum number of training images for the mean color
 CHUNK = 100
 
 
@@ -22,8 +22,8 @@ def baselines(
 ) -> dict[str, Result]:
     """Returns the pair scores of trivial translations, as baselines for a trained network.
 
-    ``l1_input_baseline`` scores the unchanged inputs, converted between grey and RGB if needed, and
-    is left out if channels cannot be converted. ``l1_constant_baseline`` scores the mean colour of
+    ``l1_input_baseline`` scores the unchanged inputs, converted between gray and RGB if needed, and
+    is left out if channels cannot be converted. ``l1_constant_baseline`` scores the mean color of
     the training targets. Cyclic scores have no baselines.
 
     Args:
@@ -46,7 +46,7 @@ def baselines(
 def mean_colour(images: ImageSource) -> Tensor:
     """Returns the channel means of up to 1,000 training images, float32 [C, 1, 1] in [-1, 1].
 
-    Among constant images, this one minimises the squared error on them.
+    Among constant images, this one minimizes the squared error on them.
     """
     count = min(images.size("train"), COLOURS)
     total = torch.zeros(images.channels, dtype=torch.float64)

@@ -110,7 +110,7 @@ class TranslationEvaluator:
 
     @torch.no_grad()
     def baselines(self, names: Sequence[str], share: Share) -> dict[str, Result]:
-        """Returns the pair scores of the unchanged inputs and of a constant colour.
+        """Returns the pair scores of the unchanged inputs and of a constant color.
 
         Args:
             names: the game's directions.

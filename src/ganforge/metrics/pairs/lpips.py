@@ -23,7 +23,7 @@ class LPIPS(PairScore):
     """Learned perceptual distance of images, 0 for equal ones: Zhang et al. 2018, arXiv:1801.03924.
 
     Uses an ImageNet classifier, whose weights are loaded from PyTorch's hub cache or downloaded
-    into it (244 MB for alex, 553 MB for vgg). Grey images are converted to RGB.
+    into it (244 MB for alex, 553 MB for vgg). Gray images are converted to RGB.
 
     Args:
         network: the classifier, "alex" or "vgg".
@@ -56,7 +56,7 @@ class LPIPS(PairScore):
         if data.channels in (1, 3) and size >= least:
             return ""
         return (
-            f"LPIPS needs grey or RGB images of at least {least} x {least} pixels, and these are "
+            f"LPIPS needs gray or RGB images of at least {least} x {least} pixels, and these are "
             f"{data.channels} x {size} x {size}"
         )
 
@@ -65,7 +65,7 @@ class LPIPS(PairScore):
         if self.distance is None:
             url = str(URLS[self.network])
             PublishedWeights("LPIPS weights", url, "leave lpips out of metrics=[...]").fetch()
-            # Initialising the weights, soon replaced, must not advance the training's generator.
+            # Initializing the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
                 self.distance = LearnedPerceptualImagePatchSimilarity(
                     self.network, reduction="none"

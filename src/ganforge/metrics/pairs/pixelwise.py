@@ -11,7 +11,7 @@ from ganforge.metrics.pairs.score import PairScore
 class L1(PairScore):
     """Mean absolute difference of pixel values in [0, 1], 0 for equal images.
 
-    The distance that Pix2Pix's generator minimises (Isola et al. 2017, arXiv:1611.07004). Its loss
+    The distance that Pix2Pix's generator minimizes (Isola et al. 2017, arXiv:1611.07004). Its loss
     uses pixel values in [-1, 1] and is therefore twice as large.
     """
 

@@ -103,7 +103,7 @@ def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: T
 
 
 class Offsets(NamedTuple):
-    """Rows x as offsets from a centre c, such that x.y / d + 1 = u.v + a + b.
+    """Rows x as offsets from a center c, such that x.y / d + 1 = u.v + a + b.
 
     Products of offsets avoid cancellation from the rows' common part, so that float32, which is
     faster, is precise enough for them.

@@ -20,7 +20,7 @@ from ganforge.metrics.source import ImageSource
 log = logging.getLogger("ganforge")
 
 CHUNK = 2**23  # distances per chunk: about 32 MiB of float32
-CANDIDATES = 4  # neighbours whose distances are recomputed exactly
+CANDIDATES = 4  # neighbors whose distances are recomputed exactly
 
 
 class CopyingScore(Score):
@@ -81,7 +81,7 @@ class Memorization(CopyingScore):
 
     About 0.5 if generated images are new and as realistic as held-out ones, 1 for copies. Below 0.5
     images are unlike all real ones, which distances such as FID measure better. Detects what FID
-    can't: copies have a FID of about 0. Mirrored, shifted or recoloured copies are detected only as
+    can't: copies have a FID of about 0. Mirrored, shifted or recolored copies are detected only as
     far as the extractor is invariant to the change. Cannot see: duplicates, and noise and blur,
     which make images look new.
     """

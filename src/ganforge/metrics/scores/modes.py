@@ -16,8 +16,8 @@ class ModeHistograms(Metric):
     """Counts real and generated images by mode; counts are summed over processes.
 
     An image belongs to the mode with the highest logit. For Gaussians of standard deviation s, the
-    logits are -d^2 / (2 s^2) with the distance d to each centre. The highest logit is then that of
-    the nearest centre, and is at least -r^2 / 2 within r standard deviations of it.
+    logits are -d^2 / (2 s^2) with the distance d to each center. The highest logit is then that of
+    the nearest center, and is at least -r^2 / 2 within r standard deviations of it.
 
     Args:
         modes: k.

@@ -18,7 +18,7 @@ class NeighborScore(Score):
     """Base class of the scores of :class:`Neighborhoods`, which share one set of distances.
 
     Args:
-        neighbors: k; the ball of a point reaches to its k-th nearest neighbour in the same set.
+        neighbors: k; the ball of a point reaches to its k-th nearest neighbor in the same set.
     """
 
     higher_is_better = True
@@ -48,7 +48,7 @@ class NeighborScore(Score):
         return ScoreValue(self.metric.compute()[self.neighbors][self.name], None)
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the number of neighbours."""
+        """Returns the number of neighbors."""
         return {"neighbors": self.neighbors}
 
     def _build(self, width: int, n_real: int, n_fake: int) -> Metric:
@@ -131,7 +131,7 @@ def precision_recall_density_coverage(
 ) -> dict[int, dict[str, float]]:
     """Returns precision, recall, density and coverage by name, for each k.
 
-    The ball of a point reaches to its k-th nearest neighbour in the same set. precision: share of
+    The ball of a point reaches to its k-th nearest neighbor in the same set. precision: share of
     generated points within a ball of a real one; recall: share of real points within a ball of a
     generated one (Kynkaanniemi et al. 2019, arXiv:1904.06991). density: mean number of real balls
     that contain a generated point, divided by k; coverage: share of real balls that contain a
@@ -180,7 +180,7 @@ class Points:
     """Rows with precomputed squared norms, for computing squared distances.
 
     Args:
-        rows: float64 [n, d], centred at the origin: a large offset would cause cancellation.
+        rows: float64 [n, d], centered at the origin: a large offset would cause cancellation.
     """
 
     def __init__(self, rows: Tensor) -> None:
@@ -205,7 +205,7 @@ class Points:
 
 
 class Balls(NamedTuple):
-    """A ball around each point, which reaches to its k-th nearest neighbour.
+    """A ball around each point, which reaches to its k-th nearest neighbor.
 
     Attributes:
         radii: squared radii, float32 [n].
@@ -238,9 +238,9 @@ def _rims(distances: Tensor, radii: Tensor, k: int) -> Tensor:
     Args:
         distances: squared distances of a chunk to all points, infinite to themselves, [c, n].
         radii: squared radii, [c].
-        k: rank of the neighbour that a ball reaches to.
+        k: rank of the neighbor that a ball reaches to.
     """
-    centre = (radii > 0).long()  # the centre is inside; if the radius is 0, on the rim
+    centre = (radii > 0).long()  # the center is inside; if the radius is 0, on the rim
     inside = (distances < radii[:, None]).sum(1) + centre
     on = (distances == radii[:, None]).sum(1) + 1 - centre
     return torch.stack([k - inside, on], 1)

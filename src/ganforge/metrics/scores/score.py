@@ -179,7 +179,7 @@ def own_random_numbers(seed: int) -> Iterator[None]:
 
 
 class Paths(Protocol):
-    """Pairs of neighbouring images on paths through a latent space, in blocks.
+    """Pairs of neighboring images on paths through a latent space, in blocks.
 
     Attributes:
         size: pairs per block.

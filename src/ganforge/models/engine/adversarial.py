@@ -41,7 +41,7 @@ class AdversarialModule(LightningModule):
     function of the images seen, so a killed run resumes bit-identically. Random draws are made for
     the global batch; each process takes its rows.
 
-    Subclasses override :meth:`play` and define what each player minimises.
+    Subclasses override :meth:`play` and define what each player minimizes.
 
     Attributes:
         needs_labels: whether the data must have labels.
@@ -167,7 +167,7 @@ class AdversarialModule(LightningModule):
 
         Args:
             player: the player to update; the other player's weights get no gradient.
-            objective: maps a batch and its random draws to the loss to minimise.
+            objective: maps a batch and its random draws to the loss to minimize.
             batch: real data, images in [-1, 1].
         """
         optimizer = self._optimizer(player)

@@ -15,7 +15,7 @@ from ganforge.streams import Noise, Stream, Substream, mix
 
 
 class LatentPaths:
-    """Pairs of images at neighbouring points of random paths through a model's latent space.
+    """Pairs of images at neighboring points of random paths through a model's latent space.
 
     Paths are straight lines in W for style-based models and great-circle arcs in Z for others. If
     samples are truncated, the ends of a path are truncated; the points between are interpolated.

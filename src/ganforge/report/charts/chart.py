@@ -11,7 +11,7 @@ from ganforge.report.markup import Markup, Named, data, element, join, note
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 46
-COLOURS = 10  # number of curve colours in the style sheet
+COLORS = 10  # number of curve colors in the style sheet
 
 Point = tuple[float, float]
 
@@ -24,7 +24,7 @@ class Series:
         name: name in the legend.
         points: finite coordinates, sorted by x.
         spread: half the height of the band at each point; empty for no band.
-        colour: index of the colour in the style sheet.
+        colour: index of the color in the style sheet.
     """
 
     name: str
@@ -147,7 +147,7 @@ def _curve(series: Series, index: int, across: Scale, up: Scale) -> Markup:
     line = element("path", {"class": "line", "d": path(pixels)})
     dots = [element("circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": 2.4}) for x, y in pixels]
     few = join(*dots) if len(dots) <= 40 else None
-    attributes: Named = {"class": f"series c{series.colour % COLOURS}", "data-series": index}
+    attributes: Named = {"class": f"series c{series.colour % COLORS}", "data-series": index}
     return element("g", attributes, _band(series, across, up), line, few)
 
 
@@ -166,7 +166,7 @@ def _legend(chart: Chart) -> Markup:
     """Returns the legend; each name is a button that hides its curve."""
     names = []
     for i, series in enumerate(chart.series):
-        key = element("span", {"class": f"key c{series.colour % COLOURS}", "aria-hidden": "true"})
+        key = element("span", {"class": f"key c{series.colour % COLORS}", "aria-hidden": "true"})
         button: Named = {"type": "button", "aria-pressed": "true", "data-series": i}
         names.append(element("li", None, element("button", button, key, series.name)))
     return element("ul", {"class": "legend"}, *names)

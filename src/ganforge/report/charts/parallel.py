@@ -19,8 +19,8 @@ LEFT, RIGHT = 60, 130
 WIDTH, MIN_GAP, MAX_GAP = 1100, 190, 330
 MAX_AXES = 10
 MAX_LINES = 1000
-# From best to worst: colour-blind safe, and legible on light and dark backgrounds.
-COLOURS = ((13, 127, 214), (141, 111, 190), (224, 112, 26))
+# From best to worst: color-blind safe, and legible on light and dark backgrounds.
+COLORS = ((13, 127, 214), (141, 111, 190), (224, 112, 26))
 
 
 @dataclass(frozen=True)
@@ -149,11 +149,11 @@ def _colour(score: float | None, scores: Sequence[float], higher: bool) -> str |
 
 
 def mixed(share: float) -> str:
-    """Returns the hex colour at ``share``, from 0 for the best score to 1 for the worst."""
-    position = min(max(share, 0.0), 1.0) * (len(COLOURS) - 1)
-    first = min(int(position), len(COLOURS) - 2)
+    """Returns the hex color at ``share``, from 0 for the best score to 1 for the worst."""
+    position = min(max(share, 0.0), 1.0) * (len(COLORS) - 1)
+    first = min(int(position), len(COLORS) - 2)
     rest = position - first
-    parts = zip(COLOURS[first], COLOURS[first + 1], strict=True)
+    parts = zip(COLORS[first], COLORS[first + 1], strict=True)
     return "#" + "".join(f"{round(a + (b - a) * rest):02x}" for a, b in parts)
 
 
@@ -162,7 +162,7 @@ def _clipped(text: str, most: int = 22) -> str:
 
 
 def legend() -> Markup:
-    """Returns the legend that explains the colours."""
+    """Returns the legend that explains the colors."""
     boxes = [
         element("rect", {"x": 10 * i, "width": 10, "height": 10, "fill": mixed(i / 10)})
         for i in range(11)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ganforge.report.charts.chart import COLOURS, Chart, Series, figure
+from ganforge.report.charts.chart import COLORS, Chart, Series, figure
 from ganforge.report.charts.history import Curve, History, thinned
 from ganforge.report.markup import Markup, element
 
@@ -69,7 +69,7 @@ def drawn(charts: list[Chart]) -> Markup:
 
 def _chart(kind: str, curves: list[Curve]) -> Chart:
     series = [
-        Series(curve.name, thinned(curve.points), colour=i % COLOURS)
+        Series(curve.name, thinned(curve.points), colour=i % COLORS)
         for i, curve in enumerate(curves)
     ]
     title = kind.replace("_", " ")
