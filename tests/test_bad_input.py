@@ -403,7 +403,7 @@ class Trap:
         (["sample", "n=many"], 2, "could not be converted to Integer"),
         (["sample", "n=2", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["sample", "n=2", "checkpoint=first"], 2, "legal: last, previous, best"),
-        (["sample", "n=2", "checkpoint=best"], 1, "holds no best checkpoint yet"),
+        (["sample", "n=2", "checkpoint=best"], 1, "contains no best checkpoint yet"),
         (["sample", "n=2", "out=images.jpg"], 2, "must end in .png (a grid), .npz"),
         (["sample", "model=gan"], 2, "model: no such key; legal: run, log_dir"),
         (["evaluate", "metrics=[]"], 2, "metrics=[] measures nothing"),
@@ -436,7 +436,7 @@ def test_a_loss_that_is_not_finite_at_once(type_in, tmp_path):
     assert summary["status"] == "failed"
     assert "diverged" in summary["error"]
     assert summary["checkpoint"] is None
-    assert_clear(type_in("sample", "run=latest"), 1, "holds no last checkpoint yet")
+    assert_clear(type_in("sample", "run=latest"), 1, "contains no last checkpoint yet")
 
 
 def test_a_loss_that_is_not_finite_after_a_while_leaves_a_whole_run(type_in, tmp_path, monkeypatch):
@@ -492,7 +492,7 @@ def test_a_dry_run_without_its_data_is_made_on_random_images(type_in, tmp_path):
     typed = type_in("train", "dry_run=true", "model=dcgan", *root, *network)
     assert typed.code == 0, typed.err
     assert f"random images: data=cifar10: {tmp_path} is empty" in typed.err.replace("\n", " ")
-    assert "note: random images, for the data were not found: data=cifar10" in typed.out
+    assert "note: random images, because the data were not found: data=cifar10" in typed.out
     assert "discriminator/loss" in typed.out
     assert list(tmp_path.iterdir()) == []
 

@@ -48,7 +48,7 @@ def test_a_run_folder_is_tried_before_data_are_read(type_in, tmp_path, monkeypat
     assert "cannot write to run_dir=" in typed.err
     typed = type_in(*command, "run_dir=.")
     assert typed.code == 1
-    assert "holds other things than a run" in typed.err
+    assert "contains other files than those of a run" in typed.err
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 

@@ -447,7 +447,7 @@ def test_latest_leads_to_the_newest_that_is_left(several, tmp_path, listed):
     point_latest(several / "a", root)
     listed("status=interrupted", "remove=true")
     assert (root / "latest").resolve() == several / "a"  # was no part of it
-    with pytest.raises(RunError, match=r"train/latest: is left, for it is a link"):
+    with pytest.raises(RunError, match=r"train/latest: not removed: it is a link"):
         listed("runs=logs/train/latest", "remove=true")
     assert listed(f"runs={TRAIN}/a", "remove=true") == ["a"]
     assert (root / "latest").resolve() == several / "b"
@@ -481,7 +481,7 @@ def test_log_dir_is_never_removed(tmp_path, type_in):
     (tmp_path / "logs" / "train").mkdir()
     typed = type_in("runs", "runs=logs", "remove=true")
     assert typed.code == 1
-    assert "is left, for it holds log_dir=logs with other runs" in typed.err
+    assert "not removed: it contains log_dir=logs with other runs" in typed.err
     assert (tmp_path / "logs" / "checkpoints" / "last.ckpt").is_file()
 
 

@@ -88,9 +88,9 @@ def test_what_no_run_writes_is_foreign_and_never_cleared(tmp_path, name):
     written(run, ["composed.yaml", "config.yaml", "samples/reals.png", name])
     before = tree(run)
     assert Contents.of(run).foreign
-    with pytest.raises(RunError, match="holds other things than a run"):
+    with pytest.raises(RunError, match="contains other files than those of a run"):
         RunFolder.new(tmp_path, "gan", 0, str(run))
-    with pytest.raises(RunError, match="holds other things than a run"):
+    with pytest.raises(RunError, match="contains other files than those of a run"):
         RunFolder(run).clear()
     assert tree(run) == before
 
@@ -102,7 +102,7 @@ def test_a_folder_with_links_in_it_is_not_taken_over(tmp_path, name):
     (outside / "reals.png").write_text("mine")
     written(run, ["composed.yaml"])
     (run / name).symlink_to(outside)
-    with pytest.raises(RunError, match=f"holds other things .* No run wrote {name}"):
+    with pytest.raises(RunError, match=f"contains other files than those of a run: .*{name}"):
         RunFolder.new(tmp_path, "gan", 0, str(run))
     assert tree(outside) == {"reals.png"}
 
@@ -115,7 +115,7 @@ def test_the_record_of_a_run_without_checkpoints_is_kept(tmp_path, summary):
     written(run, OWN)
     (run / "summary.json").write_text(summary)
     before = tree(run)
-    with pytest.raises(RunError, match=r"holds the record of a run .* remove=true"):
+    with pytest.raises(RunError, match=r"contains the record of a run .* remove=true"):
         RunFolder.new(tmp_path, "gan", 0, str(run))
     assert tree(run) == before
 

@@ -52,7 +52,7 @@ def test_a_run_killed_while_it_wrote_its_first_file_begins_again(tmp_path):
 
 def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
-    with pytest.raises(RunError, match=r"holds other things than a run; run_dir=DIR"):
+    with pytest.raises(RunError, match=r"contains other files than those of a run: .* run_dir=DIR"):
         RunFolder.new(tmp_path, "gan-digits", 1, str(tmp_path))
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
@@ -105,7 +105,7 @@ def test_the_last_checkpoint_falls_back_to_the_previous_one(tmp_path):
     assert folder.checkpoint() == last
     last.rename(previous)
     assert folder.checkpoint() == previous
-    with pytest.raises(RunError, match="holds no best checkpoint yet"):
+    with pytest.raises(RunError, match="contains no best checkpoint yet"):
         folder.checkpoint("best")
     with pytest.raises(ConfigError, match="legal: last, previous, best"):
         folder.checkpoint("newest")

@@ -43,7 +43,7 @@ def test_a_linked_run_is_left_and_named(root, typed, only):
     (root / "direct").symlink_to(archive)
     before = tree(root / "archive")
     faults = remove(f"runs={typed}", f"checkpoints_only={only}")
-    assert "is left, for it is a link" in faults[1]
+    assert "not removed: it is a link" in faults[1]
     assert len(faults) == 2
     assert tree(root / "archive") == before
     assert (root / TRAIN / "linked").is_symlink()
@@ -88,7 +88,7 @@ def test_a_run_with_a_foreign_file_is_left_whole(root, name):
     written(run, [name])
     before = tree(run)
     faults = remove(f"runs={TRAIN}/run")
-    assert any("is left, for it holds what no run writes: " in line for line in faults)
+    assert any("not removed: it contains files that no run writes: " in line for line in faults)
     assert tree(run) == before
     in_checkpoints = name.startswith("checkpoints/")
     remove(f"runs={TRAIN}/run", "checkpoints_only=true")
@@ -101,9 +101,9 @@ def test_a_lock_and_runs_at_any_depth_keep_a_folder(root):
     with locked(inner):
         before = tree(run)
         assert len(find_runs([str(run)])) == 2
-        assert "holds what no run writes: deep." in "".join(remove(f"runs={TRAIN}/run"))
+        assert "contains files that no run writes: deep." in "".join(remove(f"runs={TRAIN}/run"))
         assert tree(run) == before
-    assert "is left, for it is in the run" in "".join(remove("runs=logs/train/*/*"))
+    assert "not removed: it is inside the run" in "".join(remove("runs=logs/train/*/*"))
     assert tree(run) == before - {str(inner.relative_to(run) / ".lock")}
     assert remove(f"runs={inner}") == []
     assert not inner.exists()

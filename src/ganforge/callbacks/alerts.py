@@ -73,7 +73,7 @@ class Alerts(Callback):
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             collapsed = has_collapsed(module, data)
         if collapsed and not self._collapsed:
-            text = f"The images of all latents are alike at step {module.iteration}."
+            text = f"Images of different latents are nearly identical at step {module.iteration}."
             _send(trainer, "Generator has collapsed", text, "WARN")
         self._collapsed = collapsed
 

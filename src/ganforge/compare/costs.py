@@ -35,7 +35,7 @@ def cost_table(groups: list[Group]) -> Table:
     if len({device_of(run) for group in groups for run in group.runs}) > 1:
         names.append("device")
         rows = [[*row, _devices(group)] for row, group in zip(rows, groups, strict=True)]
-        notes.append("Devices differ: seconds and images/s of one tell nothing of another's.")
+        notes.append("Devices differ, so seconds and images/s cannot be compared.")
     notes += [
         f"{group.label} pools runs that differ in {_some(group.pooled)} too."
         for group in groups

@@ -15,7 +15,7 @@ MAX_PAIRS = 15  # six groups; with more, only the pairs with the first group are
 MAX_NAMES = 6
 PREFACE = """\
 Values are mean ± standard deviation (n - 1) over seeds. *final*: at the last evaluation. *best*: \
-each run's best evaluation, chosen by the score itself, hence a little flattering. *images to \
+each run's best evaluation, chosen by the score itself, so it is slightly optimistic. *images to \
 best*: real images seen until then.
 """
 
@@ -79,7 +79,7 @@ class Comparison:
         names = [column.name for column in self.columns]
         return [
             f"{name} was measured by {names.count(name)} protocols: values of one can't be "
-            "compared with those of another, and stand in columns of their own."
+            "compared with those of another, and are in separate columns."
             for name in dict.fromkeys(names)
             if names.count(name) > 1
         ]

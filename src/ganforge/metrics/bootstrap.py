@@ -116,5 +116,5 @@ def _update(score: Score, shared: FeatureExtractor, fakes: FakeRows, rows: Tenso
         if not score.needs_labels:
             score.update(values, real=False)
             continue
-        assert fakes.labels is not None, "such scores are refused in a game without classes"
+        assert fakes.labels is not None, "such scores are refused for a model without classes"
         score.compare(values, fakes.labels[part])

@@ -87,7 +87,7 @@ def _scores(run: PastRun) -> Markup:
     rows = [_score(run, name, entry) for name, entry in metrics.items()]
     names = ["score", "final", "best", "images to best", "better", "protocol"]
     title = element("h3", None, "Scores and how they were measured")
-    bias = note("The best is chosen by the score itself, hence a little flattering.")
+    bias = note("The best is chosen by the score itself, so it is slightly optimistic.")
     return join(title, grid(names, rows, "Scores"), bias)
 
 

@@ -80,7 +80,7 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
         if not or_random or isinstance(data, TranslationData):
             raise
         log.warning("THE DATA WERE NOT FOUND: one step is made, on random images: %s", fault)
-        missing = f"random images, for the data were not found: {fault}"
+        missing = f"random images, because the data were not found: {fault}"
         data = FakeImages(
             size=max(8 * data.batch_size, data.num_classes),
             name=data.name,

@@ -102,7 +102,7 @@ def refuse_run(out: Path) -> None:
     own = out if is_run(out) else out.parent if out.name in FOLDERS and is_run(out.parent) else None
     if own is not None:
         raise ConfigError(
-            f"out={out} is in the folder of a run, {own}, which holds what the run writes: give "
+            f"out={out} is in the folder of a run, {own}, which contains the run's own files: give "
             "another folder"
         )
 

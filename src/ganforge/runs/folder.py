@@ -121,7 +121,7 @@ class RunFolder:
             path = self.checkpoints / f"{name}.ckpt"
             if path.is_file():
                 return path
-        raise RunError(f"{self.path}: holds no {kind} checkpoint yet")
+        raise RunError(f"{self.path}: contains no {kind} checkpoint yet")
 
     def clear(self) -> None:
         """Removes the files of a run that has no checkpoint yet, except its lock.
@@ -227,13 +227,13 @@ def refuse_unrelated_files(path: Path) -> None:
         raise RunError(f"run_dir={path}: {error.strerror or error}") from error
     if strange := [*contents.foreign, *contents.links]:
         raise RunError(
-            f"{path}: holds other things than a run; run_dir=DIR takes a new folder, or one in "
-            f"which a run was stopped early. No run wrote {named(strange, path)}"
+            f"{path}: contains other files than those of a run: {named(strange, path)}. "
+            "run_dir=DIR takes a new folder, or that of a run that was stopped early"
         )
     summary, fault = read_summary(path)
     if fault or summary.get("status") == "completed" or summary.get("checkpoint"):
         raise RunError(
-            f"{path}: holds the record of a run whose checkpoints are gone, and a new run would "
+            f"{path}: contains the record of a run whose checkpoints are gone, and a new run would "
             f"replace it. Give another run_dir, or remove the record: ganforge runs runs={path} "
             "remove=true"
         )

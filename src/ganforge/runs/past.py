@@ -146,10 +146,10 @@ def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
 def _fault(run: Path, place: Path, base: Path) -> str:
     below = [path for path in (run, *run.parents) if base in path.parents]
     if links := [path for path in below if path.is_symlink()]:
-        return f"{links[-1]}: is left, for it is a link; a run is removed by its own path alone"
+        return f"{links[-1]}: not removed: it is a link; give the run's own path"
     between = [path for path in run.parents if path == place or place in path.parents]
     if outer := [path for path in between if is_run(path)]:
-        return f"{run}: is left, for it is in the run {outer[0]}; runs={run} removes it"
+        return f"{run}: not removed: it is inside the run {outer[0]}; runs={run} removes it"
     return ""
 
 

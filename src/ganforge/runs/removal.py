@@ -86,11 +86,11 @@ def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
 def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     """Removes a run folder, or its checkpoints, unless a process is training in it."""
     if (who := holder(run)) is not None:
-        log.warning("left: %s is training in %s", who, run)
+        log.warning("not removed: %s is training in %s", who, run)
         return
     try:
         if path in (log_dir.resolve(), *log_dir.resolve().parents):
-            raise RunError(f"{path}: is left, for it holds log_dir={log_dir} with other runs")
+            raise RunError(f"{path}: not removed: it contains log_dir={log_dir} with other runs")
         _refuse_foreign(run, path)
         _refuse_read_only(path)
         size = size_of(path)
@@ -104,7 +104,7 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     # moved, so this second check finds it, and the rename is undone.
     if (who := holder(hidden if path == run else run)) is not None:
         os.rename(hidden, path)
-        log.warning("left: %s is training in %s", who, run)
+        log.warning("not removed: %s is training in %s", who, run)
         return
     if foreign := _foreign_in(hidden):
         os.rename(hidden, path)  # they were added after the first check
@@ -125,7 +125,7 @@ def _refuse_foreign(run: Path, path: Path) -> None:
     if not os.path.lexists(path):
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
     if not is_run(run):
-        raise RunError(f"{run}: is left, for beside {COMPOSED} it has no file of a run")
+        raise RunError(f"{run}: not removed: except for {COMPOSED}, it contains no file of a run")
     if path.is_symlink():
         return  # checkpoints on another disk: only the link is removed
     if foreign := Contents.of(path, "" if path == run else path.name).foreign:
@@ -143,8 +143,8 @@ def _foreign_in(hidden: Path) -> list[Path]:
 
 def _refusal(path: Path, foreign: list[Path]) -> RunError:
     return RunError(
-        f"{path}: is left, for it holds what no run writes: {named(foreign, path)}. "
-        "Move that elsewhere, or remove the folder yourself"
+        f"{path}: not removed: it contains files that no run writes: {named(foreign, path)}. "
+        "Move them, or remove the folder yourself"
     )
 
 

@@ -130,14 +130,14 @@ def test_auto_passes_over_a_run_of_damaged_values(tmp_path, caplog, key, value, 
     OmegaConf.update(stored, key, value, merge=False, force_add=True)
     (run / "composed.yaml").write_text(OmegaConf.to_yaml(stored))
     assert found(tmp_path, "resume=auto") is None
-    assert f"passes over {run / 'composed.yaml'}: {fault}" in caplog.text
+    assert f"skips {run / 'composed.yaml'}: {fault}" in caplog.text
 
 
 def test_auto_passes_over_a_damaged_run(tmp_path, caplog):
     run = started(tmp_path)
     (run / "composed.yaml").write_text("[]")
     assert found(tmp_path, "resume=auto") is None
-    assert f"passes over {run / 'composed.yaml'}: damaged" in caplog.text
+    assert f"skips {run / 'composed.yaml'}: damaged" in caplog.text
 
 
 def test_a_range_that_was_found_is_noted_and_does_not_make_another_run(tmp_path):

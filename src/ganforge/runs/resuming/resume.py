@@ -120,7 +120,7 @@ def _in_given_folder(
     own = _own_config(folder, cfg.trust)
     if differing := _differing(own, cfg, folder, command, replaced):
         raise ConfigError(
-            f"{folder.path}: holds a run of another configuration, which differs in "
+            f"{folder.path}: contains a run of another configuration, which differs in "
             f"{', '.join(differing)}. Use another run_dir=DIR, or change the run itself with "
             f"resume={folder.path} and the keys to change"
         )
@@ -172,7 +172,7 @@ def _newest_unfinished(
         except (GanforgeError, OmegaConfBaseException) as error:
             # One damaged folder must not hide the others.
             reason = str(error).splitlines()[0].removeprefix(f"{folder.composed}: ")
-            log.warning("resume=auto passes over %s: %s", folder.composed, reason)
+            log.warning("resume=auto skips %s: %s", folder.composed, reason)
             continue
         if not differing:
             return folder

@@ -85,7 +85,7 @@ def assert_resumable(checkpoint: Mapping[str, Any], path: Path) -> None:
     """
     _check(checkpoint, _TRAINING, path, "")
     if len(checkpoint["optimizer_states"]) != 2:
-        raise DamagedError(f"{path}: damaged: it does not hold the state of two optimizers")
+        raise DamagedError(f"{path}: damaged: it does not contain the state of two optimizers")
     for index, state in enumerate(checkpoint["optimizer_states"]):
         where = f"optimizer_states[{index}]"
         if not isinstance(state, dict):
@@ -102,7 +102,7 @@ def assert_same_architecture(model: nn.Module, checkpoint: Mapping[str, Any], pa
     if differing:
         name = differing[0]
         raise RunError(
-            f"{path}: holds the weights of another architecture: {one_line(name)} is "
+            f"{path}: contains the weights of another architecture: {one_line(name)} is "
             f"{theirs.get(name, 'absent')} there and {ours.get(name, 'absent')} here "
             f"({len(differing)} such differences)"
         )
@@ -121,7 +121,7 @@ def assert_finite(model: nn.Module, checkpoint: Mapping[str, Any], path: Path) -
     faulty = [name for name, value in weights.items() if not _sound(value, name in trained)]
     if faulty:
         raise DamagedError(
-            f"{path}: holds weights that are NaN or infinite: {faulty[0]}"
+            f"{path}: contains weights that are NaN or infinite: {faulty[0]}"
             + (f" and {len(faulty) - 1} more" if len(faulty) > 1 else "")
         )
 

@@ -79,7 +79,7 @@ def checked(cfg: DictConfig, path: Path) -> DictConfig:
             raise RunError(f"{path}: damaged, or not a run's configuration: it has no {key!r}")
     for key in _MAPPINGS & plain.keys():
         if plain[key] is not None and not isinstance(plain[key], dict):
-            raise RunError(f"{path}: damaged: {key} must hold keys, and is {plain[key]!r}")
+            raise RunError(f"{path}: damaged: {key} must contain keys, and is {plain[key]!r}")
     keep_former_layout(cfg.data)
     return cfg
 

@@ -73,7 +73,7 @@ class LoneCheckpoint(RunFolder):
             except DamagedError:
                 if path == files[-1]:
                     raise
-        raise RunError(f"{self.source}: holds no checkpoint")
+        raise RunError(f"{self.source}: contains no checkpoint")
 
 
 def _config_of(path: Path) -> DictConfig:
@@ -81,7 +81,7 @@ def _config_of(path: Path) -> DictConfig:
     found = stored.get(RESOLVED, stored.get(MADE_OF))
     if not isinstance(found, dict) or not found:
         raise DamagedError(
-            f"{path}: holds no configuration, so its model cannot be rebuilt without the folder "
+            f"{path}: contains no configuration, so its model cannot be rebuilt without the folder "
             "of its run: give run=FOLDER"
         )
     return as_config(found, path)

@@ -27,7 +27,7 @@ def read_summary(run: Path) -> tuple[dict[str, Any], str]:
     except RunError as error:
         return {}, str(error)
     if not isinstance(found, dict):
-        return {}, f"{path}: damaged (it holds no mapping)"
+        return {}, f"{path}: damaged (it contains no mapping)"
     sound = {key: value for key, value in found.items() if _is_sound(key, value)}
     wrong = ", ".join(sorted(found.keys() - sound.keys()))
     return sound, f"{path}: damaged (values of another type: {wrong})" if wrong else ""

@@ -77,7 +77,7 @@ def keep_resolved(own: DictConfig, resolved: DictConfig) -> None:
     for path, text in outside(own):
         found = _select(resolved, path)
         if found is None:
-            raise RunError(f"config.yaml holds no value for {'.'.join(path)}={text}")
+            raise RunError(f"config.yaml contains no value for {'.'.join(path)}={text}")
         _parent(own, path)[path[-1]] = found
 
 

@@ -230,8 +230,8 @@ def confined(cfg: DictConfig, folder: Path) -> DictConfig:
         place = Path(str(node.folder)).resolve()
         if not place.is_relative_to(folder.resolve()):
             log.warning(
-                "logger.%s.folder of this run's configuration is outside of its folder, and its "
-                "folder is taken; logger.%s.folder=DIR says otherwise",
+                "logger.%s.folder is outside of this run's folder, which is used instead; "
+                "to change it, set logger.%s.folder=DIR",
                 one_line(name),
                 one_line(name),
             )

@@ -33,7 +33,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise _damaged(path, error) from error
     if not isinstance(found, dict):
-        raise RunError(f"{path}: damaged (it holds no mapping)")
+        raise RunError(f"{path}: damaged (it contains no mapping)")
     return cast(dict[str, Any], present_names(found))
 
 
@@ -59,7 +59,7 @@ def read_config(path: Path) -> DictConfig:
     ) as error:
         raise _damaged(path, error) from error
     if not isinstance(found, DictConfig) or not found:
-        raise RunError(f"{path}: damaged (it holds no mapping)")
+        raise RunError(f"{path}: damaged (it contains no mapping)")
     return found
 
 
@@ -102,7 +102,7 @@ def _check_size(text: str) -> None:
             if anchor:
                 sizes[anchor] = nodes - before + 1
         if nodes > MOST_NODES or len(open_anchors) > MOST_DEPTH:
-            raise ValueError("it holds more values, or deeper ones, than a run's configuration")
+            raise ValueError("it contains more values, or deeper ones, than a run's configuration")
 
 
 def _damaged(path: Path, error: Exception) -> RunError:
