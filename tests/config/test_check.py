@@ -7,7 +7,7 @@ from hydra.errors import HydraException
 from hydra.utils import get_object
 from omegaconf import OmegaConf, open_dict
 
-from ganforge.config.check import SCHEMAS, check, check_root, did_you_mean, root_keys
+from ganforge.config.check import SCHEMAS, check, check_root, did_you_mean, root_keys, unseeded
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 
@@ -36,6 +36,16 @@ def targets(node):
 
 def test_the_defaults_are_sound():
     check(compose_config([]))
+
+
+def test_a_part_whose_seed_is_missing_is_named():
+    """Otherwise its draws are the same for every seed, without a word."""
+    cfg = compose_config(["model=gan", "data=fake"])
+    assert unseeded(cfg) == []
+    with open_dict(cfg):
+        del cfg.data.seed
+    assert unseeded(cfg) == ["data"]
+    check(cfg)
 
 
 def test_all_targets_are_bound():

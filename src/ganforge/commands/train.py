@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import socket
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.rank_zero import RankZero, as_rank_zero, local_workers, placed, settled
 from ganforge.compute.rendezvous import Rendezvous
-from ganforge.config.check import check, check_root
+from ganforge.config.check import check, check_root, unseeded
 from ganforge.config.command import Command
 from ganforge.config.values import check_name
 from ganforge.console import console, setup_logging
@@ -48,6 +49,8 @@ from ganforge.search.job import trial_callbacks
 from ganforge.steady_streams import steady
 from ganforge.sweeps.signals import end_sweep
 from ganforge.writability import check_folder
+
+log = logging.getLogger("ganforge")
 
 
 def train(cfg: DictConfig) -> float | None:
@@ -87,6 +90,8 @@ def _lead(cfg: DictConfig, rank_zero: RankZero) -> float | None:
         check_costs(cfg)
         name_classes(cfg)
     check(cfg)
+    for group in unseeded(cfg):
+        log.warning("%s has no seed, so seed= does not change it: add seed: ${seed} to it", group)
     remember_own(typed)
     with contextlib.ExitStack() as lock:
         if resumed is not None and not cfg.dry_run:

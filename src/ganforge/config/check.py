@@ -93,6 +93,19 @@ def check(cfg: DictConfig) -> None:
         _check_labels(cfg)
 
 
+def unseeded(cfg: DictConfig) -> list[str]:
+    """Returns which of ``model`` and ``data`` take a seed that the configuration does not set.
+
+    Their random draws, such as the order of the images, would be the same for every seed.
+    """
+    from hydra.utils import get_object
+
+    groups = [group for group in ("model", "data") if "seed" not in cfg[group]]
+    return [
+        group for group in groups if "seed" in parameters_of(get_object(cfg[group]._target_))[0]
+    ]
+
+
 def _wandb_faults(cfg: DictConfig) -> list[str]:
     node = OmegaConf.select(cfg, "logger.wandb")
     if not isinstance(node, DictConfig):
