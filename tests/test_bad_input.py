@@ -178,7 +178,7 @@ CONVOLUTIONS = [
     (["model=dcgan", "data.image_size=33"], "image_size must be one of 16, 32, 64", "got 33"),
     (["model=dcgan", "network.generator.norm=bacth"], "norm", "batch, instance, layer, none"),
     (["model=dcgan", "network.generator.width=0"], "width must be at least 1, got 0"),
-    (["model=wgan_gp", "network=dcgan"], "BatchNorm", "Take network=dcgan_layer_norm"),
+    (["model=wgan_gp", "network=dcgan"], "BatchNorm", "Use network=dcgan_layer_norm"),
     (
         ["model=wgan_gp", "regularizer=[gradient_penalty,weight_clip]"],
         "weight clipping and a gradient penalty both bound the critic",

@@ -47,7 +47,7 @@ def test_statistics_and_arrays_give_the_distance_of_the_images(
     np.savez(tmp_path / "n.npz", mu=np.zeros(7), sigma=np.eye(7))
     narrow = type_in("evaluate", *FLAT, "fake=fake.npy", "real=n.npz", "metrics=[fid]")
     assert narrow.code == 2
-    assert "statistics are of 7 features" in narrow.err
+    assert "statistics have 7 features" in narrow.err
     assert "gives 48" in narrow.err
 
 

@@ -53,5 +53,5 @@ def test_sweeps_are_counted_before_they_are_expanded(typed, monkeypatch):
     assert time.monotonic() - began < 5
     monkeypatch.setenv("GANFORGE_MAX_JOBS", "3")
     assert len(plan_grid(["seed=range(3)"], OverridesParser.create())) == 3
-    with pytest.raises(ConfigError, match="at most 3"):
+    with pytest.raises(ConfigError, match="the limit is 3"):
         plan_grid(["seed=1,2,3,4"], OverridesParser.create())
