@@ -1,16 +1,19 @@
 from __future__ import annotations
 
-import contextlib
 import importlib.metadata
 import io
 import logging
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 
+import omegaconf._utils
 import pytest
+import yaml
+from hydra._internal.config_repository import ConfigRepository
 from omegaconf import OmegaConf
 
 from ganforge import cli
@@ -134,10 +137,15 @@ def test_every_verb_has_help_and_a_configuration(type_in, verb):
     assert verb == "cache" or OmegaConf.create(typed.out).log_dir == "logs"
 
 
-def test_help_is_that_of_hydra(type_in, monkeypatch):
-    quick = type_in("sample", "--help")
-    monkeypatch.setattr("ganforge.cli.one_copy_of_sources", contextlib.nullcontext)
-    assert type_in("sample", "--help").out == quick.out
+def test_quick_composition_is_that_of_hydra(type_in, monkeypatch):
+    """Of the help and of a configuration, with Hydra's copies and PyYAML's parser in Python."""
+    arguments = (("sample", "--help"), ("train", "experiment=cifar10/biggan", "--cfg", "all"))
+    quick = [type_in(*words).out for words in arguments]
+    monkeypatch.delattr(ConfigRepository, "__deepcopy__")
+    monkeypatch.setattr(omegaconf._utils, "yaml", yaml)
+    times = re.compile(r"\d\d-\d\d-\d\d")  # names of run folders
+    for words, text in zip(arguments, quick, strict=True):
+        assert times.sub("", type_in(*words).out) == times.sub("", text)
 
 
 @pytest.mark.parametrize("verb", sorted(cli.VERBS))

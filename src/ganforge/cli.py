@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.metadata
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +16,8 @@ from omegaconf import DictConfig
 from ganforge.cache_home import ensure_home
 from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
-from ganforge.config.check import check_root, register_schemas
-from ganforge.config.compose import composed_once, explain
+from ganforge.config.check import check_root
+from ganforge.config.compose import composed_once, explain, prepare_hydra
 from ganforge.config.conf_dir import conf_dir
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.errors import (
@@ -114,7 +113,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
     import hydra
 
     ensure_home()
-    register_schemas()
+    prepare_hydra()
     arguments = on_run(prepared(verb, typed), verb)
     sweeping = is_sweep(arguments)
     # Without this variable, Hydra prints its own shortened traceback instead of raising.
@@ -148,41 +147,10 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
                 raise  # Hydra runs the remaining jobs and fails at the end
             failures.append(error)
 
-    shows_help = bool({"-h", "--help"} & {*arguments})
-    quick = one_copy_of_sources() if shows_help else composed_once(arguments, sweeping)
-    with quick:
+    with composed_once(arguments, sweeping):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
-
-
-@contextlib.contextmanager
-def one_copy_of_sources() -> Iterator[None]:
-    """Makes Hydra list all groups from one copy of its sources for the duration of the block.
-
-    ``--help`` is then several times faster: Hydra makes a copy for every group, but never changes
-    it. The method is not part of Hydra's public interface; versions without it run as they are.
-    """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
-
-    method = "_parse_overrides_and_create_caching_repo"
-    copy = vars(ConfigLoaderImpl).get(method)
-    if copy is None:
-        yield
-        return
-    copies: dict[Any, Any] = {}
-
-    def cached(loader: Any, name: str | None, overrides: list[str]) -> Any:
-        key = (id(loader), name, tuple(overrides))
-        if key not in copies:
-            copies[key] = copy(loader, name, overrides)
-        return copies[key]
-
-    setattr(ConfigLoaderImpl, method, cached)
-    try:
-        yield
-    finally:
-        setattr(ConfigLoaderImpl, method, copy)
 
 
 def _print_job(error: BaseException) -> None:

@@ -48,7 +48,7 @@ def test_statistics_and_arrays_give_the_distance_of_the_images(
     narrow = type_in("evaluate", *FLAT, "fake=fake.npy", "real=n.npz", "metrics=[fid]")
     assert narrow.code == 2
     assert "statistics have 7 features" in narrow.err
-    assert "gives 48" in narrow.err
+    assert "has 48" in narrow.err
 
 
 @pytest.mark.parametrize(

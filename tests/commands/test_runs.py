@@ -342,7 +342,7 @@ def test_a_running_run_is_left(several, type_in):
     with locked(several / "a"):
         typed = type_in("runs", f"runs={TRAIN}", "remove=true")
     assert typed.code == 0
-    assert f"left: process {os.getpid()} on" in typed.err
+    assert f"not removed: process {os.getpid()} on" in typed.err
     assert "removed 3 runs" in typed.out
     assert [path.name for path in several.iterdir()] == ["a"]
     assert (several / "a" / "checkpoints" / "last.ckpt").is_file()

@@ -40,7 +40,11 @@ def cases() -> dict[str, dict[str, Any]]:
     found["lazy"] = {"critic_steps": 3, "regularizers": {"r1": R1(2.0, every=4)}}
     found["convolutional"] = {"size": 16, "regularizers": terms["gradient_penalty"]}
     adaptive = {"augment": ADA(0.5, speed=100, every=2), "critic_steps": 3, "accumulate": 2}
-    kept = {"bcr": BalancedConsistency(weight=1.0), "zcr": LatentDiversity(), "lecam": LeCam(decay=0.5)}
+    kept = {
+        "bcr": BalancedConsistency(weight=1.0),
+        "zcr": LatentDiversity(),
+        "lecam": LeCam(decay=0.5),
+    }
     found["adaptive"] = {**adaptive, "regularizers": kept}
     found["pix2pix"] = {"regularizers": terms["r1"], "critic_steps": 2}
     found["cyclegan"] = {"pool_size": 5}  # filled in the second step

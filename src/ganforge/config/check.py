@@ -6,7 +6,6 @@ Importing this module imports neither torch nor lightning.
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 from collections.abc import Iterator
 from dataclasses import fields
@@ -28,9 +27,8 @@ from ganforge.errors import ConfigError
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 
-@functools.cache
 def register_schemas() -> None:
-    """Registers the schemas in Hydra's config store as ``train_schema`` and so on, once."""
+    """Registers the schemas in Hydra's config store as ``train_schema`` and so on."""
     for verb, schema in SCHEMAS.items():
         node = OmegaConf.structured(schema)
         with open_dict(node):
