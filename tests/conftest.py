@@ -11,6 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from ganforge import cli
+from ganforge.metrics.features import classifier_training
 
 # For tiny networks, synchronizing threads costs more than it saves, most of all on a busy machine.
 torch.set_num_threads(1)
@@ -42,6 +43,14 @@ def _no_other_cache(cache: Path) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GANFORGE_CACHE", str(cache))
         patch.setenv("XDG_CONFIG_HOME", str(cache / "config"))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _quick_classifiers() -> Iterator[None]:
+    """Trains classifiers for a fifth of the time; tests of their quality set their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier_training, "LEAST_SEEN", 4000)
         yield
 
 
