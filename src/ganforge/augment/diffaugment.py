@@ -19,8 +19,8 @@ class DiffAugment(Augmentation):
     Args:
         colour: whether to change brightness, saturation and contrast.
         translation: largest shift in each direction, as a fraction of the side; 0 for none.
-        cutout: sides of a rectangle set to mid-grey, as a fraction of the image's; 0 for none.
-        padding: values outside of shifted images: "zeros" for mid-grey, as in the paper, or
+        cutout: sides of a rectangle set to mid-gray, as a fraction of the image's; 0 for none.
+        padding: values outside of shifted images: "zeros" for mid-gray, as in the paper, or
             "replicate" for the border's values, which suits images with a plain background.
     """
 
@@ -85,7 +85,7 @@ def _draw(images: Tensor, noise: Noise) -> Tensor:
 
 
 def cut_out(images: Tensor, noise: Noise, share: float) -> Tensor:
-    """Sets a rectangle of each image to 0 (mid-grey), with sides of ``share`` times the image's.
+    """Sets a rectangle of each image to 0 (mid-gray), with sides of ``share`` times the image's.
 
     DeVries & Taylor 2017, arXiv:1708.04552, as used by Zhao et al. 2020, arXiv:2006.10738: the
     rectangle's center is uniform over the image, so part of it may be outside.

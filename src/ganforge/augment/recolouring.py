@@ -71,7 +71,7 @@ def apply_colours(images: Tensor, colours: Tensor) -> Tensor:
     """Returns images with each pixel's color mapped by its image's matrix.
 
     Three channels are red, green and blue; a fourth is not changed. With any other number, each
-    channel is treated as grey: only its luma changes, hue and saturation have no effect.
+    channel is treated as gray: only its luma changes, hue and saturation have no effect.
 
     Args:
         images: [B, C, H, W] in [-1, 1].

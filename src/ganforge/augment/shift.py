@@ -21,7 +21,7 @@ def translate(images: Tensor, noise: Noise, share: float, padding: str = "replic
         noise: random draws, one row per image.
         share: largest shift, as a fraction of the side.
         padding: values outside of the image. "replicate" repeats the border, which extends a plain
-            background; "zeros" is mid-grey, as in the paper.
+            background; "zeros" is mid-gray, as in the paper.
     """
     _, _, height, width = images.shape
     down, right = round(height * share), round(width * share)

@@ -172,7 +172,7 @@ class TranslationEvaluation(Evaluation):
         game = cast(Translates, cast(Any, pl_module))
         seed = mix(cast(AdversarialModule, pl_module).seed, Stream.SCORES)
         assert self._evaluator is not None
-        return self._evaluator.judge(game, self.weights, seed, _share(trainer, pl_module))
+        return self._evaluator.evaluate(game, self.weights, seed, _share(trainer, pl_module))
 
     def _baselines(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
         names = cast(Translates, cast(Any, pl_module)).directions

@@ -119,7 +119,7 @@ def score_translations(
     split = split_of(data, cfg.split or "test", least=2 if scores else 1)
     held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or BATCH_SIZES["translations"], split)
     evaluator, share = TranslationEvaluator(data, extractor, scores, pairs, held), Share(device)
-    results = evaluator.judge(game, cfg.weights, cfg.seed, share)
+    results = evaluator.evaluate(game, cfg.weights, cfg.seed, share)
     return results | evaluator.baselines(game.directions, share)
 
 

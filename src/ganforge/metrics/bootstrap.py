@@ -34,7 +34,7 @@ def add_intervals(
 ) -> None:
     """Adds a 95 % bootstrap interval to every result. Efron 1979, Annals of Statistics 7.
 
-    The features of the generated images are resampled with replacement; in a game with classes,
+    The features of the generated images are resampled with replacement; in a model with classes,
     within each requested class. Real images and generator stay fixed: the interval reflects the
     variance of sampling, not of retraining.
 

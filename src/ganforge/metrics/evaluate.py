@@ -67,7 +67,7 @@ def points_of(results: dict[str, Result]) -> dict[str, float | Tensor]:
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """Numbers of images, and this process's place among the processes that share the work.
+    """Numbers of images, and the share of this process.
 
     Attributes:
         n: number of generated images, over all processes.
@@ -103,7 +103,7 @@ class GeneratedImages:
     Attributes:
         sample: ``sample(count, start)`` returns images start ... start + count - 1 of a fixed
             sequence, float [count, C, H, W] in [-1, 1], with the classes given by ``labels``.
-        labels: requested classes of the images; None for a game without classes.
+        labels: requested classes of the images; None for an unconditional model.
         paths: generates images on paths through a latent space; None if there is no latent space.
     """
 

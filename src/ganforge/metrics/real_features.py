@@ -112,12 +112,12 @@ class RealFeatures:
             return self.data.reals(n, share.split, first)[0]
 
         extractor = share.extractor
-        sound = FiniteFeatures("real", [extractor], extractor.device)
-        for _, seen in compute_features(
+        finite = FiniteFeatures("real", [extractor], extractor.device)
+        for _, outputs in compute_features(
             images, [extractor], share.start, share.stop, share.batch_size
         ):
-            yield sound(extractor, seen[extractor])
-        sound.conclude()  # raises before the caller stores or caches anything
+            yield finite(extractor, outputs[extractor])
+        finite.conclude()  # raises before the caller stores or caches anything
 
     def _key(self, share: RealShare, kind: str) -> Key:
         if share.split not in self._fingerprints:

@@ -21,7 +21,7 @@ class RequestedLabels:
     Args:
         distribution: "balanced" cycles through the classes, i modulo their number; "data" uses the
             label of the i-th real image in the fixed shuffled order, cyclically.
-        num_classes: number of classes of the game, 0 for a game without classes.
+        num_classes: number of classes of the model, 0 for an unconditional model.
         data: source of the labels for "data".
         split: split of these labels.
     """
@@ -58,7 +58,7 @@ class RequestedLabels:
         return self._labels[index % len(self._labels)]
 
     def protocol(self) -> dict[str, str | int | float]:
-        """Returns the distribution of classes; empty for a game without classes."""
+        """Returns the distribution of classes; empty for an unconditional model."""
         return {"labels": self.distribution} if self.num_classes > 0 else {}
 
 
@@ -87,7 +87,7 @@ def check_classes(
         split: split of the real images.
 
     Raises:
-        ConfigError: A score needs classes, and the game or the data have none, or too few images
+        ConfigError: A score needs classes, and the model or the data have none, or too few images
             of a class.
     """
     for name, score in scores.items():
@@ -106,7 +106,7 @@ def check_classes(
 
 
 def check_labels(scores: dict[str, Score], num_classes: int) -> None:
-    """Raises ConfigError if a score needs requested classes and the game has no classes."""
+    """Raises ConfigError if a score needs requested classes and the model has no classes."""
     for name, score in scores.items():
         if score.needs_labels and num_classes == 0:
             known(name, None)

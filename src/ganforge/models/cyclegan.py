@@ -106,7 +106,7 @@ class CycleGAN(TranslationModel):
             "fake_input": generators["input"](batch["image"]),
         }
 
-    def shown(self, fakes: Batch) -> Batch:
+    def critic_fakes(self, fakes: Batch) -> Batch:
         """Returns the fakes after the image pools, which replace some of them by earlier ones."""
         return {f"fake_{name}": self._pooled(name, fakes[f"fake_{name}"]) for name in self.pools}
 

@@ -98,7 +98,7 @@ class TranslationModel(PatchCritic):
         """Returns the discriminators' loss on a batch that includes the :meth:`fakes`."""
         raise NotImplementedError
 
-    def shown(self, fakes: Batch) -> Batch:
+    def critic_fakes(self, fakes: Batch) -> Batch:
         """Returns the fakes that the discriminators are updated on, [B, C, H, W] each."""
         return fakes
 
@@ -119,7 +119,7 @@ class TranslationModel(PatchCritic):
 
     def update_discriminators(self, real: Batch, fakes: Batch) -> None:
         """Updates the discriminators on a batch and on generated images."""
-        self.step("discriminator", self.discriminator_loss, real | self.shown(fakes))
+        self.step("discriminator", self.discriminator_loss, real | self.critic_fakes(fakes))
 
     def keep(self, fakes: Batch) -> None:
         """Keeps generated images for the discriminators' update."""

@@ -57,7 +57,7 @@ class Generator(nn.Module):
         """Raises ConfigError for conditioning=normalization, in a network without such norms."""
         if self.conditioning == "normalization":
             raise ConfigError(
-                f"{type(self).__name__}: conditioning=normalization needs a norm, and {reason}. "
+                f"{type(self).__name__}: conditioning=normalization needs a norm, but {reason}. "
                 f"Use {advice}"
             )
 

@@ -31,8 +31,8 @@ class LatentConsistency(Regularizer):
     def term(self, context: UpdateContext) -> Tensor:
         """Returns the mean squared difference of logits, a scalar."""
         with torch.no_grad():
-            neighbours = context.generate(step(context.latents, context.noise, self.sigma))
-        return (context.fake_logits - context.critic(context.augment(neighbours))).square().mean()
+            neighbors = context.generate(step(context.latents, context.noise, self.sigma))
+        return (context.fake_logits - context.critic(context.augment(neighbors))).square().mean()
 
 
 def step(latents: Tensor, noise: Noise, sigma: float) -> Tensor:

@@ -31,5 +31,5 @@ class LatentDiversity(Regularizer):
 
     def term(self, context: UpdateContext) -> Tensor:
         """Returns the negative mean squared difference of images, a scalar of at most 0."""
-        neighbours = context.generate(step(context.latents, context.noise, self.sigma))
-        return -(context.fake_images - neighbours).square().mean()
+        neighbors = context.generate(step(context.latents, context.noise, self.sigma))
+        return -(context.fake_images - neighbors).square().mean()

@@ -55,7 +55,7 @@ class ImageTranslator:
     split if necessary.
 
     Args:
-        game: the trained model, on its device.
+        model: the trained model, on its device.
         direction: one of the model's directions.
         weights: "ema" or "raw".
         seed: seed of networks with random layers, such as dropout.
@@ -65,19 +65,19 @@ class ImageTranslator:
 
     def __init__(
         self,
-        game: Game,
+        model: Game,
         direction: str,
         weights: str = "ema",
         seed: int = 0,
         tile: int | None = None,
         overlap: int | None = None,
     ) -> None:
-        network = game.translator(direction, weights)
+        network = model.translator(direction, weights)
         self.channels = cast(int, network.in_channels)
         self.multiple = cast(int, network.multiple)
         self.smallest = int(getattr(network, "smallest", 1))
         _check(tile, overlap, self.multiple, self._padded(1))
-        self.game = game
+        self.model = model
         self.direction = direction
         self.weights = weights
         self.seed = seed
@@ -131,7 +131,7 @@ class ImageTranslator:
 
     def _crop(self, crop: Tensor, index: int) -> Tensor:
         batch = to_float(crop[None]).contiguous()
-        outputs = self.game.translate(batch, self.direction, self.weights, self.seed, index)
+        outputs = self.model.translate(batch, self.direction, self.weights, self.seed, index)
         return outputs[0].float().cpu()
 
     def _side(self, image: Tensor) -> int | None:
@@ -139,7 +139,7 @@ class ImageTranslator:
         if self._bytes is None:
             self._bytes = bytes_per_pixel(self._network, self.channels, self._padded(PROBE))
         height, width = (self._padded(side) for side in image.shape[1:])
-        free = free_bytes(self.game.device)
+        free = free_bytes(self.model.device)
         side = largest_side(height, width, self.multiple, self._bytes, free)
         return None if side is None else max(side, self._least())
 

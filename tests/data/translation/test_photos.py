@@ -193,7 +193,7 @@ def test_a_position_alone_decides(make):
         ({"holdout": 0}, "holdout must be above 0 and at most 0.8"),
         ({"channels": 4}, "channels and input_channels of 1 or 3"),
         ({"photos": ["temple"]}, "photos must be a list of china, flower, got .*temple"),
-        ({"task": "depth"}, "task must be one of edges, gray, got 'depth'"),
+        ({"task": "depth"}, "task must be one of edges, grey, got 'depth'"),
     ],
 )
 def test_bad_arguments_are_refused(changes, message):

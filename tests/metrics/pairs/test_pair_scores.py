@@ -113,7 +113,7 @@ def judge(data, pairs=None, scores=None, n=100, batch_size=4, split="test", **mo
 
 
 def run(judging, game, rank=0, world=1):
-    return judging.judge(game, "ema", 5, Share(CPU, rank, world))
+    return judging.evaluate(game, "ema", 5, Share(CPU, rank, world))
 
 
 def test_one_direction_by_hand():

@@ -137,6 +137,7 @@ def test_reals_keep_their_mean():
         ({"fade_images": -1}, "fade_images must be at least 0, got -1"),
         ({"batch_sizes": [4, 0]}, r"batch_sizes must be at least 1, got \[4, 0\]"),
         ({"learning_rate_factors": [0]}, r"learning_rate_factors must be above 0, got \[0\]"),
+        ({"learning_rate_factors": [1, float("nan")]}, "learning_rate_factors must be above 0"),
     ],
 )
 def test_refuses(wrong, message):

@@ -92,9 +92,9 @@ def class_of(name: str, depth: int) -> str | None:
 def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
     """Returns a sort key that puts 2 before 10: digits compare as numbers, ties as text."""
     parts = _DIGITS.split(name)
-    numbers = [part.lstrip("0") if place % 2 else part for place, part in enumerate(parts)]
+    numbers = [part.lstrip("0") if index % 2 else part for index, part in enumerate(parts)]
     # Compare numbers by length, then by digits; this also works for numbers of any length.
-    keys = [(len(part) if place % 2 else 0, part) for place, part in enumerate(numbers)]
+    keys = [(len(part) if index % 2 else 0, part) for index, part in enumerate(numbers)]
     return keys, name
 
 

@@ -15,7 +15,7 @@ class Features(NamedTuple):
 
     Attributes:
         features: [B, d] float32, used by distances.
-        logits: [B, k] float32, unnormalised class scores.
+        logits: [B, k] float32, unnormalized class scores.
     """
 
     features: Tensor

@@ -25,7 +25,7 @@ from ganforge.tensor_files import read_tensors
 log = logging.getLogger("ganforge")
 
 WEIGHTS = PublishedWeights(
-    "Inception weights",
+    "Inception weights (91 MB)",
     URL_INCEPTION_V3,
     "give features.weights=PATH; features=classifier needs no download",
 )

@@ -57,8 +57,8 @@ class Preprocessing(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Returns float32 [B, C, size, size] of images [B, C, H, W] in 0 ... 255."""
-        shown = to_rgb(images) if self.rgb else images
-        return (resized(shown, self.size, self.resize) / 255 - self.mean) / self.std
+        pixels = to_rgb(images) if self.rgb else images
+        return (resized(pixels, self.size, self.resize) / 255 - self.mean) / self.std
 
     def protocol(self) -> dict[str, str | int | float]:
         """Returns the settings that decide whether two values are comparable."""

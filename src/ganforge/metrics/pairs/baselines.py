@@ -28,7 +28,7 @@ def baselines(
 
     Args:
         pairs: pair scores by name.
-        directions: the game's directions.
+        directions: the model's directions.
         held: the evaluation images.
         share: this process's share.
     """

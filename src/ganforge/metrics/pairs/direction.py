@@ -25,14 +25,14 @@ class TranslationSource(Protocol):
 
 @dataclass(frozen=True)
 class Direction:
-    """One of a game's translation directions.
+    """One of a model's translation directions.
 
     Attributes:
         name: "AtoB" or "BtoA".
         source: images to translate.
         target: real images of the target domain.
         paired: whether image i of ``source`` corresponds to image i of ``target``.
-        back: name of the opposite direction; None for a game with one direction.
+        back: name of the opposite direction; None for a model with one direction.
     """
 
     name: str
@@ -52,11 +52,11 @@ class Direction:
 
 
 def directions_of(data: TranslationSource, names: Sequence[str]) -> list[Direction]:
-    """Returns a game's directions: first input to target, then, if present, target to input.
+    """Returns a model's directions: first input to target, then, if present, target to input.
 
     Args:
         data: the two domains.
-        names: the game's ``directions``.
+        names: the model's ``directions``.
     """
     source, target = data.domain("input"), data.domain("target")
     ends = [(source, target), (target, source)]

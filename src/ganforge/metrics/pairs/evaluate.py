@@ -21,7 +21,7 @@ Weights = Literal["ema", "raw"]
 
 
 class Translates(Protocol):
-    """The interface of a game that translates images."""
+    """The interface of a model that translates images."""
 
     directions: tuple[str, ...]
 
@@ -38,7 +38,7 @@ class Translates(Protocol):
 
 
 class TranslationEvaluator:
-    """Scores a game's translations of held-out images, in each of its directions.
+    """Scores a model's translations of held-out images, in each of its directions.
 
     Feature scores compare the translations with the target domain. Pair scores compare each
     translation with the target of its input; cyclic ones compare each input with its
@@ -78,24 +78,24 @@ class TranslationEvaluator:
         return direction.published(self.scores[name].published(name, self.extractor))
 
     @torch.no_grad()
-    def judge(
-        self, game: Translates, weights: Weights, seed: int, share: Share
+    def evaluate(
+        self, model: Translates, weights: Weights, seed: int, share: Share
     ) -> dict[str, Result]:
-        """Returns the scores of a game by published name, equal on all processes.
+        """Returns the scores of a model by published name, equal on all processes.
 
         Args:
-            game: the game to evaluate.
+            model: the model to evaluate.
             weights: "ema" for the moving average of the generator's weights, or "raw".
             seed: seed of stochastic networks and of the scores' random subsets.
             share: this process's share.
 
         Raises:
             ConfigError: There are too few images.
-            DivergenceError: The game produces images that are not finite.
+            DivergenceError: The model produces images that are not finite.
         """
         results: dict[str, Result] = {}
-        for direction in directions_of(self.data, game.directions):
-            images = self._translations(game, direction, weights, seed, share)
+        for direction in directions_of(self.data, model.directions):
+            images = self._translations(model, direction, weights, seed, share)
             for pair in self.pairs.values():
                 pair.reset(share.device)
             if self.scores:
@@ -113,15 +113,15 @@ class TranslationEvaluator:
         """Returns the pair scores of the unchanged inputs and of a constant color.
 
         Args:
-            names: the game's directions.
+            names: the model's directions.
             share: this process's share.
         """
         return baselines(self.pairs, directions_of(self.data, names), self.held, share)
 
     def _translations(
-        self, game: Translates, direction: Direction, weights: Weights, seed: int, share: Share
+        self, model: Translates, direction: Direction, weights: Weights, seed: int, share: Share
     ) -> Sample:
-        translate = partial(game.translate, weights=weights, seed=seed)
+        translate = partial(model.translate, weights=weights, seed=seed)
 
         def images(n: int, start: int) -> Tensor:
             inputs = self.held.inputs(direction, n, start).to(share.device)

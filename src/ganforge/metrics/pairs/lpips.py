@@ -79,7 +79,7 @@ class LPIPS(PairScore):
         distance.update(
             *(images.float().mul(2).sub(1).expand(-1, 3, -1, -1) for images in (outputs, expected))
         )
-        # Not compute(), which would synchronise processes: MeanOfImages does that at the end.
+        # Not compute(), which would synchronize processes: MeanOfImages does that at the end.
         return torch.cat([scores.flatten() for scores in distance.all_scores])
 
     def protocol(self) -> dict[str, str | int | float]:

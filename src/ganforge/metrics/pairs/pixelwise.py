@@ -25,13 +25,13 @@ class CycleL1(L1):
 
     Cycle consistency of Zhu et al. 2017 (arXiv:1703.10593, section 3.2), on held-out images:
     ``cycle_l1_A`` is |F(G(a)) - a|, ``cycle_l1_B`` is |G(F(b)) - b|. Needs no pairs. Ignores the
-    translations themselves: a game that changes nothing scores 0.
+    translations themselves: a model that changes nothing scores 0.
     """
 
     cyclic = True
 
     def check(self, name: str, direction: Direction) -> None:
-        """Raises ConfigError for games with one direction, which have no reconstructions."""
+        """Raises ConfigError for models with one direction, which have no reconstructions."""
         if direction.back is None:
             raise ConfigError(
                 f"metrics={name} needs translations in both directions, and this model only "

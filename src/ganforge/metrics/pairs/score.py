@@ -21,7 +21,7 @@ class PairScore:
     Attributes:
         higher_is_better: whether higher values are better.
         cyclic: whether the score compares reconstructions with the inputs.
-        needs_inputs: whether the score applies only to games that translate images.
+        needs_inputs: whether the score applies only to models that translate images.
     """
 
     higher_is_better: bool = False
@@ -31,7 +31,7 @@ class PairScore:
     metric: Metric
 
     def check(self, name: str, direction: Direction) -> None:
-        """Checks that the score applies to the data and the game, before a run starts.
+        """Checks that the score applies to the data and the model, before a run starts.
 
         Args:
             name: the score's name in the configuration.
@@ -133,12 +133,12 @@ def pair_scores(metrics: Metrics) -> dict[str, PairScore]:
 
 
 def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str]) -> None:
-    """Checks that all scores apply to the data and the game, before a run starts.
+    """Checks that all scores apply to the data and the model, before a run starts.
 
     Args:
         metrics: by name.
         data: two domains.
-        names: the game's directions.
+        names: the model's directions.
 
     Raises:
         ConfigError: A score does not apply; the message suggests an alternative.

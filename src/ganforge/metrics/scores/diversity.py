@@ -101,16 +101,16 @@ class ImagePairs(Metric):
     def __init__(self, pairs: int, n: int, seed: int, first: int = 0) -> None:
         super().__init__()
         self.pairs = pairs
-        self.place = first
+        self.position = first
         # Indices of the first image of each pair, then of the second ones.
         self.drawn = torch.randperm(n, generator=generator(mix(seed, Stream.PAIRS)))[: 2 * pairs]
         self.add_state("rows", [], dist_reduce_fx="cat")
 
     def update(self, rows: Tensor) -> None:
         """Adds those of this process's next images [n, width] that are in a pair."""
-        places = torch.arange(self.place, self.place + len(rows))
-        self.place += len(rows)
-        self.rows.append(rows[torch.isin(places, self.drawn).to(rows.device)])
+        positions = torch.arange(self.position, self.position + len(rows))
+        self.position += len(rows)
+        self.rows.append(rows[torch.isin(positions, self.drawn).to(rows.device)])
 
     def compute(self) -> tuple[Tensor, Tensor]:
         """Returns the pairs' first and second images, [pairs, width] each."""

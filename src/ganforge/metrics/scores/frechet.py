@@ -181,13 +181,13 @@ def _lower_of_sandwich(factor: Tensor, covariance: Tensor) -> Tensor:
     blocks = torch.split(factor, ROWS)
     # argmax of a boolean mask is the index of the first nonzero column.
     begins = [int((block != 0).any(0).byte().argmax()) for block in blocks]
-    for place, (block, begin) in enumerate(zip(blocks, begins, strict=True)):
-        columns = slice(place * ROWS, place * ROWS + len(block))
+    for index, (block, begin) in enumerate(zip(blocks, begins, strict=True)):
+        columns = slice(index * ROWS, index * ROWS + len(block))
         product = block[:, begin:] @ covariance[begin:]
-        for below in range(place, len(blocks)):
+        for below in range(index, len(blocks)):
             start, rows = begins[below], blocks[below]
-            places = slice(below * ROWS, below * ROWS + len(rows))
-            inner[places, columns] = rows[:, start:] @ product[:, start:].T
+            lines = slice(below * ROWS, below * ROWS + len(rows))
+            inner[lines, columns] = rows[:, start:] @ product[:, start:].T
     return inner
 
 

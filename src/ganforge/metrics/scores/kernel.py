@@ -98,8 +98,8 @@ def kernel_distances(real: Tensor, fake: Tensor, real_rows: Tensor, fake_rows: T
             [_discrepancies(ours.at(a), theirs.at(b), every, every, size) for a, b in pairs]
         )
     # Subsets overlap: every kernel value is computed once and added to each subset that has it.
-    chosen, made = _members(real_rows, ours), _members(fake_rows, theirs)
-    return _discrepancies(ours, theirs, chosen, made, size)
+    real_members, fake_members = _members(real_rows, ours), _members(fake_rows, theirs)
+    return _discrepancies(ours, theirs, real_members, fake_members, size)
 
 
 class Offsets(NamedTuple):
@@ -150,12 +150,12 @@ def _pair_sums(values: Offsets, members: Tensor) -> Tensor:
     """Returns the sum of kernel values over ordered pairs of distinct rows, per subset, [s]."""
     total = members.new_zeros(members.shape[1])
     tiles = list(zip(values.tiles(), torch.split(members, TILE), strict=True))
-    for place, (rows, ours) in enumerate(tiles):
+    for index, (rows, ours) in enumerate(tiles):
         kernel = _kernel(rows, rows)
         kernel.diagonal().zero_()
         total += (ours * (kernel @ ours)).sum(0)
         # The kernel is symmetric: tiles above the diagonal count twice, those below are skipped.
-        for columns, theirs in tiles[place + 1 :]:
+        for columns, theirs in tiles[index + 1 :]:
             total += 2 * (ours * (_kernel(rows, columns) @ theirs)).sum(0)
     return total
 

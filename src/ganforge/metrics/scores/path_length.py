@@ -21,7 +21,7 @@ class PathLength(PathScore):
     """Rate of change of images along paths through the latent space: mean of d(t, t + e) / e^2.
 
     The perceptual path length of Karras et al. 2019 (arXiv:1812.04948, section 4.1), on full paths:
-    in W for style-based games, in Z for others. Shorter paths mean a smoother space. d is LPIPS
+    in W for style-based models, in Z for others. Shorter paths mean a smoother space. d is LPIPS
     with VGG. The highest and the lowest 1% are left out, as in the authors' code; unlike there,
     images are neither cropped nor resized. Insensitive to quality and variety: a constant generator
     has length 0.

@@ -152,15 +152,15 @@ def precision_recall_density_coverage(
     middle = real.double().mean(0)
     ours, theirs = real.double() - middle, fake.double() - middle
     scale = _scale(ours, theirs)
-    points, made = Points(ours * scale), Points(theirs * scale)
-    around, behind = balls(points, neighbors), balls(made, neighbors)
+    reals, fakes = Points(ours * scale), Points(theirs * scale)
+    around, behind = balls(reals, neighbors), balls(fakes, neighbors)
     tallies = [
         Tally(k, real.radii, fake.radii, real.rims)
         for k, real, fake in zip(neighbors, around, behind, strict=True)
     ]
     for start in range(0, len(fake), TILE):
         chunk = slice(start, min(start + TILE, len(fake)))
-        distances = made.to_points(chunk, points)
+        distances = fakes.to_points(chunk, reals)
         nearest = distances.amin(0)
         for tally in tallies:
             tally.add(distances, nearest, chunk)
@@ -220,16 +220,16 @@ class Balls(NamedTuple):
 def balls(points: Points, neighbors: list[int]) -> list[Balls]:
     """Returns the balls of a set for each k."""
     n = len(points.rows)
-    found: list[list[Balls]] = [[] for _ in neighbors]
+    parts_of: list[list[Balls]] = [[] for _ in neighbors]
     for start in range(0, n, TILE):
         chunk = slice(start, min(start + TILE, n))
         distances = points.to_points(chunk, points)
         distances[:, chunk].fill_diagonal_(torch.inf)
         nearest = distances.topk(max(neighbors), largest=False).values
-        for k, parts in zip(neighbors, found, strict=True):
+        for k, parts in zip(neighbors, parts_of, strict=True):
             radii = nearest[:, k - 1].contiguous()
             parts.append(Balls(radii, _rims(distances, radii, k)))
-    return [Balls(*(torch.cat(part) for part in zip(*parts, strict=True))) for parts in found]
+    return [Balls(*(torch.cat(part) for part in zip(*parts, strict=True))) for parts in parts_of]
 
 
 def _rims(distances: Tensor, radii: Tensor, k: int) -> Tensor:

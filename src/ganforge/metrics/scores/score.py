@@ -37,7 +37,7 @@ class Score:
     Attributes:
         uses: the extractor's output that the score uses.
         needs_real: whether generated images are compared with real ones.
-        needs_labels: whether the score needs the requested classes, and so a game with classes.
+        needs_labels: whether the score needs the requested classes, and so a conditional model.
         higher_is_better: whether higher values are better; None if the best value is in between.
         suffixed: whether the published name ends with the suffix of the features.
         extractor: the score's own extractor; None uses the run's extractor.

@@ -23,18 +23,18 @@ class LatentPaths:
     index and the seed.
 
     Args:
-        game: model that generates the images.
+        model: model that generates the images.
         seed: seed of the latents.
         weights: "ema" for the moving average of the generator, "raw" for the live weights.
     """
 
     size: int = SAMPLE_BLOCK  # pairs per block
 
-    def __init__(self, game: AdversarialModule, seed: int, weights: Weights = "ema") -> None:
-        self.game = game
+    def __init__(self, model: AdversarialModule, seed: int, weights: Weights = "ema") -> None:
+        self.model = model
         self.seed = seed
         self.weights = weights
-        self.space = "w" if isinstance(game, StyleBased) else "z"
+        self.space = "w" if isinstance(model, StyleBased) else "z"
 
     @torch.no_grad()
     def __call__(self, block: int, epsilon: float) -> tuple[Tensor, Tensor]:
@@ -48,49 +48,49 @@ class LatentPaths:
             Two tensors, float32 [64, C, H, W] in [-1, 1].
         """
         key = mix(self.seed, Stream.PLACES, block)
-        positions = Noise(key, self.size, self.game.device).uniform(1)
-        if isinstance(self.game, StyleBased):
-            return self._styled(self.game, block, positions, epsilon)
+        positions = Noise(key, self.size, self.model.device).uniform(1)
+        if isinstance(self.model, StyleBased):
+            return self._styled(self.model, block, positions, epsilon)
         return self._plain(block, positions, epsilon)
 
     def _styled(
-        self, game: StyleBased, block: int, positions: Tensor, epsilon: float
+        self, model: StyleBased, block: int, positions: Tensor, epsilon: float
     ) -> tuple[Tensor, Tensor]:
         start = block * self.size
         first, second = (
-            game.styles(self.size, seed, self.weights, start)
+            model.styles(self.size, seed, self.weights, start)
             for seed in (self.seed, mix(self.seed, Substream.ENDS))
         )
         near, far = (
-            game.render(torch.lerp(first, second, at[:, None]), self.seed, self.weights, start)
+            model.render(torch.lerp(first, second, at[:, None]), self.seed, self.weights, start)
             for at in (positions, positions + epsilon)
         )
         return near, far
 
     def _plain(self, block: int, positions: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
-        game = self.game
-        generator = game.averaged(self.weights)
-        noise = Noise(mix(self.seed, Substream.ENDS, block), self.size, game.device)
-        length = int(cast(Any, game.generator).latent_dim)
-        labels = block_labels(block * self.size, game.num_classes, game.device)
-        with evaluated(generator, game.device), untruncated(game) as threshold:
+        model = self.model
+        generator = model.averaged(self.weights)
+        noise = Noise(mix(self.seed, Substream.ENDS, block), self.size, model.device)
+        length = int(cast(Any, model.generator).latent_dim)
+        labels = block_labels(block * self.size, model.num_classes, model.device)
+        with evaluated(generator, model.device), untruncated(model) as threshold:
             first, second = (truncated_latents(noise, length, threshold) for _ in range(2))
             others = noise.fork()  # other draws must not depend on those of the latents
             near, far = (
-                game.generate(generator, Given(others, slerp(first, second, at)), labels)
+                model.generate(generator, Given(others, slerp(first, second, at)), labels)
                 for at in (positions, positions + epsilon)
             )
         return near.float(), far.float()
 
 
 @contextlib.contextmanager
-def untruncated(game: AdversarialModule) -> Iterator[float | None]:
+def untruncated(model: AdversarialModule) -> Iterator[float | None]:
     """Disables a model's truncation inside the context; yields its truncation threshold.
 
     Truncation redraws the latent values beyond the threshold. Along a path these would be different
     values at each point, and images would jump.
     """
-    bounded = cast(Any, game)
+    bounded = cast(Any, model)
     threshold: float | None = getattr(bounded, "truncation", None)
     if threshold is None:
         yield None

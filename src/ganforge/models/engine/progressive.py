@@ -52,7 +52,7 @@ class Growth:
         self.learning_rate_factors = factors = list(learning_rate_factors or ())
         require(min(sizes, default=1) >= 1, f"Growth: batch_sizes must be at least 1, got {sizes}")
         require(
-            min(factors, default=1.0) > 0,
+            all(factor > 0 for factor in factors),
             f"Growth: learning_rate_factors must be above 0, got {factors}",
         )
 
