@@ -32,7 +32,7 @@ def refusal(*overrides):
 # ---------------------------------------------------------------------- rejected requests
 
 
-def test_commands_for_unlabelled_data_name_a_game_without_classes():
+def test_commands_for_unlabelled_data_select_an_unconditional_model():
     """The default model is conditional; the commands documented in conf/ must still be valid."""
     files = sorted(conf_dir().rglob("*.yaml"))
     text = "\n".join(path.read_text() for path in files)

@@ -169,7 +169,7 @@ def test_processes_agree_on_the_mean():
         assert rank.p.item() == pytest.approx(0.46)
 
 
-def test_a_resumed_p_goes_on_as_if_never_stopped():
+def test_a_resumed_p_continues_bit_identically():
     whole = ADA(speed=50, every=3)
     stopped = copy.deepcopy(whole)
     logits = [[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, 1.0], [-1.0, 1.0], [1.0, 1.0]]

@@ -15,7 +15,7 @@ def test_it_adds_the_streams_own_draws():
     torch.testing.assert_close(noisy, images + 0.3 * Noise(7, 3).normal(2, 4, 4))
 
 
-def test_the_noise_has_the_scale_asked_for():
+def test_the_noise_has_the_configured_scale():
     noisy = InstanceNoise(0.5)(torch.zeros(256, 1, 16, 16), Noise(0, 256))
     assert noisy.std().item() == pytest.approx(0.5, rel=0.01)
     assert noisy.mean().item() == pytest.approx(0, abs=0.01)

@@ -27,7 +27,7 @@ def test_labels_of_pearson_chi_squared():
     assert loss.boundary == 0
 
 
-def test_boundary_lies_between_the_labels():
+def test_the_boundary_is_between_the_labels():
     assert LeastSquaresLoss().boundary == 0.5
     assert LeastSquaresLoss(real_label=0.9).boundary == pytest.approx(0.45)
 

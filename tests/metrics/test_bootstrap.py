@@ -42,7 +42,7 @@ def run(resamples=40, seed=0):
     return results
 
 
-def test_every_value_lies_within_its_interval():
+def test_every_value_is_within_its_interval():
     results = run()
     assert list(results) == ["fid_glance", "is_glance", "precision_glance"]
     for name, result in results.items():

@@ -53,7 +53,7 @@ def test_anything_else_has_a_key_of_its_own(tmp_path, change):
 
 
 @pytest.mark.parametrize("name", ["photos/of cats", "../up", "..", "a" * 300, "ä*[x]"])
-def test_any_name_of_data_is_kept_in_the_folder_and_listed(tmp_path, name):
+def test_any_name_of_data_stays_in_the_folder_and_is_listed(tmp_path, name):
     cache = StatisticsCache(tmp_path / "statistics")
     cache.save(KEY | {"data": name}, tensors())
     (entry,) = files(tmp_path / "statistics", "statistics")
@@ -93,7 +93,7 @@ def of_another_key(path):
 
 
 @pytest.mark.parametrize("damage", [truncated, flipped, emptied, another, of_another_key])
-def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, caplog, damage):
+def test_a_damaged_file_is_recreated_with_a_warning(tmp_path, caplog, damage):
     cache = StatisticsCache(tmp_path)
     cache.save(KEY, tensors())
     damage(cache.path(KEY))
@@ -116,7 +116,7 @@ def test_processes_that_write_and_read_at_once_see_whole_files(tmp_path):
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_large_tensors_are_not_kept_and_old_files_make_room(tmp_path):
+def test_large_tensors_are_not_cached_and_old_files_are_removed(tmp_path):
     StatisticsCache(tmp_path, most_bytes_each=100).save(KEY, tensors())
     assert list(tmp_path.iterdir()) == []
     roomy = StatisticsCache(tmp_path)
@@ -151,7 +151,7 @@ def test_a_full_disk_is_no_error(tmp_path, caplog):
     assert equal(cache.load(KEY), kept)
 
 
-def test_what_cannot_be_read_is_said_with_the_remedy(tmp_path, monkeypatch, caplog):
+def test_unreadable_files_warn_with_the_remedy(tmp_path, monkeypatch, caplog):
     def refuse(path, **options):
         raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
@@ -211,7 +211,7 @@ def test_another_run_reads_no_real_image_but_those_that_tell_the_data(tmp_path, 
     assert first == judged(Pictures(noise_images(120)), None, scores())
 
 
-def test_other_data_numbers_and_weights_are_looked_at_anew(tmp_path):
+def test_other_data_counts_and_weights_are_computed_again(tmp_path):
     cache = StatisticsCache(tmp_path)
 
     class Another(Glance):
@@ -233,7 +233,7 @@ def test_other_data_numbers_and_weights_are_looked_at_anew(tmp_path):
     assert read(images) == 90
 
 
-def test_another_precision_is_looked_at_anew_and_another_batch_size_is_not(tmp_path, monkeypatch):
+def test_another_precision_is_computed_again_but_another_batch_size_is_not(tmp_path, monkeypatch):
     cache, look = StatisticsCache(tmp_path), Glance()
 
     def read(batch_size=32):
@@ -249,7 +249,7 @@ def test_another_precision_is_looked_at_anew_and_another_batch_size_is_not(tmp_p
     assert [read(), read()] == [90, 0]
 
 
-def test_models_of_gpus_and_operators_set_on_their_own_are_told(monkeypatch):
+def test_keys_contain_gpu_models_and_precisions_of_single_operators(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA X")
     usual = arithmetic(torch.device("cuda"))
     assert usual.startswith("NVIDIA X, products ")
@@ -263,7 +263,7 @@ def test_models_of_gpus_and_operators_set_on_their_own_are_told(monkeypatch):
         assert arithmetic(torch.device("cuda")).startswith("NVIDIA X, products ")
 
 
-def test_moments_alone_are_kept_where_rows_are_not_asked_for(tmp_path):
+def test_only_moments_are_cached_unless_rows_are_requested(tmp_path):
     data, cache, look = Pictures(noise_images(120)), StatisticsCache(tmp_path), Glance()
     judged(data, cache, {"fid": FrechetDistance()}, look)
     (path,) = tmp_path.iterdir()

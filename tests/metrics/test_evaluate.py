@@ -53,7 +53,7 @@ def test_results_carry_name_and_protocol():
     assert results["is_glance"].higher_is_better
 
 
-def test_a_score_is_that_of_the_same_features_given_by_hand():
+def test_a_score_equals_that_of_the_same_features_by_hand():
     look, images = Glance(), noise_images(200)
     metric = FrechetDistance()
     metric.reset(6, 200, 203, torch.device("cpu"))
@@ -73,7 +73,7 @@ def test_the_data_against_itself_has_no_distance():
     assert own["fid_glance"].value == pytest.approx(0, abs=1e-9)
 
 
-def test_fewer_real_images_than_asked_for_are_all_taken():
+def test_fewer_real_images_than_requested_are_all_used():
     results = run(n=203)
     assert (results["fid_glance"].n_real, results["fid_glance"].n_fake) == (200, 203)
     assert run(split="test")["fid_glance"].n_real == 40

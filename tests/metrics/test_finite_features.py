@@ -103,7 +103,7 @@ def test_one_of_several_processes_never_continues_alone() -> None:
     [(0.5, 2, True), (0.53, 2, True), (0.8, 2, False), (0.12, 10, True), (0.3, 10, False),
      (math.nan, 2, False)],
 )  # fmt: skip
-def test_a_classifier_near_chance_is_told(
+def test_a_classifier_near_chance_warns(
     accuracy: float, classes: int, warned: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
     labels = torch.arange(800) % classes

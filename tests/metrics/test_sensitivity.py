@@ -156,7 +156,7 @@ def test_copies_alone_are_the_best_that_distances_know(found):
     assert copies["data_copying"] < -10
 
 
-def test_what_a_score_cannot_see_is_written_beside_it(script):
+def test_docstrings_state_what_a_score_cannot_see(script):
     for name, metric in script.METRICS.items():
         assert script.blindness(metric), name
     for metric in ("fid", "kid", "intra_fid", "is", "precision", "recall", "density", "coverage"):

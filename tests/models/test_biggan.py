@@ -27,7 +27,7 @@ def test_truncated_latents_have_the_truncated_normal_distribution(threshold):
     assert (z < 0).float().mean().item() == pytest.approx(0.5, abs=0.01)
 
 
-def test_values_drawn_anew_are_distributed_like_those_that_fit():
+def test_redrawn_values_are_distributed_like_the_others():
     free, z = Noise(1, 1000).normal(50), truncated_latents(Noise(1, 1000), 50, 1.0)
     fits = free.abs() <= 1
     assert torch.equal(z[fits], free[fits])

@@ -67,7 +67,7 @@ class Seen:
 
 
 @pytest.mark.parametrize("kind", [CGAN, ProjectionGAN])
-def test_fakes_are_of_the_classes_of_the_reals_beside_them(kind, tmp_path):
+def test_fakes_have_the_classes_of_the_reals(kind, tmp_path):
     model = game(kind)
     makes, discriminators = Seen(model.generator), Seen(model.discriminator)
     games.fit(model, tmp_path, images(), max_steps=1)
@@ -186,7 +186,7 @@ def test_a_classifier_without_opinion_costs_the_logarithm_of_the_classes():
     assert float(of_critic - plain) == pytest.approx(2 * math.log(CLASSES), rel=1e-5)
 
 
-def test_one_pass_judges_and_classifies(tmp_path):
+def test_one_pass_returns_logits_and_classes(tmp_path):
     passes = []
     model = game(ACGAN)
     model.discriminator.hidden.register_forward_hook(lambda *_: passes.append(1))
@@ -195,7 +195,7 @@ def test_one_pass_judges_and_classifies(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [ACGAN, InfoGAN])
-def test_terms_are_of_the_images_that_are_judged_first(kind):
+def test_auxiliary_losses_are_those_of_the_first_images(kind):
     """Penalties let D judge more, and paired losses judge reals in G's turn."""
     plain, other = alone(kind), alone(kind, loss=RelativisticLoss(), regularizers={"r1": R1()})
     other.load_state_dict(plain.state_dict())
@@ -292,7 +292,7 @@ def test_the_posteriors_head_is_trained_in_the_discriminators_turn(tmp_path):
         (CGAN, {"packing": 2}, "a pack has one logit but several labels"),
     ],
 )
-def test_parts_that_make_another_game_are_refused(kind, changes, message):
+def test_parts_of_another_model_are_refused(kind, changes, message):
     with pytest.raises(ConfigError, match=message):
         game(kind, **changes)
 
@@ -309,7 +309,7 @@ def test_dragan_refuses_batch_normalization():
     assert games.game(DRAGAN, **games.convolutional_players("layer"))
 
 
-def test_pacgan_judges_packs_and_refuses_single_images(tmp_path):
+def test_pacgan_packs_images_and_refuses_single_ones(tmp_path):
     with pytest.raises(ConfigError, match=r"model.packing=1 it does not pack images"):
         games.game(PacGAN)
     judge = MLPDiscriminator(8, 1, [16], packing=2)

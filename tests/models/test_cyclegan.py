@@ -80,7 +80,7 @@ def test_inverse_translators_have_no_cycle_loss(tmp_path):
     torch.testing.assert_close(loss, torch.tensor(2.0))
 
 
-def test_judges_regress_one_and_zero(tmp_path):
+def test_discriminators_regress_one_and_zero(tmp_path):
     model = grey_game(0.3, -0.1, tmp_path)
     one = batch() | {"fake_target": batch()["image"], "fake_input": batch()["input"]}
     # 1/2 (0 - 1)^2 + 1/2 (0 - 0)^2 in each domain: the paper's, halved
@@ -113,7 +113,7 @@ def test_every_image_is_generated_once_and_pooled(tmp_path):
     assert model.pools["input"].images[0].shape == (GREY, SIZE, SIZE)
 
 
-def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
+def test_discriminators_get_old_images_once_the_pool_is_full(tmp_path):
     model, shown = cyclegan(pool_size=4), []
     adversarial_discriminator_loss = model.adversarial_discriminator_loss
 
@@ -129,7 +129,7 @@ def test_judges_are_shown_old_images_once_the_pool_is_full(tmp_path):
     assert any(torch.equal(a, b) for a in before for b in later)
 
 
-def test_each_judge_has_terms_and_an_augmentation_of_its_own(tmp_path):
+def test_each_discriminator_has_its_own_regularizers_and_augmentation(tmp_path):
     terms = {"lecam": LeCam(decay=0.5)}
     model = cyclegan(regularizers=terms, augment=ADA(0.5, speed=100, every=2))
     points = games.Points()
@@ -142,7 +142,7 @@ def test_each_judge_has_terms_and_an_augmentation_of_its_own(tmp_path):
     assert {"generator/input_cycle", "generator/target_adversarial"} <= names
 
 
-def test_a_resumed_game_ends_bit_equal_pools_included(tmp_path):
+def test_a_resumed_model_is_bit_identical_including_its_pools(tmp_path):
     whole, begun, resumed = (cyclegan() for _ in range(3))
     games.fit(whole, tmp_path / "whole", data=TinyDomains(), max_steps=6)
     trainer = games.fit(begun, tmp_path / "begun", data=TinyDomains(), max_steps=3)
@@ -195,14 +195,14 @@ def test_until_it_is_full_it_keeps_and_returns_every_image():
     assert kept(pool) == [0, 1, 2, 3, 4]
 
 
-def test_no_image_is_lost_or_shown_from_nowhere():
+def test_the_pool_neither_loses_nor_invents_images():
     pool = ImagePool(4)
     shown = [number for first in range(0, 60, 3) for number in query(pool, first, 3)]
     # The first four are shown and kept; whatever else was asked is in the pool or was shown, once.
     assert sorted(shown + kept(pool)) == sorted([*range(60), *range(4)])
 
 
-def test_half_of_the_images_are_exchanged_for_old_ones_at_uniform_places():
+def test_half_of_the_images_are_exchanged_at_uniform_positions():
     pool, size = ImagePool(4), 2000
     query(pool, 0, 4)
     before = kept(pool)
@@ -232,7 +232,7 @@ def test_an_exchange_follows_the_draws_one_image_after_the_other():
     assert kept(pool) == held
 
 
-def test_a_restored_pool_goes_on_as_the_one_it_was():
+def test_a_restored_pool_continues_like_the_original():
     ours, theirs = ImagePool(3), ImagePool(3)
     query(ours, 0, 10)
     theirs.restore(ours.state(), torch.device("cpu"))
@@ -249,7 +249,7 @@ def test_a_pool_of_none_returns_images_as_they_are():
     assert query(ImagePool(0), 5, 4) == [5, 6, 7, 8]
 
 
-def test_a_pool_keeps_what_it_was_given_whatever_becomes_of_it():
+def test_a_pool_copies_its_images():
     pool, images = ImagePool(2), numbered(1, 2)
     pool.query(images, Noise(0, 2))
     images.zero_()

@@ -76,7 +76,7 @@ def test_wgan_gp_draws_a_steep_critic_towards_a_gradient_of_one(tmp_path):
     assert penalties[-1] < 0.1 * penalties[0]
 
 
-def test_wgan_gp_refuses_clipping_beside_the_penalty():
+def test_wgan_gp_refuses_clipping():
     terms = {"gp": GradientPenalty(), "clip": WeightClip()}
     with pytest.raises(ConfigError, match=r"both bound the critic.*Use"):
         games.game(WGANGP, loss=WassersteinLoss(), regularizers=terms)
@@ -103,7 +103,7 @@ def test_dcgan_refuses_players_without_convolutions():
 
 
 @pytest.mark.parametrize("kind", [GAN, LSGAN, WGAN])
-def test_any_loss_goes_with_any_game(tmp_path, kind):
+def test_any_loss_works_with_any_model(tmp_path, kind):
     for loss in (LeastSquaresLoss(), WassersteinLoss()):
         model = games.game(kind, loss=loss)
         games.fit(model, tmp_path, max_steps=1)

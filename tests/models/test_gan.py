@@ -23,7 +23,7 @@ class Recorded(RelativisticLoss):
         return super().generator(fake_logits, real_logits)
 
 
-def test_a_paired_loss_is_given_the_logits_of_the_last_reals(tmp_path):
+def test_a_paired_loss_gets_the_logits_of_the_last_reals(tmp_path):
     loss = Recorded()
     augmented: list[torch.Tensor] = []
     model = games.game(loss=loss, critic_steps=2)
@@ -58,7 +58,7 @@ def test_discriminator_and_generator_never_share_latents(tmp_path):
     assert len({tuple(z.flatten().tolist()) for z in latents}) == 8
 
 
-def test_reals_and_fakes_are_augmented_alike_and_penalties_see_what_is_judged(tmp_path):
+def test_reals_fakes_and_penalties_are_augmented_alike(tmp_path):
     class Brighter(Augmentation):
         def forward(self, images, noise):
             return images + 10
@@ -147,7 +147,7 @@ def test_accuracies_count_what_is_on_the_right_side(tmp_path, loss, expected):
     assert values["discriminator/real_logit"] == -1.5
 
 
-def test_losses_are_given_float32_logits_in_half_precision(tmp_path):
+def test_losses_get_float32_logits_in_half_precision(tmp_path):
     dtypes: set[torch.dtype] = set()
 
     class Typed(NonsaturatingLoss):

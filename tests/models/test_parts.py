@@ -20,7 +20,7 @@ OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
         (TranslationParts, TranslationModel, OWN_DEFAULTS),
     ],
 )
-def test_parts_are_the_arguments_of_the_game(parts, game, left_out):
+def test_parts_are_the_arguments_of_the_model(parts, game, left_out):
     """An argument that is missing in a game's parts would be out of reach of its subclasses."""
     parameters, _ = parameters_of(game)
     types = get_type_hints(parts, include_extras=True)

@@ -47,7 +47,7 @@ def test_both_players_grow_with_the_images_seen(tmp_path):
     assert levels == [[level] * 3 + [4 << math.ceil(level)] for level in expected]
 
 
-def test_reals_are_judged_as_the_level_shows_them():
+def test_reals_are_downsampled_to_the_level():
     """At 0.25 of 8x8; D gets what reals_at makes of them, and fakes of that size."""
     growth = Growth(16, stable_images=10, fade_images=40)
     model = game(growth, regularizers={})
@@ -146,7 +146,7 @@ CHANGING = Growth(
 
 
 @pytest.mark.parametrize(("stop", "workers"), [(4, 0), (6, 0), (14, 0), (4, 2)])
-def test_a_game_stopped_in_the_middle_of_a_fade_ends_bit_equal(tmp_path, stop, workers):
+def test_a_model_stopped_in_the_middle_of_a_fade_resumes_bit_identically(tmp_path, stop, workers):
     data = partial(games.images, 16, workers=workers)
     whole, begun, resumed = (game(CHANGING) for _ in range(3))
     games.fit(whole, tmp_path / "whole", data=data(), max_steps=20)
@@ -158,7 +158,7 @@ def test_a_game_stopped_in_the_middle_of_a_fade_ends_bit_equal(tmp_path, stop, w
     games.assert_equal(games.weights(resumed), games.weights(whole))
 
 
-def test_a_loaded_game_makes_the_images_of_the_one_that_was_saved(tmp_path):
+def test_a_loaded_model_generates_the_images_of_the_saved_one(tmp_path):
     model, loaded = game(), game()
     trainer = fit(model, tmp_path, max_steps=3)
     trainer.save_checkpoint(tmp_path / "model.ckpt")

@@ -88,7 +88,7 @@ def test_the_gradient_of_the_l1_term_is_lambda_times_the_mean_sign(tmp_path):
     torch.testing.assert_close(model.generator.value.grad, expected)
 
 
-def test_the_judge_sees_input_and_output_side_by_side(tmp_path):
+def test_the_discriminator_gets_input_and_output_concatenated(tmp_path):
     model, seen = pix2pix(), []
     model.discriminator.register_forward_hook(lambda _, given, __: seen.append(given[0].detach()))
     made = []
@@ -115,7 +115,7 @@ def test_further_critic_steps_come_before_on_images_of_their_own(tmp_path):
     assert model.images_seen == 3 * BATCH
 
 
-def test_all_fakes_are_judged_in_full_precision(tmp_path):
+def test_the_discriminator_gets_all_fakes_in_full_precision(tmp_path):
     model, kinds = pix2pix(critic_steps=2), []
     shown = model.shown
     model.shown = lambda fakes: shown(kinds.append(fakes["fake"].dtype) or fakes)
@@ -202,7 +202,7 @@ def test_two_networks_or_one_from_latents_are_refused():
             pix2pix(generator=generator)
 
 
-def test_a_judge_of_other_channels_is_refused():
+def test_a_discriminator_of_other_channels_is_refused():
     with pytest.raises(ConfigError, match="4 channels in total, but it is built for 3"):
         pix2pix(discriminator=PatchDiscriminator(RGB, width=4, layers=1))
 
@@ -223,7 +223,7 @@ def test_bad_values_are_refused(changes, message):
 # ---------------------------------------------------------------------- translating, resuming
 
 
-def test_a_translation_depends_on_its_image_and_place_alone():
+def test_a_translation_depends_only_on_its_image_and_index():
     model = pix2pix(norm="batch", dropout=0.5)
     x = batch()["input"]
     whole = model.translate(x, seed=4)
@@ -256,7 +256,7 @@ def test_it_has_no_latents_to_sample():
         pix2pix().sample(4)
 
 
-def test_a_resumed_game_ends_bit_equal(tmp_path):
+def test_a_resumed_model_is_bit_identical(tmp_path):
     whole, begun, resumed = (pix2pix(norm="batch", dropout=0.5) for _ in range(3))
     games.fit(whole, tmp_path / "whole", data=TinyPairs(), max_steps=6)
     trainer = games.fit(begun, tmp_path / "begun", data=TinyPairs(), max_steps=3)

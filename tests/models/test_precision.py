@@ -66,7 +66,7 @@ def test_penalties_are_computed_in_float32_and_the_rest_is_not(tmp_path, precisi
     assert set(augmented) == {half}
 
 
-def test_an_r1_gradient_that_underflows_in_half_precision_is_kept(tmp_path):
+def test_r1_gradients_do_not_underflow_in_half_precision(tmp_path):
     networks = games.players()
     with torch.no_grad():
         for parameter in networks["discriminator"].parameters():
@@ -105,7 +105,7 @@ def test_the_logged_norm_is_unscaled(tmp_path):
     assert norms[1] == pytest.approx(norms[0], rel=0.02)
 
 
-def test_the_scaler_goes_on_from_a_checkpoint(tmp_path):
+def test_the_scaler_resumes_from_a_checkpoint(tmp_path):
     model = games.game()
     trainer = games.trainer_for(
         model, games.images(), tmp_path, [Checkpoints(3)], precision="16-mixed", max_steps=3

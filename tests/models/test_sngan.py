@@ -51,7 +51,7 @@ def test_refuses_a_discriminator_without_its_bound(wrong, reason):
         games.game(SNGAN, **players(**wrong), loss=HingeLoss())
 
 
-def test_refuses_clipping_beside_spectral_normalization():
+def test_refuses_clipping_with_spectral_normalization():
     with pytest.raises(ConfigError, match=r"weight_clip: .* undoes the bound"):
         games.game(SNGAN, **players(), loss=HingeLoss(), regularizers={"clip": WeightClip()})
 

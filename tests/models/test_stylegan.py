@@ -89,7 +89,7 @@ def test_the_parts_of_a_batch_make_one_update(tmp_path):
     games.assert_close(games.weights(whole), games.weights(parted), atol=1e-5)
 
 
-def test_a_run_that_was_killed_in_a_fade_goes_on_bit_by_bit(tmp_path):
+def test_a_run_killed_in_a_fade_resumes_bit_identically(tmp_path):
     growth = Growth(SIZE, 4, stable_images=8, fade_images=24)
     straight, first, second = (game(growth=growth) for _ in range(3))
     fit(straight, tmp_path, 5)
@@ -151,7 +151,7 @@ def test_between_updates_images_have_the_constant_noise(tmp_path):
     assert torch.equal(model.images(model.generator, z, None), model.generator(z))
 
 
-def test_terms_that_look_at_latents_compose(tmp_path):
+def test_regularizers_of_latents_compose(tmp_path):
     terms = {"pl": PathLength(shrink=2), "zcr": LatentConsistency()}
     model = game(regularizers=terms)
     fit(model, tmp_path)
@@ -205,7 +205,7 @@ def test_noise_of_samples():
 
 
 @pytest.mark.parametrize("noise", ["const", "random", "none"])
-def test_styles_can_be_taken_changed_and_rendered(noise):
+def test_styles_can_be_edited_and_rendered(noise):
     model = game(noise=noise)
     ws = model.styles(6, seed=2)
     assert ws.shape == (6, 6, W)

@@ -130,7 +130,7 @@ def test_blocks_share_one_embedding():
     assert {norm.gain.in_features for norm in norms} == {5 + 2}
 
 
-def test_the_discriminator_sums_over_places_and_projects():
+def test_the_discriminator_sums_over_positions_and_projects():
     network = discriminator(**PROJECTED).eval()
     images = torch.randn(4, 2, 16, 16)
     y = labels(0, 1, 2, 1)

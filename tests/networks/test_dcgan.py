@@ -119,7 +119,7 @@ def test_attention_starts_as_nothing_and_learns():
     assert all(layer.gamma.grad.abs() > 0 for layer in discriminator.attention.values())
 
 
-def test_the_minibatchs_deviation_is_shown_to_the_head():
+def test_the_head_gets_the_deviation_of_the_minibatch():
     torch.manual_seed(0)
     discriminator = DCGANDiscriminator(16, 1, width=4, norm="none", minibatch_stddev=2)
     assert discriminator.head.feature_dim == (8 + 1) * 16

@@ -91,7 +91,7 @@ def test_sizes_of_levels(level, size):
     assert at(discriminator(), level)(made).shape == (4,)
 
 
-def test_networks_are_of_full_size_before_they_are_told():
+def test_networks_start_at_full_size():
     made = generator()(latents().float())
     assert made.shape == (4, 2, 32, 32)
     assert discriminator()(made).shape == (4,)

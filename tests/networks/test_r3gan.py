@@ -124,7 +124,7 @@ def test_projection_head():
         head(features)
 
 
-def test_labels_stand_beside_the_latent():
+def test_labels_are_concatenated_with_the_latent():
     network = generator(**BESIDE)
     z, y = torch.randn(2, 5), torch.tensor([2, 0])
     inputs = network.inputs(z, y)

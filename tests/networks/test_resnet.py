@@ -93,7 +93,7 @@ def test_sides_are_those_of_the_features(size):
     assert sides == [*GENERATORS[size].sides, *DISCRIMINATORS[size].sides]
 
 
-def test_features_are_summed_over_all_places():
+def test_features_are_summed_over_all_positions():
     """Constant images through 1x1 ways alone: the sum counts the places."""
     torch.manual_seed(0)
     discriminator = ResNetDiscriminator(32, 1, width=4)
@@ -116,7 +116,7 @@ def test_projection_meets_the_summed_features():
     torch.testing.assert_close(discriminator(images, labels), expected)
 
 
-def test_the_minibatchs_deviation_is_shown_to_the_last_block():
+def test_the_last_block_gets_the_deviation_of_the_minibatch():
     torch.manual_seed(0)
     discriminator = ResNetDiscriminator(32, 3, width=4, minibatch_stddev=2)
     assert [block.first_convolution.in_channels for block in discriminator.blocks] == [3, 4, 4, 5]

@@ -141,7 +141,7 @@ def test_the_discriminator_smooths_before_it_halves():
     )
 
 
-def test_the_discriminator_judges_each_level():
+def test_the_discriminator_accepts_each_level():
     torch.manual_seed(0)
     judge = StyleGANDiscriminator(32, 1, width=4, full_width=8, num_classes=3)
     for level, side in ((0, 4), (1.5, 16), (3, 32)):
@@ -174,7 +174,7 @@ def test_it_compiles_once_for_a_whole_fade():
         torch.testing.assert_close(compiled(z), network(z))
 
 
-def test_each_map_gets_the_mean_and_deviation_asked_for():
+def test_each_map_gets_the_mean_and_deviation_of_its_style():
     torch.manual_seed(0)
     features = 5 * torch.randn(2, 3, 8, 8) + 7
     gain, shift = torch.randn(2, 3), torch.randn(2, 3)

@@ -172,7 +172,7 @@ def test_a_chain_has_no_skips():
     assert discriminator().stages[0].second.gain == pytest.approx(1)
 
 
-def test_the_spread_is_seen_only_where_it_is_asked_for():
+def test_minibatch_stddev_is_optional():
     images = torch.randn(4, 2, 16, 16)
     alone = discriminator(minibatch_stddev=0)
     torch.testing.assert_close(alone(images)[:1], alone(images[:1]))

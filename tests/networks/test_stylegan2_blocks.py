@@ -46,7 +46,7 @@ def test_derivatives_of_both_orders(clamp):
     assert gradgradcheck(lambda *both: activated(*both) ** 3, (x, bias))
 
 
-def test_the_mean_square_is_nearly_kept():
+def test_the_mean_square_is_nearly_preserved():
     """E[(sqrt(2) leaky_relu(x))^2] = 1 + 0.2^2 for x ~ N(0, 1)."""
     activated = bias_act(features(200_000))
     assert activated.square().mean().item() == pytest.approx(1.04, rel=0.01)

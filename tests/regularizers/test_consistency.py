@@ -57,7 +57,7 @@ def test_a_critic_that_sees_sums_is_consistent_under_flips():
     assert Consistency(shift=1, flip=False).term(at_hand).item() > 0
 
 
-def test_what_is_judged_is_augmented():
+def test_discriminator_inputs_are_augmented():
     seen = []
 
     def augment(images):

@@ -17,7 +17,7 @@ def test_linear_critic(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_is_taken_around_real_images(shape):
+def test_gradients_are_taken_around_real_images(shape):
     """For f = |x|^2 / 2 the gradient is x + scale std(x) n with n ~ N(0, 1)."""
     real = batch(shape, 0)
     around = real + 0.25 * real.std(correction=0) * Noise(5, 6).normal(*shape)

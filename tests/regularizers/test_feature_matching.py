@@ -39,7 +39,7 @@ def test_equal_means_cost_nothing_whatever_the_images():
 
 
 @pytest.mark.parametrize("loss", [None, RelativisticLoss()])
-def test_reals_and_fakes_are_matched_as_they_are_judged(loss, tmp_path):
+def test_reals_and_fakes_are_matched_after_augmentation(loss, tmp_path):
     class Brighter(Augmentation):
         def forward(self, images, noise):
             return images + 10

@@ -25,7 +25,7 @@ def test_linear_critic(shape, target):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_is_taken_between_real_and_fake(shape):
+def test_gradients_are_taken_between_real_and_fake(shape):
     """For f = |x|^2 / 2 the gradient is y = alpha x + (1 - alpha) G(z), one alpha an image."""
     real, fake = batch(shape, 0), batch(shape, 1)
     alpha = Noise(5, 6).uniform(*(1 for _ in shape))

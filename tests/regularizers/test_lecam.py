@@ -68,7 +68,7 @@ def test_without_a_term_the_anchors_stay():
     assert lecam.anchors.tolist() == [1, 0]
 
 
-def test_the_anchors_are_kept():
+def test_the_anchors_are_saved():
     lecam, resumed = LeCam(), LeCam()
     play(lecam, [1.0], [-2.0], 0)
     resumed.load_state_dict(lecam.state_dict())

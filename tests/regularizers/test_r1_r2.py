@@ -26,7 +26,7 @@ def test_linear_critic(kind, shape):
 
 
 @pytest.mark.parametrize(("kind", "chosen"), [(R1, 0), (R2, 1)])
-def test_where_the_gradient_is_taken(kind, chosen):
+def test_the_points_of_the_gradient(kind, chosen):
     """For f = |x|^2 / 2 the penalty is E|x|^2 / 2 of the images looked at."""
     images = [batch((3, 4, 4), 0), 2 * batch((3, 4, 4), 1)]
     penalty = kind().penalty(quadratic, *images, Noise(0, 6))

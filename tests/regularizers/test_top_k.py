@@ -28,7 +28,7 @@ def test_the_authors_numbers():
 @pytest.mark.parametrize(
     ("seen", "kept"), [(100, [0, 2, 3, 5, 6, 4]), (200, [0, 2, 5, 6]), (10**9, [2, 5])]
 )
-def test_the_largest_logits_are_kept(seen, kept):
+def test_the_largest_logits_are_selected(seen, kept):
     top = TopK(final_share=0.25, gamma=0.75, every_images=100)
     assert top.kept(LOGITS, 0) is None
     if seen == 200:  # 0.5625 * 8 = 4.5, rounded to even
@@ -36,7 +36,7 @@ def test_the_largest_logits_are_kept(seen, kept):
     assert set(top.kept(LOGITS, seen).tolist()) == set(kept)
 
 
-def test_one_image_is_always_kept():
+def test_one_image_is_always_selected():
     assert TopK(final_share=0.01, gamma=0.1, every_images=1).kept(LOGITS[:2], 9).tolist() == [0]
 
 

@@ -25,7 +25,7 @@ from ganforge.translate.files import check_out, output_names, warn_of_pairs
         (["../../a.jpg", "/etc/b.jpg", "c/../../d.jpg"], ["a.png", "etc/b.png", "c/d.png"]),
     ],
 )
-def test_names_are_kept_and_never_shared(names, targets):
+def test_names_are_preserved_and_unique(names, targets):
     assert output_names(names) == targets
 
 

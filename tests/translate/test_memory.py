@@ -72,7 +72,7 @@ def test_the_largest_square_that_fits(size, multiple, pixels, side):
     assert largest_side(*size, multiple, 12.0, free) == side
 
 
-def test_memory_that_is_used_up_is_told_from_other_faults():
+def test_out_of_memory_is_distinguished_from_other_errors():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**60, dtype=torch.uint8)
     assert is_out_of_memory(error.value)

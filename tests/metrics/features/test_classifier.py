@@ -67,7 +67,7 @@ def test_digits_are_named_rightly(built):
     assert not seen.features.requires_grad
 
 
-def test_a_second_build_reads_what_the_first_kept(built, classifiers, monkeypatch):
+def test_a_second_build_reads_the_cached_classifier(built, classifiers, monkeypatch):
     def train(*_):
         raise AssertionError("trained again")
 
@@ -102,7 +102,7 @@ def test_any_channels_and_size(tmp_path, monkeypatch, channels, size):
     assert "features_accuracy" not in extractor.protocol
 
 
-def test_a_damaged_file_is_made_anew(tmp_path, monkeypatch, caplog):
+def test_a_damaged_file_is_recreated(tmp_path, monkeypatch, caplog):
     factory = ClassifierFactory(cache=str(tmp_path))
     path = factory.path(two_shades())
     path.write_bytes(b"half a file")

@@ -77,7 +77,7 @@ def test_features_are_those_of_torch_fidelity(weights, monkeypatch):
     assert len(ours.protocol["features_weights"]) == 8
 
 
-def test_missing_weights_name_address_place_and_override(tmp_path):
+def test_missing_weights_name_url_path_and_override(tmp_path):
     with pytest.raises(ConfigError) as fault:
         InceptionFactory().build(COLOUR, CPU)
     message = str(fault.value)
@@ -113,7 +113,7 @@ def test_auto_takes_inception_for_colour_from_the_hub_cache(tmp_path, weights):
     assert isinstance(AutoFactory().build(labelled(1), CPU), ClassifierFeatures)
 
 
-def test_auto_takes_given_weights_for_unlabelled_grey_data(weights):
+def test_auto_uses_configured_weights_for_unlabelled_gray_data(weights):
     assert isinstance(AutoFactory(str(weights)).build(GREY, CPU), InceptionFeatures)
 
 

@@ -19,7 +19,7 @@ def build(name, data=COLOUR, **more):
     return ModuleFactory(f"{HERE}.{name}", **({"size": 8} | more)).build(data, CPU)
 
 
-def test_images_are_normalized_before_they_are_looked_at():
+def test_images_are_normalized_before_the_network():
     mean, std = [0.1, 0.2, 0.3], [0.5, 1.0, 2.0]
     extractor = build("Means", mean=mean, std=std)
     seen = extractor(COLOUR.images)
@@ -32,7 +32,7 @@ def test_images_are_normalized_before_they_are_looked_at():
     assert extractor.protocol["normalization"] == "0.1 0.2 0.3 0.5 1 2"
 
 
-def test_grey_is_shown_as_colour_unless_the_network_takes_grey():
+def test_gray_becomes_rgb_unless_the_network_takes_gray():
     assert build("Means", GREY, mean=[0.5], std=[0.5]).num_features == 3
     own = build("Means", GREY, mean=[0.5], std=[0.5], rgb=False)
     assert own.num_features == 1
@@ -57,14 +57,14 @@ def test_a_layer_gives_features_and_the_output_logits():
     assert extractor.protocol["features"] == "labels.body.2"
 
 
-def test_networks_of_torchvision_can_be_looked_through():
+def test_networks_of_torchvision_are_extractors():
     factory = ModuleFactory("torchvision.models.resnet18", layer="avgpool", size=32)
     extractor = factory.build(COLOUR, CPU)
     assert (extractor.num_features, extractor.num_logits) == (512, 1000)
     assert extractor.suffix == "_resnet18"
 
 
-def test_nothing_in_the_network_changes_by_looking():
+def test_extraction_does_not_change_the_network():
     extractor = build("Maps")
     before = {name: value.clone() for name, value in extractor.state_dict().items()}
     first, second = extractor(COLOUR.images[:1]), extractor(COLOUR.images)
@@ -82,7 +82,7 @@ def test_random_weights_are_the_same_in_every_run_and_cost_training_no_draws():
     assert first.protocol["features_weights"] == build("Maps").protocol["features_weights"]
 
 
-def test_weights_of_a_file_are_taken_and_told_by_their_hash(tmp_path):
+def test_weights_of_a_file_are_loaded_and_recorded_by_hash(tmp_path):
     network = Labels()
     torch.save(network.state_dict(), tmp_path / "bare.pth")
     torch.save({"state_dict": network.state_dict(), "epoch": 3}, tmp_path / "wrapped.pth")
@@ -92,7 +92,7 @@ def test_weights_of_a_file_are_taken_and_told_by_their_hash(tmp_path):
     assert len(hashes) == 2
 
 
-def test_a_network_may_be_given_itself():
+def test_a_network_can_be_passed_directly():
     extractor = ModuleFactory(Means(), size=8).build(COLOUR, CPU)
     assert extractor.suffix == "_means"
     assert ModuleFactory(Maps(), size=8, name="mine").build(COLOUR, CPU).suffix == "_mine"
@@ -152,6 +152,6 @@ def test_files_that_do_not_fit_are_refused(tmp_path):
         ({"module": f"{HERE}.Means", "size": 0}, "size must be at least 1, got 0"),
     ],
 )
-def test_what_cannot_be_looked_through_is_refused(more, message):
+def test_unsuitable_networks_are_refused(more, message):
     with pytest.raises(ConfigError, match=message):
         ModuleFactory(**({"size": 8} | more)).build(COLOUR, CPU)

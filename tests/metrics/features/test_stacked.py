@@ -41,7 +41,7 @@ def test_the_best_mode_is_that_of_the_three_digits():
     assert seen.features.shape == (2, 18)
 
 
-def test_channels_are_looked_at_one_by_one():
+def test_channels_are_classified_one_by_one():
     images = noise_images(3, channels=3)
     glance = Glance()
     seen = StackedFeatures(glance)(images)

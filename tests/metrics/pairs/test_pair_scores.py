@@ -270,7 +270,7 @@ def test_cyclic_scores_and_features_have_no_baseline():
         (LPIPS(), ONE, True, 16, "gray or RGB images of at least 32 x 32 pixels"),
     ],
 )
-def test_what_can_not_be_judged_is_refused(metric, directions, paired, size, message):
+def test_unsuitable_data_are_refused(metric, directions, paired, size, message):
     data = Domains(flat([0, 0], size=size), flat([0, 0], size=size), paired)
     with pytest.raises(ConfigError, match=f"metrics=mine.*{message}"):
         check_metrics({"mine": metric}, data, directions)
@@ -287,7 +287,7 @@ def test_a_window_fits_an_image_of_its_own_size():
 # ---------------------------------------------------------------------- LPIPS
 
 
-def test_missing_weights_are_told_with_where_to_put_them(monkeypatch, tmp_path):
+def test_missing_weights_are_reported_with_their_path(monkeypatch, tmp_path):
     def fails(*arguments, **options):
         raise OSError("no route to host")
 

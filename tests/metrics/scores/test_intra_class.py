@@ -65,7 +65,7 @@ def test_a_class_of_one_image_is_refused():
         judged(labelled()[0], n=5)
 
 
-def test_too_few_images_of_a_class_are_refused_before_any_is_made_or_read():
+def test_too_few_images_of_a_class_are_refused_before_any_is_generated_or_read():
     data = Pictures(*labelled(), num_classes=CLASSES)
 
     def sample(count, start):

@@ -192,7 +192,7 @@ def test_two_processes_agree_on_what_one_finds(tmp_path):
     assert first == second == pytest.approx(values())
 
 
-def test_where_features_name_no_labels_a_classifier_of_its_own_looks(monkeypatch):
+def test_features_without_labels_use_a_separate_classifier(monkeypatch):
     built = []
 
     def build(self, data, device):
@@ -214,7 +214,7 @@ def test_unlabelled_data_leave_the_score_out(caplog):
     assert "NO LabelAgreement in this run: data 'pictures' has no labels" in caplog.text
 
 
-def test_a_game_without_classes_is_refused():
+def test_an_unconditional_model_is_refused():
     with pytest.raises(
         ConfigError, match="metrics=label_agreement compares with the requested classes"
     ):

@@ -50,7 +50,7 @@ def values(results):
 # ---------------------------------------------------------------------- distances
 
 
-def test_the_nearest_of_hand_made_points():
+def test_the_nearest_of_hand_chosen_points():
     others = torch.tensor([[0.0, 0.0], [3.0, 4.0], [10.0, 0.0]])
     rows = torch.tensor([[3.0, 0.0], [3.0, 4.0], [11.0, 1.0]])
     expected = torch.tensor([3.0, 0.0, 2.0**0.5], dtype=torch.float64)
@@ -77,7 +77,7 @@ def test_chunks_change_nothing(monkeypatch):
 # ---------------------------------------------------------------------- statistics
 
 
-def test_shares_below_the_median_of_hand_made_distances():
+def test_shares_below_the_median_of_hand_chosen_distances():
     held_out = torch.tensor([1.0, 2.0, 3.0])
     assert share_below_median(torch.tensor([0.0, 1.0, 5.0, 6.0]), held_out) == 0.5
     assert share_below_median(torch.zeros(4), held_out) == 1
@@ -119,7 +119,7 @@ def test_the_statistic_is_a_standard_normal_without_copies():
 # ---------------------------------------------------------------------- scores
 
 
-def test_copies_are_told_from_fresh_images_and_from_poor_ones():
+def test_copies_are_distinguished_from_new_and_from_poor_images():
     fresh, copies, poor = (values(judged(i)) for i in (FRESH, COPIES, noise_images(200, 5)))
     assert 0.4 < fresh[0] < 0.6
     assert abs(fresh[1]) < 3
@@ -169,7 +169,7 @@ def test_two_processes_find_what_one_finds(tmp_path):
     assert first == second == pytest.approx(values(judged(FRESH, n=199)), rel=1e-12)
 
 
-def test_data_without_a_test_split_is_not_judged(caplog):
+def test_data_without_a_test_split_are_not_scored(caplog):
     with caplog.at_level(logging.WARNING, logger="ganforge"):
         assert not Memorization().prepare(Pictures(noise_images(9)), Glance(), CPU)
     assert "NO memorization in this run: data 'pictures' has no test split" in caplog.text

@@ -60,7 +60,7 @@ def test_real_points_cover_all_modes(kind):
     assert 0 < found["mode_kl"] < 0.03
 
 
-def test_a_collapsed_generator_is_found_out():
+def test_a_collapsed_generator_covers_one_mode():
     data = Ring8()
     found = judged(data, from_modes(data, [3]))
     assert found["modes"] == 1
@@ -125,7 +125,7 @@ def test_other_scores_keep_their_meaning_on_points():
     assert apart["kid_points"] > alike["kid_points"]
 
 
-def test_points_are_looked_at_as_they_are():
+def test_points_are_scored_without_rounding():
     data = Grid25()
     extractor = PointFactory().build(data, CPU)
     assert isinstance(extractor, PointFeatures)

@@ -123,7 +123,7 @@ def test_processes_find_what_one_finds(tmp_path, world):
     assert {torch.load(tmp_path / f"{rank}.pt") for rank in range(world)} == {whole}
 
 
-def test_lpips_is_taken_where_it_can_be_had(tmp_path):
+def test_lpips_is_used_if_available(tmp_path):
     from torchvision.models import alexnet
 
     with torch.random.fork_rng(devices=[]):
@@ -140,7 +140,7 @@ def test_lpips_is_taken_where_it_can_be_had(tmp_path):
     assert score.protocol()["distance"] == "lpips-alex"
 
 
-def test_what_takes_its_place_is_said(caplog):
+def test_the_replacement_of_lpips_is_logged(caplog):
     with caplog.at_level(logging.WARNING, logger="ganforge"):
         data = Pictures(noise_images(4, channels=3, size=32))
         assert PathLength().prepare(data, Mean(), CPU)
@@ -148,7 +148,7 @@ def test_what_takes_its_place_is_said(caplog):
     assert "Name or service not known" in caplog.text
 
 
-def test_the_classifier_looks_at_floats_as_exactly_as_they_are():
+def test_the_classifier_gets_floats_without_rounding():
     images = noise_images(3, size=48).float() + 0.25
     small = shrink(images)
     assert small.dtype == torch.float32

@@ -89,7 +89,7 @@ def test_sets_far_apart():
     assert set(four(rows(50, 4, 1), rows(50, 4, 2) + 100).values()) == {0.0}
 
 
-def test_quality_and_variety_are_told_apart():
+def test_quality_and_variety_are_distinguished():
     real = rows(400, 3, 1)
     narrow, wide = four(real, rows(400, 3, 2, 0.3)), four(real, rows(400, 3, 2, 3.0))
     assert narrow["precision"] > 0.95 > 0.4 > narrow["recall"]

@@ -399,7 +399,7 @@ def test_without_an_average_the_live_weights_stand_in(tmp_path):
     assert torch.equal(model.sample(4, weights="ema"), model.sample(4, weights="raw"))
 
 
-def test_samples_are_made_in_full_precision():
+def test_samples_are_generated_in_full_precision():
     model = games.game()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert torch.equal(model.sample(4), games.game().sample(4))
@@ -430,7 +430,7 @@ def test_unknown_weights_are_refused():
 
 
 @pytest.mark.parametrize("average", [True, False])
-def test_a_resumed_module_goes_on_bit_by_bit(tmp_path, average):
+def test_a_resumed_module_is_bit_identical(tmp_path, average):
     def make():
         ema = ExponentialMovingAverage(50.0) if average else None
         return games.game(average=ema, critic_steps=2)

@@ -32,7 +32,7 @@ def averages(average: ExponentialMovingAverage) -> set[float]:
         (1000.0, 0.05, 64, 0, 0.0),
     ],
 )
-def test_the_decay_is_told_as_a_half_life_in_images(half_life, ramp, batch, seen, decay):
+def test_the_decay_follows_from_the_half_life_in_images(half_life, ramp, batch, seen, decay):
     assert ExponentialMovingAverage(half_life, ramp).decay(batch, seen) == pytest.approx(decay)
 
 

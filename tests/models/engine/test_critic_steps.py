@@ -15,7 +15,7 @@ def test_the_first_steps_and_every_period_are_boosted():
     assert {steps(i) for i in range(1600)} == {5, 100}
 
 
-def test_the_game_asks_for_as_many_images(tmp_path):
+def test_a_step_uses_images_for_all_critic_steps(tmp_path):
     model = games.game(critic_steps=BoostedCriticSteps(steps=1, boosted=3, first=1, period=4))
     games.fit(model, tmp_path)
     assert model.images_seen == (3 + 1 + 1 + 1 + 3 + 1) * games.BATCH

@@ -12,7 +12,7 @@ from tests.support.configs import tiny
 from tests.support.games import game
 
 
-def test_places_on_the_arc_of_hand_made_latents():
+def test_positions_on_the_arc_of_hand_chosen_latents():
     first, second = torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0]])
     half = slerp(first, second, torch.tensor([[0.5]]))
     assert torch.allclose(half, torch.full((1, 2), 0.5**0.5))
@@ -29,7 +29,7 @@ def test_arcs_begin_and_end_where_they_should_and_lengths_change_evenly():
     assert torch.allclose(middle, (first.norm(dim=1) + second.norm(dim=1)) / 2, rtol=1e-5)
 
 
-def test_only_the_first_gaussian_draw_is_given():
+def test_only_the_first_gaussian_draw_is_replaced():
     latents = torch.ones(4, 3)
     given, free = Given(Noise(1, 4), latents), Noise(1, 4)
     assert given.normal(3) is latents
@@ -53,7 +53,7 @@ def test_images_of_a_path_are_those_of_its_latents():
     assert not torch.equal(LatentPaths(model, 6, "raw")(0, 0.25)[0], near)
 
 
-def test_training_goes_on_as_if_no_path_had_been_made():
+def test_paths_do_not_change_training():
     model = game()
     before = torch.get_rng_state()
     model.train()
@@ -63,7 +63,7 @@ def test_training_goes_on_as_if_no_path_had_been_made():
 
 
 @pytest.mark.parametrize("name", ["dcgan", "cgan", "infogan", "biggan", "pggan"])
-def test_latents_of_every_game_are_walked_through(name):
+def test_paths_through_the_latents_of_every_model(name):
     model = build_model(tiny(f"model={name}"))
     paths = LatentPaths(model, seed=1)
     near, far = paths(0, 1e-2)
@@ -86,7 +86,7 @@ def test_what_else_is_drawn_is_the_same_for_both_and_no_copy_of_the_latents_draw
 
 
 @pytest.mark.parametrize("name", ["stylegan", "stylegan2"])
-def test_style_based_games_are_walked_through_in_straight_lines_of_w(name):
+def test_paths_of_style_based_models_are_straight_lines_in_w(name):
     model = build_model(tiny(f"model={name}"))
     paths = LatentPaths(model, seed=1, weights="raw")
     assert paths.space == "w"

@@ -16,7 +16,7 @@ def test_how_many_updates_a_period_has_for_penalties_alone(intervals, expected):
     assert lazy_updates(intervals) == expected
 
 
-def test_parts_are_made_when_they_are_looked_at_and_once():
+def test_lazy_attributes_are_computed_once_on_first_access():
     at_hand, made = context(Noise(0, 4)), []
 
     def logits():
@@ -31,7 +31,7 @@ def test_parts_are_made_when_they_are_looked_at_and_once():
     assert (late.fake_logits == at_hand.fake_logits + 1).all()
 
 
-def test_parts_may_be_made_of_others():
+def test_lazy_attributes_can_depend_on_others():
     late = LazyContext(
         context(Noise(0, 4)),
         {"fake": lambda: late.fake_images * 2, "fake_images": lambda: late.real_images + 1},

@@ -37,7 +37,7 @@ def test_a_second_start_or_stop_changes_nothing(clock):
     assert watch.seconds == 4
 
 
-def test_goes_on_from_what_was_counted_before(clock):
+def test_continues_from_earlier_seconds(clock):
     watch = Stopwatch()
     watch.start()
     watch.set(20.0)

@@ -70,7 +70,7 @@ def test_images_do_not_mix():
     torch.testing.assert_close(attention(x)[1:2], attention(x[1:2]))
 
 
-def test_pixels_move_with_their_place():
+def test_attention_commutes_with_transposition():
     """A transposed image gives the transposed answer: places have no order."""
     attention, x = layer(), torch.randn(2, 16, 4, 4)
     torch.testing.assert_close(attention(x).mT, attention(x.mT))

@@ -19,7 +19,7 @@ def test_by_hand():
     torch.testing.assert_close(y[:, 1:], expected)
 
 
-def test_the_number_is_the_mean_over_channels_and_places():
+def test_the_statistic_is_the_mean_over_channels_and_positions():
     x = torch.randn(6, 3, 4, 5)
     plane = MinibatchStddev(3)(x)[:, 3]
     for group in range(2):
@@ -28,7 +28,7 @@ def test_the_number_is_the_mean_over_channels_and_places():
         torch.testing.assert_close(plane[rows], by_hand.expand(3, 4, 5), rtol=1e-5, atol=1e-6)
 
 
-def test_equal_images_are_told():
+def test_equal_images_have_no_deviation():
     x = torch.randn(1, 4, 2, 2).expand(4, -1, -1, -1)
     assert MinibatchStddev(4)(x)[:, 4].max().item() == pytest.approx(1e-4)
 

@@ -71,7 +71,7 @@ def test_derivatives_of_both_orders(up, down):
 
 
 @pytest.mark.parametrize("taps", [[1.0], [1.0, 1.0], [1.0, 3.0, 3.0, 1.0], [1.0, 2.0, 1.0]])
-def test_brightness_is_kept(taps):
+def test_brightness_is_preserved(taps):
     """All of one value stay so, away from the border."""
     kernel, x = filter_kernel(taps).double(), torch.full((1, 1, 8, 8), 0.7, dtype=torch.float64)
     down = downsample2d(x, kernel)
