@@ -68,9 +68,9 @@ def test_an_image_that_is_not_in_the_sample_counts_too(tmp_path, pack, in_memory
 
 def test_every_byte_and_label_in_memory_counts():
     def data():
-        made = FakeImages(size=COUNT, image_size=4, num_classes=5, batch_size=4)
-        made.setup()
-        return made, made._sources["train"]
+        images = FakeImages(size=COUNT, image_size=4, num_classes=5, batch_size=4)
+        images.setup()
+        return images, images._sources["train"]
 
     plain, _ = data()
     dotted, source = data()

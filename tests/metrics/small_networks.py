@@ -1,4 +1,4 @@
-"""Networks that a user might look through."""
+"""Networks that a user might choose as feature extractors."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Pictures:
 
 
 class Glance(FeatureExtractor):
-    """A seeded linear look at images, in float64 so that batches don't matter."""
+    """Seeded linear features, in float64 so that batch sizes do not matter."""
 
     name, suffix, num_features, num_logits = "glance", "_glance", 6, 4
 

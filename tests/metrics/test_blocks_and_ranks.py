@@ -22,7 +22,7 @@ CLASSES = 3
 
 
 class Stare(Glance):
-    """A look at more features than there are images."""
+    """More features than there are images."""
 
     num_features = 180
 
@@ -47,11 +47,11 @@ def sample(n, start):
     return to_float(FAKES[start : start + n])
 
 
-def run(look=Glance, sample=sample, chosen=None, **more):
+def run(extractor=Glance, sample=sample, chosen=None, **more):
     data = Pictures(noise_images(160), torch.arange(160) % CLASSES, CLASSES)
     labels = RequestedLabels("balanced", CLASSES)
     options = {"n": 151, "seed": 3, "batch_size": 40, "labels": labels} | more
-    return evaluate(sample, data, look(), chosen or scores(), **options)
+    return evaluate(sample, data, extractor(), chosen or scores(), **options)
 
 
 def values(results):
@@ -65,12 +65,12 @@ def close(first, second):
         assert std == (None if std is None else pytest.approx(second[name][1], rel=1e-9))
 
 
-@pytest.mark.parametrize("look", [Glance, Stare])
-def test_blocks_change_nothing(monkeypatch, look):
-    whole = values(run(look))
+@pytest.mark.parametrize("extractor", [Glance, Stare])
+def test_blocks_change_nothing(monkeypatch, extractor):
+    whole = values(run(extractor))
     monkeypatch.setattr(real_features, "BLOCK", 37)
-    close(values(run(look)), whole)
-    assert values(run(look, batch_size=5)) == values(run(look, batch_size=90))
+    close(values(run(extractor)), whole)
+    assert values(run(extractor, batch_size=5)) == values(run(extractor, batch_size=90))
 
 
 def test_two_processes_equal_one(tmp_path):
@@ -80,7 +80,7 @@ def test_two_processes_equal_one(tmp_path):
             torch.distributed.init_process_group(
                 "gloo", init_method=f"file://{tmp_path}/meet", rank=rank, world_size=2
             )
-            found = [values(run(look, rank=rank, world=2)) for look in (Glance, Stare)]
+            found = [values(run(extractor, rank=rank, world=2)) for extractor in (Glance, Stare)]
             torch.save(found, tmp_path / f"{rank}.pt")
 
         return child
@@ -88,8 +88,8 @@ def test_two_processes_equal_one(tmp_path):
     assert [wait(pid) for pid in [fork(work(rank)) for rank in range(2)]] == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     assert first == second
-    for found, look in zip(first, (Glance, Stare), strict=True):
-        close(found, values(run(look)))
+    for found, extractor in zip(first, (Glance, Stare), strict=True):
+        close(found, values(run(extractor)))
 
 
 def test_bytes_are_scored_as_the_floats_that_they_stand_for():

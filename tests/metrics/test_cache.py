@@ -185,14 +185,14 @@ def test_a_cache_of_somebody_else_is_read(tmp_path, monkeypatch):
     assert equal(cache.load(KEY), kept)
 
 
-def judged(data, cache, scores, extractor=None, n_real=None):
-    look = extractor or Glance()
-    reals = RealFeatures(data, look, cache)
+def scored(data, cache, scores, extractor=None, n_real=None):
+    extractor = extractor or Glance()
+    reals = RealFeatures(data, extractor, cache)
 
     def sample(n, start):
         return to_float(FAKES[start : start + n])
 
-    results = evaluate(sample, data, look, scores, 90, 0, 32, n_real=n_real, reals=reals)
+    results = evaluate(sample, data, extractor, scores, 90, 0, 32, n_real=n_real, reals=reals)
     return {name: (one.value, one.std) for name, one in results.items()}
 
 
@@ -203,12 +203,12 @@ def both():
 @pytest.mark.parametrize("scores", [both, lambda: {"fid": FrechetDistance()}])
 def test_another_run_reads_no_real_image_but_those_that_tell_the_data(tmp_path, scores):
     cache = StatisticsCache(tmp_path)
-    first = judged(Pictures(noise_images(120)), cache, scores())
+    first = scored(Pictures(noise_images(120)), cache, scores())
     data = Pictures(noise_images(120))
-    assert judged(data, cache, scores()) == first
+    assert scored(data, cache, scores()) == first
     fingerprint = 120  # of these pictures, which are all looked at
     assert data.read == fingerprint
-    assert first == judged(Pictures(noise_images(120)), None, scores())
+    assert first == scored(Pictures(noise_images(120)), None, scores())
 
 
 def test_other_data_counts_and_weights_are_computed_again(tmp_path):
@@ -221,7 +221,7 @@ def test_other_data_counts_and_weights_are_computed_again(tmp_path):
 
     def read(images, **more):
         data = Pictures(images)
-        judged(data, cache, both(), **more)
+        scored(data, cache, both(), **more)
         return data.read - len(images)
 
     images = noise_images(120)
@@ -234,12 +234,12 @@ def test_other_data_counts_and_weights_are_computed_again(tmp_path):
 
 
 def test_another_precision_is_computed_again_but_another_batch_size_is_not(tmp_path, monkeypatch):
-    cache, look = StatisticsCache(tmp_path), Glance()
+    cache, extractor = StatisticsCache(tmp_path), Glance()
 
     def read(batch_size=32):
         data = Pictures(noise_images(120))
-        reals = RealFeatures(data, look, cache)
-        reals.rows(RealShare(reals, look, "train", 0, 90, batch_size), "features")
+        reals = RealFeatures(data, extractor, cache)
+        reals.rows(RealShare(reals, extractor, "train", 0, 90, batch_size), "features")
         return data.read - 120
 
     assert [read(), read(), read(batch_size=7)] == [90, 0, 0]
@@ -264,12 +264,12 @@ def test_keys_contain_gpu_models_and_precisions_of_single_operators(monkeypatch)
 
 
 def test_only_moments_are_cached_unless_rows_are_requested(tmp_path):
-    data, cache, look = Pictures(noise_images(120)), StatisticsCache(tmp_path), Glance()
-    judged(data, cache, {"fid": FrechetDistance()}, look)
+    data, cache, extractor = Pictures(noise_images(120)), StatisticsCache(tmp_path), Glance()
+    scored(data, cache, {"fid": FrechetDistance()}, extractor)
     (path,) = tmp_path.iterdir()
     assert "features_moments" in path.name
-    reals = RealFeatures(data, look, cache)
-    found = reals.moments(RealShare(reals, look, "train", 0, 90, 32), "features")
-    expected = moments_of(look(data.images[:90]).features)
+    reals = RealFeatures(data, extractor, cache)
+    found = reals.moments(RealShare(reals, extractor, "train", 0, 90, 32), "features")
+    expected = moments_of(extractor(data.images[:90]).features)
     for one, other in zip(found, expected, strict=True):
         assert torch.allclose(one, other, rtol=1e-12)

@@ -54,11 +54,11 @@ def test_results_carry_name_and_protocol():
 
 
 def test_a_score_equals_that_of_the_same_features_by_hand():
-    look, images = Glance(), noise_images(200)
+    extractor, images = Glance(), noise_images(200)
     metric = FrechetDistance()
     metric.reset(6, 200, 203, torch.device("cpu"))
-    metric.update(look(images).features, real=True)
-    metric.update(look(FAKES).features, real=False)
+    metric.update(extractor(images).features, real=True)
+    metric.update(extractor(FAKES).features, real=False)
     result = run(data=Pictures(images), n_real=200)["fid_glance"]
     assert result.value == pytest.approx(metric.compute().value, rel=1e-12)
 

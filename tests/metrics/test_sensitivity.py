@@ -112,8 +112,8 @@ def found(script, dealt, tmp_path_factory):
         for name, levels in LEVELS.items():
             values[name] = [clean]
             for level in levels:
-                judge = everything if (name, level) in TRAINED else quick
-                values[name].append(judge(script.CORRUPTIONS[name].make(dealt, level)))
+                evaluator = everything if (name, level) in TRAINED else quick
+                values[name].append(evaluator(script.CORRUPTIONS[name].make(dealt, level)))
     return values
 
 

@@ -16,18 +16,18 @@ REALS, FAKES = noise_images(150, channels=3), noise_images(150, seed=1, channels
 
 
 class Colours(Glance):
-    """A seeded linear look at color images."""
+    """Seeded linear features of color images."""
 
     def __init__(self):
         super().__init__(channels=3)
 
 
 class FidelityColours(FeatureExtractorBase):
-    """The same look, as torch-fidelity wants it."""
+    """The same features, in the interface of torch-fidelity."""
 
     def __init__(self, name, features_list, **_):
         super().__init__(name, features_list)
-        self.look = Colours()
+        self.extractor = Colours()
 
     @staticmethod
     def get_provided_features_list():
@@ -46,7 +46,7 @@ class FidelityColours(FeatureExtractorBase):
         return torch.zeros(1, 3, 4, 4, dtype=torch.uint8)
 
     def forward(self, images):
-        seen = self.look(images)
+        seen = self.extractor(images)
         return tuple(getattr(seen, name) for name in self.features_list)
 
 

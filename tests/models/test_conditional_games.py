@@ -24,21 +24,21 @@ from tests.support import games
 CLASSES = 3
 
 
-def players(told="concatenation", judge="none", auxiliary=()):
+def players(g_condition="concatenation", d_condition="none", auxiliary=()):
     """Small networks for 8x8 gray images of three classes."""
     torch.manual_seed(0)
     shape = {"image_size": 8, "channels": 1, "hidden": [16], "num_classes": CLASSES}
     return {
-        "generator": MLPGenerator(latent_dim=games.LATENT, conditioning=told, **shape),
-        "discriminator": MLPDiscriminator(conditioning=judge, auxiliary=auxiliary, **shape),
+        "generator": MLPGenerator(latent_dim=games.LATENT, conditioning=g_condition, **shape),
+        "discriminator": MLPDiscriminator(conditioning=d_condition, auxiliary=auxiliary, **shape),
         "num_classes": CLASSES,
     }
 
 
 GAMES = {
-    CGAN: {"judge": "concatenation"},
+    CGAN: {"d_condition": "concatenation"},
     ACGAN: {"auxiliary": [CLASSES]},
-    ProjectionGAN: {"judge": "projection"},
+    ProjectionGAN: {"d_condition": "projection"},
     InfoGAN: {"auxiliary": [CLASSES, 2]},
 }
 
@@ -164,14 +164,14 @@ def test_acgan_adds_the_cross_entropies_of_reals_and_fakes():
     of_critic, of_generator, batch = losses(model)
     fake = fakes(model, batch["label"], Noise(1, 6))
     real_logits, fake_logits = model.discriminator(batch["image"]), model.discriminator(fake)
-    real, made = (
+    real, fake = (
         F.cross_entropy(classify(model, x), batch["label"]) for x in (batch["image"], fake)
     )
     source = model.loss.discriminator(real_logits, fake_logits)
-    torch.testing.assert_close(of_critic, source + 0.5 * (real + made))
-    torch.testing.assert_close(of_generator, model.loss.generator(fake_logits) + 0.25 * made)
+    torch.testing.assert_close(of_critic, source + 0.5 * (real + fake))
+    torch.testing.assert_close(of_generator, model.loss.generator(fake_logits) + 0.25 * fake)
     assert model.observed["discriminator/classification"] == pytest.approx(float(real), rel=1e-5)
-    assert model.observed["generator/classification"] == pytest.approx(float(made), rel=1e-5)
+    assert model.observed["generator/classification"] == pytest.approx(float(fake), rel=1e-5)
     right = (classify(model, batch["image"]).argmax(1) == batch["label"]).float().mean()
     assert model.observed["discriminator/class_accuracy"] == pytest.approx(float(right))
 
@@ -196,7 +196,7 @@ def test_one_pass_returns_logits_and_classes(tmp_path):
 
 @pytest.mark.parametrize("kind", [ACGAN, InfoGAN])
 def test_auxiliary_losses_are_those_of_the_first_images(kind):
-    """Penalties let D judge more, and paired losses judge reals in G's turn."""
+    """Penalties call D more often, and paired losses call it on reals in the update of G."""
     plain, other = alone(kind), alone(kind, loss=RelativisticLoss(), regularizers={"r1": R1()})
     other.load_state_dict(plain.state_dict())
     losses(plain), losses(other)
@@ -273,10 +273,10 @@ def test_the_posteriors_head_is_trained_in_the_discriminators_turn(tmp_path):
     ("kind", "changes", "message"),
     [
         (CGAN, players("none", "concatenation"), "generator is not conditioned .*concatenation"),
-        (CGAN, players(judge="none"), "the discriminator is not conditioned on the label"),
+        (CGAN, players(d_condition="none"), "the discriminator is not conditioned on the label"),
         (
             ProjectionGAN,
-            players(judge="concatenation"),
+            players(d_condition="concatenation"),
             "conditioning is concatenation.*projection",
         ),
         (ProjectionGAN, players("none", "projection"), "the generator is not conditioned"),
@@ -312,9 +312,9 @@ def test_dragan_refuses_batch_normalization():
 def test_pacgan_packs_images_and_refuses_single_ones(tmp_path):
     with pytest.raises(ConfigError, match=r"model.packing=1 it does not pack images"):
         games.game(PacGAN)
-    judge = MLPDiscriminator(8, 1, [16], packing=2)
-    model = games.game(PacGAN, discriminator=judge, packing=2)
-    augmented = Seen(judge)
+    discriminator = MLPDiscriminator(8, 1, [16], packing=2)
+    model = games.game(PacGAN, discriminator=discriminator, packing=2)
+    augmented = Seen(discriminator)
     games.fit(model, tmp_path, max_steps=1)
     assert [tuple(call[0].shape) for call in augmented.calls] == [(games.BATCH // 2, 2, 8, 8)] * 3
 

@@ -37,7 +37,7 @@ class Undecided(nn.Module):
 
 
 def grey_game(forth: float, back: float, tmp_path, **changes):
-    """G(x) = x + forth and F(y) = y + back between undecided judges."""
+    """G(x) = x + forth and F(y) = y + back between undecided discriminators."""
     model = cyclegan(
         generator=TranslatorPair(Shift(forth), Shift(back)),
         discriminator=DiscriminatorPair(Undecided(), Undecided()),

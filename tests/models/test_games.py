@@ -21,8 +21,8 @@ from tests.support import games
 
 def squashed() -> dict[str, nn.Module]:
     networks = games.players()
-    judge = networks["discriminator"]
-    return networks | {"discriminator": nn.Sequential(judge, nn.Sigmoid())}
+    discriminator = networks["discriminator"]
+    return networks | {"discriminator": nn.Sequential(discriminator, nn.Sigmoid())}
 
 
 def largest(module: nn.Module) -> float:

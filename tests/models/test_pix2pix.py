@@ -90,11 +90,11 @@ def test_the_gradient_of_the_l1_term_is_lambda_times_the_mean_sign(tmp_path):
 
 def test_the_discriminator_gets_input_and_output_concatenated(tmp_path):
     model, seen = pix2pix(), []
-    model.discriminator.register_forward_hook(lambda _, given, __: seen.append(given[0].detach()))
-    made = []
-    model.generator.register_forward_hook(lambda _, given, out: made.append((given[0], out)))
+    model.discriminator.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    outputs = []
+    model.generator.register_forward_hook(lambda _, inputs, out: outputs.append((inputs[0], out)))
     in_training(model, tmp_path)
-    ((x, fake),) = made  # every image is generated once
+    ((x, fake),) = outputs  # every image is generated once
     generator_turn, real, fakes = seen
     assert torch.equal(generator_turn, torch.cat([x, fake], 1))
     assert torch.equal(fakes, generator_turn)
@@ -105,20 +105,20 @@ def test_the_discriminator_gets_input_and_output_concatenated(tmp_path):
 
 
 def test_further_critic_steps_come_before_on_images_of_their_own(tmp_path):
-    model, made = pix2pix(critic_steps=3), []
-    model.generator.register_forward_hook(lambda _, given, out: made.append(out.requires_grad))
+    model, outputs = pix2pix(critic_steps=3), []
+    model.generator.register_forward_hook(lambda _, inputs, out: outputs.append(out.requires_grad))
     augmented = []
     model.discriminator.register_forward_hook(lambda *_: augmented.append(1))
     in_training(model, tmp_path)
-    assert made == [False, False, True]
+    assert outputs == [False, False, True]
     assert len(augmented) == 2 * 3 + 1
     assert model.images_seen == 3 * BATCH
 
 
 def test_the_discriminator_gets_all_fakes_in_full_precision(tmp_path):
     model, kinds = pix2pix(critic_steps=2), []
-    shown = model.shown
-    model.shown = lambda fakes: shown(kinds.append(fakes["fake"].dtype) or fakes)
+    shown = model.critic_fakes
+    model.critic_fakes = lambda fakes: shown(kinds.append(fakes["fake"].dtype) or fakes)
     in_training(model, tmp_path, precision="bf16-mixed")
     assert kinds == [torch.float32] * 2
 
@@ -163,12 +163,12 @@ def test_top_k_chooses_images_by_the_mean_of_their_patches(tmp_path):
     top = TopK(final_share=0.5, gamma=0.5, every_images=1)
     model = in_training(pix2pix(regularizers={"top_k": top}), tmp_path)
     model.discriminator = Mean()
-    given = []
-    model.loss.generator = lambda fake, real=None: given.append(fake) or fake.sum()
+    inputs = []
+    model.loss.generator = lambda fake, real=None: inputs.append(fake) or fake.sum()
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, GREY + RGB, SIZE, SIZE)
     model.images_seen = 10
     model.adversarial_generator_loss("target", images, images, batch(), Noise(0, 4))
-    assert sorted(given[0].tolist()) == [2.0] * 4 + [3.0] * 4
+    assert sorted(inputs[0].tolist()) == [2.0] * 4 + [3.0] * 4
 
 
 @pytest.mark.parametrize(

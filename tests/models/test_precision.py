@@ -140,12 +140,14 @@ def test_an_overflow_in_one_player_leaves_the_others_step_right(tmp_path):
             discriminator_optimizer=partial(torch.optim.SGD, lr=rate),
         )
         before = games.weights(model.generator)
-        judge = games.weights(model.discriminator)
+        discriminator = games.weights(model.discriminator)
         trainer = games.trainer_for(
             model, games.images(), tmp_path, precision=precision, max_steps=1
         )
         trainer.fit(model, games.images())
-        games.assert_equal(judge, games.weights(model.discriminator))  # no step: skipped, or rate 0
+        games.assert_equal(
+            discriminator, games.weights(model.discriminator)
+        )  # no step: skipped, or rate 0
         steps[precision] = difference(before, games.weights(model.generator))
         if precision == "16-mixed":
             assert scaler_of(trainer).get_scale() == 2.0**15

@@ -17,10 +17,10 @@ from tests.support.configs import shrunk, take_steps, tiny
 
 def players(**changes):
     torch.manual_seed(0)
-    judge = {"width": 4, "spectral_norm": True} | changes
+    options = {"width": 4, "spectral_norm": True} | changes
     return {
         "generator": ResNetGenerator(16, 1, latent_dim=4, width=4),
-        "discriminator": ResNetDiscriminator(16, 1, **judge),
+        "discriminator": ResNetDiscriminator(16, 1, **options),
     }
 
 

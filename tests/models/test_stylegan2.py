@@ -86,7 +86,7 @@ def test_path_lengths_of_a_linear_generator():
 
 
 def test_the_running_mean_of_lengths_converges():
-    """To E sqrt(mean_l |A_l^T y|^2), from 0 on; here told from many draws at once."""
+    """To E sqrt(mean_l |A_l^T y|^2), from 0 on; here estimated from many draws at once."""
     network, regularizer = LinearStyles(), PathLength(decay=0.05)
     expected = closed_form(network, Noise(99, 20_000)).mean().item()
     means = []
@@ -130,13 +130,13 @@ def test_the_mapping_network_learns_from_path_lengths():
 class Spy(Regularizer):
     """Keeps at which updates it was due, and whether its turn brought logits."""
 
-    def __init__(self, player: str, every: int, looks: bool = False) -> None:
+    def __init__(self, player: str, every: int, uses_images: bool = False) -> None:
         super().__init__(1.0, every)
-        self.player, self.looks = player, looks
+        self.player, self.uses_images = player, uses_images
         self.seen: list[tuple[int, bool]] = []
 
     def term(self, context: UpdateContext) -> Tensor | None:
-        if self.looks:
+        if self.uses_images:
             assert context.fake_logits.shape == (8,)
             assert context.fake_images.shape == context.real_images.shape
         self.seen.append((context.images_seen // 8, "fake_logits" in vars(context)))
@@ -152,7 +152,7 @@ def test_lazy_terms_have_updates_of_their_own(player, tmp_path):
     model._factories[player] = lambda parameters: counting(factory(parameters), steps)
     trainer = games.fit(model, tmp_path, games.images(16), max_steps=6)
     assert terms["often"].seen == [(step, True) for step in range(6)]
-    # Nothing is judged for a term that does not ask.
+    # No logits are computed unless a term uses them.
     assert terms["rarely"].seen == [(0, False), (3, False)]
     assert terms["looking"].seen == [(0, True), (4, True)]
     assert len(steps) == 6 + 3  # after the updates 0, 3 and 4
@@ -167,8 +167,8 @@ def counting(optimizer, steps):
 
 def test_both_optimizers_are_corrected():
     """By 3 / 4 for R1 at every third update, by 2 / 3 for path lengths at every second."""
-    made, judge = lazy().configure_optimizers()
-    for optimizer, share in ((made, 2 / 3), (judge, 3 / 4)):
+    generator, discriminator = lazy().configure_optimizers()
+    for optimizer, share in ((generator, 2 / 3), (discriminator, 3 / 4)):
         assert optimizer.defaults["lr"] == pytest.approx(0.002 * share)
         assert optimizer.param_groups[0]["betas"] == pytest.approx((0.0, 0.99**share))
     plain = game(regularizers={"r1": R1(every=1)}).configure_optimizers()[1]
@@ -205,7 +205,7 @@ def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
 
 
 def test_all_sorts_of_terms_may_be_lazy(tmp_path):
-    """Those that look at images and logits with a gradient, and one that is silent at first."""
+    """Those that use images and logits with a gradient, and one that is silent at first."""
     terms = {
         "diversity": LatentDiversity(every=2),
         "lecam": LeCam(every=2),

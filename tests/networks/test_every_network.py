@@ -142,7 +142,7 @@ def logits_of(name, pair, z, labels=None):
     return pair[1](images, labels)
 
 
-def judged(name, rows=4, size=16, channels=2):
+def inputs_of(name, rows=4, size=16, channels=2):
     """Images that the discriminator of a network takes."""
     channels += 3 * (name == "pix2pix")
     return torch.randn(rows, channels, size, size, generator=torch.Generator().manual_seed(2))
@@ -197,7 +197,7 @@ def test_layouts_agree(name, changes):
     plain, (z, _) = awaken(players(name, changes)), draws(name)
     last = copy.deepcopy(plain).to(memory_format=torch.channels_last)
     torch.testing.assert_close(logits_of(name, plain, z), logits_of(name, last, z))
-    images = judged(name)
+    images = inputs_of(name)
     ours = last[1](images.contiguous(memory_format=torch.channels_last))
     torch.testing.assert_close(ours, plain[1](images))
 
@@ -262,7 +262,7 @@ def test_every_weight_learns(name, changes, condition, layout):
 def test_penalties_reach_every_weight(name, changes):
     """They differentiate twice. A bias that only shifts where leaky ReLU bends gets nothing."""
     discriminator = awaken(players(name, changes)[1])
-    images = judged(name).requires_grad_()
+    images = inputs_of(name).requires_grad_()
     (slope,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
     slope.square().sum().backward()
     for layer, parameter in discriminator.named_parameters():
@@ -276,7 +276,7 @@ def test_images_do_not_mix(name, changes):
     discriminator = players(name, {**changes, "minibatch_stddev": 0})[1].double()
     norms = [one for one in discriminator.modules() if isinstance(one, nn.BatchNorm2d)]
     if all(norm.track_running_stats for norm in norms):
-        images = judged(name).double()
+        images = inputs_of(name).double()
         torch.testing.assert_close(discriminator.eval()(images)[:1], discriminator(images[:1]))
 
 
@@ -286,7 +286,7 @@ def test_images_do_not_mix(name, changes):
 @pytest.mark.parametrize(("name", "condition"), CONDITIONAL)
 def test_labels_matter_and_are_required(name, condition):
     pair = awaken(players(name, {"minibatch_stddev": 0}, condition)).eval()
-    z, images = draws(name, rows=1)[0].expand(3, -1), judged(name, rows=1).expand(3, -1, -1, -1)
+    z, images = draws(name, rows=1)[0].expand(3, -1), inputs_of(name, rows=1).expand(3, -1, -1, -1)
     labels = torch.tensor([0, 1, 1])
     for player, inputs in zip(pair, (z, images), strict=True):
         first, second, same = player(inputs, labels)
@@ -299,11 +299,11 @@ def test_labels_matter_and_are_required(name, condition):
 @pytest.mark.parametrize("name", FROM_NOISE)
 def test_packing_and_auxiliary_outputs(name):
     discriminator = players(name, packing=2, auxiliary=[4, 1])[1]
-    logits, outputs = discriminator.logits_and_auxiliary(judged(name, channels=4))
+    logits, outputs = discriminator.logits_and_auxiliary(inputs_of(name, channels=4))
     assert logits.shape == (4,)
     assert outputs.shape == (4, 5)
     with pytest.raises(ConfigError, match="without auxiliary outputs"):
-        players(name)[1].logits_and_auxiliary(judged(name))
+        players(name)[1].logits_and_auxiliary(inputs_of(name))
 
 
 @pytest.mark.parametrize("name", sorted(set(FROM_NOISE) - set(WITH_NORMS)))

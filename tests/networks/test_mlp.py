@@ -63,12 +63,14 @@ def test_networks_of_points(conditioning):
     generator = MLPGenerator(
         1, 2, 2, [8], num_classes=classes, conditioning=conditioning, octaves=3
     )
-    judge = MLPDiscriminator(1, 2, [8], num_classes=classes, conditioning=conditioning, octaves=4)
+    discriminator = MLPDiscriminator(
+        1, 2, [8], num_classes=classes, conditioning=conditioning, octaves=4
+    )
     points = generator(torch.randn(4, 2), labels)
     assert points.shape == (4, 2, 1, 1)
-    assert judge(points, labels).shape == (4,)
+    assert discriminator(points, labels).shape == (4,)
     assert generator.hidden[0].in_features == 2 * 7 + classes
-    assert judge.hidden[0].in_features == 2 * 9 + classes
+    assert discriminator.hidden[0].in_features == 2 * 9 + classes
 
 
 def test_far_latents_stay_in_the_box():

@@ -32,9 +32,12 @@ def generator(**options):
 
 def test_parameters_of_the_paper():
     """Table 2, Config E, FFHQ at 256: 23.058 and 23.010 million."""
-    made, judged = count(R3GANGenerator, 256, 3), count(R3GANDiscriminator, 256, 3)
-    assert (made, judged) == (23_057_952, 23_009_568)
-    assert (round(made, -3), round(judged, -3)) == (23_058_000, 23_010_000)
+    generator_size, discriminator_size = (
+        count(R3GANGenerator, 256, 3),
+        count(R3GANDiscriminator, 256, 3),
+    )
+    assert (generator_size, discriminator_size) == (23_057_952, 23_009_568)
+    assert (round(generator_size, -3), round(discriminator_size, -3)) == (23_058_000, 23_010_000)
 
 
 def test_parameters_at_cifar_by_hand():
@@ -45,12 +48,14 @@ def test_parameters_at_cifar_by_hand():
     768*768 before the embedding's 10*768.
     """
     all_blocks = 8 * (2 * 768 * 1536 + 1536 * 16 * 9 + 2 * 1536)
-    made = all_blocks + 768 * 16 + 128 * 768 + 10 * 64 + 3 * 768
-    judged = all_blocks + 3 * 768 + 768 * 16 + 768 * 768 + 10 * 768
-    assert (made, judged) == (20_781_952, 21_280_512)
+    generator_size = all_blocks + 768 * 16 + 128 * 768 + 10 * 64 + 3 * 768
+    discriminator_size = all_blocks + 3 * 768 + 768 * 16 + 768 * 768 + 10 * 768
+    assert (generator_size, discriminator_size) == (20_781_952, 21_280_512)
     options = {"num_classes": 10}
-    assert count(R3GANGenerator, 32, 3, conditioning="concatenation", **options) == made
-    assert count(R3GANDiscriminator, 32, 3, conditioning="projection", **options) == judged
+    assert count(R3GANGenerator, 32, 3, conditioning="concatenation", **options) == generator_size
+    assert (
+        count(R3GANDiscriminator, 32, 3, conditioning="projection", **options) == discriminator_size
+    )
 
 
 def test_widths_halve_beyond_the_full_ones():

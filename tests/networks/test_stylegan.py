@@ -143,21 +143,21 @@ def test_the_discriminator_smooths_before_it_halves():
 
 def test_the_discriminator_accepts_each_level():
     torch.manual_seed(0)
-    judge = StyleGANDiscriminator(32, 1, width=4, full_width=8, num_classes=3)
+    discriminator = StyleGANDiscriminator(32, 1, width=4, full_width=8, num_classes=3)
     for level, side in ((0, 4), (1.5, 16), (3, 32)):
-        judge.grow(level)
-        assert judge(torch.randn(4, 1, side, side)).shape == (4,)
+        discriminator.grow(level)
+        assert discriminator(torch.randn(4, 1, side, side)).shape == (4,)
 
 
 def test_half_precision_changes_little():
     network = generator(width=8)
     ws = styles(network)
-    judge = StyleGANDiscriminator(16, 1, width=8, full_width=8)
+    discriminator = StyleGANDiscriminator(16, 1, width=8, full_width=8)
     images = network.synthesize(ws)
-    logits = judge(images)
+    logits = discriminator(images)
     with torch.autocast("cpu", torch.bfloat16):
         rough = network.synthesize(ws)
-        rough_logits = judge(images)
+        rough_logits = discriminator(images)
     torch.testing.assert_close(rough.float(), images, atol=0.2, rtol=0.1)
     torch.testing.assert_close(rough_logits.float(), logits, atol=0.2, rtol=0.1)
 

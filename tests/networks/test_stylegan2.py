@@ -48,13 +48,13 @@ def awaken(network):
 
 
 @pytest.mark.parametrize(
-    ("size", "full_width", "made", "judged"),
+    ("size", "full_width", "generator_size", "discriminator_size"),
     [(1024, 64, 30_370_060, 29_012_513), (256, 32, 24_767_458, 24_001_089)],
 )
-def test_parameters_of_the_authors(size, full_width, made, judged):
+def test_parameters_of_the_authors(size, full_width, generator_size, discriminator_size):
     """Read off the authors' implementation; 256 with half of its channels."""
-    assert count(StyleGAN2Generator, size, 3, full_width=full_width) == made
-    assert count(StyleGAN2Discriminator, size, 3, full_width=full_width) == judged
+    assert count(StyleGAN2Generator, size, 3, full_width=full_width) == generator_size
+    assert count(StyleGAN2Discriminator, size, 3, full_width=full_width) == discriminator_size
 
 
 def test_parameters_of_the_mapping_network():
@@ -64,10 +64,10 @@ def test_parameters_of_the_mapping_network():
 
 def test_parameters_at_cifar():
     """Ten classes, two mapping layers, and a discriminator without residuals: as above."""
-    made = {"num_classes": 10, "conditioning": "concatenation", "mapping_layers": 2}
-    judged = {"num_classes": 10, "conditioning": "projection", "residual": False}
-    assert count(StyleGAN2Generator, 32, 3, **made) == 20_215_315
-    assert count(StyleGAN2Discriminator, 32, 3, **judged) == 23_089_664
+    for_generator = {"num_classes": 10, "conditioning": "concatenation", "mapping_layers": 2}
+    for_discriminator = {"num_classes": 10, "conditioning": "projection", "residual": False}
+    assert count(StyleGAN2Generator, 32, 3, **for_generator) == 20_215_315
+    assert count(StyleGAN2Discriminator, 32, 3, **for_discriminator) == 23_089_664
 
 
 # ---------------------------------------------------------------------- the generator
@@ -133,7 +133,9 @@ def test_nothing_exceeds_the_bound():
     seen = []
     for layer in network.modules():
         if isinstance(layer, Modulated):
-            layer.register_forward_hook(lambda _, __, made: seen.append(made.abs().max().item()))
+            layer.register_forward_hook(
+                lambda _, __, output: seen.append(output.abs().max().item())
+            )
     network(torch.randn(4, 5))
     assert max(seen) == 0.5
 
@@ -215,27 +217,27 @@ def test_which_stages_run_in_half_precision(size, stages, expected):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_half_precision_is_close_to_full(dtype):
-    made, judge = generator(), discriminator()
+    g, d = generator(), discriminator()
     z = torch.randn(4, 5)
-    full = judge(made(z))
+    full = d(g(z))
     with torch.autocast("cpu", dtype):
-        images = made(z)
-        half = judge(images)
+        images = g(z)
+        half = d(images)
     assert images.dtype == half.dtype == torch.float32
     torch.testing.assert_close(half, full, atol=0.1, rtol=0.1)
     assert not torch.equal(half, full)
     half.square().sum().backward()
-    assert all(parameter.grad.isfinite().all() for parameter in made.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in g.parameters())
 
 
 def test_path_lengths_reach_every_weight():
     """They differentiate twice. What only shifts where leaky ReLU bends gets no gradient."""
-    made = awaken(generator())
-    ws = made.mapping.broadcast(made.mapping(torch.randn(4, 5)))
-    scene = (made.synthesize(ws) * torch.randn(4, 2, 16, 16)).sum()
+    g = awaken(generator())
+    ws = g.mapping.broadcast(g.mapping(torch.randn(4, 5)))
+    scene = (g.synthesize(ws) * torch.randn(4, 2, 16, 16)).sum()
     (slope,) = torch.autograd.grad(scene, ws, create_graph=True)
     slope.square().sum().backward()
-    for name, parameter in made.named_parameters():
+    for name, parameter in g.named_parameters():
         if not name.endswith(("bias", "scale")):
             assert parameter.grad.abs().sum() > 0, name
 

@@ -12,7 +12,7 @@ from ganforge.streams import Noise
 from tests.regularizers.turns import LATENT, SHAPE, Linear, context
 
 
-def judged(noise: Noise, **changes):
+def context_and_noise(noise: Noise, **changes):
     """A turn of the discriminator: logits of both sides are there."""
     at_hand = context(noise, **changes)
     logits = {"real_logits": at_hand.critic(at_hand.real)}
@@ -21,7 +21,7 @@ def judged(noise: Noise, **changes):
 
 def test_a_linear_critic_is_inconsistent_by_what_moves():
     """D(x) - D(T(x)) = w.(x - T(x)) for D(x) = w.x."""
-    at_hand, noise = judged(Noise(5, 6))
+    at_hand, noise = context_and_noise(Noise(5, 6))
     w = at_hand.discriminator.matrix.sum(0)
     changed = move_slightly(at_hand.real_images, noise, 1, True)
     expected = ((at_hand.real_images - changed).flatten(1) @ w).square().mean()
@@ -29,7 +29,7 @@ def test_a_linear_critic_is_inconsistent_by_what_moves():
 
 
 def test_both_logits_get_a_gradient():
-    at_hand, _ = judged(Noise(5, 6))
+    at_hand, _ = context_and_noise(Noise(5, 6))
     logits = torch.zeros(6, requires_grad=True)
     term = Consistency(shift=1).change(at_hand, at_hand.real_images, logits)
     term.backward()
@@ -39,7 +39,7 @@ def test_both_logits_get_a_gradient():
 
 
 def test_balance_adds_the_same_at_fakes():
-    at_hand, noise = judged(Noise(5, 6))
+    at_hand, noise = context_and_noise(Noise(5, 6))
     w = at_hand.discriminator.matrix.sum(0)
     terms = []
     for images in (at_hand.fake_images, at_hand.real_images):  # in the order of their draws
@@ -50,7 +50,7 @@ def test_balance_adds_the_same_at_fakes():
 
 
 def test_a_critic_that_sees_sums_is_consistent_under_flips():
-    at_hand, _ = judged(Noise(5, 6))
+    at_hand, _ = context_and_noise(Noise(5, 6))
     total = {"critic": lambda x: x.flatten(1).sum(1)}
     at_hand = context(Noise(5, 6), **total, real_logits=at_hand.real_images.flatten(1).sum(1))
     assert Consistency(shift=0).term(at_hand).item() == pytest.approx(0, abs=1e-8)
@@ -64,7 +64,7 @@ def test_discriminator_inputs_are_augmented():
         seen.append(images)
         return 2 * images
 
-    at_hand, _ = judged(Noise(5, 6), augment=augment)
+    at_hand, _ = context_and_noise(Noise(5, 6), augment=augment)
     Consistency(shift=1).term(at_hand)
     assert len(seen) == 1  # the reals' own logits are there already
 
@@ -82,7 +82,7 @@ def test_images_move_by_few_pixels_and_half_are_mirrored():
 
 def test_linear_players_differ_by_the_step():
     """D(G(z)) - D(G(z + e)) = -w.A e, whatever z."""
-    at_hand, noise = judged(Noise(5, 6))
+    at_hand, noise = context_and_noise(Noise(5, 6))
     w = at_hand.discriminator.matrix.sum(0)
     change = 0.2 * noise.normal(LATENT) @ at_hand.generator.matrix.T @ w
     term = LatentConsistency(sigma=0.2).term(at_hand)
@@ -90,7 +90,7 @@ def test_linear_players_differ_by_the_step():
 
 
 def test_the_discriminators_side_leaves_the_generator():
-    at_hand, _ = judged(Noise(5, 6), fake_logits=torch.zeros(6))
+    at_hand, _ = context_and_noise(Noise(5, 6), fake_logits=torch.zeros(6))
     LatentConsistency().term(at_hand).backward()
     assert at_hand.generator.matrix.grad is None
     assert at_hand.discriminator.matrix.grad is not None

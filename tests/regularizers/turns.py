@@ -26,7 +26,7 @@ class Linear(nn.Module):
         return (scale * (z @ self.matrix.T)).view(-1, *SHAPE)
 
 
-class Judge(nn.Module):
+class Critic(nn.Module):
     """f(x) = W x as features, and their sum as logit."""
 
     def __init__(self) -> None:
@@ -43,17 +43,17 @@ class Judge(nn.Module):
 
 def context(noise: Noise, labels: Tensor | None = None, **changes: Any) -> UpdateContext:
     """The generator's turn of those two, with latents drawn first."""
-    generator, judge = Linear(), Judge()
+    generator, critic = Linear(), Critic()
     z = noise.normal(LATENT)
     fake = generator(z, labels)
     real = torch.randn(len(z), *SHAPE, generator=torch.Generator().manual_seed(3))
     parts: dict[str, Any] = {
-        "critic": judge,
-        "features": judge.features,
+        "critic": critic,
+        "features": critic.features,
         "generate": lambda latents, classes=labels: generator(latents, classes),
         "augment": lambda images: images,
         "generator": generator,
-        "discriminator": judge,
+        "discriminator": critic,
         "real": real,
         "fake": fake,
         "real_images": real,
@@ -61,7 +61,7 @@ def context(noise: Noise, labels: Tensor | None = None, **changes: Any) -> Updat
         "latents": z,
         "labels": labels,
         "real_logits": None,
-        "fake_logits": judge(fake),
+        "fake_logits": critic(fake),
         "noise": noise,
         "images_seen": 0,
     }

@@ -29,15 +29,15 @@ def test_bytes_by_hand():
 
 
 class Skip(nn.Module):
-    """Holds on to what it has made."""
+    """Keeps all its outputs until the end."""
 
     def __init__(self):
         super().__init__()
         self.layers = nn.ModuleList(nn.Conv2d(1, 1, 1) for _ in range(5))
 
     def forward(self, images):
-        made = [layer(images) for layer in self.layers]
-        return torch.cat(made, 1)
+        outputs = [layer(images) for layer in self.layers]
+        return torch.cat(outputs, 1)
 
 
 def test_what_a_network_holds_on_to_is_counted():

@@ -43,8 +43,8 @@ def test_one_pixel_is_repeated():
 def test_a_small_image_grows_to_what_a_network_needs():
     assert pad_to_multiple(image(1, 30), 4, smallest=16).shape == (3, 16, 32)
     whole = image(1, 30)
-    made = translate_any(whole, lambda crop, index: crop, 4, 16, 4, smallest=16)
-    torch.testing.assert_close(made, whole)
+    output = translate_any(whole, lambda crop, index: crop, 4, 16, 4, smallest=16)
+    torch.testing.assert_close(output, whole)
 
 
 def test_what_fits_is_left_alone():
@@ -147,17 +147,17 @@ def test_a_network_with_strides_is_met_at_its_own_steps():
 
 def test_bytes_and_new_channel_counts():
     grey = torch.arange(0, 250, 10, dtype=torch.uint8).view(1, 5, 5)
-    made = translate_any(grey, lambda crop, index: crop.float().repeat(3, 1, 1), 2, 4, 2)
-    torch.testing.assert_close(made, grey.float().repeat(3, 1, 1))
+    output = translate_any(grey, lambda crop, index: crop.float().repeat(3, 1, 1), 2, 4, 2)
+    torch.testing.assert_close(output, grey.float().repeat(3, 1, 1))
 
 
 def test_finished_rows_are_what_all_rows_together_would_be():
     whole = image(61, 43)
-    made = translate_any(whole, lambda crop, index: crop * (index + 1), 1, 16, 7)
+    output = translate_any(whole, lambda crop, index: crop * (index + 1), 1, 16, 7)
     finished = translate_any(
         whole, lambda crop, index: crop * (index + 1), 1, 16, 7, finish=lambda p: p.double() + 1
     )
-    assert torch.equal(finished, made.double() + 1)
+    assert torch.equal(finished, output.double() + 1)
     tops, lefts = starts(61, 16, 7, 1), starts(43, 16, 7, 1)
     expected, index = torch.zeros_like(whole), 0
     for top, down in zip(tops, blend_weights(tops, 16), strict=True):
@@ -165,4 +165,4 @@ def test_finished_rows_are_what_all_rows_together_would_be():
             index += 1
             window = (slice(None), slice(top, top + 16), slice(left, left + 16))
             expected[window] += whole[window] * index * (down[:, None] * across)
-    assert torch.equal(made, expected)
+    assert torch.equal(output, expected)

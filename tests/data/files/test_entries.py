@@ -57,7 +57,7 @@ def test_names_that_lead_outside_are_inside(tmp_path, pack):
 
 
 def test_usual_names_stay_unchanged(tmp_path):
-    """`tar -cf x.tar .` writes them so, and they identify the images of runs that were made."""
+    """`tar -cf x.tar .` writes them so, and they identify the images of existing runs."""
     assert opened(tmp_path, tar([("./a/0.png", PIXELS)])).names == ["./a/0.png"]
 
 

@@ -1,4 +1,4 @@
-"""Images made elsewhere are read the same from files, archives and arrays."""
+"""External images are read the same from files, archives and arrays."""
 
 import zipfile
 from io import BytesIO

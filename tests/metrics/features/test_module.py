@@ -86,9 +86,9 @@ def test_weights_of_a_file_are_loaded_and_recorded_by_hash(tmp_path):
     network = Labels()
     torch.save(network.state_dict(), tmp_path / "bare.pth")
     torch.save({"state_dict": network.state_dict(), "epoch": 3}, tmp_path / "wrapped.pth")
-    made = [build("Labels", weights=str(tmp_path / f"{n}.pth")) for n in ("bare", "wrapped")]
-    assert torch.equal(made[0].network.head.weight, network.head.weight)
-    hashes = {one.protocol["features_weights"] for one in (*made, build("Labels"))}
+    built = [build("Labels", weights=str(tmp_path / f"{n}.pth")) for n in ("bare", "wrapped")]
+    assert torch.equal(built[0].network.head.weight, network.head.weight)
+    hashes = {one.protocol["features_weights"] for one in (*built, build("Labels"))}
     assert len(hashes) == 2
 
 
@@ -116,10 +116,10 @@ def test_namesakes_share_no_statistics(tmp_path):
 
     cache = StatisticsCache(tmp_path)
     for network in networks():
-        look = ModuleFactory(network, size=8).build(COLOUR, CPU)
-        reals = RealFeatures(COLOUR, look, cache)
-        rows = RealShare(reals, look, "train", 0, 4, 4).rows("features")
-        assert torch.equal(rows, look(COLOUR.images).features)
+        extractor = ModuleFactory(network, size=8).build(COLOUR, CPU)
+        reals = RealFeatures(COLOUR, extractor, cache)
+        rows = RealShare(reals, extractor, "train", 0, 4, 4).rows("features")
+        assert torch.equal(rows, extractor(COLOUR.images).features)
     codes = {build(network).code for network in ("Means", "Maps", "Maps")}
     assert len(codes) == 2
     shown = [build("Means", GREY, mean=[0.5], std=[0.5], rgb=rgb) for rgb in (True, False)]

@@ -13,11 +13,11 @@ from tests.metrics.stand_ins import noise_images
 def by_pillow(images, size):
     """Resizes each channel in floating point, as clean-fid does."""
     planes = images.flatten(0, 1).numpy().astype(np.float32)
-    made = [
+    by_pillow = [
         np.asarray(Image.fromarray(plane, mode="F").resize((size, size), Image.Resampling.BICUBIC))
         for plane in planes
     ]
-    scaled = torch.from_numpy(np.stack(made)).clamp(0, 255)
+    scaled = torch.from_numpy(np.stack(by_pillow)).clamp(0, 255)
     return scaled.view(*images.shape[:2], size, size)
 
 

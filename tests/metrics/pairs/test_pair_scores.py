@@ -106,19 +106,19 @@ def test_batches_and_shares_add_up():
 # ---------------------------------------------------------------------- all directions of a game
 
 
-def judge(data, pairs=None, scores=None, n=100, batch_size=4, split="test", **more):
+def make_evaluator(data, pairs=None, scores=None, n=100, batch_size=4, split="test", **more):
     extractor = Glance(1, data.image_size) if scores else None
     held = HeldOut(n, batch_size, split_of(data, split))
     return TranslationEvaluator(data, extractor, scores or {}, pairs or {}, held, **more)
 
 
-def run(judging, game, rank=0, world=1):
-    return judging.evaluate(game, "ema", 5, Share(CPU, rank, world))
+def run(evaluator, game, rank=0, world=1):
+    return evaluator.evaluate(game, "ema", 5, Share(CPU, rank, world))
 
 
 def test_one_direction_by_hand():
     data = Domains(flat([0, 0, 100, 50]), flat([0, 0, 110, 70]), test=2)
-    results = run(judge(data, {"l1": L1(), "psnr": PSNR()}), Shift(10 / 127.5))
+    results = run(make_evaluator(data, {"l1": L1(), "psnr": PSNR()}), Shift(10 / 127.5))
     assert list(results) == ["l1", "psnr"]
     assert results["l1"].value == pytest.approx((0 + 10) / 2 / 255, rel=1e-4)
     assert results["l1"].to_dict() == {
@@ -136,7 +136,7 @@ def test_one_direction_by_hand():
 
 def test_two_directions_each_against_its_own_target():
     data = Domains(flat([100]), flat([151]))
-    results = run(judge(data, {"l1": L1()}, n=1), Shift(51 / 127.5, 0.0))
+    results = run(make_evaluator(data, {"l1": L1()}, n=1), Shift(51 / 127.5, 0.0))
     assert list(results) == ["l1_AtoB", "l1_BtoA"]
     assert results["l1_AtoB"].value == pytest.approx(0, abs=1e-6)
     assert results["l1_BtoA"].value == pytest.approx(0.2, rel=1e-6)
@@ -146,7 +146,7 @@ def test_the_cycle_in_both_directions():
     """There by +0.4, back by -0.1: 0.15 in [0, 1] is left, whatever the start."""
     data = Domains(flat([100] * 3), flat([26] * 5), paired=False)
     game = Shift(0.4, -0.1)
-    results = run(judge(data, {"cycle_l1": CycleL1()}), game)
+    results = run(make_evaluator(data, {"cycle_l1": CycleL1()}), game)
     assert list(results) == ["cycle_l1_A", "cycle_l1_B"]
     assert results["cycle_l1_A"].value == pytest.approx(0.15, rel=1e-5)
     assert results["cycle_l1_B"].value == pytest.approx(0.15, rel=1e-5)
@@ -158,12 +158,12 @@ def test_the_cycle_in_both_directions():
 def test_features_are_compared_with_the_domain_that_is_translated_to():
     images = noise_images(60, size=4)
     data = Domains(images, 255 - images, paired=False, test=20)
-    results = run(judge(data, scores={"fid": FrechetDistance()}), Shift(0.0, 0.0))
+    results = run(make_evaluator(data, scores={"fid": FrechetDistance()}), Shift(0.0, 0.0))
     assert list(results) == ["fid_glance_AtoB", "fid_glance_BtoA"]
     assert results["fid_glance_AtoB"].value > 1
     assert results["fid_glance_AtoB"].details["direction"] == "AtoB"
     same = Domains(images, images, paired=False, test=20)
-    alike = run(judge(same, scores={"fid": FrechetDistance()}), Shift(0.0))
+    alike = run(make_evaluator(same, scores={"fid": FrechetDistance()}), Shift(0.0))
     assert list(alike) == ["fid_glance"]
     assert alike["fid_glance"].value == pytest.approx(0, abs=1e-9)
 
@@ -171,16 +171,16 @@ def test_features_are_compared_with_the_domain_that_is_translated_to():
 def test_every_image_is_translated_once_for_all_scores():
     game = Shift(0.0)
     scores = {"fid": FrechetDistance()}
-    run(judge(noise_domains(size=12), {"l1": L1(), "ssim": SSIM()}, scores, n=10), game)
+    run(make_evaluator(noise_domains(size=12), {"l1": L1(), "ssim": SSIM()}, scores, n=10), game)
     assert [(n, start) for _, n, start, *_ in game.asked] == [(4, 0), (4, 4), (2, 8)]
     assert {asked[3:] for asked in game.asked} == {("ema", 5)}
 
 
 def everything(rank=0, world=1):
     pairs = {"l1": L1(), "psnr": PSNR(), "ssim": SSIM(), "cycle_l1": CycleL1()}
-    judging = judge(noise_domains(), pairs, {"fid": FrechetDistance()}, batch_size=3)
-    results = run(judging, Wobble(0.1, -0.2), rank, world)
-    results |= judging.baselines(TWO, Share(CPU, rank, world))
+    evaluator = make_evaluator(noise_domains(), pairs, {"fid": FrechetDistance()}, batch_size=3)
+    results = run(evaluator, Wobble(0.1, -0.2), rank, world)
+    results |= evaluator.baselines(TWO, Share(CPU, rank, world))
     return {name: result.value for name, result in results.items()}
 
 
@@ -206,12 +206,12 @@ def test_two_processes_find_what_one_finds(tmp_path):
 @pytest.mark.parametrize("scores", [{}, {"fid": FrechetDistance()}])
 def test_images_that_are_not_finite_are_refused(scores):
     with pytest.raises(DivergenceError, match="11 generated images contain NaN"):
-        run(judge(noise_domains(), {"l1": L1()}, scores), Shift(float("nan")))
+        run(make_evaluator(noise_domains(), {"l1": L1()}, scores), Shift(float("nan")))
 
 
 def test_data_without_held_out_images_are_scored_on_what_there_is():
     data = noise_domains(test=0)
-    assert run(judge(data, {"l1": L1()}), Shift(0.0))["l1"].split == "train"
+    assert run(make_evaluator(data, {"l1": L1()}), Shift(0.0))["l1"].split == "train"
     assert split_of(Domains(flat([0, 0]), flat([0, 0]), test=(1, 0)), "test") == "train"
 
 
@@ -221,7 +221,7 @@ def test_data_without_held_out_images_are_scored_on_what_there_is():
 def test_baselines_by_hand():
     """Inputs 100 and 0 for targets 151 and 51: off by 0.2; the training targets' mean is 102."""
     data = Domains(flat([9, 9, 100, 0]), flat([0, 204, 151, 51]), test=2)
-    results = judge(data, {"l1": L1(), "psnr": PSNR()}).baselines(ONE, Share(CPU))
+    results = make_evaluator(data, {"l1": L1(), "psnr": PSNR()}).baselines(ONE, Share(CPU))
     values = {name: result.value for name, result in results.items()}
     assert values == pytest.approx(
         {
@@ -244,7 +244,7 @@ def test_the_mean_colour_is_that_of_the_training_targets_by_channel():
 def test_inputs_of_other_channels_are_converted_or_left_out():
     def names(inputs, outputs):
         data = Domains(flat([51], inputs), flat([102], outputs))
-        return judge(data, {"l1": L1()}).baselines(ONE, Share(CPU))
+        return make_evaluator(data, {"l1": L1()}).baselines(ONE, Share(CPU))
 
     grey = names(1, 3)
     assert grey["l1_input_baseline"].value == pytest.approx(0.2, rel=1e-5)
@@ -253,8 +253,10 @@ def test_inputs_of_other_channels_are_converted_or_left_out():
 
 
 def test_cyclic_scores_and_features_have_no_baseline():
-    judging = judge(noise_domains(size=4), {"cycle_l1": CycleL1()}, {"fid": FrechetDistance()})
-    assert judging.baselines(TWO, Share(CPU)) == {}
+    evaluator = make_evaluator(
+        noise_domains(size=4), {"cycle_l1": CycleL1()}, {"fid": FrechetDistance()}
+    )
+    assert evaluator.baselines(TWO, Share(CPU)) == {}
 
 
 # ---------------------------------------------------------------------- what is refused

@@ -33,17 +33,19 @@ def bright(labels, seed):
 DATA = Pictures(bright(LABELS, 0), LABELS, 3, test=150)
 
 
-def judged(images, data=DATA, classes=3, batch_size=64):
-    score, look = ClassificationAccuracy(), Glance(size=16)
-    assert score.prepare(data, look, CPU)
+def scored(images, data=DATA, classes=3, batch_size=64):
+    score, extractor = ClassificationAccuracy(), Glance(size=16)
+    assert score.prepare(data, extractor, CPU)
     sample = lambda n, start: to_float(images[start : start + n])  # noqa: E731
     asked = RequestedLabels("balanced", classes, data)
-    found = evaluate(sample, data, look, {"cas": score}, len(images), 0, batch_size, labels=asked)
+    found = evaluate(
+        sample, data, extractor, {"cas": score}, len(images), 0, batch_size, labels=asked
+    )
     return found["cas"]
 
 
 def test_a_classifier_of_good_images_knows_real_ones():
-    result = judged(bright(LABELS[:300], 5))
+    result = scored(bright(LABELS[:300], 5))
     assert result.value == 1
     assert result.features == "pixels"
     assert result.resize == "bilinear-antialias-32"
@@ -51,21 +53,21 @@ def test_a_classifier_of_good_images_knows_real_ones():
 
 
 def test_images_of_the_wrong_class_teach_it_wrongly():
-    assert judged(bright((LABELS[:300] + 1) % 3, 5)).value == 0
+    assert scored(bright((LABELS[:300] + 1) % 3, 5)).value == 0
 
 
 def test_a_dropped_class_and_noise_cost_accuracy():
     dropped = LABELS[:300].clone()
     dropped[dropped == 2] = 1  # asked for 2, it makes 1
-    found = judged(bright(dropped, 5)).value
+    found = scored(bright(dropped, 5)).value
     assert found < 0.8
-    assert judged(noise_images(300, 9, size=16)).value < 0.6
+    assert scored(noise_images(300, 9, size=16)).value < 0.6
 
 
 def test_the_value_is_a_function_of_the_images_alone():
     images = bright(LABELS[:90], 5)
     before = torch.get_rng_state()
-    assert judged(images).value == judged(images, batch_size=7).value
+    assert scored(images).value == scored(images, batch_size=7).value
     assert torch.equal(before, torch.get_rng_state())
 
 
@@ -81,4 +83,4 @@ def test_data_that_cannot_test_are_left_out(caplog):
 
 def test_classes_that_the_data_do_not_have_are_refused():
     with pytest.raises(ConfigError, match="the model has class 4, and data=pictures has 3"):
-        judged(noise_images(20, 9, size=16), classes=5)
+        scored(noise_images(20, 9, size=16), classes=5)

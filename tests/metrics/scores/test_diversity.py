@@ -37,13 +37,13 @@ def smooth(n, size, seed=0):
     return large.clamp(0, 255).to(torch.uint8)
 
 
-def judged(score, images, n=None, batch_size=7, data=None):
+def scored(score, images, n=None, batch_size=7, data=None):
     data = data or Pictures(images)
     assert score.prepare(data, Glance(size=images.shape[-1]), CPU)
     sample = lambda count, start: to_float(images[start : start + count])  # noqa: E731
-    look = Glance(size=images.shape[-1])
+    extractor = Glance(size=images.shape[-1])
     (result,) = evaluate(
-        sample, data, look, {score.name: score}, n or len(images), 0, batch_size
+        sample, data, extractor, {score.name: score}, n or len(images), 0, batch_size
     ).values()
     return result
 
@@ -54,12 +54,12 @@ def test_the_number_is_that_of_the_drawn_pairs():
     whole = ImagePairs(4, 8, seed=0)
     whole.update(images.flatten(1))
     gaps = [abs(float(a[0]) - float(b[0])) for a, b in zip(*whole.compute(), strict=True)]
-    result = judged(MeanGap(), images)
+    result = scored(MeanGap(), images)
     assert result.value == pytest.approx(sum(gaps) / 4)
     assert result.details["pairs"] == 4
     assert result.details["pairing"] == "random"
-    assert judged(MeanGap(pairs=2), images).details["pairs"] == 2
-    assert judged(MeanGap(), images[:3]).details["pairs"] == 1
+    assert scored(MeanGap(pairs=2), images).details["pairs"] == 2
+    assert scored(MeanGap(), images[:3]).details["pairs"] == 1
 
 
 def test_pairs_share_no_image_and_follow_from_the_seed():
@@ -77,7 +77,7 @@ def test_pairs_share_no_image_and_follow_from_the_seed():
 def test_the_order_of_classes_is_of_no_account(n):
     # Ten classes in turn: n / 2 apart, images are all of one class, or none are.
     images = (torch.arange(n) % 10).to(torch.uint8).view(n, 1, 1, 1).expand(n, 1, 2, 2)
-    gap = judged(MeanGap(), images, batch_size=500).value
+    gap = scored(MeanGap(), images, batch_size=500).value
     # The mean of |i - j| over two of ten classes is 3.3, and its standard deviation 2.37.
     assert gap == pytest.approx(3.3, abs=4 * 2.37 / 500**0.5)
 
@@ -107,7 +107,7 @@ def test_similarity_is_that_of_torchmetrics():
     expected = multiscale_structural_similarity_index_measure(
         first, second, data_range=1.0, normalize="relu"
     )
-    result = judged(score, images)
+    result = scored(score, images)
     assert result.value == pytest.approx(float(expected), rel=1e-5)
     assert result.details["scales"] == 5
 
@@ -135,7 +135,7 @@ def test_duplicates_are_less_diverse():
     for copies in (1, 25, 40):
         images = varied.clone()
         images[:copies] = images[0]
-        found.append(judged(MultiscaleSimilarity(), images).value)
+        found.append(scored(MultiscaleSimilarity(), images).value)
     assert found == sorted(found)
     assert found[0] < 0.6
     assert found[-1] == pytest.approx(1)

@@ -22,7 +22,7 @@ def labelled(n=120, seed=0):
     return images, labels
 
 
-def judged(images, n=120, data=None):
+def scored(images, n=120, data=None):
     data = data or Pictures(*labelled(), num_classes=CLASSES)
     scores = {"fid": FrechetDistance(), "intra_fid": IntraClassFrechet()}
     labels = RequestedLabels("balanced", CLASSES)
@@ -34,23 +34,23 @@ def judged(images, n=120, data=None):
 
 
 def test_it_is_the_mean_of_the_distances_within_classes():
-    data, look = Pictures(*labelled(), num_classes=CLASSES), Glance()
+    data, extractor = Pictures(*labelled(), num_classes=CLASSES), Glance()
     fakes, labels = labelled(seed=1)
     distances = [
         distance_of_spreads(
-            spread_of_rows(look(data.images[labels == label]).features),
-            spread_of_rows(look(fakes[labels == label]).features),
+            spread_of_rows(extractor(data.images[labels == label]).features),
+            spread_of_rows(extractor(fakes[labels == label]).features),
         )
         for label in range(CLASSES)
     ]
-    result = judged(fakes, data=data)["intra_fid_glance"]
+    result = scored(fakes, data=data)["intra_fid_glance"]
     assert result.value == pytest.approx(float(torch.stack(distances).mean()), rel=1e-10)
     assert result.details["classes"] == CLASSES
 
 
 def test_it_sees_wrong_classes_which_the_distance_of_all_does_not():
     fakes, _ = labelled(seed=1)
-    right, wrong = judged(fakes), judged(fakes.roll(1, 0))
+    right, wrong = scored(fakes), scored(fakes.roll(1, 0))
     assert wrong["fid_glance"].value == pytest.approx(right["fid_glance"].value, rel=1e-9)
     assert wrong["intra_fid_glance"].value > 20 * right["intra_fid_glance"].value
 
@@ -62,7 +62,7 @@ def test_data_without_classes_are_refused():
 
 def test_a_class_of_one_image_is_refused():
     with pytest.raises(ConfigError, match="class 2 has 1 real and 1 generated images"):
-        judged(labelled()[0], n=5)
+        scored(labelled()[0], n=5)
 
 
 def test_too_few_images_of_a_class_are_refused_before_any_is_generated_or_read():

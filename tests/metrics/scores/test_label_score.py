@@ -48,11 +48,11 @@ def pictures(labels=None):
     return Pictures(labels.to(torch.uint8).view(-1, 1, 1, 1).expand(-1, 1, 4, 4), labels, CLASSES)
 
 
-def score(kind, made, asked):
+def score(kind, predicted, asked):
     """The value of a score by hand, of logits and labels."""
     metric = kind()
-    metric.reset(CLASSES, 0, len(made), CPU)
-    metric.compare(torch.nn.functional.one_hot(made, CLASSES).float(), asked)
+    metric.reset(CLASSES, 0, len(predicted), CPU)
+    metric.compare(torch.nn.functional.one_hot(predicted, CLASSES).float(), asked)
     return metric.compute(0).value
 
 
@@ -75,8 +75,8 @@ def test_information_does_not_ask_which_code_became_which_class():
 
 
 def test_independent_codes_tell_nothing():
-    asked, made = torch.arange(4).repeat(4), torch.arange(4).repeat_interleave(4)
-    assert score(NormalizedMutualInformation, made, asked) == pytest.approx(0, abs=1e-12)
+    asked, predicted = torch.arange(4).repeat(4), torch.arange(4).repeat_interleave(4)
+    assert score(NormalizedMutualInformation, predicted, asked) == pytest.approx(0, abs=1e-12)
     assert score(NormalizedMutualInformation, asked * 0, asked) == 0
     assert score(NormalizedMutualInformation, asked * 0, asked * 0) == 0
 
@@ -84,8 +84,8 @@ def test_independent_codes_tell_nothing():
 def test_two_codes_for_each_of_two_classes_tell_half():
     """H(code) = log 4, H(class) = I = log 2: 2 log 2 / (3 log 2)."""
     asked = torch.tensor([0, 1, 2, 3])
-    made = torch.tensor([0, 0, 1, 1])
-    assert score(NormalizedMutualInformation, made, asked) == pytest.approx(2 / 3)
+    predicted = torch.tensor([0, 0, 1, 1])
+    assert score(NormalizedMutualInformation, predicted, asked) == pytest.approx(2 / 3)
 
 
 def test_entropies_and_counts():
@@ -153,11 +153,11 @@ def run(asked, extractor=None, wrong=0, n=41, **more):
         labels[: max(0, wrong - start)] = 0
         return drawn(labels)
 
-    look = extractor or Reader()
+    extractor = extractor or Reader()
     kept = scores()
     for one in kept.values():
-        assert one.prepare(pictures(), look, CPU)
-    return evaluate(sample, pictures(), look, kept, n, 0, 7, labels=asked, **more)
+        assert one.prepare(pictures(), extractor, CPU)
+    return evaluate(sample, pictures(), extractor, kept, n, 0, 7, labels=asked, **more)
 
 
 def test_names_have_no_suffix_and_protocols_tell_the_labels():

@@ -35,7 +35,7 @@ DATA = Pictures(blends(400, 1), test=150)
 FRESH, COPIES = blends(200, 2), DATA.images[:200]
 
 
-def judged(images, data=DATA, n=200, **more):
+def scored(images, data=DATA, n=200, **more):
     scores = {"memorization": Memorization(), "data_copying": DataCopying()}
     for score in scores.values():
         assert score.prepare(data, Glance(), CPU)
@@ -120,7 +120,7 @@ def test_the_statistic_is_a_standard_normal_without_copies():
 
 
 def test_copies_are_distinguished_from_new_and_from_poor_images():
-    fresh, copies, poor = (values(judged(i)) for i in (FRESH, COPIES, noise_images(200, 5)))
+    fresh, copies, poor = (values(scored(i)) for i in (FRESH, COPIES, noise_images(200, 5)))
     assert 0.4 < fresh[0] < 0.6
     assert abs(fresh[1]) < 3
     assert copies[0] == 1
@@ -134,14 +134,14 @@ def test_more_copies_make_for_more_memorization():
     for copied in (0, 50, 100, 200):
         images = FRESH.clone()
         images[:copied] = COPIES[:copied]
-        found.append(values(judged(images)))
+        found.append(values(scored(images)))
     assert found == sorted(found, key=lambda pair: (pair[0], -pair[1]))
     assert found[0][0] < found[1][0] < found[3][0]
     assert found[0][1] > found[1][1] > found[2][1] > found[3][1]
 
 
 def test_all_training_images_are_compared_with_however_many_reals_others_take():
-    found = judged(DATA.images[100:250], n=150, n_real=20)
+    found = scored(DATA.images[100:250], n=150, n_real=20)
     assert values(found)[0] == 1
     details = found["data_copying_glance"].details
     assert (details["n_train"], details["n_held_out"]) == (250, 150)
@@ -149,7 +149,7 @@ def test_all_training_images_are_compared_with_however_many_reals_others_take():
 
 def test_neither_order_nor_batches_matter():
     order = torch.randperm(200, generator=torch.Generator().manual_seed(3))
-    assert values(judged(FRESH[order])) == pytest.approx(values(judged(FRESH)), rel=1e-12)
+    assert values(scored(FRESH[order])) == pytest.approx(values(scored(FRESH)), rel=1e-12)
 
 
 def test_two_processes_find_what_one_finds(tmp_path):
@@ -159,14 +159,14 @@ def test_two_processes_find_what_one_finds(tmp_path):
             torch.distributed.init_process_group(
                 "gloo", init_method=f"file://{tmp_path}/meet", rank=rank, world_size=2
             )
-            torch.save(values(judged(FRESH, n=199, rank=rank, world=2)), tmp_path / f"{rank}.pt")
+            torch.save(values(scored(FRESH, n=199, rank=rank, world=2)), tmp_path / f"{rank}.pt")
 
         return child
 
     children = [fork(work(rank)) for rank in range(2)]
     assert [wait(pid) for pid in children] == [0, 0]
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
-    assert first == second == pytest.approx(values(judged(FRESH, n=199)), rel=1e-12)
+    assert first == second == pytest.approx(values(scored(FRESH, n=199)), rel=1e-12)
 
 
 def test_data_without_a_test_split_are_not_scored(caplog):
@@ -190,4 +190,4 @@ def test_what_has_no_better_value_is_no_reason_to_keep_a_checkpoint():
     assert Evaluation(None, metrics).monitor is None
     with pytest.raises(ConfigError, match="monitor must be one of fid, got 'memorization'"):
         Evaluation(None, metrics | {"fid": fid}, monitor="memorization")
-    assert "higher_is_better" not in judged(FRESH)["memorization_glance"].to_dict()
+    assert "higher_is_better" not in scored(FRESH)["memorization_glance"].to_dict()

@@ -30,7 +30,7 @@ def scores():
     return {"modes": ModesCovered(), "high_quality": HighQuality(), "mode_kl": ModeDivergence()}
 
 
-def judged(data, sample, n=2000, **metrics):
+def scored(data, sample, n=2000, **metrics):
     extractor = AutoFactory().build(data, CPU)
     found = evaluate(sample, data, extractor, metrics or scores(), n, 0, batch_size=500)
     return {name: result.value for name, result in found.items()}
@@ -51,7 +51,7 @@ def from_modes(data, modes, away=0.0):
 @pytest.mark.parametrize("kind", [Ring8, Grid25])
 def test_real_points_cover_all_modes(kind):
     data = kind()
-    found = judged(data, lambda n, start: data.reals(n, "test", start)[0])
+    found = scored(data, lambda n, start: data.reals(n, "test", start)[0])
     assert found["modes"] == data.mixture.modes
     # A two-dimensional Gaussian lies within three deviations with probability 1 - exp(-9/2).
     expected = 1 - math.exp(-4.5)
@@ -62,7 +62,7 @@ def test_real_points_cover_all_modes(kind):
 
 def test_a_collapsed_generator_covers_one_mode():
     data = Ring8()
-    found = judged(data, from_modes(data, [3]))
+    found = scored(data, from_modes(data, [3]))
     assert found["modes"] == 1
     assert found["high_quality"] == 1
     share = float((data.reals(2000)[1] == 3).double().mean())
@@ -72,7 +72,7 @@ def test_a_collapsed_generator_covers_one_mode():
 @pytest.mark.parametrize(("away", "quality"), [(2.9, 1.0), (3.1, 0.0)])
 def test_high_quality_ends_at_three_deviations(away, quality):
     data = Grid25()
-    found = judged(data, from_modes(data, list(range(25)), away))
+    found = scored(data, from_modes(data, list(range(25)), away))
     assert found["high_quality"] == quality
     assert found["modes"] == 25 * quality
     assert found["mode_kl"] < 0.03  # the nearest mode counts, near or not
@@ -115,8 +115,8 @@ def test_other_scores_keep_their_meaning_on_points():
 
     kid = KernelDistance(subsets=2, subset_size=200)
     names = {"fid": FrechetDistance(), "kid": kid, "is": InceptionScore(splits=1)}
-    alike = judged(data, lambda n, start: data.reals(n, "test", start)[0], **names)
-    apart = judged(data, collapsed, **names)
+    alike = scored(data, lambda n, start: data.reals(n, "test", start)[0], **names)
+    apart = scored(data, collapsed, **names)
     assert alike["fid_points"] < 1e-3
     # |m|^2 + trace of the ring's covariance: 0.8^2 + 0.8^2, and nothing for the collapsed cloud.
     assert apart["fid_points"] == pytest.approx(1.28, abs=0.06)

@@ -59,7 +59,7 @@ def no_network(tmp_path, monkeypatch):
     monkeypatch.setattr("torch.hub.download_url_to_file", fail)
 
 
-def judged(paths, score=None, **more):
+def scored(paths, score=None, **more):
     score = score or PathLength(paths=192, epsilon=1e-2)
     assert score.prepare(DATA, Mean(), CPU)
     sample = lambda n, start: to_float(DATA.images[start : start + n])  # noqa: E731
@@ -69,7 +69,7 @@ def judged(paths, score=None, **more):
 
 
 def test_the_length_of_an_even_ramp_is_its_squared_speed():
-    name, result = judged(Ramps(lambda path: 3.0))
+    name, result = scored(Ramps(lambda path: 3.0))
     assert name == "feature_path_length_mean"
     # 3 channels, each (127.5 * 3)^2 whatever epsilon.
     assert result.value == pytest.approx(3 * (127.5 * 3) ** 2, rel=1e-3)
@@ -79,11 +79,11 @@ def test_the_length_of_an_even_ramp_is_its_squared_speed():
 
 
 def test_a_generator_that_stands_still_has_no_length():
-    assert judged(Ramps(lambda path: 0.0))[1].value == 0
+    assert scored(Ramps(lambda path: 0.0))[1].value == 0
 
 
 def test_rougher_spaces_are_longer():
-    found = [judged(Ramps(lambda path, s=speed: s))[1].value for speed in (0.5, 1.0, 2.0)]
+    found = [scored(Ramps(lambda path, s=speed: s))[1].value for speed in (0.5, 1.0, 2.0)]
     assert found[1] / found[0] == pytest.approx(4, rel=1e-2)
     assert found[2] / found[1] == pytest.approx(4, rel=1e-2)
 
@@ -95,11 +95,11 @@ def test_outliers_are_left_out():
     assert (float(kept.min()), float(kept.max()), len(kept)) == (1.0, 198.0, 198)
     assert torch.equal(without_outliers(torch.ones(5)), torch.ones(5))
     spoiled = Ramps(lambda path: 40.0 if path == 7 else 1.0)
-    assert judged(spoiled)[1].value == pytest.approx(judged(Ramps())[1].value, rel=1e-6)
+    assert scored(spoiled)[1].value == pytest.approx(scored(Ramps())[1].value, rel=1e-6)
 
 
 def test_paths_come_in_whole_blocks():
-    result = judged(Ramps(), PathLength(paths=65))[1]
+    result = scored(Ramps(), PathLength(paths=65))[1]
     assert result.details["paths"] == 128
 
 
@@ -113,13 +113,13 @@ def test_processes_find_what_one_finds(tmp_path, world):
             torch.distributed.init_process_group(
                 "gloo", init_method=f"file://{tmp_path}/meet", rank=rank, world_size=world
             )
-            torch.save(judged(paths, rank=rank, world=world)[1].value, tmp_path / f"{rank}.pt")
+            torch.save(scored(paths, rank=rank, world=world)[1].value, tmp_path / f"{rank}.pt")
 
         return child
 
     children = [fork(work(rank)) for rank in range(world)]
     assert [wait(pid) for pid in children] == [0] * world
-    whole = judged(paths)[1].value
+    whole = scored(paths)[1].value
     assert {torch.load(tmp_path / f"{rank}.pt") for rank in range(world)} == {whole}
 
 
@@ -158,7 +158,7 @@ def test_the_classifier_gets_floats_without_rounding():
 
 def test_images_that_come_from_no_latents_are_refused():
     with pytest.raises(ConfigError, match="needs the latent space of a model"):
-        judged(None)
+        scored(None)
     with pytest.raises(ConfigError, match="metrics=ppl needs the latent space"):
         check_metrics({"ppl": PathLength()}, DATA, [])
 

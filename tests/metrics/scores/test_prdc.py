@@ -174,8 +174,8 @@ def test_scores_share_one_computation(monkeypatch):
     )
     assert calls == [[3, 5]]
     assert list(results) == [f"{name}_glance" for name in NAMES]
-    look = Glance()
-    by_hand = compute(look(data.images).features, look(fakes).features, [3, 5])
+    extractor = Glance()
+    by_hand = compute(extractor(data.images).features, extractor(fakes).features, [3, 5])
     for name, k in zip(NAMES, (3, 3, 5, 5), strict=True):
         result = results[f"{name}_glance"]
         assert result.value == by_hand[k][name]

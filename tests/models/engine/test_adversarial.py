@@ -119,7 +119,7 @@ class Reference:
             for _ in range(self.critic_steps):
                 chosen = order.indices(range(self.seen, self.seen + games.BATCH))
                 self.seen += games.BATCH
-                self.judge(to_float(pixels[chosen]))
+                self.update_discriminator(to_float(pixels[chosen]))
             self.forge()
             half_life = min(50.0, 0.5 * self.seen)
             beta = 0.5 ** (games.BATCH / half_life)
@@ -132,7 +132,7 @@ class Reference:
     def noise(self, player: str) -> Noise:
         return Noise(mix(3, 1, int(player == "generator"), self.updates[player]), games.BATCH)
 
-    def judge(self, real) -> None:
+    def update_discriminator(self, real) -> None:
         noise = self.noise("discriminator")
         fake = self.generator(noise.normal(games.LATENT)).detach()
         real_logits, fake_logits = self.discriminator(real), self.discriminator(fake)

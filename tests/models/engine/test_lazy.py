@@ -17,17 +17,17 @@ def test_how_many_updates_a_period_has_for_penalties_alone(intervals, expected):
 
 
 def test_lazy_attributes_are_computed_once_on_first_access():
-    at_hand, made = context(Noise(0, 4)), []
+    at_hand, computed = context(Noise(0, 4)), []
 
     def logits():
-        made.append("logits")
+        computed.append("logits")
         return at_hand.fake_logits + 1
 
     late = LazyContext(at_hand, {"fake_logits": logits})
     assert late.latents is at_hand.latents
-    assert made == []
+    assert computed == []
     assert late.fake_logits is late.fake_logits
-    assert made == ["logits"]
+    assert computed == ["logits"]
     assert (late.fake_logits == at_hand.fake_logits + 1).all()
 
 

@@ -88,8 +88,8 @@ def test_both_ways_agree(demodulate, kernel):
     both = []
     for grouped in (False, True):
         inputs = [tensor.requires_grad_(True) for tensor in parts()]
-        made = modulated_convolution(*inputs, demodulate, kernel, grouped)
-        both.append([made, *torch.autograd.grad(made.square().sum(), inputs)])
+        convolved = modulated_convolution(*inputs, demodulate, kernel, grouped)
+        both.append([convolved, *torch.autograd.grad(convolved.square().sum(), inputs)])
     for ours, theirs in zip(*both, strict=True):
         torch.testing.assert_close(ours, theirs, atol=1e-10, rtol=1e-10)
 
@@ -146,8 +146,8 @@ def test_huge_styles_do_not_overflow_in_half_precision(grouped, dtype):
 @pytest.mark.parametrize("grouped", [False, True])
 def test_styles_of_zero_give_zero(grouped):
     x, weight, _ = parts()
-    made = modulated_convolution(x, weight, x.new_zeros(2, 3), grouped=grouped)
-    assert torch.equal(made, torch.zeros_like(made))
+    convolved = modulated_convolution(x, weight, x.new_zeros(2, 3), grouped=grouped)
+    assert torch.equal(convolved, torch.zeros_like(convolved))
 
 
 @pytest.mark.parametrize("grouped", [False, True])
