@@ -56,7 +56,7 @@ def test_a_shift_moves_each_image_by_whole_pixels():
     assert sorted(set((columns - 4).tolist())) == [-2, -1, 0, 1, 2]
 
 
-def test_what_enters_repeats_the_border():
+def test_shifted_images_repeat_the_border():
     images = torch.full((16, 3, 8, 8), -1.0)
     torch.testing.assert_close(InstanceNoise(0.0, shift=0.5)(images, Noise(1, 16)), images)
 

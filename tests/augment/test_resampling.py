@@ -35,7 +35,7 @@ def test_the_filters_have_four_vanishing_moments(half):
 
 
 @pytest.mark.parametrize("side", [2, 3, 8, 17])
-def test_what_is_not_moved_is_not_blurred(side):
+def test_unmoved_images_are_not_blurred(side):
     images = pictures(3, side=side)
     torch.testing.assert_close(move(images, [[1, 0, 0], [0, 1, 0], [0, 0, 1]]), images)
 

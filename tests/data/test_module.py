@@ -65,7 +65,7 @@ def test_a_killed_run_resumes_with_the_next_batch(workers):
     data = fake(workers=workers, mirror=True)
     module = attach(data, critic_steps=3)
     whole = first(data, 6)
-    loader = data.train_dataloader()  # asked for before the checkpoint is loaded
+    loader = data.train_dataloader()  # requested before the checkpoint is loaded
     module.images_seen, module.iteration = 4 * 24, 4
     assert all(map(same, islice(loader, 2), whole[4:]))
 

@@ -102,7 +102,7 @@ def test_images_out_of_range_are_refused():
         run(sample=lambda n, start: FAKES[start : start + n].float())
 
 
-def test_what_rounds_to_the_ends_is_in_range():
+def test_values_that_round_to_the_ends_are_in_range():
     def stretched(n, start):
         return sample(n, start).clamp(min=-0.99).sub(0.01).mul(1.003)
 

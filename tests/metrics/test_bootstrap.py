@@ -95,7 +95,7 @@ def test_scores_of_classes_are_resampled_class_by_class():
     assert found.low < found.value < found.high
 
 
-def test_it_says_after_one_resample_how_long_the_others_take(monkeypatch, caplog):
+def test_the_remaining_time_is_logged_after_one_resample(monkeypatch, caplog):
     clock = itertools.count(step=6.0)  # a resample seems to take six seconds
     monkeypatch.setattr(bootstrap.time, "perf_counter", lambda: next(clock))
     with caplog.at_level(logging.INFO, "ganforge"):
@@ -103,7 +103,7 @@ def test_it_says_after_one_resample_how_long_the_others_take(monkeypatch, caplog
     assert caplog.messages == ["bootstrap: 20 more resamples: 2.0 min"]
 
 
-def test_what_is_quick_is_not_announced(caplog):
+def test_short_times_are_not_logged(caplog):
     with caplog.at_level(logging.INFO, "ganforge"):
         run(resamples=20)
     assert caplog.messages == []

@@ -85,7 +85,7 @@ def test_a_fault_of_an_evaluation_ends_no_training(
 
 
 @pytest.mark.parametrize("error", [DivergenceError("x"), ConfigError("x"), KeyboardInterrupt()])
-def test_what_ends_a_run_is_passed_on(error: Exception) -> None:
+def test_fatal_errors_are_not_suppressed(error: Exception) -> None:
     with pytest.raises(type(error)):
         attempted(fails(error), 1, 30)  # type: ignore[arg-type]
 
@@ -123,6 +123,6 @@ def test_the_most_frequent_class_is_the_chance(caplog: pytest.LogCaptureFixture)
      {"state": {"w": torch.tensor(math.nan)}, "accuracy": 0.5},
      {"state": {"w": torch.ones(1)}, "accuracy": "x"}],
 )  # fmt: skip
-def test_what_is_no_classifier_is_damage(kept: object) -> None:
+def test_files_without_a_classifier_are_damaged(kept: object) -> None:
     with pytest.raises(DamagedError):
         _trained(kept)

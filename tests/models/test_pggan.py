@@ -189,8 +189,8 @@ def test_parts_make_the_update_of_the_whole(tmp_path):
 
 
 def test_conditional_players_grow_too(tmp_path):
-    beside = players(num_classes=3, conditioning="concatenation")
-    model = game(**beside, num_classes=3)
+    conditional = players(num_classes=3, conditioning="concatenation")
+    model = game(**conditional, num_classes=3)
     games.fit(model, tmp_path, data=games.images(16, num_classes=3), max_steps=4)
     assert model.sample(3, labels=torch.tensor([0, 1, 2])).shape == (3, 1, 16, 16)
 

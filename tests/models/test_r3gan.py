@@ -117,11 +117,11 @@ def test_real_steps(tmp_path, labelled):
     """Relativistic pairs with R1 and R2 between the small networks of the paper's kind."""
     torch.manual_seed(0)
     classes = 3 if labelled else 0
-    beside = {"num_classes": classes, "conditioning": "concatenation"} if labelled else {}
+    labels = {"num_classes": classes, "conditioning": "concatenation"} if labelled else {}
     projected = {"num_classes": classes, "conditioning": "projection"} if labelled else {}
     points = games.Points()
     model = game(
-        generator=R3GANGenerator(16, 1, 4, width=4, **beside),
+        generator=R3GANGenerator(16, 1, 4, width=4, **labels),
         discriminator=R3GANDiscriminator(16, 1, width=4, **projected),
         regularizers={"r1": R1(0.1), "r2": R2(0.1)},
         num_classes=classes,

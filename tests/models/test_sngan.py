@@ -75,7 +75,7 @@ def test_it_trains_on_digits_with_no_further_argument(condition, tmp_path):
     assert module.num_classes == (0 if condition == "none" else 10)
 
 
-def test_it_plays_with_packs_parts_and_groups(tmp_path):
+def test_it_trains_with_packing_accumulation_and_groups(tmp_path):
     groups = "network.discriminator.minibatch_stddev=2"
     for further in ("model.packing=2", "model.accumulate=2"):
         cfg = tiny("model=sngan", "model.critic_steps=1", groups, further)

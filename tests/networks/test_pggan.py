@@ -18,7 +18,7 @@ from ganforge.networks.pggan import (
 from tests.networks.counting import count
 
 CLASSES = 3
-BESIDE = {"num_classes": CLASSES, "conditioning": "concatenation"}
+CONCATENATED = {"num_classes": CLASSES, "conditioning": "concatenation"}
 PROJECTED = {"num_classes": CLASSES, "conditioning": "projection"}
 
 
@@ -174,7 +174,7 @@ def test_a_copy_is_grown_alone():
 @pytest.mark.parametrize("level", [0, 1.5])
 def test_the_weights_of_a_level_learn(level):
     """Under bfloat16 autocast; those of other stages get no gradient."""
-    g, d = generator(**BESIDE), discriminator(**PROJECTED)
+    g, d = generator(**CONCATENATED), discriminator(**PROJECTED)
     players, y = nn.ModuleList([at(g, level), at(d, level)]), torch.tensor([0, 1, 2, 0])
     with torch.autocast("cpu", torch.bfloat16):
         logits = d(g(latents().float(), y), y)
@@ -247,7 +247,7 @@ def test_the_last_block_compares_images():
 
 @pytest.mark.parametrize("make", [generator, discriminator])
 def test_a_compiled_network_is_compiled_once_for_a_whole_fade(make):
-    """In one graph, and not anew for each alpha."""
+    """In one graph, which is reused for each alpha."""
     network = make()
     inputs = latents().float() if make is generator else images(16).float()
     compiled = torch.compile(network, backend="eager", fullgraph=True)

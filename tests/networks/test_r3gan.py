@@ -18,7 +18,7 @@ from ganforge.networks.r3gan import (
 from tests.networks.counting import count
 
 CLASSES = 3
-BESIDE = {"num_classes": CLASSES, "conditioning": "concatenation"}
+CONCATENATED = {"num_classes": CLASSES, "conditioning": "concatenation"}
 
 
 def generator(**options):
@@ -130,7 +130,7 @@ def test_projection_head():
 
 
 def test_labels_are_concatenated_with_the_latent():
-    network = generator(**BESIDE)
+    network = generator(**CONCATENATED)
     z, y = torch.randn(2, 5), torch.tensor([2, 0])
     inputs = network.inputs(z, y)
     assert torch.equal(inputs, torch.cat([z, network.embedding.weight[y]], 1))

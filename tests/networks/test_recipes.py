@@ -12,7 +12,7 @@ from tests.networks.counting import count
 ATTENTION = {"generator": 256 * 256 * 5 // 4 + 1, "discriminator": 128 * 128 * 5 // 4 + 1}
 STEERING = 6 * 2 * 256 * (10 - 1)  # six norms: ten rows of gains and biases for one
 PROJECTION = 10 * 128
-# Where the numbers come from: test_resnet, test_biggan, test_r3gan, test_pggan beside this file.
+# Where the numbers come from: test_resnet, test_biggan, test_r3gan, test_pggan in this folder.
 PARAMETERS = {
     "cifar10/sngan": (4_276_739, 1_053_825),
     "cifar10/projection": (4_276_739 + STEERING, 1_053_825 + PROJECTION),

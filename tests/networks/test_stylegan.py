@@ -42,7 +42,7 @@ def test_the_published_sizes():
     assert players[0].mapping.num_ws == 18
 
 
-def test_it_makes_images_of_the_present_level():
+def test_images_have_the_current_level():
     network = generator(32)
     for level, side in ((0, 4), (0.5, 8), (1, 8), (2.25, 32), (3, 32)):
         network.grow(level)
@@ -163,7 +163,7 @@ def test_half_precision_changes_little():
 
 
 def test_it_compiles_once_for_a_whole_fade():
-    """Without a break, and not anew for each alpha."""
+    """Without a break, and reused for each alpha."""
     network = generator().train()
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     z = torch.randn(2, 6)

@@ -20,7 +20,7 @@ from ganforge.networks.stylegan2_blocks import FilteredConvolution, Modulated, i
 from tests.networks.counting import count
 
 CLASSES = 3
-BESIDE = {"num_classes": CLASSES, "conditioning": "concatenation"}
+CONCATENATED = {"num_classes": CLASSES, "conditioning": "concatenation"}
 PROJECTED = {"num_classes": CLASSES, "conditioning": "projection"}
 
 
@@ -110,8 +110,8 @@ def test_styles_begin_around_one():
 
 
 def test_both_ways_of_modulation_make_the_same_images():
-    plain = awaken(generator(**BESIDE))
-    grouped = generator(grouped=True, **BESIDE)
+    plain = awaken(generator(**CONCATENATED))
+    grouped = generator(grouped=True, **CONCATENATED)
     grouped.load_state_dict(plain.state_dict())
     z, y = torch.randn(3, 5), torch.tensor([0, 2, 1])
     torch.testing.assert_close(plain(z, y), grouped(z, y), atol=1e-5, rtol=1e-5)
@@ -250,7 +250,7 @@ def test_one_graph(kind):
     if kind == "discriminator":
         network, inputs = discriminator(**PROJECTED, **small), torch.randn(4, 2, 8, 8)
     else:
-        network = generator(**BESIDE, **small)
+        network = generator(**CONCATENATED, **small)
         inputs = torch.randn(4, 5)
     compiled = torch.compile(network, backend="eager", fullgraph=True)
     torch.testing.assert_close(compiled(inputs, y), network(inputs, y))

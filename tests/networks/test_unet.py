@@ -199,7 +199,7 @@ def test_instance_norm_sees_one_image_at_a_time():
     ("norm", "dropout", "stochastic"),
     [("batch", 0.0, True), ("none", 0.5, True), ("instance", 0.0, False), ("none", 0.0, False)],
 )
-def test_it_says_whether_it_is_stochastic(norm, dropout, stochastic):
+def test_stochastic_networks_are_marked(norm, dropout, stochastic):
     assert small(norm=norm, dropout=dropout).stochastic is stochastic
 
 

@@ -19,7 +19,7 @@ def term(layer: nn.Module, player: str = "generator") -> torch.Tensor:
 
 
 def test_hand_derived_value_and_gradient():
-    """Filters (1, 2) and (3, 4) have the product 11, which stands twice off the diagonal."""
+    """Filters (1, 2) and (3, 4) have the product 11, which is twice off the diagonal."""
     layer = nn.Linear(2, 2)
     layer.weight.data = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
     value = term(layer)

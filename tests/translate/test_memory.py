@@ -40,7 +40,7 @@ class Skip(nn.Module):
         return torch.cat(outputs, 1)
 
 
-def test_what_a_network_holds_on_to_is_counted():
+def test_stored_activations_are_counted():
     # Not the moment at which they are put together: hooks see modules. SLACK is for that.
     assert bytes_per_pixel(Skip(), 1, 8) == (1 + 5) * 4
 

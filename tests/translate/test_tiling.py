@@ -47,7 +47,7 @@ def test_a_small_image_grows_to_what_a_network_needs():
     torch.testing.assert_close(output, whole)
 
 
-def test_what_fits_is_left_alone():
+def test_fitting_images_are_not_padded():
     whole = image(8, 16)
     assert pad_to_multiple(whole, 8) is whole
 

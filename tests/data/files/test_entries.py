@@ -80,7 +80,7 @@ def test_a_damaged_header_is_not_the_end(tmp_path, damage, place):
         opened(tmp_path, whole[:place] + damage + whole[place + 512 :])
 
 
-def test_what_follows_the_end_is_refused_and_zeros_are_not(tmp_path):
+def test_data_after_the_end_are_refused_unless_zeros(tmp_path):
     whole = tar(FOUR)
     assert len(opened(tmp_path, whole + bytes(5000)).names) == 4
     assert len(opened(tmp_path, whole[: 4 * SIZE + 1024]).names) == 4
@@ -292,7 +292,7 @@ def test_a_file_beyond_the_limit_is_not_read(tmp_path, pack):
     assert entries.stamp("large.png").startswith("2049 ")
 
 
-def test_what_a_file_holds_is_bounded_whatever_it_announces():
+def test_file_sizes_are_bounded_regardless_of_headers():
     assert read_whole(io.BytesIO(b"12345"), 5, 2) == b"12345"
     with pytest.raises(DataError, match="is larger than 4 bytes"):
         read_whole(io.BytesIO(b"12345"), 4, 2)

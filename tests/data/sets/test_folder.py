@@ -108,7 +108,7 @@ def test_labels_can_be_ignored_or_insisted_on(tmp_path):
 
 
 def spoil(root, count):
-    """Writes an empty file, a text and half an image, as often as asked for."""
+    """Writes an empty file, a text and half an image, the given number of times."""
     save(root / "whole.png", Image.effect_noise((64, 64), 50))
     half = (root / "whole.png").read_bytes()[:300]
     for i in range(count):

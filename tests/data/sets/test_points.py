@@ -96,6 +96,6 @@ def test_log_densities_are_squared_distances_in_deviations():
         ({"size": 1}, "size must be an integer of at least 2, got 1"),
     ],
 )
-def test_what_points_cannot_be_is_refused(changes, message):
+def test_unsuitable_settings_of_points_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         Ring8(**changes)

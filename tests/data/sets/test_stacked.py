@@ -88,6 +88,6 @@ def test_missing_mnist_is_reported_with_its_root(tmp_path):
         ({"size": 0}, "size must be an integer of at least 2, got 0"),
     ],
 )
-def test_what_stacks_cannot_be_is_refused(changes, message):
+def test_unsuitable_settings_of_stacks_are_refused(changes, message):
     with pytest.raises(ConfigError, match=message):
         StackedDigits(**changes)

@@ -50,7 +50,7 @@ class Answer(io.BytesIO):
 
 @pytest.fixture
 def server(monkeypatch, tmp_path):
-    """A network that knows the pages it is given, and notes what it is asked for."""
+    """A fake network with the given pages, which records requests."""
     pages, asked = {}, []
 
     def urlopen(url, timeout):

@@ -64,8 +64,8 @@ def test_training_windows_are_outside_and_test_windows_inside_of_the_held_out_co
         inside = [(part.start <= lefts) & (lefts + 64 <= part.stop) for part in parts[split]]
         assert (inside[0] ^ inside[1]).all()
         assert all(one.any() for one in inside)
-    for beside, held_out in zip(parts["train"], parts["test"], strict=True):
-        assert beside.stop + GAP == held_out.start
+    for trained, held_out in zip(parts["train"], parts["test"], strict=True):
+        assert trained.stop + GAP == held_out.start
     assert parts["test"][0].stop + GAP == parts["train"][1].start
     origins = data._sources["train"].source.origins
     lefts = (176 - 63) + (496 - 328 - 63)

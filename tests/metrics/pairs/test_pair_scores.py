@@ -88,7 +88,7 @@ def test_the_similarity_under_a_window_by_hand():
     assert score(SSIM(), 2 * x - 1, 2 * y - 1) == pytest.approx(float(index.mean()), rel=1e-9)
 
 
-def test_what_leaves_the_range_counts_as_what_is_saved():
+def test_values_outside_of_the_range_are_clamped():
     assert score(L1(), constant(5.0), constant(1.0)) == 0
 
 

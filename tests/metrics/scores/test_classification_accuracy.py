@@ -58,7 +58,7 @@ def test_images_of_the_wrong_class_teach_it_wrongly():
 
 def test_a_dropped_class_and_noise_cost_accuracy():
     dropped = LABELS[:300].clone()
-    dropped[dropped == 2] = 1  # asked for 2, it makes 1
+    dropped[dropped == 2] = 1  # 2 is requested, 1 is generated
     found = scored(bright(dropped, 5)).value
     assert found < 0.8
     assert scored(noise_images(300, 9, size=16)).value < 0.6

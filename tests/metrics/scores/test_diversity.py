@@ -168,7 +168,7 @@ def test_lpips_is_that_of_the_pairs(tmp_path, monkeypatch):
     assert torch.allclose(score.each(images, images), torch.zeros(8), atol=1e-6)
 
 
-def test_lpips_is_left_out_where_its_weights_cannot_be_had(tmp_path, monkeypatch, caplog):
+def test_lpips_is_left_out_without_its_weights(tmp_path, monkeypatch, caplog):
     def fail(*_, **__):
         raise OSError("Name or service not known")
 

@@ -48,7 +48,7 @@ def test_it_is_the_mean_of_the_distances_within_classes():
     assert result.details["classes"] == CLASSES
 
 
-def test_it_sees_wrong_classes_which_the_distance_of_all_does_not():
+def test_wrong_classes_increase_it_but_not_the_distance_of_all():
     fakes, _ = labelled(seed=1)
     right, wrong = scored(fakes), scored(fakes.roll(1, 0))
     assert wrong["fid_glance"].value == pytest.approx(right["fid_glance"].value, rel=1e-9)
@@ -69,7 +69,7 @@ def test_too_few_images_of_a_class_are_refused_before_any_is_generated_or_read()
     data = Pictures(*labelled(), num_classes=CLASSES)
 
     def sample(count, start):
-        raise AssertionError("no image is asked for")
+        raise AssertionError("no image is requested")
 
     asked, scores = RequestedLabels("balanced", CLASSES), {"intra_fid": IntraClassFrechet()}
     with pytest.raises(ConfigError, match="class 2 has 40 real and 1 generated images"):

@@ -109,7 +109,7 @@ def test_one_image_is_refused():
 
 
 @pytest.mark.parametrize("spread", [0.05, 0.3])
-def test_what_rows_have_in_common_costs_no_digits(spread):
+def test_a_common_offset_costs_no_precision(spread):
     draws = torch.Generator().manual_seed(0)
     common = 2 * torch.rand(512, generator=draws)
     real, fake = (common + spread * torch.randn(200, 512, generator=draws) for _ in range(2))

@@ -104,7 +104,7 @@ def test_information_is_that_of_scikit_learn():
     assert ours == pytest.approx(float(normalized_information(counts(second, first))), rel=1e-12)
 
 
-# ---------------------------------------------------------------------- the classes asked for
+# ---------------------------------------------------------------------- the requested classes
 
 
 def test_balanced_labels_take_all_classes_in_turn():
@@ -146,7 +146,7 @@ def scores():
 
 
 def run(asked, extractor=None, wrong=0, n=41, **more):
-    """Scores a generator that draws the class asked for, and class 0 in its first images."""
+    """Scores a generator that draws the requested class, and class 0 in its first images."""
 
     def sample(count, start):
         labels = asked(count, start).clone()

@@ -181,7 +181,7 @@ def test_bad_values_are_refused(name):
         DataCopying(**{name: 1})
 
 
-def test_what_has_no_better_value_is_no_reason_to_keep_a_checkpoint():
+def test_scores_without_a_better_value_select_no_checkpoint():
     metrics = {"memorization": Memorization(), "data_copying": DataCopying()}
     assert ranked(metrics) == []
     fid = FrechetDistance()

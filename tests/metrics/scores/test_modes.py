@@ -53,7 +53,7 @@ def test_real_points_cover_all_modes(kind):
     data = kind()
     found = scored(data, lambda n, start: data.reals(n, "test", start)[0])
     assert found["modes"] == data.mixture.modes
-    # A two-dimensional Gaussian lies within three deviations with probability 1 - exp(-9/2).
+    # A two-dimensional Gaussian is within three deviations with probability 1 - exp(-9/2).
     expected = 1 - math.exp(-4.5)
     spread = math.sqrt(expected * (1 - expected) / 2000)
     assert found["high_quality"] == pytest.approx(expected, abs=4 * spread)

@@ -43,7 +43,7 @@ def test_points_on_a_line_by_hand():
 
 
 def test_the_rim_belongs_to_balls_of_precision_and_recall_alone():
-    # Reals reach 2 far, and the generated point at -2 lies on the rim of the ball around 0.
+    # Reals reach 2 far, and the generated point at -2 is on the rim of the ball around 0.
     numbers = four(line(0, 2), line(-2, -100), k=1)
     assert numbers["precision"] == 0.5
     assert numbers["density"] == 0

@@ -72,7 +72,7 @@ def test_paths_through_the_latents_of_every_model(name):
     assert 0 < (near - far).abs().mean() < 0.1
 
 
-def test_what_else_is_drawn_is_the_same_for_both_and_no_copy_of_the_latents_draws(monkeypatch):
+def test_other_draws_are_equal_at_both_points_and_independent_of_the_latents(monkeypatch):
     model, drawn = game(), []
 
     def generate(player, noise, labels):

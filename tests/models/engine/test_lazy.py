@@ -39,7 +39,7 @@ def test_lazy_attributes_can_depend_on_others():
     assert (late.fake == 2 * (late.real_images + 1)).all()
 
 
-def test_what_a_turn_has_not_it_has_not():
+def test_missing_attributes_raise_attribute_errors():
     late = LazyContext(context(Noise(0, 4)), {})
     with pytest.raises(AttributeError, match="logit"):
         _ = late.logit

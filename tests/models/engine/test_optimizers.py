@@ -179,7 +179,7 @@ def test_weights_are_freed_after_an_exception():
     assert flags(layer) == [True, True]
 
 
-def test_what_was_frozen_before_stays_frozen():
+def test_frozen_weights_stay_frozen():
     layers = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1).requires_grad_(False))
     with frozen(layers):
         pass

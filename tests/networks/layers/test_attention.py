@@ -107,7 +107,7 @@ def test_refuses():
         attention_layers("Net", "all", 32, [16, 8], [2, 2])
 
 
-def test_it_stands_behind_the_first_block_of_its_resolution():
+def test_attention_follows_the_first_block_of_its_resolution():
     layers = attention_layers("Net", [8, 16], 32, [16, 8, 8], [2, 4, 4])
     assert {index: layer.f.in_channels for index, layer in layers.items()} == {"0": 2, "1": 4}
     x = torch.randn(2, 4, 2, 2)

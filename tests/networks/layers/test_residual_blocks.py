@@ -65,7 +65,7 @@ def test_a_block_that_keeps_all_has_a_plain_shortcut():
 
 
 @pytest.mark.parametrize("norm", NORMS)
-def test_what_goes_in_is_left_as_it_is(norm):
+def test_inputs_are_not_modified(norm):
     """The shortcut needs it: no ReLU in place on a block's input."""
     for block in (UpResidualBlock(4, 4, norm), DownResidualBlock(4, 4, norm)):
         x = torch.randn(2, 4, 4, 4)
