@@ -247,7 +247,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
 
     def job(cfg):
         seen.append(cfg.seed)
-        raise InterruptionError("interrupted at step 3; go on with resume=HERE")
+        raise InterruptionError("interrupted at step 3; continue with resume=HERE")
 
     monkeypatch.setattr("ganforge.commands.train.train", job)
     typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")

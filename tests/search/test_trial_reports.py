@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from ganforge.models.dcgan import DCGAN
+from ganforge.search.trial_reports import _value
 from tests.support.configs import DATA, TRAINER
 
 optuna = pytest.importorskip("optuna")
@@ -74,6 +75,12 @@ def test_a_diverged_trial_is_given_up(type_in, tmp_path):
     (job,) = json.loads(record.read_text())["jobs"]
     assert job["status"] == "pruned", typed.err
     assert "not finite" in job["error"]
+
+
+def test_only_scores_are_reported():
+    point = {"step": 2, "images_seen": 128, "fid_small": 3.0}
+    assert _value(point, "fid") == 3.0
+    assert _value(point, "step") is _value(point, "images_seen") is None
 
 
 def test_watching_does_not_touch_the_training(type_in, tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_jobs_side_by_side_in_processes_of_a_launcher(tmp_path):
 
 def test_the_output_says_how_a_sweep_goes_on(folder):
     output = (folder / "output.txt").read_text()
-    assert ": 1 of 3 jobs done" in output
+    assert re.search(r"resuming \S+: 1 of 3 jobs done", output)
     assert "Traceback" not in output
 
 

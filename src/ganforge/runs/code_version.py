@@ -159,9 +159,10 @@ def _imported(root: Path) -> Iterator[Path]:
     installed |= {str(Path(ganforge.__file__).resolve().parent)}
     # Thousands of modules are imported, and to resolve a path takes long: rule out by name first.
     prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
+    site = f"{os.sep}site-packages{os.sep}"
     for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or file.startswith(prefixes) or "site-packages" in file:
+        if not isinstance(file, str) or file.startswith(prefixes) or site in file:
             continue
         path = Path(file).resolve()
         if name.partition(".")[0] in ("ganforge", "hydra_plugins") or path.suffix != ".py":

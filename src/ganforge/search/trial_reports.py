@@ -167,5 +167,5 @@ class TrialReports(Callback):
 
 
 def _value(point: dict[str, int | float], name: str) -> float | None:
-    score = score_named(name, [key for key in point if key not in ("step", "images_reported")])
+    score = score_named(name, [key for key in point if key not in ("step", "images_seen")])
     return None if score is None else float(point[score])
