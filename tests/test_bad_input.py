@@ -325,7 +325,7 @@ def run(type_in, tmp_path):
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("latest", "no run yet under logs/train: there is no latest one"),
+        ("latest", "no run yet under logs/train, so there is no latest one"),
         ("nowhere", "nowhere: no such run folder or checkpoint"),
         ("empty", "empty: not a run folder: it has no composed.yaml"),
         ("notes.txt", "notes.txt: neither a run folder nor a checkpoint (*.ckpt)"),

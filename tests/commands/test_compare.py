@@ -158,7 +158,7 @@ def test_without_matplotlib_the_rest_is_written(sweep, type_in, monkeypatch, fig
 @pytest.mark.parametrize(
     ("argument", "code", "message"),
     [
-        ("runs=nowhere", 1, "runs=nowhere: no run folder there or beneath"),
+        ("runs=nowhere", 1, "runs=nowhere: no run folder there or below"),
         ("value=mean", 2, "value must be one of final, best"),
         ("level=1", 2, "level must be between 0 and 1"),
         ("by=los", 2, "by=los: no run has that setting; did you mean 'loss'?"),

@@ -268,7 +268,7 @@ def test_many_jobs(tmp_path):
         ),
         ({"by": "model"}, ConfigError, "by compares runs and is only legal with sweep=DIR"),
         ({"run": "latest", "score": "fid"}, ConfigError, "score compares runs"),
-        ({}, RunError, "there is no latest one"),
+        ({}, RunError, "no latest one"),
         ({"sweep": "latest"}, RunError, "no sweep yet under logs"),
         ({"sweep": "nowhere"}, RunError, "no run folder there"),
     ],

@@ -218,14 +218,14 @@ def test_filters_as_they_are_typed(several, type_in):
     typed = type_in("runs", f"runs=[{TRAIN}/a,{TRAIN}/b]", "loss=hinge")
     assert (typed.code, typed.err) == (
         2,
-        "ganforge: loss=hinge: runs do not keep that choice; legal: data, model\n",
+        "ganforge: loss=hinge: runs do not record that choice; legal: data, model\n",
     )
 
 
 REFUSED = [
     ("status=faild", f"status=faild: {did_you_mean('faild', list(STATUSES))}"),
     ("model=dcgn", "model=dcgn: no such option; did you mean 'dcgan'? legal: acgan, "),
-    ("metrics=fid", "metrics=fid: runs do not keep that choice; legal: data, model"),
+    ("metrics=fid", "metrics=fid: runs do not record that choice; legal: data, model"),
     ("older_than=7", "older_than=7: must be a number above 0 and a unit"),
     ("older_than=7d newer_than=1d", "older_than=7d newer_than=1d: no run is both"),
     ("sort=bst", "sort=bst: did you mean 'best'? legal: age, best, size, step, name"),
@@ -298,7 +298,7 @@ def test_several_scores_keep_to_80_columns(tmp_path, listed, capsys):
 def test_nothing_yet(listed, capsys):
     assert listed() == listed("status=failed", "remove=true") == []
     assert capsys.readouterr().out == "no matching run in logs\nremoved 0 runs, 0 B\n"
-    with pytest.raises(RunError, match="no run folder there or beneath"):
+    with pytest.raises(RunError, match="no run folder there or below"):
         listed("runs=nowhere")
 
 
@@ -495,7 +495,7 @@ def test_a_read_only_folder_is_told_and_the_others_go(several, type_in, monkeypa
     assert typed.code == 1
     assert typed.err == (
         f"ganforge: not all could be removed:\n"
-        f"  {several / 'a'}: nothing of it is removed, for {closed} is read-only\n"
+        f"  {several / 'a'}: not removed: {closed} is read-only\n"
     )
     assert "removed 3 runs" in typed.out
     assert (closed / "last.ckpt").is_file()

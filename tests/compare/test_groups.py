@@ -33,7 +33,7 @@ def test_runs_are_found_wherever_they_lie(tmp_path):
 @pytest.mark.parametrize("pattern", ["nowhere", "*.png", "empty"])
 def test_no_run_there(tmp_path, pattern):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(RunError, match="no run folder there or beneath"):
+    with pytest.raises(RunError, match="no run folder there or below"):
         find_runs([str(tmp_path / pattern)])
 
 

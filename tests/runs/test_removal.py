@@ -144,7 +144,7 @@ def test_five_removals_at_once_end_well(root):
 
 @pytest.mark.parametrize("gone", ["checkpoints", ""])
 def test_what_another_removal_deletes_meanwhile_is_no_fault(root, monkeypatch, gone):
-    hidden, look = root / TRAIN / f"{run_removing.REMOVING}run", Contents._look
+    hidden, look = root / TRAIN / f"{run_removing.REMOVING}run", Contents._scan
 
     def slow(found, folder, place):
         if folder == hidden / gone:
@@ -153,7 +153,7 @@ def test_what_another_removal_deletes_meanwhile_is_no_fault(root, monkeypatch, g
 
     (root / TRAIN / "run" / "checkpoints").mkdir(exist_ok=True)
     with monkeypatch.context() as patch:
-        patch.setattr(Contents, "_look", slow)
+        patch.setattr(Contents, "_scan", slow)
         assert remove("status=failed") == []
     assert tree(root / "logs") == set()
 
@@ -173,7 +173,7 @@ def test_a_removal_that_fails_half_way_says_where_the_rest_is(root, type_in, mon
     hidden = run.with_name(f"{run_removing.REMOVING}run")
     assert typed.code == 1
     assert "removed 2 runs" in typed.out
-    assert f"Input/output error. What is left of {run} is now {hidden}" in typed.err
+    assert f"Input/output error. The rest of {run} is now {hidden}" in typed.err
     assert remove("status=failed") == []
     assert not hidden.exists()
 

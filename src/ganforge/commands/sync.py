@@ -81,8 +81,8 @@ def _unsent(folders: list[Path]) -> dict[Path, list[Path]]:
     unsent = {}
     for folder in folders:
         parts = [part for part in parts_of(folder) if not is_sent(part)]
-        if parts and (who := holder(folder)) is not None:
-            log.warning("skipped: %s is training in %s", who, folder)
+        if parts and (process := holder(folder)) is not None:
+            log.warning("skipped: %s is training in %s", process, folder)
         elif parts:
             unsent[folder] = parts
     return unsent

@@ -129,8 +129,8 @@ def _of_torchrun(variables: Mapping[str, str]) -> Launch:
             f"process {rank} of {size} is number {local} of {per_node} on its machine: give every "
             "machine as many processes as the others (torchrun --nproc-per-node)"
         )
-    place = (rank // per_node, size // per_node, local, per_node)
-    return Launch(launcher, *place, variables["MASTER_ADDR"], port)
+    position = (rank // per_node, size // per_node, local, per_node)
+    return Launch(launcher, *position, variables["MASTER_ADDR"], port)
 
 
 def _of_srun(variables: Mapping[str, str]) -> Launch:

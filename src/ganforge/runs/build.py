@@ -79,7 +79,7 @@ def _prepared(data: ImageDataModule, or_random: bool) -> ImageDataModule:
     except DataError as fault:
         if not or_random or isinstance(data, TranslationData):
             raise
-        log.warning("THE DATA WERE NOT FOUND: one step is made, on random images: %s", fault)
+        log.warning("THE DATA WERE NOT FOUND: one step is taken on random images: %s", fault)
         missing = f"random images, because the data were not found: {fault}"
         data = FakeImages(
             size=max(8 * data.batch_size, data.num_classes),
@@ -120,10 +120,10 @@ def _check_translation(model: TranslationModel, data: TranslationData) -> None:
     both = [data.input_channels, data.channels]
     for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):
         network: Any = model.translator(direction, "raw")
-        made = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
-        if None not in made and made != ways:
+        channels = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
+        if None not in channels and channels != ways:
             raise ConfigError(
-                f"network.generator translates {made[0]} channels into {made[1]}, and "
+                f"network.generator translates {channels[0]} channels into {channels[1]}, and "
                 f"data={data.name} has {ways[0]} and {ways[1]} in direction {direction}"
             )
         multiple = int(getattr(network, "multiple", 1))

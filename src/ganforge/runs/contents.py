@@ -56,33 +56,33 @@ class Contents:
     foreign: list[Path] = field(default_factory=list)
 
     @classmethod
-    def of(cls, folder: Path, place: str = "") -> Contents:
+    def of(cls, folder: Path, subfolder: str = "") -> Contents:
         """Lists a run folder without following links.
 
         Args:
             folder: a run folder, or one of its subfolders.
-            place: name of the subfolder, such as "checkpoints"; "" for the run folder.
+            subfolder: name of the subfolder, such as "checkpoints"; "" for the run folder.
 
         Raises:
             OSError: a folder cannot be read.
         """
-        found = cls()
-        found._look(folder, tuple(Path(place).parts))
-        found.files.sort(key=lambda path: path.name == COMPOSED)
-        return found
+        contents = cls()
+        contents._scan(folder, tuple(Path(subfolder).parts))
+        contents.files.sort(key=lambda path: path.name == COMPOSED)
+        return contents
 
-    def _look(self, folder: Path, place: tuple[str, ...]) -> None:
+    def _scan(self, folder: Path, parents: tuple[str, ...]) -> None:
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = Path(entry.path)
-            if entry.is_symlink() and _is_link_of_run(place, entry.name):
+            if entry.is_symlink() and _is_link_of_run(parents, entry.name):
                 self.files.append(path)
-                if place[:1] != ("wandb",):
+                if parents[:1] != ("wandb",):
                     self.links.append(path)
-            elif entry.is_dir(follow_symlinks=False) and _is_folder(place, entry.name):
+            elif entry.is_dir(follow_symlinks=False) and _is_folder(parents, entry.name):
                 with contextlib.suppress(FileNotFoundError):  # removed by another process
-                    self._look(path, (*place, entry.name))
+                    self._scan(path, (*parents, entry.name))
                     self.folders.append(path)
-            elif entry.is_file(follow_symlinks=False) and _is_file(place, entry.name):
+            elif entry.is_file(follow_symlinks=False) and _is_file(parents, entry.name):
                 self.files.append(path)
             else:
                 self.foreign.append(path)
@@ -132,8 +132,8 @@ def remove_own(contents: Contents, keep: tuple[str, ...] = ()) -> None:
 
 def named(paths: list[Path], root: Path) -> str:
     """Returns paths relative to ``root`` as text for messages: ``a, b and 3 more``."""
-    shown = ", ".join(str(path.relative_to(root)) for path in paths[:LISTED])
-    return shown + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
+    text = ", ".join(str(path.relative_to(root)) for path in paths[:LISTED])
+    return text + (f" and {len(paths) - LISTED} more" if len(paths) > LISTED else "")
 
 
 def linked_folders(run: Path) -> list[Path]:
@@ -141,29 +141,29 @@ def linked_folders(run: Path) -> list[Path]:
     return [run / name for name in FOLDERS if (run / name).is_symlink()]
 
 
-def _is_file(place: tuple[str, ...], name: str) -> bool:
-    if not place:
+def _is_file(parents: tuple[str, ...], name: str) -> bool:
+    if not parents:
         return _FILES.fullmatch(name) is not None or atomic.is_temporary(name)
-    if place[0] == "wandb" and len(place) > 1:
-        return name != LOCK and (len(place) > 2 or _WANDB_PART.fullmatch(name) is not None)
-    if place[0] == "translated" and len(place) == 1:
+    if parents[0] == "wandb" and len(parents) > 1:
+        return name != LOCK and (len(parents) > 2 or _WANDB_PART.fullmatch(name) is not None)
+    if parents[0] == "translated" and len(parents) == 1:
         return False
-    return _TREE[place[0]].fullmatch(name) is not None or atomic.is_temporary(name)
+    return _TREE[parents[0]].fullmatch(name) is not None or atomic.is_temporary(name)
 
 
-def _is_folder(place: tuple[str, ...], name: str) -> bool:
-    if not place:
+def _is_folder(parents: tuple[str, ...], name: str) -> bool:
+    if not parents:
         return name in _TREE
-    if place == ("wandb",):
+    if parents == ("wandb",):
         return _WANDB_RUN.fullmatch(name) is not None
-    if place[0] == "wandb":
-        return len(place) > 2 or _WANDB_PART.fullmatch(name) is not None
-    return place[0] == "translated"
+    if parents[0] == "wandb":
+        return len(parents) > 2 or _WANDB_PART.fullmatch(name) is not None
+    return parents[0] == "translated"
 
 
-def _is_link_of_run(place: tuple[str, ...], name: str) -> bool:
+def _is_link_of_run(parents: tuple[str, ...], name: str) -> bool:
     """Whether a link counts as the run's own: any in its subfolders, else by its name.
 
     Removing a link never touches its target.
     """
-    return bool(place) or _FILES.fullmatch(name) is not None or name in _TREE
+    return bool(parents) or _FILES.fullmatch(name) is not None or name in _TREE

@@ -84,8 +84,8 @@ def size_of(folder: Path) -> int:
 def _status(path: Path, summary: dict[str, Any]) -> str:
     if is_locked(path):
         return "running"
-    told = str(summary.get("status"))
-    return told if told in STATUSES and told != "running" else "killed"
+    status = str(summary.get("status"))
+    return status if status in STATUSES and status != "running" else "killed"
 
 
 def _best(summary: dict[str, Any]) -> tuple[str, float] | None:

@@ -66,10 +66,10 @@ class RunFilter:
         for group, wanted in self.options.items():
             known = {str(run.choices[group]) for run in runs if group in run.choices}
             if wanted and runs and not known:
-                told = sorted({name for run in runs for name in run.choices})
+                names = sorted({name for run in runs for name in run.choices})
                 raise ConfigError(
-                    f"{group}={','.join(wanted)}: runs do not keep that choice; legal: "
-                    f"{', '.join(told) or 'none'}"
+                    f"{group}={','.join(wanted)}: runs do not record that choice; legal: "
+                    f"{', '.join(names) or 'none'}"
                 )
             legal = sorted(known | set(options(group)))
             short = {name.rpartition("/")[2] for name in legal}

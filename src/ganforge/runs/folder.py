@@ -207,7 +207,7 @@ def _make(parent: Path, stem: str, taken: bool) -> tuple[Path, bool]:
             if taken or not os.path.exists(path):
                 raise RunError(
                     f"cannot create the run folder {path} ({error.strerror or error}); "
-                    "log_dir=PATH puts it elsewhere"
+                    "choose another with log_dir=PATH"
                 ) from error
     raise RunError(f"cannot create a run folder next to {path}")
 

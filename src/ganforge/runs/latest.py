@@ -35,8 +35,8 @@ def latest_run(log_dir: Path) -> Path:
     newest = newest_run(log_dir)
     if newest is None:
         raise RunError(
-            f"no run yet under {log_dir / 'train'}: there is no latest one. Runs "
-            "elsewhere are found with log_dir=DIR"
+            f"no run yet under {log_dir / 'train'}, so there is no latest one. Set "
+            "log_dir=DIR for runs in another folder"
         )
     if os.path.lexists(link):
         reason = "leads to no run" if link.is_symlink() else "is not a link"

@@ -59,8 +59,8 @@ class PastRun:
 
         A run that is "running" in its summary but whose folder is not locked counts as killed.
         """
-        told = str(self.summary.get("status", "unknown"))
-        return "killed" if told == "running" and not is_locked(self.path) else told
+        stored = str(self.summary.get("status", "unknown"))
+        return "killed" if stored == "running" and not is_locked(self.path) else stored
 
     @property
     def seed(self) -> Any:
@@ -109,13 +109,13 @@ def find_runs(patterns: list[str]) -> list[Path]:
     Raises:
         RunError: a pattern matches no run.
     """
-    found: dict[Path, None] = {}
+    folders: dict[Path, None] = {}
     for pattern in patterns:
-        runs = [run for place in _matching(pattern) for run in runs_in(place)]
+        runs = [run for path in _matching(pattern) for run in runs_in(path)]
         if not runs:
-            raise RunError(f"runs={pattern}: no run folder there or beneath (one with {COMPOSED})")
-        found |= dict.fromkeys(sorted(run.resolve() for run in runs))
-    return list(found)
+            raise RunError(f"runs={pattern}: no run folder there or below (one with {COMPOSED})")
+        folders |= dict.fromkeys(sorted(run.resolve() for run in runs))
+    return list(folders)
 
 
 def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
@@ -132,33 +132,33 @@ def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
     fit: set[Path] = set()
     faults: dict[Path, str] = {}
     for pattern in patterns:
-        for place in _matching(pattern):
-            same = os.path.abspath(place) == os.path.abspath(root)
-            base = place if same else _spelled_out(pattern, place)
-            for run in runs_in(place):
-                if fault := _fault(run, place, base):
+        for path in _matching(pattern):
+            same = os.path.abspath(path) == os.path.abspath(root)
+            base = path if same else _spelled_out(pattern, path)
+            for run in runs_in(path):
+                if fault := _fault(run, path, base):
                     faults[run.resolve()] = fault
                 else:
                     fit.add(run.resolve())
     return {run: fault for run, fault in faults.items() if run not in fit}
 
 
-def _fault(run: Path, place: Path, base: Path) -> str:
+def _fault(run: Path, top: Path, base: Path) -> str:
     below = [path for path in (run, *run.parents) if base in path.parents]
     if links := [path for path in below if path.is_symlink()]:
         return f"{links[-1]}: not removed: it is a link; give the run's own path"
-    between = [path for path in run.parents if path == place or place in path.parents]
+    between = [path for path in run.parents if path == top or top in path.parents]
     if outer := [path for path in between if is_run(path)]:
         return f"{run}: not removed: it is inside the run {outer[0]}; runs={run} removes it"
     return ""
 
 
-def _spelled_out(pattern: str, place: Path) -> Path:
-    """Returns the part of ``place`` above the pattern's first wildcard, or above its last name."""
+def _spelled_out(pattern: str, path: Path) -> Path:
+    """Returns the part of ``path`` above the pattern's first wildcard, or above its last name."""
     parts = Path(pattern).expanduser().parts
     wild = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
-    depth = len(place.parts) - 1 if os.path.exists(Path(pattern).expanduser()) else wild
-    return Path(*place.parts[:depth])
+    depth = len(path.parts) - 1 if os.path.exists(Path(pattern).expanduser()) else wild
+    return Path(*path.parts[:depth])
 
 
 def holding(runs: list[Path]) -> Path:
@@ -184,33 +184,33 @@ def _matching(pattern: str) -> list[Path]:
     return [Path(name) for name in sorted(glob.glob(str(plain), recursive=True))]
 
 
-def runs_in(place: Path) -> Iterator[Path]:
-    """Yields ``place`` if it is a run, and all runs below it; links (latest) are not followed.
+def runs_in(folder: Path) -> Iterator[Path]:
+    """Yields ``folder`` if it is a run, and all runs below it; links (latest) are not followed.
 
     A folder that contains runs is not itself a run just because of a stray composed.yaml.
     """
     try:
-        entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:  # not a folder, not readable, or removed in the meantime
         return
     names = {entry.name for entry in entries}
-    # Skip a run's own subfolders: they hold no runs, but may hold thousands of files.
-    passed_over = FOLDERS if COMPOSED in names else ()
+    # Skip a run's own subfolders: they contain no runs, but perhaps thousands of files.
+    skipped = FOLDERS if COMPOSED in names else ()
     below = [
         entry.path
         for entry in entries
         if entry.is_dir(follow_symlinks=False)
         and not entry.name.startswith(REMOVING)
-        and entry.name not in passed_over
+        and entry.name not in skipped
     ]
     nested = (run for path in below for run in runs_in(Path(path)))
     if COMPOSED not in names:
         yield from nested
         return
-    found = list(nested)
-    if not found or names.intersection(SIGNS):
-        yield place
-    yield from found
+    inner = list(nested)
+    if not inner or names.intersection(SIGNS):
+        yield folder
+    yield from inner
 
 
 def _settings(path: Path) -> dict[str, Any]:
@@ -242,7 +242,7 @@ def named_paths(value: Any, log_dir: str) -> list[str]:
     if value != LATEST:
         return listed(value) or [log_dir]
     root = typed_path(log_dir) / "multirun"
-    found = sorted(place for place in root.glob("*/*") if place.is_dir())
-    if not found:
+    sweeps = sorted(path for path in root.glob("*/*") if path.is_dir())
+    if not sweeps:
         raise RunError(f"{LATEST}: no sweep yet under {root}")
-    return [str(found[-1])]
+    return [str(sweeps[-1])]

@@ -95,8 +95,8 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 def overrides_of(folder: Path) -> list[str]:
     """Returns the overrides that a run was started with, as typed; empty if unknown."""
-    found = read(folder)[:1]
-    overrides = found[0].get("overrides") if found else None
+    first = read(folder)[:1]
+    overrides = first[0].get("overrides") if first else None
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 

@@ -64,9 +64,9 @@ def note_range(cfg: DictConfig, data: ImageDataModule) -> None:
 
     Resuming, evaluating and translating then scale by the same range, even if images are added.
     """
-    found = data.range_found()
-    if found is not None and "range" in parameters_of(type(data))[0]:
-        OmegaConf.update(cfg, "data.range", found, force_add=True)
+    span = data.range_found()
+    if span is not None and "range" in parameters_of(type(data))[0]:
+        OmegaConf.update(cfg, "data.range", span, force_add=True)
 
 
 def noted_changes(run: Path) -> list[str]:
@@ -154,18 +154,18 @@ def assert_own(checkpoint: dict[str, Any], cfg: DictConfig, folder: RunFolder, p
     keep_former_layout(checkpoint["config"].get("data"))
     own = read_stored(folder.composed)
     may_differ = {*noted_changes(folder.path), *differences(made_of(own), made_of(cfg))}
-    found = differences(checkpoint["config"], made_of(cfg))
-    found = {key: pair for key, pair in found.items() if not _is_among(key, may_differ)}
-    if found:
+    changed = differences(checkpoint["config"], made_of(cfg))
+    changed = {key: pair for key, pair in changed.items() if not _is_among(key, may_differ)}
+    if changed:
         raise ConfigError(
-            f"{path}: is a checkpoint of another configuration: {listed(found)}. Resume "
-            "the run that it belongs to, or start a new one"
+            f"{path}: is a checkpoint of another configuration: {listed(changed)}. "
+            "Resume the run that it belongs to, or start a new one"
         )
 
 
-def listed(found: dict[str, tuple[Any, Any]]) -> str:
+def listed(pairs: dict[str, tuple[Any, Any]]) -> str:
     """Returns differences as text: "loss.weight is 1 there and 2 here, ..."."""
-    parts = [f"{key} is {there} there and {here} here" for key, (there, here) in found.items()]
+    parts = [f"{key} is {there} there and {here} here" for key, (there, here) in pairs.items()]
     more = f" and {len(parts) - NAMED} more" if len(parts) > NAMED else ""
     return ", ".join(parts[:NAMED]) + more
 

@@ -60,7 +60,7 @@ def remove_runs(
             try:
                 work()
             except (OSError, RunError) as error:
-                faults.append(str(error) if isinstance(error, RunError) else _told(error))
+                faults.append(str(error) if isinstance(error, RunError) else _reason(error))
     finally:
         mend_latest(log_dir)
         for run in runs:
@@ -72,21 +72,21 @@ def remove_runs(
 def leftovers(runs: list[RunEntry], log_dir: Path) -> list[Path]:
     """Returns the leftovers of killed removals under ``log_dir``, in ``runs`` and next to them."""
     found: dict[Path, None] = {}
-    for place, below, files in os.walk(log_dir.resolve()):
-        found |= dict.fromkeys(_left_in(Path(place), below))
+    for folder, below, files in os.walk(log_dir.resolve()):
+        found |= dict.fromkeys(_left_in(Path(folder), below))
         below[:] = [
             name for name in below if COMPOSED not in files and not name.startswith(REMOVING)
         ]
-    for folder in dict.fromkeys(place for run in runs for place in (run.path.parent, run.path)):
+    for path in dict.fromkeys(folder for run in runs for folder in (run.path.parent, run.path)):
         with contextlib.suppress(OSError):
-            found |= dict.fromkeys(_left_in(folder, os.listdir(folder)))
+            found |= dict.fromkeys(_left_in(path, os.listdir(path)))
     return list(found)
 
 
 def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     """Removes a run folder, or its checkpoints, unless a process is training in it."""
-    if (who := holder(run)) is not None:
-        log.warning("not removed: %s is training in %s", who, run)
+    if (process := holder(run)) is not None:
+        log.warning("not removed: %s is training in %s", process, run)
         return
     try:
         if path in (log_dir.resolve(), *log_dir.resolve().parents):
@@ -102,9 +102,9 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
         return  # no checkpoint yet, or another process has already removed it
     # A run that started between the first check and the rename holds the lock file that was
     # moved, so this second check finds it, and the rename is undone.
-    if (who := holder(hidden if path == run else run)) is not None:
+    if (process := holder(hidden if path == run else run)) is not None:
         os.rename(hidden, path)
-        log.warning("not removed: %s is training in %s", who, run)
+        log.warning("not removed: %s is training in %s", process, run)
         return
     if foreign := _foreign_in(hidden):
         os.rename(hidden, path)  # they were added after the first check
@@ -113,7 +113,7 @@ def _remove(run: Path, path: Path, log_dir: Path, removed: Removed) -> None:
     try:
         _delete(hidden)
     except OSError as error:
-        raise RunError(f"{_told(error)}. What is left of {path} is now {hidden}") from error
+        raise RunError(f"{_reason(error)}. The rest of {path} is now {hidden}") from error
 
 
 def _refuse(fault: str) -> None:
@@ -137,7 +137,7 @@ def _foreign_in(hidden: Path) -> list[Path]:
     if hidden.is_symlink():
         return []
     with contextlib.suppress(FileNotFoundError):
-        return Contents.of(hidden, _place(hidden)).foreign
+        return Contents.of(hidden, _subfolder(hidden)).foreign
     return []
 
 
@@ -150,9 +150,9 @@ def _refusal(path: Path, foreign: list[Path]) -> RunError:
 
 def _refuse_read_only(path: Path) -> None:
     """Rejects a folder with a read-only part, before a removal would fail halfway."""
-    for place in (path.parent, *(Path(place) for place, _, _ in os.walk(path))):
-        if not os.access(place, os.W_OK | os.X_OK):
-            raise RunError(f"{path}: nothing of it is removed, for {place} is read-only")
+    for folder in (path.parent, *(Path(folder) for folder, _, _ in os.walk(path))):
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise RunError(f"{path}: not removed: {folder} is read-only")
 
 
 def _delete(path: Path) -> None:
@@ -161,18 +161,18 @@ def _delete(path: Path) -> None:
         if path.is_symlink():
             path.unlink()  # checkpoints on another disk: the link's target is the user's
             return
-        remove_own(Contents.of(path, _place(path)))
+        remove_own(Contents.of(path, _subfolder(path)))
         path.rmdir()
 
 
 def _left_in(folder: Path, names: list[str]) -> list[Path]:
     """Returns the leftovers in a folder; other items with a hidden name are not touched."""
-    found = []
+    candidates = []
     for path in (folder / name for name in names if name.startswith(REMOVING)):
         own = (folder / COMPOSED).is_file() and path.name == REMOVING + CHECKPOINTS
         if own or _was_run(path):
-            found.append(path)
-    return [path for path in found if path.is_symlink() or _is_own(path)]
+            candidates.append(path)
+    return [path for path in candidates if path.is_symlink() or _is_own(path)]
 
 
 def _was_run(path: Path) -> bool:
@@ -189,11 +189,11 @@ def _was_run(path: Path) -> bool:
 
 def _is_own(path: Path) -> bool:
     with contextlib.suppress(OSError):
-        return not Contents.of(path, _place(path)).foreign
+        return not Contents.of(path, _subfolder(path)).foreign
     return False
 
 
-def _place(hidden: Path) -> str:
+def _subfolder(hidden: Path) -> str:
     return CHECKPOINTS if hidden.name == REMOVING + CHECKPOINTS else ""
 
 
@@ -205,5 +205,5 @@ def _remove_empty_parents(path: Path, log_dir: Path) -> None:
             parent.rmdir()
 
 
-def _told(error: OSError) -> str:
+def _reason(error: OSError) -> str:
     return f"{error.filename}: {error.strerror or error}"

@@ -69,9 +69,9 @@ class SweepRecord:
         """
         file = path / FILE
         try:
-            found = read_json(file)
-            jobs = [Job(**job) for job in found.pop("jobs")]
-            record = cls(path, jobs=jobs, **found)
+            stored = read_json(file)
+            jobs = [Job(**job) for job in stored.pop("jobs")]
+            record = cls(path, jobs=jobs, **stored)
             record._check()
             record._use_present_names()
             return record
@@ -126,13 +126,13 @@ class SweepRecord:
 
 def find_sweeps(log_dir: Path) -> list[SweepRecord]:
     """Returns the sweeps in ``<log_dir>/multirun/<date>/<time>/``, newest first."""
-    found = []
+    records = []
     for file in sorted((log_dir / "multirun").glob(f"*/*/{FILE}"), reverse=True):
         try:
-            found.append(SweepRecord.read(file.parent.resolve()))
+            records.append(SweepRecord.read(file.parent.resolve()))
         except RunError:  # a damaged record must not hide the other sweeps
             continue
-    return found
+    return records
 
 
 def named_job(folder: Path) -> str:

@@ -209,7 +209,7 @@ def test_an_interruption_saves_and_can_be_resumed(whole, tmp_path, monkeypatch):
         real(self, trainer, pl_module, *rest)
 
     monkeypatch.setattr(Interruption, "on_train_batch_end", signalled)
-    with pytest.raises(InterruptionError, match=r"at step 4 by SIGINT; continue with res"):
+    with pytest.raises(InterruptionError, match=r"interrupted at step 4 by SIGINT; continue with"):
         go(*SEVEN, f"log_dir={tmp_path / 'run'}")
     monkeypatch.undo()
     run = run_of(tmp_path, "run")

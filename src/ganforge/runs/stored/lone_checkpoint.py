@@ -78,13 +78,13 @@ class LoneCheckpoint(RunFolder):
 
 def _config_of(path: Path) -> DictConfig:
     stored = AtomicCheckpointIO().load_checkpoint(path)
-    found = stored.get(RESOLVED, stored.get(MADE_OF))
-    if not isinstance(found, dict) or not found:
+    config = stored.get(RESOLVED, stored.get(MADE_OF))
+    if not isinstance(config, dict) or not config:
         raise DamagedError(
             f"{path}: contains no configuration, so its model cannot be rebuilt without the folder "
             "of its run: give run=FOLDER"
         )
-    return as_config(found, path)
+    return as_config(config, path)
 
 
 def find_trained(where: str, log_dir: Path) -> RunFolder:

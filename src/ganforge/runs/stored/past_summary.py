@@ -21,15 +21,15 @@ def read_summary(run: Path) -> tuple[dict[str, Any], str]:
     """
     path = run / NAME
     try:
-        found = read_json(path)
+        stored = read_json(path)
     except FileNotFoundError:
         return {}, ""
     except RunError as error:
         return {}, str(error)
-    if not isinstance(found, dict):
+    if not isinstance(stored, dict):
         return {}, f"{path}: damaged (it contains no mapping)"
-    sound = {key: value for key, value in found.items() if _is_sound(key, value)}
-    wrong = ", ".join(sorted(found.keys() - sound.keys()))
+    sound = {key: value for key, value in stored.items() if _is_sound(key, value)}
+    wrong = ", ".join(sorted(stored.keys() - sound.keys()))
     return sound, f"{path}: damaged (values of another type: {wrong})" if wrong else ""
 
 

@@ -75,10 +75,10 @@ def keep_resolved(own: DictConfig, resolved: DictConfig) -> None:
         RunError: an expression has no stored value.
     """
     for path, text in outside(own):
-        found = _select(resolved, path)
-        if found is None:
+        value = _select(resolved, path)
+        if value is None:
             raise RunError(f"config.yaml contains no value for {'.'.join(path)}={text}")
-        _parent(own, path)[path[-1]] = found
+        _parent(own, path)[path[-1]] = value
 
 
 def resolved_override(override: str) -> str:

@@ -227,8 +227,8 @@ def confined(cfg: DictConfig, folder: Path) -> DictConfig:
     for name, node in (cfg.get("logger") or {}).items():
         if not isinstance(node, DictConfig) or "folder" not in node:
             continue
-        place = Path(str(node.folder)).resolve()
-        if not place.is_relative_to(folder.resolve()):
+        target = Path(str(node.folder)).resolve()
+        if not target.is_relative_to(folder.resolve()):
             log.warning(
                 "logger.%s.folder is outside of this run's folder, which is used instead; "
                 "to change it, set logger.%s.folder=DIR",

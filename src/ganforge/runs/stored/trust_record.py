@@ -18,9 +18,9 @@ def record_file() -> Path | None:
 
     It is not in GANFORGE_CACHE, because several users may share that folder.
     """
-    given = os.environ.get("XDG_CONFIG_HOME")
+    folder = os.environ.get("XDG_CONFIG_HOME")
     with contextlib.suppress(RuntimeError):
-        base = Path(given) if given else Path.home() / ".config"
+        base = Path(folder) if folder else Path.home() / ".config"
         if base.is_absolute():
             return base / "ganforge" / "trusted"
     return None

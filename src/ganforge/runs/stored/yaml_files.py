@@ -29,12 +29,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
             message names the file.
     """
     try:
-        found = yaml.load(_checked(path), LOADER)
+        mapping = yaml.load(_checked(path), LOADER)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise _damaged(path, error) from error
-    if not isinstance(found, dict):
+    if not isinstance(mapping, dict):
         raise RunError(f"{path}: damaged (it contains no mapping)")
-    return cast(dict[str, Any], present_names(found))
+    return cast(dict[str, Any], present_names(mapping))
 
 
 def read_config(path: Path) -> DictConfig:
@@ -46,9 +46,9 @@ def read_config(path: Path) -> DictConfig:
         RunError: as in :func:`read_yaml`.
     """
     try:
-        found = OmegaConf.load(io.StringIO(_checked(path)))
-        if isinstance(found, DictConfig):
-            found = OmegaConf.create(present_names(OmegaConf.to_container(found)))
+        cfg = OmegaConf.load(io.StringIO(_checked(path)))
+        if isinstance(cfg, DictConfig):
+            cfg = OmegaConf.create(present_names(OmegaConf.to_container(cfg)))
     except (
         yaml.YAMLError,
         OmegaConfBaseException,
@@ -58,9 +58,9 @@ def read_config(path: Path) -> DictConfig:
         OSError,
     ) as error:
         raise _damaged(path, error) from error
-    if not isinstance(found, DictConfig) or not found:
+    if not isinstance(cfg, DictConfig) or not cfg:
         raise RunError(f"{path}: damaged (it contains no mapping)")
-    return found
+    return cfg
 
 
 def _checked(path: Path) -> str:
