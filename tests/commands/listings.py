@@ -16,7 +16,7 @@ TRAIN = "logs/train/2026-11-22"
 
 
 def made(path, age=0.0, status="completed", step=20, best=None, weight=1000, **choices) -> Path:
-    """Writes what a listing reads of a run; ``best`` is a name, a value and which way is up."""
+    """Writes what a listing reads of a run; ``best``: name, value, whether higher is better."""
     (path / "checkpoints").mkdir(parents=True)
     (path / "composed.yaml").write_text("seed: 0\n")
     (path / "choices.json").write_text(json.dumps({"model": "dcgan", "data": "mnist"} | choices))

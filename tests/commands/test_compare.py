@@ -140,7 +140,7 @@ def test_a_score_of_which_no_value_is_best(sweep, type_in, tmp_path):
     both = [f"runs=[{tmp_path / 'x'},{tmp_path / 'y'}]", f"out={tmp_path}"]
     assert type_in("compare", *both, "value=best").code == 0
     report = (tmp_path / "comparison.md").read_text()
-    row, _ = parsed(report)["memorization: no way is up"]
+    row, _ = parsed(report)["memorization: neither is better"]
     assert (row["seeds"], row["final"], row["best"]) == ("2", "1.10 ± 0.14", "-")
     assert "No difference to loss=minimax; loss=hinge is claimed: no best value." in report
     assert type_in("compare", *both).code == 0  # last values can be compared

@@ -44,7 +44,7 @@ def test_a_value_is_typed_as_it_is():
         (lambda: Real(1.0, 1.0), "lower limit must be below"),
         (lambda: Real(0.0, 1.0, log=True), "above 0"),
         (lambda: Whole(1, 9, 2, log=True), "steps of 1"),
-        (lambda: Choice(("a", "a")), "all different"),
+        (lambda: Choice(("a", "a")), "choices must be different"),
     ],
 )
 def test_a_dimension_refuses_what_is_none(make, message):

@@ -41,7 +41,7 @@ class SampleSettings(TypedDict, total=False):
 class Samples(Callback):
     """Saves grids of samples from fixed latents during training.
 
-    For conditional models, the grids of samples and of labelled real images have one row per class
+    For conditional models, the grids of samples and of labeled real images have one row per class
     (the first 16 classes), with the class name next to it. Data sets of 2-D points are drawn as a
     density plot instead of a grid.
 

@@ -48,9 +48,11 @@ class TranslationSamples(Samples):
 
     def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
         """Returns a grid of held-out images, translations, and targets or reconstructions."""
-        game, data = cast(Translates, pl_module), _data(trainer)
-        ways = directions_of(data, game.directions)
-        blocks = [self._translated(game, way, split_of(data, "test")) for way in ways]
+        model, data = cast(Translates, pl_module), _data(trainer)
+        directions = directions_of(data, model.directions)
+        blocks = [
+            self._translated(model, direction, split_of(data, "test")) for direction in directions
+        ]
         return side_by_side(*(blocks if len(blocks) > 1 else halved(blocks[0])))
 
     def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
@@ -60,16 +62,16 @@ class TranslationSamples(Samples):
         columns = [data.domain(role).reals(self.count, split)[0] for role in ("input", "target")]
         return side_by_side(*halved(columns))
 
-    def _translated(self, game: Translates, way: Direction, split: str) -> list[Tensor]:
+    def _translated(self, model: Translates, direction: Direction, split: str) -> list[Tensor]:
         """Returns the columns of one direction: uint8 [n, C, H, W] each."""
-        inputs = way.source.reals(self.count, split)[0]
-        fakes = game.translate(to_float(inputs), way.name, self.weights, self.seed)
+        inputs = direction.source.reals(self.count, split)[0]
+        fakes = model.translate(to_float(inputs), direction.name, self.weights, self.seed)
         columns = [inputs, to_uint8(fakes).cpu()]
-        if way.back is not None:
-            cycled = game.translate(fakes, way.back, self.weights, self.seed)
+        if direction.back is not None:
+            cycled = model.translate(fakes, direction.back, self.weights, self.seed)
             columns.append(to_uint8(cycled).cpu())
-        elif way.paired:
-            columns.append(way.target.reals(self.count, split)[0])
+        elif direction.paired:
+            columns.append(direction.target.reals(self.count, split)[0])
         return columns
 
 
@@ -95,10 +97,10 @@ def side_by_side(*blocks: list[Tensor]) -> Image.Image:
             get an opaque alpha channel if others have one.
     """
     channels = {column.shape[1] for block in blocks for column in block}
-    colour, alpha = max(channels) > 2, not all(c % 2 for c in channels)
+    color, alpha = max(channels) > 2, not all(c % 2 for c in channels)
     halves = [
         picture(
-            torch.stack([_converted(column, colour, alpha) for column in block], 1).flatten(0, 1),
+            torch.stack([_converted(column, color, alpha) for column in block], 1).flatten(0, 1),
             columns=len(block),
         )
         for block in blocks
@@ -112,17 +114,17 @@ def side_by_side(*blocks: list[Tensor]) -> Image.Image:
     return canvas
 
 
-def _converted(images: Tensor, colour: bool, alpha: bool) -> Tensor:
-    """Returns uint8 [n, C, H, W] as RGB if ``colour``, with an alpha channel if ``alpha``."""
+def _converted(images: Tensor, color: bool, alpha: bool) -> Tensor:
+    """Returns uint8 [n, C, H, W] as RGB if ``color``, with an alpha channel if ``alpha``."""
     transparent = images.shape[1] % 2 == 0
-    colours, opacity = (
+    colors, opacity = (
         (images[:, :-1], images[:, -1:])
         if transparent
         else (images, torch.full_like(images[:, :1], 255))
     )
-    if colour:
-        colours = colours.expand(-1, 3, -1, -1)
-    return torch.cat([colours, opacity], 1) if alpha else colours
+    if color:
+        colors = colors.expand(-1, 3, -1, -1)
+    return torch.cat([colors, opacity], 1) if alpha else colors
 
 
 def _data(trainer: Trainer) -> TranslationSource:

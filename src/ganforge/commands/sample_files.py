@@ -184,7 +184,7 @@ def _write_arrays(out: Path, name: str, samples: Samples) -> None:
         ):
             _write_array(archive, name, samples.n, samples.blocks)
             if samples.labels is not None:
-                _write_array(archive, "labels", samples.n, _labelled(samples.labels, samples.n))
+                _write_array(archive, "labels", samples.n, _labeled(samples.labels, samples.n))
     except OSError as error:
         raise RunError(f"cannot write {out}: {error.strerror or error}") from error
 
@@ -202,6 +202,6 @@ def _write_array(archive: zipfile.ZipFile, name: str, n: int, blocks: Iterable[T
             member.write(array.data)
 
 
-def _labelled(labels: Labels, n: int, count: int = 65536) -> Iterator[Tensor]:
+def _labeled(labels: Labels, n: int, count: int = 65536) -> Iterator[Tensor]:
     for first in range(0, n, count):
         yield labels(first, min(count, n - first))

@@ -64,16 +64,16 @@ def translate_run(cfg: DictConfig) -> Path:
     entries = open_input(source)
     if cfg.out is not None:
         check_folder(typed_path(cfg.out), "out")  # before the slow loading of the model
-    game = _game(cfg)
-    direction = _direction(cfg.direction, game)
+    model = _load_model(cfg)
+    direction = _direction(cfg.direction, model)
     entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
-    warn_of_pairs(entries, bool(getattr(game, "needs_pairs", False)))
+    warn_of_pairs(entries, bool(getattr(model, "needs_pairs", False)))
     out = _out(cfg, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
     refuse_run(out)
     _log_replaced(out, targets)
-    translator = ImageTranslator(game, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
+    translator = ImageTranslator(model, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
     faults = _translate(translator, entries, out, targets)
     done = len(targets) - len(faults)
     if done:
@@ -84,7 +84,7 @@ def translate_run(cfg: DictConfig) -> Path:
     return out
 
 
-def _game(cfg: DictConfig) -> Game:
+def _load_model(cfg: DictConfig) -> Game:
     """Returns the run's model on the GPU if available; refuses models that do not translate."""
     model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
     if not getattr(model, "directions", ()):
@@ -96,10 +96,10 @@ def _game(cfg: DictConfig) -> Game:
     return cast(Game, cast(Any, model))
 
 
-def _direction(requested: str | None, game: Game) -> str:
-    direction = game.directions[0] if requested is None else requested
-    if direction not in game.directions:
-        legal = ", ".join(game.directions)
+def _direction(requested: str | None, model: Game) -> str:
+    direction = model.directions[0] if requested is None else requested
+    if direction not in model.directions:
+        legal = ", ".join(model.directions)
         raise ConfigError(f"direction={direction}: this run's model translates only {legal}")
     return direction
 

@@ -95,9 +95,9 @@ class Comparison:
             ]
             for group in column.ranked(self.groups, self.value)
         ]
-        ways = {True: "higher is better", False: "lower is better", None: "no way is up"}
+        better = {True: "higher is better", False: "lower is better", None: "neither is better"}
         names = ["group", "seeds", "final", "best", "images to best"]
-        title = f"{column.title}: {ways[column.higher_is_better]}"
+        title = f"{column.title}: {better[column.higher_is_better]}"
         return Table(title, names, rows, [_protocol(column), *_lost(column, self.groups)])
 
     def _differences(self, column: Column) -> list[Table]:

@@ -152,14 +152,14 @@ def _nodes(group: str) -> dict[str, DictConfig]:
 
 
 def _check_labels(cfg: DictConfig) -> None:
-    """Refuses unlabelled data for a model that needs labels, and class metrics without classes."""
+    """Refuses unlabeled data for a model that needs labels, and class metrics without classes."""
     data, condition = cfg.data, cfg.condition
     conditions = [condition.get(player, "none") for player in ("generator", "discriminator")]
     needed = _attribute(cfg.model, "needs_labels") or (
         condition.get("num_classes", 0) == 0 and conditions != ["none", "none"]
     )
     if needed and data.get("num_classes", 0) == 0:
-        raise ConfigError(_unlabelled(cfg))
+        raise ConfigError(_unlabeled(cfg))
     for name, score in cfg.metrics.items():
         if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
             raise ConfigError(
@@ -168,13 +168,13 @@ def _check_labels(cfg: DictConfig) -> None:
             )
 
 
-def _unlabelled(cfg: DictConfig) -> str:
+def _unlabeled(cfg: DictConfig) -> str:
     name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
     own = "; for your own images: data=folder data.path=PATH with a folder for each class"
     points = cfg.data.get("image_size") == 1
     return (
         f"{name} needs labels, but data={cfg.data.get('name')} has none "
-        f"(data.num_classes=0). Data with labels: {', '.join(_labelled_options(points))}"
+        f"(data.num_classes=0). Data with labels: {', '.join(_labeled_options(points))}"
         f"{'' if points else own}. Without labels: "
         f"{'model=gan, or model=dcgan for images' if always else f'{name} condition=none'}"
     )
@@ -198,7 +198,7 @@ def _attribute(node: DictConfig, name: str) -> bool:
         return False
 
 
-def _labelled_options(points: bool) -> list[str]:
+def _labeled_options(points: bool) -> list[str]:
     """Returns the data options that declare labels, either of points or of images."""
     alike = {k: n for k, n in _nodes("data").items() if (n.get("image_size") == 1) == points}
     classes = {name: node.get("num_classes", 0) for name, node in alike.items()}
@@ -219,7 +219,7 @@ def _faults(node: DictConfig, path: str, used: set[str]) -> Iterator[str]:
         # If none of a part's values is used, the part's own name is most likely misspelled.
         whole = "." in path and len(stray) == len(node)
         for at in [path] if whole else [f"{path}.{key}" for key in stray]:
-            yield f"{at}: is not passed to any constructor; {_neighbours(node, at, path)}"
+            yield f"{at}: is not passed to any constructor; {_neighbors(node, at, path)}"
     for key in node:
         child = _raw(node, key)
         if isinstance(child, DictConfig):
@@ -233,7 +233,7 @@ def _stray(node: DictConfig, path: str, used: set[str]) -> list[str]:
     return [key for key in values if f"{path}.{key}" not in used]
 
 
-def _neighbours(node: DictConfig, at: str, path: str) -> str:
+def _neighbors(node: DictConfig, at: str, path: str) -> str:
     owner = node._get_parent() if at == path else node
     name = at.rpartition(".")[2]
     return did_you_mean(name, [str(key) for key in cast(DictConfig, owner) if key != name])

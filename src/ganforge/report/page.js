@@ -17,12 +17,12 @@ if (slider) {
   const caption = document.getElementById("grid-caption");
   const play = document.getElementById("grid-play");
   const show = () => {
-    const place = Number(slider.value);
-    frames.forEach((frame, i) => { frame.hidden = i !== place; });
-    caption.textContent = frames[place].dataset.caption;
+    const index = Number(slider.value);
+    frames.forEach((frame, i) => { frame.hidden = i !== index; });
+    caption.textContent = frames[index].dataset.caption;
     slider.setAttribute("aria-valuetext", caption.textContent);
   };
-  slider.value = slider.max; // a reloaded page may remember another place
+  slider.value = slider.max; // a reloaded page may remember another position
   slider.addEventListener("input", show);
   let timer = null;
   const stop = () => { clearInterval(timer); timer = null; play.textContent = "Play"; };
@@ -45,7 +45,7 @@ const number = (value) => {
   return String(Number(value.toPrecision(5)));
 };
 
-// Place of the point that is nearest to x; xs ascend.
+// Index of the point that is nearest to x; xs ascend.
 const nearest = (xs, x) => {
   let low = 0, high = xs.length - 1;
   while (high - low > 1) {
@@ -59,11 +59,11 @@ for (const chart of document.querySelectorAll("figure.chart")) {
   const values = chart.querySelector(".values");
   if (!values) continue;
   const { series, x: axis } = JSON.parse(values.textContent);
-  const places = [...new Set(series.flatMap((one) => one.x))].sort((a, b) => a - b);
+  const positions = [...new Set(series.flatMap((one) => one.x))].sort((a, b) => a - b);
   const tip = chart.querySelector(".tip");
   const pictures = [...chart.querySelectorAll("svg")];
   const buttons = [...chart.querySelectorAll(".legend button")];
-  let place = places.length - 1;
+  let index = positions.length - 1;
 
   const hide = () => {
     tip.hidden = true;
@@ -71,7 +71,7 @@ for (const chart of document.querySelectorAll("figure.chart")) {
   };
   const read = (picture) => {
     const { left, right, low, high } = picture.dataset;
-    const x = places[place];
+    const x = positions[index];
     const at = Number(left) + (x - low) / (high - low) * (right - left);
     const cursor = picture.querySelector(".cursor");
     cursor.setAttribute("x1", at);
@@ -87,10 +87,10 @@ for (const chart of document.querySelectorAll("figure.chart")) {
     tip.textContent = [`${axis}: ${number(x)}`, ...lines].join("\n");
     tip.hidden = false;
     const width = picture.viewBox.baseVal.width;
-    const shown = at / width * picture.clientWidth;
+    const pixel = at / width * picture.clientWidth;
     const flipped = at > width / 2;
-    tip.style.left = flipped ? "auto" : `${shown + 10}px`;
-    tip.style.right = flipped ? `${picture.clientWidth - shown + 10}px` : "auto";
+    tip.style.left = flipped ? "auto" : `${pixel + 10}px`;
+    tip.style.right = flipped ? `${picture.clientWidth - pixel + 10}px` : "auto";
     tip.style.top = "8px";
   };
   for (const picture of pictures) {
@@ -99,17 +99,17 @@ for (const chart of document.querySelectorAll("figure.chart")) {
       const { left, right, low, high } = picture.dataset;
       const at = (event.clientX - box.left) / box.width * picture.viewBox.baseVal.width;
       const share = (at - left) / (right - left);
-      place = nearest(places, Number(low) + share * (high - low));
+      index = nearest(positions, Number(low) + share * (high - low));
       read(picture);
     });
     picture.addEventListener("pointerleave", hide);
     picture.addEventListener("blur", hide);
     picture.addEventListener("keydown", (event) => {
-      const moves = { ArrowLeft: place - 1, ArrowRight: place + 1, Home: 0, End: places.length - 1 };
+      const moves = { ArrowLeft: index - 1, ArrowRight: index + 1, Home: 0, End: positions.length - 1 };
       if (event.key === "Escape") hide();
       if (!(event.key in moves)) return;
       event.preventDefault();
-      place = Math.min(Math.max(moves[event.key], 0), places.length - 1);
+      index = Math.min(Math.max(moves[event.key], 0), positions.length - 1);
       read(picture);
     });
   }
@@ -165,7 +165,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
 const search = document.getElementById("config-search");
 if (search) {
   const groups = [...document.querySelectorAll(".config details")];
-  const found = document.getElementById("config-found");
+  const matches = document.getElementById("config-found");
   search.value = "";
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
@@ -182,6 +182,6 @@ if (search) {
       group.open = words.length > 0 && here > 0;
       count += here;
     }
-    found.textContent = words.length ? `${count} found` : "";
+    matches.textContent = words.length ? `${count} found` : "";
   });
 }

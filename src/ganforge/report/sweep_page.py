@@ -71,8 +71,8 @@ def _facts(folder: Path, sweep: Sweep, ranking: Ranking | None) -> Markup:
         pairs.append(("command", element("code", None, record.command)))
     if ranking is not None and (ordered := ranking.ordered(sweep.jobs)):
         best = ordered[0]
-        way = "higher" if ranking.higher else "lower"
-        pairs.append(("ranked by", f"best {ranking.name} of each job ({way} is better)"))
+        better = "higher" if ranking.higher else "lower"
+        pairs.append(("ranked by", f"best {ranking.name} of each job ({better} is better)"))
         pairs.append(("best job", f"{best.label}: {plain(ranking.values[_path(best)])}"))
         protocol = ", ".join(f"{key}={value}" for key, value in ranking.protocol.items())
         pairs.append(("protocol", protocol))

@@ -118,13 +118,13 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
 def _check_translation(model: TranslationModel, data: TranslationData) -> None:
     """Rejects translators with other channels than the data, or unable to take its image size."""
     both = [data.input_channels, data.channels]
-    for direction, ways in zip(model.directions, (both, both[::-1]), strict=False):
+    for direction, expected in zip(model.directions, (both, both[::-1]), strict=False):
         network: Any = model.translator(direction, "raw")
         channels = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
-        if None not in channels and channels != ways:
+        if None not in channels and channels != expected:
             raise ConfigError(
                 f"network.generator translates {channels[0]} channels into {channels[1]}, and "
-                f"data={data.name} has {ways[0]} and {ways[1]} in direction {direction}"
+                f"data={data.name} has {expected[0]} and {expected[1]} in direction {direction}"
             )
         multiple = int(getattr(network, "multiple", 1))
         if data.image_size % multiple:

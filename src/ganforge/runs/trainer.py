@@ -112,7 +112,7 @@ class RunProcesses(ClusterEnvironment):
         super().__init__()
         launch = find_launch()
         if launch is None:
-            raise ConfigError("several processes train together, and this one was started alone")
+            raise ConfigError("this run needs several processes, but this one was started alone")
         self.launch = launch
 
     @property

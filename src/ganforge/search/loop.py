@@ -218,8 +218,8 @@ def outcome(search: Search, folder: Path, error: BaseException | str | None) -> 
     """
     summary = RunFolder(folder).read_summary()
     if summary.get("status") == "completed":
-        ways = search.objectives.items()
-        values = [value_of(summary, name, way, search.best) for name, way in ways]
+        objectives = search.objectives.items()
+        values = [value_of(summary, name, direction, search.best) for name, direction in objectives]
         missing = [name for name, v in zip(search.objectives, values, strict=True) if v is None]
         if missing:
             return Outcome("pruned", [], f"{', '.join(missing)} is not finite")

@@ -49,7 +49,9 @@ class Search:
     trial: int | None = None
 
     def __post_init__(self) -> None:
-        self.objectives = {name: way for name, way in self.objectives.items() if way is not None}
+        self.objectives = {
+            name: direction for name, direction in self.objectives.items() if direction is not None
+        }
         self.space = {key: text for key, text in self.space.items() if text is not None}
         self._check()
 

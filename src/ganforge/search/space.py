@@ -25,7 +25,9 @@ class Choice:
 
     def __post_init__(self) -> None:
         if len(set(self.options)) != len(self.options) or not self.options:
-            raise ConfigError(f"choices must exist and be all different, got {list(self.options)}")
+            raise ConfigError(
+                f"choices must be different, and at least one, got {list(self.options)}"
+            )
 
     def distribution(self) -> BaseDistribution:
         """Returns the equivalent Optuna distribution."""

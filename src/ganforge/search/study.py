@@ -100,14 +100,14 @@ class SharedStudy:
         """Returns completed trials, best first; with several objectives, the Pareto front."""
         if len(self.search.objectives) > 1:
             return sorted(self.study.best_trials, key=lambda trial: trial.values[0])
-        (way,) = self.search.objectives.values()
+        (direction,) = self.search.objectives.values()
         done = sorted(self.trials("COMPLETE"), key=lambda trial: trial.number)
-        return sorted(done, key=lambda trial: trial.values[0], reverse=way == "maximize")
+        return sorted(done, key=lambda trial: trial.values[0], reverse=direction == "maximize")
 
     def best(self) -> FrozenTrial | None:
         """Returns the best trial by the first objective; None if no trial is completed."""
-        way = next(iter(self.search.objectives.values()))
-        choose = max if way == "maximize" else min
+        direction = next(iter(self.search.objectives.values()))
+        choose = max if direction == "maximize" else min
         return choose(self.trials("COMPLETE"), key=lambda trial: trial.values[0], default=None)
 
     def described(self, trial: Trial | FrozenTrial) -> list[str]:

@@ -97,12 +97,12 @@ class TrialReports(Callback):
         """
         if self.trial is None or len(self.search.objectives) > 1:
             return ""
-        ((name, way),) = self.search.objectives.items()
+        ((name, direction),) = self.search.objectives.items()
         series = [(int(p["step"]), _value(p, name)) for p in points if p["step"]]
         values = [(step, value) for step, value in series if value is not None]
         if any(not math.isfinite(value) for _, value in values):
             return f"{name} is not finite"
-        best = min if way == "minimize" else max
+        best = min if direction == "minimize" else max
         for index, (step, value) in enumerate(values):
             so_far = best(v for _, v in values[: index + 1])
             self._send(so_far if self.search.best else value, step)

@@ -88,7 +88,7 @@ def test_a_band_below_zero_ends_at_a_logarithmic_axis():
 
 
 def test_values_for_the_pointer_are_exact():
-    text, page = drawn(Series("a", [(0, 1 / 3)]), Series("b", [(5, 2)], colour=3), Series("c", []))
+    text, page = drawn(Series("a", [(0, 1 / 3)]), Series("b", [(5, 2)], color=3), Series("c", []))
     told = json.loads(re.search(r'class="values">(.*?)</script>', text)[1])
     assert told["series"][:2] == [
         {"name": "a", "x": [0], "y": [1 / 3]},
@@ -116,6 +116,6 @@ def test_what_is_alike_stands_in_one_chart():
         "discriminator/real_logit",
         "discriminator/fake_logit",
     ]
-    assert [one.colour for one in charts[1].series] == [0, 1]
+    assert [one.color for one in charts[1].series] == [0, 1]
     assert charts[0].notes == ["generator/loss: 3 values are not finite and not drawn."]
     assert kind_of("regularizer/penalty") == "penalty"

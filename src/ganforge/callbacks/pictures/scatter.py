@@ -81,5 +81,5 @@ def shade(values: Tensor) -> Tensor:
     stops = torch.tensor(SHADES, dtype=torch.float32)
     at = share * (len(stops) - 1)
     low = at.floor().long().clamp(max=len(stops) - 2)
-    colours = torch.lerp(stops[low], stops[low + 1], (at - low).unsqueeze(2))
-    return colours.round().to(torch.uint8)
+    colors = torch.lerp(stops[low], stops[low + 1], (at - low).unsqueeze(2))
+    return colors.round().to(torch.uint8)

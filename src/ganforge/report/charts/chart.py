@@ -24,13 +24,13 @@ class Series:
         name: name in the legend.
         points: finite coordinates, sorted by x.
         spread: half the height of the band at each point; empty for no band.
-        colour: index of the color in the style sheet.
+        color: index of the color in the style sheet.
     """
 
     name: str
     points: list[Point]
     spread: list[float] = field(default_factory=list)
-    colour: int = 0
+    color: int = 0
 
     def ends(self) -> list[float]:
         """Returns all y values that the axis must cover, including the band."""
@@ -126,18 +126,18 @@ def _axes(chart: Chart, across: Scale, up: Scale) -> Markup:
     for value in across.ticks():
         x = f"{_x(across, value):.1f}"
         marks.append(_line("tick", x, x, floor, floor + 4))
-        marks.append(_centred({"x": x, "y": floor + 17}, short(value)))
+        marks.append(_centered({"x": x, "y": floor + 17}, short(value)))
     marks.append(element("path", {"class": "axis", "d": f"M{LEFT},{TOP}V{floor}H{right}"}))
-    marks.append(_centred({"x": (LEFT + right) / 2, "y": HEIGHT - 8, "class": "label"}, chart.x))
+    marks.append(_centered({"x": (LEFT + right) / 2, "y": HEIGHT - 8, "class": "label"}, chart.x))
     turned = f"translate(14 {(TOP + floor) / 2}) rotate(-90)"
-    return join(*marks, _centred({"transform": turned, "class": "label"}, chart.y))
+    return join(*marks, _centered({"transform": turned, "class": "label"}, chart.y))
 
 
 def _line(kind: str, x1: float | str, x2: float | str, y1: float | str, y2: float | str) -> Markup:
     return element("line", {"class": kind, "x1": x1, "x2": x2, "y1": y1, "y2": y2})
 
 
-def _centred(attributes: Named, text: str) -> Markup:
+def _centered(attributes: Named, text: str) -> Markup:
     return element("text", {**attributes, "text-anchor": "middle"}, text)
 
 
@@ -147,7 +147,7 @@ def _curve(series: Series, index: int, across: Scale, up: Scale) -> Markup:
     line = element("path", {"class": "line", "d": path(pixels)})
     dots = [element("circle", {"cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": 2.4}) for x, y in pixels]
     few = join(*dots) if len(dots) <= 40 else None
-    attributes: Named = {"class": f"series c{series.colour % COLORS}", "data-series": index}
+    attributes: Named = {"class": f"series c{series.color % COLORS}", "data-series": index}
     return element("g", attributes, _band(series, across, up), line, few)
 
 
@@ -166,7 +166,7 @@ def _legend(chart: Chart) -> Markup:
     """Returns the legend; each name is a button that hides its curve."""
     names = []
     for i, series in enumerate(chart.series):
-        key = element("span", {"class": f"key c{series.colour % COLORS}", "aria-hidden": "true"})
+        key = element("span", {"class": f"key c{series.color % COLORS}", "aria-hidden": "true"})
         button: Named = {"type": "button", "aria-pressed": "true", "data-series": i}
         names.append(element("li", None, element("button", button, key, series.name)))
     return element("ul", {"class": "legend"}, *names)

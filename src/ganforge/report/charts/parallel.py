@@ -14,7 +14,7 @@ from ganforge.report.markup import Markup, Named, element
 
 HEIGHT, TOP, BOTTOM = 380, 44, 24
 LINE = 13  # minimum pixels between two legible labels
-MAX_VALUES = 12  # maximum number of values labelled individually on a numeric axis
+MAX_VALUES = 12  # maximum number of values labeled individually on a numeric axis
 LEFT, RIGHT = 60, 130
 WIDTH, MIN_GAP, MAX_GAP = 1100, 190, 330
 MAX_AXES = 10
@@ -101,7 +101,7 @@ def parallel(lines: Sequence[Line], score: str, higher: bool) -> Markup:
     apart = min(max((WIDTH - LEFT - RIGHT) // max(len(axes), 1), MIN_GAP), MAX_GAP)
     crossed = [*axes, last]
     drawn = [_axis(axis, i, apart) for i, axis in enumerate(crossed)]
-    runs = [_run(line, crossed, apart, _colour(line.score, scores, higher)) for line in lines]
+    runs = [_run(line, crossed, apart, _color(line.score, scores, higher)) for line in lines]
     width = LEFT + len(axes) * apart + RIGHT
     attributes: Named = {
         "viewBox": f"0 0 {width} {HEIGHT}",
@@ -116,15 +116,15 @@ def parallel(lines: Sequence[Line], score: str, higher: bool) -> Markup:
     return element("div", {**region, "aria-label": "Parallel coordinates"}, picture)
 
 
-def _run(line: Line, axes: list[Axis], apart: int, colour: str | None) -> Markup:
+def _run(line: Line, axes: list[Axis], apart: int, color: str | None) -> Markup:
     *settings, last = axes
     heights = [axis.position(line.settings.get(axis.name)) for axis in settings]
     if line.score is not None:
         heights.append(last.position(line.score))
     points = [(float(LEFT + i * apart), height) for i, height in enumerate(heights)]
     reached = "no score" if line.score is None else f"{last.name} {line.score:.4g}"
-    kind = "run" if colour else "run scoreless"
-    attributes: Named = {"class": kind, "d": path(points), "stroke": colour}
+    kind = "run" if color else "run scoreless"
+    attributes: Named = {"class": kind, "d": path(points), "stroke": color}
     return element("path", attributes, element("title", None, f"{line.label}: {reached}"))
 
 
@@ -140,7 +140,7 @@ def _axis(axis: Axis, index: int, apart: int) -> Markup:
     return element("g", None, line, element("text", name, _clipped(axis.name, 34)), *values)
 
 
-def _colour(score: float | None, scores: Sequence[float], higher: bool) -> str | None:
+def _color(score: float | None, scores: Sequence[float], higher: bool) -> str | None:
     if score is None:
         return None
     scale = Scale.over(scores, log=fits_log(scores), margin=0.0) if len(set(scores)) > 1 else None

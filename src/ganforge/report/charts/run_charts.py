@@ -27,14 +27,14 @@ def score_charts(summary: dict[str, Any], history: History) -> list[Chart]:
         curve = _evaluated(name, summary.get("history", []))
         if curve.points:
             spread = _spread(curve, history.curves.get(f"{name}_std"))
-            way = (
+            direction = (
                 DIRECTIONS.get(str(entry.get("higher_is_better")))
                 if isinstance(entry, dict)
                 else None
             )
             notes = ["The band is the score's own standard deviation."] if any(spread) else []
             series = [Series(name, curve.points, spread)]
-            y = f"{name} ({way})" if way else name
+            y = f"{name} ({direction})" if direction else name
             charts.append(Chart(name, series, y=y, notes=[*notes, *_lost([curve])]))
     return charts
 
@@ -69,7 +69,7 @@ def drawn(charts: list[Chart]) -> Markup:
 
 def _chart(kind: str, curves: list[Curve]) -> Chart:
     series = [
-        Series(curve.name, thinned(curve.points), colour=i % COLORS)
+        Series(curve.name, thinned(curve.points), color=i % COLORS)
         for i, curve in enumerate(curves)
     ]
     title = kind.replace("_", " ")

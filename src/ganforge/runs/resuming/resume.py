@@ -180,7 +180,9 @@ def _newest_unfinished(
             near = folder, differing
     other = f" ({near[0].path} differs in {', '.join(near[1][:NAMED])})" if near else ""
     log.info(
-        "resume=auto: no unfinished run of this configuration in %s%s: a new one", log_dir, other
+        "resume=auto: no unfinished run of this configuration in %s%s; starting a new one",
+        log_dir,
+        other,
     )
     return None
 
