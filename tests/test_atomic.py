@@ -48,7 +48,7 @@ def test_the_mode_is_that_of_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "a").stat().st_mode) == 0o640
 
 
-def test_links_are_replaced_and_their_targets_left_alone(tmp_path, monkeypatch):
+def test_links_are_replaced_and_their_targets_are_not_changed(tmp_path, monkeypatch):
     (tmp_path / "precious").write_bytes(b"precious")
     (tmp_path / "out").symlink_to("precious")
     atomic.write(tmp_path / "out", b"new")
@@ -154,7 +154,7 @@ def test_nothing_is_left_of_a_process_that_ends_at_once(tmp_path):
 
 
 @pytest.mark.parametrize("replaced", [False, True])
-def test_a_run_folder_that_is_gone_is_not_made_anew(tmp_path, replaced):
+def test_a_removed_run_folder_is_not_created_again(tmp_path, replaced):
     run = tmp_path / "run"
     run.mkdir()
     with atomic.standing(run):

@@ -196,7 +196,7 @@ def test_networks_that_do_not_fit(type_in, tmp_path, overrides, parts):
 # ---------------------------------------------------------------------- the machine
 
 
-def test_a_gpu_that_is_not_there(type_in, tmp_path, monkeypatch):
+def test_a_missing_gpu_is_reported(type_in, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     for trainer in ("gpu", "ddp"):
@@ -356,7 +356,7 @@ def test_a_finished_run_is_not_resumed(type_in, run):
         ("+network.generator.depth=3", ("MLPGenerator takes no 'depth'",)),
     ],
 )
-def test_a_run_keeps_what_it_is_made_of(type_in, run, override, parts):
+def test_a_run_keeps_its_parts(type_in, run, override, parts):
     before = snapshot(run)
     given = "model=gan" if override.startswith("network") or override[0] == "+" else "seed=0"
     typed = type_in("train", "resume=latest", "trainer.max_steps=4", given, override)
@@ -486,7 +486,7 @@ def test_a_dry_run_writes_nothing(type_in, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_without_its_data_is_made_on_random_images(type_in, tmp_path):
+def test_a_dry_run_without_its_data_uses_random_images(type_in, tmp_path):
     network = ["network.generator.width=4", "network.discriminator.width=4", "trainer=cpu"]
     root = ["data=cifar10", f"data.root={tmp_path}"]
     typed = type_in("train", "dry_run=true", "model=dcgan", *root, *network)

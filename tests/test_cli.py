@@ -192,7 +192,7 @@ def test_a_traceback_for_those_who_ask(type_in, monkeypatch):
     assert "Traceback" in type_in("train", "trainer.max_step=3").err
 
 
-def test_a_fault_of_our_own_is_told_with_its_kind(type_in, monkeypatch):
+def test_an_internal_error_is_reported_with_its_type(type_in, monkeypatch):
     def broken(cfg):
         raise ZeroDivisionError("no way")
 
@@ -256,7 +256,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
     assert "to resume the sweep, add resume=auto to the same command" in typed.err
 
 
-def test_the_jobs_of_a_sweep_are_called_by_what_differs(type_in, tmp_path, monkeypatch):
+def test_the_jobs_of_a_sweep_are_named_by_their_differences(type_in, tmp_path, monkeypatch):
     from ganforge.config.command import Command
 
     jobs = []
@@ -316,7 +316,7 @@ def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("flag", ["--config-dir {}", "--config-dir={}", "-cd {}"])
-def test_a_wrong_key_is_explained_beside_files_of_ones_own(flag, tmp_path, capsys):
+def test_a_wrong_key_is_explained_with_custom_config_files(flag, tmp_path, capsys):
     (tmp_path / "loss").mkdir()
     own = "# My loss.\n_target_: ganforge.losses.HingeLoss\n"
     (tmp_path / "loss" / "mine.yaml").write_text(own)

@@ -128,7 +128,7 @@ def test_regularizers_combine_and_can_be_left_out():
     assert compose_config(["model=wgan", "regularizer=[]"]).regularizer == {}
 
 
-def test_players_optimizers_are_set_alone():
+def test_the_optimizers_of_the_players_are_set_separately():
     cfg = compose_config(["optimizer.discriminator.lr=0.5"])
     assert cfg.optimizer.discriminator.lr == 0.5
     assert cfg.optimizer.generator.lr == compose_config([]).optimizer.generator.lr != 0.5

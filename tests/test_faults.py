@@ -38,7 +38,7 @@ class Failing(Dataset):
         pytest.param("late", "no batch arrived for 0.5 seconds", marks=pytest.mark.slow),
     ],
 )
-def test_what_befalls_loader_workers_is_said(how, said):
+def test_failures_of_loader_workers_are_explained(how, said):
     # If another test has consumed SIGCHLD, only the timeout detects the dead worker.
     loader = DataLoader(Failing(how), num_workers=1, timeout=0.5 if how == "late" else 3)
     with pytest.raises((RuntimeError, OSError)) as caught:

@@ -49,7 +49,7 @@ def test_commands_for_unlabelled_data_select_an_unconditional_model():
     ("model", "data"),
     [("cgan", "celeba"), ("acgan", "lsun"), ("projection", "fake data.num_classes=0")],
 )
-def test_a_conditional_game_refuses_unlabelled_data_and_says_what_fits(model, data):
+def test_a_conditional_model_rejects_unlabeled_data_and_lists_suitable_data(model, data):
     message = refusal(f"model={model}", *f"data={data}".split())
     assert f"data={data.split()[0]} has none" in message
     for fitting in ("cifar10", "digits", "fashion_mnist", "mnist"):
@@ -64,7 +64,7 @@ def test_a_folder_without_class_folders_is_refused():
     check(compose_config(["model=cgan", "data=folder", "data.path=x", "data.num_classes=3"]))
 
 
-def test_labels_for_networks_of_a_plain_game_are_refused_too():
+def test_labels_for_networks_of_an_unconditional_model_are_rejected():
     message = refusal("model=dcgan", "condition=projection", "data=celeba")
     assert message.startswith("model=dcgan needs labels")
     assert message.endswith("Without labels: model=dcgan condition=none")
@@ -77,14 +77,14 @@ def test_the_default_names_the_way_out_of_unlabelled_data():
     assert message.endswith("Without labels: model=gan, or model=dcgan for images")
 
 
-def test_labelled_points_are_offered_for_points_alone():
+def test_labeled_points_are_suggested_only_for_points():
     message = refusal("model=cgan", "network=mlp_points", "data=ring8", "data.num_classes=0")
     assert "Data with labels: grid25, ring8. Without labels: " in message
     assert "ring8" not in refusal("data=celeba")
 
 
 @pytest.mark.parametrize("data", ["ring8", "grid25"])
-def test_points_for_networks_of_images_are_told_what_fits(type_in, tmp_path, data):
+def test_points_for_networks_of_images_are_rejected_with_a_suggestion(type_in, tmp_path, data):
     typed = type_in("train", f"data={data}")
     assert typed.code == 2
     assert typed.err.startswith("ganforge: DCGANGenerator: image_size must be one of 16, 32, ")
@@ -116,21 +116,21 @@ def test_scores_of_classes_are_refused_without_classes(metric):
     ("model", "more"),
     [("cgan", []), ("projection", ["condition.generator=concatenation"]), ("infogan", [])],
 )
-def test_fully_connected_networks_are_told_too(model, more, tmp_path):
+def test_fully_connected_networks_are_rejected_with_a_suggestion(model, more, tmp_path):
     cfg = tiny(f"model={model}", "network=mlp", *more)
     check(cfg)
     assert take_steps(cfg, 1, tmp_path).model.iteration == 1
 
 
 @pytest.mark.parametrize("model", TOLD)
-def test_conditional_games_score_the_agreement(model):
+def test_conditional_models_score_the_agreement(model):
     cfg = compose_config([f"model={model}"])
     assert list(cfg.metrics) == ["fid", "kid", "is", "label_agreement"]
     assert cfg.model.num_classes == 10
     assert cfg.model.generator.num_classes == cfg.model.discriminator.num_classes == 10
 
 
-def test_the_number_of_codes_is_set_in_one_place():
+def test_the_number_of_codes_is_set_once():
     cfg = compose_config(["model=infogan", "condition.num_classes=5", "condition.continuous=1"])
     assert (cfg.model.num_classes, cfg.model.continuous) == (5, 1)
     assert cfg.model.discriminator.auxiliary == [5, 1]
@@ -200,7 +200,7 @@ def test_the_file_of_a_class_is_named_after_it(trained):
     ("asked", "message"),
     [("3", "class must be in 0 ... 2 for this run, got 3"), ("-1", "got -1"), ("x", "got x")],
 )
-def test_a_class_that_is_not_there_is_refused(trained, asked, message, capsys):
+def test_an_unknown_class_is_rejected(trained, asked, message, capsys):
     assert run(["sample", f"log_dir={trained}", "n=2", f"class={asked}"]) == 2
     assert message in capsys.readouterr().err
 
@@ -222,7 +222,7 @@ def test_evaluate_asks_for_classes_as_in_the_data(trained, tmp_path, monkeypatch
     assert {one["labels"] for one in metrics.values()} == {"data"}
 
 
-def test_an_unconditional_run_is_asked_in_vain(tmp_path, capsys):
+def test_an_unconditional_run_rejects_requests_for_classes(tmp_path, capsys):
     cfg = tiny("model=gan", "trainer.max_steps=1")
     cfg.log_dir = str(tmp_path / "logs")
     train(cfg)

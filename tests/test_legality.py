@@ -282,14 +282,14 @@ def test_every_option_has_a_row():
     assert known <= set(EVERY)
 
 
-def test_the_games_hold_every_legal_pair():
+def test_the_combinations_cover_every_legal_pair():
     held = {pair for chosen in COVERING for pair in pairs(chosen)}
     assert set(LEGAL) <= held
     assert not any(set(pair) <= set(chosen) for pair in ILLEGAL for chosen in COVERING)
 
 
 @pytest.mark.parametrize("chosen", COVERING, ids=" ".join)
-def test_a_legal_game_takes_two_steps(chosen):
+def test_a_legal_combination_takes_two_steps(chosen):
     assert_plays(chosen)
 
 
@@ -321,7 +321,7 @@ def told_of_labels() -> list[str]:
 
 
 @pytest.mark.parametrize("model", told_of_labels())
-def test_a_game_of_labels_is_refused_without_and_told_which_data_have_them(model):
+def test_a_conditional_model_rejects_unlabeled_data_with_a_suggestion(model):
     with pytest.raises(ConfigError, match=r"Data with labels: .*cifar10.*digits.*mnist"):
         check(tiny(f"model={model}", "data.num_classes=0"))
 

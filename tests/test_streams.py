@@ -89,7 +89,7 @@ def test_distributions():
     assert integers.unique().tolist() == list(range(10))
 
 
-def test_global_generator_is_left_alone():
+def test_the_global_generator_is_not_changed():
     torch.manual_seed(0)
     before = torch.get_rng_state()
     Noise(7, 4).normal(2)

@@ -56,7 +56,7 @@ def named(path: Path) -> str:
 
 
 @pytest.mark.parametrize("package", sorted(PURE))
-def test_pure_packages_know_torch_alone(package):
+def test_pure_packages_import_only_torch(package):
     for path in (SOURCE / package).rglob("*.py"):
         assert not roots(path) & {"lightning", "hydra", "omegaconf", "wandb"}, named(path)
         assert inner(path) <= PURE | {"errors", "streams"}, named(path)

@@ -226,7 +226,7 @@ def test_bad_values_are_refused(changes, message):
         evaluation(**changes)
 
 
-def test_a_game_with_classes_is_asked_for_them_in_turn(tmp_path):
+def test_conditional_models_are_sampled_in_all_classes(tmp_path):
     game = Game()
     game.num_classes = 3
     callback = evaluation(every_n_steps=0, batch_size=16)

@@ -107,12 +107,12 @@ def test_a_hangup_is_ignored_under_nohup():
         signal.signal(signal.SIGHUP, former)
 
 
-def test_a_signal_sent_twice_in_a_moment_is_one(signalled):
+def test_a_signal_sent_twice_within_a_moment_counts_once(signalled):
     with pytest.raises(interruption.InterruptionError, match="at step 3 by SIGTERM"):
         train(signalled(2, "SIGTERM", times=2))
 
 
-def test_a_second_signal_ends_the_run_at_once(tmp_path, monkeypatch, signalled):
+def test_a_second_signal_ends_the_run_immediately(tmp_path, monkeypatch, signalled):
     monkeypatch.setattr(interruption, "ECHO", 0.0)
     cfg = signalled(5, "SIGTERM", times=2)
     assert wait(fork(lambda: train(cfg))) == -signal.SIGTERM
@@ -168,7 +168,7 @@ def test_a_signal_before_the_first_step_leaves_no_folder(tmp_path, type_in):
     assert runs(log_dir) == []
 
 
-def test_a_signal_before_a_resumed_run_goes_on_changes_nothing_it_has_reached(tmp_path, whole):
+def test_a_signal_before_a_resumed_run_continues_keeps_its_results(tmp_path, whole):
     run = shutil.copytree(whole, tmp_path / "train" / whole.parent.name / whole.name)
     before = summary(run)
     with pytest.raises(interruption.InterruptionError, match="before the first step"):

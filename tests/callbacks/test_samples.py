@@ -117,7 +117,7 @@ def test_reals_are_as_many_as_there_are(tmp_path):
         assert np.asarray(decoded)[2:-2, 2:-2].min() == 200
 
 
-def test_a_resumed_run_forgets_what_lies_ahead_and_goes_on(tmp_path):
+def test_a_resumed_run_deletes_later_grids_and_continues(tmp_path):
     whole = fit(tmp_path / "whole", Samples(every_n_steps=2, count=4), steps=7)
     fit(tmp_path / "killed", Samples(every_n_steps=2, count=4), steps=5)
     resumed = fit(tmp_path / "killed", Samples(2, count=4), steps=4, game=Toy(iteration=3))
@@ -154,7 +154,7 @@ def test_no_random_number_is_drawn(tmp_path):
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_every_process_samples_and_the_first_alone_writes(tmp_path):
+def test_every_process_samples_and_only_the_first_writes(tmp_path):
     samples, game = Samples(every_n_steps=1, count=4), Toy()
     trainer = SimpleNamespace(
         is_global_zero=False, loggers=[], datamodule=Data(), default_root_dir=str(tmp_path)

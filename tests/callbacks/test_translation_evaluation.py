@@ -41,7 +41,7 @@ def cyclegan_metrics():
     return {"fid": FrechetDistance(), "kid": KernelDistance(2, 5), "cycle_l1": CycleL1()}
 
 
-def test_the_first_value_is_that_of_the_untrained_game(tmp_path):
+def test_the_first_value_is_that_of_the_untrained_model(tmp_path):
     """The offset halves with each step: 0.2, 0.05 and 0.0125 beside the 0.2 that it should be."""
     callback = evaluation()
     game, _ = fit(tmp_path, callback, flats())
@@ -64,7 +64,7 @@ def test_steps_at_which_it_evaluates(tmp_path):
     assert steps(metrics={}) == []
 
 
-def test_the_untrained_game_is_not_the_best(tmp_path):
+def test_the_untrained_model_is_not_the_best(tmp_path):
     callback = evaluation()
     fit(tmp_path, callback, flats())
     assert callback.monitored == "l1"
@@ -131,7 +131,7 @@ def test_training_draws_what_it_would_draw_without(tmp_path):
     assert scored.draws == without.draws
 
 
-def test_without_features_the_other_scores_go_on(tmp_path):
+def test_without_features_the_other_scores_remain(tmp_path):
     callback = evaluation(cyclegan_metrics(), features=Glances(None))
     fit(tmp_path, callback, noise(), Game(TWO))
     assert list(callback.results) == ["cycle_l1_A", "cycle_l1_B"]
@@ -141,7 +141,7 @@ def test_without_features_the_other_scores_go_on(tmp_path):
     assert (nothing.history, nothing.monitored) == ([], None)
 
 
-def test_no_extractor_is_made_for_scores_of_pairs(tmp_path):
+def test_no_extractor_is_built_for_scores_of_pairs(tmp_path):
     features = Glances(Glance())
     fit(tmp_path, evaluation(features=features), flats())
     assert features.built == 0
@@ -185,7 +185,7 @@ def test_small_images_are_refused_for_ssim():
         evaluation().check(Game(), noise(paired=True))
 
 
-def test_each_callback_keeps_to_its_own_kind_of_game():
+def test_callbacks_reject_models_of_the_other_kind():
     class Noise:
         num_classes = 0
         needs_inputs = False

@@ -57,7 +57,7 @@ def test_two_directions_show_what_comes_back_and_its_mirror(tmp_path):
     assert [cell(mirror, column, 2) for column in range(3)] == [200, 251, 255]
 
 
-def test_pairs_in_a_game_of_one_direction_without_pairs_have_no_target(tmp_path):
+def test_one_direction_without_pairs_has_no_target_column(tmp_path):
     fit(tmp_path, TranslationSamples(4, count=2), data(paired=False))
     assert shown(tmp_path, "step_0000004.png").size == (2 * (2 * 66 + 2) + 8, 66 + 2)
 
@@ -70,7 +70,7 @@ def test_loggers_get_the_pictures_and_what_they_show(tmp_path):
     assert album.pictures[1][2] == shown(tmp_path, "step_0000000.png").tobytes()
 
 
-def test_grey_inputs_stand_beside_colour(tmp_path):
+def test_gray_inputs_next_to_color(tmp_path):
     fit(tmp_path, TranslationSamples(4, count=4), data(channels=(1, 3)), Game(channels=3))
     grid = shown(tmp_path, "step_0000000.png")
     assert grid.mode == "RGB"
@@ -91,7 +91,7 @@ def test_modes_hold_what_all_images_hold(channels, mode):
         assert cell(image, column, 0) == (opaque if held % 2 else as_it_is[mode])
 
 
-def test_an_odd_number_is_halved_and_one_alone_is_not():
+def test_an_odd_number_is_halved_but_a_single_row_is_not():
     upper, lower = halved([torch.arange(5), torch.arange(7)])
     assert [len(c) for c in upper] == [3, 3]
     assert [c.tolist() for c in lower] == [[3, 4], [3, 4]]
@@ -104,7 +104,7 @@ def test_training_images_stand_in_where_none_are_held_out(tmp_path):
     assert cell(shown(tmp_path, "step_0000000.png"), 0, 0) == 10
 
 
-def test_a_game_is_refused_that_the_callbacks_cannot_show():
+def test_unsuitable_models_are_rejected():
     translating, plain = pix2pix(), games.game()
     Samples(1).check(plain, games.images())
     TranslationSamples(1).check(translating, TinyPairs())

@@ -106,7 +106,7 @@ def test_what_does_not_count_is_listed(sweep, type_in):
     ]
 
 
-def test_protocols_are_kept_apart_and_told(sweep, type_in):
+def test_protocols_are_separated_and_named(sweep, type_in):
     past_run(sweep / "x", 9, protocol={"n_fake": 500})
     type_in("compare", f"runs={sweep}")
     report = (sweep / "comparison.md").read_text()
@@ -117,7 +117,7 @@ def test_protocols_are_kept_apart_and_told(sweep, type_in):
     assert "n_fake=500, " in report
 
 
-def test_devices_are_told_apart(sweep, type_in):
+def test_different_devices_are_noted(sweep, type_in):
     past_run(sweep / "x", 9, device="NVIDIA H200, bf16-mixed")
     type_in("compare", f"runs={sweep}")
     mixed, pure = parsed((sweep / "comparison.md").read_text())["Cost"][::-1]

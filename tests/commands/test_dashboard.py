@@ -122,7 +122,7 @@ def test_without_the_library_the_extra_is_named(type_in, monkeypatch):
 
 
 @pytest.mark.parametrize("known", [True, False])
-def test_saving_writes_over_what_was_made_before(type_in, monkeypatch, known):
+def test_saving_overwrites_the_previous_dashboard(type_in, monkeypatch, known):
     import wandb
     import wandb_workspaces.reports.v2 as wr
     import wandb_workspaces.workspaces as ws

@@ -98,7 +98,7 @@ def test_results_are_recorded_under_the_id_of_the_run(tmp_path):
     assert of_type(run, "run")[0].run_id == "abcd1234"
 
 
-def test_runs_without_it_are_left_alone(tmp_path):
+def test_runs_without_wandb_are_skipped(tmp_path):
     folder = run_folder(tmp_path, csv={"_target_": "ganforge.loggers.MetricsCSV"})
     log_to_wandb(folder, RESULTS, 4, 256)
     assert [path.name for path in (tmp_path / "wandb").iterdir()] == ["run_id"]

@@ -80,7 +80,7 @@ def test_samples_follow_the_steps(run):
     assert page.all("img", alt="Grid of real images")
 
 
-def test_the_page_is_no_larger_than_asked(tmp_path):
+def test_the_page_is_not_larger_than_max_mb(tmp_path):
     run = whole_run(tmp_path / "run")
     for step in range(30, 46):
         noise(run / "samples" / f"step_{step:07d}.png", 192, step)

@@ -40,7 +40,7 @@ def test_names_come_before_numbers(asked, names, number, text):
         ("9" * 5000, CLOTHES, "no such class"),
     ],
 )
-def test_other_classes_are_refused(asked, names, message):
+def test_other_classes_are_rejected(asked, names, message):
     with pytest.raises(ConfigError, match=message):
         find_class(asked, names, len(names) or 5)
 

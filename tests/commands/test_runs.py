@@ -295,7 +295,7 @@ def test_several_scores_keep_to_80_columns(tmp_path, listed, capsys):
     assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
 
 
-def test_nothing_yet(listed, capsys):
+def test_an_empty_log_folder(listed, capsys):
     assert listed() == listed("status=failed", "remove=true") == []
     assert capsys.readouterr().out == "no matching run in logs\nremoved 0 runs, 0 B\n"
     with pytest.raises(RunError, match="no run folder there or below"):
@@ -411,7 +411,7 @@ def test_what_is_being_removed_is_not_resumed(several):
     assert [folder.path.name for folder in resuming._unfinished(logs)] == ["a"]
 
 
-def test_checkpoints_alone(several, type_in):
+def test_only_checkpoints_are_removed(several, type_in):
     typed = type_in("runs", "status=completed", "remove=true", "checkpoints_only=true")
     assert f"removed {TRAIN}/b/checkpoints  1.0 kB" in typed.out
     assert "removed checkpoints of 2 runs, 4.0 kB" in typed.out
@@ -485,7 +485,7 @@ def test_log_dir_is_never_removed(tmp_path, type_in):
     assert (tmp_path / "logs" / "checkpoints" / "last.ckpt").is_file()
 
 
-def test_a_read_only_folder_is_told_and_the_others_go(several, type_in, monkeypatch):
+def test_a_read_only_folder_is_reported_and_the_others_are_removed(several, type_in, monkeypatch):
     closed, access = several / "a" / "checkpoints", os.access
     # The superuser, who may run this test, writes everywhere.
     monkeypatch.setattr(
@@ -501,7 +501,7 @@ def test_a_read_only_folder_is_told_and_the_others_go(several, type_in, monkeypa
     assert (closed / "last.ckpt").is_file()
 
 
-def test_a_disk_that_refuses_is_told(several, type_in, monkeypatch):
+def test_a_disk_error_is_reported(several, type_in, monkeypatch):
     def refuses(source, target):
         raise OSError(30, "Read-only file system", str(source))
 

@@ -64,7 +64,7 @@ def test_styles_are_truncated(trained, tmp_path):
     assert sample(trained, "n=2", "truncation=1.5") == 2
 
 
-def test_files_are_named_by_what_was_asked(trained):
+def test_file_names_contain_the_options(trained):
     assert sample(trained, "n=6", "noise=const", "truncation=0.7", "style_mix=true") == 0
     folder = (trained / "train" / "latest" / "samples").resolve()
     assert (folder / "styles-s0-n6-t0.7-const.png").exists()

@@ -66,7 +66,7 @@ def test_a_dry_run_asks_no_server(type_in, tmp_path, sent):
     assert sent == []
 
 
-def test_a_run_that_is_on_is_left_for_later(type_in, tmp_path, account, sent):
+def test_a_running_run_is_skipped(type_in, tmp_path, account, sent):
     with locked(recorded(tmp_path / "logs" / "a", FIRST)):
         typed = type_in("sync")
     assert typed.code == 0, typed.err
@@ -74,7 +74,7 @@ def test_a_run_that_is_on_is_left_for_later(type_in, tmp_path, account, sent):
     assert sent == []
 
 
-def test_what_the_server_did_not_take_is_named(type_in, tmp_path, account, monkeypatch):
+def test_runs_that_the_server_rejected_are_named(type_in, tmp_path, account, monkeypatch):
     monkeypatch.setattr(syncing, "send", lambda parts: None)
     run = recorded(tmp_path / "logs" / "a", FIRST)
     typed = type_in("sync", f"runs={run}")

@@ -6,7 +6,7 @@ from ganforge.commands.train_output import describe_scores, print_results
 from ganforge.runs.folder import RunFolder
 
 
-def test_scores_are_told_with_the_best_one():
+def test_scores_are_described_with_the_best_one():
     final = {"value": 87.908, "step": 4}
     summary = {
         "metrics": {

@@ -133,7 +133,7 @@ def test_without_an_out_it_is_in_the_run(game, translate, tmp_path):
     assert written(tmp_path / "run" / "translated") == ["photos-AtoB/a.png"]
 
 
-def test_what_was_asked_for_reaches_the_game(game, translate, tmp_path):
+def test_options_reach_the_model(game, translate, tmp_path):
     save(tmp_path / "photos" / "a.png", flat(RED, (5, 8)))
     save(tmp_path / "photos" / "b.png", flat(RED, (20, 9)))
     assert translate("input=photos", "out=x", "weights=raw", "direction=AtoB", "seed=7").code == 0
@@ -179,7 +179,7 @@ def test_tiles_shrink_until_they_fit(game, translate, tmp_path):
     np.testing.assert_array_equal(found, 255 - noise(30, 100).astype(int))
 
 
-def test_other_faults_of_a_network_are_no_fault_of_an_image(game, translate, tmp_path):
+def test_errors_of_a_network_are_not_blamed_on_the_image(game, translate, tmp_path):
     save(tmp_path / "a.png", flat(RED))
     game[0].network.in_channels = 1
     game[0].network.forward = lambda images: torch.zeros(2) @ torch.zeros(3)
@@ -188,7 +188,7 @@ def test_other_faults_of_a_network_are_no_fault_of_an_image(game, translate, tmp
     assert "RuntimeError" in typed.err
 
 
-def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
+def test_a_requested_tile_is_not_changed(game, translate, tmp_path):
     save(tmp_path / "photos" / "large.png", Image.fromarray(noise(30, 100)))
     save(tmp_path / "photos" / "small.png", Image.fromarray(noise(9, 9)))
     game[0].limit = 16
@@ -223,7 +223,7 @@ def test_a_tile_that_was_asked_for_is_not_changed(game, translate, tmp_path):
         (["input=photos", "n=3"], 2, "n: no such key; legal: run, log_dir"),
     ],
 )
-def test_wrong_questions(game, translate, tmp_path, arguments, code, message):
+def test_invalid_arguments_are_rejected(game, translate, tmp_path, arguments, code, message):
     save(tmp_path / "photos" / "a.png", flat(RED))
     (tmp_path / "empty").mkdir()
     (tmp_path / "notes.txt").write_text("notes")
@@ -235,7 +235,7 @@ def test_wrong_questions(game, translate, tmp_path, arguments, code, message):
     assert written(tmp_path) == before
 
 
-def test_a_run_that_makes_images_of_noise(game, translate, tmp_path):
+def test_a_run_that_generates_from_noise_is_rejected(game, translate, tmp_path):
     game[0] = nn.Identity()
     save(tmp_path / "photos" / "a.png", flat(RED))
     typed = translate("input=photos", "out=x")
@@ -246,7 +246,7 @@ def test_a_run_that_makes_images_of_noise(game, translate, tmp_path):
 # ---------------------------------------------------------------------- ends before the end
 
 
-def test_an_interruption_leaves_whole_files_alone(game, translate, tmp_path, monkeypatch):
+def test_an_interruption_leaves_only_complete_files(game, translate, tmp_path, monkeypatch):
     for name in "abcd":
         save(tmp_path / "photos" / f"{name}.png", Image.fromarray(noise(20, 20)))
     kept = translating.save
@@ -287,7 +287,7 @@ def test_a_file_that_cannot_be_written(
     assert len(game[0].asked) == tried
 
 
-def test_all_that_can_be_done_is_done(game, translate, tmp_path):
+def test_readable_images_are_translated_despite_others(game, translate, tmp_path):
     long, odd = "x" * 245, "\x1b[2J"
     with zipfile.ZipFile(tmp_path / "in.zip", "w") as archive:
         for name in ("a.png", "a.png/b.png", "folder.png", f"{long}.png", f"{odd}.png", "z.png"):
@@ -305,7 +305,7 @@ def test_all_that_can_be_done_is_done(game, translate, tmp_path):
     assert written(tmp_path / "x") == ["a.png", f"{long}.png", "z.png"]
 
 
-def test_a_folder_that_cannot_be_made_is_found_out_first(game, translate, tmp_path):
+def test_a_folder_that_cannot_be_created_is_detected_first(game, translate, tmp_path):
     save(tmp_path / "photos" / "a.png", flat(RED))
     typed = translate("input=photos", "out=photos/a.png/x")
     assert typed.code == 2

@@ -112,7 +112,7 @@ def test_another_protocol_is_another_column(tmp_path, change, title):
         assert not differences(column, groups, "final")
 
 
-def test_what_leaves_the_reals_alone_is_no_protocol(tmp_path):
+def test_settings_that_keep_the_reals_are_not_part_of_the_protocol(tmp_path):
     past_run(tmp_path / "a", 1)
     same = {"data.batch_size": 64, "data.mirror": True, "data.root": "elsewhere", "data.seed": 3}
     past_run(tmp_path / "b", 2, settings=same)
@@ -222,7 +222,7 @@ def test_curves_are_means_where_all_seeds_were_measured(tmp_path):
     assert curve(column, group) == [(0, 8.0, math.sqrt(2.0)), (64, 5.0, math.sqrt(2.0))]
 
 
-def test_curves_of_seeds_that_share_no_place_have_no_mean(tmp_path):
+def test_curves_of_seeds_without_common_points_have_no_mean(tmp_path):
     past_run(tmp_path / "a", 1, ((64, 4.0),))
     past_run(tmp_path / "b", 2, ((100, 5.0),))
     (group,), (column,) = read(tmp_path)

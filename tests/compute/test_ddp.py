@@ -158,7 +158,7 @@ def test_its_run_ends_as_one_process_would_have_ended(command, tmp_path):
         assert (ours[name] - theirs[name]).abs().mean() < 1e-4, name
 
 
-def test_one_process_goes_on_with_the_run_of_two(command):
+def test_one_process_resumes_the_run_of_two(command):
     run = run_of(command, "run")
     changes = ["trainer=cpu", "trainer.max_steps=13", "metrics=[]"]
     train(compose_config([f"resume={run}", *changes]))
@@ -167,7 +167,7 @@ def test_one_process_goes_on_with_the_run_of_two(command):
     assert "2 x" not in summary["device"]
 
 
-def test_a_failure_in_one_ends_both_and_is_told(commands):
+def test_a_failure_of_one_process_ends_both_and_is_reported(commands):
     assert "broken at step 4" in (commands[1] / "log").read_text()
 
 

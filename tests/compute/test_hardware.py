@@ -52,7 +52,7 @@ def test_auto_takes_the_best_there_is(machine, gpus, mps, bf16, expected):
     assert (*facts, chosen.channels_last, chosen.fused) == expected
 
 
-def test_the_choice_is_told(machine):
+def test_the_choice_is_described(machine):
     machine(gpus=2, bf16=True)
     assert str(choose_hardware()) == (
         "2 x cuda, bf16-mixed, channels_last, fused optimizers "
@@ -67,7 +67,7 @@ def test_the_choice_is_told(machine):
     )
 
 
-def test_what_is_asked_for_stands(machine):
+def test_requested_values_are_kept(machine):
     machine(gpus=4, bf16=True)
     asked = choose_hardware("cpu", 2, "ddp", "32-true", channels_last=True, fused=False)
     assert asked == Hardware("cpu", 2, "32-true", True, False, "as requested")
@@ -103,7 +103,7 @@ def test_gpu_means_mps_where_that_is_the_gpu(machine):
         ({"devices": True}, "got True"),
     ],
 )
-def test_what_cannot_be_is_refused(machine, asked, message):
+def test_impossible_values_are_rejected(machine, asked, message):
     machine()
     with pytest.raises(ConfigError, match=message):
         choose_hardware(**asked)
@@ -179,5 +179,5 @@ def test_settings_refuse_what_makes_no_sense(values, message):
         TrainerSettings(**values)
 
 
-def test_a_run_may_be_bound_by_time_alone():
+def test_a_run_may_be_limited_only_by_time():
     assert TrainerSettings(max_steps=-1, max_seconds=10).max_seconds == 10

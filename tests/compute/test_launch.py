@@ -29,13 +29,13 @@ SRUN = {
 # ---------------------------------------------------------------------- the place of a process
 
 
-def test_torchrun_tells_the_place():
+def test_torchrun_sets_the_rank():
     launch = find_launch(TORCHRUN)
     assert launch == Launch("torchrun", 1, 2, 1, 4, "gpu1", 29500)
     assert (launch.rank, launch.size) == (5, 8)
 
 
-def test_srun_tells_the_same_place():
+def test_srun_sets_the_same_rank():
     launch = find_launch(SRUN)
     # The port follows from the job, so that all its tasks know it: 15000 + 1000 * 31 % 17000.
     assert launch == Launch("srun", 1, 2, 1, 4, "gpu07", 29000)
@@ -57,7 +57,7 @@ def test_the_user_may_name_address_and_port():
 
 
 @pytest.mark.parametrize("told", [{}, {"WORLD_SIZE": "1"}, {"SLURM_STEP_NUM_TASKS": "1"}])
-def test_one_process_is_alone(told):
+def test_one_process_has_no_launch(told):
     assert find_launch(told) is None
     assert is_first(told)
 
@@ -67,7 +67,7 @@ def test_a_batch_script_without_srun_is_one_process():
     assert find_launch({"SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_JOB_ID": "7"}) is None
 
 
-def test_a_place_survives_its_variables():
+def test_a_launch_is_read_back_from_its_variables():
     launch = find_launch(TORCHRUN)
     assert find_launch(launch.environment()) == launch
     told = launch.environment() | {"GANFORGE_PEER": "1"}
@@ -75,7 +75,7 @@ def test_a_place_survives_its_variables():
 
 
 @pytest.mark.parametrize(("rank", "first"), [("0", True), ("1", False)])
-def test_one_process_speaks(rank, first):
+def test_only_rank_zero_is_first(rank, first):
     told = TORCHRUN | {"RANK": rank, "LOCAL_RANK": rank}
     assert is_first(told) == first
     assert is_first(SRUN | {"SLURM_NODEID": "0", "SLURM_LOCALID": rank}) == first
@@ -108,7 +108,7 @@ def test_the_first_host_of_a_list(nodes, first):
         (TORCHRUN | {"RANK": "x"}, "RANK='x' is not a number"),
     ],
 )
-def test_a_place_that_cannot_be_is_refused(told, message):
+def test_inconsistent_ranks_are_rejected(told, message):
     with pytest.raises(ConfigError, match=message):
         find_launch(told)
 
@@ -132,7 +132,7 @@ def test_what_a_launcher_started_is_taken():
     assert hardware(None).processes == 1
 
 
-def test_one_task_on_each_node_starts_those_beside_it():
+def test_one_task_per_node_starts_the_other_processes_of_the_node():
     one_each = find_launch(SRUN | {"SLURM_STEP_NUM_TASKS": "2", "SLURM_LOCALID": "0"})
     assert hardware(one_each, 3).processes == 6
 
@@ -148,6 +148,6 @@ def test_one_task_on_each_node_starts_those_beside_it():
         (None, 1, True, "num_nodes must be a number from 1 or auto, got True"),
     ],
 )
-def test_numbers_that_contradict_the_launcher_are_refused(told, devices, nodes, message):
+def test_numbers_that_contradict_the_launcher_are_rejected(told, devices, nodes, message):
     with pytest.raises(ConfigError, match=message):
         hardware(find_launch(told or {}), devices, nodes)

@@ -81,7 +81,7 @@ def test_any_text_is_read_back(key, text):
     "argument",
     ["input='a,b'", 'out="a b"', r"input=a\,b", "out=${oc.env:HOME}/x", "input=", "tile=1e3"],
 )
-def test_what_was_meant_is_left_alone(argument):
+def test_values_in_hydra_syntax_are_not_changed(argument):
     assert quote_values([argument]) == [argument]
 
 

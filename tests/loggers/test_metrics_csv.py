@@ -126,7 +126,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
-def test_a_damaged_file_is_kept_and_its_sound_rows_go_on(tmp_path, kind, caplog):
+def test_a_damaged_file_is_renamed_and_its_valid_rows_are_kept(tmp_path, kind, caplog):
     path = tmp_path / "metrics.csv"
     path.write_bytes(DAMAGES[kind])
     logger = MetricsCSV(str(tmp_path))
@@ -138,7 +138,7 @@ def test_a_damaged_file_is_kept_and_its_sound_rows_go_on(tmp_path, kind, caplog)
 
 
 @pytest.mark.parametrize("kind", ["zeros", "no header", "link", "fifo", "folder"])
-def test_what_is_no_file_of_metrics_is_set_aside(tmp_path, kind, caplog):
+def test_invalid_metrics_files_are_renamed(tmp_path, kind, caplog):
     path, precious = tmp_path / "run" / "metrics.csv", tmp_path / "precious"
     path.parent.mkdir()
     precious.write_bytes(HEAD)

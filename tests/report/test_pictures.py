@@ -34,7 +34,7 @@ def test_a_small_png_stays_what_it_is(tmp_path):
     assert base64.b64decode(picture.uri.partition(",")[2]) == picture.source.read_bytes()
 
 
-def test_a_large_picture_is_made_smaller(tmp_path):
+def test_a_large_picture_is_shrunk(tmp_path):
     Image.new("L", (400, 100)).save(tmp_path / "a.png")
     picture = encoded(tmp_path / "a.png", 100)
     assert opened(picture).size == (picture.width, picture.height) == (100, 25)

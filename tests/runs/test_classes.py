@@ -47,7 +47,7 @@ def trained(tmp_path_factory):
     return (root / "logs" / "train" / "latest").resolve()
 
 
-def test_class_folders_are_classes_unasked(trained):
+def test_class_folders_are_used_as_classes_by_default(trained):
     stored = yaml.safe_load((trained / "config.yaml").read_text())
     assert (stored["data"]["class_names"], stored["data"]["num_classes"]) == (NAMES, 12)
     assert stored["model"]["num_classes"] == 12
@@ -137,7 +137,7 @@ def test_a_class_without_a_training_image_is_named(tmp_path, changes):
         ("12", None, "legal: 0, 1, "),
     ],
 )
-def test_classes_are_asked_for_by_name(trained, type_in, tmp_path, asked, label, said):
+def test_classes_are_requested_by_name(trained, type_in, tmp_path, asked, label, said):
     typed = type_in("sample", f"run={trained}", f"class={asked}", "n=2", "out=x.npz")
     assert said in typed.out + typed.err
     assert typed.code == (2 if label is None else 0)

@@ -144,7 +144,7 @@ def test_a_run_has_more_than_one_file_of_a_run(tmp_path):
     assert is_run(tmp_path)
 
 
-def test_places_where_no_folder_can_be_made_are_named(tmp_path):
+def test_paths_where_no_folder_can_be_created_are_named(tmp_path):
     (tmp_path / "file").write_text("mine")
     for job in ("/proc/foo", "/dev/null", str(tmp_path / "file"), str(tmp_path / "file" / "x")):
         with pytest.raises(RunError, match=job):
@@ -157,7 +157,7 @@ def test_places_where_no_folder_can_be_made_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["link", "dangling", "fifo", "folder", "text"])
-def test_a_lock_that_no_run_made_is_not_touched(tmp_path, kind):
+def test_a_lock_file_of_another_program_is_not_touched(tmp_path, kind):
     run, precious = tmp_path / "run", tmp_path / "precious"
     run.mkdir()
     if kind in ("link", "dangling"):
@@ -180,7 +180,7 @@ def test_a_lock_that_no_run_made_is_not_touched(tmp_path, kind):
 
 
 @pytest.mark.parametrize("place", ["", "samples", "checkpoints"])
-def test_images_are_not_written_among_the_files_of_a_run(tmp_path, place):
+def test_images_are_not_written_into_the_folder_of_a_run(tmp_path, place):
     run = tmp_path / "run"
     written(run, OWN)
     with pytest.raises(ConfigError, match="is in the folder of a run"):

@@ -50,7 +50,7 @@ def test_a_run_killed_while_it_wrote_its_first_file_begins_again(tmp_path):
     assert RunFolder.new(tmp_path, "gan-digits", 1, job).path == tmp_path / "job"
 
 
-def test_a_folder_of_other_things_is_no_place_for_a_run(tmp_path):
+def test_a_folder_with_other_files_is_rejected(tmp_path):
     (tmp_path / "thesis.tex").write_text("")
     with pytest.raises(RunError, match=r"contains other files than those of a run: .* run_dir=DIR"):
         RunFolder.new(tmp_path, "gan-digits", 1, str(tmp_path))
@@ -83,7 +83,7 @@ def test_a_run_is_found_by_its_folder_and_by_its_checkpoint(tmp_path, monkeypatc
     assert RunFolder.find(folder.path.name, tmp_path).path == folder.path
 
 
-def test_what_is_no_run_is_named(tmp_path):
+def test_invalid_run_folders_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "file.txt").write_text("")
     (tmp_path / "stray.ckpt").write_text("")
@@ -147,7 +147,7 @@ def test_latest_that_misleads_gives_way_to_what_is_on_the_disk(tmp_path, kind, c
     assert all(f"the run that started last is {newest}" in line for line in told)
 
 
-def test_a_new_run_leaves_a_latest_that_is_no_link_alone(tmp_path, caplog):
+def test_a_latest_that_is_not_a_link_is_not_replaced(tmp_path, caplog):
     (tmp_path / "train" / "latest").mkdir(parents=True)
     (tmp_path / "train" / "latest" / "composed.yaml").write_text("seed: 7\n")
     (tmp_path / "train" / ".latest.999999999").symlink_to("nowhere")

@@ -70,7 +70,7 @@ def test_every_checkpoint_kept_can_be_loaded(trained):
     assert ganforge.load(named).iteration == 9
 
 
-def test_loading_leaves_the_random_stream_alone(trained):
+def test_loading_does_not_change_the_random_state(trained):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

@@ -248,7 +248,7 @@ def test_a_second_run_in_the_same_folder_is_refused_and_changes_nothing(run):
     assert summary(run)["step"] == 6
 
 
-def test_auto_passes_over_a_run_that_is_on(run, tmp_path):
+def test_auto_skips_a_running_run(run, tmp_path):
     unfinished(run)
     pid = hold(run)
     go(*PLAIN, "resume=auto", f"log_dir={tmp_path}")

@@ -116,7 +116,7 @@ def test_one_checkpoint_is_scored_where_others_are_missing(trained, tmp_path):
     assert run(["evaluate", f"run={path}", "n=16", "metrics=[fid]", "features=classifier"]) == 0
 
 
-def test_checkpoints_are_told_apart(trained):
+def test_checkpoints_are_of_different_steps(trained):
     folder = RunFolder.find("latest", trained)
     steps = [ganforge.load(folder.path, kind).iteration for kind in ("last", "previous")]
     assert steps == [4, 2]

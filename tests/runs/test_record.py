@@ -34,7 +34,7 @@ def test_differences_are_named_by_key_with_both_values():
     assert many.endswith("k4 is 4 there and -4 here and 4 more")
 
 
-def test_a_checkpoint_holds_what_its_run_is_made_of(run):
+def test_a_checkpoint_contains_the_configuration_of_its_run(run):
     kept = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["config"]
     assert kept["seed"] == 0
     assert kept["network"]["generator"]["width"] == 4
@@ -83,7 +83,7 @@ def test_a_configuration_edited_by_hand_is_refused(run):
         go(f"resume={run}", "trainer.max_steps=6")
 
 
-def test_another_architecture_is_told_by_its_keys(run):
+def test_another_architecture_is_reported_by_its_keys(run):
     with pytest.raises(RunError, match=r"network\.generator\.width is 4 there and 8 here"):
         go(f"resume={run}", "network.generator.width=8", "trainer.max_steps=6")
 
@@ -108,7 +108,7 @@ def test_a_kill_while_the_configuration_is_written_leaves_the_old_one(run, monke
 # ---------------------------------------------------------------------- another place
 
 
-def test_a_run_that_was_moved_goes_on(whole, tmp_path, monkeypatch):
+def test_a_moved_run_can_be_resumed(whole, tmp_path, monkeypatch):
     """Outputs elsewhere, the run alone elsewhere, the command from elsewhere."""
     monkeypatch.chdir(tmp_path)
     go(*PLAIN, "log_dir=logs")

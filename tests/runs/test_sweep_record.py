@@ -58,7 +58,7 @@ def test_a_record_comes_back_as_it_was_written(tmp_path):
     }
 
 
-def test_a_damaged_record_is_named_and_hides_no_other(tmp_path):
+def test_a_damaged_record_is_reported_and_hides_no_other(tmp_path):
     newest, other = sweep(tmp_path, "11-00-00"), sweep(tmp_path, "10-00-00")
     (newest.path / "sweep.json").write_text('{"kind": "gr')
     with pytest.raises(RunError, match=r"sweep\.json: damaged"):
@@ -106,7 +106,7 @@ def test_auto_takes_the_newest_unfinished_sweep_of_the_same_overrides(tmp_path):
     assert find_sweep(str(oldest.path), [], tmp_path).path == oldest.path
 
 
-def test_a_sweep_that_cannot_go_on_is_refused_with_the_reason(tmp_path, monkeypatch):
+def test_a_sweep_that_cannot_be_resumed_is_rejected_with_the_reason(tmp_path, monkeypatch):
     with pytest.raises(RunError, match="no sweep under"):
         find_sweep("latest", TYPED, tmp_path)
     with pytest.raises(RunError, match="no such folder; give auto"):

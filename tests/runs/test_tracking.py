@@ -177,7 +177,7 @@ def test_every_job_of_a_sweep_is_a_run_of_its_group(type_in, tmp_path):
     assert len(ids) == 2
 
 
-def test_a_resumed_run_goes_on_as_the_same_one(type_in, tmp_path):
+def test_a_resumed_run_continues_the_same_wandb_run(type_in, tmp_path):
     broken = [
         "+callbacks.broken._target_=tests.support.broken.BrokenAt",
         "+callbacks.broken.rank=0",

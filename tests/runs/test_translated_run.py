@@ -89,7 +89,7 @@ def test_a_file_is_what_the_model_makes_of_it(pix2pix, tmp_path):
     np.testing.assert_array_equal(pixels(tmp_path / "out" / "a.png"), expected.numpy())
 
 
-def test_a_result_depends_on_the_image_and_the_seed_alone(pix2pix, tmp_path):
+def test_a_result_depends_only_on_the_image_and_the_seed(pix2pix, tmp_path):
     mixed(tmp_path / "photos")
     single = tmp_path / "photos" / "large.png"
     assert translate(pix2pix, tmp_path / "photos", tmp_path / "all") == 0
@@ -115,7 +115,7 @@ def test_both_ways_of_a_cyclegan(cyclegan, tmp_path, capsys):
     assert (odd[0] != odd[1]).any()
 
 
-def test_a_way_that_was_not_trained(pix2pix, tmp_path, capsys):
+def test_a_direction_that_was_not_trained(pix2pix, tmp_path, capsys):
     save(tmp_path / "in" / "a.png", Image.fromarray(noise(4, 4)))
     assert translate(pix2pix, tmp_path / "in", tmp_path / "out", "direction=BtoA") == 2
     message = capsys.readouterr().err
@@ -123,7 +123,7 @@ def test_a_way_that_was_not_trained(pix2pix, tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_run_that_makes_images_of_noise(tmp_path, capsys):
+def test_a_run_that_generates_from_noise_is_rejected(tmp_path, capsys):
     cfg = tiny("model=gan", "network=mlp", "trainer.max_steps=1")
     cfg.log_dir = str(tmp_path / "logs")
     train(cfg)

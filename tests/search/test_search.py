@@ -84,7 +84,7 @@ def table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_search_runs_its_trials_and_says_which_are_best(type_in, tmp_path, trainings, figures):
+def test_a_search_runs_its_trials_and_reports_the_best(type_in, tmp_path, trainings, figures):
     typed = type_in(*search("tune.n_trials=4"))
     assert typed.code == 0, typed.err
     folder = folder_of(tmp_path)
@@ -107,7 +107,7 @@ def test_a_search_runs_its_trials_and_says_which_are_best(type_in, tmp_path, tra
     assert not list(folder.glob("*.turn*"))
 
 
-def test_failed_diverged_and_given_up_trials_are_recorded_and_the_search_goes_on(
+def test_failed_diverged_and_pruned_trials_are_recorded_and_the_search_continues(
     type_in, tmp_path, trainings
 ):
     trainings.ends = {
@@ -137,7 +137,7 @@ def test_a_search_without_a_completed_trial_fails(type_in, trainings):
     assert "no trial of" in typed.err
 
 
-def test_an_interrupted_search_goes_on_with_the_trial_in_its_folder(type_in, tmp_path, trainings):
+def test_an_interrupted_search_resumes_the_trial_in_its_folder(type_in, tmp_path, trainings):
     trainings.ends = {1: InterruptionError("interrupted at step 3")}
     typed = type_in(*search("tune.n_trials=2"))
     assert typed.code == 130
@@ -265,7 +265,7 @@ def test_a_sampler_without_a_search_is_refused(type_in, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_search_is_not_gone_on_with_by_another(type_in, tmp_path, trainings):
+def test_a_search_is_not_resumed_with_other_overrides(type_in, tmp_path, trainings):
     type_in(*search("tune.n_trials=2"))
     folder = folder_of(tmp_path)
     typed = type_in(*search("tune.n_trials=2", "seed=3", f"resume={folder}"))

@@ -36,7 +36,7 @@ def assert_gone_on_with(folder: Path, seen: dict) -> None:
 
 
 @pytest.mark.slow
-def test_a_killed_search_goes_on_where_outputs_are_reached_by_a_link(type_in, tmp_path, trainings):
+def test_a_killed_search_is_resumed_through_a_link(type_in, tmp_path, trainings):
     (tmp_path / "disk").mkdir()
     (tmp_path / "logs").symlink_to("disk")
     killed_in_second_trial(type_in, trainings)
@@ -46,7 +46,7 @@ def test_a_killed_search_goes_on_where_outputs_are_reached_by_a_link(type_in, tm
 
 
 @pytest.mark.slow
-def test_a_search_that_was_moved_goes_on_with_its_trial(type_in, tmp_path, trainings):
+def test_a_moved_search_resumes_its_trial(type_in, tmp_path, trainings):
     killed_in_second_trial(type_in, trainings)
     shutil.move(folder_of(tmp_path), tmp_path / "moved")
     typed = type_in(*search("tune.n_trials=3", "resume=moved"))
@@ -54,7 +54,7 @@ def test_a_search_that_was_moved_goes_on_with_its_trial(type_in, tmp_path, train
     assert_gone_on_with(tmp_path / "moved", trainings.seen)
 
 
-def test_a_search_that_is_refused_leaves_alone_what_another_has_begun(
+def test_a_rejected_search_does_not_touch_one_that_is_starting(
     type_in, tmp_path, trainings, monkeypatch
 ):
     folder = tmp_path / "logs" / "multirun" / "2026-01-31" / "10-00-00"

@@ -31,7 +31,7 @@ def test_trials_are_handed_out_until_their_number_is_reached(tmp_path):
     assert again.ask() is None
 
 
-def test_failed_and_given_up_trials_count(tmp_path):
+def test_failed_and_pruned_trials_count(tmp_path):
     study = join(tmp_path / "study.log", n_trials=3)
     study.stop(study.ask(), "failed", "no memory")
     study.stop(study.ask(), "pruned", "diverged")

@@ -33,7 +33,7 @@ SEARCH = [
 ]
 
 
-def test_trials_report_what_they_measure_and_are_given_up(type_in, tmp_path):
+def test_trials_report_their_scores_and_are_pruned(type_in, tmp_path):
     """Real trainings: what the study knows of each is what its run folder says."""
     typed = type_in(*SEARCH, "tune.n_trials=4", "pruner=asha", "tune.pruner.min_steps=1")
     assert typed.code == 0, typed.err
@@ -55,7 +55,7 @@ def test_trials_report_what_they_measure_and_are_given_up(type_in, tmp_path):
         assert trial.value == pytest.approx(min(points.values()))
 
 
-def test_a_collapsed_trial_is_given_up(type_in, tmp_path, monkeypatch):
+def test_a_collapsed_trial_is_pruned(type_in, tmp_path, monkeypatch):
     draw = DCGAN.sample
 
     def alike(self, n, seed, weights="ema", start=0, labels=None):
@@ -69,7 +69,7 @@ def test_a_collapsed_trial_is_given_up(type_in, tmp_path, monkeypatch):
     assert "at step 2" in typed.out
 
 
-def test_a_diverged_trial_is_given_up(type_in, tmp_path):
+def test_a_diverged_trial_is_pruned(type_in, tmp_path):
     typed = type_in(*SEARCH, "tune.n_trials=1", "optimizer.generator.lr=1e30,1e31")
     (record,) = tmp_path.rglob("sweep.json")
     (job,) = json.loads(record.read_text())["jobs"]

@@ -32,7 +32,7 @@ def test_a_process_that_was_killed_has_failed(ending):
 
 @pytest.mark.parametrize(("name", "code"), [("INT", 130), ("TERM", 143), ("USR1", 138)])
 @pytest.mark.parametrize("how", ["kill -{name} $$", "exit {code}"])
-def test_a_process_that_was_told_to_stop_ends_the_sweep(ending, how, name, code):
+def test_an_interrupted_process_ends_the_sweep(ending, how, name, code):
     """Its first signal, before it listens, and a second one end a run by the signal itself."""
     with pytest.raises(KeyboardInterrupt, match=f"interrupted by SIG{name}") as ended:
         train_in_process([how.format(name=name, code=code)], [])

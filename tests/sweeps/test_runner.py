@@ -25,7 +25,7 @@ def unused(overrides: list[str]) -> int:
     raise AssertionError(overrides)
 
 
-def test_a_job_elsewhere_that_was_told_to_stop_is_interrupted(tmp_path):
+def test_an_interrupted_job_of_a_launcher_is_marked_as_interrupted(tmp_path):
     jobs = [Job(n, [f"seed={n}"], f"{n}-seed={n}") for n in range(2)]
     record = SweepRecord(tmp_path, "grid", "", ["seed=0,1"], "", jobs=jobs)
     ends = [

@@ -97,7 +97,7 @@ def assert_ended_as(whole: SweepRecord, ours: SweepRecord) -> None:
         assert not list(runs[0].glob("*.tmp.*"))
 
 
-def test_a_sweep_that_goes_on_ends_bit_equal(folder):
+def test_a_resumed_sweep_ends_bit_equal(folder):
     whole, ours = only_sweep(folder, "whole"), only_sweep(folder, "killed")
     assert len(ours.jobs) == len(whole.jobs) == 3
     assert_ended_as(whole, ours)
@@ -172,7 +172,7 @@ def test_jobs_side_by_side_in_processes_of_a_launcher(tmp_path):
     assert record.summary(record.jobs[0])["run"] == "0-batch_size8"
 
 
-def test_the_output_says_how_a_sweep_goes_on(folder):
+def test_the_output_reports_the_resumed_sweep(folder):
     output = (folder / "output.txt").read_text()
     assert re.search(r"resuming \S+: 1 of 3 jobs done", output)
     assert "Traceback" not in output

@@ -87,7 +87,7 @@ def frames(path) -> list[Image.Image]:
     ("count", "most", "places"),
     [(3, 5, [0, 1, 2]), (9, 3, [0, 4, 8]), (100, 2, [0, 99]), (7, 1, [6]), (0, 4, [])],
 )
-def test_places_evenly_apart(count, most, places):
+def test_indices_are_evenly_spaced(count, most, places):
     assert evenly(count, most) == places
 
 

@@ -25,7 +25,7 @@ def test_rows_are_named_at_their_left(channels, names):
     assert label_rows(grid, []) is grid
 
 
-def test_names_belong_to_games_that_learn_the_labels_of_the_data():
+def test_class_names_need_a_model_that_learns_the_labels_of_the_data():
     trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=["a", "b"]))
     assert _names(trainer, SimpleNamespace(num_classes=2)) == ["a", "b"]
     assert _names(trainer, SimpleNamespace(num_classes=2, classes_are_labels=False)) == []

@@ -61,7 +61,7 @@ SUMMARY = {
 }
 
 
-def test_each_score_has_its_own_best_and_the_monitored_one_its_place():
+def test_each_score_has_its_best_value_and_the_monitored_one_its_step():
     assert summarized(SUMMARY) == {
         "status": "completed",
         "best/fid": 10.0,
@@ -73,5 +73,5 @@ def test_each_score_has_its_own_best_and_the_monitored_one_its_place():
     }
 
 
-def test_a_run_that_has_measured_nothing_has_a_status():
+def test_a_run_without_scores_has_a_status():
     assert summarized({"status": "failed", "error": "no"}) == {"status": "failed", "error": "no"}

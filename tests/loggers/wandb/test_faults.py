@@ -198,7 +198,7 @@ def test_a_damaged_id_is_replaced(tmp_path, caplog):
     assert not [text for text in ("a b", "x" * 200, "a/b", "", "a\n", "a:b") if is_id(text)]
 
 
-def test_a_folder_that_cannot_be_made_is_no_end(tmp_path, caplog):
+def test_a_folder_that_cannot_be_created_does_not_end_the_run(tmp_path, caplog):
     (tmp_path / "wandb").write_text("a file")
     logger = WandbLogger(str(tmp_path), mode="offline")
     logger.log_metrics({"a": 1.0}, step=1)
@@ -252,7 +252,7 @@ def test_names_that_wandb_accepts_pass():
     )
 
 
-def test_what_was_typed_is_refused_before_anything_is_made(type_in, tmp_path):
+def test_invalid_settings_are_rejected_before_anything_is_created(type_in, tmp_path):
     tag = "t" * 70
     typed = type_in("train", "data=fake", "logger.wandb.project=team/faces", f"tags=[{tag}]")
     assert typed.code == 2

@@ -168,7 +168,7 @@ def dead_server(monkeypatch):
 
 @pytest.mark.parametrize("mode", ["auto", "online"])
 @pytest.mark.usefixtures("dead_server")
-def test_without_an_answer_it_goes_on_offline_and_says_so(tmp_path, caplog, mode):
+def test_without_an_answer_the_run_is_recorded_offline_with_a_warning(tmp_path, caplog, mode):
     logger = WandbLogger(str(tmp_path), mode=mode, timeout=5)
     logger.log_metrics({"a": 1.0}, step=1)
     close()
@@ -183,7 +183,7 @@ def test_without_an_answer_it_fails_where_that_is_wished(tmp_path):
         _ = WandbLogger(str(tmp_path), on_unreachable="fail", timeout=5).experiment
 
 
-def test_a_server_that_turns_us_away_is_no_end_either(tmp_path, caplog, monkeypatch):
+def test_a_rejection_by_the_server_does_not_end_the_run(tmp_path, caplog, monkeypatch):
     import wandb
 
     monkeypatch.setattr(wandb_access, "has_credentials", lambda: True)

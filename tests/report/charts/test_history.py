@@ -29,7 +29,7 @@ def test_values_that_are_not_finite_are_counted(tmp_path):
     assert (fid.points, fid.lost) == ([], 1)
 
 
-def test_rows_that_a_kill_tore_are_passed_over(tmp_path):
+def test_incomplete_rows_are_skipped(tmp_path):
     history = History.read(
         write(tmp_path, "1,64,1,2,3", "2,1", "x,y,z", "3,192,1,2,3,4,5", "\0\0\0")
     )

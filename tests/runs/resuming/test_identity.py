@@ -80,7 +80,7 @@ def test_a_time_counts_by_what_was_typed(tmp_path, old):
     assert found(tmp_path, "name=a", "resume=auto") is None
 
 
-def test_relative_data_are_the_same_from_their_folder_alone(tmp_path, monkeypatch):
+def test_relative_data_paths_match_only_from_the_same_folder(tmp_path, monkeypatch):
     folder = ["data=folder", "data.path=imgs"]
     for place in ("here", "there"):
         (tmp_path / place / "imgs").mkdir(parents=True)
@@ -124,7 +124,7 @@ def test_auto_says_what_the_nearest_run_differs_in(tmp_path, caplog):
         ("data.path", "~nobody-at-all/x", "~nobody-at-all/x: cannot expand"),
     ],
 )
-def test_auto_passes_over_a_run_of_damaged_values(tmp_path, caplog, key, value, fault):
+def test_auto_skips_a_run_with_damaged_values(tmp_path, caplog, key, value, fault):
     run = started(tmp_path)
     stored = OmegaConf.load(run / "composed.yaml")
     OmegaConf.update(stored, key, value, merge=False, force_add=True)
@@ -133,7 +133,7 @@ def test_auto_passes_over_a_run_of_damaged_values(tmp_path, caplog, key, value, 
     assert f"skips {run / 'composed.yaml'}: {fault}" in caplog.text
 
 
-def test_auto_passes_over_a_damaged_run(tmp_path, caplog):
+def test_auto_skips_a_damaged_run(tmp_path, caplog):
     run = started(tmp_path)
     (run / "composed.yaml").write_text("[]")
     assert found(tmp_path, "resume=auto") is None

@@ -69,7 +69,7 @@ def test_what_watches_a_run_may_be_exchanged(run):
     assert "fid_small" in summary(run)["metrics"]
 
 
-def test_another_place_keeps_the_length_and_precision_of_the_run(run):
+def test_other_trainer_options_keep_the_length_and_precision_of_the_run(run):
     with pytest.raises(RunError, match=r"at step 4 already, and trainer\.max_steps=4"):
         go(f"resume={run}", "trainer=cpu")
     kept = OmegaConf.load(run / "composed.yaml")
@@ -103,13 +103,13 @@ def test_a_damaged_last_checkpoint_is_named_and_the_one_before_it_resumed(run, c
 # ---------------------------------------------------------------------- which run
 
 
-def test_latest_goes_on_with_the_newest(run, tmp_path):
+def test_latest_resumes_the_newest_run(run, tmp_path):
     go("resume=latest", "trainer.max_steps=5", f"log_dir={tmp_path}")
     assert summary(run)["step"] == 5
     assert runs(tmp_path) == [run]
 
 
-def test_auto_goes_on_with_the_newest_unfinished_run_of_the_same_configuration(run, tmp_path):
+def test_auto_resumes_the_newest_unfinished_run_of_the_same_configuration(run, tmp_path):
     auto = [*PLAIN, "resume=auto", f"log_dir={tmp_path}"]
     longer = [*auto, "trainer.max_steps=6"]
     go(*longer)  # of another length: a run of its own
@@ -134,7 +134,7 @@ def test_auto_starts_a_new_run_where_there_is_none(tmp_path):
     assert summary(made)["step"] == 4
 
 
-def test_auto_passes_over_other_seeds(run, tmp_path):
+def test_auto_skips_other_seeds(run, tmp_path):
     unfinished(run)
     go(*PLAIN, "resume=auto", "seed=5", f"log_dir={tmp_path}")
     assert len(runs(tmp_path)) == 2
@@ -186,14 +186,14 @@ def test_a_time_budget_is_counted_on_over_resumes(tmp_path, slow_clock):
     assert second["step"] < 3 * first["step"]
 
 
-def test_a_time_budget_that_is_used_up_says_so(tmp_path, slow_clock):
+def test_a_used_up_time_budget_is_reported(tmp_path, slow_clock):
     go(*ENDLESS, "trainer.max_seconds=5", f"log_dir={tmp_path / 'run'}")
     run = run_of(tmp_path, "run")
     with pytest.raises(RunError, match=r"trainer.max_seconds=5.*larger"):
         go(f"resume={run}")
 
 
-def test_a_stopwatch_goes_on_from_the_checkpoint(original):
+def test_a_stopwatch_continues_from_the_checkpoint(original):
     progress = torch.load(original / "checkpoints" / "last.ckpt", weights_only=True)["progress"]
     watch = Stopwatch()
     watch.set(progress["seconds"])
@@ -279,7 +279,7 @@ def test_a_run_that_was_typed_here_is_resumed_without_a_word(run, tmp_path, monk
     assert summary(run)["step"] == 6
 
 
-def test_a_folder_in_the_place_of_the_last_checkpoint_is_refused_before_training(run):
+def test_a_folder_named_last_ckpt_is_rejected_before_training(run):
     last = run / "checkpoints" / "last.ckpt"
     last.unlink()
     last.mkdir()

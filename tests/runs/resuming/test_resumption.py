@@ -33,7 +33,7 @@ def told(tmp_path):
     return told
 
 
-def test_other_images_are_refused_until_they_are_allowed(told, tmp_path, caplog):
+def test_other_images_are_rejected_until_they_are_allowed(told, tmp_path, caplog):
     assert told(8) is None
     with pytest.raises(ConfigError, match=r"9 training images, 8 before.*resume.allow=\[data\]"):
         told(9)
@@ -97,7 +97,7 @@ def test_a_run_without_a_length_keeps_that_of_its_decay():
         ("x", None),
     ],
 )
-def test_another_version_is_told_in_one_line(tmp_path, caplog, before, line):
+def test_another_version_is_reported_in_one_line(tmp_path, caplog, before, line):
     sessions = [{"environment": {"versions": before}}]
     (tmp_path / "provenance.json").write_text(json.dumps(sessions))
     resumption.log_version_changes(tmp_path)

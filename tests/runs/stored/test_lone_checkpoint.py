@@ -68,7 +68,7 @@ PLACES = {  # where a copy of last.ckpt is, what is named, and what outputs are 
 
 
 @pytest.mark.parametrize("name", list(PLACES))
-def test_a_checkpoint_alone_is_a_model(
+def test_a_single_checkpoint_is_a_model(
     run: Path, last: Path, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file, named, called = PLACES[name]
@@ -114,7 +114,7 @@ def test_an_unresolved_configuration_of_an_earlier_version_is_read(
     assert torch.equal(images(tmp_path / "old.ckpt"), images(run))
 
 
-def test_verbs_take_a_checkpoint_alone(
+def test_verbs_accept_a_single_checkpoint(
     type_in: Callable[..., Any], last: Path, tmp_path: Path
 ) -> None:
     shutil.copy(last, tmp_path / "model.ckpt")
@@ -131,7 +131,7 @@ def test_verbs_take_a_checkpoint_alone(
     assert "without the folder of its run" in resumed.err
 
 
-def test_only_checkpoints_alone_are_refused_to_resume(last: Path, tmp_path: Path) -> None:
+def test_only_single_checkpoints_cannot_be_resumed(last: Path, tmp_path: Path) -> None:
     shutil.copy(last, tmp_path / "model.ckpt")
     refuse_resuming(str(last))
     refuse_resuming(str(last.parent.parent))

@@ -236,7 +236,7 @@ def test_jobs_of_a_stored_sweep_are_checked():
         vet(OmegaConf.create({"loss": {"_target_": "os.system"}}))
 
 
-def test_a_stored_sweep_permits_itself_nothing():
+def test_a_stored_sweep_grants_no_permissions():
     asked = ["trust=[os]", "++trust=[os]", "+trust@x=[os]", "resume_allow=[links]"]
     stored = ["seed=1,2", *asked, "name=trust"]
     kept = without_permissions(stored, OverridesParser.create(), SOURCE)
@@ -249,7 +249,7 @@ def test_overrides_of_a_stored_sweep_that_cannot_be_parsed_are_its_damage():
         without_permissions(["a=[1,"], OverridesParser.create(), SOURCE)
 
 
-def test_a_stored_sweep_writes_where_it_is_alone(tmp_path):
+def test_a_stored_sweep_writes_only_into_its_folder(tmp_path):
     path = tmp_path / "logs" / "multirun" / "2026-11-30" / "10-00-00"
     assert keeps_outputs_in_place(f"log_dir={tmp_path / 'logs'}", path)
     assert keeps_outputs_in_place(f"log_dir='{tmp_path / 'logs'}'", path)

@@ -147,7 +147,7 @@ def tasks(typed: list[str], folder: Path) -> list[Started]:
 
 
 @pytest.mark.slow
-def test_one_task_on_each_node_starts_the_processes_beside_it(tmp_path, alone):
+def test_one_task_per_node_starts_the_processes_of_the_node(tmp_path, alone):
     typed = [*SPREAD, "seed=1", "trainer.devices=2", "trainer.num_nodes=2"]
     ended = tasks([*typed, f"log_dir={tmp_path / 'run'}"], tmp_path)
     assert [task.process.returncode for task in ended] == [0, 0], ended[0].text + ended[1].text
@@ -158,7 +158,7 @@ def test_one_task_on_each_node_starts_the_processes_beside_it(tmp_path, alone):
 
 
 @pytest.mark.slow
-def test_what_is_wrong_is_told_once_and_ends_all_tasks(tmp_path):
+def test_an_error_is_reported_once_and_ends_all_tasks(tmp_path):
     ended = tasks([*SPREAD, "data.batch_size=7", f"log_dir={tmp_path / 'run'}"], tmp_path)
     assert [task.process.returncode for task in ended] == [2, 2]
     assert "multiple of 2" in ended[0].text
