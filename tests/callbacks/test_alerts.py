@@ -44,7 +44,5 @@ def test_variety_is_the_root_of_the_pixels_mean_variance():
 @pytest.mark.parametrize(
     ("spread", "collapsed"), [(0.5, False), (0.08, False), (0.03, True), (0, True)]
 )
-def test_collapse_is_below_a_twentieth_of_the_variety_of_reals(
-    spread, collapsed, num_classes
-):
+def test_collapse_is_below_a_twentieth_of_the_variety_of_reals(spread, collapsed, num_classes):
     assert has_collapsed(Game(spread, num_classes), Data()) is collapsed

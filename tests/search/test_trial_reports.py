@@ -65,7 +65,7 @@ def test_a_collapsed_trial_is_pruned(type_in, tmp_path, monkeypatch):
     monkeypatch.setattr(DCGAN, "sample", alike)
     typed = type_in(*SEARCH, "tune.n_trials=1")
     assert typed.code == 1
-    assert "collapsed: the variety of images fell from" in typed.out
+    assert "collapsed: the diversity of images fell from" in typed.out
     assert "at step 2" in typed.out
 
 

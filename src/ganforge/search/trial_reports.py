@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganforge.callbacks.alerts import COLLAPSE_IMAGES, variety
+from ganforge.callbacks.alerts import COLLAPSE_IMAGES
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError, PrunedError
 from ganforge.models.engine.adversarial import AdversarialModule
@@ -62,7 +62,7 @@ class TrialReports(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Reports the evaluations of a resumed run and measures the initial image diversity."""
         if self._checks_collapse(pl_module):
-            self._widest = max(self._widest, self._variety(pl_module))
+            self._widest = max(self._widest, self._diversity(pl_module))
         self._report_new(trainer, pl_module)
 
     def on_train_batch_end(
@@ -150,20 +150,20 @@ class TrialReports(Callback):
         """
         if not self._checks_collapse(pl_module):
             return ""
-        now = self._variety(pl_module)
+        now = self._diversity(pl_module)
         self._widest = max(self._widest, now)
         if now >= self.search.collapse * self._widest:
             return ""
-        return f"collapsed: the variety of images fell from {self._widest:.2g} to {now:.2g}"
+        return f"collapsed: the diversity of images fell from {self._widest:.2g} to {now:.2g}"
 
-    def _variety(self, pl_module: LightningModule) -> float:
-        """Returns the variety of the images of fixed latents."""
+    def _diversity(self, pl_module: LightningModule) -> float:
+        """Returns the standard deviation over images of fixed latents, averaged over pixels."""
         model, device = cast(AdversarialModule, pl_module), pl_module.device
         # Sampling must not change the random state of training.
         with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             seed = mix(model.seed, Stream.COLLAPSE)
             images = model.sample(COLLAPSE_IMAGES, seed=seed, weights="raw", start=0, labels=None)
-        return variety(images)
+        return float(images.flatten(1).std(0).mean())
 
 
 def _value(point: dict[str, int | float], name: str) -> float | None:
