@@ -6,7 +6,7 @@ import torch
 from omegaconf import DictConfig
 
 from ganforge.commands.evaluate_statistics import read_given, score_statistics
-from ganforge.commands.scoring import make_extractor, ready, score_images_of
+from ganforge.commands.scoring import compute_scores, make_extractor, ready
 from ganforge.config.command import Command
 from ganforge.data.files.external import ExternalImages, common_size, open_images, share_span
 from ganforge.data.files.value_range import Span
@@ -94,7 +94,7 @@ def score_images(cfg: DictConfig, device: torch.device) -> dict[str, Result]:
     def sample(n: int, start: int) -> torch.Tensor:
         return sets.fake.reals(n, "train", start)[0]
 
-    results = score_images_of(cfg, sample, reals, scores, sets.n, sets.n_real, sets.split)
+    results = compute_scores(cfg, sample, reals, scores, sets.n, sets.n_real, sets.split)
     for result in results.values():
         result.split = sets.published
         result.details |= sets.details

@@ -58,14 +58,14 @@ def score_samples(
 
     paths = LatentPaths(model, cfg.seed, cfg.weights)
     reals = RealFeatures(data, extractor, StatisticsCache())
-    results = score_images_of(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
+    results = compute_scores(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
     if cfg.truncation is not None:
         for result in results.values():
             result.details["truncation"] = cfg.truncation
     return results
 
 
-def score_images_of(
+def compute_scores(
     cfg: DictConfig,
     sample: Sample,
     reals: RealFeatures,
