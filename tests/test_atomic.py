@@ -157,7 +157,7 @@ def test_nothing_is_left_of_a_process_that_ends_at_once(tmp_path):
 def test_a_removed_run_folder_is_not_created_again(tmp_path, replaced):
     run = tmp_path / "run"
     run.mkdir()
-    with atomic.standing(run):
+    with atomic.keeping_folder(run):
         atomic.replace(run / "samples" / "deep" / "a.png", b"a")
         run.rename(tmp_path / "moved")
         if replaced:

@@ -115,7 +115,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def standing(folder: Path) -> Iterator[None]:
+def keeping_folder(folder: Path) -> Iterator[None]:
     """Makes writes below ``folder`` fail if it is removed or moved, instead of recreating it."""
     key = folder.absolute()
     _standing[key] = _identity(key)
@@ -126,7 +126,7 @@ def standing(folder: Path) -> Iterator[None]:
 
 
 def assert_unmoved(path: Path) -> None:
-    """Checks that the folder of :func:`standing` that contains ``path`` has not been replaced.
+    """Checks that the folder of :func:`keeping_folder` that contains ``path`` is unchanged.
 
     Raises:
         FileNotFoundError: it was removed or moved, or another folder now has its name.
@@ -169,11 +169,11 @@ def abandoned(folder: Path, former: re.Pattern[str] = _FORMER) -> Iterator[Path]
         for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
             path = Path(entry.path)
             regular = entry.is_file(follow_symlinks=False)
-            if regular and path not in _writing and _is_left(path, former):
+            if regular and path not in _writing and _is_abandoned(path, former):
                 yield path
 
 
-def _is_left(path: Path, former: re.Pattern[str]) -> bool:
+def _is_abandoned(path: Path, former: re.Pattern[str]) -> bool:
     if old := former.fullmatch(path.name):
         return not is_another_living(int(old[1]))
     own = _NAME.fullmatch(path.name)

@@ -59,7 +59,7 @@ class _Steady:
         except UnicodeError:
             raise
         except (OSError, ValueError) as error:
-            self._lose(error)
+            self._discard_output(error)
             return len(text)
 
     def flush(self) -> None:
@@ -67,9 +67,9 @@ class _Steady:
         try:
             self._stream.flush()
         except (OSError, ValueError) as error:
-            self._lose(error)
+            self._discard_output(error)
 
-    def _lose(self, error: Exception) -> None:
+    def _discard_output(self, error: Exception) -> None:
         broken, self._stream = self._stream, open(os.devnull, "w")  # noqa: SIM115
         # Python flushes sys.stdout and sys.stderr again at exit; point the descriptor to /dev/null.
         with contextlib.suppress(OSError, ValueError, AttributeError):

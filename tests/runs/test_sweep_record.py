@@ -18,7 +18,7 @@ from ganforge.runs.sweep_record import (
 )
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.progress import best_of, job_table, progress_line, roughly
-from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
+from ganforge.sweeps.resume import find_sweep, identity_of, match_jobs, published
 from ganforge.sweeps.runner import fresh_status
 
 TYPED = ["model=gan", "seed=1,2"]
@@ -131,7 +131,7 @@ def test_a_sweep_that_cannot_be_resumed_is_rejected_with_the_reason(tmp_path, mo
 def test_notes_are_stored_without_secrets_and_match_all_the_same(tmp_path):
     notes = "notes='see https://me:T0PSECRET@host/x'"
     assert published("optimizer.x.token=T0PSECRET") == "optimizer.x.token=T0PSECRET"  # is needed
-    assert meant([notes, "log_dir=a", "dry_run=true"]) == meant([published(notes)])
+    assert identity_of([notes, "log_dir=a", "dry_run=true"]) == identity_of([published(notes)])
 
 
 @pytest.mark.parametrize(

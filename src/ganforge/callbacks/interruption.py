@@ -30,7 +30,7 @@ SIGNALS = tuple(
 ECHO = 1.0
 
 
-def heeded() -> tuple[signal.Signals, ...]:
+def handled_signals() -> tuple[signal.Signals, ...]:
     """Returns SIGNALS, without SIGHUP if it is ignored, as under nohup."""
     return tuple(
         number
@@ -66,7 +66,7 @@ class Interruption(Callback):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        former = {number: signal.getsignal(number) for number in heeded()}
+        former = {number: signal.getsignal(number) for number in handled_signals()}
         self._listen()
         try:
             yield
@@ -108,7 +108,7 @@ class Interruption(Callback):
         self._stage = "over"
 
     def _listen(self) -> None:
-        for number in heeded():
+        for number in handled_signals():
             signal.signal(number, self._receive)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
@@ -156,7 +156,7 @@ class FolderWatch(Callback):
     """Ends a run if its folder was removed or moved during training.
 
     Such a run could not save any results. Checks at each logging interval and at the end. Has an
-    effect only within ``atomic.standing``.
+    effect only within ``atomic.keeping_folder``.
     """
 
     def on_train_batch_end(

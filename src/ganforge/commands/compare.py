@@ -12,7 +12,7 @@ from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
-from ganforge.runs.past import PastRun, find_runs, holding, listed, named_paths
+from ganforge.runs.past import PastRun, common_folder, find_runs, listed, named_paths
 from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
@@ -46,7 +46,7 @@ def compare_runs(cfg: DictConfig) -> Comparison:
         check_folder(typed_path(cfg.out), "out")
     folders = find_runs(named_paths(cfg.runs, cfg.log_dir))
     comparison = Comparison.of(list(_read(folders)), listed(cfg.by), cfg.value, cfg.level)
-    out = typed_path(cfg.out) if cfg.out is not None else holding(folders)
+    out = typed_path(cfg.out) if cfg.out is not None else common_folder(folders)
     written = write(comparison, out)
     for table in comparison.summary():
         console.print(table.rich())

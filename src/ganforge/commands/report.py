@@ -16,7 +16,7 @@ from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.past import PastRun, holding, listed, named_paths
+from ganforge.runs.past import PastRun, common_folder, listed, named_paths
 from ganforge.writability import check_file
 
 FILE = "report.html"
@@ -79,5 +79,5 @@ def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
     sweep = Sweep.read(named_paths(cfg.sweep, cfg.log_dir))
     comparison = Comparison.of(sweep.runs, listed(cfg.by), "final", LEVEL)
     ranking = rank(sweep.runs, cfg.score)
-    folder = sweep.record.path if sweep.record else holding(sweep.folders)
+    folder = sweep.record.path if sweep.record else common_folder(sweep.folders)
     return folder, sweep_page(folder, sweep, comparison, ranking, limit)

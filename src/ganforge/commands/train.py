@@ -40,10 +40,10 @@ from ganforge.runs.provenance import record
 from ganforge.runs.record import made_of, note_range, portable, write_config
 from ganforge.runs.resuming.resume import Resumed, find_resumed
 from ganforge.runs.resuming.resumption import assert_resumes, begin, check_allowed
-from ganforge.runs.stored.data_places import make_paths_absolute, saying_where_moved
+from ganforge.runs.stored.data_places import explaining_missing_data, make_paths_absolute
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import remember_own
-from ganforge.runs.tracking import introduce, watchers
+from ganforge.runs.tracking import send_facts, watchers
 from ganforge.runs.trainer import make_trainer, quiet
 from ganforge.search.job import trial_callbacks
 from ganforge.steady_streams import steady
@@ -70,10 +70,10 @@ def train(cfg: DictConfig) -> float | None:
         follow(launch)
         return None
     with steady(), as_rank_zero(launch) as rank_zero:
-        return _lead(cfg, rank_zero)
+        return _train_as_rank_zero(cfg, rank_zero)
 
 
-def _lead(cfg: DictConfig, rank_zero: RankZero) -> float | None:
+def _train_as_rank_zero(cfg: DictConfig, rank_zero: RankZero) -> float | None:
     """Trains as rank 0 of a run, usually its only process."""
     setup_logging()
     check_root(cfg, "train")
@@ -109,7 +109,7 @@ def _train(
 ) -> float | None:
     if resumed is None and not cfg.dry_run:  # before the slow part: reading data, classifiers
         _check_folder(cfg, command)
-    with saying_where_moved(cfg.data) if resumed is not None else contextlib.nullcontext():
+    with explaining_missing_data(cfg.data) if resumed is not None else contextlib.nullcontext():
         parts = build_parts(cfg)
     if resumed is None:
         check_each_class(parts.model, parts.data)
@@ -234,10 +234,10 @@ def fit(
     config = ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity)
     callbacks += [config, RunSummary(facts), *watchers(loggers), interruption]
     trainer = make_trainer(parts, loggers, callbacks, folder.path)
-    introduce(loggers, folder.path, command.job, resolved, checkpoint)
+    send_facts(loggers, folder.path, command.job, resolved, checkpoint)
     failed = True
     try:
-        with quiet(), interruption.listening(), atomic.standing(folder.path):
+        with quiet(), interruption.listening(), atomic.keeping_folder(folder.path):
             trainer.fit(parts.model, parts.data, ckpt_path=checkpoint)
         failed = False
     finally:

@@ -27,7 +27,7 @@ def parameters_of(function: Any) -> tuple[Parameters, bool]:
             ``**parts: Unpack[Parts]``, the keys of ``Parts`` count as parameters, with the default
             from the next class in its method resolution order.
     """
-    if not _passes_on(function):
+    if not _forwards_keywords(function):
         return _named(inspect.signature(function))
     found: Parameters = {}
     open_ended = False
@@ -48,7 +48,7 @@ def hints_of(function: Any) -> dict[str, Any]:
     Raises:
         Exception: an annotation cannot be resolved; the error can be of any type.
     """
-    if not _passes_on(function):
+    if not _forwards_keywords(function):
         constructor = getattr(function, "__init__") if isinstance(function, type) else function  # noqa: B009
         return typing.get_type_hints(constructor)
     found: dict[str, Any] = {}
@@ -59,11 +59,11 @@ def hints_of(function: Any) -> dict[str, Any]:
     return found
 
 
-def _passes_on(function: Any) -> bool:
+def _forwards_keywords(function: Any) -> bool:
     if not isinstance(function, type):
         return False
     first = next(_own(function.__mro__), None)
-    return first is not None and _passed_on(first) is not None
+    return first is not None and _typed_keywords(first) is not None
 
 
 def _constructors(cls: type) -> Iterator[tuple[Any, dict[str, Any] | None]]:
@@ -75,7 +75,7 @@ def _constructors(cls: type) -> Iterator[tuple[Any, dict[str, Any] | None]]:
     keys: dict[str, Any] | None = None
     for constructor in _own(cls.__mro__):
         yield constructor, keys
-        passed = _passed_on(constructor)
+        passed = _typed_keywords(constructor)
         if passed is None:
             return
         keys = passed if keys is None else {name: keys[name] for name in keys if name in passed}
@@ -87,7 +87,7 @@ def _own(classes: Sequence[type]) -> Iterator[Any]:
             yield vars(one)["__init__"]
 
 
-def _passed_on(constructor: Any) -> dict[str, Any] | None:
+def _typed_keywords(constructor: Any) -> dict[str, Any] | None:
     """Returns the keys and types of the TypedDict that a constructor takes as ``**``, if any."""
     for parameter in inspect.signature(constructor).parameters.values():
         if parameter.kind is not parameter.VAR_KEYWORD:

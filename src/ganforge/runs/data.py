@@ -14,7 +14,7 @@ from ganforge.data.module import ImageDataModule
 from ganforge.errors import ConfigError
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import build, read_config
-from ganforge.runs.stored.data_places import PLACES, make_paths_absolute, saying_where_moved
+from ganforge.runs.stored.data_places import PLACES, explaining_missing_data, make_paths_absolute
 from ganforge.runs.stored.settling import settle
 
 # Keys that may differ from training besides the paths: how the images are read.
@@ -36,7 +36,7 @@ def load_run_data(
         DataError: the data are missing or unreadable.
     """
     node = data_config(folder, command, trust)
-    with saying_where_moved(node):
+    with explaining_missing_data(node):
         data = cast(ImageDataModule, build(node))
         data.prepare_data()
         data.setup()

@@ -53,7 +53,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
     finally:
         finished.set()
-        if descriptor in _held:  # not in a forked child, see _forget
+        if descriptor in _held:  # not in a forked child, see _close_inherited
             _held.discard(descriptor)
             # Unlink before unlocking: a process that waits for this file then sees in _is_still
             # that it locked a removed file, and tries again.
@@ -194,7 +194,7 @@ def _refusal(path: Path, host: str, pid: int) -> RunError:
     )
 
 
-def _forget() -> None:
+def _close_inherited() -> None:
     """Closes inherited descriptors in a forked child.
 
     flock belongs to the open file, not the process: a data worker that outlives its run would
@@ -207,4 +207,4 @@ def _forget() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_close_inherited)

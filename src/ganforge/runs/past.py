@@ -134,7 +134,7 @@ def not_removable(patterns: list[str], root: Path) -> dict[Path, str]:
     for pattern in patterns:
         for path in _matching(pattern):
             same = os.path.abspath(path) == os.path.abspath(root)
-            base = path if same else _spelled_out(pattern, path)
+            base = path if same else _literal_part(pattern, path)
             for run in runs_in(path):
                 if fault := _fault(run, path, base):
                     faults[run.resolve()] = fault
@@ -153,7 +153,7 @@ def _fault(run: Path, top: Path, base: Path) -> str:
     return ""
 
 
-def _spelled_out(pattern: str, path: Path) -> Path:
+def _literal_part(pattern: str, path: Path) -> Path:
     """Returns the part of ``path`` above the pattern's first wildcard, or above its last name."""
     parts = Path(pattern).expanduser().parts
     wild = next((n for n, part in enumerate(parts) if glob.has_magic(part)), len(parts))
@@ -161,7 +161,7 @@ def _spelled_out(pattern: str, path: Path) -> Path:
     return Path(*path.parts[:depth])
 
 
-def holding(runs: list[Path]) -> Path:
+def common_folder(runs: list[Path]) -> Path:
     """Returns the common parent folder of all runs."""
     return Path(os.path.commonpath([run.parent for run in runs]))
 

@@ -25,7 +25,7 @@ def watchers(loggers: list[Logger]) -> list[Callback]:
     return found
 
 
-def introduce(
+def send_facts(
     loggers: list[Logger],
     folder: Path,
     job: str | None,
@@ -44,7 +44,7 @@ def introduce(
     if not loggers:
         return
     if checkpoint is not None:
-        _go_on(loggers, AtomicCheckpointIO().load_checkpoint(checkpoint)["progress"])
+        _continue(loggers, AtomicCheckpointIO().load_checkpoint(checkpoint)["progress"])
     facts = facts_of(folder, job)
     for logger in loggers:
         if isinstance(logger, FactLogger):
@@ -52,7 +52,7 @@ def introduce(
         logger.log_hyperparams(config)
 
 
-def _go_on(loggers: list[Logger], progress: dict[str, Any]) -> None:
+def _continue(loggers: list[Logger], progress: dict[str, Any]) -> None:
     step, images = progress["iteration"], progress["images_seen"]
     for logger in loggers:
         truncate = getattr(logger, "truncate_after", None)

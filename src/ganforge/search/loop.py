@@ -118,7 +118,7 @@ class SearchRun:
         """Assigns a trial its folder; a repeated trial keeps its folder, so its run resumes."""
         swept = self.study.overrides(trial)
         path = self.record.path / job_folder(trial.number, self.study.described(trial))
-        path = self._former(trial) or path
+        path = self._former_folder(trial) or path
         trial.set_user_attr(FOLDER, str(path))
         inside = path.parent == self.record.path
         job = Job(trial.number, swept, path.name if inside else str(path), "running")
@@ -127,7 +127,7 @@ class SearchRun:
         announce(self._progress(trial.number, self.study.described(trial)))
         return Run(trial, job, [*self.fixed, *swept, *self._address(trial, path)])
 
-    def _former(self, trial: Trial) -> Path | None:
+    def _former_folder(self, trial: Trial) -> Path | None:
         """Returns the run folder of the trial being repeated, even if the search was moved."""
         stored = trial.user_attrs.get(FOLDER)
         if stored is None:
@@ -177,11 +177,11 @@ class SearchRun:
                 raise error
             ended = outcome(self.study.search, Path(run.trial.user_attrs[FOLDER]), error)
         except ObjectiveError as fault:
-            self._tell(run, Outcome("failed", [], str(fault)))
+            self._end_trial(run, Outcome("failed", [], str(fault)))
             raise
-        self._tell(run, ended)
+        self._end_trial(run, ended)
 
-    def _tell(self, run: Run, ended: Outcome) -> None:
+    def _end_trial(self, run: Run, ended: Outcome) -> None:
         if ended.kind == "completed":
             self.study.complete(run.trial, ended.values)
         else:

@@ -26,7 +26,7 @@ from ganforge.sweeps.checks import Checked, check_jobs, runs_here
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, plan_grid, split_resume
 from ganforge.sweeps.process import train_in_process
-from ganforge.sweeps.resume import find_sweep, match_jobs, meant, published
+from ganforge.sweeps.resume import find_sweep, identity_of, match_jobs, published
 from ganforge.sweeps.runner import Launch, SweepRun, TrainInProcess
 from ganforge.sweeps.trust import (
     Vet,
@@ -91,7 +91,7 @@ def _resumed(
     source = former.path / FILE
     stored = without_permissions(former.overrides, parser, source)
     stored = [o for o in stored if keeps_outputs_in_place(o, former.path)]
-    vet = None if meant(typed) else vetting(stored, source, trust)
+    vet = None if identity_of(typed) else vetting(stored, source, trust)
     return [*stored, *(o for o in typed if is_permission(o) or key_of(o) == "dry_run")], vet
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
-from ganforge.callbacks.interruption import SIGNALS, heeded
+from ganforge.callbacks.interruption import SIGNALS, handled_signals
 from ganforge.errors import InterruptionError
 from ganforge.processes import module_path, python
 from ganforge.sweeps.signals import handling
@@ -39,7 +39,7 @@ def train_in_process(overrides: list[str], flags: list[str]) -> int:
         command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
     )
     try:
-        with handling(heeded(), lambda number, frame: process.send_signal(number)):
+        with handling(handled_signals(), lambda number, frame: process.send_signal(number)):
             code = process.wait()
     except BaseException:
         process.kill()

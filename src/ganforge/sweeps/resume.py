@@ -37,7 +37,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
         return None
     if resume == "auto":
         grids = [record for record in find_sweeps(log_dir) if record.kind == "grid"]
-        same = [record for record in grids if meant(record.overrides) == meant(typed)]
+        same = [record for record in grids if identity_of(record.overrides) == identity_of(typed)]
         return newest_unfinished(same, lambda record: not record.unfinished(), log_dir)
     record = _newest(log_dir) if resume == "latest" else read_sweep(resume)
     if record.kind != "grid":
@@ -45,7 +45,7 @@ def find_sweep(resume: str | None, typed: list[str], log_dir: Path) -> SweepReco
             f"resume={resume}: {record.path} is a search; resume it with the tune=NAME that it "
             "was started with"
         )
-    if meant(typed) and meant(typed) != meant(record.overrides):
+    if identity_of(typed) and identity_of(typed) != identity_of(record.overrides):
         raise ConfigError(_difference(record, typed))
     return not_running(record)
 
@@ -69,7 +69,7 @@ def match_jobs(record: SweepRecord, plans: list[Plan]) -> None:
         job.status, job.error = ("completed" if done else "pending"), None
 
 
-def meant(typed: list[str]) -> list[str]:
+def identity_of(typed: list[str]) -> list[str]:
     """Returns the sorted overrides that identify a sweep: no log_dir, dry_run or permissions."""
     kept = [o for o in typed if key_of(o) not in ("log_dir", "dry_run") and not is_permission(o)]
     return sorted(published(resolved_override(override)) for override in kept)
@@ -151,8 +151,8 @@ def read_sweep(resume: str) -> SweepRecord:
 
 def _difference(record: SweepRecord, typed: list[str]) -> str:
     # Shows the stored text, unresolved: an untrusted record may reference environment variables.
-    then = {keys[0]: o for o in record.overrides if (keys := meant([o]))}
-    now = meant(typed)
+    then = {keys[0]: o for o in record.overrides if (keys := identity_of([o]))}
+    now = identity_of(typed)
     missing = [one_line(stored) for o, stored in then.items() if o not in now]
     new = [one_line(o) for o in now if o not in then]
     parts = [f"typed now: {' '.join(new)}"] if new else []

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
-from ganforge.callbacks.interruption import heeded
+from ganforge.callbacks.interruption import handled_signals
 from ganforge.errors import InterruptionError
 
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
@@ -35,7 +35,7 @@ def ending_on_signals() -> contextlib.AbstractContextManager[None]:
     During training the run's own handler is active instead; it ends the sweep once its checkpoint
     is written.
     """
-    return handling(heeded(), _end)
+    return handling(handled_signals(), _end)
 
 
 def end_sweep(number: int) -> None:

@@ -82,7 +82,7 @@ def charts_of(names: Iterable[str]) -> Charts:
     left = [name for name in names if name not in COUNTS and not name.endswith("_std")]
     throughput = [name for name in left if name == "images_per_second"]
     scores = [name for name in left if "/" not in name and name not in throughput]
-    gradients = [name for name in left if _tells_of_gradients(name)]
+    gradients = [name for name in left if _is_about_gradients(name)]
     balance = [name for name in left if name not in {*throughput, *scores, *gradients}]
     return Charts(
         quality=_families(scores),
@@ -92,7 +92,7 @@ def charts_of(names: Iterable[str]) -> Charts:
     )
 
 
-def _tells_of_gradients(name: str) -> bool:
+def _is_about_gradients(name: str) -> bool:
     quantity = name.rpartition("/")[2]
     parts = ("gradient", "learning_rate", "r1", "r2", "path_length", "penalty")
     return "/" in name and quantity.startswith(parts)

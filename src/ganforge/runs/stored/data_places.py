@@ -52,7 +52,7 @@ def start_folder(own: DictConfig, run: Path) -> Path:
 
 
 @contextlib.contextmanager
-def saying_where_moved(data: DictConfig) -> Iterator[None]:
+def explaining_missing_data(data: DictConfig) -> Iterator[None]:
     """Adds to a DataError in the block which data path is gone, and how to give the new one.
 
     Args:
