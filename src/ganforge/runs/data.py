@@ -53,7 +53,7 @@ def data_config(folder: RunFolder, command: Command, trust: Sequence[str] = ()) 
     if option is not None and own not in (None, option):
         raise ConfigError(
             f"data={option}: the run {folder.path} was trained with data={own} and is compared "
-            "with these. Where they have moved, data.path=NEW; external images are compared "
+            "with these. If they have moved, data.path=NEW; external images are compared "
             "with fake=IMAGES real=data data=NAME"
         )
     cfg = read_config(folder, trust)

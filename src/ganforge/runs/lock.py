@@ -130,7 +130,7 @@ def _refuse_others(path: Path, descriptor: int) -> None:
     # A host and a pid; a partially written lock is accepted too.
     if len(text) > 300 or not re.fullmatch(rb"\S* ?\S*", text):
         os.close(descriptor)
-        raise RunError(f"{path} is no lock of a run; move it away, or remove it")
+        raise RunError(f"{path} is not the lock of a run; move it away, or remove it")
 
 
 def _try(descriptor: int, shared: bool) -> bool | None:

@@ -101,7 +101,7 @@ def test_a_foreign_target_is_refused_wherever_it_is(name, package):
         {"loss": {"_target_": "${word}"}, "word": name},
         {"features": {"_target_": MODULE, "module": name}},
     ):
-        with pytest.raises(RunError, match="is no part of ganforge") as raised:
+        with pytest.raises(RunError, match="is not part of ganforge") as raised:
             trusted(OmegaConf.create(cfg), SOURCE)
         assert str(SOURCE) in str(raised.value)
         assert "trust=[" in str(raised.value)

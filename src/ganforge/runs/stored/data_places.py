@@ -71,7 +71,7 @@ def explaining_missing_data(data: DictConfig) -> Iterator[None]:
         gone = ", ".join(str(data[key]) for key in missing)
         typed = " ".join(f"data.{key}=NEW" for key in missing)
         raise DataError(
-            f"{gone}: no longer there. Where the data of this run have moved, add {typed}"
+            f"{gone}: not found. If the data of this run have moved, add {typed}"
         ) from error
 
 

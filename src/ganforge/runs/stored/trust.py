@@ -271,7 +271,7 @@ def _refusal(key: str, name: str, source: Path) -> str:
     package = shown.partition(".")[0]
     whole = package not in {*sys.stdlib_module_names, *GENERAL}
     return (
-        f"{one_line(source)}: {one_line(key)} names {shown}, which is no part of ganforge. It was "
+        f"{one_line(source)}: {one_line(key)} names {shown}, which is not part of ganforge. It was "
         "not imported, because building it runs its code. If you trust the author of this file: "
         f"trust=[{package if whole else shown}], or the same in {VARIABLE} (see docs/security.md)"
     )
