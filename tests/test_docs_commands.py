@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.models import inception_v3
 
 from ganforge.config.compose import compose_config
 from tests.conftest import Typed
+from tests.support.inception_weights import save_random_weights
 from tests.test_readme import DOCS, ROOT, lines
 
 pytestmark = pytest.mark.slow
@@ -37,6 +37,8 @@ RUNS = {
 }
 # Commands that need what a machine of the tests lacks, and what they answer then.
 REFUSALS = {"hydra/launcher=slurm": "sbatch"}
+if not torch.cuda.is_available():
+    REFUSALS["trainer=ddp"] = "no GPU found"
 
 
 def commands(page: Path) -> list[list[str]]:
@@ -74,8 +76,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with zipfile.ZipFile(root / "A.zip", "w") as archive:
         for path in sorted((root / "DIR").glob("*.png")):
             archive.write(path, path.name)
-    torch.manual_seed(0)
-    torch.save(inception_v3(init_weights=False, num_classes=1008).state_dict(), root / "FILE")
+    save_random_weights(root / "FILE")
     return root
 
 
@@ -102,7 +103,7 @@ def execute(
 
     def execute(words: list[str]) -> None:
         folder = tmp_path if starts_a_training(words) else prepared(kind_of(words))
-        words = shortened(replaced(words, files, folder, folders))
+        words = shortened(replaced(words, files, folder, folders), files)
         typed = call(words, folder)
         refusal = next((text for word, text in REFUSALS.items() if word in words), None)
         expected = refusal if refusal is not None else ""
@@ -153,12 +154,14 @@ def replaced(words: list[str], files: Path, folder: Path, folders: dict[str, Pat
     return [re.sub(r"^resume=logs/.*", f"resume={run}", word) for word in words]
 
 
-def shortened(words: list[str]) -> list[str]:
+def shortened(words: list[str], files: Path) -> list[str]:
     """Returns a command with fewer steps, trials and images, on data that are here."""
     verb, *overrides = words
     if verb == "evaluate":
-        own = ["n=32"] if "fake=" not in " ".join(words) else ["data=digits"]
-        return [*words, *own]
+        if any(word.startswith("fake=") for word in words):
+            return ["data=digits" if word == "data=mnist" else word for word in words]
+        weights = [f"features.weights={files / 'FILE'}"] if "features=inception" in words else []
+        return [*words, "n=32", *weights]
     if verb == "train" and any("resume=" in word and "auto" not in word for word in overrides):
         return [*words, "trainer.max_steps=3"]
     if verb != "train":

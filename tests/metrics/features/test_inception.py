@@ -17,6 +17,7 @@ from ganforge.metrics.features.classifier import ClassifierFeatures
 from ganforge.metrics.features.inception import WEIGHTS, InceptionFactory, InceptionFeatures
 from ganforge.metrics.scores.frechet import FrechetDistance
 from tests.metrics.stand_ins import Pictures, noise_images
+from tests.support.inception_weights import save_random_weights
 
 CPU = torch.device("cpu")
 GREY = Pictures(noise_images(4))
@@ -26,17 +27,7 @@ COLOUR = Pictures(noise_images(4, channels=3))
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """Random weights in the form of the real ones."""
-    path = tmp_path_factory.mktemp("weights") / "inception.pth"
-    with torch.random.fork_rng(devices=[]), pytest.MonkeyPatch.context() as patch:
-        torch.manual_seed(0)
-        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda *_: None)
-        patch.setattr(
-            "torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url",
-            lambda *_, **__: {},
-        )
-        network = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
-    torch.save(network.state_dict(), path)
-    return path
+    return save_random_weights(tmp_path_factory.mktemp("weights") / "inception.pth")
 
 
 @pytest.fixture(autouse=True)
