@@ -31,8 +31,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Rewrites the links of the pages in docs/."""
-    return linked(markdown.replace("](../benchmarks/", "](benchmarks/"), "../")
+    """Rewrites the links of the pages in docs/ and of the benchmark reports."""
+    markdown = markdown.replace("](../benchmarks/", "](benchmarks/").replace("](../docs/", "](../")
+    return linked(markdown, "../")
 
 
 def linked(text: str, folder: str) -> str:

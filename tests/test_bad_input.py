@@ -342,7 +342,7 @@ def test_a_run_that_is_none(type_in, tmp_path, verb, where, message):
 def test_a_finished_run_is_not_resumed(type_in, run):
     before = snapshot(run)
     typed = type_in("train", "resume=latest")
-    assert_clear(typed, 1, "the run is at step 2 already", "trainer.max_steps=4")
+    assert_clear(typed, 1, "the run is already at step 2", "trainer.max_steps=4")
     assert snapshot(run) == before
 
 
@@ -404,7 +404,11 @@ class Trap:
         (["sample", "n=2", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["sample", "n=2", "checkpoint=first"], 2, "legal: last, previous, best"),
         (["sample", "n=2", "checkpoint=best"], 1, "contains no best checkpoint yet"),
-        (["sample", "n=2", "out=images.jpg"], 2, "must end in .png (a grid), .npz"),
+        (
+            ["sample", "n=2", "out=images.jpg"],
+            2,
+            "a folder, or end in .png (a grid) or .npz",
+        ),
         (["sample", "model=gan"], 2, "model: no such key; legal: run, log_dir"),
         (["evaluate", "metrics=[]"], 2, "metrics=[] measures nothing"),
         (["evaluate", "n=1"], 2, "n must be at least 2, got 1"),

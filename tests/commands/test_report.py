@@ -118,7 +118,10 @@ def test_a_run_that_did_not_end(tmp_path, status):
     assert badge["class"] == f"status {shown}"
     assert " CUDA <out> of memory" in page.texts
     assert "No grid of samples was saved." in page.texts
-    assert "Nothing was logged, or metrics.csv is missing." in page.texts
+    assert (
+        "No losses: metrics.csv is missing, or the run ended before the first logging step."
+        in page.texts
+    )
 
 
 def test_a_folder_of_ruins(tmp_path):
@@ -269,7 +272,7 @@ def test_many_jobs(tmp_path):
         ({"by": "model"}, ConfigError, "by compares runs and is only legal with sweep=DIR"),
         ({"run": "latest", "score": "fid"}, ConfigError, "score compares runs"),
         ({}, RunError, "no latest one"),
-        ({"sweep": "latest"}, RunError, "no sweep yet under logs"),
+        ({"sweep": "latest"}, RunError, "there is no sweep under logs"),
         ({"sweep": "nowhere"}, RunError, "no run folder there"),
     ],
 )

@@ -56,11 +56,11 @@ def test_the_choice_is_described(machine):
     machine(gpus=2, bf16=True)
     assert str(choose_hardware()) == (
         "2 x cuda, bf16-mixed, channels_last, fused optimizers "
-        "(found Brand X; it has native bf16 arithmetic)"
+        "(found Brand X; the GPU has native bf16 arithmetic)"
     )
     machine()
     assert str(choose_hardware()) == (
-        "cpu, 32-true, fused optimizers (no GPU found; it lacks native bf16 arithmetic)"
+        "cpu, 32-true, fused optimizers (no GPU found; the CPU lacks native bf16 arithmetic)"
     )
     assert str(choose_hardware("cpu", precision="16-mixed")) == (
         "cpu, 16-mixed, channels_last (as requested)"

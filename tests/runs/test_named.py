@@ -27,5 +27,5 @@ def test_the_latest_is_the_newest_sweep(tmp_path):
 
 
 def test_no_sweep_yet_is_said(tmp_path):
-    with pytest.raises(RunError, match="no sweep yet under"):
+    with pytest.raises(RunError, match="there is no sweep under"):
         named_paths("latest", str(tmp_path))

@@ -24,5 +24,5 @@ def test_a_damaged_last_checkpoint_gives_way_to_the_one_before(run):
 
 
 def test_a_completed_run_has_nothing_left_to_do(run):
-    with pytest.raises(RunError, match="at step 4 already"):
+    with pytest.raises(RunError, match="already at step 4"):
         go(f"resume={run}")

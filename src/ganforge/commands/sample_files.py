@@ -68,12 +68,12 @@ def check_out(out: Path, points: bool) -> None:
         return
     if points:
         raise ConfigError(
-            f"out={out}: a 2D point is no image; must end in .png (a density plot) or .npz (an "
-            "array)"
+            f"out={out}: 2D points are not images; it must end in .png (a density plot) or .npz "
+            "(an array)"
         )
     is_folder = is_there(out) and out.is_dir()
     if not is_folder and (is_there(out) or out.suffix.lower() in _OTHER_FILES):
-        raise ConfigError(f"out={out}: is a file; must end in .png (a grid), .npz, or be a folder")
+        raise ConfigError(f"out={out}: must be a folder, or end in .png (a grid) or .npz")
     check_folder(out, "out")
     refuse_run(out)
 

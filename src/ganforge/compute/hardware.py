@@ -191,7 +191,7 @@ def _precision(kind: str) -> str:
 def _precision_reason(kind: str, precision: str) -> str:
     having = "has" if precision == "bf16-mixed" else "lacks"
     return (
-        f"it {having} native bf16 arithmetic"
+        f"the {'CPU' if kind == 'cpu' else 'GPU'} {having} native bf16 arithmetic"
         if kind != "mps"
         else "MPS is most reliable in float32"
     )

@@ -256,8 +256,10 @@ def _signature_faults(node: DictConfig, path: str) -> Iterator[str]:
         if (now := present_name(target)) != target:
             yield f"{path}._target_: {target} has been renamed to {now}"
             return
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        yield f"{path}._target_: cannot load {target!r} ({reason})"
+        # Hydra's first line only repeats the name.
+        reason = next(iter(str(error).splitlines()[1:] or [str(error) or type(error).__name__]))
+        hint = "; PYTHONPATH=DIR adds your own modules" if "No module named" in reason else ""
+        yield f"{path}._target_: cannot load {target!r} ({reason}){hint}"
         return
     keys = [str(key) for key in node if key not in HYDRA_KEYS]
     for key in keys:

@@ -121,7 +121,9 @@ def _charts(summary: dict[str, Any], history: History) -> list[Section]:
     notes = [f"Curves of more than {MAX_POINTS} points are drawn by the extremes of each stretch."]
     if history.torn:
         notes.append(f"{history.torn} rows of metrics.csv could not be read.")
-    none = note("Nothing was logged, or metrics.csv is missing.")
+    none = note(
+        "No losses: metrics.csv is missing, or the run ended before the first logging step."
+    )
     sections = [Section("scores", "Scores", drawn(scores))] if scores else []
     curves = join(drawn(training), note(" ".join(notes))) if training else none
     return [*sections, Section("training", "Training", curves)]

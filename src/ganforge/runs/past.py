@@ -244,5 +244,7 @@ def named_paths(value: Any, log_dir: str) -> list[str]:
     root = typed_path(log_dir) / "multirun"
     sweeps = sorted(path for path in root.glob("*/*") if path.is_dir())
     if not sweeps:
-        raise RunError(f"{LATEST}: no sweep yet under {root}")
+        raise RunError(
+            f"{LATEST}: there is no sweep under {root}; runs=DIR compares the runs of any folder"
+        )
     return [str(sweeps[-1])]

@@ -70,7 +70,7 @@ def test_what_watches_a_run_may_be_exchanged(run):
 
 
 def test_other_trainer_options_keep_the_length_and_precision_of_the_run(run):
-    with pytest.raises(RunError, match=r"at step 4 already, and trainer\.max_steps=4"):
+    with pytest.raises(RunError, match=r"already at step 4, and trainer\.max_steps=4"):
         go(f"resume={run}", "trainer=cpu")
     kept = OmegaConf.load(run / "composed.yaml")
     assert (kept.trainer.max_steps, kept.trainer.precision) == (4, "32-true")
@@ -84,7 +84,7 @@ def test_another_architecture_by_value_is_refused(run):
 
 
 def test_a_run_that_has_nothing_left_to_do_says_so(run):
-    with pytest.raises(RunError, match=r"at step 4 already.*resume=\S+ trainer\.max_steps=8"):
+    with pytest.raises(RunError, match=r"already at step 4.*resume=\S+ trainer\.max_steps=8"):
         go(f"resume={run}")
     assert summary(run)["status"] == "completed"
 

@@ -274,14 +274,14 @@ def assert_can_continue(checkpoint: dict[str, Any], settings: TrainerSettings, p
     step, seconds = checkpoint["progress"]["iteration"], checkpoint["progress"]["seconds"]
     if settings.max_steps != -1 and step >= settings.max_steps:
         raise RunError(
-            f"{path}: the run is at step {step} already, and trainer.max_steps="
-            f"{settings.max_steps}; to train on, type a larger one: "
+            f"{path}: the run is already at step {step}, and trainer.max_steps="
+            f"{settings.max_steps}; to continue, set a larger value: "
             f"resume={_run_of(path)} trainer.max_steps={2 * step}"
         )
     if settings.max_seconds is not None and seconds >= settings.max_seconds:
         raise RunError(
-            f"{path}: the run has trained for {seconds:.0f} seconds already, and "
-            f"trainer.max_seconds={settings.max_seconds:g}; to train on, type a larger one: "
+            f"{path}: the run has already trained for {seconds:.0f} seconds, and "
+            f"trainer.max_seconds={settings.max_seconds:g}; to continue, set a larger value: "
             f"resume={_run_of(path)} trainer.max_seconds={2 * math.ceil(seconds)}"
         )
 
