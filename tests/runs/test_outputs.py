@@ -191,7 +191,7 @@ def test_points_are_drawn_as_a_density(pointed, tmp_path):
 def test_points_have_no_picture_each(pointed, tmp_path, capsys):
     for out in ("folder", "points.jpg"):
         assert run(["sample", f"log_dir={pointed}", f"out={tmp_path / out}"]) == 2
-        assert "a 2D point is no image" in capsys.readouterr().err
+        assert "2D points are not images" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
