@@ -18,7 +18,7 @@ from omegaconf import OmegaConf
 
 from ganforge import cli
 from ganforge.config.compose import options
-from ganforge.config.conf_dir import conf_dir
+from ganforge.paths import conf_dir
 from tests.support.configs import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
@@ -308,8 +308,7 @@ def test_the_wheel_carries_conf():
 def test_conf_is_found_in_the_wheel_and_in_a_checkout(tmp_path, monkeypatch):
     package = tmp_path / "site-packages" / "ganforge"
     package.mkdir(parents=True)
-    module = package / "config" / "conf_dir.py"
-    monkeypatch.setattr("ganforge.config.conf_dir.__file__", str(module))
+    monkeypatch.setattr("ganforge.paths.__file__", str(package / "paths.py"))
     assert conf_dir() == tmp_path / "conf"
     (package / "conf").mkdir()
     assert conf_dir() == package / "conf"

@@ -10,8 +10,8 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.commands.train import build_parts
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config, options
-from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
+from ganforge.paths import conf_dir
 from ganforge.runs.load import build_model
 from tests.support.configs import (
     noise_models,

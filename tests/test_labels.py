@@ -15,9 +15,9 @@ from ganforge.cli import run
 from ganforge.commands.train import train
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config, options
-from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.classifier_training import ClassifierNetwork, Trained
+from ganforge.paths import conf_dir
 from tests.support.configs import DATA, TRAINER, shrunk, take_steps, tiny
 
 TOLD = ["cgan", "acgan", "projection"]

@@ -21,10 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge.commands.train import build_parts
 from ganforge.config.check import check
 from ganforge.config.compose import options
-from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationModel
+from ganforge.paths import conf_dir
 from ganforge.runs.load import build, build_model
 from tests.support.configs import tiny
 

@@ -16,8 +16,8 @@ import yaml
 from ganforge.cli import VERBS
 from ganforge.config.check import check, check_root
 from ganforge.config.compose import compose_config, options
-from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError
+from ganforge.paths import conf_dir
 from ganforge.runs.load import build, build_model
 
 UNLISTED = ("callbacks", "experiment", "hydra", "wandb_sweeps")

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from hydra.utils import get_object
 
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.former_names import FORMER
+from ganforge.paths import conf_dir
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "ganforge"

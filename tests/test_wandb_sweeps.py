@@ -11,7 +11,7 @@ from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_com
 
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config
-from ganforge.config.conf_dir import conf_dir
+from ganforge.paths import conf_dir
 
 FILES = sorted((conf_dir() / "wandb_sweeps").glob("*.yaml"))
 PREFIX = ["/usr/bin/env", "uv", "run", "--no-sync", "python", "train.py"]

@@ -6,8 +6,8 @@ import os
 import pytest
 
 from ganforge.errors import ConfigError, RunError
+from ganforge.paths import check_file, check_folder
 from ganforge.runs.folder import RunFolder
-from ganforge.writability import check_file, check_folder
 from tests.support.configs import DATA, QUIET, TRAINER
 
 

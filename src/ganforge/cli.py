@@ -18,7 +18,6 @@ from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
 from ganforge.config.compose import composed_once, explain, prepare_hydra
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.errors import (
     FollowedError,
@@ -28,6 +27,7 @@ from ganforge.errors import (
     described,
 )
 from ganforge.faults import explained
+from ganforge.paths import conf_dir
 from ganforge.plain_text import safe_lines
 from ganforge.steady_streams import open_standard_streams
 from ganforge.sweeps.launchers.checks import refuse_idle_launcher

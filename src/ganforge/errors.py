@@ -103,3 +103,8 @@ def described(error: object) -> str:
 def first_line(error: object) -> str:
     """Returns the first line of :func:`described`."""
     return described(error).splitlines()[0]
+
+
+def install(extra: str) -> str:
+    """Returns the commands that install an extra: in a clone of the project, and with pip."""
+    return f"uv sync --extra {extra}, or pip install 'ganforge[{extra}]'"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-from ganforge.errors import ConfigError
-from ganforge.plain_text import shortened
+from ganforge import atomic
+from ganforge.errors import ConfigError, RunError
+from ganforge.plain_text import one_line, shortened
 
 # Limits of the file systems of Linux, macOS and Windows.
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
@@ -52,3 +56,61 @@ def _refuse_long(path: Path) -> None:
         raise ConfigError(
             f"{shortened(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}"
         )
+
+
+_WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+
+
+def check_folder(folder: Path, key: str) -> None:
+    """Checks that files can be written to a folder. Everything created by the check is removed.
+
+    Args:
+        folder: folder to check; it need not exist.
+        key: configuration key of the folder, for messages.
+
+    Raises:
+        ConfigError: the path cannot be a folder.
+        RunError: the folder, or a file in it, cannot be created.
+    """
+    if is_there(folder) and not folder.is_dir():
+        raise ConfigError(f"{key}={one_line(folder)} is a file, not a folder")
+    with _named(folder, key), contextlib.ExitStack() as undone:
+        for path in reversed([folder, *folder.parents]):
+            if not path.exists():
+                path.mkdir()
+                undone.callback(_remove, path)
+        probe = atomic.temporary_sibling(folder / "probe")
+        undone.callback(probe.unlink, missing_ok=True)
+        with open(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(bytes(1))
+
+
+def check_file(path: Path, key: str) -> None:
+    """Checks that a file can be written; raises the same errors as :func:`check_folder`."""
+    with _named(path, key):
+        is_folder = path.is_dir()
+    if is_folder:
+        raise ConfigError(f"{key}={one_line(path)} is a folder; set the path of a file")
+    check_folder(path.absolute().parent, key)
+
+
+@contextlib.contextmanager
+def _named(path: Path, key: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        kind = ConfigError if error.errno in _WRONG_PATH else RunError
+        reason = error.strerror or error
+        raise kind(f"cannot write to {key}={one_line(path)} ({reason}); choose another") from error
+
+
+def _remove(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # not empty: another process has started to use it
+        folder.rmdir()
+
+
+def conf_dir() -> Path:
+    """Returns the folder conf/: inside the package in a wheel, in the root of a checkout."""
+    package = Path(__file__).parent
+    inside = package / "conf"
+    return inside if inside.is_dir() else package.parents[1] / "conf"

@@ -5,10 +5,9 @@ import math
 import pytest
 
 from ganforge.compare.columns import columns_of
-from ganforge.compare.differences import differences, why_not
 from ganforge.compare.figure import curve
 from ganforge.compare.groups import group_runs
-from ganforge.compare.report import Comparison
+from ganforge.compare.report import Comparison, differences, why_not
 from ganforge.runs.past import PastRun, find_runs
 from tests.runs.past_runs import parsed, past_run, seeds, touch
 

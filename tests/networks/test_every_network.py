@@ -12,10 +12,10 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.signatures import parameters_of
 from ganforge.errors import ConfigError
 from ganforge.networks import Discriminator, PatchDiscriminator
+from ganforge.paths import conf_dir
 from ganforge.runs.load import build
 from tests.networks.counting import blueprint
 

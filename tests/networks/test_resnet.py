@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.spectral_normalization import unnormalized_weights
+from ganforge.networks.layers.initialization import unnormalized_weights
 from ganforge.networks.resnet import (
     DISCRIMINATORS,
     GENERATORS,

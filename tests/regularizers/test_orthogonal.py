@@ -7,7 +7,7 @@ from torch import nn
 from ganforge.errors import ConfigError
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
-from ganforge.networks.layers.spectral_normalization import normalize_spectrum
+from ganforge.networks.layers.initialization import normalize_spectrum
 from ganforge.regularizers.orthogonal import Orthogonal, filters, overlap
 from ganforge.streams import Noise
 from tests.regularizers.turns import context

@@ -13,8 +13,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.commands.train import Parts, build_parts, make_trainer
 from ganforge.config.compose import compose_config, options
-from ganforge.config.conf_dir import conf_dir
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.paths import conf_dir
 
 DATA = [
     "data=fake",

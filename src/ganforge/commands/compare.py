@@ -11,9 +11,8 @@ from ganforge.compare.report import Comparison
 from ganforge.config.check import check
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
-from ganforge.paths import typed_path
+from ganforge.paths import check_folder, typed_path
 from ganforge.runs.past import PastRun, common_folder, find_runs, listed, named_paths
-from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 

@@ -27,14 +27,13 @@ from ganforge.loggers.wandb.service import CALL_SECONDS, bounded
 from ganforge.metrics.bootstrap import LEAST
 from ganforge.metrics.evaluate import Result, points_of
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
-from ganforge.paths import typed_path
+from ganforge.paths import check_folder, typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.costs import check_evaluation_costs
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import build, load_restored, read_config
 from ganforge.runs.provenance import group_of
 from ganforge.runs.stored.lone_checkpoint import find_trained, subject_of
-from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 

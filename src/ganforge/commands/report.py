@@ -10,14 +10,13 @@ from ganforge.compare.report import Comparison
 from ganforge.config.schemas import ReportSchema
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
-from ganforge.paths import typed_path
+from ganforge.paths import check_file, typed_path
 from ganforge.report.jobs import Sweep
 from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.past import PastRun, common_folder, listed, named_paths
-from ganforge.writability import check_file
 
 FILE = "report.html"
 MIN_MB, MAX_MB = 0.5, 10_000.0

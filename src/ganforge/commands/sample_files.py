@@ -23,9 +23,8 @@ from ganforge.console import console
 from ganforge.data.files.encoded import SUFFIXES
 from ganforge.data.sets.mixture import Mixture
 from ganforge.errors import ConfigError, RunError
-from ganforge.paths import is_there
+from ganforge.paths import check_file, check_folder, is_there
 from ganforge.runs.contents import refuse_run
-from ganforge.writability import check_file, check_folder
 
 MAX_GRID_PIXELS = 100_000_000  # per grid; most viewers cannot open larger images
 ANNOUNCED_BYTES = 100_000_000  # the size of larger outputs is printed before the work starts

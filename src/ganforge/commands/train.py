@@ -28,7 +28,7 @@ from ganforge.config.command import Command
 from ganforge.config.values import check_name
 from ganforge.console import console, setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
-from ganforge.paths import typed_path
+from ganforge.paths import check_folder, typed_path
 from ganforge.redaction import redacted
 from ganforge.runs.build import Parts, build_parts
 from ganforge.runs.classes import check_each_class, name_classes
@@ -48,7 +48,6 @@ from ganforge.runs.trainer import make_trainer, quiet
 from ganforge.search.job import trial_callbacks
 from ganforge.steady_streams import steady
 from ganforge.sweeps.signals import end_sweep
-from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 

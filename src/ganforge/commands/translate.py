@@ -26,7 +26,7 @@ from ganforge.data.files.encoded import Entries
 from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.value_range import ONLY_BYTES, Span, read_range
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
-from ganforge.paths import is_there, typed_path
+from ganforge.paths import check_folder, is_there, typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.contents import refuse_run
 from ganforge.runs.folder import RunFolder
@@ -34,7 +34,6 @@ from ganforge.runs.load import load, read_config
 from ganforge.runs.stored.lone_checkpoint import find_trained
 from ganforge.translate.files import check_out, open_input, output_names, warn_of_pairs
 from ganforge.translate.translator import Game, ImageTranslator
-from ganforge.writability import check_folder
 
 log = logging.getLogger("ganforge")
 

@@ -10,7 +10,7 @@ from ganforge import atomic
 from ganforge.compare.columns import Column
 from ganforge.compare.groups import Group
 from ganforge.compare.statistics import spread
-from ganforge.extras import install
+from ganforge.errors import install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -15,7 +15,6 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.former_names import present_name
 from ganforge.config.schemas import KEYWORDS, SCHEMAS
 from ganforge.config.signatures import hints_of, parameters_of
@@ -23,6 +22,7 @@ from ganforge.config.types import accepts, describe
 from ganforge.config.values import number_faults
 from ganforge.config.wandb_names import NAME_KEYS, name_faults
 from ganforge.errors import ConfigError
+from ganforge.paths import conf_dir
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 

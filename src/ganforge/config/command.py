@@ -12,9 +12,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge import atomic
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.job_names import job_folder, sweep_of
-from ganforge.paths import typed_path
+from ganforge.paths import conf_dir, typed_path
 from ganforge.redaction import training_line
 from ganforge.regular_files import read_mapping
 

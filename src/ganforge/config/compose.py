@@ -20,9 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 from ganforge.config.arguments import on_run
 from ganforge.config.check import did_you_mean, register_schemas, root_keys
 from ganforge.config.command import Command
-from ganforge.config.conf_dir import conf_dir
 from ganforge.config.quoting import quoted
-from ganforge.paths import typed_path
+from ganforge.paths import conf_dir, typed_path
 from ganforge.redaction import redacted_line
 
 # Folders in conf/ that are not groups; other programs read them.

@@ -9,7 +9,7 @@ import re
 import unicodedata
 from pathlib import Path
 
-from ganforge.config.conf_dir import conf_dir
+from ganforge.paths import conf_dir
 
 FILE = "sweep.json"
 LONGEST = 60  # characters

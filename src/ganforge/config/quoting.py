@@ -9,8 +9,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 
-from ganforge.config.conf_dir import conf_dir
-from ganforge.paths import is_there
+from ganforge.paths import conf_dir, is_there
 
 PATHS = {"run", "resume", "run_dir", "log_dir", "input", "out", "fake", "real", "checkpoint"}
 PATHS |= {"data.path", "data.path_a", "data.path_b", "data.root", "features.weights"}

@@ -13,8 +13,7 @@ from lightning.pytorch.loggers import TensorBoardLogger as LightningTensorBoardL
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from ganforge.errors import ConfigError
-from ganforge.extras import install
+from ganforge.errors import ConfigError, install
 from ganforge.loggers.no_run import NoRun
 
 log = logging.getLogger(__name__)

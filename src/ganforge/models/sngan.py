@@ -4,7 +4,7 @@ from torch import nn
 
 from ganforge.models.engine.checks import mismatch, refuse_batch_norm
 from ganforge.models.gan import GAN
-from ganforge.networks.layers.spectral_normalization import unnormalized_weights
+from ganforge.networks.layers.initialization import unnormalized_weights
 
 
 class SNGAN(GAN):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import torch
@@ -9,7 +10,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganforge.models.engine.checks import mismatch
-from ganforge.models.engine.lazy import LazyContext, lazy_updates
 from ganforge.models.engine.optimizers import corrected, uncounted
 from ganforge.models.engine.regularize import penalties
 from ganforge.models.engine.types import Batch, Objective, Player
@@ -149,3 +149,39 @@ class StyleGAN2(StyleBased):
         intervals = [term.every for term in self._terms(player, lazy=True).values()]
         period = math.lcm(*intervals)
         return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))
+
+
+def lazy_updates(intervals: Sequence[int]) -> int:
+    """Returns the number of updates in a period that are followed by a lazy update.
+
+    A period is the least common multiple of the intervals. At update 0 all regularizers are due.
+    """
+    period = math.lcm(*intervals)
+    return sum(any(update % every == 0 for every in intervals) for update in range(period))
+
+
+class LazyContext(UpdateContext):
+    """Context of an update with attributes that are computed on first access.
+
+    A penalty in a separate update (lazy regularization, Karras et al. 2020, arXiv:1912.04958) needs
+    few of them: R1 needs no generated image, the path length penalty no logit.
+
+    Args:
+        context: context with the attributes that are already known.
+        late: functions that compute the other attributes, by name; they replace those of
+            ``context``.
+    """
+
+    def __init__(self, context: UpdateContext, late: Mapping[str, Callable[[], Any]]) -> None:
+        # UpdateContext is frozen: assignment raises, so attributes are written directly. Lazy
+        # ones are left out, because __getattr__ is only called for missing attributes.
+        vars(self).update({name: part for name, part in vars(context).items() if name not in late})
+        vars(self)["_late"] = late
+
+    def __getattr__(self, name: str) -> Any:
+        """Computes a lazy attribute and caches it."""
+        late = vars(self).get("_late", {})
+        if name not in late:
+            raise AttributeError(name)
+        vars(self)[name] = value = late[name]()
+        return value

@@ -13,7 +13,7 @@ from .layers.head import Head as Head
 from .layers.mapping import Mapping as Mapping
 from .layers.minibatch_stddev import MinibatchStddev as MinibatchStddev
 from .layers.normalization import ConditionalNorm as ConditionalNorm
-from .layers.pixel_norm import PixelNorm as PixelNorm
+from .layers.normalization import PixelNorm as PixelNorm
 from .mlp import MLPDiscriminator as MLPDiscriminator
 from .mlp import MLPGenerator as MLPGenerator
 from .patch_discriminator import PatchDiscriminator as PatchDiscriminator

@@ -15,7 +15,11 @@ from ganforge.networks.discriminator import Discriminator, DiscriminatorArgument
 from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
 from ganforge.networks.layers.convolution_blocks import NormReLU
-from ganforge.networks.layers.initialization import initialize_weights, weighted_layers
+from ganforge.networks.layers.initialization import (
+    initialize_weights,
+    normalize_spectrum,
+    weighted_layers,
+)
 from ganforge.networks.layers.labels import one_hot, required
 from ganforge.networks.layers.residual_blocks import UpResidualBlock
 from ganforge.networks.layers.shapes import (
@@ -24,7 +28,6 @@ from ganforge.networks.layers.shapes import (
     check_image_size,
     powers_of_two,
 )
-from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 
 # Channels in multiples of the width, by image size. Generator: at 4x4 and after each block.
 UP = {

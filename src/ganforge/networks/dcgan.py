@@ -13,7 +13,7 @@ from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
 from ganforge.networks.layers.convolution_blocks import NormReLU, UpBlock, down_block
 from ganforge.networks.layers.head import Head
-from ganforge.networks.layers.initialization import initialize_normal
+from ganforge.networks.layers.initialization import initialize_normal, normalize_spectrum
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
 from ganforge.networks.layers.normalization import check_norm, normalization
 from ganforge.networks.layers.shapes import (
@@ -22,7 +22,6 @@ from ganforge.networks.layers.shapes import (
     doubling_widths,
     powers_of_two,
 )
-from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 
 
 class DCGANGenerator(Generator):

@@ -6,14 +6,13 @@ from functools import partial
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.initialization import initialize_normal
+from ganforge.networks.layers.initialization import initialize_normal, normalize_spectrum
 from ganforge.networks.layers.normalization import (
     check_translation_norm,
     has_bias,
     translation_normalization,
 )
 from ganforge.networks.layers.shapes import check_at_least, doubling_widths
-from ganforge.networks.layers.spectral_normalization import normalize_spectrum
 
 # Maximum channels of a layer, relative to the first layer.
 WIDEST = 8

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.head import Head, HeadArguments
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.normalization import pixel_norm
 from ganforge.networks.layers.progressive import Growing, GrowthLevel, double, halve
 from ganforge.networks.staged import (
     StagedDiscriminator,

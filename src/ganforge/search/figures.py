@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ganforge import atomic
-from ganforge.extras import install
+from ganforge.errors import install
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

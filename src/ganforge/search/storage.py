@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ganforge.errors import ConfigError, RunError
-from ganforge.extras import install
+from ganforge.errors import ConfigError, RunError, install
 from ganforge.paths import typed_path
 
 if TYPE_CHECKING:

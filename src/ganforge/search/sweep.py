@@ -16,12 +16,11 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
 from ganforge.runs.load import build
 from ganforge.runs.lock import is_locked, locked
-from ganforge.runs.sweep_record import SweepRecord
+from ganforge.runs.sweep_record import SweepRecord, find_sweeps
 from ganforge.search.job import require_search
 from ganforge.search.loop import SearchRun
 from ganforge.search.overrides import SearchPlan, read_plan
 from ganforge.search.report import report
-from ganforge.search.resume import find_search
 from ganforge.search.settings import Search
 from ganforge.search.storage import Storage, require
 from ganforge.search.study import SharedStudy
@@ -29,6 +28,7 @@ from ganforge.sweeps.checks import check_jobs, runs_here
 from ganforge.sweeps.grid import new_record, set_folder, ways_to_train
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, split_resume
+from ganforge.sweeps.resume import newest_unfinished, not_running, published, read_sweep
 
 # Overrides that may differ between workers of a study, or when a search is resumed.
 FREE = ("tune.", "resume", "log_dir", "logger", "tags", "notes", "hydra", "trainer.devices")
@@ -166,3 +166,46 @@ def _name(storage: Storage, record: SweepRecord) -> str:
     own = storage.file == record.path / "study.log"
     known = [study.study_name for study in storage.optuna.get_all_studies()] if own else []
     return known[0] if known else f"{record.path.parent.name}-{record.path.name}"
+
+
+def find_search(
+    resume: str | None, typed: list[str], search: Search, log_dir: Path
+) -> SweepRecord | None:
+    """Returns the search to resume, or None to start a new one.
+
+    Args:
+        resume: "auto" for the newest search with the same overrides that is not running and has
+            trials left; otherwise the folder of a search.
+        typed: overrides without ``resume=``. The numbers of trials and jobs may have changed.
+        search: settings of the search.
+        log_dir: root of all outputs.
+
+    Raises:
+        ConfigError: if the folder holds a search with other overrides, or no search.
+        RunError: if there is no such folder, or the search is running.
+    """
+    if resume is None:
+        return None
+    if resume == "auto":
+        same = [record for record in find_sweeps(log_dir) if _is_same(record, typed)]
+        return newest_unfinished(same, lambda record: _is_complete(record, search), log_dir)
+    record = read_sweep(resume)
+    if not _is_same(record, typed):
+        raise ConfigError(
+            f"{record.path}: a {record.kind} with other overrides ({' '.join(record.overrides)}). "
+            "Resume a search with the overrides it was started with"
+        )
+    return not_running(record)
+
+
+def _is_same(record: SweepRecord, typed: list[str]) -> bool:
+    return record.kind == "search" and _terms(record.overrides) == _terms(typed)
+
+
+def _is_complete(record: SweepRecord, search: Search) -> bool:
+    return record.status == "completed" and len(record.jobs) >= search.n_trials
+
+
+def _terms(overrides: list[str]) -> list[str]:
+    free = ("tune.n_trials=", "tune.n_jobs=", "tune.beat_seconds=")
+    return sorted(published(word) for word in overrides if not word.startswith(free))

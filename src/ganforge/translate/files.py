@@ -10,7 +10,7 @@ from ganforge.data.files.encoded import SUFFIXES, Entries, check_size, read_whol
 from ganforge.data.files.entries import open_entries
 from ganforge.data.files.folder_entries import open_data
 from ganforge.errors import ConfigError
-from ganforge.writability import check_folder
+from ganforge.paths import check_folder
 
 log = logging.getLogger("ganforge")
 

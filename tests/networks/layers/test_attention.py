@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.attention import SelfAttention, attention_layers
-from ganforge.networks.layers.spectral_normalization import normalize_spectrum
+from ganforge.networks.layers.initialization import normalize_spectrum
 
 
 def layer(channels=16, gamma=0.7):

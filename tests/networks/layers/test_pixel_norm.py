@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ganforge.networks.layers.pixel_norm import PixelNorm, pixel_norm
+from ganforge.networks.layers.normalization import PixelNorm, pixel_norm
 
 
 def test_by_explicit_loops():

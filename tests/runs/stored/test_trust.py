@@ -11,8 +11,8 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
-from ganforge.config.conf_dir import conf_dir
 from ganforge.errors import ConfigError, RunError
+from ganforge.paths import conf_dir
 from ganforge.runs.stored.trust import (
     confined,
     is_own,

@@ -9,8 +9,7 @@ from ganforge.data.files.encoded import Entries
 from ganforge.data.sets.file_data import FileData
 from ganforge.data.settings import PhotographSettings
 from ganforge.data.source import ImageSource
-from ganforge.errors import DataError
-from ganforge.extras import install
+from ganforge.errors import DataError, install
 
 _ADVICE = (
     "LSUN is not downloaded automatically: get the lmdb folder with the scripts of "

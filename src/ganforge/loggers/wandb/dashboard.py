@@ -6,8 +6,7 @@ import importlib
 import importlib.util
 from typing import Any
 
-from ganforge.errors import ConfigError
-from ganforge.extras import install
+from ganforge.errors import ConfigError, install
 from ganforge.loggers.wandb.dashboard_charts import Chart, Charts
 
 AXIS = "images_seen"

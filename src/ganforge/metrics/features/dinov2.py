@@ -7,8 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ganforge.errors import ConfigError
-from ganforge.extras import install
+from ganforge.errors import ConfigError, install
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.features.module import ModuleFeatures
 from ganforge.metrics.features.points import refuse_points

@@ -8,7 +8,7 @@ from torch import Tensor, distributed, nn
 
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.labels import one_hot
-from ganforge.networks.layers.pixel_norm import pixel_norm
+from ganforge.networks.layers.normalization import pixel_norm
 from ganforge.networks.layers.shapes import check_at_least, check_fraction
 
 

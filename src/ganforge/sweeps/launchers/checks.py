@@ -9,8 +9,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from ganforge.errors import ConfigError
-from ganforge.extras import install
+from ganforge.errors import ConfigError, install
 
 OWN = "hydra_plugins.ganforge_launchers.launchers."
 OPTIONS = {"LocalProcessesLauncher": "local_processes", "SlurmLauncher": "slurm"}

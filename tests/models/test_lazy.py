@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.models.engine.lazy import LazyContext, lazy_updates
+from ganforge.models.stylegan2 import LazyContext, lazy_updates
 from ganforge.streams import Noise
 from tests.regularizers.turns import context
 

@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from ganforge.extras import install
+from ganforge.errors import install
 
 ROOT = Path(__file__).parents[1]
 
@@ -17,7 +17,7 @@ def test_messages_name_extras_that_exist_and_by_one_function():
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"
     ]
-    sources = [path for path in (ROOT / "src").rglob("*.py") if path.name != "extras.py"]
+    sources = [path for path in (ROOT / "src").rglob("*.py") if path.name != "errors.py"]
     text = "\n".join(path.read_text() for path in sources)
     assert not re.search(r"uv sync|pip install|install ganforge", text)
     named = set(re.findall(r"install\(['\"](\w+)['\"]\)", text))
