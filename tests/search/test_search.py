@@ -39,7 +39,8 @@ class Trainings:
         self.seen[number] = cfg
         folder = Path(Command.of(cfg).folder)
         folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(cfg, folder / "composed.yaml")
+        for name in ("composed.yaml", "config.yaml"):
+            OmegaConf.save(cfg, folder / name)
         error = self.ends.pop(number, None)
         fid = abs(math.log10(cfg.optimizer.generator.lr) + 3)
         summary = {
