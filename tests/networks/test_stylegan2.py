@@ -73,6 +73,12 @@ def test_parameters_at_cifar():
 # ---------------------------------------------------------------------- the generator
 
 
+@pytest.mark.parametrize("size", [8, 16, 64])
+def test_each_style_but_the_last_has_a_noise_map(size):
+    network = generator(image_size=size)
+    assert len(network.noise_sides) == network.mapping.num_ws - 1
+
+
 def test_an_image_is_the_sum_of_its_stages():
     """Each stage's share, upsampled to the full size; styles in the order of layers.
 

@@ -110,6 +110,7 @@ class StyleGANGenerator(Growing, StyleGenerator):
         self,
         image_size: int,
         channels: int,
+        *,
         full_width: int = 32,
         **styles: Unpack[StyleArguments],
     ) -> None:

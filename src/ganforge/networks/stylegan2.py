@@ -55,6 +55,7 @@ class StyleGAN2Generator(StyleGenerator):
         self,
         image_size: int,
         channels: int,
+        *,
         full_width: int = 64,
         grouped: bool = False,
         half_stages: int = 4,
