@@ -160,17 +160,26 @@ def _imported(root: Path) -> Iterator[Path]:
     # Thousands of modules are imported, and to resolve a path takes long: rule out by name first.
     prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
     site = f"{os.sep}site-packages{os.sep}"
-    for name, module in list(sys.modules.items()):
-        file = getattr(module, "__file__", None)
-        if not isinstance(file, str) or file.startswith(prefixes) or site in file:
+    files = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    linked = {name for name, file in files.items() if "." not in name and _is_linked(file)}
+    for name, file in files.items():
+        package = name.partition(".")[0]
+        if not isinstance(file, str) or package in ("ganforge", "hydra_plugins"):
+            continue
+        if package not in linked and (file.startswith(prefixes) or site in file):
             continue
         path = Path(file).resolve()
-        if name.partition(".")[0] in ("ganforge", "hydra_plugins") or path.suffix != ".py":
+        if path.suffix != ".py":
             continue
         if str(path).startswith(prefixes) or "site-packages" in path.parts:
             continue
         if set(path.parents) & set(roots) and path.is_file():
             yield path
+
+
+def _is_linked(file: object) -> bool:
+    """Whether a module or package is a link, as an editable installation may be."""
+    return isinstance(file, str) and any(map(os.path.islink, (file, os.path.dirname(file))))
 
 
 def _configured(folders: Iterable[Path]) -> Iterator[Path]:
