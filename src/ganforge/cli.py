@@ -147,7 +147,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
                 raise  # Hydra runs the remaining jobs and fails at the end
             failures.append(error)
 
-    with composed_once(arguments, sweeping):
+    with composed_once(verb, arguments, sweeping):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]

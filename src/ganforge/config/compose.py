@@ -70,16 +70,18 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
 
 
 @contextlib.contextmanager
-def composed_once(arguments: list[str], sweeping: bool) -> Iterator[None]:
+def composed_once(verb: str, arguments: list[str], sweeping: bool) -> Iterator[None]:
     """Makes Hydra compose the configuration of a single run once, instead of twice.
 
     To find out whether the configuration asks for a sweep, Hydra composes it before it runs. Only
-    an experiment, a setting of Hydra's own or a further configuration folder can ask for one.
+    an experiment, a setting of Hydra's own (also in the root file) or a further configuration
+    folder can ask for one.
     """
     from hydra._internal.hydra import Hydra
 
     may_sweep = re.compile(r"[+~]*(experiment|hydra|tune)\b|-")
-    if sweeping or any(may_sweep.match(argument) for argument in arguments):
+    root = (conf_dir() / f"{verb}.yaml").read_text(encoding="utf-8")
+    if sweeping or "MULTIRUN" in root or any(map(may_sweep.match, arguments)):
         yield
         return
     get_mode = Hydra.get_mode
