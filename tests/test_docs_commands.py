@@ -6,6 +6,8 @@ import itertools
 import os
 import re
 import shlex
+import shutil
+import urllib.error
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +39,8 @@ RUNS = {
     "pairs": ["experiment=photos/pix2pix"],
     "cycles": ["experiment=photos/cyclegan"],
 }
-# Commands that need a cluster, a network or a GPU: their exit code and message without it.
+# Commands that need a cluster, a network or a GPU: their exit code and message without it. The
+# first two are hidden on every machine: nothing is submitted, downloaded or sent.
 REFUSALS = {
     "hydra/launcher=slurm": (2, "sbatch"),
     "data=facades": (1, "could not be downloaded"),
@@ -93,9 +96,26 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def execute(
-    type_in: Callable[..., Typed], folders: dict[str, Path], tmp_path: Path, files: Path
+    type_in: Callable[..., Typed],
+    folders: dict[str, Path],
+    tmp_path: Path,
+    files: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> Callable[[list[str]], None]:
     """Executes a command in a folder whose latest run is of the kind that it needs."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise urllib.error.URLError("no network in tests")
+
+    which = shutil.which
+    hidden = ("sbatch", "srun")
+    monkeypatch.setattr(
+        shutil, "which", lambda name, *more: None if name in hidden else which(name, *more)
+    )
+    monkeypatch.setattr("urllib.request.urlopen", fail)
+    monkeypatch.setenv("GANFORGE_DATA", str(files / "empty"))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
 
     def call(words: list[str], folder: Path) -> Typed:
         os.chdir(folder)
