@@ -14,10 +14,11 @@ import omegaconf._utils
 import pytest
 import yaml
 from hydra._internal.config_repository import ConfigRepository
+from hydra._internal.hydra import Hydra
 from omegaconf import OmegaConf
 
 from ganforge import cli
-from ganforge.config.compose import options
+from ganforge.config.compose import composed_once, options
 from ganforge.paths import conf_dir
 from tests.support.configs import DATA, QUIET, TRAINER
 
@@ -135,6 +136,17 @@ def test_every_verb_has_help_and_a_configuration(type_in, verb):
     typed = type_in(verb, "--cfg", "job")
     assert typed.code == 0
     assert verb == "cache" or OmegaConf.create(typed.out).log_dir == "logs"
+
+
+def test_a_root_file_may_ask_for_a_sweep(tmp_path, monkeypatch):
+    """Hydra then composes twice, to find out."""
+    get_mode = Hydra.get_mode
+    monkeypatch.setattr("ganforge.config.compose.conf_dir", lambda: tmp_path)
+    for text, once in (("seed: 0\n", True), ("hydra:\n  mode: MULTIRUN\n", False)):
+        (tmp_path / "train.yaml").write_text(text)
+        with composed_once("train", ["model=gan"], sweeping=False):
+            assert (Hydra.get_mode is not get_mode) == once
+        assert Hydra.get_mode is get_mode
 
 
 def test_quick_composition_is_that_of_hydra(type_in, monkeypatch):

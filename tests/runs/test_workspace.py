@@ -52,6 +52,25 @@ def test_imported_files_are_kept_without_a_repository(here):
     assert "large_part" not in found.diff
 
 
+def test_a_package_linked_into_site_packages_is_recorded(here, tmp_path, monkeypatch):
+    """As an editable installation may be; a package that was copied there is not the user's."""
+    site = tmp_path / "site-packages"
+    for folder in (here / "linked_part", site / "copied_part"):
+        folder.mkdir(parents=True)
+        (folder / "__init__.py").write_text("")
+        (folder / "inner.py").write_text("lr = 2\n")
+    (site / "linked_part").symlink_to(here / "linked_part")
+    monkeypatch.syspath_prepend(str(site))
+    for name in ("linked_part", "copied_part"):
+        importlib.import_module(f"{name}.inner")
+    found = Workspace.read()
+    for name in ("linked_part", "copied_part"):
+        del sys.modules[f"{name}.inner"], sys.modules[name]
+    assert found is not None
+    assert {"linked_part/__init__.py", "linked_part/inner.py"} <= set(found.files)
+    assert not any("copied_part" in name for name in found.files)
+
+
 def test_the_patch_makes_the_files_again(here, tmp_path):
     (here / "new_part.py").write_text("a = 1\nb = 2")
     found = Workspace.read()
