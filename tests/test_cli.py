@@ -20,6 +20,7 @@ from omegaconf import OmegaConf
 from ganforge import cli
 from ganforge.config.compose import composed_once, options
 from ganforge.paths import conf_dir
+from tests.support.compositions import read_as_hydra
 from tests.support.configs import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
@@ -150,9 +151,10 @@ def test_a_root_file_may_ask_for_a_sweep(tmp_path, monkeypatch):
 
 
 def test_quick_composition_is_that_of_hydra(type_in, monkeypatch):
-    """Of the help and of a configuration, with Hydra's copies and PyYAML's parser in Python."""
+    """Of help and a configuration, with Hydra's reading and copies and PyYAML's parser in Python."""
     arguments = (("sample", "--help"), ("train", "experiment=cifar10/biggan", "--cfg", "all"))
     quick = [type_in(*words).out for words in arguments]
+    read_as_hydra(monkeypatch)
     monkeypatch.delattr(ConfigRepository, "__deepcopy__")
     monkeypatch.setattr(omegaconf._utils, "yaml", yaml)
     times = re.compile(r"\d\d-\d\d-\d\d")  # names of run folders

@@ -128,7 +128,7 @@ REFUSED = [
 
 GROUPS = ("model", "regularizer", "loss", "augment")
 EVERY = [f"{group}={option}" for group in GROUPS for option in options(group)]
-SLOTS = ("model", "regularizer", "regularizer", "loss", "augment")  # of one model
+SLOTS = ("model", *["regularizer"] * 3, "loss", "augment")  # of one model
 PLAIN = "model=gan"  # accepts every option: used for pairs without a model
 Pair = frozenset[str]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -109,10 +110,24 @@ def nodes(name, changes=(), condition="none", size=16, channels=2, packing=1, au
     return cfg.network
 
 
+MAKERS: dict[str, list[Callable[[], nn.Module]]] = {}  # by arguments of `players`
+
+
+def maker(node: DictConfig) -> Callable[[], nn.Module]:
+    """Returns what builds a player; unless it contains networks, its arguments are read once."""
+    arguments = OmegaConf.to_container(node, resolve=True)
+    if any(isinstance(value, dict) for value in arguments.values()):
+        return partial(build, arguments)
+    return build(arguments | {"_partial_": True})
+
+
 def players(name, changes=(), condition="none", seed=0, **shape):
     """Returns generator and discriminator; of a pair of each, those from inputs to targets."""
+    key = repr((name, changes, condition, shape))
+    if key not in MAKERS:
+        MAKERS[key] = [maker(node) for node in nodes(name, changes, condition, **shape).values()]
     torch.manual_seed(seed)
-    pair = [build(node) for node in nodes(name, changes, condition, **shape).values()]
+    pair = [make() for make in MAKERS[key]]
     return nn.ModuleList([getattr(pair[0], "forth", pair[0]), getattr(pair[1], "target", pair[1])])
 
 

@@ -1,0 +1,50 @@
+"""Faster compositions for tests, which compose some thousand configurations in one process."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hydra._internal import config_repository, defaults_list
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge.paths import conf_dir
+
+LOAD = config_repository.ConfigRepository.load_config
+CHOICES = defaults_list._create_interpolation_map
+OF_PACKAGES = ("pkg://", f"file://{conf_dir()}")  # sources that no test changes
+
+
+def read_once(patch: pytest.MonkeyPatch) -> None:
+    """Makes Hydra read each file of ``conf/`` once per process.
+
+    It also builds the values that interpolations in a defaults list may name only for lists that
+    contain one. ``test_quick_composition_is_that_of_hydra`` compares the results.
+    """
+    read: dict[tuple[str, str], Any] = {}
+
+    def load_config(repository, config_path):
+        source = repository._find_object_source(config_path, config_repository.ObjectType.CONFIG)
+        if source is None or not source.full_path().startswith(OF_PACKAGES):
+            return LOAD(repository, config_path)
+        key = source.full_path(), config_path
+        if key not in read:
+            read[key] = LOAD(repository, config_path)
+        result = copy.copy(read[key])
+        result.config = copy.deepcopy(result.config)
+        return result
+
+    def create_interpolation_map(overrides, defaults, self_added) -> DictConfig:
+        if any(not default.is_self() and default.is_interpolation() for default in defaults):
+            return CHOICES(overrides, defaults, self_added)
+        return OmegaConf.create()
+
+    patch.setattr(config_repository.ConfigRepository, "load_config", load_config)
+    patch.setattr(defaults_list, "_create_interpolation_map", create_interpolation_map)
+
+
+def read_as_hydra(patch: pytest.MonkeyPatch) -> None:
+    """Undoes ``read_once``."""
+    patch.setattr(config_repository.ConfigRepository, "load_config", LOAD)
+    patch.setattr(defaults_list, "_create_interpolation_map", CHOICES)
