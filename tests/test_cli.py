@@ -151,7 +151,7 @@ def test_a_root_file_may_ask_for_a_sweep(tmp_path, monkeypatch):
 
 
 def test_quick_composition_is_that_of_hydra(type_in, monkeypatch):
-    """Of help and a configuration, with Hydra's reading and copies and PyYAML's parser in Python."""
+    """Compares help and a configuration with those of Hydra without what makes it quick."""
     arguments = (("sample", "--help"), ("train", "experiment=cifar10/biggan", "--cfg", "all"))
     quick = [type_in(*words).out for words in arguments]
     read_as_hydra(monkeypatch)

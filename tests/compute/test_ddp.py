@@ -13,7 +13,8 @@ import torch
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from tests.support import games
+from tests.support import games, ranks
+from tests.support.forking import fork, wait
 from tests.support.ranks import CRITIC_STEPS, TERMS
 from tests.support.trainings import ROOT, SMALL, environment, run_of
 
@@ -46,8 +47,7 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
 def played(tmp_path_factory) -> list[dict[str, dict[str, Any]]]:
     """What one process made of every case, then both of two."""
     folder = tmp_path_factory.mktemp("ranks")
-    code = start(["-m", "tests.support.ranks", str(folder)], folder).wait(timeout=120)
-    assert code == 0, (folder / "log").read_text()[-3000:]
+    assert wait(fork(lambda: ranks.main(folder))) == 0, (folder / "log").read_text()[-3000:]
     return [torch.load(folder / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
 
 

@@ -1,18 +1,29 @@
-"""Trains the same models in one process and in two that share each batch.
-
-Run it as `python -m tests.support.ranks FOLDER`.
-"""
+"""Trains the same models in one process and in two that share each batch."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from ganforge.augment.ada import ADA
+from ganforge.compute.launch import Launch
+from ganforge.compute.rank_zero import free_port
+from ganforge.losses.relativistic import RelativisticLoss
+from ganforge.models.engine.progressive import Growth
+from ganforge.models.gan import GAN
+from ganforge.regularizers.balanced_consistency import BalancedConsistency
+from ganforge.regularizers.gradient_penalty import GradientPenalty
+from ganforge.regularizers.latent_diversity import LatentDiversity
+from ganforge.regularizers.lecam import LeCam
+from ganforge.regularizers.r1 import R1
+from tests.support import games, growing, styled, translations
 from tests.support.forking import fork, wait
+from tests.support.trainings import speak_into
 
 CRITIC_STEPS = (1, 3)
 TERMS = ("none", "gradient_penalty", "r1")
@@ -20,14 +31,6 @@ TERMS = ("none", "gradient_penalty", "r1")
 
 def cases() -> dict[str, dict[str, Any]]:
     """Returns the settings of each case by name."""
-    from ganforge.augment.ada import ADA
-    from ganforge.losses.relativistic import RelativisticLoss
-    from ganforge.regularizers.balanced_consistency import BalancedConsistency
-    from ganforge.regularizers.gradient_penalty import GradientPenalty
-    from ganforge.regularizers.latent_diversity import LatentDiversity
-    from ganforge.regularizers.lecam import LeCam
-    from ganforge.regularizers.r1 import R1
-
     terms = {"none": {}, "gradient_penalty": {"gp": GradientPenalty()}, "r1": {"r1": R1(2.0)}}
     found: dict[str, dict[str, Any]] = {
         f"{steps} {name}": {"critic_steps": steps, "regularizers": terms[name]}
@@ -56,11 +59,6 @@ def cases() -> dict[str, dict[str, Any]]:
 
 def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[str, Any]:
     """Trains three steps and returns weights and logged values."""
-    import torch
-
-    from ganforge.models.engine.progressive import Growth
-    from ganforge.models.gan import GAN
-    from tests.support import games, growing, styled, translations
 
     class Raw(GAN):
         def manual_backward(self, loss, *arguments, **keywords):
@@ -100,10 +98,6 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
 
 def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     """Trains every case in this process, one of ``devices`` processes."""
-    import torch
-
-    from ganforge.compute.launch import Launch
-
     signal.alarm(200)
     torch.set_num_threads(1)
     if devices > 1:
@@ -113,17 +107,11 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     torch.save(played, folder / f"{devices}-{rank}.pt")
 
 
-def main(folder: Path) -> int:
-    """Trains in one process, then in two; returns the number of failures."""
-    from ganforge.compute.rank_zero import free_port
-    from tests.support.trainings import import_everything
-
-    import_everything()
+def main(folder: Path) -> None:
+    """Trains in one process, then in two."""
+    signal.alarm(300)
+    speak_into(folder / "log")
     port = free_port()
     ranks = [fork(lambda rank=rank: play_all(folder, 2, rank, port)) for rank in (0, 1)]
     alone = fork(lambda: play_all(folder, 1, 0))
-    return sum(wait(process) != 0 for process in [*ranks, alone])
-
-
-if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1])))
+    assert [wait(process) for process in [*ranks, alone]] == [0, 0, 0]

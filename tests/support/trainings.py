@@ -1,7 +1,7 @@
 """Trainings as users start them, each in a separate process that can be killed.
 
-The processes are forked from one that has imported everything and computed nothing, so that a
-training costs only its steps.
+The processes are forked from that of the tests, which has imported everything, so that a training
+costs only its steps.
 """
 
 from __future__ import annotations
@@ -9,13 +9,19 @@ from __future__ import annotations
 import gc
 import importlib
 import json
+import logging
 import os
 import pkgutil
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
+from hydra.core.global_hydra import GlobalHydra
+
+import ganforge
+from ganforge import cli
+from ganforge.commands.train import train
+from ganforge.config.compose import compose_config
 from tests.support.forking import fork, wait
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +47,6 @@ SMALL = [
     "callbacks.samples.count=4",
     "~callbacks.progress",
 ]
-SCRIPT = [sys.executable, "-m", "tests.support.trainings"]
 PATIENCE = 200  # seconds; a training takes one on an idle machine
 Jobs = dict[str, list[list[str]]]
 
@@ -61,18 +66,7 @@ def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
     Returns:
         Exit code of each training, or minus the signal that killed it.
     """
-    (folder / "jobs.json").write_text(json.dumps(jobs))
-    # Write to a file: workers of a killed training would keep a pipe open.
-    with open(folder / "output.txt", "wb") as output:
-        subprocess.run(
-            [*SCRIPT, str(folder)],
-            cwd=ROOT,
-            env=environment(),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            timeout=900,
-            check=False,
-        )
+    assert wait(fork(lambda: _run_all(jobs, folder))) == 0
     codes = folder.glob("*/codes.json")
     return {path.parent.name: json.loads(path.read_text()) for path in codes}
 
@@ -82,17 +76,37 @@ def run_of(folder: Path, name: str) -> Path:
     return (folder / name / "train" / "latest").resolve()
 
 
-def _train(overrides: list[str]) -> None:
-    signal.alarm(PATIENCE)
-    from ganforge import cli
-    from ganforge.commands.train import train
-    from ganforge.config.compose import compose_config
+def speak_into(path: Path) -> None:
+    """Writes what this process prints into a file."""
+    # Not into a pipe: workers of a killed training would keep it open.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    for number in (1, 2):
+        os.dup2(descriptor, number)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", buffering=1) for number in (1, 2))
+    logging.getLogger("ganforge").handlers.clear()  # they write to the stream of an earlier test
 
-    if "-m" in overrides:
-        code = cli.run(["train", *overrides])
-        sys.stdout.flush()
-        os._exit(code)
-    train(compose_config(overrides))
+
+def import_everything() -> None:
+    """Imports everything that trainings need, once for all of them."""
+    modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]
+    for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
+        if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
+            importlib.import_module(name)
+    gc.freeze()  # forked children then share the memory of what was imported
+
+
+def _run_all(jobs: Jobs, folder: Path) -> None:
+    signal.alarm(900)
+    speak_into(folder / "output.txt")
+    os.environ |= environment()
+    os.chdir(ROOT)
+    import_everything()
+    waiting, running = list(jobs.items()), set()
+    while waiting or running:
+        while waiting and len(running) < 2:
+            name, phases = waiting.pop(0)
+            running.add(fork(lambda name=name, phases=phases: _job(folder / name, phases)))
+        running.discard(os.wait()[0])
 
 
 def _job(folder: Path, phases: list[list[str]]) -> None:
@@ -105,31 +119,10 @@ def _job(folder: Path, phases: list[list[str]]) -> None:
     (folder / "codes.json").write_text(json.dumps(codes))
 
 
-def import_everything() -> None:
-    """Imports everything that trainings need, once for all of them."""
-    import ganforge
-
-    modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]
-    for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
-        if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
-            importlib.import_module(name)
-    gc.freeze()  # forked children then share the memory of what was imported
-
-
-def main(folder: Path) -> None:
-    """Runs the jobs of ``folder``."""
-    import_everything()
-    from ganforge.config.compose import compose_config
-
-    compose_config(SMALL)  # fills the caches of the parsers
-    waiting = list(json.loads((folder / "jobs.json").read_text()).items())
-    running: set[int] = set()
-    while waiting or running:
-        while waiting and len(running) < 2:
-            name, phases = waiting.pop(0)
-            running.add(fork(lambda name=name, phases=phases: _job(folder / name, phases)))
-        running.discard(os.wait()[0])
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+def _train(overrides: list[str]) -> None:
+    signal.alarm(PATIENCE)
+    if "-m" in overrides:
+        GlobalHydra.instance().clear()
+        sys.argv = ["ganforge"]
+        os._exit(cli.run(["train", *overrides]))
+    train(compose_config(overrides))
