@@ -335,7 +335,7 @@ def test_every_network_trains(network, tmp_path):
 
 
 @pytest.mark.parametrize("experiment", EXPERIMENTS)
-def test_every_experiment_takes_steps(experiment, tmp_path):
+def test_every_experiment_takes_a_step(experiment, tmp_path):
     cfg = compose_config([f"experiment={experiment}"])
     check(cfg)
     path = conf_dir() / "experiment" / f"{experiment}.yaml"
@@ -346,8 +346,8 @@ def test_every_experiment_takes_steps(experiment, tmp_path):
     shrunk(cfg)
     if not cfg.data.name.startswith("photos"):
         on_fake_data(cfg)
-    module = take_steps(cfg, 2, tmp_path).model
-    assert module.iteration == 2
+    module = take_steps(cfg, 1, tmp_path).model
+    assert module.iteration == 1
     assert torch.isfinite(weights(module, "generator")).all()
 
 

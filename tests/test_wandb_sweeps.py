@@ -7,7 +7,6 @@ import copy
 import pytest
 import yaml
 from omegaconf import OmegaConf
-from wandb.sdk.launch.sweeps.utils import create_sweep_command, create_sweep_command_args
 
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config
@@ -34,10 +33,12 @@ def values(parameter: dict) -> list:
 
 def expanded(sweep: dict, chosen: dict) -> list[str]:
     """Returns the command of an agent, with every macro expanded to its items."""
-    told = create_sweep_command_args({"args": {name: {"value": v} for name, v in chosen.items()}})
+    from wandb.sdk.launch.sweeps import utils  # takes seconds, at every start of the tests
+
+    told = utils.create_sweep_command_args({"args": {name: {"value": v} for name, v in chosen.items()}})
     told |= {"env": ["/usr/bin/env"], "program": [sweep["program"]], "interpreter": ["python"]}
     command = []
-    for item in create_sweep_command(copy.copy(sweep["command"])):
+    for item in utils.create_sweep_command(copy.copy(sweep["command"])):
         macro = item.startswith("${") and item.endswith("}")
         command += told[item[2:-1]] if macro else [item]
     return command

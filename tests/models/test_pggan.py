@@ -145,11 +145,20 @@ CHANGING = Growth(
 )
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A model that is trained for 20 steps."""
+    model = game(CHANGING)
+    games.fit(model, tmp_path_factory.mktemp("whole"), data=games.images(16), max_steps=20)
+    return model
+
+
 @pytest.mark.parametrize(("stop", "workers"), [(4, 0), (6, 0), (14, 0), (4, 2)])
-def test_a_model_stopped_in_the_middle_of_a_fade_resumes_bit_identically(tmp_path, stop, workers):
+def test_a_model_stopped_in_the_middle_of_a_fade_resumes_bit_identically(
+    whole, tmp_path, stop, workers
+):
     data = partial(games.images, 16, workers=workers)
-    whole, begun, resumed = (game(CHANGING) for _ in range(3))
-    games.fit(whole, tmp_path / "whole", data=data(), max_steps=20)
+    begun, resumed = game(CHANGING), game(CHANGING)
     games.fit(begun, tmp_path / "begun", data=data(), max_steps=stop, callbacks=[Checkpoints(stop)])
     assert 0 < CHANGING.level_at(begun.images_seen) % 1 < 1
     (last,) = (tmp_path / "begun").rglob("last.ckpt")

@@ -70,6 +70,7 @@ def test_layouts(names, train, test, classes):
         (["val/0.png", "test/0.png"], r"no train/ next to test/, val/"),
         (["cat/0.png", "dog/0.png", "test/0.png"], "no train/ next to test/"),
         (["bus/0.png", "car/0.png", "train/0.png"], "train/ is next to bus/, car/"),
+        (["\x1b[2J/0.png", "car/0.png", "train/0.png"], r"train/ is next to \\x1b\[2J/, car/"),
         (["train/0.png", "Train/0.png", "test/0.png"], "several training folders"),
         (["train/0.png", "test/0.png", "Test/0.png"], "several test folders"),
         (["a/train/c/0.png", "a/test/c/0.png", "b/train/c/0.png", "b/val/c/0.png"], "a/, b/"),
@@ -109,6 +110,7 @@ def test_labelled_test_images_are_preferred():
         ),
         (["val/0.png", "val/1.png"], "no train/: training on the images of val/"),
         (["a/0.png", "b/0.png", "b/test/1.png"], "no train/ next to b/test/: training on 1 image"),
+        (["a/0.png", "\n/0.png", "\n/test/1.png"], r"no train/ next to \n/test/: training on 1"),
     ],
 )
 def test_remarks_on_lost_labels_and_guessed_splits(names, remark):

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from ganforge.data.files.large_images import LARGE_BYTES, wait_for_slot
 from ganforge.data.files.value_range import Span
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
 
 SUFFIXES = frozenset(
     ".avif .bmp .gif .jfif .jpeg .jpg .pgm .png .ppm .tif .tiff .webp".split()  # noqa: SIM905
@@ -125,6 +126,6 @@ def megabytes(count: int) -> str:
 
 
 def first_of(texts: Sequence[str], most: int) -> str:
-    """Returns the first texts and the number of further ones: "a, b and 3 more"."""
+    """Returns the first texts, on one line, and the number of further ones: "a, b and 3 more"."""
     more = len(texts) - most
-    return ", ".join(texts[:most]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(map(one_line, texts[:most])) + (f" and {more} more" if more > 0 else "")

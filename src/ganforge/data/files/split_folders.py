@@ -9,6 +9,7 @@ from itertools import takewhile
 
 from ganforge.data.files.encoded import first_of
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
 
 TRAIN_FOLDERS = ("train", "training")
 TEST_FOLDERS = ("test", "testing", "val", "valid", "validation")
@@ -91,7 +92,7 @@ def _remark(names: list[str], shared: Folder) -> str:
     if not inside:
         return ""
     count, folder = len({name for _, name in inside}), "/".join(inside[0][0])
-    return f"no train/ next to {folder}/: training on {count} images in such folders"
+    return f"no train/ next to {one_line(folder)}/: training on {count} images in such folders"
 
 
 def unused_images(names: list[str], used: set[str]) -> list[str]:
