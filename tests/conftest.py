@@ -7,16 +7,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import torch
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 
 from ganforge import cli
-from ganforge.metrics.features import classifier_training
-from tests.support.compositions import read_once
 
-# For tiny networks, synchronizing threads costs more than it saves, most of all on a busy machine.
-torch.set_num_threads(1)
+# Fixtures import what takes seconds, because pytest reads this file before it starts the workers.
 
 
 class Typed:
@@ -49,8 +45,18 @@ def _no_other_cache(cache: Path) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> None:
+    """For tiny networks, synchronizing threads costs more than it saves, most on a busy machine."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
 def _quick_classifiers() -> Iterator[None]:
     """Trains classifiers for a fifth of the time; tests of their quality set their own."""
+    from ganforge.metrics.features import classifier_training
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier_training, "LEAST_SEEN", 4000)
         yield
@@ -58,6 +64,8 @@ def _quick_classifiers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_compositions() -> Iterator[None]:
+    from tests.support.compositions import read_once
+
     with pytest.MonkeyPatch.context() as patch:
         read_once(patch)
         yield

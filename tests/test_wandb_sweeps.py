@@ -35,7 +35,8 @@ def expanded(sweep: dict, chosen: dict) -> list[str]:
     """Returns the command of an agent, with every macro expanded to its items."""
     from wandb.sdk.launch.sweeps import utils  # takes seconds, at every start of the tests
 
-    told = utils.create_sweep_command_args({"args": {name: {"value": v} for name, v in chosen.items()}})
+    arguments = {"args": {name: {"value": v} for name, v in chosen.items()}}
+    told = utils.create_sweep_command_args(arguments)
     told |= {"env": ["/usr/bin/env"], "program": [sweep["program"]], "interpreter": ["python"]}
     command = []
     for item in utils.create_sweep_command(copy.copy(sweep["command"])):
