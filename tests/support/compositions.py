@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
+import omegaconf.base
 import pytest
 from hydra._internal import config_repository, defaults_list
 from omegaconf import DictConfig, OmegaConf
@@ -13,13 +15,14 @@ from ganforge.paths import conf_dir
 
 LOAD = config_repository.ConfigRepository.load_config
 CHOICES = defaults_list._create_interpolation_map
+PARSE = omegaconf.base.parse
 OF_PACKAGES = ("pkg://", f"file://{conf_dir()}")  # sources that no test changes
 
 
 def read_once(patch: pytest.MonkeyPatch) -> None:
-    """Makes Hydra read each file of ``conf/`` once per process.
+    """Makes Hydra read each file of ``conf/`` once per process, and OmegaConf each interpolation.
 
-    It also builds the values that interpolations in a defaults list may name only for lists that
+    Hydra also builds the values that interpolations in a defaults list may name only for lists that
     contain one. ``test_quick_composition_is_that_of_hydra`` compares the results.
     """
     read: dict[tuple[str, str], Any] = {}
@@ -42,9 +45,11 @@ def read_once(patch: pytest.MonkeyPatch) -> None:
 
     patch.setattr(config_repository.ConfigRepository, "load_config", load_config)
     patch.setattr(defaults_list, "_create_interpolation_map", create_interpolation_map)
+    patch.setattr(omegaconf.base, "parse", functools.cache(PARSE))
 
 
 def read_as_hydra(patch: pytest.MonkeyPatch) -> None:
     """Undoes ``read_once``."""
     patch.setattr(config_repository.ConfigRepository, "load_config", LOAD)
     patch.setattr(defaults_list, "_create_interpolation_map", CHOICES)
+    patch.setattr(omegaconf.base, "parse", PARSE)
