@@ -54,11 +54,11 @@ def _one_thread() -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_classifiers() -> Iterator[None]:
-    """Trains classifiers for a fifth of the time; tests of their quality set their own."""
+    """Trains classifiers for a fraction of the time; tests of their quality set their own."""
     from ganforge.metrics.features import classifier_training
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier_training, "LEAST_SEEN", 4000)
+        patch.setattr(classifier_training, "LEAST_SEEN", 1000)
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import subprocess
@@ -160,7 +161,8 @@ def _imported(root: Path) -> Iterator[Path]:
     # Thousands of modules are imported, and to resolve a path takes long: rule out by name first.
     prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
     site = f"{os.sep}site-packages{os.sep}"
-    files = {name: getattr(module, "__file__", None) for name, module in [*sys.modules.items()]}
+    # Not getattr, which would call the __getattr__ of lazy modules.
+    files = {n: getattr(m, "__dict__", {}).get("__file__") for n, m in [*sys.modules.items()]}
     linked = {name for name, file in files.items() if "." not in name and _is_linked(file)}
     for name, file in files.items():
         package = name.partition(".")[0]
@@ -168,13 +170,18 @@ def _imported(root: Path) -> Iterator[Path]:
             continue
         if package not in linked and (file.startswith(prefixes) or site in file):
             continue
-        path = Path(file).resolve()
+        path = _resolved(file)
         if path.suffix != ".py":
             continue
         if str(path).startswith(prefixes) or "site-packages" in path.parts:
             continue
         if set(path.parents) & set(roots) and path.is_file():
             yield path
+
+
+@functools.cache
+def _resolved(file: str) -> Path:
+    return Path(file).resolve()
 
 
 def _is_linked(file: object) -> bool:

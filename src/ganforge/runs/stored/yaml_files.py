@@ -47,8 +47,9 @@ def read_config(path: Path) -> DictConfig:
     """
     try:
         cfg = OmegaConf.load(io.StringIO(_checked(path)))
-        if isinstance(cfg, DictConfig):
-            cfg = OmegaConf.create(present_names(OmegaConf.to_container(cfg)))
+        stored = OmegaConf.to_container(cfg)
+        if isinstance(cfg, DictConfig) and (present := present_names(stored)) != stored:
+            cfg = OmegaConf.create(present)
     except (
         yaml.YAMLError,
         OmegaConfBaseException,
