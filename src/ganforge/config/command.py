@@ -71,7 +71,8 @@ class Command:
         typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
         for override in OverridesParser.create().parse_overrides(typed):
             key = override.key_or_group
-            if key in choices or _is_group(key):  # Hydra's choices omit lists of options
+            # Hydra's choices omit lists of options.
+            if key in choices or ("." not in key and (conf_dir() / key).is_dir()):
                 groups[key] = choices.get(key, str(override.value()))
             elif not override.is_delete():
                 values[key] = override.value()
@@ -95,10 +96,6 @@ def _config_dirs(hydra: Any) -> list[Path]:
     sources = hydra.runtime.get("config_sources") or []
     own = (s for s in sources if s.schema == "file" and Path(s.path) != conf_dir())
     return [Path(s.path) for s in own if s.provider == "command-line" or "searchpath" in s.provider]
-
-
-def _is_group(key: str) -> bool:
-    return "." not in key and (conf_dir() / key).is_dir()
 
 
 def _job_folder(hydra: Any) -> str | None:

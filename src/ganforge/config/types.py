@@ -97,7 +97,9 @@ def describe(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(dict.fromkeys(describe(option) for option in arguments))
     if origin is Literal:
-        return "one of " + ", ".join(_spelled(option) for option in arguments)
+        return "one of " + ", ".join(
+            str(value).lower() if isinstance(value, bool) else str(value) for value in arguments
+        )
     if origin is tuple and Ellipsis not in arguments:
         return f"a list of {len(arguments)}, each {describe(arguments[0])}"
     if origin in _LISTS and arguments:
@@ -105,7 +107,3 @@ def describe(annotation: Any) -> str:
     if origin is collections.abc.Callable:
         return "a callable"
     return getattr(annotation, "__name__", str(annotation))
-
-
-def _spelled(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

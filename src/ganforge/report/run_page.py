@@ -61,7 +61,10 @@ def _ended(summary: dict[str, Any]) -> list[Markup]:
 def _facts(run: PastRun) -> Markup:
     summary = run.summary
     sizes = summary.get("parameters")
-    counts = sizes.items() if isinstance(sizes, dict) else ()
+    counts = [
+        f"{player} {n:,}" if isinstance(n, int) else f"{player} {n}"
+        for player, n in (sizes.items() if isinstance(sizes, dict) else ())
+    ]
     return facts(
         [
             ("model", summary.get("model", run.choices.get("model"))),
@@ -71,7 +74,7 @@ def _facts(run: PastRun) -> Markup:
             ("real images seen", _count(run, "images_seen")),
             ("time", _duration(run.number("seconds"))),
             ("images a second", _count(run, "images_per_second")),
-            ("parameters", ", ".join(f"{player} {_grouped(n)}" for player, n in counts)),
+            ("parameters", ", ".join(counts)),
             ("tags", ", ".join(map(str, run.setting("tags") or []))),
             ("notes", run.setting("notes")),
             ("command", element("code", None, summary.get("command") or "not known")),
@@ -136,10 +139,6 @@ def _history(summary: dict[str, Any]) -> list[dict[str, Any]]:
 def _count(run: PastRun, name: str) -> str:
     value = run.number(name)
     return "" if value is None else f"{value:,.0f}"
-
-
-def _grouped(count: Any) -> str:
-    return f"{count:,}" if isinstance(count, int) else str(count)
 
 
 def _duration(seconds: float | None) -> str:

@@ -74,7 +74,8 @@ def slider(slides: Slides, history: History, evaluations: list[dict[str, Any]]) 
     if not slides.pictures:
         why = "could be read or fits into the page" if slides.total else "was saved"
         return join(note(f"No grid of samples {why}."), _reals(slides.reals))
-    scores = {int(point["step"]): point for point in evaluations if _has_step(point)}
+    stepped = [point for point in evaluations if isinstance(point.get("step"), (int, float))]
+    scores = {int(point["step"]): point for point in stepped}
     captions = [_caption(step_of(one.source), history, scores) for one in slides.pictures]
     frames = [
         one.image(
@@ -137,7 +138,3 @@ def _bounds(slides: Slides) -> str:
         "that is smaller. All use the same latents or inputs. The files in the run folder are "
         "exact."
     )
-
-
-def _has_step(point: Mapping[str, Any]) -> bool:
-    return isinstance(point.get("step"), (int, float))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import subprocess
@@ -170,18 +169,13 @@ def _imported(root: Path) -> Iterator[Path]:
             continue
         if package not in linked and (file.startswith(prefixes) or site in file):
             continue
-        path = _resolved(file)
+        path = Path(file).resolve()
         if path.suffix != ".py":
             continue
         if str(path).startswith(prefixes) or "site-packages" in path.parts:
             continue
         if set(path.parents) & set(roots) and path.is_file():
             yield path
-
-
-@functools.cache
-def _resolved(file: str) -> Path:
-    return Path(file).resolve()
 
 
 def _is_linked(file: object) -> bool:

@@ -188,7 +188,9 @@ def find_search(
         return None
     if resume == "auto":
         same = [record for record in find_sweeps(log_dir) if _is_same(record, typed)]
-        return newest_unfinished(same, lambda record: _is_complete(record, search), log_dir)
+        return newest_unfinished(
+            same, lambda r: r.status == "completed" and len(r.jobs) >= search.n_trials, log_dir
+        )
     record = read_sweep(resume)
     if not _is_same(record, typed):
         raise ConfigError(
@@ -200,10 +202,6 @@ def find_search(
 
 def _is_same(record: SweepRecord, typed: list[str]) -> bool:
     return record.kind == "search" and _terms(record.overrides) == _terms(typed)
-
-
-def _is_complete(record: SweepRecord, search: Search) -> bool:
-    return record.status == "completed" and len(record.jobs) >= search.n_trials
 
 
 def _terms(overrides: list[str]) -> list[str]:

@@ -201,7 +201,8 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
     """Returns the run's own configuration with the overrides of this command line applied."""
     chosen = read_choices(folder.path)
     for group, option in command.groups.items():
-        if str(chosen.get(group)) == option or _same_parts(own, cfg, group):
+        same = group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
+        if same or str(chosen.get(group)) == option:
             continue
         if group not in EXCHANGEABLE:
             raise ConfigError(
@@ -221,10 +222,6 @@ def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
 def _parts(cfg: DictConfig, group: str) -> list[str]:
     """Returns the names of the parts in a group that is given as a list of options."""
     return [str(name) for name in cfg[group]] if group in cfg else []
-
-
-def _same_parts(own: DictConfig, cfg: DictConfig, group: str) -> bool:
-    return group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
 
 
 def start_of(

@@ -74,8 +74,6 @@ _SOUND: dict[str, type | Callable[[Any], bool]] = {
     **dict.fromkeys(("model", "data", "device"), str),
     "history": _are_points,
 }
-
-
 _NEVER_NULL = ("metrics", "best", "history", "parameters", "versions")
 
 
