@@ -77,6 +77,11 @@ def test_any_text_is_read_back(key, text):
         OverridesParser.create().parse_override(one)
 
 
+@pytest.mark.parametrize("text", [r"a\,b", "\\,", r"\(a,\)", r"a\,b,c\,d"])
+def test_escaped_signs_do_not_separate_the_values_of_a_sweep(text):
+    assert quote_values([f"checkpoint={text}"], sweeping=True) == [f"checkpoint={text}"]
+
+
 @pytest.mark.parametrize(
     "argument",
     ["input='a,b'", 'out="a b"', r"input=a\,b", "out=${oc.env:HOME}/x", "input=", "tile=1e3"],

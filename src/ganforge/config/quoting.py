@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -23,6 +22,7 @@ PROSE = {"notes", "logger.wandb.notes"}  # commas never separate the values of a
 PROSE |= {"log_dir", "hydra.run.dir", "hydra.sweep.dir", "tune.storage"}  # one value per sweep
 
 _OPENING, _CLOSING = "([{", ")]}"
+_PARSER = OverridesParser.create()
 
 
 def quote_values(arguments: list[str], sweeping: bool = False) -> list[str]:
@@ -52,7 +52,7 @@ def options_as_filter(arguments: list[str]) -> list[str]:
 
 
 def split_values(text: str) -> list[str]:
-    """Splits a text at commas outside of quotes and, if they are balanced, brackets."""
+    """Splits a text at commas that no quotes, escapes or (if they are balanced) brackets guard."""
     parts = _split(text, brackets=True)
     return parts if parts is not None else _split(text, brackets=False) or []
 
@@ -78,7 +78,8 @@ def _swept(name: str, part: str) -> str:
     parsed = _parsed(part)
     if parsed is not None and parsed.is_sweep_override():  # range(1,4), glob(*)
         return part
-    return _value(name, part.strip()) or "''"
+    bare = re.sub(r"^\s+|(?<!\\)\s+$", "", part)  # an escaped space is part of the value
+    return _value(name, bare) or "''"
 
 
 def _value(name: str, value: str) -> str:
@@ -130,14 +131,9 @@ def _item(text: str) -> str:
 
 def _parsed(value: str) -> Override | None:
     try:
-        return _parser().parse_override(f"key={value}")
+        return _PARSER.parse_override(f"key={value}")
     except (HydraException, ValueError, RecursionError):
         return None
-
-
-@functools.cache
-def _parser() -> OverridesParser:
-    return OverridesParser.create()
 
 
 def _escaped(match: re.Match[str]) -> str:
@@ -146,12 +142,14 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _split(text: str, brackets: bool) -> list[str] | None:
-    """Splits a text at commas outside of quotes and brackets; None if a bracket is not closed."""
+    """Splits a text at such commas; None if a bracket is not closed."""
     parts, opened, start, at = [], list[str](), 0, 0
     while at < len(text):
         sign = text[at]
         if sign in "'\"" and text[:at].rstrip()[-1:] in ("", ",", ":", *_OPENING):
             at = _after_quote(text, at)
+        elif sign == "\\":
+            at += 1  # the next sign is escaped
         elif brackets and sign in _OPENING:
             opened.append(_CLOSING[_OPENING.index(sign)])
         elif opened and sign == opened[-1]:
