@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ganforge.config.quoting import PATHS, TEXTS, quote_values, quoted, split_values
+from tests.support.properties import deterministic
 
 HARD = [
     "Fotos (2024)",
@@ -60,7 +61,7 @@ def test_plain_ones_stay_as_typed(path):
         assert quote_values([f"input={path}"], sweeping) == [f"input={path}"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(deterministic, max_examples=60)
 @given(
     st.sampled_from(sorted(PATHS | TEXTS)),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)

@@ -15,6 +15,7 @@ from ganforge.data.files.entries import open_entries
 from ganforge.data.sets.folder import ImageFolder
 from ganforge.errors import GanforgeError
 from tests.data.drawings import encoded, flat
+from tests.support.properties import deterministic
 
 PNG = encoded(flat((9, 200, 30), (4, 4)))
 PARTS = st.sampled_from(
@@ -30,7 +31,9 @@ KINDS = st.sampled_from([*[tarfile.REGTYPE] * 4, b"1", b"2", b"3", b"6", b"5", b
 MEMBERS = st.lists(st.tuples(NAMES, CONTENTS, KINDS, NAMES), max_size=6)
 DAMAGE = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=3)
 QUICK = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deterministic,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
