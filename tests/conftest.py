@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from hydra.core.hydra_config import HydraConfig
 from ganforge import cli
 
 # Fixtures import what takes seconds, because pytest reads this file before it starts the workers.
+
+# Tests fork trainings, and a fork cannot use autograd where the process has used it on a GPU.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 class Typed:
@@ -64,10 +68,10 @@ def _quick_classifiers() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _quick_compositions() -> Iterator[None]:
-    from tests.support.compositions import read_once
+    from tests.support.compositions import cache_compositions
 
     with pytest.MonkeyPatch.context() as patch:
-        read_once(patch)
+        cache_compositions(patch)
         yield
 
 
@@ -78,7 +82,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Returns it to garbage collection: nanobind reports objects that outlive the process."""
+    """Unfreezes these objects: nanobind would report them as leaked at exit."""
     gc.unfreeze()
 
 

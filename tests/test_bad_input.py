@@ -328,9 +328,11 @@ def trained(tmp_path_factory) -> Path:
 @pytest.fixture
 def run(trained, tmp_path):
     """A run of two steps in logs/, whose files the test may change."""
+    before = snapshot(trained)
     shutil.copytree(trained, tmp_path, symlinks=True, dirs_exist_ok=True)
     (folder,) = (tmp_path / "logs" / "train").glob("*/*-s0")
-    return folder
+    yield folder
+    assert snapshot(trained) == before
 
 
 @pytest.mark.parametrize("verb", ["train", "evaluate", "sample", "translate"])

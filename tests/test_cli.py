@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from ganforge import cli
 from ganforge.config.compose import composed_once, options
 from ganforge.paths import conf_dir
-from tests.support.compositions import read_as_hydra
+from tests.support.compositions import restore_hydra
 from tests.support.configs import DATA, QUIET, TRAINER
 
 ROOT = Path(__file__).parents[1]
@@ -150,11 +150,22 @@ def test_a_root_file_may_ask_for_a_sweep(tmp_path, monkeypatch):
         assert Hydra.get_mode is get_mode
 
 
-def test_quick_composition_is_that_of_hydra(type_in, monkeypatch):
-    """Compares help and a configuration with those of Hydra without what makes it quick."""
-    arguments = (("sample", "--help"), ("train", "experiment=cifar10/biggan", "--cfg", "all"))
-    quick = [type_in(*words).out for words in arguments]
-    read_as_hydra(monkeypatch)
+def test_quick_composition_is_that_of_hydra(type_in, monkeypatch, tmp_path):
+    """Compares help and configurations with those of Hydra without the speed-ups."""
+    defaults = [{"/extra": "${experiment}"}, {"override /regularizer": ["r1", "r2"]}]
+    for group, content in (("experiment", {"defaults": defaults}), ("extra", {"seed": 5})):
+        file = tmp_path / "conf" / group / "own.yaml"
+        file.parent.mkdir(parents=True)
+        file.write_text(f"# @package _global_\n{yaml.safe_dump(content)}")
+    arguments = (
+        ("sample", "--help"),
+        ("train", "experiment=cifar10/biggan", "--cfg", "all"),
+        ("train", "--config-dir=conf", "experiment=own", "model=wgan", "--cfg", "all"),
+    )
+    for _ in range(2):  # from the files, then from what the first round kept
+        quick = [type_in(*words).out for words in arguments]
+    assert "seed: 5\n" in quick[2]
+    restore_hydra(monkeypatch)
     monkeypatch.delattr(ConfigRepository, "__deepcopy__")
     monkeypatch.setattr(omegaconf._utils, "yaml", yaml)
     times = re.compile(r"\d\d-\d\d-\d\d")  # names of run folders

@@ -16,7 +16,7 @@ from ganforge.errors import ConfigError
 from tests.support import games, ranks
 from tests.support.forking import fork, wait
 from tests.support.ranks import CRITIC_STEPS, TERMS
-from tests.support.trainings import ROOT, SMALL, environment, run_jobs, run_of
+from tests.support.trainings import ROOT, SMALL, environment, run_of
 
 CASES = [f"{steps} {term}" for steps in CRITIC_STEPS for term in TERMS]
 NO_STATISTICS = [
@@ -47,6 +47,7 @@ def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
 def played(tmp_path_factory) -> list[dict[str, dict[str, Any]]]:
     """What one process made of every case, then both of two."""
     folder = tmp_path_factory.mktemp("ranks")
+    (folder / "log").touch()
     assert wait(fork(lambda: ranks.main(folder))) == 0, (folder / "log").read_text()[-3000:]
     return [torch.load(folder / f"{name}.pt") for name in ("1-0", "2-0", "2-1")]
 
@@ -101,14 +102,18 @@ def peers_left() -> list[str]:
 
 @pytest.fixture(scope="module")
 def commands(tmp_path_factory) -> tuple[Path, Path]:
-    """The folders of two runs of two processes: a sound one, as typed, and one that fails."""
+    """The folders of two runs of two processes, as typed: a sound one, and one that fails."""
     sound, failing = tmp_path_factory.mktemp("sound"), tmp_path_factory.mktemp("failing")
     typed = [o for o in SMALL if o != "trainer=cpu"] + ["trainer=ddp_cpu", *NO_STATISTICS]
-    process = start(["train.py", *typed, f"log_dir={sound / 'run'}"], sound)
     broken = {"_target_": "tests.support.broken.BrokenAt", "step": 4, "rank": 1}
-    breaking = [f"+callbacks.broken.{key}={value}" for key, value in broken.items()]
-    assert run_jobs({"run": [[*typed, "metrics=[]", *breaking]]}, failing) == {"run": [1]}
-    assert process.wait(timeout=200) == 0, (sound / "log").read_text()[-3000:]
+    typed_of = {sound: typed, failing: [*typed, "metrics=[]"]}
+    typed_of[failing] += [f"+callbacks.broken.{key}={value}" for key, value in broken.items()]
+    started = [
+        start(["train.py", *arguments, f"log_dir={folder / 'run'}"], folder)
+        for folder, arguments in typed_of.items()
+    ]
+    codes = [process.wait(timeout=200) for process in started]
+    assert codes == [0, 1], "".join((f / "log").read_text()[-3000:] for f in typed_of)
     return sound, failing
 
 
@@ -164,7 +169,7 @@ def test_one_process_resumes_the_run_of_two(command):
 
 
 def test_a_failure_of_one_process_ends_both_and_is_reported(commands):
-    assert "broken at step 4" in (commands[1] / "output.txt").read_text()
+    assert "broken at step 4" in (commands[1] / "log").read_text()
 
 
 # ---------------------------------------------------------------------- what is refused

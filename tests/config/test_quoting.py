@@ -78,9 +78,27 @@ def test_any_text_is_read_back(key, text):
         OverridesParser.create().parse_override(one)
 
 
-@pytest.mark.parametrize("text", [r"a\,b", "\\,", r"\(a,\)", r"a\,b,c\,d"])
-def test_escaped_signs_do_not_separate_the_values_of_a_sweep(text):
-    assert quote_values([f"checkpoint={text}"], sweeping=True) == [f"checkpoint={text}"]
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("\\,", [","]),
+        (r"a\,b,c", ["a,b", "c"]),
+        (r"a\ ,b", ["a ", "b"]),
+        (r"~/a\,b,Größe", ["~/a,b", "Größe"]),
+        (r"\(a,b\)", ["(a", "b)"]),
+    ],
+)
+def test_escaped_characters_do_not_separate_the_values_of_a_sweep(text, found):
+    (argument,) = quote_values([f"checkpoint={text}"], sweeping=True)
+    override = OverridesParser.create().parse_override(argument)
+    values = list(override.sweep_string_iterator()) if len(found) > 1 else [argument[11:]]
+    assert [read(f"checkpoint={value}") for value in values] == found
+
+
+def test_an_escaped_comma_is_part_of_a_tag():
+    for text, tags in ((r"a\,b", ["a,b"]), (r"[Größe\,x,b]", ["Größe,x", "b"])):
+        (argument,) = quote_values([f"tags={text}"])
+        assert read(argument) == tags
 
 
 @pytest.mark.parametrize(

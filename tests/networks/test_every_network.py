@@ -118,7 +118,8 @@ def maker(node: DictConfig) -> Callable[[], nn.Module]:
     arguments = OmegaConf.to_container(node, resolve=True)
     if any(isinstance(value, dict) for value in arguments.values()):
         return partial(build, arguments)
-    return build(arguments | {"_partial_": True})
+    made = build(arguments | {"_partial_": True})
+    return lambda: copy.deepcopy(made)()
 
 
 def players(name, changes=(), condition="none", seed=0, **shape):

@@ -13,13 +13,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.paths import conf_dir
 
-LOAD = config_repository.ConfigRepository.load_config
-CHOICES = defaults_list._create_interpolation_map
+LOAD_CONFIG = config_repository.ConfigRepository.load_config
+CREATE_MAP = defaults_list._create_interpolation_map
 PARSE = omegaconf.base.parse
-OF_PACKAGES = ("pkg://", f"file://{conf_dir()}")  # sources that no test changes
+UNCHANGING = ("pkg://", f"file://{conf_dir()}")  # sources that no test changes
 
 
-def read_once(patch: pytest.MonkeyPatch) -> None:
+def cache_compositions(patch: pytest.MonkeyPatch) -> None:
     """Makes Hydra read each file of ``conf/`` once per process, and OmegaConf each interpolation.
 
     Hydra also builds the values that interpolations in a defaults list may name only for lists that
@@ -29,18 +29,18 @@ def read_once(patch: pytest.MonkeyPatch) -> None:
 
     def load_config(repository, config_path):
         source = repository._find_object_source(config_path, config_repository.ObjectType.CONFIG)
-        if source is None or not source.full_path().startswith(OF_PACKAGES):
-            return LOAD(repository, config_path)
+        if source is None or not source.full_path().startswith(UNCHANGING):
+            return LOAD_CONFIG(repository, config_path)
         key = source.full_path(), config_path
         if key not in read:
-            read[key] = LOAD(repository, config_path)
+            read[key] = LOAD_CONFIG(repository, config_path)
         result = copy.copy(read[key])
         result.config = copy.deepcopy(result.config)
         return result
 
     def create_interpolation_map(overrides, defaults, self_added) -> DictConfig:
         if any(not default.is_self() and default.is_interpolation() for default in defaults):
-            return CHOICES(overrides, defaults, self_added)
+            return CREATE_MAP(overrides, defaults, self_added)
         return OmegaConf.create()
 
     patch.setattr(config_repository.ConfigRepository, "load_config", load_config)
@@ -48,8 +48,8 @@ def read_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(omegaconf.base, "parse", functools.cache(PARSE))
 
 
-def read_as_hydra(patch: pytest.MonkeyPatch) -> None:
-    """Undoes ``read_once``."""
-    patch.setattr(config_repository.ConfigRepository, "load_config", LOAD)
-    patch.setattr(defaults_list, "_create_interpolation_map", CHOICES)
+def restore_hydra(patch: pytest.MonkeyPatch) -> None:
+    """Undoes ``cache_compositions``."""
+    patch.setattr(config_repository.ConfigRepository, "load_config", LOAD_CONFIG)
+    patch.setattr(defaults_list, "_create_interpolation_map", CREATE_MAP)
     patch.setattr(omegaconf.base, "parse", PARSE)

@@ -23,7 +23,7 @@ from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.r1 import R1
 from tests.support import games, growing, styled, translations
 from tests.support.forking import fork, wait
-from tests.support.trainings import speak_into
+from tests.support.trainings import redirect_output
 
 CRITIC_STEPS = (1, 3)
 TERMS = ("none", "gradient_penalty", "r1")
@@ -110,7 +110,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
 def main(folder: Path) -> None:
     """Trains in one process, then in two."""
     signal.alarm(300)
-    speak_into(folder / "log")
+    redirect_output(folder / "log")
     port = free_port()
     ranks = [fork(lambda rank=rank: play_all(folder, 2, rank, port)) for rank in (0, 1)]
     alone = fork(lambda: play_all(folder, 1, 0))

@@ -1,7 +1,7 @@
-"""Trainings as users start them, each in a separate process that can be killed.
+"""Trainings in separate processes that can be killed.
 
-The processes are forked from that of the tests, which has imported everything, so that a training
-costs only its steps.
+They are forked from the test process after it has imported everything, so that a training costs
+only its steps. Forks cannot use a GPU of the test process: tests/conftest.py hides it.
 """
 
 from __future__ import annotations
@@ -16,12 +16,14 @@ import signal
 import sys
 from pathlib import Path
 
+import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 import ganforge
 from ganforge import cli
 from ganforge.commands.train import train
 from ganforge.config.compose import compose_config
+from tests.support.compositions import restore_hydra
 from tests.support.forking import fork, wait
 
 ROOT = Path(__file__).parents[2]
@@ -66,7 +68,9 @@ def run_jobs(jobs: Jobs, folder: Path) -> dict[str, list[int]]:
     Returns:
         Exit code of each training, or minus the signal that killed it.
     """
-    assert wait(fork(lambda: _run_all(jobs, folder))) == 0
+    output = folder / "output.txt"
+    output.touch()
+    assert wait(fork(lambda: _run_all(jobs, output))) == 0, output.read_text()[-5000:]
     codes = folder.glob("*/codes.json")
     return {path.parent.name: json.loads(path.read_text()) for path in codes}
 
@@ -76,8 +80,8 @@ def run_of(folder: Path, name: str) -> Path:
     return (folder / name / "train" / "latest").resolve()
 
 
-def speak_into(path: Path) -> None:
-    """Writes what this process prints into a file."""
+def redirect_output(path: Path) -> None:
+    """Redirects the standard output and standard error of this process into a file."""
     # Not into a pipe: workers of a killed training would keep it open.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for number in (1, 2):
@@ -87,7 +91,7 @@ def speak_into(path: Path) -> None:
 
 
 def import_everything() -> None:
-    """Imports everything that trainings need, once for all of them."""
+    """Imports everything that trainings need, for all trainings of one call."""
     modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]
     for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
         if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
@@ -95,9 +99,10 @@ def import_everything() -> None:
     gc.freeze()  # forked children then share the memory of what was imported
 
 
-def _run_all(jobs: Jobs, folder: Path) -> None:
+def _run_all(jobs: Jobs, output: Path) -> None:
     signal.alarm(900)
-    speak_into(folder / "output.txt")
+    redirect_output(output)
+    restore_hydra(pytest.MonkeyPatch())
     os.environ |= environment()
     os.chdir(ROOT)
     import_everything()
@@ -105,7 +110,7 @@ def _run_all(jobs: Jobs, folder: Path) -> None:
     while waiting or running:
         while waiting and len(running) < 2:
             name, phases = waiting.pop(0)
-            running.add(fork(lambda name=name, phases=phases: _job(folder / name, phases)))
+            running.add(fork(lambda name=name, phases=phases: _job(output.parent / name, phases)))
         running.discard(os.wait()[0])
 
 

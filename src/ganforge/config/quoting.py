@@ -52,7 +52,7 @@ def options_as_filter(arguments: list[str]) -> list[str]:
 
 
 def split_values(text: str) -> list[str]:
-    """Splits a text at commas that no quotes, escapes or (if they are balanced) brackets guard."""
+    """Splits a text at commas that are not escaped, quoted or inside balanced brackets."""
     parts = _split(text, brackets=True)
     return parts if parts is not None else _split(text, brackets=False) or []
 
@@ -78,8 +78,13 @@ def _swept(name: str, part: str) -> str:
     parsed = _parsed(part)
     if parsed is not None and parsed.is_sweep_override():  # range(1,4), glob(*)
         return part
-    bare = re.sub(r"^\s+|(?<!\\)\s+$", "", part)  # an escaped space is part of the value
-    return _value(name, bare) or "''"
+    return _value(name, _bare(part)) or "''"
+
+
+def _bare(text: str) -> str:
+    r"""Returns text without spaces around it, and with ``,`` for ``\,`` if it must be quoted."""
+    text = re.sub(r"^\s+|(?<!\\)\s+$", "", text)
+    return text if _parsed(text) is not None else text.replace("\\,", ",")
 
 
 def _value(name: str, value: str) -> str:
@@ -102,7 +107,7 @@ def _value(name: str, value: str) -> str:
 def _forced(value: str) -> str:
     """Quotes a value that Hydra cannot parse; for a list, only the items if that is enough."""
     if value[:1] == "[" and value[-1:] == "]":
-        items = ",".join(_value("", item.strip()) for item in split_values(value[1:-1]))
+        items = ",".join(_value("", _bare(item)) for item in split_values(value[1:-1]))
         if _parsed(f"[{items}]") is not None:
             return f"[{items}]"
     return quoted(value)
@@ -119,7 +124,7 @@ def _text_list(value: str) -> str:
 
 
 def _texts(items: str) -> str:
-    texts = [item.strip() for item in split_values(items)] if items.strip() else []
+    texts = [_bare(item) for item in split_values(items)] if items.strip() else []
     return ",".join(_item(text) for text in texts)
 
 
@@ -142,14 +147,14 @@ def _escaped(match: re.Match[str]) -> str:
 
 
 def _split(text: str, brackets: bool) -> list[str] | None:
-    """Splits a text at such commas; None if a bracket is not closed."""
+    """Splits a text at unprotected commas; None if a bracket is not closed."""
     parts, opened, start, at = [], list[str](), 0, 0
     while at < len(text):
         sign = text[at]
         if sign in "'\"" and text[:at].rstrip()[-1:] in ("", ",", ":", *_OPENING):
             at = _after_quote(text, at)
         elif sign == "\\":
-            at += 1  # the next sign is escaped
+            at += 1  # the next character is escaped
         elif brackets and sign in _OPENING:
             opened.append(_CLOSING[_OPENING.index(sign)])
         elif opened and sign == opened[-1]:

@@ -186,11 +186,11 @@ def _shared(runs: list[PastRun]) -> list[Section]:
     """Returns a section with the settings that all runs share."""
     if not runs:
         return []
-    counts = Counter(item for run in runs for item in _items(run))
+    texts = [{k: json.dumps(v, default=str) for k, v in run.settings.items()} for run in runs]
     shared = {
         key: value
         for key, value in runs[0].settings.items()
-        if counts[key, json.dumps(value, default=str)] == len(runs)
+        if all(text.get(key) == texts[0][key] for text in texts)
     }
     choices = {
         key: value
@@ -199,10 +199,6 @@ def _shared(runs: list[PastRun]) -> list[Section]:
     }
     body = join(note("Settings that all jobs share."), configuration(shared, choices))
     return [Section("configuration", "Configuration", body)]
-
-
-def _items(run: PastRun) -> list[tuple[str, str]]:
-    return [(key, json.dumps(value, default=str)) for key, value in run.settings.items()]
 
 
 def _environment(runs: list[PastRun]) -> Markup:

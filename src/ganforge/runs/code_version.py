@@ -161,7 +161,8 @@ def _imported(root: Path) -> Iterator[Path]:
     prefixes = tuple(f"{folder}{os.sep}" for folder in installed)
     site = f"{os.sep}site-packages{os.sep}"
     # Not getattr, which would call the __getattr__ of lazy modules.
-    files = {n: getattr(m, "__dict__", {}).get("__file__") for n, m in [*sys.modules.items()]}
+    modules = [*sys.modules.items()]
+    files = {name: getattr(module, "__dict__", {}).get("__file__") for name, module in modules}
     linked = {name for name, file in files.items() if "." not in name and _is_linked(file)}
     for name, file in files.items():
         package = name.partition(".")[0]

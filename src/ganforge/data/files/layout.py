@@ -15,6 +15,7 @@ from ganforge.data.files.split_folders import (
     unused_images,
 )
 from ganforge.errors import DataError
+from ganforge.plain_text import one_line
 
 _DIGITS = re.compile(r"(\d+)", re.ASCII)
 _SHOWN = 8
@@ -118,8 +119,8 @@ def _why_unlabelled(folders: list[str], names: list[str], classes: list[str | No
         return ""
     if outside:
         count = "1 image" if len(outside) == 1 else f"{len(outside)} images"
-        return f"no labels: {count} not in a class folder, such as {outside[0]}"
-    return f"no labels: {folders[0]}/ is the only class folder"
+        return f"no labels: {count} not in a class folder, such as {one_line(outside[0])}"
+    return f"no labels: {one_line(folders[0])}/ is the only class folder"
 
 
 def _in_order(folders: list[str], order: list[str] | None) -> list[str]:
@@ -179,7 +180,7 @@ def _labels(names: list[str], first: int, last: int, classes: list[str]) -> list
 
 def _folders(classes: list[str]) -> str:
     if len(classes) == 1:
-        return f"class {classes[0]} has"
+        return f"class {one_line(classes[0])} has"
     return f"classes {shortened(classes)} have"
 
 

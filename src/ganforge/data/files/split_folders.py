@@ -109,7 +109,7 @@ def unused_images(names: list[str], used: set[str]) -> list[str]:
         for path, count in counts.items()
     ]
     more = len(lines) - _LISTED
-    return [*lines[:_LISTED], f"{more} more"] if more > 0 else lines
+    return [*map(one_line, lines[:_LISTED]), *([f"{more} more"] if more > 0 else [])]
 
 
 def _top(name: str, above: set[Folder]) -> str:
