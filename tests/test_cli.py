@@ -347,3 +347,12 @@ def test_a_wrong_key_is_explained_with_custom_config_files(flag, tmp_path, capsy
     arguments = flag.format(tmp_path).split()
     assert cli.run(["train", *arguments, "loss=mine", "trainer.max_step=100"]) == 2
     assert "did you mean 'max_steps'" in capsys.readouterr().err
+
+
+def test_invalid_yaml_is_named_with_file_and_line(tmp_path, capsys):
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "mine.yaml").write_text("# My loss.\n_target_: [ganforge.losses\n")
+    assert cli.run(["train", f"--config-dir={tmp_path}", "loss=mine"]) == 2
+    said = capsys.readouterr().err
+    assert f'in "{tmp_path / "loss" / "mine.yaml"}", line 2' in said
+    assert "GANFORGE_DEBUG" not in said  # not an internal error

@@ -97,7 +97,7 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
     text = str(error).strip()
     if isinstance(error, ValueError) and "Config group override must be" in text:
         return _explain_choices(arguments) or text
-    if not isinstance(error, (HydraException, OmegaConfBaseException)):
+    if not isinstance(error, (HydraException, OmegaConfBaseException, yaml.YAMLError)):
         return None
     unknown = re.search(r"Could not override '([^']+)'", text)
     missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
