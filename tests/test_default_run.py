@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.support.trainings import ROOT, environment
 
 
 @pytest.mark.slow
 def test_the_default_run_draws_digits(tmp_path):
-    environment = os.environ | {"GANFORGE_CACHE": str(tmp_path / "cache")}
+    variables = environment() | {"GANFORGE_CACHE": str(tmp_path / "cache")}
     command = [sys.executable, str(ROOT / "train.py"), "logger=csv"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        command, cwd=tmp_path, env=variables, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     lines = done.stdout.strip().splitlines()
