@@ -17,10 +17,9 @@ def test_pix2pix_beats_both_baselines(tmp_path):
 
 @pytest.mark.slow
 def test_cyclegan_comes_back_and_nears_both_domains(tmp_path):
-    history = trained("photos/cyclegan", tmp_path)["history"]
+    history = trained("photos/cyclegan", tmp_path, threads=2)["history"]
     first, last = history[0], history[-1]
     for domain in "AB":
-        # Over seeds and numbers of threads, the ratio of domain A is 0.46 to 0.57.
-        assert last[f"cycle_l1_{domain}"] < 0.65 * first[f"cycle_l1_{domain}"]
+        assert last[f"cycle_l1_{domain}"] < first[f"cycle_l1_{domain}"] / 2
     for direction in ("AtoB", "BtoA"):
         assert last[f"fid_classifier_{direction}"] < first[f"fid_classifier_{direction}"]

@@ -11,9 +11,12 @@ from typing import Any
 from tests.support.trainings import ROOT, environment
 
 
-def trained(experiment: str, folder: Path) -> dict[str, Any]:
-    """Trains a recipe and returns its summary."""
-    variables = environment() | {"GANFORGE_CACHE": str(folder / "cache")}
+def trained(experiment: str, folder: Path, threads: int = 1) -> dict[str, Any]:
+    """Trains a recipe and returns its summary; results depend on the number of threads."""
+    variables = environment() | {
+        "GANFORGE_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": str(threads),
+    }
     command = [sys.executable, str(ROOT / "train.py"), f"experiment={experiment}", "logger=csv"]
     done = subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, text=True, check=False
