@@ -258,7 +258,7 @@ def test_every_model_trains(model, tmp_path):
         assert not torch.equal(weights(before, player), weights(after, player))
 
 
-SHAPES = [(3, 16), (1, 32), (4, 64)]
+SHAPES = [(1, 16), (3, 32), (4, 64), (3, 16), (1, 32)]
 
 
 @pytest.mark.parametrize("model", noise_models())
