@@ -77,15 +77,30 @@ def alone(tmp_path_factory) -> Path:
 # ---------------------------------------------------------------------- several machines
 
 
-def agents(typed: list[str], folder: Path) -> list[Started]:
+class Agent(Started):
+    """torchrun on one node; the output is its worker's.
+
+    The agents' own output is kept apart: they leave in any order, and PyTorch warns when the one
+    with the store leaves first.
+    """
+
+    def __init__(self, arguments: list[str], folder: Path) -> None:
+        self.workers = folder
+        folder.mkdir()
+        redirected = ["-m", "torch.distributed.run", "--redirects=3", f"--log-dir={folder}"]
+        super().__init__([*redirected, *arguments], folder.with_suffix(".agent"))
+
+    @property
+    def text(self) -> str:
+        return "".join(log.read_text() for log in sorted(self.workers.rglob("std*.log")))
+
+
+def agents(typed: list[str], folder: Path) -> list[Agent]:
     """Starts torchrun on two "nodes", one process on each, and waits."""
-    command = ["-m", "torch.distributed.run", "--nnodes=2", "--nproc-per-node=1"]
-    command += ["--master-addr=127.0.0.1", f"--master-port={free_port()}"]
+    command = ["--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1"]
+    command += [f"--master-port={free_port()}"]
     started = [
-        Started(
-            [*command, f"--node-rank={node}", "train.py", *typed],
-            folder / f"node{node}",
-        )
+        Agent([*command, f"--node-rank={node}", "train.py", *typed], folder / f"node{node}")
         for node in range(2)
     ]
     for one in started:
@@ -94,7 +109,7 @@ def agents(typed: list[str], folder: Path) -> list[Started]:
 
 
 @pytest.fixture(scope="module")
-def spread(tmp_path_factory) -> tuple[Path, list[Started]]:
+def spread(tmp_path_factory) -> tuple[Path, list[Agent]]:
     folder = tmp_path_factory.mktemp("spread")
     return folder, agents([*SPREAD, "seed=1", f"log_dir={folder / 'run'}"], folder)
 
@@ -115,6 +130,7 @@ def test_there_is_one_run_folder_and_one_voice(spread):
     folder, nodes = spread
     assert len(list((folder / "run" / "train").glob("20*/*"))) == 1
     assert nodes[0].text.count("hardware:") == 1
+    assert len(list(nodes[1].workers.rglob("std*.log"))) == 2
     assert nodes[1].text == ""
 
 
