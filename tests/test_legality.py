@@ -317,7 +317,7 @@ def told_of_labels() -> list[str]:
     files = {
         model: OmegaConf.load(conf_dir() / "model" / f"{model}.yaml") for model in options("model")
     }
-    return [m for m, f in files.items() if get_object(f.model._target_).needs_labels]
+    return [m for m, f in files.items() if "labels" in get_object(f.model._target_).needs]
 
 
 @pytest.mark.parametrize("model", told_of_labels())

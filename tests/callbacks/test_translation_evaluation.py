@@ -188,10 +188,10 @@ def test_small_images_are_refused_for_ssim():
 def test_callbacks_reject_models_of_the_other_kind():
     class Noise:
         num_classes = 0
-        needs_inputs = False
+        needs = frozenset()
 
     class Translator(Game):
-        needs_inputs = True
+        needs = frozenset({"inputs"})
 
     with pytest.raises(ConfigError, match="use callbacks=default"):
         evaluation().check(Noise(), Pictures(noise_images(4)))

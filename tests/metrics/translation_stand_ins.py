@@ -9,10 +9,11 @@ from tests.metrics.stand_ins import Pictures, noise_images
 class Domains:
     """Data of two domains, of given images."""
 
-    translates, num_classes = True, 0
+    num_classes = 0
 
     def __init__(self, inputs, targets, paired=True, test=0):
-        self.name, self.paired = "domains", paired
+        self.name = "domains"
+        self.gives = frozenset({"inputs", "pairs"} if paired else {"inputs"})
         tests = test if isinstance(test, tuple) else (test, test)
         self.domains = {
             "input": Pictures(inputs, test=tests[0], name="domains"),

@@ -69,7 +69,7 @@ def noise_models() -> list[str]:
 
 def _needs_inputs(name: str) -> bool:
     target = OmegaConf.load(conf_dir() / "model" / f"{name}.yaml").model._target_
-    return bool(getattr(get_object(target), "needs_inputs", False))
+    return "inputs" in get_object(target).needs
 
 
 def _narrow(part: DictConfig) -> None:

@@ -49,7 +49,7 @@ class TinyData(TranslationData):
 class TinyPairs(TinyData):
     """Paired inputs and targets."""
 
-    paired = True
+    gives = frozenset({"inputs", "pairs"})
 
     def load(self) -> dict[str, ImageSource]:
         splits = {"train": self.inputs_of(24, SIZE + 2, 0), "test": self.inputs_of(6, SIZE, 1)}

@@ -66,7 +66,7 @@ class Alerts(Callback):
         self._checked = state_dict["looked_after"]
 
     def _check(self, trainer: Trainer, module: AdversarialModule) -> None:
-        if module.needs_inputs or module.iteration == 0:
+        if "inputs" in module.needs or module.iteration == 0:
             return
         data = cast(ImageDataModule, trainer.datamodule)  # type: ignore[attr-defined]
         device = module.device

@@ -170,7 +170,7 @@ def _check_scores(scores: dict[str, Score]) -> None:
         reason = ""
         if name in pairs:
             reason = "compares each translation with its target, but these images have no targets"
-        elif score.needs_labels:
+        elif "labels" in score.needs:
             reason = "compares with requested classes, but external images have none"
         elif isinstance(score, PathScore):
             reason = "needs the latent space of a generator, but there are only images"

@@ -142,6 +142,6 @@ def _reading(data: ImageDataModule) -> dict[str, str]:
 
 
 def _size(data: ImageDataModule, split: str) -> str:
-    if isinstance(data, TranslationData) and not data.paired:
+    if isinstance(data, TranslationData) and "pairs" not in data.gives:
         return f"{data.input_size(split):,} inputs and {data.size(split):,} targets"
     return f"{data.size(split):,}"

@@ -66,7 +66,7 @@ def translate_run(cfg: DictConfig) -> Path:
     model = _load_model(cfg)
     direction = _direction(cfg.direction, model)
     entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
-    warn_of_pairs(entries, bool(getattr(model, "needs_pairs", False)))
+    warn_of_pairs(entries, "pairs" in getattr(model, "needs", ()))
     out = _out(cfg, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)

@@ -75,8 +75,9 @@ def check(cfg: DictConfig) -> None:
     """
     if "model" in cfg and "data" in cfg:
         _check_inputs(cfg)  # first: without inputs, many of the other checks would fail too
+        _check_data(cfg, _declared(cfg.model, "needs") - {"labels"})
     used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
-    if "model" in cfg and _attribute(cfg.model, "needs_inputs"):
+    if "model" in cfg and "inputs" in _declared(cfg.model, "needs"):
         used |= {f"condition.{key}" for key in cfg.condition}  # _check_inputs requires "none"
     faults = [
         fault
@@ -116,33 +117,65 @@ def _wandb_faults(cfg: DictConfig) -> list[str]:
 
 
 def _check_inputs(cfg: DictConfig) -> None:
-    """Refuses data without inputs or pairs for a model that needs them."""
-    if not _attribute(cfg.model, "needs_inputs"):
-        _check_scores(cfg)
+    """Refuses classes for a model of translation, and metrics of translations for all others."""
+    if "inputs" in _declared(cfg.model, "needs"):
+        if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
+            raise ConfigError(
+                f"{_option_of(cfg.model)} translates images and takes no classes. "
+                "Use condition=none"
+            )
         return
-    if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
-        raise ConfigError(
-            f"{_option_of(cfg.model)} translates images and takes no classes. Use condition=none"
-        )
-    pairs = _attribute(cfg.model, "needs_pairs")
-    if not _attribute(cfg.data, "paired" if pairs else "translates"):
-        what = "pairs of images" if pairs else "images to translate"
-        needed = "paired" if pairs else "translates"
-        options = [name for name, node in _nodes("data").items() if _attribute(node, needed)]
-        raise ConfigError(
-            f"{_option_of(cfg.model)} needs {what}, but data={cfg.data.get('name')} has "
-            f"none. Suitable data: {', '.join(options)}"
-        )
-
-
-def _check_scores(cfg: DictConfig) -> None:
-    """Refuses metrics of translations for a model that does not translate images."""
     for name, score in cfg.metrics.items():
-        if score and _attribute(score, "needs_inputs"):
+        if score and "inputs" in _declared(score, "needs"):
             raise ConfigError(
                 f"metrics={name} evaluates translations, but {_option_of(cfg.model)} does not "
                 "translate images. Remove it from metrics=[...], or use model=pix2pix"
             )
+
+
+# What data lack, the strongest need first: its words, and those before the list of suitable data.
+_LACKS = {
+    "pairs": ("pairs of images", "Suitable data"),
+    "inputs": ("images to translate", "Suitable data"),
+    "labels": ("labels", "Data with labels"),
+}
+
+
+def _check_data(cfg: DictConfig, needs: set[str]) -> None:
+    """Refuses data that do not give all of ``needs``, and lists those that do."""
+    labels = {"labels"} if cfg.data.get("num_classes", 0) != 0 else set()
+    given = _declared(cfg.data, "gives") | labels
+    if needs <= given:
+        return
+    need = next(need for need in _LACKS if need in needs)
+    what, suitable = _LACKS[need]
+    points = cfg.data.get("image_size") == 1
+    options = [name for name, node in _nodes("data").items() if _suits(node, needs, points)]
+    count, advice = "", ""
+    if need == "labels":
+        count, advice = " (data.num_classes=0)", _instead_of_labels(cfg, points)
+    raise ConfigError(
+        f"{_option_of(cfg.model)} needs {what}, but data={cfg.data.get('name')} has none{count}. "
+        f"{suitable}: {', '.join(options)}{advice}"
+    )
+
+
+def _suits(data: DictConfig, needs: set[str], points: bool) -> bool:
+    """Whether an option declares ``needs``; labels of points only for points, as of images."""
+    classes = data.get("num_classes", 0)
+    alike = (data.get("image_size") == 1) == points
+    labelled = isinstance(classes, int) and classes > 0 and alike
+    return needs <= _declared(data, "gives") | ({"labels"} if labelled else set())
+
+
+def _instead_of_labels(cfg: DictConfig, points: bool) -> str:
+    own = "; for your own images: data=folder data.path=PATH with a folder for each class"
+    always = "labels" in _declared(cfg.model, "needs")
+    other = "model=gan, or model=dcgan for images"
+    return (
+        f"{'' if points else own}. Without labels: "
+        f"{other if always else f'{_option_of(cfg.model)} condition=none'}"
+    )
 
 
 def _nodes(group: str) -> dict[str, DictConfig]:
@@ -153,31 +186,18 @@ def _nodes(group: str) -> dict[str, DictConfig]:
 
 def _check_labels(cfg: DictConfig) -> None:
     """Refuses unlabeled data for a model that needs labels, and class metrics without classes."""
-    data, condition = cfg.data, cfg.condition
-    conditions = [condition.get(player, "none") for player in ("generator", "discriminator")]
-    needed = _attribute(cfg.model, "needs_labels") or (
-        condition.get("num_classes", 0) == 0 and conditions != ["none", "none"]
-    )
-    if needed and data.get("num_classes", 0) == 0:
-        raise ConfigError(_unlabeled(cfg))
+    conditions = [cfg.condition.get(player, "none") for player in ("generator", "discriminator")]
+    needs = _declared(cfg.model, "needs")
+    if cfg.condition.get("num_classes", 0) == 0 and conditions != ["none", "none"]:
+        needs = needs | {"labels"}
+    _check_data(cfg, needs)
     for name, score in cfg.metrics.items():
-        if score and _attribute(score, "needs_labels") and cfg.model.get("num_classes", 0) == 0:
+        needs_classes = score and "labels" in _declared(score, "needs")
+        if needs_classes and cfg.model.get("num_classes", 0) == 0:
             raise ConfigError(
                 f"metrics={name} needs a class-conditional model, and this one is unconditional. "
                 "Remove it from metrics=[...], or use model=cgan"
             )
-
-
-def _unlabeled(cfg: DictConfig) -> str:
-    name, always = _option_of(cfg.model), _attribute(cfg.model, "needs_labels")
-    own = "; for your own images: data=folder data.path=PATH with a folder for each class"
-    points = cfg.data.get("image_size") == 1
-    return (
-        f"{name} needs labels, but data={cfg.data.get('name')} has none "
-        f"(data.num_classes=0). Data with labels: {', '.join(_labeled_options(points))}"
-        f"{'' if points else own}. Without labels: "
-        f"{'model=gan, or model=dcgan for images' if always else f'{name} condition=none'}"
-    )
 
 
 def _option_of(model: DictConfig) -> str:
@@ -189,20 +209,14 @@ def _option_of(model: DictConfig) -> str:
     return target.rpartition(".")[2]
 
 
-def _attribute(node: DictConfig, name: str) -> bool:
+def _declared(node: DictConfig, name: str) -> set[str]:
+    """Returns the ``needs`` or ``gives`` of a node's class; empty if the class cannot be loaded."""
     from hydra.utils import get_object
 
     try:
-        return "_target_" in node and bool(getattr(get_object(node["_target_"]), name, False))
-    except Exception:  # a target that cannot be loaded is reported separately
-        return False
-
-
-def _labeled_options(points: bool) -> list[str]:
-    """Returns the data options that declare labels, either of points or of images."""
-    alike = {k: n for k, n in _nodes("data").items() if (n.get("image_size") == 1) == points}
-    classes = {name: node.get("num_classes", 0) for name, node in alike.items()}
-    return [name for name, number in classes.items() if isinstance(number, int) and number > 0]
+        return set(getattr(get_object(node["_target_"]), name, ()))
+    except Exception:  # reported separately
+        return set()
 
 
 def _raw(node: DictConfig | ListConfig, key: Any) -> Any:

@@ -22,6 +22,7 @@ from ganforge.data.reals import RealImages
 from ganforge.data.source import ImageSource, MemorySource
 from ganforge.data.stream import Batches, TrainingStream
 from ganforge.errors import ConfigError, DataError
+from ganforge.needs import Need
 
 SPLITS = ("train", "test")
 _log = logging.getLogger(__name__)
@@ -51,6 +52,7 @@ class ImageDataModule(RealImages, LightningDataModule):
         memory_limit_mb: see ``in_memory``.
 
     Attributes:
+        gives: what batches hold besides images; labels are given by ``num_classes``.
         finds_classes: whether the number of classes is read from the data, as from folders.
         classes: class names of a data set with fixed classes.
         class_names: name of each label; empty if labels have no names.
@@ -62,6 +64,7 @@ class ImageDataModule(RealImages, LightningDataModule):
     """
 
     name: str
+    gives: frozenset[Need] = frozenset()
     finds_classes: bool = False
     classes: tuple[str, ...] = ()
     range: list[float] | dict[str, Any] | None = None

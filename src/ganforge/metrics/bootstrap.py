@@ -113,7 +113,7 @@ def _update(score: Score, shared: FeatureExtractor, fakes: FakeRows, rows: Tenso
     """Updates a score with resampled generated images, in blocks of ``BLOCK`` rows."""
     for part in torch.split(rows, BLOCK):
         values = fakes.rows(score.extractor or shared, score.uses, part)
-        if not score.needs_labels:
+        if "labels" not in score.needs:
             score.update(values, real=False)
             continue
         assert fakes.labels is not None, "such scores are refused for a model without classes"

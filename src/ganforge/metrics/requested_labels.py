@@ -91,7 +91,7 @@ def check_classes(
             of a class.
     """
     for name, score in scores.items():
-        if not score.needs_labels:
+        if "labels" not in score.needs:
             continue
         requested = known(name, labels(n, 0))
         real = data.real_labels(split) if score.needs_real else None
@@ -108,7 +108,7 @@ def check_classes(
 def check_labels(scores: dict[str, Score], num_classes: int) -> None:
     """Raises ConfigError if a score needs requested classes and the model has no classes."""
     for name, score in scores.items():
-        if score.needs_labels and num_classes == 0:
+        if "labels" in score.needs and num_classes == 0:
             known(name, None)
 
 

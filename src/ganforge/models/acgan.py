@@ -31,7 +31,7 @@ class ACGAN(AuxiliaryGAN):
         **parts: see GAN.
     """
 
-    needs_labels = True
+    needs = frozenset({"labels"})
 
     def __init__(
         self,

@@ -11,7 +11,7 @@ class CGAN(GAN):
     same batch.
     """
 
-    needs_labels = True
+    needs = frozenset({"labels"})
 
     def check(self) -> None:
         """Raises ConfigError if a player is not conditioned on the label."""

@@ -31,7 +31,7 @@ class Pix2Pix(TranslationModel):
         **parts: see TranslationModel.
     """
 
-    needs_pairs = True
+    needs = frozenset({"inputs", "pairs"})
 
     def __init__(
         self,

@@ -12,7 +12,7 @@ class ProjectionGAN(GAN):
     class through conditional normalization (gains and biases per class).
     """
 
-    needs_labels = True
+    needs = frozenset({"labels"})
 
     def check(self) -> None:
         """Raises ConfigError if D has no projection or G is unconditional."""

@@ -44,7 +44,7 @@ class TranslationModel(PatchCritic):
         **parts: see AdversarialModule.
     """
 
-    needs_inputs = True
+    needs = frozenset({"inputs"})
 
     def __init__(
         self,

@@ -140,7 +140,7 @@ class TrialReports(Callback):
         self._widest = state_dict["widest"]
 
     def _checks_collapse(self, model: object) -> bool:
-        return self.search.collapse > 0 and not getattr(model, "needs_inputs", False)
+        return self.search.collapse > 0 and "inputs" not in getattr(model, "needs", ())
 
     def _collapsed(self, pl_module: LightningModule) -> str:
         """Returns the reason to prune on mode collapse, or "".

@@ -112,7 +112,7 @@ def test_grid_counts_and_orders_windows():
 @pytest.mark.parametrize("task", ["edges", "grey"])
 def test_inputs_belong_to_their_photographs(task):
     data = PairedPhotos(task=task)
-    assert (data.paired, data.translates, data.input_channels, data.channels) == (True, True, 1, 3)
+    assert (data.gives, data.input_channels, data.channels) == ({"inputs", "pairs"}, 1, 3)
     assert data.size("train") == 2 * 151 * (21 + 13)
     assert data.size("test") == data.input_size("test") == 2 * 38 * 4
     for split in ("train", "test"):
@@ -158,7 +158,7 @@ def test_photos_can_be_turned_into_drawings():
 
 def test_the_domains_are_the_two_photographs():
     data = UnpairedPhotos()
-    assert not data.paired
+    assert data.gives == {"inputs"}
     assert data.size("train") == data.input_size("train") == 151 * (21 + 13)
     assert data.size("test") == data.input_size("test") == 38 * 4
     temple, flower = (photo(name, 0.5) for name in ("china", "flower"))

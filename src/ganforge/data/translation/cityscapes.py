@@ -32,7 +32,7 @@ class Cityscapes(TranslationFiles):
         **settings: see :class:`ganforge.data.TranslationFiles`.
     """
 
-    paired = True
+    gives = frozenset({"inputs", "pairs"})
 
     def __init__(
         self,

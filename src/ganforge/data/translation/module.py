@@ -60,7 +60,7 @@ class TranslationData(ImageDataModule):
     In paired data, row i of both tensors is the same pair with the same crop and flip. In unpaired
     data, each domain has its own order, its own crops and flips, and its own epochs.
 
-    A subclass with ``paired`` returns pairs from :meth:`load` as single images, the channels of the
+    A subclass that gives pairs returns them from :meth:`load` as single images, the channels of the
     input before those of the target. Other subclasses return the images of one domain from
     :meth:`load_domain`. Test images may already have side ``image_size``.
 
@@ -80,12 +80,10 @@ class TranslationData(ImageDataModule):
             ``max_images`` applies to each domain.
 
     Attributes:
-        translates: whether batches have inputs and targets.
-        paired: whether each input has its own target.
+        gives: "inputs", and "pairs" if each input has its own target.
     """
 
-    translates: bool = True
-    paired: bool = False
+    gives = frozenset({"inputs"})
 
     def __init__(
         self,
@@ -148,7 +146,7 @@ class TranslationData(ImageDataModule):
         if self._sources:
             return
         inputs, targets = self.input_channels, self.channels
-        if self.paired:
+        if "pairs" in self.gives:
             pairs = self._prepared(self.load(), self._loaded(inputs + targets))
             self._streams = [(pairs["train"], {"input": inputs, "image": targets})]
             input_sources, target_sources = pairs, pairs
@@ -159,7 +157,7 @@ class TranslationData(ImageDataModule):
                 (input_sources["train"], {"input": inputs}),
                 (target_sources["train"], {"image": targets}),
             ]
-        served = self._central(target_sources, inputs if self.paired else 0, targets)
+        served = self._central(target_sources, inputs if "pairs" in self.gives else 0, targets)
         self._domains = {
             "input": Domain(self.name, self._central(input_sources, 0, inputs)),
             "target": Domain(self.name, served),

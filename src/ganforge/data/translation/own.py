@@ -53,5 +53,5 @@ class OwnTranslation(TranslationFiles):
         """Raises DataError if a path does not exist."""
         for path in self.paths:
             if not path.exists():
-                what = "pairs" if self.paired else "images"
+                what = "pairs" if "pairs" in self.gives else "images"
                 raise DataError(f"{path} does not exist; expected a folder, zip or tar of {what}")

@@ -22,7 +22,7 @@ class PairedImages(OwnTranslation):
         **settings: see :class:`ganforge.data.OwnTranslation`.
     """
 
-    paired = True
+    gives = frozenset({"inputs", "pairs"})
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ class PairedPhotos(PhotoData):
         **settings: see :class:`ganforge.data.PhotoData`.
     """
 
-    paired = True
+    gives = frozenset({"inputs", "pairs"})
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class Pix2PixArchive(TranslationArchive):
         **settings: see :class:`ganforge.data.TranslationFiles`.
     """
 
-    paired = True
+    gives = frozenset({"inputs", "pairs"})
     archives = {name: _URL.format(name) for name in ("facades", "maps", "edges2shoes")}
 
     def __init__(

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ganforge.metrics.source import ImageSource
+from ganforge.needs import Need
 
 
 class TranslationSource(Protocol):
@@ -12,11 +13,11 @@ class TranslationSource(Protocol):
 
     Attributes:
         name: the data set's name.
-        paired: whether image i of one domain corresponds to image i of the other.
+        gives: "pairs" if image i of one domain corresponds to image i of the other.
     """
 
     name: str
-    paired: bool
+    gives: frozenset[Need]
 
     def domain(self, role: str) -> ImageSource:
         """Returns the images of one domain, "input" or "target", in a fixed order."""
@@ -62,6 +63,6 @@ def directions_of(data: TranslationSource, names: Sequence[str]) -> list[Directi
     ends = [(source, target), (target, source)]
     backs: list[str | None] = [*names[1:2], names[0]] if len(names) > 1 else [None]
     return [
-        Direction(name, *end, data.paired, back)
+        Direction(name, *end, "pairs" in data.gives, back)
         for name, end, back in zip(names, ends, backs, strict=False)
     ]

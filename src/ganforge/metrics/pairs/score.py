@@ -10,6 +10,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.evaluate import Result
 from ganforge.metrics.pairs.direction import Direction, TranslationSource, directions_of
 from ganforge.metrics.scores.score import PathScore, Score, refuse_images
+from ganforge.needs import Need
 
 
 class PairScore:
@@ -21,12 +22,12 @@ class PairScore:
     Attributes:
         higher_is_better: whether higher values are better.
         cyclic: whether the score compares reconstructions with the inputs.
-        needs_inputs: whether the score applies only to models that translate images.
+        needs: with "inputs", the score applies only to models that translate images.
     """
 
     higher_is_better: bool = False
     cyclic: bool = False
-    needs_inputs: bool = True
+    needs: frozenset[Need] = frozenset({"inputs"})
 
     metric: Metric
 
@@ -146,7 +147,7 @@ def check_metrics(metrics: Metrics, data: TranslationSource, names: Sequence[str
     for name, score in feature_scores(metrics).items():
         if isinstance(score, PathScore):
             raise refuse_images(name)
-        if score.needs_labels:
+        if "labels" in score.needs:
             raise ConfigError(
                 f"metrics={name} compares with the requested classes, and translations have none. "
                 "Leave it out of metrics=[...]"

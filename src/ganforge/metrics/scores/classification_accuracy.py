@@ -32,7 +32,7 @@ class ClassificationAccuracy(Score):
     """
 
     needs_real = False
-    needs_labels = True
+    needs = frozenset({"labels"})
     higher_is_better = True
     suffixed = False
 

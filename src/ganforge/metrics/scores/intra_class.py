@@ -22,7 +22,7 @@ class IntraClassFrechet(Score):
     training images, which look better than new images.
     """
 
-    needs_labels = True
+    needs = frozenset({"labels"})
 
     def prepare(self, data: ImageSource, shared: FeatureExtractor, device: torch.device) -> bool:
         """Raises ConfigError if the data have fewer than two classes."""

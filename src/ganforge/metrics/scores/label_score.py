@@ -28,7 +28,7 @@ class LabelScore(Score):
 
     uses = "logits"
     needs_real = False
-    needs_labels = True
+    needs = frozenset({"labels"})
     higher_is_better = True
     suffixed = False
 

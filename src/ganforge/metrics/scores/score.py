@@ -13,6 +13,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import RealShare
 from ganforge.metrics.source import ImageSource
+from ganforge.needs import Need
 
 log = logging.getLogger("ganforge")
 
@@ -37,7 +38,7 @@ class Score:
     Attributes:
         uses: the extractor's output that the score uses.
         needs_real: whether generated images are compared with real ones.
-        needs_labels: whether the score needs the requested classes, and so a conditional model.
+        needs: with "labels", the score needs the requested classes, and so a conditional model.
         higher_is_better: whether higher values are better; None if the best value is in between.
         suffixed: whether the published name ends with the suffix of the features.
         extractor: the score's own extractor; None uses the run's extractor.
@@ -47,7 +48,7 @@ class Score:
 
     uses: Literal["features", "logits"] = "features"
     needs_real: bool = True
-    needs_labels: bool = False
+    needs: frozenset[Need] = frozenset()
     higher_is_better: bool | None = False
     suffixed: bool = True
     extractor: FeatureExtractor | None = None
@@ -77,7 +78,7 @@ class Score:
     def check_classes(self, real: Tensor, requested: Tensor) -> None:
         """Raises ConfigError if a class has too few images, before any image is generated.
 
-        Called for scores with both ``needs_real`` and ``needs_labels``.
+        Called for scores with ``needs_real`` that need labels.
 
         Args:
             real: labels of the real images, int64 [n_real].
@@ -134,7 +135,7 @@ class Score:
     def compare(self, values: Tensor, labels: Tensor) -> None:
         """Updates the score with this process's next generated rows and their requested classes.
 
-        Called instead of :meth:`update` if ``needs_labels`` is set; rows are [n, width].
+        Called instead of :meth:`update` if the score needs labels; rows are [n, width].
         """
         raise NotImplementedError
 

@@ -27,6 +27,7 @@ from ganforge.models.engine.types import (
     no_schedule,
     split,
 )
+from ganforge.needs import Need
 from ganforge.streams import Noise, Stream, mix, seed_layers
 
 
@@ -44,9 +45,7 @@ class AdversarialModule(LightningModule):
     Subclasses override :meth:`play` and define what each player minimizes.
 
     Attributes:
-        needs_labels: whether the data must have labels.
-        needs_inputs: whether the model translates images, so that the data must have inputs.
-        needs_pairs: whether each input must be paired with its target.
+        needs: what the data must give; with "inputs", the model translates images.
         num_classes: number of classes of the generator; 0 if it is unconditional.
         classes_are_labels: whether the classes are the labels of the data, with their names.
         iteration: number of finished steps.
@@ -68,9 +67,7 @@ class AdversarialModule(LightningModule):
         seed: seed of every random stream in training.
     """
 
-    needs_labels: bool = False
-    needs_inputs: bool = False
-    needs_pairs: bool = False
+    needs: frozenset[Need] = frozenset()
     num_classes: int = 0
     classes_are_labels: bool = True
 
