@@ -16,13 +16,13 @@ from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.config.former_names import present_name
+from ganforge.config.needs import check_data, check_inputs, check_labels, declared
 from ganforge.config.schemas import KEYWORDS, SCHEMAS
 from ganforge.config.signatures import hints_of, parameters_of
 from ganforge.config.types import accepts, describe
 from ganforge.config.values import number_faults
 from ganforge.config.wandb_names import NAME_KEYS, name_faults
 from ganforge.errors import ConfigError
-from ganforge.paths import conf_dir
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
@@ -74,11 +74,11 @@ def check(cfg: DictConfig) -> None:
         ConfigError: all faults in one message.
     """
     if "model" in cfg and "data" in cfg:
-        _check_inputs(cfg)  # first: without inputs, many of the other checks would fail too
-        _check_data(cfg, _declared(cfg.model, "needs") - {"labels"})
+        check_inputs(cfg)  # first: without inputs, many of the other checks would fail too
+        check_data(cfg, declared(cfg.model, "needs") - {"labels"})
     used = set(re.findall(r"\$\{([\w.]+)\}", OmegaConf.to_yaml(cfg, resolve=False)))
-    if "model" in cfg and "inputs" in _declared(cfg.model, "needs"):
-        used |= {f"condition.{key}" for key in cfg.condition}  # _check_inputs requires "none"
+    if "model" in cfg and "inputs" in declared(cfg.model, "needs"):
+        used |= {f"condition.{key}" for key in cfg.condition}  # check_inputs requires "none"
     faults = [
         fault
         for group in cfg
@@ -89,7 +89,7 @@ def check(cfg: DictConfig) -> None:
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise ConfigError(f"{count} in the configuration:\n" + "\n".join(f"  {f}" for f in faults))
     if "model" in cfg and "data" in cfg:
-        _check_labels(cfg)
+        check_labels(cfg)
 
 
 def unseeded(cfg: DictConfig) -> list[str]:
@@ -114,109 +114,6 @@ def _wandb_faults(cfg: DictConfig) -> list[str]:
     except OmegaConfBaseException:  # a bad interpolation, which is reported separately
         return []
     return name_faults(settings)
-
-
-def _check_inputs(cfg: DictConfig) -> None:
-    """Refuses classes for a model of translation, and metrics of translations for all others."""
-    if "inputs" in _declared(cfg.model, "needs"):
-        if cfg.condition.get("num_classes", 0) != 0 or cfg.condition.get("generator") != "none":
-            raise ConfigError(
-                f"{_option_of(cfg.model)} translates images and takes no classes. "
-                "Use condition=none"
-            )
-        return
-    for name, score in cfg.metrics.items():
-        if score and "inputs" in _declared(score, "needs"):
-            raise ConfigError(
-                f"metrics={name} evaluates translations, but {_option_of(cfg.model)} does not "
-                "translate images. Remove it from metrics=[...], or use model=pix2pix"
-            )
-
-
-# What data lack, the strongest need first: its words, and those before the list of suitable data.
-_LACKS = {
-    "pairs": ("pairs of images", "Suitable data"),
-    "inputs": ("images to translate", "Suitable data"),
-    "labels": ("labels", "Data with labels"),
-}
-
-
-def _check_data(cfg: DictConfig, needs: set[str]) -> None:
-    """Refuses data that do not give all of ``needs``, and lists those that do."""
-    labels = {"labels"} if cfg.data.get("num_classes", 0) != 0 else set()
-    given = _declared(cfg.data, "gives") | labels
-    if needs <= given:
-        return
-    need = next(need for need in _LACKS if need in needs)
-    what, suitable = _LACKS[need]
-    points = cfg.data.get("image_size") == 1
-    options = [name for name, node in _nodes("data").items() if _suits(node, needs, points)]
-    count, advice = "", ""
-    if need == "labels":
-        count, advice = " (data.num_classes=0)", _instead_of_labels(cfg, points)
-    raise ConfigError(
-        f"{_option_of(cfg.model)} needs {what}, but data={cfg.data.get('name')} has none{count}. "
-        f"{suitable}: {', '.join(options)}{advice}"
-    )
-
-
-def _suits(data: DictConfig, needs: set[str], points: bool) -> bool:
-    """Whether an option declares ``needs``; labels of points only for points, as of images."""
-    classes = data.get("num_classes", 0)
-    alike = (data.get("image_size") == 1) == points
-    labelled = isinstance(classes, int) and classes > 0 and alike
-    return needs <= _declared(data, "gives") | ({"labels"} if labelled else set())
-
-
-def _instead_of_labels(cfg: DictConfig, points: bool) -> str:
-    own = "; for your own images: data=folder data.path=PATH with a folder for each class"
-    always = "labels" in _declared(cfg.model, "needs")
-    other = "model=gan, or model=dcgan for images"
-    return (
-        f"{'' if points else own}. Without labels: "
-        f"{other if always else f'{_option_of(cfg.model)} condition=none'}"
-    )
-
-
-def _nodes(group: str) -> dict[str, DictConfig]:
-    """Returns the content of each option file of a group, by name."""
-    files = sorted((conf_dir() / group).glob("*.yaml"))
-    return {path.stem: cast(DictConfig, OmegaConf.load(path)) for path in files}
-
-
-def _check_labels(cfg: DictConfig) -> None:
-    """Refuses unlabeled data for a model that needs labels, and class metrics without classes."""
-    conditions = [cfg.condition.get(player, "none") for player in ("generator", "discriminator")]
-    needs = _declared(cfg.model, "needs")
-    if cfg.condition.get("num_classes", 0) == 0 and conditions != ["none", "none"]:
-        needs = needs | {"labels"}
-    _check_data(cfg, needs)
-    for name, score in cfg.metrics.items():
-        needs_classes = score and "labels" in _declared(score, "needs")
-        if needs_classes and cfg.model.get("num_classes", 0) == 0:
-            raise ConfigError(
-                f"metrics={name} needs a class-conditional model, and this one is unconditional. "
-                "Remove it from metrics=[...], or use model=cgan"
-            )
-
-
-def _option_of(model: DictConfig) -> str:
-    """Returns the override that selects a model, such as "model=cgan"; else its class name."""
-    target = str(model.get("_target_", "model"))
-    for name, node in _nodes("model").items():
-        if OmegaConf.select(node, "model._target_") == target:
-            return f"model={name}"
-    return target.rpartition(".")[2]
-
-
-def _declared(node: DictConfig, name: str) -> set[str]:
-    """Returns the ``needs`` or ``gives`` of a node's class; empty if the class cannot be loaded."""
-    from hydra.utils import get_object
-
-    try:
-        return set(getattr(get_object(node["_target_"]), name, ()))
-    except Exception:  # reported separately
-        return set()
 
 
 def _raw(node: DictConfig | ListConfig, key: Any) -> Any:
