@@ -17,7 +17,7 @@ from ganforge.cache_home import ensure_home
 from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
-from ganforge.config.compose import composed_once, explain, prepare_hydra
+from ganforge.config.compose import composed_once, explain, prepare_hydra, requested
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.errors import (
     FollowedError,
@@ -33,7 +33,8 @@ from ganforge.steady_streams import open_standard_streams
 from ganforge.sweeps.launchers.checks import refuse_idle_launcher
 from ganforge.terminal import readable_streams
 
-# Each verb has a root file in conf/ and a function that takes the composed configuration.
+# Each verb has a root file in conf/ and a function that takes its request; train takes the composed
+# configuration.
 VERBS = {
     "train": ("ganforge.commands.train", "train"),
     "evaluate": ("ganforge.commands.evaluate", "evaluate_run"),
@@ -131,7 +132,8 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
             check_root(cfg, verb)
             refuse_idle_launcher()
             module, function = VERBS[verb]
-            return getattr(importlib.import_module(module), function)(cfg)
+            request = cfg if verb == "train" else requested(cfg)
+            return getattr(importlib.import_module(module), function)(request)
         except InterruptionError as error:
             if sweeping:
                 # Ends the whole sweep: after any other error, Hydra starts the next job.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.config.schemas import RunsSchema
+from ganforge.config.requests import RunsRequest
 
 DAY = 86400
 TRAIN = "logs/train/2026-11-22"
@@ -40,7 +40,7 @@ def aged(path: Path, age: float) -> None:
 
 def composed(typed) -> DictConfig:
     """Returns what Hydra would compose of plain overrides; it takes its time for each."""
-    cfg = OmegaConf.structured(RunsSchema)
+    cfg = OmegaConf.structured(RunsRequest)
     for key, _, value in (override.partition("=") for override in typed):
         value = {"true": True, "false": False}.get(value, value)
         (cfg if key in cfg else cfg.where).update({key: value})

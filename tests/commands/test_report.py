@@ -13,7 +13,7 @@ from ganforge.commands.report import report
 from ganforge.compare.report import Comparison
 from ganforge.compute.hardware import Hardware
 from ganforge.config.command import Command
-from ganforge.config.schemas import ReportSchema
+from ganforge.config.requests import ReportRequest
 from ganforge.errors import ConfigError, RunError
 from ganforge.report.jobs import Sweep
 from ganforge.report.ranking import rank
@@ -38,7 +38,7 @@ def typed_in(type_in, *arguments):
 
 def made(**keys) -> Path:
     """Writes a page without a command line."""
-    return report(ReportSchema(**{key: str(value) for key, value in keys.items()}))
+    return report(ReportRequest(**{key: str(value) for key, value in keys.items()}))
 
 
 # ---------------------------------------------------------------------- a run
@@ -84,7 +84,7 @@ def test_the_page_is_not_larger_than_max_mb(tmp_path):
     run = whole_run(tmp_path / "run")
     for step in range(30, 46):
         noise(run / "samples" / f"step_{step:07d}.png", 192, step)
-    small = report(ReportSchema(str(run), max_mb=0.5))
+    small = report(ReportRequest(str(run), max_mb=0.5))
     assert small.stat().st_size <= 500_000
     page = read(small)
     shown = [image for image in page.all("img") if "data-caption" in image]
@@ -279,7 +279,7 @@ def test_many_jobs(tmp_path):
 def test_what_is_refused(tmp_path, monkeypatch, keys, error, message):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=re.escape(message)):
-        report(ReportSchema(**keys))
+        report(ReportRequest(**keys))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ganforge.commands.report import report
-from ganforge.config.schemas import ReportSchema
+from ganforge.config.requests import ReportRequest
 from tests.report.pages import grid, whole_run
 from tests.runs.past_runs import past_run
 from tests.support.chromium import BINARY, Chromium
@@ -31,7 +31,7 @@ def browser(tmp_path_factory):
 def run_page(tmp_path_factory):
     told = {"run": HOSTILE, "error": HOSTILE, "versions": {"torch": HOSTILE}}
     run = whole_run(tmp_path_factory.mktemp("run") / "run", 3, CURVE, **told)
-    return report(ReportSchema(str(run)))
+    return report(ReportRequest(str(run)))
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def sweep_page(tmp_path_factory):
         settings = {"optimizer.generator.lr": 10.0 ** -(place + 1)}
         run = past_run(folder / f"{place}-{HOSTILE.replace('/', '')[:60]}", place, CURVE, settings)
         grid(run / "samples" / "step_0000020.png", 90)
-    return report(ReportSchema(sweep=str(folder)))
+    return report(ReportRequest(sweep=str(folder)))
 
 
 @pytest.fixture

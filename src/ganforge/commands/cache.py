@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
 from ganforge.cache_home import cache_root
-from ganforge.config.check import check, did_you_mean
+from ganforge.config.check import did_you_mean
+from ganforge.config.requests import CacheRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries
@@ -14,11 +14,11 @@ from ganforge.plain_text import one_line
 UNITS = ("B", "kB", "MB", "GB", "TB")
 
 
-def manage_cache(cfg: DictConfig) -> list[Entry]:
+def manage_cache(request: CacheRequest) -> list[Entry]:
     """Lists or clears the cache shared between runs; everything in it can be recreated.
 
     Args:
-        cfg: composed from conf/cache.yaml.
+        request: the command as typed.
 
     Returns:
         The entries that were listed or removed.
@@ -28,8 +28,7 @@ def manage_cache(cfg: DictConfig) -> list[Entry]:
         RunError: if a file cannot be removed.
     """
     setup_logging()
-    check(cfg)
-    kind: str | None = cfg["clear"]  # cfg.clear would be the mapping's own method
+    kind = request.clear
     if kind is None:
         cached = entries()
         _print(cached)

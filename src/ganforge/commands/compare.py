@@ -4,11 +4,9 @@ import logging
 from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig
-
 from ganforge.compare.files import write
 from ganforge.compare.report import Comparison
-from ganforge.config.check import check
+from ganforge.config.requests import CompareRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import check_folder, typed_path
@@ -19,14 +17,14 @@ log = logging.getLogger("ganforge")
 VALUES = ("final", "best")
 
 
-def compare_runs(cfg: DictConfig) -> Comparison:
+def compare_runs(request: CompareRequest) -> Comparison:
     """Groups runs that differ only in seed, prints their scores and writes comparison.*.
 
     Only run folders are read: no model is built and nothing is measured again. Values with
     different protocols or data get separate columns. No difference is claimed from a single seed.
 
     Args:
-        cfg: composed from conf/compare.yaml.
+        request: the command as typed.
 
     Returns:
         The comparison.
@@ -36,16 +34,17 @@ def compare_runs(cfg: DictConfig) -> Comparison:
         RunError: if there is no run.
     """
     setup_logging()
-    check(cfg)
-    if cfg.value not in VALUES:
-        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {cfg.value!r}")
-    if not 0 < cfg.level < 1:
-        raise ConfigError(f"level must be between 0 and 1, got {cfg.level}")
-    if cfg.out is not None:
-        check_folder(typed_path(cfg.out), "out")
-    folders = find_runs(named_paths(cfg.runs, cfg.log_dir))
-    comparison = Comparison.of(list(_read(folders)), listed(cfg.by), cfg.value, cfg.level)
-    out = typed_path(cfg.out) if cfg.out is not None else common_folder(folders)
+    if request.value not in VALUES:
+        raise ConfigError(f"value must be one of {', '.join(VALUES)}; got {request.value!r}")
+    if not 0 < request.level < 1:
+        raise ConfigError(f"level must be between 0 and 1, got {request.level}")
+    if request.out is not None:
+        check_folder(typed_path(request.out), "out")
+    folders = find_runs(named_paths(request.runs, request.log_dir))
+    comparison = Comparison.of(
+        list(_read(folders)), listed(request.by), request.value, request.level
+    )
+    out = typed_path(request.out) if request.out is not None else common_folder(folders)
     written = write(comparison, out)
     for table in comparison.summary():
         console.print(table.rich())

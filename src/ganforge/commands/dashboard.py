@@ -3,9 +3,7 @@ from __future__ import annotations
 import json
 from typing import Any, cast
 
-from omegaconf import DictConfig
-
-from ganforge.config.check import check
+from ganforge.config.requests import DashboardRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import RunError
 from ganforge.loggers.wandb.access import first_line, require_server
@@ -24,11 +22,11 @@ from ganforge.runs.past import find_runs, named_paths
 SERVER_SECONDS = 20.0  # seconds to wait for the server's first answer
 
 
-def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
+def make_dashboard(request: DashboardRequest) -> dict[str, Any]:
     """Creates or updates a project's workspace and report in Weights & Biases, or prints them.
 
     Args:
-        cfg: composed from conf/dashboard.yaml.
+        request: the command as typed.
 
     Returns:
         The payloads for the server, by name: "workspace" and "report".
@@ -38,18 +36,17 @@ def make_dashboard(cfg: DictConfig) -> dict[str, Any]:
         RunError: if there is no such run, or the server cannot be reached.
     """
     setup_logging()
-    check(cfg)
     require_library()
-    charts = _charts(cfg)
-    if not cfg.print:
+    charts = _charts(request)
+    if not request.print:
         require_server(SERVER_SECONDS)
-    entity = str(cfg.entity) if cfg.entity is not None else _default_entity(cfg.print)
-    workspace = build_workspace(entity, cfg.project, charts)
-    report = build_report(entity, cfg.project, charts)
-    if cfg.print:
+    entity = str(request.entity) if request.entity is not None else _default_entity(request.print)
+    workspace = build_workspace(entity, request.project, charts)
+    report = build_report(entity, request.project, charts)
+    if request.print:
         print(json.dumps(described(workspace, report), indent=2))
     else:
-        _save(workspace, report, cfg)
+        _save(workspace, report, request)
     return described(workspace, report)
 
 
@@ -62,12 +59,12 @@ def described(workspace: Any, report: Any) -> dict[str, Any]:
     }
 
 
-def _charts(cfg: DictConfig) -> Charts:
+def _charts(request: DashboardRequest) -> Charts:
     """Returns charts of the values logged by the selected runs, or the usual ones without runs."""
     try:
-        names = logged_names(find_runs(named_paths(cfg.runs, cfg.log_dir)))
+        names = logged_names(find_runs(named_paths(request.runs, request.log_dir)))
     except RunError:
-        if cfg.runs is not None:
+        if request.runs is not None:
             raise
         names = []
     return charts_of(names or USUAL)
@@ -87,10 +84,12 @@ def _default_entity(offline: bool) -> str:
     return str(entity)
 
 
-def _save(workspace: Any, report: Any, cfg: DictConfig) -> None:
+def _save(workspace: Any, report: Any, request: DashboardRequest) -> None:
     """Saves workspace and report, overwriting earlier ones so that existing links stay valid."""
-    workspace._internal_name, workspace._internal_id = _known_workspace(workspace, cfg.workspace)
-    report.id = _known_report(report, cfg.report)
+    workspace._internal_name, workspace._internal_id = _known_workspace(
+        workspace, request.workspace
+    )
+    report.id = _known_report(report, request.report)
     for name, item in {"workspace": workspace, "report": report}.items():
         try:
             saved = item.save()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from rich.console import Console, Group
 from rich.table import Table
 from rich.text import Text
@@ -18,6 +18,7 @@ from ganforge.callbacks.run_summary import plain, versions
 from ganforge.commands.evaluate_images import score_images, takes_images
 from ganforge.commands.scoring import score_samples, score_translations
 from ganforge.config.check import check
+from ganforge.config.requests import EvaluateRequest
 from ganforge.console import console, setup_logging
 from ganforge.data.module import SPLITS
 from ganforge.errors import ConfigError, RunError
@@ -40,59 +41,62 @@ log = logging.getLogger("ganforge")
 PROTOCOL = ("features", "n_real", "n_fake", "split", "resize")
 
 
-def evaluate_run(cfg: DictConfig) -> dict[str, dict[str, Any]]:
+def evaluate_run(request: EvaluateRequest) -> dict[str, dict[str, Any]]:
     """Evaluates a run or external images; prints a table and writes evaluation.json.
 
     The file is written to ``out``, by default the run's folder, or the current folder for external
     images. If the run was logged to Weights & Biases, its results are logged there too.
 
     Args:
-        cfg: composed from conf/evaluate.yaml.
+        request: the command as typed.
 
     Returns:
         Results by name, in the format of ``metrics`` in summary.json.
     """
     setup_logging()
-    images = takes_images(cfg)
+    images = takes_images(request)
     if not images:
-        cfg.data = {}  # data.* overrides apply to the run's own data, which is loaded later
-    check(cfg)
-    _check_values(cfg)
+        request.data = {}  # data.* overrides apply to the run's own data, which is loaded later
+    parts = {"data": request.data, "features": request.features, "metrics": request.metrics}
+    check(OmegaConf.create(parts))
+    _check_values(request)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if images:
-        check_folder(typed_path(cfg.out or Path.cwd()), "out")
-        results = score_images(cfg, device)
-        subject = {"fake": str(cfg.fake), "real": str(cfg.real)}
-        return _report(cfg, results, subject, {}, f"{cfg.fake} against {cfg.real}", Path())
-    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
-    check_folder(typed_path(cfg.out or folder.path), "out")
-    restored = load_restored(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+        check_folder(typed_path(request.out or Path.cwd()), "out")
+        results = score_images(request, device)
+        subject = {"fake": str(request.fake), "real": str(request.real)}
+        return _report(
+            request, results, subject, {}, f"{request.fake} against {request.real}", Path()
+        )
+    folder = find_trained(request.run, typed_path(request.log_dir))
+    check_folder(typed_path(request.out or folder.path), "out")
+    restored = load_restored(request.run, request.checkpoint, request.log_dir, request.trust)
     model = restored.model.to(device)
     score = score_translations if getattr(model, "directions", ()) else score_samples
-    results = score(cfg, folder, restored, device)
+    results = score(request, folder, restored, device)
     where: dict[str, str | int | float] = {
         "step": model.iteration,
         "images_seen": model.images_seen,
-        "weights": cfg.weights,
+        "weights": request.weights,
     }
-    title = f"step {model.iteration}, weights {cfg.weights}"
-    metrics = _report(cfg, results, subject_of(folder), where, title, folder.path)
-    log_to_wandb(folder, results, model.iteration, model.images_seen, cfg.trust)
+    title = f"step {model.iteration}, weights {request.weights}"
+    metrics = _report(request, results, subject_of(folder), where, title, folder.path)
+    log_to_wandb(folder, results, model.iteration, model.images_seen, request.trust)
     return metrics
 
 
 def _report(
-    cfg: DictConfig,
+    request: EvaluateRequest,
     results: dict[str, Result],
     subject: dict[str, str],
     where: dict[str, Any],
     title: str,
     out: Path,
 ) -> dict[str, dict[str, Any]]:
-    """Writes evaluation.json and prints the table; ``cfg.out`` takes precedence over ``out``."""
+    """Writes evaluation.json and prints the table; the request's ``out`` takes precedence."""
     metrics = {name: result.to_dict() | where for name, result in results.items()}
-    report = subject | {"seed": cfg.seed, "metrics": metrics, "versions": versions()}
-    path = (out if cfg.out is None else typed_path(cfg.out)) / "evaluation.json"
+    report = subject | {"seed": request.seed, "metrics": metrics, "versions": versions()}
+    path = (out if request.out is None else typed_path(request.out)) / "evaluation.json"
     try:
         atomic.write(path, json.dumps(plain(report), indent=2).encode())
     except OSError as error:
@@ -103,20 +107,20 @@ def _report(
     return metrics
 
 
-def _check_values(cfg: DictConfig) -> None:
+def _check_values(request: EvaluateRequest) -> None:
     """Checks values early that would otherwise fail only after a classifier has been trained."""
-    if not cfg.metrics:
+    if not request.metrics:
         raise ConfigError("metrics=[] measures nothing; legal: a list such as [fid,kid,is]")
     for name, least in (("n", 2), ("n_real", 2), ("batch_size", 1), ("image_size", 1)):
-        if cfg[name] is not None and cfg[name] < least:
-            raise ConfigError(f"{name} must be at least {least}, got {cfg[name]}")
-    check_evaluation_costs(cfg)
-    if cfg.bootstrap and cfg.bootstrap < LEAST:
-        raise ConfigError(f"bootstrap must be 0 (off) or at least {LEAST}, got {cfg.bootstrap}")
+        if (number := getattr(request, name)) is not None and number < least:
+            raise ConfigError(f"{name} must be at least {least}, got {number}")
+    check_evaluation_costs(request)
+    if request.bootstrap and request.bootstrap < LEAST:
+        raise ConfigError(f"bootstrap must be 0 (off) or at least {LEAST}, got {request.bootstrap}")
     choices = {"split": SPLITS, "weights": ("ema", "raw"), "labels": DISTRIBUTIONS}
     for name, legal in choices.items():
-        if cfg[name] is not None and cfg[name] not in legal:
-            raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {cfg[name]!r}")
+        if (choice := getattr(request, name)) is not None and choice not in legal:
+            raise ConfigError(f"{name} must be one of {', '.join(legal)}; got {choice!r}")
 
 
 def print_results(results: dict[str, Result], title: str, console: Console) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from omegaconf import DictConfig
 
 from ganforge.commands.scoring import make_extractor
+from ganforge.config.requests import EvaluateRequest
 from ganforge.data.files.external import common_size, open_images
 from ganforge.data.reals import Domain
 from ganforge.errors import ConfigError
@@ -20,14 +20,14 @@ from ganforge.paths import typed_path
 BATCH_SIZE = 256
 
 
-def read_given(cfg: DictConfig) -> dict[str, Statistics]:
+def read_given(request: EvaluateRequest) -> dict[str, Statistics]:
     """Returns the statistics given as fake= or real=, by key; empty if both are images."""
-    read = {key: read_statistics(typed_path(cfg[key])) for key in ("fake", "real")}
+    read = {key: read_statistics(typed_path(getattr(request, key))) for key in ("fake", "real")}
     return {key: one for key, one in read.items() if one is not None}
 
 
 def score_statistics(
-    cfg: DictConfig,
+    request: EvaluateRequest,
     given: dict[str, Statistics],
     scores: dict[str, Score],
     device: torch.device,
@@ -37,18 +37,18 @@ def score_statistics(
     Raises:
         ConfigError: if a score needs the images themselves, or both sides are statistics.
     """
-    key, reference = _single(cfg, given, scores)
+    key, reference = _single(request, given, scores)
     other = "fake" if key == "real" else "real"
-    images = open_images(cfg[other], other)
-    size = common_size({other: images}, cfg.image_size)
+    images = open_images(getattr(request, other), other)
+    size = common_size({other: images}, request.image_size)
     data = Domain("given", {"train": images.source(size, 1 if images.grey else 3)})
-    extractor = make_extractor(cfg, data, device)
+    extractor = make_extractor(request, data, device)
     check_width(reference, key, extractor)
-    n = int(cfg.n or data.size())
+    n = int(request.n or data.size())
     if not 2 <= n <= data.size():
-        raise ConfigError(f"n={n}: {other}={cfg[other]} has {data.size()} images")
+        raise ConfigError(f"n={n}: {other}={getattr(request, other)} has {data.size()} images")
     reals = RealFeatures(data, extractor, StatisticsCache())
-    share = RealShare(reals, extractor, "train", 0, n, cfg.batch_size or BATCH_SIZE)
+    share = RealShare(reals, extractor, "train", 0, n, request.batch_size or BATCH_SIZE)
     own = share.moments("features")
     # The distance is symmetric.
     value = frechet_distance(own.mean, own.covariance, reference.mean, reference.covariance)
@@ -72,22 +72,22 @@ def score_statistics(
 
 
 def _single(
-    cfg: DictConfig, given: dict[str, Statistics], scores: dict[str, Score]
+    request: EvaluateRequest, given: dict[str, Statistics], scores: dict[str, Score]
 ) -> tuple[str, Statistics]:
     """Returns the set of statistics and its key; refuses options that statistics do not support."""
     rows = [name for name, score in scores.items() if not isinstance(score, FrechetDistance)]
     key, statistics = next(iter(given.items()))
     if rows:
         raise ConfigError(
-            f"metrics={rows[0]} needs images, but {key}={cfg[key]} has only their mean and "
-            "covariance. Use metrics=[fid]"
+            f"metrics={rows[0]} needs images, but {key}={getattr(request, key)} has only their mean "
+            "and covariance. Use metrics=[fid]"
         )
-    if len(given) > 1 or cfg.real == "data":
+    if len(given) > 1 or request.real == "data":
         raise ConfigError(
             "statistics (mu and sigma) are compared with images: one of fake= and real= must be a "
             "folder, zip, tar or array of images"
         )
     for name in ("bootstrap", "split"):
-        if cfg[name]:
-            raise ConfigError(f"{name}={cfg[name]}: needs images on both sides. Leave {name} out")
+        if value := getattr(request, name):
+            raise ConfigError(f"{name}={value}: needs images on both sides. Leave {name} out")
     return key, statistics

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ganforge import atomic
 from ganforge.compare.report import Comparison
-from ganforge.config.schemas import ReportSchema
+from ganforge.config.requests import ReportRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import check_file, typed_path
@@ -23,13 +23,13 @@ MIN_MB, MAX_MB = 0.5, 10_000.0
 LEVEL = 0.05  # significance level, as in `ganforge compare`
 
 
-def report(cfg: ReportSchema) -> Path:
+def report(request: ReportRequest) -> Path:
     """Writes the HTML page of a run or a sweep.
 
     Only files of the runs are read: no model is built and nothing is measured.
 
     Args:
-        cfg: composed from conf/report.yaml.
+        request: the command as typed.
 
     Returns:
         Path of the page.
@@ -39,10 +39,12 @@ def report(cfg: ReportSchema) -> Path:
         RunError: if there is no run, or the page cannot be written.
     """
     setup_logging()
-    _check(cfg)
-    limit = int(cfg.max_mb * 1e6)
-    folder, page = _of_sweep(cfg, limit) if cfg.sweep is not None else _of_run(cfg, limit)
-    out = typed_path(cfg.out) if cfg.out is not None else folder / FILE
+    _check(request)
+    limit = int(request.max_mb * 1e6)
+    folder, page = (
+        _of_sweep(request, limit) if request.sweep is not None else _of_run(request, limit)
+    )
+    out = typed_path(request.out) if request.out is not None else folder / FILE
     try:
         atomic.write(out, page.encode())
     except OSError as error:
@@ -53,30 +55,30 @@ def report(cfg: ReportSchema) -> Path:
     return out
 
 
-def _check(cfg: ReportSchema) -> None:
-    if cfg.run is not None and cfg.sweep is not None:
+def _check(request: ReportRequest) -> None:
+    if request.run is not None and request.sweep is not None:
         raise ConfigError("run and sweep exclude each other; legal: run=RUN or sweep=DIR")
-    if cfg.max_mb > MAX_MB or math.isnan(cfg.max_mb):
-        raise ConfigError(f"max_mb must be at most {MAX_MB:.0f}, got {cfg.max_mb}")
-    if cfg.max_mb < MIN_MB:
-        raise ConfigError(f"max_mb must be at least {MIN_MB}, got {cfg.max_mb}")
-    if cfg.out is not None and typed_path(cfg.out).suffix.lower() not in (".html", ".htm"):
-        raise ConfigError(f"out={cfg.out}: must be the path of an HTML file, such as {FILE}")
-    if cfg.out is not None:
-        check_file(typed_path(cfg.out), "out")
-    if cfg.sweep is None and (cfg.by is not None or cfg.score is not None):
-        key = "by" if cfg.by is not None else "score"
+    if request.max_mb > MAX_MB or math.isnan(request.max_mb):
+        raise ConfigError(f"max_mb must be at most {MAX_MB:.0f}, got {request.max_mb}")
+    if request.max_mb < MIN_MB:
+        raise ConfigError(f"max_mb must be at least {MIN_MB}, got {request.max_mb}")
+    if request.out is not None and typed_path(request.out).suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"out={request.out}: must be the path of an HTML file, such as {FILE}")
+    if request.out is not None:
+        check_file(typed_path(request.out), "out")
+    if request.sweep is None and (request.by is not None or request.score is not None):
+        key = "by" if request.by is not None else "score"
         raise ConfigError(f"{key} compares runs and is only legal with sweep=DIR")
 
 
-def _of_run(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
-    folder = RunFolder.find(cfg.run or "latest", typed_path(cfg.log_dir)).path
+def _of_run(request: ReportRequest, limit: int) -> tuple[Path, str]:
+    folder = RunFolder.find(request.run or "latest", typed_path(request.log_dir)).path
     return folder, run_page(PastRun.read(folder), limit)
 
 
-def _of_sweep(cfg: ReportSchema, limit: int) -> tuple[Path, str]:
-    sweep = Sweep.read(named_paths(cfg.sweep, cfg.log_dir))
-    comparison = Comparison.of(sweep.runs, listed(cfg.by), "final", LEVEL)
-    ranking = rank(sweep.runs, cfg.score)
+def _of_sweep(request: ReportRequest, limit: int) -> tuple[Path, str]:
+    sweep = Sweep.read(named_paths(request.sweep, request.log_dir))
+    comparison = Comparison.of(sweep.runs, listed(request.by), "final", LEVEL)
+    ranking = rank(sweep.runs, request.score)
     folder = sweep.record.path if sweep.record else common_folder(sweep.folders)
     return folder, sweep_page(folder, sweep, comparison, ranking, limit)

@@ -7,13 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig
 from rich.table import Table
 from rich.text import Text
 
 from ganforge.commands.cache import age_as_text, bytes_as_text
 from ganforge.compare.cells import plain
 from ganforge.config.check import did_you_mean
+from ganforge.config.requests import RunsRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError
 from ganforge.paths import typed_path
@@ -29,11 +29,11 @@ MIN_WIDTH = 16  # minimum characters of a run's path
 GAP = 2  # between columns
 
 
-def manage_runs(cfg: DictConfig) -> list[RunEntry]:
+def manage_runs(request: RunsRequest) -> list[RunEntry]:
     """Lists the runs that match the filters, or removes them.
 
     Args:
-        cfg: composed from conf/runs.yaml.
+        request: the command as typed.
 
     Returns:
         The matching runs.
@@ -43,18 +43,18 @@ def manage_runs(cfg: DictConfig) -> list[RunEntry]:
         RunError: if there is no such run, or a run cannot be removed.
     """
     setup_logging()
-    options = {str(group): listed(value) for group, value in cfg.where.items()}
-    matches = RunFilter(listed(cfg.status), options, cfg.older_than, cfg.newer_than)
-    if cfg.sort not in SORTS:
-        raise ConfigError(f"sort={cfg.sort}: {did_you_mean(cfg.sort, list(SORTS))}")
-    _check_removal(cfg, bool(matches))
-    log_dir = typed_path(cfg.log_dir)
-    every = [RunEntry.read(folder) for folder in _folders(cfg, log_dir)]
+    options = {str(group): listed(value) for group, value in request.where.items()}
+    matches = RunFilter(listed(request.status), options, request.older_than, request.newer_than)
+    if request.sort not in SORTS:
+        raise ConfigError(f"sort={request.sort}: {did_you_mean(request.sort, list(SORTS))}")
+    _check_removal(request, bool(matches))
+    log_dir = typed_path(request.log_dir)
+    every = [RunEntry.read(folder) for folder in _folders(request, log_dir)]
     matches.check_options(every)
-    runs = sorted(filter(matches, every), key=SORTS[cfg.sort])
-    if cfg.remove:
-        faults = not_removable(named_paths(cfg.runs, cfg.log_dir), log_dir)
-        _remove(runs, log_dir, cfg.checkpoints_only, faults)
+    runs = sorted(filter(matches, every), key=SORTS[request.sort])
+    if request.remove:
+        faults = not_removable(named_paths(request.runs, request.log_dir), log_dir)
+        _remove(runs, log_dir, request.checkpoints_only, faults)
     else:
         _print(runs, log_dir)
     for fault in filter(None, (run.fault for run in runs)):
@@ -86,20 +86,20 @@ SORTS: dict[str, Callable[[RunEntry], Any]] = {
 }
 
 
-def _check_removal(cfg: DictConfig, filtered: bool) -> None:
-    if cfg.checkpoints_only and not cfg.remove:
+def _check_removal(request: RunsRequest, filtered: bool) -> None:
+    if request.checkpoints_only and not request.remove:
         raise ConfigError("checkpoints_only=true limits what remove=true removes; set both")
-    if cfg.remove and not filtered and cfg.runs is None:
+    if request.remove and not filtered and request.runs is None:
         raise ConfigError(
             "remove=true: would remove every run. Select some: runs=, status=, model=, data=, "
-            f"older_than= or newer_than=; runs={cfg.log_dir} selects all"
+            f"older_than= or newer_than=; runs={request.log_dir} selects all"
         )
 
 
-def _folders(cfg: DictConfig, log_dir: Path) -> list[Path]:
-    if cfg.runs is None:  # an empty log_dir is not an error
+def _folders(request: RunsRequest, log_dir: Path) -> list[Path]:
+    if request.runs is None:  # an empty log_dir is not an error
         return sorted(run.resolve() for run in runs_in(log_dir))
-    return find_runs(named_paths(cfg.runs, cfg.log_dir))
+    return find_runs(named_paths(request.runs, request.log_dir))
 
 
 def _remove(

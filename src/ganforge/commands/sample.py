@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig
 
 from ganforge.callbacks.pictures.grid import picture, save
 from ganforge.callbacks.samples import ROWS
@@ -20,6 +19,7 @@ from ganforge.commands.sample_files import (
     write_points,
 )
 from ganforge.commands.sample_styles import check_style_mix, choose_noise, destinations, style_mix
+from ganforge.config.requests import SampleRequest
 from ganforge.console import console
 from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
@@ -33,39 +33,39 @@ from ganforge.runs.stored.lone_checkpoint import find_trained
 BLOCK = 256
 
 
-def sample_run(cfg: DictConfig) -> Path:
+def sample_run(request: SampleRequest) -> Path:
     """Samples images from a run into a PNG grid, an array or single PNGs.
 
     2D points are written as a density plot or an array. With ``style_mix``, a style-based model
     writes a grid of mixed source and destination styles.
 
     Args:
-        cfg: composed from conf/sample.yaml.
+        request: the command as typed.
 
     Returns:
         Path of the output.
     """
-    if cfg.n < 1:
-        raise ConfigError(f"n must be at least 1, got {cfg.n}")
-    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
-    data = build_data(folder, cfg.trust)
+    if request.n < 1:
+        raise ConfigError(f"n must be at least 1, got {request.n}")
+    folder = find_trained(request.run, typed_path(request.log_dir))
+    data = build_data(folder, request.trust)
     mixture = mixture_of(data)
     out = (
-        folder.subfolder("samples") / f"{_name(cfg)}.png"
-        if cfg.out is None
-        else typed_path(cfg.out)
+        folder.subfolder("samples") / f"{_name(request)}.png"
+        if request.out is None
+        else typed_path(request.out)
     )
     check_out(out, points=mixture is not None)
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
-    _refuse_translations(cfg.run, model)
+    model = load(request.run, request.checkpoint, request.log_dir, request.trust)
+    _refuse_translations(request.run, model)
     names = class_names_of(data, model)
-    chosen = _chosen(cfg["class"], names, model)
+    chosen = _chosen(getattr(request, "class"), names, model)
     labels = _labels(chosen, model)
-    truncate(model, cfg.truncation)
-    choose_noise(model, cfg.noise)
-    if cfg.style_mix:
-        return _mix_styles(model, cfg, out, chosen)
-    samples = Samples(cfg.n, _draw(model, cfg, labels, as_bytes=mixture is None), labels)
+    truncate(model, request.truncation)
+    choose_noise(model, request.noise)
+    if request.style_mix:
+        return _mix_styles(model, request, out, chosen)
+    samples = Samples(request.n, _draw(model, request, labels, as_bytes=mixture is None), labels)
     if mixture is None:
         in_rows = 0 < model.num_classes <= ROWS and chosen is None
         write_images(samples, out, model.num_classes if in_rows else 0, names)
@@ -73,25 +73,25 @@ def sample_run(cfg: DictConfig) -> Path:
         write_points(samples, out, mixture)
     what = "images" if mixture is None else "points"
     what += "" if chosen is None else f" of {chosen.text}"
-    console.print(f"{cfg.n} {what}, seed {cfg.seed}: {out}", soft_wrap=True)
+    console.print(f"{request.n} {what}, seed {request.seed}: {out}", soft_wrap=True)
     return out
 
 
 def _mix_styles(
-    model: AdversarialModule, cfg: DictConfig, out: Path, chosen: RequestedClass | None
+    model: AdversarialModule, request: SampleRequest, out: Path, chosen: RequestedClass | None
 ) -> Path:
     """Writes a style-mixing grid of sources and destinations."""
-    styled = check_style_mix(model, cfg.n, out)
+    styled = check_style_mix(model, request.n, out)
     if torch.cuda.is_available():
         styled = styled.cuda()
-    check_grid(cfg.n, *styled.sample(1, cfg.seed).shape[2:])
-    sources = cfg.n // destinations(styled)
+    check_grid(request.n, *styled.sample(1, request.seed).shape[2:])
+    sources = request.n // destinations(styled)
     label = None if chosen is None else chosen.number
-    images, columns = style_mix(styled, sources, cfg.seed, cfg.weights, label)
+    images, columns = style_mix(styled, sources, request.seed, request.weights, label)
     save(picture(images, columns), out)
     rows = f"{destinations(styled)} destinations"
     styles = f"styles of {sources} sources (top) applied to {rows}"
-    console.print(f"{styles}, seed {cfg.seed}: {out}", soft_wrap=True)
+    console.print(f"{styles}, seed {request.seed}: {out}", soft_wrap=True)
     return out
 
 
@@ -103,26 +103,28 @@ def _refuse_translations(run: str, model: AdversarialModule) -> None:
         )
 
 
-def _name(cfg: DictConfig) -> str:
+def _name(request: SampleRequest) -> str:
     """Returns the default file name, without suffix, which contains the sampling options."""
-    options = "" if cfg["class"] is None else f"-c{file_part(cfg['class'])}"
-    options += "" if cfg.truncation is None else f"-t{cfg.truncation:g}"
-    options += "" if cfg.noise is None else f"-{cfg.noise}"
-    kind = "styles" if cfg.style_mix else "sample"
-    return f"{kind}-s{cfg.seed}-n{cfg.n}{options}"
+    options = (
+        "" if getattr(request, "class") is None else f"-c{file_part(getattr(request, 'class'))}"
+    )
+    options += "" if request.truncation is None else f"-t{request.truncation:g}"
+    options += "" if request.noise is None else f"-{request.noise}"
+    kind = "styles" if request.style_mix else "sample"
+    return f"{kind}-s{request.seed}-n{request.n}{options}"
 
 
 def _draw(
-    model: AdversarialModule, cfg: DictConfig, labels: Labels | None, as_bytes: bool
+    model: AdversarialModule, request: SampleRequest, labels: Labels | None, as_bytes: bool
 ) -> Iterator[torch.Tensor]:
     """Yields blocks of [count, C, H, W] on the CPU: uint8, or float32 in [-1, 1]."""
     if torch.cuda.is_available():
         model = model.cuda()
-    with counting(cfg.n, "generated") as advance:
-        for first in range(0, cfg.n, BLOCK):
-            n = min(BLOCK, cfg.n - first)
+    with counting(request.n, "generated") as advance:
+        for first in range(0, request.n, BLOCK):
+            n = min(BLOCK, request.n - first)
             classes = None if labels is None else labels(first, n)
-            block = model.sample(n, cfg.seed, cfg.weights, first, classes)
+            block = model.sample(n, request.seed, request.weights, first, classes)
             yield (to_uint8(block) if as_bytes else block).cpu()
             advance(n)
 

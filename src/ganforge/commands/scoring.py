@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig
 
 from ganforge.commands.sample import truncate
 from ganforge.config.command import Command
+from ganforge.config.requests import EvaluateRequest
 from ganforge.errors import ConfigError
 from ganforge.metrics.bootstrap import add_intervals
 from ganforge.metrics.cache import StatisticsCache
@@ -33,40 +33,42 @@ BATCH_SIZES = {"samples": 256, "translations": 16}  # defaults
 
 
 def score_samples(
-    cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
+    request: EvaluateRequest, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of images generated from noise by a model that is on ``device``."""
     model = restored.model
-    scores = {name: build(node) for name, node in cfg.metrics.items()}
+    scores = {name: build(node) for name, node in request.metrics.items()}
     if pairs := list(pair_scores(scores)):
         raise ConfigError(
             f"metrics={pairs[0]} scores translations, but this run's model "
             f"({type(model).__name__}) generates images from noise. Leave it out of metrics=[...]"
         )
     check_labels(scores, model.num_classes)
-    truncate(model, cfg.truncation)
-    data = load_run_data(folder, Command.of(cfg), cfg.trust)
+    truncate(model, request.truncation)
+    data = load_run_data(folder, Command.of(request), request.trust)
     warn_of_other_data(restored.images, restored.path, data)
-    split, n = cfg.split or "train", cfg.n or DEFAULT_N
-    labels = RequestedLabels(cfg.labels, model.num_classes, data, split)
-    check_classes(scores, data, labels, n, cfg.n_real or n, split)
-    extractor = make_extractor(cfg, data, device)
-    scores = ready(cfg, scores, data, extractor, device)
+    split, n = request.split or "train", request.n or DEFAULT_N
+    labels = RequestedLabels(request.labels, model.num_classes, data, split)
+    check_classes(scores, data, labels, n, request.n_real or n, split)
+    extractor = make_extractor(request, data, device)
+    scores = ready(request, scores, data, extractor, device)
 
     def sample(n: int, start: int) -> torch.Tensor:
-        return model.sample(n, cfg.seed, cfg.weights, start, labels(n, start))
+        return model.sample(n, request.seed, request.weights, start, labels(n, start))
 
-    paths = LatentPaths(model, cfg.seed, cfg.weights)
+    paths = LatentPaths(model, request.seed, request.weights)
     reals = RealFeatures(data, extractor, StatisticsCache())
-    results = compute_scores(cfg, sample, reals, scores, n, cfg.n_real or n, split, labels, paths)
-    if cfg.truncation is not None:
+    results = compute_scores(
+        request, sample, reals, scores, n, request.n_real or n, split, labels, paths
+    )
+    if request.truncation is not None:
         for result in results.values():
-            result.details["truncation"] = cfg.truncation
+            result.details["truncation"] = request.truncation
     return results
 
 
 def compute_scores(
-    cfg: DictConfig,
+    request: EvaluateRequest,
     sample: Sample,
     reals: RealFeatures,
     scores: dict[str, Score],
@@ -76,60 +78,62 @@ def compute_scores(
     labels: RequestedLabels | None = None,
     paths: Paths | None = None,
 ) -> dict[str, Result]:
-    """Returns scores of images of any origin, with bootstrap intervals if ``cfg.bootstrap`` is set.
+    """Returns scores of images of any origin, with bootstrap intervals if requested.
 
     See :func:`ganforge.metrics.evaluate.evaluate` for the arguments. ``n_real`` is reduced to the
     size of the split.
     """
     n_real = min(n_real, reals.data.size(split))
-    size = cfg.batch_size or BATCH_SIZES["samples"]
-    settings = EvaluationSettings(n, cfg.seed, size, split, n_real)
-    rows = FakeRows(n) if cfg.bootstrap else None
+    size = request.batch_size or BATCH_SIZES["samples"]
+    settings = EvaluationSettings(n, request.seed, size, split, n_real)
+    rows = FakeRows(n) if request.bootstrap else None
     results = evaluate(GeneratedImages(sample, labels, paths), reals, scores, settings, rows)
     if rows is not None:
-        add_intervals(results, rows, reals, scores, settings, cfg.bootstrap)
+        add_intervals(results, rows, reals, scores, settings, request.bootstrap)
     return results
 
 
 def score_translations(
-    cfg: DictConfig, folder: RunFolder, restored: Restored, device: torch.device
+    request: EvaluateRequest, folder: RunFolder, restored: Restored, device: torch.device
 ) -> dict[str, Result]:
     """Returns the scores of translations of held-out images, and the scores of baselines.
 
     Without metrics=[...] on the command line, the scores that the run was trained with are used.
     The model must be on ``device``.
     """
-    _check_translation_options(cfg)
-    overridden = "metrics" in Command.of(cfg).groups
-    nodes = cfg.metrics if overridden else read_config(folder, cfg.trust).metrics
-    metrics = {name: build(node) for name, node in (nodes or cfg.metrics).items()}
+    _check_translation_options(request)
+    overridden = "metrics" in Command.of(request).groups
+    nodes = request.metrics if overridden else read_config(folder, request.trust).metrics
+    metrics = {name: build(node) for name, node in (nodes or request.metrics).items()}
     game = cast(Translates, cast(Any, restored.model))
-    images = load_run_data(folder, Command.of(cfg), cfg.trust)
+    images = load_run_data(folder, Command.of(request), request.trust)
     warn_of_other_data(restored.images, restored.path, images)
     data = cast(TranslationSource, images)
     check_metrics(metrics, data, game.directions)
     scores = feature_scores(metrics)
     extractor: FeatureExtractor | None = None
     if scores:
-        extractor = make_extractor(cfg, for_features(data), device)
+        extractor = make_extractor(request, for_features(data), device)
         scores = fitting(scores, for_features(data), extractor, device)
     pairs = pair_scores(metrics)
     for pair in pairs.values():
         pair.prepare(device)
-    split = split_of(data, cfg.split or "test", least=2 if scores else 1)
-    held = HeldOut(cfg.n or DEFAULT_N, cfg.batch_size or BATCH_SIZES["translations"], split)
+    split = split_of(data, request.split or "test", least=2 if scores else 1)
+    held = HeldOut(request.n or DEFAULT_N, request.batch_size or BATCH_SIZES["translations"], split)
     evaluator, share = TranslationEvaluator(data, extractor, scores, pairs, held), Share(device)
-    results = evaluator.evaluate(game, cfg.weights, cfg.seed, share)
+    results = evaluator.evaluate(game, request.weights, request.seed, share)
     return results | evaluator.baselines(game.directions, share)
 
 
-def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> FeatureExtractor:
+def make_extractor(
+    request: EvaluateRequest, data: ImageSource, device: torch.device
+) -> FeatureExtractor:
     """Returns the feature extractor for the images.
 
     Raises:
         ConfigError: if no extractor fits the data.
     """
-    extractor: FeatureExtractor | None = build(cfg.features).build(data, device)
+    extractor: FeatureExtractor | None = build(request.features).build(data, device)
     if extractor is None:
         raise ConfigError(
             "no features fit these data: use features=inception features.weights=PATH"
@@ -138,7 +142,7 @@ def make_extractor(cfg: DictConfig, data: ImageSource, device: torch.device) -> 
 
 
 def ready(
-    cfg: DictConfig,
+    request: EvaluateRequest,
     scores: dict[str, Score],
     data: ImageSource,
     extractor: FeatureExtractor,
@@ -151,15 +155,15 @@ def ready(
     """
     fit = fitting(scores, data, extractor, device)
     if not fit:
-        names = ",".join(cfg.metrics)
+        names = ",".join(request.metrics)
         raise ConfigError(f"none of metrics=[{names}] applies to data={data.name}")
     return fit
 
 
-def _check_translation_options(cfg: DictConfig) -> None:
+def _check_translation_options(request: EvaluateRequest) -> None:
     for name in ("truncation", "n_real", "bootstrap"):
-        if cfg[name]:
+        if value := getattr(request, name):
             raise ConfigError(
-                f"{name}={cfg[name]}: applies to images generated from noise, but this run's model "
+                f"{name}={value}: applies to images generated from noise, but this run's model "
                 f"translates images. Leave {name} out"
             )

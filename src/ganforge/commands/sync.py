@@ -5,9 +5,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from omegaconf import DictConfig
-
-from ganforge.config.check import check
+from ganforge.config.requests import SyncRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import access as wandb_access
@@ -18,7 +16,7 @@ from ganforge.runs.past import find_runs, named_paths
 log = logging.getLogger("ganforge")
 
 
-def sync_runs(cfg: DictConfig) -> list[Path]:
+def sync_runs(request: SyncRequest) -> list[Path]:
     """Uploads runs recorded offline to Weights & Biases, with ``wandb sync``.
 
     A resumed run has one part for each of its processes, all with the same ID. They are sent
@@ -26,7 +24,7 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
     as sent, and these are not sent again.
 
     Args:
-        cfg: composed from conf/sync.yaml.
+        request: the command as typed.
 
     Returns:
         The parts that were sent, or would be sent in a dry run.
@@ -36,19 +34,18 @@ def sync_runs(cfg: DictConfig) -> list[Path]:
         RunError: if there are no credentials or no server, or a part was not sent.
     """
     setup_logging()
-    check(cfg)
-    if not cfg.timeout > 0:
-        raise ConfigError(f"timeout must be above 0 seconds; got {cfg.timeout}")
-    unsent = _unsent(find_runs(named_paths(cfg.runs, cfg.log_dir)))
+    if not request.timeout > 0:
+        raise ConfigError(f"timeout must be above 0 seconds; got {request.timeout}")
+    unsent = _unsent(find_runs(named_paths(request.runs, request.log_dir)))
     parts = [part for recorded in unsent.values() for part in recorded]
     if not parts:
         console.print("nothing to send")
         return []
-    if cfg.dry_run:
+    if request.dry_run:
         for part in parts:
             console.print(f"would send {part}", soft_wrap=True)
         return parts
-    wandb_access.require_server(cfg.timeout)
+    wandb_access.require_server(request.timeout)
     for folder, recorded in unsent.items():
         console.print(f"sending {folder}", soft_wrap=True)
         send(recorded)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from PIL import Image
 from torch import Tensor
 
 from ganforge.callbacks.pictures.grid import save, single
 from ganforge.commands.counting import counting
+from ganforge.config.requests import TranslateRequest
 from ganforge.console import console, setup_logging
 from ganforge.data.files.decoding import (
     MAX_TRANSLATED_PIXELS,
@@ -41,11 +42,11 @@ log = logging.getLogger("ganforge")
 FATAL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO}
 
 
-def translate_run(cfg: DictConfig) -> Path:
+def translate_run(request: TranslateRequest) -> Path:
     """Translates images with a run's generator into PNGs of the same names and sizes.
 
     Args:
-        cfg: composed from conf/translate.yaml.
+        request: the command as typed.
 
     Returns:
         The output folder.
@@ -54,42 +55,44 @@ def translate_run(cfg: DictConfig) -> Path:
         DataError: if some images could not be translated; raised after all others are written.
     """
     setup_logging()
-    folder = find_trained(cfg.run, typed_path(cfg.log_dir))
-    if cfg.weights not in ("ema", "raw"):
-        raise ConfigError(f"weights must be one of ema, raw; got {cfg.weights!r}")
-    if cfg.input is None:
+    folder = find_trained(request.run, typed_path(request.log_dir))
+    if request.weights not in ("ema", "raw"):
+        raise ConfigError(f"weights must be one of ema, raw; got {request.weights!r}")
+    if request.input is None:
         raise ConfigError("translate needs input=PATH: a folder, zip or image")
-    source = typed_path(cfg.input)
+    source = typed_path(request.input)
     entries = open_input(source)
-    if cfg.out is not None:
-        check_folder(typed_path(cfg.out), "out")  # before the slow loading of the model
-    model = _load_model(cfg)
-    direction = _direction(cfg.direction, model)
-    entries.span = input_span(entries, stated_range(folder, cfg.trust), direction)
+    if request.out is not None:
+        check_folder(typed_path(request.out), "out")  # before the slow loading of the model
+    model = _load_model(request)
+    direction = _direction(request.direction, model)
+    entries.span = input_span(entries, stated_range(folder, request.trust), direction)
     warn_of_pairs(entries, "pairs" in getattr(model, "needs", ()))
-    out = _out(cfg, folder, source, direction)
+    out = _out(request, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
     refuse_run(out)
     _log_replaced(out, targets)
-    translator = ImageTranslator(model, direction, cfg.weights, cfg.seed, cfg.tile, cfg.overlap)
+    translator = ImageTranslator(
+        model, direction, request.weights, request.seed, request.tile, request.overlap
+    )
     faults = _translate(translator, entries, out, targets)
     done = len(targets) - len(faults)
     if done:
         images = "1 image" if done == 1 else f"{done} images"
-        console.print(f"{images}, {direction}, seed {cfg.seed}: {out}", soft_wrap=True)
+        console.print(f"{images}, {direction}, seed {request.seed}: {out}", soft_wrap=True)
     if faults:
         raise DataError(_report(faults, len(targets)))
     return out
 
 
-def _load_model(cfg: DictConfig) -> Game:
+def _load_model(request: TranslateRequest) -> Game:
     """Returns the run's model on the GPU if available; refuses models that do not translate."""
-    model = load(cfg.run, cfg.checkpoint, cfg.log_dir, cfg.trust)
+    model = load(request.run, request.checkpoint, request.log_dir, request.trust)
     if not getattr(model, "directions", ()):
         raise ConfigError(
-            f"run={cfg.run}: {type(model).__name__} generates images from noise: use "
-            f"`ganforge sample run={cfg.run}`, or train model=pix2pix or model=cyclegan"
+            f"run={request.run}: {type(model).__name__} generates images from noise: use "
+            f"`ganforge sample run={request.run}`, or train model=pix2pix or model=cyclegan"
         )
     model = model.cuda() if torch.cuda.is_available() else model
     return cast(Game, cast(Any, model))
@@ -103,9 +106,9 @@ def _direction(requested: str | None, model: Game) -> str:
     return direction
 
 
-def _out(cfg: DictConfig, folder: RunFolder, source: Path, direction: str) -> Path:
-    if cfg.out is not None:
-        return typed_path(cfg.out)
+def _out(request: TranslateRequest, folder: RunFolder, source: Path, direction: str) -> Path:
+    if request.out is not None:
+        return typed_path(request.out)
     return folder.subfolder("translated", f"{source.resolve().stem}-{direction}")
 
 

@@ -17,7 +17,7 @@ from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.config.former_names import present_name
 from ganforge.config.needs import check_data, check_inputs, check_labels, declared
-from ganforge.config.schemas import KEYWORDS, SCHEMAS
+from ganforge.config.requests import KEYWORDS, REQUESTS
 from ganforge.config.signatures import hints_of, parameters_of
 from ganforge.config.types import accepts, describe
 from ganforge.config.values import number_faults
@@ -29,7 +29,7 @@ HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}
 
 def register_schemas() -> None:
     """Registers the schemas in Hydra's config store as ``train_schema`` and so on."""
-    for verb, schema in SCHEMAS.items():
+    for verb, schema in REQUESTS.items():
         node = OmegaConf.structured(schema)
         with open_dict(node):
             for key in KEYWORDS.get(verb, []):
@@ -39,7 +39,7 @@ def register_schemas() -> None:
 
 def root_keys(verb: str) -> list[str]:
     """Returns the legal keys at the root of a verb's configuration."""
-    return [f.name for f in fields(SCHEMAS[verb])] + KEYWORDS.get(verb, [])
+    return [f.name for f in fields(REQUESTS[verb])] + KEYWORDS.get(verb, [])
 
 
 def did_you_mean(name: str, legal: list[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from ganforge import atomic
 from ganforge.config.job_names import job_folder, sweep_of
@@ -45,14 +45,14 @@ class Command:
     config_dirs: list[Path] = field(default_factory=list)
 
     @classmethod
-    def of(cls, cfg: DictConfig) -> Command:
-        """Returns the command that ``cfg`` was composed from, on the command line or in Python."""
+    def of(cls, cfg: object) -> Command:
+        """Returns the command that a configuration or request comes from."""
         attached: Command | None = cfg.__dict__.get(_ATTRIBUTE)
         if attached is not None:
             return attached
         if not HydraConfig.initialized():
             return cls()
-        return cls.read(HydraConfig.get(), training_line(sys.argv), cfg.get("run_dir"))
+        return cls.read(HydraConfig.get(), training_line(sys.argv), getattr(cfg, "run_dir", None))
 
     @classmethod
     def read(cls, hydra: Any, line: str, run_dir: str | None = None) -> Command:
@@ -87,7 +87,7 @@ class Command:
             job = _job_folder(hydra)
         return cls(line, choices, groups, values, job, typed, folder, _config_dirs(hydra))
 
-    def keep(self, cfg: DictConfig) -> None:
+    def keep(self, cfg: object) -> None:
         """Attaches the command to the object ``cfg`` without adding a key to the configuration."""
         cfg.__dict__[_ATTRIBUTE] = self
 

@@ -9,6 +9,7 @@ import itertools
 import re
 import types
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -67,6 +68,14 @@ def compose_config(overrides: list[str], verb: str = "train") -> DictConfig:
             cfg.name = f"{choices.model}-{choices.data}"
     command.keep(cfg)
     return cfg
+
+
+def requested(cfg: DictConfig) -> Any:
+    """Returns the request that a configuration of another verb than train was composed for."""
+    command = Command.of(cfg)
+    request = OmegaConf.to_object(cfg)
+    command.keep(request)
+    return request
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from ganforge.config.requests import EvaluateRequest
 from ganforge.errors import ConfigError
 
 WORKERS = 8  # maximum number of loader processes per CPU core
@@ -44,14 +45,14 @@ def check_costs(cfg: DictConfig) -> None:
         )
 
 
-def check_evaluation_costs(cfg: DictConfig) -> None:
+def check_evaluation_costs(request: EvaluateRequest) -> None:
     """Rejects an evaluation with more images or bootstrap resamples than fit in memory.
 
     Raises:
         ConfigError: naming the key and the limit.
     """
     for key, most in (("n", EVALUATED), ("n_real", EVALUATED), ("bootstrap", RESAMPLES)):
-        if (value := _number(cfg, key)) > most:
+        if (value := getattr(request, key) or 0) > most:
             raise ConfigError(f"{key}={value:,}: at most {most:,}, all of which are held in memory")
 
 

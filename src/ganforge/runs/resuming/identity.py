@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.config.schemas import TrainSchema
+from ganforge.config.requests import TrainRequest
 from ganforge.config.signatures import parameters_of
 from ganforge.runs.past import flatten
 
@@ -95,7 +95,7 @@ def _default(key: str, cfg: DictConfig) -> Any:
 def _root_defaults() -> dict[str, Any]:
     return {
         field.name: field.default if field.default_factory is MISSING else field.default_factory()
-        for field in fields(TrainSchema)
+        for field in fields(TrainRequest)
     }
 
 

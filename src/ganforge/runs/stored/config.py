@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.config.schemas import TrainSchema
+from ganforge.config.requests import TrainRequest
 from ganforge.errors import RunError
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.stored.data_places import make_paths_absolute, start_folder
@@ -22,7 +22,7 @@ _READ_FOLDERS = {
     "ganforge.data.UnpairedImages",
 }
 NEEDED = ("seed", "data", "model")
-_MAPPINGS = {field.name for field in fields(TrainSchema) if "dict" in str(field.type)}
+_MAPPINGS = {field.name for field in fields(TrainRequest) if "dict" in str(field.type)}
 
 
 def read_resolved(folder: RunFolder) -> DictConfig:

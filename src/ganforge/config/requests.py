@@ -1,4 +1,4 @@
-"""Schemas of the verbs' configurations: their root keys and types.
+"""Requests: what each verb is asked to do, as typed root keys of its configuration.
 
 Importing this module imports neither torch nor lightning.
 """
@@ -6,11 +6,18 @@ Importing this module imports neither torch nor lightning.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    Weights = Literal["ema", "raw"]
+    Labels = Literal["balanced", "data"]
+    Value = Literal["final", "best"]
+else:  # OmegaConf knows no literals; the verbs check the values
+    Weights = Labels = Value = str
 
 
 @dataclass
-class TrainSchema:
+class TrainRequest:
     """Root keys of conf/train.yaml. Any other key is refused."""
 
     seed: int = 0
@@ -41,18 +48,18 @@ class TrainSchema:
 
 
 @dataclass
-class WeightsSchema:
+class WeightsRequest:
     """Root keys of every verb that loads the weights of a run."""
 
     run: str = "latest"
     log_dir: str = "logs"
     checkpoint: str = "last"
     trust: Any = field(default_factory=list)
-    weights: str = "ema"
+    weights: Weights = "ema"
 
 
 @dataclass
-class EvaluateSchema(WeightsSchema):
+class EvaluateRequest(WeightsRequest):
     """Root keys of conf/evaluate.yaml."""
 
     truncation: float | None = None
@@ -65,7 +72,7 @@ class EvaluateSchema(WeightsSchema):
     batch_size: int | None = None
     seed: int = 0
     split: str | None = None
-    labels: str = "balanced"
+    labels: Labels = "balanced"
     out: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     features: dict[str, Any] = field(default_factory=dict)
@@ -73,7 +80,7 @@ class EvaluateSchema(WeightsSchema):
 
 
 @dataclass
-class SampleSchema(WeightsSchema):
+class SampleRequest(WeightsRequest):
     """Root keys of conf/sample.yaml, except ``class``, which is a Python keyword; see KEYWORDS."""
 
     n: int = 64
@@ -85,7 +92,7 @@ class SampleSchema(WeightsSchema):
 
 
 @dataclass
-class TranslateSchema(WeightsSchema):
+class TranslateRequest(WeightsRequest):
     """Root keys of conf/translate.yaml."""
 
     input: str | None = None
@@ -97,19 +104,19 @@ class TranslateSchema(WeightsSchema):
 
 
 @dataclass
-class CompareSchema:
+class CompareRequest:
     """Root keys of conf/compare.yaml."""
 
     runs: Any = None
     log_dir: str = "logs"
     by: Any = None
-    value: str = "final"
+    value: Value = "final"
     level: float = 0.05
     out: str | None = None
 
 
 @dataclass
-class ReportSchema:
+class ReportRequest:
     """Root keys of conf/report.yaml."""
 
     run: str | None = None
@@ -122,7 +129,7 @@ class ReportSchema:
 
 
 @dataclass
-class SyncSchema:
+class SyncRequest:
     """Root keys of conf/sync.yaml."""
 
     runs: Any = None
@@ -132,7 +139,7 @@ class SyncSchema:
 
 
 @dataclass
-class DashboardSchema:
+class DashboardRequest:
     """Root keys of conf/dashboard.yaml."""
 
     entity: str | None = None
@@ -145,14 +152,14 @@ class DashboardSchema:
 
 
 @dataclass
-class CacheSchema:
+class CacheRequest:
     """Root keys of conf/cache.yaml."""
 
     clear: str | None = None
 
 
 @dataclass
-class RunsSchema:
+class RunsRequest:
     """Root keys of conf/runs.yaml."""
 
     runs: Any = None
@@ -166,17 +173,17 @@ class RunsSchema:
     checkpoints_only: bool = False
 
 
-SCHEMAS: dict[str, type] = {
-    "train": TrainSchema,
-    "evaluate": EvaluateSchema,
-    "sample": SampleSchema,
-    "translate": TranslateSchema,
-    "compare": CompareSchema,
-    "report": ReportSchema,
-    "sync": SyncSchema,
-    "dashboard": DashboardSchema,
-    "cache": CacheSchema,
-    "runs": RunsSchema,
+REQUESTS: dict[str, type] = {
+    "train": TrainRequest,
+    "evaluate": EvaluateRequest,
+    "sample": SampleRequest,
+    "translate": TranslateRequest,
+    "compare": CompareRequest,
+    "report": ReportRequest,
+    "sync": SyncRequest,
+    "dashboard": DashboardRequest,
+    "cache": CacheRequest,
+    "runs": RunsRequest,
 }
 # Optional keys that are Python keywords and thus cannot be fields; their values are not typed.
 KEYWORDS: dict[str, list[str]] = {"sample": ["class"]}
