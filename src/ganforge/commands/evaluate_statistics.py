@@ -79,8 +79,8 @@ def _single(
     key, statistics = next(iter(given.items()))
     if rows:
         raise ConfigError(
-            f"metrics={rows[0]} needs images, but {key}={getattr(request, key)} has only their mean "
-            "and covariance. Use metrics=[fid]"
+            f"metrics={rows[0]} needs images, but {key}={getattr(request, key)} has only their "
+            "mean and covariance. Use metrics=[fid]"
         )
     if len(given) > 1 or request.real == "data":
         raise ConfigError(
