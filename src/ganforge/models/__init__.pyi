@@ -1,5 +1,4 @@
 from .acgan import ACGAN as ACGAN
-from .auxiliary import AuxiliaryGAN as AuxiliaryGAN
 from .biggan import BigGAN as BigGAN
 from .cgan import CGAN as CGAN
 from .cyclegan import CycleGAN as CycleGAN

@@ -5,14 +5,14 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor
 
-from ganforge.models.auxiliary import AuxiliaryGAN
-from ganforge.models.engine.checks import check_weights, refuse_unconditional
-from ganforge.models.engine.types import Player
+from ganforge.models.engine.checks import check_auxiliary, check_weights, refuse_unconditional
+from ganforge.models.engine.update import Update
+from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.regularizers.context import UpdateContext
 
 
-class ACGAN(AuxiliaryGAN):
+class ACGAN(GAN):
     """Auxiliary classifier GAN (Odena et al. 2017, arXiv:1610.09585).
 
     The discriminator classifies every image, real or generated; both players maximize the
@@ -32,6 +32,7 @@ class ACGAN(AuxiliaryGAN):
     """
 
     needs = frozenset({"labels"})
+    auxiliary = True
 
     def __init__(
         self,
@@ -48,19 +49,24 @@ class ACGAN(AuxiliaryGAN):
     def check(self) -> None:
         """Raises ConfigError if G is unconditional or D has no auxiliary classifier."""
         refuse_unconditional("acgan", self.generator, "generator", "condition=classifier")
-        self.refuse_outputs("acgan", [self.num_classes], "condition=classifier")
+        remedy = "condition=classifier"
+        check_auxiliary("acgan", self.discriminator, [self.num_classes], remedy)
 
-    def auxiliary_loss(
-        self, player: Player, outputs: list[Tensor], context: UpdateContext
-    ) -> Tensor:
+    def penalties(self, update: Update, context: UpdateContext) -> Tensor:
+        """Returns -L_C plus the weighted sum of the regularizers due at this update, in float32."""
+        return self.classification(update, context) + super().penalties(update, context)
+
+    def classification(self, update: Update, context: UpdateContext) -> Tensor:
         """Returns -L_C, the weighted cross entropy of the labels."""
-        assert context.labels is not None
-        if player == "generator":
-            loss = F.cross_entropy(outputs[0], context.labels)
-            self.observe("generator/classification", loss)
+        (real, fake), labels = context.auxiliary, context.labels
+        assert labels is not None
+        assert fake is not None
+        if update.player == "generator":
+            loss = F.cross_entropy(fake, labels)
+            update.observe("generator/classification", loss)
             return self.generator_weight * loss
-        real, fake = (F.cross_entropy(logits, context.labels) for logits in outputs)
-        correct = (outputs[0].argmax(1) == context.labels).float().mean()
-        self.observe("discriminator/classification", real)
-        self.observe("discriminator/class_accuracy", correct)
-        return self.discriminator_weight * (real + fake)
+        assert real is not None
+        of_real, of_fake = F.cross_entropy(real, labels), F.cross_entropy(fake, labels)
+        update.observe("discriminator/classification", of_real)
+        update.observe("discriminator/class_accuracy", (real.argmax(1) == labels).float().mean())
+        return self.discriminator_weight * (of_real + of_fake)

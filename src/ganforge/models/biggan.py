@@ -5,6 +5,7 @@ from typing import Unpack, cast
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.models.critic import labelled
 from ganforge.models.engine.sampling import truncated_latents
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
@@ -33,4 +34,4 @@ class BigGAN(GAN):
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns G(z, y) for z ~ N(0, I), truncated if ``truncation`` is set: [rows, C, H, W]."""
         z = truncated_latents(noise, cast(int, self.generator.latent_dim), self.truncation)
-        return self.images(generator, z, labels)
+        return labelled(generator, z, labels)

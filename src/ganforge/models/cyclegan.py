@@ -9,8 +9,9 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.checks import check_weights
 from ganforge.models.engine.types import Batch, Weights
+from ganforge.models.engine.update import Update
 from ganforge.models.parts import TranslationParts
-from ganforge.models.translation import OPPOSITE, TranslationModel
+from ganforge.models.translation import OPPOSITE, TranslationModel, detached
 from ganforge.streams import Noise, Stream, mix
 
 
@@ -90,9 +91,9 @@ class CycleGAN(TranslationModel):
         names = {"target": "forth", "input": "back"}
         return {domain: self.generator.get_submodule(name) for domain, name in names.items()}
 
-    def halves(self, domain: str) -> list[int]:
+    def channels(self, domain: str) -> tuple[int, ...]:
         """Returns the channels of a domain's images."""
-        return [cast(int, self.generators()[domain].out_channels)]
+        return (cast(int, self.generators()[domain].out_channels),)
 
     def way(self, generator: nn.Module, index: int) -> nn.Module:
         """Returns G for index 0 and F for index 1."""
@@ -110,32 +111,33 @@ class CycleGAN(TranslationModel):
         """Returns the fakes after the image pools, which replace some of them by earlier ones."""
         return {f"fake_{name}": self._pooled(name, fakes[f"fake_{name}"]) for name in self.pools}
 
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def generator_loss(self, update: Update) -> Tensor:
         """Returns L_GAN(G, D_Y) + L_GAN(F, D_X) + lambda L_cyc(G, F) plus the identity terms."""
-        fakes = self.fakes(batch)
-        self.keep(fakes)
-        real = {"input": batch["input"], "target": batch["image"]}
+        fakes = self.fakes(update.batch)
+        update.kept.update(detached(fakes))
+        real = {"input": update.batch["input"], "target": update.batch["image"]}
         # The generator of the other domain reconstructs the originals from this domain's fakes.
         generators = self.generators()
-        loss = self._identity(real)
+        loss = self._identity(update, real)
         for domain, other in (("target", "input"), ("input", "target")):
             fake = fakes[f"fake_{domain}"]
             loss = loss + self.adversarial_generator_loss(
-                domain, real[domain], fake.float(), batch, noise
+                update, domain, real[domain], fake.float()
             )
             cycle = F.l1_loss(generators[other](fake).float(), real[other])
-            self.observe(f"generator/{other}_cycle", cycle)
+            update.observe(f"generator/{other}_cycle", cycle)
             loss = loss + self.cycle_weights[other] * cycle
         return loss
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def discriminator_loss(self, update: Update) -> Tensor:
         """Returns the sum of the losses of D_Y and D_X; they share no weights."""
-        target = self.adversarial_discriminator_loss(
-            "target", batch["image"], batch["fake_target"], batch, noise
-        )
-        return target + self.adversarial_discriminator_loss(
-            "input", batch["input"], batch["fake_input"], batch, noise
-        )
+        batch = update.batch
+        real = {"target": batch["image"], "input": batch["input"]}
+        losses = [
+            self.adversarial_discriminator_loss(update, name, real[name], batch[f"fake_{name}"])
+            for name in real
+        ]
+        return losses[0] + losses[1]
 
     @torch.no_grad()
     def cycle(
@@ -157,13 +159,13 @@ class CycleGAN(TranslationModel):
         for name, pool in self.pools.items():
             pool.restore(checkpoint["pools"][name], self.device)
 
-    def _identity(self, real: Batch) -> Tensor:
+    def _identity(self, update: Update, real: Batch) -> Tensor:
         total = torch.zeros((), device=self.device)
         if self.identity_weight == 0:
             return total
         for domain, generator in self.generators().items():
             distance = F.l1_loss(generator(real[domain]).float(), real[domain])
-            self.observe(f"generator/{domain}_identity", distance)
+            update.observe(f"generator/{domain}_identity", distance)
             total = total + self.identity_weight * self.cycle_weights[domain] * distance
         return total
 

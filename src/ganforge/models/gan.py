@@ -1,28 +1,33 @@
 from __future__ import annotations
 
-from typing import Any, Unpack, cast
+from typing import Unpack, cast
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.critic import Critic, labelled
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.checks import check_networks, check_regularizers
-from ganforge.models.engine.regularize import RegularizedModule, constrain, penalties, selected
-from ganforge.models.engine.types import Batch, Player
+from ganforge.models.engine.types import Batch
+from ganforge.models.engine.update import Update
 from ganforge.models.parts import AdversarialParts
-from ganforge.regularizers.context import UpdateContext
+from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise
 
 
-class GAN(RegularizedModule):
+class GAN(AdversarialModule):
     """Generative adversarial network (Goodfellow et al. 2014, arXiv:1406.2661).
 
     min_G max_D V(D, G): the generator maps latents z ~ N(0, I), [B, latent_dim], to images
     [B, C, H, W] in [-1, 1]; it has an attribute ``latent_dim``. The discriminator maps images to
     raw logits [B].
+
+    Attributes:
+        auxiliary: whether the discriminator returns other outputs (class, codes) with the logit.
+        separate: whether lazy regularizers get updates of their own.
 
     Args:
         loss: adversarial loss of both players.
@@ -33,6 +38,9 @@ class GAN(RegularizedModule):
             network must be built for the same number.
         **parts: see AdversarialModule.
     """
+
+    auxiliary: bool = False
+    separate: bool = False
 
     def __init__(
         self,
@@ -52,7 +60,7 @@ class GAN(RegularizedModule):
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
-        check_regularizers(self._regularizers(), self.generator, self.discriminator)
+        check_regularizers(self.critic.regularizers, self.generator, self.discriminator)
         check_networks(self.generator, self.discriminator, num_classes, packing)
         self.check()
 
@@ -63,48 +71,53 @@ class GAN(RegularizedModule):
         for real in reals:
             self.step("discriminator", self.discriminator_loss, real)
         self.step("generator", self.generator_loss, reals[-1])
-        self.adjust(self.augment, reals)
+        self.adjust(reals)
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def discriminator_loss(self, update: Update) -> Tensor:
         """Returns the loss of D on reals and as many fakes, penalties included."""
-        self.begin_update("discriminator", noise)
-        labels = self.labels(batch, noise)
-        z = self.latents(noise)
+        inputs = self.inputs(update)
         with torch.no_grad():
-            images = self.images(self.generator, z, labels)
-        real, fake = self.augmented(batch["image"], noise), self.augmented(images, noise)
-        real_logits, fake_logits = self.critic(real, labels), self.critic(fake, labels)
-        self.augment.observe(real_logits.detach())
-        self.observe_logits(real_logits, fake_logits)
-        loss = self.loss.discriminator(real_logits, fake_logits, noise)
-        logits = (real_logits, fake_logits)
-        context = self.context((batch["image"], images), (real, fake), logits, z, labels, noise)
-        return loss + self.penalties("discriminator", context)
+            fake = inputs.generate(inputs.latents)
+        images = (update.batch["image"], fake)
+        loss, context = self.critic.discriminator_loss(update, inputs, images)
+        return loss + self.penalties(update, context)
 
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def generator_loss(self, update: Update) -> Tensor:
         """Returns the loss of G on newly generated fakes, penalties included."""
-        self.begin_update("generator", noise)
-        labels = self.labels(batch, noise)
-        z = self.latents(noise)
-        images = self.images(self.generator, z, labels)
-        fake, real = self.augmented(images, noise), batch["image"]
-        fake_logits = self.critic(fake, labels)
-        real_logits = None
-        if self.loss.paired:
-            real = self.augmented(real, noise)
-            real_logits = self.critic(real, labels)
-        logits = (real_logits, fake_logits)
-        kept = selected(
-            self._regularizers(), self.images_seen, fake_logits, fake_logits, real_logits
+        inputs = self.inputs(update)
+        images = (update.batch["image"], inputs.generate(inputs.latents))
+        loss, context = self.critic.generator_loss(update, inputs, images)
+        return loss + self.penalties(update, context)
+
+    def penalties(self, update: Update, context: UpdateContext) -> Tensor:
+        """Returns the weighted sum of the regularizers due at this update, in float32."""
+        return self.critic.penalties(update, context)
+
+    @property
+    def critic(self) -> Critic:
+        """The discriminator with its loss, regularizers and augmentation."""
+        return Critic(
+            self.generator,
+            self.discriminator,
+            self.loss,
+            cast(dict[str, Regularizer], dict(self.regularizers.items())),
+            self.augment,
+            packing=self.packing,
+            auxiliary=self.auxiliary,
+            separate=self.separate,
         )
-        loss = self.loss.generator(*kept)
-        context = self.context((batch["image"], images), (real, fake), logits, z, labels, noise)
-        return loss + self.penalties("generator", context)
 
-    def begin_update(self, player: Player, noise: Noise) -> None:
-        """Prepares a loss; overridden by models that keep draws or outputs during an update."""
+    def critics(self) -> dict[str, Critic]:
+        """Returns the critic, of the only domain of images."""
+        return {"image": self.critic}
 
-    # ------------------------------------------------------------------ images and logits
+    # ------------------------------------------------------------------ images
+
+    def inputs(self, update: Update) -> GeneratorInputs:
+        """Draws what the generated images of an update are made from."""
+        labels = self.labels(update.batch, update.noise)
+        z = self.latents(update.noise)
+        return GeneratorInputs(z, labels, lambda z, labels=labels: self.images(update, z, labels))
 
     def labels(self, batch: Batch, noise: Noise) -> Tensor | None:
         """Returns the classes of this update's images, int64 [B]; None without classes.
@@ -118,73 +131,10 @@ class GAN(RegularizedModule):
         """Returns z ~ N(0, I), [rows, latent_dim]."""
         return noise.normal(cast(int, self.generator.latent_dim))
 
-    def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns G(z), or G(z, y) if labels are given: [B, C, H, W] in [-1, 1]."""
-        return cast(Tensor, generator(z) if labels is None else generator(z, labels))
+    def images(self, update: Update, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns an update's G(z), or G(z, y) if labels are given: [B, C, H, W] in [-1, 1]."""
+        return labelled(self.generator, z, labels)
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Returns G(z) for z ~ N(0, I): [rows, C, H, W] in [-1, 1]."""
-        return self.images(generator, self.latents(noise), labels)
-
-    def augmented(self, images: Tensor, noise: Noise) -> Tensor:
-        """Returns images as the discriminator receives them: augmented, then packed."""
-        return pack(self.augment(images, noise), self.packing)
-
-    def critic(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Returns the raw logits [B], float32, of augmented and packed images [B, C, H, W]."""
-        # Losses are computed in float32: differences of half-precision logits lose most digits.
-        inputs = (images,) if labels is None else (images, labels)
-        return cast(Tensor, self.discriminator(*inputs)).float()
-
-    def context(
-        self,
-        images: tuple[Tensor, Tensor],
-        augmented: tuple[Tensor, Tensor],
-        logits: tuple[Tensor | None, Tensor],
-        z: Tensor,
-        labels: Tensor | None,
-        noise: Noise,
-    ) -> UpdateContext:
-        """Returns the context that regularizers get in an update; pairs are (real, fake)."""
-        return UpdateContext(
-            critic=lambda inputs: self.critic(inputs, labels),
-            features=lambda inputs: cast(Any, self.discriminator).features(inputs, labels),
-            generate=lambda latents, classes=labels: self.images(self.generator, latents, classes),
-            augment=lambda images: self.augmented(images, noise),
-            generator=self.generator,
-            discriminator=self.discriminator,
-            real=augmented[0].float(),
-            fake=augmented[1].float(),
-            real_images=images[0].float(),
-            fake_images=images[1].float(),
-            latents=z,
-            labels=labels,
-            real_logits=logits[0],
-            fake_logits=logits[1],
-            noise=noise,
-            images_seen=self.images_seen,
-        )
-
-    def penalties(self, player: Player, context: UpdateContext) -> Tensor:
-        """Returns the weighted sum of the regularizers due at this update, in float32."""
-        terms = self._regularizers()
-        return penalties(terms, player, self._updates[player], context, self.observe)
-
-    def constrain(self, player: Player) -> None:
-        """Applies the constraints on a player's weights after its update."""
-        constrain(self._regularizers(), player, getattr(self, player))
-
-    def _regularizers(self) -> dict[str, Regularizer]:
-        return cast(dict[str, Regularizer], dict(self.regularizers.items()))
-
-
-def pack(images: Tensor, packing: int) -> Tensor:
-    """Returns [B / m, m C, H, W]: m consecutive images per row, concatenated on the channels."""
-    if packing == 1:
-        return images
-    if len(images) % packing:
-        raise ConfigError(
-            f"model.packing={packing} does not divide a batch of {len(images)} images: set "
-            "data.batch_size (for each process and part) to a multiple"
-        )
-    return images.reshape(-1, packing * images.shape[1], *images.shape[2:])
+        return labelled(generator, self.latents(noise), labels)

@@ -8,15 +8,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.models.auxiliary import AuxiliaryGAN
-from ganforge.models.engine.checks import check_weights, mismatch, refuse_unconditional
-from ganforge.models.engine.types import Batch, Player
+from ganforge.models.engine.checks import (
+    check_auxiliary,
+    check_weights,
+    mismatch,
+    refuse_unconditional,
+)
+from ganforge.models.engine.types import Batch
+from ganforge.models.engine.update import Update
+from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
 
-class InfoGAN(AuxiliaryGAN):
+class InfoGAN(GAN):
     """InfoGAN (Chen et al. 2016, arXiv:1606.03657):  min_{G,Q} max_D V(D, G) - lambda L_I(G, Q).
 
     The generator learns, without labels, codes that can be predicted from its images. The
@@ -41,6 +47,7 @@ class InfoGAN(AuxiliaryGAN):
     """
 
     classes_are_labels = False
+    auxiliary = True
 
     def __init__(
         self,
@@ -68,7 +75,8 @@ class InfoGAN(AuxiliaryGAN):
                 f"{latent_dim}, got {self.continuous}"
             )
         refuse_unconditional("infogan", self.generator, "generator", "condition=code")
-        self.refuse_outputs("infogan", [self.num_classes, self.continuous], "condition=code")
+        expected = [self.num_classes, self.continuous]
+        check_auxiliary("infogan", self.discriminator, expected, "condition=code")
 
     def labels(self, batch: Batch, noise: Noise) -> Tensor:
         """Returns uniform categorical codes, int64 [B]; labels of the data are not used."""
@@ -80,21 +88,24 @@ class InfoGAN(AuxiliaryGAN):
         codes = 2 * noise.uniform(self.continuous) - 1
         return torch.cat([z[:, : z.shape[1] - self.continuous], codes], dim=1)
 
-    def auxiliary_loss(
-        self, player: Player, outputs: list[Tensor], context: UpdateContext
-    ) -> Tensor:
+    def penalties(self, update: Update, context: UpdateContext) -> Tensor:
+        """Returns -lambda L_I plus the weighted sum of the regularizers due at this update."""
+        return self.surprise(update, context) + super().penalties(update, context)
+
+    def surprise(self, update: Update, context: UpdateContext) -> Tensor:
         """Returns -lambda L_I of this update's fakes, up to constants."""
+        fakes, player = context.auxiliary[1], update.player
         assert context.labels is not None
-        fakes = outputs[1 if player == "discriminator" else 0]
+        assert fakes is not None
         categorical, continuous = fakes.tensor_split([self.num_classes], dim=1)
         categorical_surprise = F.cross_entropy(categorical, context.labels)
         correct = (categorical.argmax(1) == context.labels).float().mean()
-        self.observe(f"{player}/information", math.log(self.num_classes) - categorical_surprise)
-        self.observe(f"{player}/code_accuracy", correct)
+        update.observe(f"{player}/information", math.log(self.num_classes) - categorical_surprise)
+        update.observe(f"{player}/code_accuracy", correct)
         codes = context.latents[:, context.latents.shape[1] - self.continuous :]
         continuous_surprise = gaussian_surprise(codes, continuous)
         if self.continuous:
-            self.observe(f"{player}/continuous_surprise", continuous_surprise)
+            update.observe(f"{player}/continuous_surprise", continuous_surprise)
         return (
             self.categorical_weight * categorical_surprise
             + self.continuous_weight * continuous_surprise

@@ -3,10 +3,10 @@ from __future__ import annotations
 from typing import Any, Unpack, cast
 
 import torch.nn.functional as F
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.progressive import Growth, reals_at
 from ganforge.models.engine.types import Batch, Player
@@ -15,7 +15,7 @@ from ganforge.models.parts import GANParts
 from ganforge.streams import Noise
 
 
-class Growing(GAN):
+class Growing(AdversarialModule):
     """Base class of models whose players grow from small images to the full size.
 
     The level of growth, the batch size and the learning rate are functions of the real images
@@ -71,14 +71,14 @@ class Growing(GAN):
         super().on_load_checkpoint(checkpoint)
         self.grow()
 
-    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
-        super()._set_learning_rate(player, optimizer)
-        for group in optimizer.param_groups:
-            group["lr"] *= self.growth.learning_rate_factor_at(self.images_seen)
-        self.observe(f"{player}/learning_rate", float(optimizer.param_groups[0]["lr"]))
+    def optimizer_settings(self, player: Player, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Returns the settings of a player's optimizer in the next step."""
+        settings = super().optimizer_settings(player, defaults)
+        factor = self.growth.learning_rate_factor_at(self.images_seen)
+        return settings | {"lr": settings["lr"] * factor}
 
 
-class PGGAN(Growing):
+class PGGAN(Growing, GAN):
     """PGGAN (Karras et al. 2018, arXiv:1710.10196): both players grow from 4x4 to the full size.
 
     Args:

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from ganforge.errors import require
 from ganforge.models.engine.checks import check_weights
 from ganforge.models.engine.types import Batch
+from ganforge.models.engine.update import Update
 from ganforge.models.parts import TranslationParts
-from ganforge.models.translation import TranslationModel
-from ganforge.streams import Noise
+from ganforge.models.translation import TranslationModel, detached
 
 
 class Pix2Pix(TranslationModel):
@@ -48,7 +48,7 @@ class Pix2Pix(TranslationModel):
         )
         check_weights(l1_weight=l1_weight)
         self.l1_weight = l1_weight
-        channels = sum(self.halves("target"))
+        channels = sum(self.channels("target"))
         built = getattr(self.discriminator, "in_channels", channels)
         require(
             built == channels,
@@ -72,30 +72,28 @@ class Pix2Pix(TranslationModel):
         """Returns the generator, under the domain "target"."""
         return {"target": self.generator}
 
-    def halves(self, domain: str) -> list[int]:
+    def channels(self, domain: str) -> tuple[int, ...]:
         """Returns the channels of the input and of the output."""
-        return [cast(int, self.generator.in_channels), cast(int, self.generator.out_channels)]
+        return cast(int, self.generator.in_channels), cast(int, self.generator.out_channels)
 
     def fakes(self, batch: Batch) -> Batch:
         """Returns ``fake``, the outputs G(x) [B, C_out, H, W]."""
         return {"fake": self.generator(batch["input"])}
 
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def generator_loss(self, update: Update) -> Tensor:
         """Returns L_GAN(G) + lambda E |y - G(x)|_1."""
-        x, y = batch["input"], batch["image"]
-        fakes = self.fakes(batch)
-        self.keep(fakes)
+        x, y = update.batch["input"], update.batch["image"]
+        fakes = self.fakes(update.batch)
+        update.kept.update(detached(fakes))
         fake = fakes["fake"].float()
         distance = F.l1_loss(fake, y)
-        self.observe("generator/l1", distance)
+        update.observe("generator/l1", distance)
         real, fake = torch.cat([x, y], 1), torch.cat([x, fake], 1)
-        return (
-            self.adversarial_generator_loss("target", real, fake, batch, noise)
-            + self.l1_weight * distance
-        )
+        adversarial = self.adversarial_generator_loss(update, "target", real, fake)
+        return adversarial + self.l1_weight * distance
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def discriminator_loss(self, update: Update) -> Tensor:
         """Returns the loss of D on real and generated pairs."""
-        x = batch["input"]
-        real, fake = torch.cat([x, batch["image"]], 1), torch.cat([x, batch["fake"]], 1)
-        return self.adversarial_discriminator_loss("target", real, fake, batch, noise)
+        x, y, fake = (update.batch[name] for name in ("input", "image", "fake"))
+        real, fake = torch.cat([x, y], 1), torch.cat([x, fake], 1)
+        return self.adversarial_discriminator_loss(update, "target", real, fake)

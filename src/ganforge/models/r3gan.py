@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import math
-from typing import Unpack
-
-from lightning.pytorch.core.optimizer import LightningOptimizer
+from typing import Any, Unpack
 
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.checks import refuse_batch_norm
@@ -56,12 +54,12 @@ class R3GAN(GAN):
         passed = min(images_seen / self.beta2_images, 1.0)
         return start + (1 - math.cos(math.pi * passed)) / 2 * (self.final_beta2 - start)
 
-    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
-        super()._set_learning_rate(player, optimizer)
-        betas = optimizer.optimizer.defaults.get("betas")
-        if betas is None:  # not an Adam-like optimizer
-            return
-        beta2 = self.beta2_at(betas[1], self.images_seen)
-        for group in optimizer.param_groups:
-            group["betas"] = (betas[0], beta2)
+    def optimizer_settings(self, player: Player, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Returns the settings of a player's optimizer in the next step, beta_2 included."""
+        settings = super().optimizer_settings(player, defaults)
+        if "betas" not in defaults:  # not an Adam-like optimizer
+            return settings
+        beta1, start = defaults["betas"]
+        beta2 = self.beta2_at(start, self.images_seen)
         self.observe(f"{player}/beta2", beta2)
+        return settings | {"betas": (beta1, beta2)}

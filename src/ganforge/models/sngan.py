@@ -17,14 +17,18 @@ class SNGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if D has an unnormalized weight or batch normalization."""
-        model = type(self).__name__.lower()
-        require_spectral_norm(model, "discriminator", self.discriminator)
-        refuse_batch_norm(
-            model,
-            self.discriminator,
-            "which divides by a standard deviation and undoes the bound of spectral normalization",
-            "network.discriminator.norm=none",
-        )
+        check_bound(type(self).__name__.lower(), self.discriminator)
+
+
+def check_bound(model: str, discriminator: nn.Module) -> None:
+    """Raises ConfigError if D has an unnormalized weight or batch normalization."""
+    require_spectral_norm(model, "discriminator", discriminator)
+    refuse_batch_norm(
+        model,
+        discriminator,
+        "which divides by a standard deviation and undoes the bound of spectral normalization",
+        "network.discriminator.norm=none",
+    )
 
 
 def require_spectral_norm(model: str, player: str, network: nn.Module) -> None:

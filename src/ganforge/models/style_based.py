@@ -6,21 +6,24 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError, require
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.sampling import evaluated, image_noise
-from ganforge.models.engine.types import Player, Weights
-from ganforge.models.gan import GAN
+from ganforge.models.engine.types import Batch, Player, Weights
+from ganforge.models.engine.update import Objective, Update
 from ganforge.models.parts import GANParts
 from ganforge.networks.layers.mapping import Mapping
 from ganforge.networks.layers.noise_input import check_mode, noise_maps
 from ganforge.streams import Noise
 
 
-class StyleBased(GAN):
+class StyleBased(AdversarialModule):
     """Base class of models whose generator maps latents to styles, and styles and noise to images.
 
     Karras et al. 2019, arXiv:1812.04948. Training uses style mixing and new noise maps for every
     update. Sampling uses truncation towards the tracked mean of w and a selectable kind of noise.
+
+    Subclasses have GAN as their second base.
 
     The generator has ``mapping`` (a :class:`~ganforge.networks.Mapping`), ``noise_sides`` (sides of
     its current noise maps, layer by layer) and ``synthesize(ws, noise)``.
@@ -44,7 +47,7 @@ class StyleBased(GAN):
         noise: str = "random",
         **parts: Unpack[GANParts],
     ) -> None:
-        super().__init__(**parts)
+        super().__init__(**parts)  # type: ignore[misc]  # GAN is next, see the subclasses
         require(0 <= style_mixing <= 1, f"model.style_mixing must be in [0, 1], got {style_mixing}")
         require(
             truncation_cutoff is None or truncation_cutoff >= 0,
@@ -56,9 +59,6 @@ class StyleBased(GAN):
         self.truncation = truncation
         self.truncation_cutoff = truncation_cutoff
         self.noise = noise
-        self._draws: Noise | None = None  # random draws of the current update
-        self._tracks = False  # whether the next styles are added to the tracked mean
-        self._tracked: list[Tensor] = []
 
     @staticmethod
     def check_truncation(name: str, truncation: float | None) -> None:
@@ -68,27 +68,29 @@ class StyleBased(GAN):
 
     # ------------------------------------------------------------------ training
 
-    def begin_update(self, player: Player, noise: Noise) -> None:
-        """Fixes the update's random draws; the generator's update adds styles to the mean of w."""
-        self._draws, self._tracks = noise.fork(), player == "generator"
-
-    def images(self, generator: nn.Module, z: Tensor, labels: Tensor | None) -> Tensor:
+    def images(self, update: Update, z: Tensor, labels: Tensor | None) -> Tensor:
         """Returns images [B, C, H, W] of latents, with style mixing and random noise maps.
 
         Within one update the second latents, the crossovers and the noise maps stay the same, so
         images of neighboring latents differ only because of the latents.
         """
-        if self._draws is None:  # outside an update there are no draws: generate without mixing
-            return super().images(generator, z, labels)
-        network, draws = unwrapped(generator), self._draws.restarted()
+        network, draws = cast(Any, self.generator), update.draws.restarted()
         w = network.mapping(z, labels)
-        if self._tracks:
-            self._tracked.append(w.detach())
-            self._tracks = False
+        if update.player == "generator":  # its first images are the fakes
+            update.kept.setdefault("w", w.detach())
         ws = self.mixed_styles(network, w, labels, draws)
         maps = noise_maps(draws, network.noise_sides, "random") or []
         # A regularizer may use only some of the latents.
         return cast(Tensor, network.synthesize(ws, [drawn[: len(z)] for drawn in maps]))
+
+    def update(
+        self, player: Player, objective: Objective, batch: Batch, lazy: bool = False
+    ) -> Batch:
+        """Updates one player; the styles of the generator's fakes enter the tracked mean of w."""
+        kept = super().update(player, objective, batch, lazy)
+        if "w" in kept and not lazy:
+            cast(Mapping, self.generator.mapping).track(kept["w"])
+        return kept
 
     def mixed_styles(self, network: Any, w: Tensor, labels: Tensor | None, draws: Noise) -> Tensor:
         """Returns a style per layer, [B, num_ws, w_dim], from w [B, w_dim] and second latents."""
@@ -102,14 +104,6 @@ class StyleBased(GAN):
     def layers_in_use(self, network: Any) -> int:
         """Returns the number of styles that the current images depend on."""
         return int(network.mapping.num_ws)
-
-    def constrain(self, player: Player) -> None:
-        """Applies the constraints, ends the update and adds the generator's styles to the mean."""
-        super().constrain(player)
-        self._draws = None
-        if player == "generator" and self._tracked:
-            cast(Mapping, self.generator.mapping).track(torch.cat(self._tracked))
-            self._tracked = []
 
     # ------------------------------------------------------------------ sampling
 

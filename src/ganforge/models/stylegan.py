@@ -8,12 +8,13 @@ from torch import Tensor
 from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.types import Weights
+from ganforge.models.gan import GAN
 from ganforge.models.parts import StyleParts
 from ganforge.models.pggan import Growing
 from ganforge.models.style_based import StyleBased
 
 
-class StyleGAN(Growing, StyleBased):
+class StyleGAN(Growing, StyleBased, GAN):
     """StyleGAN (Karras et al. 2019, arXiv:1812.04948): PGGAN's growth with a style-based generator.
 
     It adds a mapping network, whose styles control the statistics of features, noise maps for

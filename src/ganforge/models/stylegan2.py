@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -10,17 +11,16 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganforge.models.engine.checks import mismatch
-from ganforge.models.engine.optimizers import corrected, uncounted
-from ganforge.models.engine.regularize import penalties
-from ganforge.models.engine.types import Batch, Objective, Player
+from ganforge.models.engine.optimizers import corrected
+from ganforge.models.engine.types import Batch, Player
+from ganforge.models.engine.update import Objective, Update
+from ganforge.models.gan import GAN
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.layers.noise_input import noise_maps
-from ganforge.regularizers.context import UpdateContext
-from ganforge.regularizers.regularizer import Regularizer
-from ganforge.streams import Noise, Substream, mix
+from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 
 
-class StyleGAN2(StyleBased):
+class StyleGAN2(StyleBased, GAN):
     """StyleGAN2 (Karras et al. 2020, arXiv:1912.04958): modulated weights, path length penalty.
 
     Lazy regularization: regularizers with ``every`` > 1 get a separate update, after the update for
@@ -31,7 +31,7 @@ class StyleGAN2(StyleBased):
     With ``augment=ada`` it is StyleGAN2-ADA (Karras et al. 2020, arXiv:2006.06676).
     """
 
-    _regularizing = False  # whether the current update is for lazy regularizers only
+    separate = True
 
     def check(self) -> None:
         """Raises ConfigError if the generator has no styles."""
@@ -44,109 +44,79 @@ class StyleGAN2(StyleBased):
 
     # ------------------------------------------------------------------ the algorithm
 
-    def step(self, player: Player, objective: Objective, batch: Batch) -> None:
+    def step(self, player: Player, objective: Objective, batch: Batch) -> Batch:
         """Updates a player for the loss and, if due, for its lazy regularizers."""
-        self.update(player, objective, batch)
-        self.regularize(player, batch)
+        kept = self.update(player, objective, batch)
+        last = self._updates[player] - 1
+        if any(term.due(last) for term in self.critic.lazy(player).values()):
+            self.update(player, self.lazy_loss, batch, lazy=True)
         self.constrain(player)
+        return kept
 
-    def regularize(self, player: Player, batch: Batch) -> None:
-        """Updates a player for the lazy regularizers due after its last update, if any."""
-        update = self._updates[player] - 1
-        if not any(term.due(update) for term in self._terms(player, lazy=True).values()):
-            return
-        self._updates[player] = update  # counted as part of the same update
-        self._regularizing = True
-        try:
-            with uncounted(self._optimizer(player)):
-                self.update(player, lambda part, noise: self.lazy_loss(player, part, noise), batch)
-        finally:
-            self._regularizing = False
-
-    def lazy_loss(self, player: Player, batch: Batch, noise: Noise) -> Tensor:
+    def lazy_loss(self, update: Update) -> Tensor:
         """Returns the weighted sum of a player's lazy regularizers, a scalar."""
-        self._draws = noise.fork()
-        loss = self.penalties(player, self.lazy_context(player, batch, noise))
+        loss = self.penalties(update, self.lazy_context(update))
         if loss.requires_grad:
             return loss
         # No regularizer contributed yet; backward still needs a loss with a gradient.
-        return loss + 0 * next(cast(nn.Module, getattr(self, player)).parameters()).sum()
+        player = cast(nn.Module, getattr(self, update.player))
+        return loss + 0 * next(player.parameters()).sum()
 
-    def penalties(self, player: Player, context: UpdateContext) -> Tensor:
-        """Returns the weighted sum of the due regularizers (lazy or not, by update), in float32."""
-        if not self._regularizing:
-            context = self.with_styles(context)
-        terms = self._terms(player, lazy=self._regularizing)
-        return penalties(terms, player, self._updates[player], context, self.observe)
-
-    def lazy_context(self, player: Player, batch: Batch, noise: Noise) -> UpdateContext:
+    def lazy_context(self, update: Update) -> UpdateContext:
         """Returns the context of a lazy update; images and logits are computed on first access.
 
         In the discriminator's update, generated images are detached from the generator.
         """
-        labels, z, real = self.labels(batch, noise), self.latents(noise), batch["image"]
-        compares = player == "discriminator" or self.loss.paired
-        augmented = self.augmented(real, noise) if compares else real
+        critic, inputs, real = self.critic, self.inputs(update), update.batch["image"]
+        compares = update.player == "discriminator" or self.loss.paired
+        augmented = critic.augmented(real, update) if compares else real
 
         def fakes() -> Tensor:
-            with torch.set_grad_enabled(player == "generator"):
-                return self.images(self.generator, z, labels).float()
+            with torch.set_grad_enabled(update.player == "generator"):
+                return inputs.generate(inputs.latents).float()
 
         blank = augmented.new_zeros(0)
-        context = self.context((real, blank), (augmented, blank), (None, blank), z, labels, noise)
+        context = critic.context(update, inputs, (real, blank), (augmented, blank), (None, blank))
         late = LazyContext(
-            self.with_styles(context),
+            context,
             {
                 "fake_images": fakes,
-                "fake": lambda: self.augmented(late.fake_images, noise),
-                "real_logits": lambda: self.critic(augmented, labels) if compares else None,
-                "fake_logits": lambda: self.critic(late.fake, labels),
+                "fake": lambda: critic.augmented(late.fake_images, update),
+                "real_logits": lambda: context.critic(augmented) if compares else None,
+                "fake_logits": lambda: context.critic(late.fake),
             },
         )
         return late
 
-    def with_styles(self, context: UpdateContext) -> UpdateContext:
-        """Returns the context with the functions from latents to styles and to images."""
-        labels = context.labels
-        return dataclasses.replace(
-            context,
-            styled=lambda latents, classes=labels: self.learned_styles(latents, classes),
-            synthesize=self.synthesized,
-        )
-
     # ------------------------------------------------------------------ styles
 
-    def learned_styles(self, z: Tensor, labels: Tensor | None) -> Tensor:
-        """Returns the styles [B, num_ws, w_dim] of latents as in training, with style mixing."""
-        network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
-        return self.mixed_styles(network, network.mapping(z, labels), labels, draws)
+    def inputs(self, update: Update) -> GeneratorInputs:
+        """Returns the inputs of the generator with functions to styles and from styles."""
+        inputs = super().inputs(update)
+        return dataclasses.replace(
+            inputs,
+            styled=lambda z, labels=inputs.labels: self.learned_styles(update, z, labels),
+            synthesize=partial(self.synthesized, update),
+        )
 
-    def synthesized(self, ws: Tensor) -> Tensor:
+    def learned_styles(self, update: Update, z: Tensor, labels: Tensor | None) -> Tensor:
+        """Returns the styles [B, num_ws, w_dim] of latents as in training, with style mixing."""
+        network = cast(Any, self.generator)
+        return self.mixed_styles(
+            network, network.mapping(z, labels), labels, update.draws.restarted()
+        )
+
+    def synthesized(self, update: Update, ws: Tensor) -> Tensor:
         """Returns images [B, C, H, W] of styles ws, with the noise maps of this update."""
-        network, draws = cast(Any, self.generator), cast(Noise, self._draws).restarted()
+        network, draws = cast(Any, self.generator), update.draws.restarted()
         maps = noise_maps(draws.fork(), network.noise_sides, "random") or []
         return cast(Tensor, network.synthesize(ws, [drawn[: len(ws)] for drawn in maps]))
 
     # ------------------------------------------------------------------ internals
 
-    def observe(self, name: str, value: Tensor | float, lasting: bool = False) -> None:
-        """Records a scalar for this step's log point; in lazy updates, only lasting ones."""
-        if lasting or not self._regularizing:
-            super().observe(name, value, lasting)
-
-    def _terms(self, player: Player, lazy: bool) -> dict[str, Regularizer]:
-        terms = self._regularizers().items()
-        return {n: t for n, t in terms if t.player == player and (t.every > 1) == lazy}
-
-    def _noise(self, player: Player, rows: int) -> Noise:
-        noise = super()._noise(player, rows)
-        if not self._regularizing:
-            return noise
-        return Noise(mix(noise.seed, Substream.LAZY), rows, noise.device, noise.rank, noise.world)
-
     def _make_optimizer(self, player: Player) -> Optimizer:
         # Without lazy regularizers lcm() is 1 and no update is added, so nothing is corrected.
-        intervals = [term.every for term in self._terms(player, lazy=True).values()]
+        intervals = [term.every for term in self.critic.lazy(player).values()]
         period = math.lcm(*intervals)
         return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))
 

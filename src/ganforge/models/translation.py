@@ -10,19 +10,22 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError, require
 from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.critic import Critic
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.checks import check_regularizers
 from ganforge.models.engine.sampling import evaluated
 from ganforge.models.engine.types import Batch, Weights
+from ganforge.models.engine.update import Update
 from ganforge.models.parts import AdversarialParts
-from ganforge.models.patch_critic import PatchCritic
+from ganforge.regularizers.context import GeneratorInputs
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, Stream, mix, seed_layers
 
 OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
 
-class TranslationModel(PatchCritic):
+class TranslationModel(AdversarialModule):
     """Base class of image-to-image translation: inputs x, targets y, a discriminator per domain.
 
     A batch holds inputs ``input`` [B, C_in, H, W] and targets ``image`` [B, C_out, H, W].
@@ -30,6 +33,9 @@ class TranslationModel(PatchCritic):
     The generators are updated first. The discriminators are then updated on the images generated
     in that update, as in Zhu et al. 2017, so each image is generated once. Additional critic steps
     run before the generators' update.
+
+    Each discriminator returns a logit for each image patch, and has its own regularizers and
+    augmentation, since these may have a state.
 
     Attributes:
         directions: directions of translation; the first is from input to target.
@@ -82,19 +88,30 @@ class TranslationModel(PatchCritic):
             {domain: nn.ModuleDict(copy.deepcopy(terms)) for domain in discriminators}
         )
         self.augment = nn.ModuleDict({domain: copy.deepcopy(augment) for domain in discriminators})
-        self._fakes: list[Batch] = []
 
     # ------------------------------------------------------------------ overridden by subclasses
+
+    def discriminators(self) -> dict[str, nn.Module]:
+        """Returns the discriminator of each domain in which images are generated."""
+        raise NotImplementedError
+
+    def generators(self) -> dict[str, nn.Module]:
+        """Returns the generator of each domain of :meth:`discriminators`."""
+        raise NotImplementedError
+
+    def channels(self, domain: str) -> tuple[int, ...]:
+        """Returns the channels of each image that a discriminator's input is concatenated from."""
+        raise NotImplementedError
 
     def fakes(self, batch: Batch) -> Batch:
         """Returns generated images, under the names that the discriminator's loss expects."""
         raise NotImplementedError
 
-    def generator_loss(self, batch: Batch, noise: Noise) -> Tensor:
-        """Returns the generators' loss; passes the generated images to :meth:`keep`."""
+    def generator_loss(self, update: Update) -> Tensor:
+        """Returns the generators' loss; keeps the generated images in ``update``."""
         raise NotImplementedError
 
-    def discriminator_loss(self, batch: Batch, noise: Noise) -> Tensor:
+    def discriminator_loss(self, update: Update) -> Tensor:
         """Returns the discriminators' loss on a batch that includes the :meth:`fakes`."""
         raise NotImplementedError
 
@@ -108,22 +125,61 @@ class TranslationModel(PatchCritic):
         """Runs one step: additional critic steps, the generators, then the discriminators."""
         for real in reals[:-1]:
             with torch.no_grad():
-                fakes = self.fakes(real)
-            self.update_discriminators(real, _detached(fakes))
-        self._fakes.clear()
-        self.step("generator", self.generator_loss, reals[-1])
-        fakes = {name: torch.cat([part[name] for part in self._fakes]) for name in self._fakes[0]}
+                fakes = detached(self.fakes(real))
+            self.update_discriminators(real, fakes)
+        fakes = self.step("generator", self.generator_loss, reals[-1])
         self.update_discriminators(reals[-1], fakes)
-        for domain, augment in self.augment.items():
-            self.adjust(cast(Augmentation, augment), reals, self._prefix(domain))
+        self.adjust(reals)
 
     def update_discriminators(self, real: Batch, fakes: Batch) -> None:
         """Updates the discriminators on a batch and on generated images."""
         self.step("discriminator", self.discriminator_loss, real | self.critic_fakes(fakes))
 
-    def keep(self, fakes: Batch) -> None:
-        """Keeps generated images for the discriminators' update."""
-        self._fakes.append(_detached(fakes))
+    def adversarial_generator_loss(
+        self, update: Update, domain: str, real: Tensor, fake: Tensor
+    ) -> Tensor:
+        """Returns a generator's adversarial loss in one domain, penalties included.
+
+        Args:
+            update: the update of the generators.
+            domain: a key of :meth:`discriminators`.
+            real: inputs [B, C, H, W] of the discriminator, before augmentation.
+            fake: the same for generated images.
+        """
+        critic = self.critics()[domain]
+        loss, context = critic.generator_loss(update, _inputs(update), (real, fake))
+        update.observe(f"generator/{critic.prefix}adversarial", loss)
+        return self.adversarial_weight * loss + critic.penalties(update, context)
+
+    def adversarial_discriminator_loss(
+        self, update: Update, domain: str, real: Tensor, fake: Tensor
+    ) -> Tensor:
+        """Returns the loss of one domain's discriminator, penalties included.
+
+        The fakes are detached. Arguments as in :meth:`adversarial_generator_loss`.
+        """
+        critic = self.critics()[domain]
+        loss, context = critic.discriminator_loss(update, _inputs(update), (real, fake))
+        return self.discriminator_weight * loss + critic.penalties(update, context)
+
+    def critics(self) -> dict[str, Critic]:
+        """Returns the discriminators with their losses and regularizers, by domain."""
+        discriminators, generators = self.discriminators(), self.generators()
+        return {
+            domain: Critic(
+                generators[domain],
+                discriminator,
+                self.loss,
+                cast(dict[str, Regularizer], dict(self._terms(domain).items())),
+                cast(Augmentation, self.augment[domain]),
+                channels=self.channels(domain),
+                prefix=f"{domain}_" if len(discriminators) > 1 else "",
+            )
+            for domain, discriminator in discriminators.items()
+        }
+
+    def _terms(self, domain: str) -> nn.ModuleDict:
+        return cast(nn.ModuleDict, self.regularizers[domain])
 
     # ------------------------------------------------------------------ images
 
@@ -189,9 +245,17 @@ class TranslationModel(PatchCritic):
         )
 
 
-def _detached(fakes: Batch) -> Batch:
+def detached(fakes: Batch) -> Batch:
     """Returns generated images, detached and in float32."""
     return {name: images.detach().float() for name, images in fakes.items()}
+
+
+def _inputs(update: Update) -> GeneratorInputs:
+    return GeneratorInputs(update.batch["input"], None, _generate_nothing)
+
+
+def _generate_nothing(latents: Tensor, labels: Tensor | None = None) -> Tensor:
+    raise NotImplementedError("image-to-image models have no latents")
 
 
 def _fork_rng(device: torch.device) -> AbstractContextManager[None]:

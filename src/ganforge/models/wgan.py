@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from torch import nn
+
 from ganforge.models.engine.checks import refuse_sigmoid
 from ganforge.models.gan import GAN
 
@@ -13,5 +15,10 @@ class WGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if the critic ends in a sigmoid."""
-        reason = "but a critic estimates a distance, not a probability"
-        refuse_sigmoid("wgan", self.discriminator, reason)
+        check_critic(self.discriminator)
+
+
+def check_critic(discriminator: nn.Module) -> None:
+    """Raises ConfigError if the critic ends in a sigmoid."""
+    reason = "but a critic estimates a distance, not a probability"
+    refuse_sigmoid("wgan", discriminator, reason)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, cast
 
@@ -12,14 +13,21 @@ from torch.optim import Optimizer
 
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError, DivergenceError, require
+from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.optimizers import adopt_state, frozen, stop_counting, takes_fused
+from ganforge.models.engine.observations import Observations
+from ganforge.models.engine.optimizers import (
+    adopt_state,
+    frozen,
+    stop_counting,
+    takes_fused,
+    uncounted,
+)
 from ganforge.models.engine.sampling import evaluated, sample_blocks
 from ganforge.models.engine.stopwatch import Stopwatch
 from ganforge.models.engine.types import (
     Batch,
     CriticSteps,
-    Objective,
     OptimizerFactory,
     Player,
     Schedule,
@@ -27,8 +35,9 @@ from ganforge.models.engine.types import (
     no_schedule,
     split,
 )
+from ganforge.models.engine.update import Objective, Update
 from ganforge.needs import Need
-from ganforge.streams import Noise, Stream, mix, seed_layers
+from ganforge.streams import Noise, Stream, Substream, mix, seed_layers
 
 
 class AdversarialModule(LightningModule):
@@ -112,10 +121,8 @@ class AdversarialModule(LightningModule):
         }
         self._schedules = {"generator": generator_schedule, "discriminator": discriminator_schedule}
         self._updates = {"generator": 0, "discriminator": 0}
-        self._observed: dict[str, Tensor | float] = {}
-        self._lasting: dict[str, Tensor | float] = {}
-        self._part = (0, 1.0)  # index of the current part of an update, and its share of the batch
-        self._finite: Tensor | None = None
+        self._observations = Observations()
+        self._lazy = False  # whether the current update is for lazy regularizers only
 
     # ------------------------------------------------------------------ overridden by subclasses
 
@@ -127,6 +134,13 @@ class AdversarialModule(LightningModule):
         """
         raise NotImplementedError
 
+    def critics(self) -> dict[str, Critic]:
+        """Returns the discriminators with their losses and regularizers, by domain of images."""
+        raise NotImplementedError
+
+    def check(self) -> None:
+        """Raises ConfigError if the parts contradict the paper."""
+
     def critic_steps_at(self, iteration: int) -> int:
         """Returns the discriminator updates of the step after ``iteration`` finished steps."""
         if callable(self.critic_steps):
@@ -136,6 +150,15 @@ class AdversarialModule(LightningModule):
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:
         """Returns the global batch size of the next critic update; by default ``batch_size``."""
         return batch_size
+
+    def optimizer_settings(self, player: Player, defaults: dict[str, Any]) -> dict[str, Any]:
+        """Returns the settings of a player's optimizer in the next step.
+
+        Args:
+            player: the player that the optimizer updates.
+            defaults: settings that the optimizer was made with.
+        """
+        return {"lr": defaults["lr"] * self._schedules[player](self.iteration)}
 
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
@@ -156,7 +179,15 @@ class AdversarialModule(LightningModule):
         self.play(reals)
         self._end_step(len(batch["image"]) * self._world, len(reals[-1]["image"]) * self._world)
 
-    def update(self, player: Player, objective: Objective, batch: Batch) -> None:
+    def step(self, player: Player, objective: Objective, batch: Batch) -> Batch:
+        """Updates a player and applies the constraints on its weights; returns what it kept."""
+        kept = self.update(player, objective, batch)
+        self.constrain(player)
+        return kept
+
+    def update(
+        self, player: Player, objective: Objective, batch: Batch, lazy: bool = False
+    ) -> Batch:
         """Updates one player: zero_grad, backward, step, strictly in this order.
 
         The players share one GradScaler, which changes its scale at each step. One player's step
@@ -164,41 +195,61 @@ class AdversarialModule(LightningModule):
 
         Args:
             player: the player to update; the other player's weights get no gradient.
-            objective: maps a batch and its random draws to the loss to minimize.
+            objective: maps an :class:`Update` to the loss to minimize.
             batch: real data, images in [-1, 1].
+            lazy: whether this is a separate update for lazy regularizers, which counts as part of
+                the player's last update.
+
+        Returns:
+            The tensors that the objective kept, those of all parts concatenated.
         """
+        self._lazy = lazy
         optimizer = self._optimizer(player)
         opponent = self.discriminator if player == "generator" else self.generator
-        rows = len(batch["image"])
-        noise = self._noise(player, rows)
-        parts = min(self.accumulate, rows)
-        pieces = split(batch, parts)
-        with frozen(opponent):
+        kept: list[Batch] = []
+        with frozen(opponent), uncounted(optimizer) if lazy else contextlib.nullcontext():
             optimizer.zero_grad()
             total = torch.zeros((), device=self.device)
-            for index, draws in enumerate(noise.split(parts)):
-                self._part = (index, draws.rows / rows)
-                loss = objective(pieces[index], draws) * self._part[1]
+            for part, share in self._parts(player, batch):
+                loss = objective(part) * share
                 self.manual_backward(loss)
                 total += loss.detach()
-            self._part = (0, 1.0)
+                kept.append(part.kept)
             optimizer.step()
-        self._updates[player] += 1
-        finite = total.isfinite()
-        self._finite = finite if self._finite is None else self._finite & finite
-        self.observe(f"{player}/loss", total)
+        self._updates[player] += 0 if lazy else 1
+        self._observations.watch(total)
+        if not lazy:
+            self.observe(f"{player}/loss", total)
+        return {name: torch.cat([part[name] for part in kept]) for name in kept[0]}
 
-    def observe(self, name: str, value: Tensor | float, lasting: bool = False) -> None:
-        """Records a scalar for this step's log point.
+    def _parts(self, player: Player, batch: Batch) -> Iterator[tuple[Update, float]]:
+        """Yields the parts of an update, each with its share of the batch."""
+        rows, number = len(batch["image"]), self._updates[player] - self._lazy
+        noise = self._noise(player, number, rows)
+        parts = min(self.accumulate, rows)
+        observing = self.observing and not self._lazy
+        for index, (piece, draws) in enumerate(
+            zip(split(batch, parts), noise.split(parts), strict=True)
+        ):
+            share = draws.rows / rows
+            observe = partial(self._observe, index=index, share=share)
+            yield (
+                Update(
+                    player, number, piece, draws, self.images_seen, observe, observing, self._lazy
+                ),
+                share,
+            )
 
-        Values of the parts of one update are averaged. If a step has several updates, the last one
-        is logged. A lasting value is not computed at every step; it is logged until replaced.
-        """
-        if lasting or self.observing:
-            values = self._lasting if lasting else self._observed
-            index, share = self._part
-            part = share * (value.detach().float() if isinstance(value, Tensor) else value)
-            values[name] = part + values[name] if index > 0 else part
+    def observe(self, name: str, value: Tensor | float) -> None:
+        """Records a scalar for this step's log point; of several updates, the last is logged."""
+        if self.observing:
+            self._observations.add(name, value)
+
+    def _observe(
+        self, name: str, value: Tensor | float, lasting: bool = False, *, index: int, share: float
+    ) -> None:
+        if lasting or (self.observing and not self._lazy):
+            self._observations.add(name, value, lasting, index, share)
 
     @property
     def observing(self) -> bool:
@@ -215,9 +266,23 @@ class AdversarialModule(LightningModule):
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
         gradients = [p.grad for p in parameters if p.grad is not None]
         norm = torch.nn.utils.get_total_norm(gradients)
-        self.observe(f"{player}/gradient_norm", norm)
+        if not self._lazy:
+            self.observe(f"{player}/gradient_norm", norm)
         if self.clip_norm is not None:
             torch._foreach_mul_(gradients, (self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
+
+    def constrain(self, player: Player) -> None:
+        """Applies the constraints on a player's weights after its update."""
+        for critic in self.critics().values():
+            critic.constrain(player)
+
+    def adjust(self, reals: list[Batch]) -> None:
+        """Adapts the augmentations to the logits of this step's reals, and records their state."""
+        images = sum(len(real["image"]) for real in reals) * self._world
+        for critic in self.critics().values():
+            critic.augment.adjust(images, self.images_seen + images, self.reduce_mean)
+            for name, value in critic.augment.values().items():
+                self.observe(f"augment/{critic.prefix}{name}", value)
 
     # ------------------------------------------------------------------ images
 
@@ -294,11 +359,9 @@ class AdversarialModule(LightningModule):
 
         Called only at logged steps, because reading the flag synchronizes with the device.
         """
-        finite, self._finite = self._finite, None
-        if finite is None:
-            return
+        finite = self._observations.finite()
         # A collective decision: if one process raised alone, the others would hang waiting for it.
-        if not self.trainer.strategy.reduce_boolean_decision(bool(finite)):
+        if finite is not None and not self.trainer.strategy.reduce_boolean_decision(finite):
             raise self._diverged("a loss is")
 
     def assert_worth_saving(self) -> None:
@@ -346,7 +409,7 @@ class AdversarialModule(LightningModule):
             "images_seen": self.images_seen,
             "updates": dict(self._updates),
             "seconds": self.stopwatch.seconds,
-            "lasting": {name: float(value) for name, value in self._lasting.items()},
+            "lasting": {n: float(value) for n, value in self._observations.lasting.items()},
         }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -356,7 +419,8 @@ class AdversarialModule(LightningModule):
         self.images_seen = progress["images_seen"]
         self._updates = dict(progress["updates"])
         self.stopwatch.set(progress["seconds"])
-        self._lasting = {name: torch.tensor(v) for name, v in progress["lasting"].items()}
+        lasting = {name: torch.tensor(v) for name, v in progress["lasting"].items()}
+        self._observations = Observations(lasting)
 
     # ------------------------------------------------------------------ internals
 
@@ -365,10 +429,9 @@ class AdversarialModule(LightningModule):
         return int(self.trainer.world_size)
 
     def _begin_step(self) -> None:
-        generator, discriminator = self._optimizer("generator"), self._optimizer("discriminator")
-        stop_counting(discriminator)
-        self._set_learning_rate("generator", generator)
-        self._set_learning_rate("discriminator", discriminator)
+        stop_counting(self._optimizer("discriminator"))
+        self._adapt("generator")
+        self._adapt("discriminator")
         # Layers that draw random numbers (dropout) use the global generators.
         seed_layers(
             mix(self.seed, Stream.LAYERS, self.iteration, self.trainer.global_rank), self.device
@@ -383,8 +446,7 @@ class AdversarialModule(LightningModule):
         if observing:
             self.assert_finite()
             speed = self.stopwatch.lap(self.images_seen)
-            self.publish(self._lasting | self._observed | speed)
-            self._observed = {}
+            self.publish(self._observations.taken() | speed)
         self.stopwatch.stop()
 
     def _critic_batches(self, batch: Batch) -> list[Batch]:
@@ -394,9 +456,10 @@ class AdversarialModule(LightningModule):
                 images[name] = pixels.contiguous(memory_format=self.memory_format)
         return split(batch | images, self.critic_steps_at(self.iteration))
 
-    def _noise(self, player: Player, rows: int) -> Noise:
+    def _noise(self, player: Player, number: int, rows: int) -> Noise:
         # Updates are counted over the run, not within the step, so no two updates share draws.
-        key = mix(self.seed, Stream.TRAINING, int(player == "generator"), self._updates[player])
+        key = mix(self.seed, Stream.TRAINING, int(player == "generator"), number)
+        key = mix(key, Substream.LAZY) if self._lazy else key
         return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
 
     def _optimizer(self, player: Player) -> LightningOptimizer:
@@ -410,8 +473,9 @@ class AdversarialModule(LightningModule):
             return factory(parameters, fused=True)  # type: ignore[call-arg]
         return factory(parameters)
 
-    def _set_learning_rate(self, player: Player, optimizer: LightningOptimizer) -> None:
-        rate = optimizer.optimizer.defaults["lr"] * self._schedules[player](self.iteration)
+    def _adapt(self, player: Player) -> None:
+        optimizer = self._optimizer(player)
+        settings = self.optimizer_settings(player, optimizer.optimizer.defaults)
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        self.observe(f"{player}/learning_rate", float(rate))
+            group.update(settings)
+        self.observe(f"{player}/learning_rate", float(settings["lr"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -12,7 +13,7 @@ from ganforge.regularizers.regularizer import Regularizer
 
 
 def check_regularizers(
-    terms: dict[str, Regularizer], generator: nn.Module, discriminator: nn.Module
+    terms: Mapping[str, Regularizer], generator: nn.Module, discriminator: nn.Module
 ) -> None:
     """Raises ConfigError if a regularizer does not fit its player or excludes another one."""
     players = {"generator": generator, "discriminator": discriminator}
@@ -82,6 +83,17 @@ def refuse_unconditional(model: str, network: nn.Module, player: str, remedy: st
     """Raises ConfigError if a player of a conditional model is not conditioned on the label."""
     if conditioning(network) == "none":
         raise mismatch(model, f"the {player} is not conditioned on the label", remedy)
+
+
+def check_auxiliary(model: str, network: nn.Module, expected: list[int], remedy: str) -> None:
+    """Raises ConfigError unless the discriminator's auxiliary outputs have these lengths."""
+    sizes = list(getattr(network, "auxiliary_sizes", []))
+    if sizes != expected:
+        raise mismatch(
+            model,
+            f"the discriminator has auxiliary outputs {sizes}, but the model needs {expected}",
+            remedy,
+        )
 
 
 def conditioning(network: nn.Module) -> str:

@@ -8,10 +8,9 @@ from typing import Literal
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganforge.streams import Noise, split_rows
+from ganforge.streams import split_rows
 
 Batch = dict[str, Tensor]
-Objective = Callable[[Batch, Noise], Tensor]
 OptimizerFactory = Callable[[Iterable[nn.Parameter]], Optimizer]
 Schedule = Callable[[int], float]
 CriticSteps = Callable[[int], int]

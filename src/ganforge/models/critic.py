@@ -1,0 +1,238 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
+from ganforge.losses.adversarial_loss import AdversarialLoss
+from ganforge.models.engine.types import Player
+from ganforge.models.engine.update import Update
+from ganforge.regularizers.context import GeneratorInputs, UpdateContext
+from ganforge.regularizers.regularizer import Regularizer
+
+Pair = tuple[Tensor, Tensor]  # real, fake
+MaybePair = tuple[Tensor | None, Tensor]
+
+
+@dataclass(frozen=True)
+class Critic:
+    """A discriminator with its adversarial loss, regularizers and augmentation.
+
+    A patch discriminator returns one logit for each image patch, [B, 1, h, w]. The adversarial loss
+    uses the logits of all patches; regularizers and augmentations get one logit per image, the mean
+    over its patches.
+
+    Attributes:
+        generator: the generator that is trained against the discriminator.
+        discriminator: maps images [B, C, H, W], and labels if there are any, to raw logits.
+        loss: adversarial loss of both players.
+        regularizers: penalties and constraints by name.
+        augment: differentiable augmentation of reals and fakes before the discriminator.
+        packing: images that the discriminator gets as one input.
+        channels: channels of each image that an input is concatenated from. They are augmented
+            separately with the same draws: input and target stay aligned, and color transforms do
+            not mix their channels. Empty for inputs that are one image.
+        auxiliary: whether the discriminator returns other outputs besides the logit.
+        separate: whether lazy regularizers get updates of their own.
+        prefix: start of the names of logged values.
+    """
+
+    generator: nn.Module
+    discriminator: nn.Module
+    loss: AdversarialLoss
+    regularizers: Mapping[str, Regularizer]
+    augment: Augmentation
+    packing: int = 1
+    channels: tuple[int, ...] = ()
+    auxiliary: bool = False
+    separate: bool = False
+    prefix: str = ""
+
+    # ------------------------------------------------------------------ losses
+
+    def discriminator_loss(
+        self, update: Update, inputs: GeneratorInputs, images: Pair
+    ) -> tuple[Tensor, UpdateContext]:
+        """Returns the discriminator's adversarial loss, and the context for the penalties.
+
+        Args:
+            update: the update of the discriminator.
+            inputs: what the generated images were made from.
+            images: real and generated images [B, C, H, W], the latter detached.
+        """
+        real, fake = (self.augmented(one, update) for one in images)
+        real_logits, real_auxiliary = self.judge(real, inputs.labels)
+        fake_logits, fake_auxiliary = self.judge(fake, inputs.labels)
+        self.augment.observe(per_image(real_logits).detach())
+        self._observe_logits(update, real_logits, fake_logits)
+        loss = self.loss.discriminator(real_logits.flatten(), fake_logits.flatten(), update.noise)
+        logits = (per_image(real_logits), per_image(fake_logits))
+        auxiliary = (real_auxiliary, fake_auxiliary)
+        return loss, self.context(update, inputs, images, (real, fake), logits, auxiliary)
+
+    def generator_loss(
+        self, update: Update, inputs: GeneratorInputs, images: Pair
+    ) -> tuple[Tensor, UpdateContext]:
+        """Returns the generator's adversarial loss, and the context for the penalties.
+
+        Arguments as in :meth:`discriminator_loss`.
+        """
+        fake, real = self.augmented(images[1], update), images[0]
+        fake_logits, fake_auxiliary = self.judge(fake, inputs.labels)
+        real_logits = real_auxiliary = None
+        if self.loss.paired:
+            real = self.augmented(real, update)
+            real_logits, real_auxiliary = self.judge(real, inputs.labels)
+        loss = self.loss.generator(*self._selected(update.images_seen, fake_logits, real_logits))
+        at_real = None if real_logits is None else per_image(real_logits)
+        logits, auxiliary = (at_real, per_image(fake_logits)), (real_auxiliary, fake_auxiliary)
+        return loss, self.context(update, inputs, images, (real, fake), logits, auxiliary)
+
+    def penalties(self, update: Update, context: UpdateContext) -> Tensor:
+        """Returns the weighted sum of the regularizers due at an update, in float32.
+
+        Autocast is disabled, because gradients of penalties underflow in half precision. A lazy
+        regularizer is scaled by its interval, which preserves its mean strength.
+        """
+        device = update.noise.device
+        total = torch.zeros((), device=device)
+        with torch.autocast(device.type, enabled=False):
+            for name, term in self.due(update).items():
+                penalty = term.term(context)
+                if penalty is not None:
+                    update.observe(f"{update.player}/{self.prefix}{name}", penalty, term.every > 1)
+                    total = total + term.weight_at(context.images_seen) * term.every * penalty
+        return total
+
+    def due(self, update: Update) -> dict[str, Regularizer]:
+        """Returns the regularizers that contribute to an update, by name."""
+        lazy = self.lazy(update.player)
+        return {
+            name: term
+            for name, term in self.regularizers.items()
+            if term.player == update.player
+            and (not self.separate or (name in lazy) == update.lazy)
+            and term.due(update.number)
+        }
+
+    def lazy(self, player: Player) -> dict[str, Regularizer]:
+        """Returns a player's lazy regularizers, by name."""
+        terms = self.regularizers.items()
+        return {name: term for name, term in terms if term.player == player and term.every > 1}
+
+    def constrain(self, player: Player) -> None:
+        """Applies the constraints on a player's weights after its update."""
+        network = self.generator if player == "generator" else self.discriminator
+        for term in self.regularizers.values():
+            if term.player == player:
+                term.constrain(network)
+
+    # ------------------------------------------------------------------ images and logits
+
+    def augmented(self, images: Tensor, update: Update) -> Tensor:
+        """Returns images as the discriminator receives them: augmented, then packed."""
+        if not self.channels:
+            return pack(self.augment(images, update.noise), self.packing)
+        if type(self.augment) is Augmentation:
+            return images
+        draws = update.noise.fork()
+        parts = torch.split(images, list(self.channels), 1)
+        return torch.cat([self.augment(part, draws.restarted()) for part in parts], 1)
+
+    def judge(self, images: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Returns the raw logits, [B] or [B, 1, h, w], and the auxiliary outputs, if any."""
+        # Losses are computed in float32: differences of half-precision logits lose most digits.
+        if not self.auxiliary:
+            return labelled(self.discriminator, images, labels).float(), None
+        discriminator = cast(Any, self.discriminator)
+        logits, auxiliary = discriminator.logits_and_auxiliary(images, labels)
+        return logits.float(), auxiliary.float()
+
+    def context(
+        self,
+        update: Update,
+        inputs: GeneratorInputs,
+        images: Pair,
+        seen: Pair,
+        logits: MaybePair,
+        auxiliary: tuple[Tensor | None, Tensor | None] = (None, None),
+    ) -> UpdateContext:
+        """Returns the context that regularizers get in an update; pairs are (real, fake)."""
+        labels, discriminator = inputs.labels, self.discriminator
+        return UpdateContext(
+            **vars(inputs),
+            critic=lambda images: per_image(self.judge(images, labels)[0]),
+            features=lambda images: labelled(cast(Any, discriminator).features, images, labels),
+            augment=lambda images: self.augmented(images, update),
+            generator=self.generator,
+            discriminator=discriminator,
+            real=seen[0].float(),
+            fake=seen[1].float(),
+            real_images=images[0].float(),
+            fake_images=images[1].float(),
+            real_logits=logits[0],
+            fake_logits=logits[1],
+            noise=update.noise,
+            images_seen=update.images_seen,
+            auxiliary=auxiliary,
+        )
+
+    # ------------------------------------------------------------------ internals
+
+    def _selected(
+        self, images_seen: int, fake: Tensor, real: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """Returns the fake and real logits that are used in the generator's loss, [N] each.
+
+        Each regularizer selects from the images that the previous ones kept.
+        """
+        logits = per_image(fake)
+        for term in self.regularizers.values():
+            rows = term.kept(logits, images_seen)
+            if rows is not None:
+                logits, fake = logits[rows], fake[rows]
+                real = None if real is None else real[rows]
+        return fake.flatten(), None if real is None else real.flatten()
+
+    def _observe_logits(self, update: Update, real: Tensor, fake: Tensor) -> None:
+        """Records the mean logits and the discriminator's accuracy on reals and on fakes."""
+        if not update.observing:
+            return
+        real, fake = real.detach().float(), fake.detach().float()
+        boundary = self.loss.boundary
+        # Without a fixed boundary (Wasserstein, relativistic), logits are compared with the mean of
+        # the other side.
+        for_real = fake.mean() if boundary is None else boundary
+        for_fake = real.mean() if boundary is None else boundary
+        name = f"discriminator/{self.prefix}"
+        update.observe(f"{name}real_logit", real.mean())
+        update.observe(f"{name}fake_logit", fake.mean())
+        update.observe(f"{name}real_accuracy", (real > for_real).float().mean())
+        update.observe(f"{name}fake_accuracy", (fake < for_fake).float().mean())
+
+
+def labelled(network: Any, inputs: Tensor, labels: Tensor | None) -> Tensor:
+    """Returns a network's output for inputs, and for their labels if there are any."""
+    return cast(Tensor, network(inputs) if labels is None else network(inputs, labels))
+
+
+def per_image(logits: Tensor) -> Tensor:
+    """Returns one logit per image, [B]: the mean over its patches, if there are patches."""
+    return logits if logits.ndim == 1 else logits.flatten(1).mean(1)
+
+
+def pack(images: Tensor, packing: int) -> Tensor:
+    """Returns [B / m, m C, H, W]: m consecutive images per row, concatenated on the channels."""
+    if packing == 1:
+        return images
+    if len(images) % packing:
+        raise ConfigError(
+            f"model.packing={packing} does not divide a batch of {len(images)} images: set "
+            "data.batch_size (for each process and part) to a multiple"
+        )
+    return images.reshape(-1, packing * images.shape[1], *images.shape[2:])

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+Scalars = dict[str, Tensor | float]
+
+
+class Observations:
+    """Scalars of the updates since the last log point, and whether all losses were finite.
+
+    Reading a value synchronizes with the device, so values stay tensors until a point is logged.
+
+    Args:
+        lasting: values that are logged until they are replaced.
+
+    Attributes:
+        lasting: see the argument.
+    """
+
+    def __init__(self, lasting: Mapping[str, Tensor | float] | None = None) -> None:
+        self.lasting: Scalars = dict(lasting or {})
+        self._step: Scalars = {}
+        self._finite: Tensor | None = None
+
+    def add(
+        self,
+        name: str,
+        value: Tensor | float,
+        lasting: bool = False,
+        index: int = 0,
+        share: float = 1.0,
+    ) -> None:
+        """Records a scalar; the values of the parts of an update are averaged.
+
+        Args:
+            name: name of the value in the log.
+            value: a scalar.
+            lasting: whether it is logged until it is replaced.
+            index: index of the part of the update.
+            share: share of the part in the batch.
+        """
+        values = self.lasting if lasting else self._step
+        part = share * (value.detach().float() if isinstance(value, Tensor) else value)
+        values[name] = part + values[name] if index > 0 else part
+
+    def taken(self) -> Scalars:
+        """Returns all values and forgets those that do not last."""
+        step, self._step = self._step, {}
+        return self.lasting | step
+
+    def watch(self, loss: Tensor) -> None:
+        """Remembers whether a loss is finite."""
+        finite = loss.isfinite()
+        self._finite = finite if self._finite is None else self._finite & finite
+
+    def finite(self) -> bool | None:
+        """Returns whether all losses since the last call were finite; None without losses."""
+        finite, self._finite = self._finite, None
+        return None if finite is None else bool(finite)
