@@ -60,7 +60,7 @@ def batch() -> dict[str, torch.Tensor]:
 
 def test_the_objective_has_its_closed_form(tmp_path):
     model = grey_game(0.3, -0.1, tmp_path)
-    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    loss = model.generator_loss(games.update("generator", batch(), Noise(0, BATCH)))
     # adversarial: (0 - 1)^2 in each domain; cycle: |x + .3 - .1 - x| both ways, lambda 10;
     # identity: |y + .3 - y| and |x - .1 - x|, each 0.5 lambda
     torch.testing.assert_close(loss, torch.tensor(2 * 1 + 2 * 10 * 0.2 + 5 * 0.3 + 5 * 0.1))
@@ -69,14 +69,14 @@ def test_the_objective_has_its_closed_form(tmp_path):
 def test_each_cycle_has_a_weight_of_its_own(tmp_path):
     changes = {"input_cycle_weight": 3.0, "target_cycle_weight": 7.0, "adversarial_weight": 1.0}
     model = grey_game(0.3, -0.1, tmp_path, **changes)
-    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    loss = model.generator_loss(games.update("generator", batch(), Noise(0, BATCH)))
     identity = 3.5 * 0.3 + 1.5 * 0.1  # G is held to targets, F to inputs
     torch.testing.assert_close(loss, torch.tensor(2 * 0.5 + (3 + 7) * 0.2 + identity))
 
 
 def test_inverse_translators_have_no_cycle_loss(tmp_path):
     model = grey_game(0.4, -0.4, tmp_path, identity_weight=0.0)
-    loss = model.generator_loss(batch(), Noise(0, BATCH))
+    loss = model.generator_loss(games.update("generator", batch(), Noise(0, BATCH)))
     torch.testing.assert_close(loss, torch.tensor(2.0))
 
 
@@ -84,7 +84,8 @@ def test_discriminators_regress_one_and_zero(tmp_path):
     model = grey_game(0.3, -0.1, tmp_path)
     one = batch() | {"fake_target": batch()["image"], "fake_input": batch()["input"]}
     # 1/2 (0 - 1)^2 + 1/2 (0 - 0)^2 in each domain: the paper's, halved
-    torch.testing.assert_close(model.discriminator_loss(one, Noise(0, BATCH)), torch.tensor(1.0))
+    loss = model.discriminator_loss(games.update("discriminator", one, Noise(0, BATCH)))
+    torch.testing.assert_close(loss, torch.tensor(1.0))
 
 
 def test_an_identity_of_other_channels_is_refused():
@@ -117,10 +118,10 @@ def test_discriminators_get_old_images_once_the_pool_is_full(tmp_path):
     model, shown = cyclegan(pool_size=4), []
     adversarial_discriminator_loss = model.adversarial_discriminator_loss
 
-    def watched(domain, real, fake, *rest):
+    def watched(update, domain, real, fake):
         if domain == "target":
             shown.append(fake.clone())
-        return adversarial_discriminator_loss(domain, real, fake, *rest)
+        return adversarial_discriminator_loss(update, domain, real, fake)
 
     model.adversarial_discriminator_loss = watched
     games.fit(model, tmp_path, data=TinyDomains(), max_steps=4)

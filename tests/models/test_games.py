@@ -51,9 +51,9 @@ def test_the_bound_holds_for_the_generators_turn_too(tmp_path):
     met: list[float] = []
 
     class Watching(WGAN):
-        def generator_loss(self, batch, noise):
+        def generator_loss(self, update):
             met.append(largest(self.discriminator))
-            return super().generator_loss(batch, noise)
+            return super().generator_loss(update)
 
     terms = {"clip": WeightClip(0.01)}
     games.fit(

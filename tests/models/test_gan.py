@@ -8,6 +8,7 @@ from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.streams import Noise
 from tests.support import games
 
 
@@ -123,25 +124,13 @@ def test_a_regularizer_set_to_null_is_left_out():
         (WassersteinLoss(), {"real": 0.75, "fake": 0.5}),  # against the other side's mean
     ],
 )
-def test_accuracies_count_what_is_on_the_right_side(tmp_path, loss, expected):
-    points = games.Points()
-
-    class Staged(type(games.game())):
-        def discriminator_loss(self, batch, noise):
-            real = torch.tensor([2.0, 1.0, -1.0, -8.0])
-            fake = torch.tensor([-4.0, -1.0, -8.0, 0.5])
-            self.observe_logits(real, fake)
-            return super().discriminator_loss(batch, noise) * 0 + self.keep(batch)
-
-        def keep(self, batch):
-            return self.discriminator(batch["image"]).sum() * 0
-
-        def observe_logits(self, real, fake):
-            if len(real) == 4:
-                super().observe_logits(real, fake)
-
-    games.fit(games.game(Staged, loss=loss), tmp_path, max_steps=1, logger=points)
-    values = points.points[0][1]
+def test_accuracies_count_what_is_on_the_right_side(loss, expected):
+    model, values = games.game(loss=loss), {}
+    logits = iter([[2.0, 1.0, -1.0, -8.0], [-4.0, -1.0, -8.0, 0.5]])
+    model.discriminator.forward = lambda images: torch.tensor(next(logits))
+    batch, noise = {"image": torch.zeros(4, 1, 8, 8)}, Noise(0, 4)
+    update = games.update("discriminator", batch, noise, values)
+    model.discriminator_loss(update)
     for side, share in expected.items():
         assert values[f"discriminator/{side}_accuracy"] == share
     assert values["discriminator/real_logit"] == -1.5

@@ -5,7 +5,7 @@ from typing import Required, get_args, get_origin, get_type_hints
 import pytest
 
 from ganforge.config.signatures import hints_of, parameters_of
-from ganforge.models import GAN, AdversarialModule, StyleBased, TranslationModel
+from ganforge.models import GAN, AdversarialModule, StyleGAN2, TranslationModel
 from ganforge.models.parts import AdversarialParts, GANParts, StyleParts, TranslationParts
 
 OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
@@ -16,7 +16,7 @@ OWN_DEFAULTS = {"adversarial_weight", "discriminator_weight"}
     [
         (AdversarialParts, AdversarialModule, set()),
         (GANParts, GAN, set()),
-        (StyleParts, StyleBased, set()),
+        (StyleParts, StyleGAN2, set()),
         (TranslationParts, TranslationModel, OWN_DEFAULTS),
     ],
 )

@@ -33,8 +33,7 @@ def level_of(network):
 def test_both_players_grow_with_the_images_seen(tmp_path):
     augmented, levels = [], []
     model = game()
-    critic = model.critic
-    model.critic = lambda images, labels=None: augmented.append(images) or critic(images, labels)
+    model.discriminator.register_forward_pre_hook(lambda _, inputs: augmented.append(inputs[0]))
 
     def after(module):
         sizes = {images.shape[-1] for images in augmented}
@@ -53,8 +52,8 @@ def test_reals_are_downsampled_to_the_level():
     model = game(growth, regularizers={})
     model.images_seen = 20
     shown = []
-    model.update = lambda player, objective, batch: shown.append(batch["image"])
-    model.constrain = model.observe = model.adjust = lambda *_: None
+    model.step = lambda player, objective, batch: shown.append(batch["image"])
+    model.observe = model.adjust = lambda *_: None
     real = torch.randn(BATCH, 1, 16, 16)
     model.play([{"image": real}])
     assert torch.equal(shown[0], reals_at(real, 0.25))
@@ -105,7 +104,7 @@ def test_batches_follow_the_size(tmp_path):
     points, sizes = games.Points(), []
     model = game(growth)
     loss = model.discriminator_loss
-    model.discriminator_loss = lambda b, noise: sizes.append(len(b["image"])) or loss(b, noise)
+    model.discriminator_loss = lambda one: sizes.append(len(one.batch["image"])) or loss(one)
     fit(model, tmp_path, max_steps=15, logger=points)
     assert sizes == [8] * 3 + [4] * 10 + [2] * 2
     assert points.column("images_seen") == torch.tensor(sizes).cumsum(0).tolist()

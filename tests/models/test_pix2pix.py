@@ -68,14 +68,13 @@ def test_at_undecided_logits_the_losses_are_those_of_the_paper(tmp_path):
     model.discriminator = Constant(0.0, (1, 2, 2))
     one = batch()
     distance = (one["image"] - 0.25).abs().mean()
-    loss = model.generator_loss(one, Noise(0, BATCH))
+    loss = model.generator_loss(games.update("generator", one, Noise(0, BATCH)))
     # -log D at logit 0, and lambda = 100 times the L1 distance
     torch.testing.assert_close(loss, math.log(2) + 100 * distance)
     fakes = one | {"fake": torch.zeros_like(one["image"])}
     # half of -log D(x, y) - log(1 - D(x, G(x)))
-    torch.testing.assert_close(
-        model.discriminator_loss(fakes, Noise(0, BATCH)), torch.tensor(math.log(2))
-    )
+    loss = model.discriminator_loss(games.update("discriminator", fakes, Noise(0, BATCH)))
+    torch.testing.assert_close(loss, torch.tensor(math.log(2)))
 
 
 def test_the_gradient_of_the_l1_term_is_lambda_times_the_mean_sign(tmp_path):
@@ -83,7 +82,7 @@ def test_the_gradient_of_the_l1_term_is_lambda_times_the_mean_sign(tmp_path):
     model.generator = Constant(0.25, (RGB, SIZE, SIZE))
     model.discriminator = Constant(0.0, (1, 2, 2))
     one = batch()
-    model.generator_loss(one, Noise(0, BATCH)).backward()
+    model.generator_loss(games.update("generator", one, Noise(0, BATCH))).backward()
     expected = 30 * (0.25 - one["image"]).sign().mean()
     torch.testing.assert_close(model.generator.value.grad, expected)
 
@@ -138,8 +137,8 @@ def test_both_halves_are_augmented_by_the_same_draws(tmp_path):
     model = in_training(pix2pix(augment=augment), tmp_path)
     x = batch()["input"]
     twice = torch.cat([x, x.repeat(1, RGB, 1, 1)], 1)
-    noise = Noise(1, BATCH)
-    first, second = (model.augmented("target", twice, noise) for _ in range(2))
+    update, critic = games.update("generator", batch(), Noise(1, BATCH)), model.critics()["target"]
+    first, second = (critic.augmented(twice, update) for _ in range(2))
     assert torch.equal(first[:, :1].expand(-1, RGB, -1, -1), first[:, 1:])
     assert not torch.equal(first, twice)
     assert not torch.equal(first, second)  # reals and fakes are not changed alike
@@ -152,11 +151,12 @@ def test_r1_is_of_the_mean_over_patches(tmp_path):
     fakes = one | {"fake": one["image"]}
     plain = pix2pix()
     plain.discriminator, plain._trainer = Mean(), model._trainer
-    difference = model.discriminator_loss(fakes, Noise(0, BATCH)) - plain.discriminator_loss(
-        fakes, Noise(0, BATCH)
+    ours, theirs = (
+        one.discriminator_loss(games.update("discriminator", fakes, Noise(0, BATCH)))
+        for one in (model, plain)
     )
     # The mean's gradient is 1/N at each of N places, whose square sums to 1/N; gamma/2 of that.
-    torch.testing.assert_close(difference, torch.tensor(4.0 / 2 / ((GREY + RGB) * SIZE**2)))
+    torch.testing.assert_close(ours - theirs, torch.tensor(4.0 / 2 / ((GREY + RGB) * SIZE**2)))
 
 
 def test_top_k_chooses_images_by_the_mean_of_their_patches(tmp_path):
@@ -166,8 +166,8 @@ def test_top_k_chooses_images_by_the_mean_of_their_patches(tmp_path):
     inputs = []
     model.loss.generator = lambda fake, real=None: inputs.append(fake) or fake.sum()
     images = torch.arange(4.0).view(4, 1, 1, 1).expand(4, GREY + RGB, SIZE, SIZE)
-    model.images_seen = 10
-    model.adversarial_generator_loss("target", images, images, batch(), Noise(0, 4))
+    update = games.update("generator", batch(), Noise(0, 4), images_seen=10)
+    model.adversarial_generator_loss(update, "target", images, images)
     assert sorted(inputs[0].tolist()) == [2.0] * 4 + [3.0] * 4
 
 

@@ -107,9 +107,8 @@ def test_images_of_an_update_are_mixed_and_have_noise():
     original = model.generator.synthesize
     model.generator.synthesize = lambda ws, maps: (synthesized.append((ws, maps)), original(ws))[1]
     noise = Noise(7, 8)
-    model._draws = noise.fork()
     z = noise.normal(LATENT)
-    model.images(model.generator, z, None)
+    model.images(games.update("generator", {}, noise), z, None)
     ws, maps = synthesized[0]
     draws = Noise(7, 8).fork()
     first = model.generator.mapping(z)
@@ -126,8 +125,7 @@ def test_images_of_an_update_are_mixed_and_have_noise():
 def test_two_styles_meet_among_the_layers_in_use():
     """At 4x4 there are two layers, and one boundary."""
     model = game(growth=Growth(SIZE, 4), style_mixing=1.0)
-    model._draws = Noise(7, 8).fork()
-    ws = model.mixed_styles(model.generator, torch.zeros(8, W), None, model._draws.restarted())
+    ws = model.mixed_styles(model.generator, torch.zeros(8, W), None, Noise(7, 8).fork())
     assert torch.equal(ws[:, 0], torch.zeros(8, W))
     assert (ws[:, 1:].abs().amax(dim=(1, 2)) > 0).all()
 
@@ -135,20 +133,12 @@ def test_two_styles_meet_among_the_layers_in_use():
 def test_neighbouring_latents_differ_by_nothing_else(tmp_path):
     """Within an update noise and partners stay, so equal latents make equal images."""
     model = game()
-    model._draws = Noise(3, 4).fork()
+    update, other = (games.update("generator", {}, Noise(seed, 4)) for seed in (3, 4))
     z = torch.randn(4, LATENT)
-    images = model.images(model.generator, z, None)
-    assert torch.equal(model.images(model.generator, z, None), images)
-    assert torch.allclose(model.images(model.generator, z[:2], None), images[:2], atol=1e-5)
-    model._draws = Noise(4, 4).fork()
-    assert not torch.allclose(model.images(model.generator, z, None), images)
-
-
-def test_between_updates_images_have_the_constant_noise(tmp_path):
-    model = game()
-    fit(model, tmp_path)
-    z = torch.randn(2 * games.BATCH, LATENT)
-    assert torch.equal(model.images(model.generator, z, None), model.generator(z))
+    images = model.images(update, z, None)
+    assert torch.equal(model.images(update, z, None), images)
+    assert torch.allclose(model.images(update, z[:2], None), images[:2], atol=1e-5)
+    assert not torch.allclose(model.images(other, z, None), images)
 
 
 def test_regularizers_of_latents_compose(tmp_path):

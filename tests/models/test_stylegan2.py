@@ -22,9 +22,8 @@ from tests.support.styled import game, lazy, players
 
 def prepared(model: StyleGAN2, noise: Noise) -> UpdateContext:
     """The generator's turn of an update of its own."""
-    model._draws = noise.fork()
     batch = {"image": torch.zeros(noise.rows, 1, 16, 16)}
-    return model.lazy_context("generator", batch, noise)
+    return model.lazy_context(games.update("generator", batch, noise, lazy=True))
 
 
 # ---------------------------------------------------------------------- path lengths
@@ -113,7 +112,7 @@ def test_path_lengths_are_those_at_the_styles():
     step = torch.zeros_like(ws)
     for layer, place in [(0, 0), (2, 3), (5, 4)]:
         step.zero_()[:, layer, place] = 1e-5
-        ahead, behind = (model.synthesized(ws + sign * step) for sign in (1, -1))
+        ahead, behind = (context.synthesize(ws + sign * step) for sign in (1, -1))
         numeric = ((ahead - behind) * y).sum((1, 2, 3)) / 2e-5 / math.sqrt(6)
         torch.testing.assert_close(slopes[:, layer, place].double(), numeric, atol=1e-5, rtol=1e-3)
 
@@ -181,9 +180,11 @@ def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
         regularizers={"r1": R1(weight=0.5, every=3)},
         discriminator_optimizer=games.SGD,
     )
-    moved = {}
+    moved, update = {}, model.update
 
-    def watched(player, batch):
+    def watched(player, objective, batch, lazy=False):
+        if not lazy:
+            return update(player, objective, batch)
         before = {n: p.detach().clone() for n, p in model.discriminator.named_parameters()}
         images = batch["image"].clone().requires_grad_(True)
         (slope,) = torch.autograd.grad(model.discriminator(images).sum(), images, create_graph=True)
@@ -191,13 +192,14 @@ def test_a_lazy_update_minimises_the_interval_times_the_penalty(tmp_path):
         model.discriminator.zero_grad()
         loss.backward()
         expected = {n: p.grad for n, p in model.discriminator.named_parameters()}
-        StyleGAN2.regularize(model, player, batch)
+        kept = update(player, objective, batch, lazy)
         if player == "discriminator" and not moved:
             for name, parameter in model.discriminator.named_parameters():
                 step = torch.zeros_like(parameter) if expected[name] is None else expected[name]
                 moved[name] = (before[name] - parameter.detach(), 0.75 * step)
+        return kept
 
-    model.regularize = watched
+    model.update = watched
     games.fit(model, tmp_path, games.images(16), max_steps=1)
     assert moved
     for name, (ours, expected) in moved.items():
@@ -261,12 +263,12 @@ def test_the_last_layer_takes_the_first_style_where_nothing_is_mixed():
     model = game(style_mixing=0.0)
     for probability in (0.0, 1e-9):
         model.style_mixing = probability
-        model._draws = Noise(0, 3)
+        update = games.update("generator", {}, Noise(0, 3))
         z = torch.randn(3, 4)
         expected = model.generator.mapping(z)[:, None].expand(-1, 6, -1)
-        torch.testing.assert_close(model.learned_styles(z, None), expected)
+        torch.testing.assert_close(model.learned_styles(update, z, None), expected)
     model.style_mixing = 1.0
-    other = model.learned_styles(z, None)
+    other = model.learned_styles(update, z, None)
     assert torch.equal(other[:, 0], expected[:, 0])
     assert not torch.isclose(other[:, 5], expected[:, 5]).all()
 

@@ -18,11 +18,15 @@ from ganforge.data.sets.fake import FakeImages
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.observations import Observations
+from ganforge.models.engine.types import Batch, Player
+from ganforge.models.engine.update import Update
 from ganforge.models.gan import GAN
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
 from ganforge.runs.build import Parts, prepare
 from ganforge.runs.trainer import make_trainer
+from ganforge.streams import Noise
 
 LATENT = 4
 BATCH = 8
@@ -59,6 +63,26 @@ def game(kind: type[GAN] = GAN, **changes: Any) -> GAN:
         "seed": 3,
     }
     return kind(**parts | changes)
+
+
+def update(
+    player: Player, batch: Batch, noise: Noise, observed: dict[str, float] | None = None, **changes
+) -> Update:
+    """An update outside of a training; with ``observed``, its scalars are collected there."""
+    facts: dict[str, Any] = {"number": 0, "images_seen": 0, "observing": observed is not None}
+    observations = Collected({} if observed is None else observed)
+    return Update(player, batch=batch, noise=noise, observations=observations, **facts | changes)
+
+
+class Collected(Observations):
+    """Collects scalars in a dictionary."""
+
+    def __init__(self, values: dict[str, float]) -> None:
+        super().__init__()
+        self.values = values
+
+    def add(self, name, value, lasting=False, index=0, share=1.0) -> None:
+        self.values[name] = float(value)
 
 
 def images(size: int = 8, **changes: Any) -> FakeImages:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ganforge.data.images import to_float
-from ganforge.errors import ConfigError, DivergenceError, require
+from ganforge.errors import ConfigError, require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.observations import Observations
+from ganforge.models.engine.observations import Observations, diverged
 from ganforge.models.engine.optimizers import (
     adopt_state,
+    clipped,
     frozen,
     stop_counting,
     takes_fused,
@@ -204,52 +205,26 @@ class AdversarialModule(LightningModule):
             The tensors that the objective kept, those of all parts concatenated.
         """
         self._lazy = lazy
-        optimizer = self._optimizer(player)
+        optimizer, whole = self._optimizer(player), self._new_update(player, batch)
         opponent = self.discriminator if player == "generator" else self.generator
-        kept: list[Batch] = []
+        parts = whole.split(min(self.accumulate, len(batch["image"])))
         with frozen(opponent), uncounted(optimizer) if lazy else contextlib.nullcontext():
             optimizer.zero_grad()
             total = torch.zeros((), device=self.device)
-            for part, share in self._parts(player, batch):
-                loss = objective(part) * share
+            for part in parts:
+                loss = objective(part) * part.share
                 self.manual_backward(loss)
                 total += loss.detach()
-                kept.append(part.kept)
             optimizer.step()
         self._updates[player] += 0 if lazy else 1
         self._observations.watch(total)
-        if not lazy:
-            self.observe(f"{player}/loss", total)
-        return {name: torch.cat([part[name] for part in kept]) for name in kept[0]}
-
-    def _parts(self, player: Player, batch: Batch) -> Iterator[tuple[Update, float]]:
-        """Yields the parts of an update, each with its share of the batch."""
-        rows, number = len(batch["image"]), self._updates[player] - self._lazy
-        noise = self._noise(player, number, rows)
-        parts = min(self.accumulate, rows)
-        observing = self.observing and not self._lazy
-        for index, (piece, draws) in enumerate(
-            zip(split(batch, parts), noise.split(parts), strict=True)
-        ):
-            share = draws.rows / rows
-            observe = partial(self._observe, index=index, share=share)
-            yield (
-                Update(
-                    player, number, piece, draws, self.images_seen, observe, observing, self._lazy
-                ),
-                share,
-            )
+        whole.observe(f"{player}/loss", total)
+        return {name: torch.cat([part.kept[name] for part in parts]) for name in parts[0].kept}
 
     def observe(self, name: str, value: Tensor | float) -> None:
         """Records a scalar for this step's log point; of several updates, the last is logged."""
         if self.observing:
             self._observations.add(name, value)
-
-    def _observe(
-        self, name: str, value: Tensor | float, lasting: bool = False, *, index: int, share: float
-    ) -> None:
-        if lasting or (self.observing and not self._lazy):
-            self._observations.add(name, value, lasting, index, share)
 
     @property
     def observing(self) -> bool:
@@ -263,13 +238,9 @@ class AdversarialModule(LightningModule):
             return
         generators = self._optimizer("generator").optimizer
         player = "generator" if optimizer is generators else "discriminator"
-        parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        norm = torch.nn.utils.get_total_norm(gradients)
+        norm = clipped(optimizer, self.clip_norm)
         if not self._lazy:
             self.observe(f"{player}/gradient_norm", norm)
-        if self.clip_norm is not None:
-            torch._foreach_mul_(gradients, (self.clip_norm / (norm + 1e-6)).clamp(max=1.0))
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""
@@ -362,7 +333,7 @@ class AdversarialModule(LightningModule):
         finite = self._observations.finite()
         # A collective decision: if one process raised alone, the others would hang waiting for it.
         if finite is not None and not self.trainer.strategy.reduce_boolean_decision(finite):
-            raise self._diverged("a loss is")
+            raise diverged("a loss is", self.iteration)
 
     def assert_worth_saving(self) -> None:
         """Raises DivergenceError if a loss or a weight is not finite, before a checkpoint is saved.
@@ -372,14 +343,7 @@ class AdversarialModule(LightningModule):
         self.assert_finite()
         values = [p.detach() for p in self.parameters() if p.is_floating_point()]
         if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
-            raise self._diverged("weights are")
-
-    def _diverged(self, what: str) -> DivergenceError:
-        return DivergenceError(
-            f"{what} not finite at step {self.iteration}: training has diverged. The last "
-            "checkpoint holds finite weights; try a smaller learning rate, a penalty "
-            "(regularizer=[r1]) or trainer.precision=32-true."
-        )
+            raise diverged("weights are", self.iteration)
 
     # ------------------------------------------------------------------ Lightning's hooks
 
@@ -456,11 +420,22 @@ class AdversarialModule(LightningModule):
                 images[name] = pixels.contiguous(memory_format=self.memory_format)
         return split(batch | images, self.critic_steps_at(self.iteration))
 
-    def _noise(self, player: Player, number: int, rows: int) -> Noise:
+    def _new_update(self, player: Player, batch: Batch) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.
+        number = self._updates[player] - self._lazy
         key = mix(self.seed, Stream.TRAINING, int(player == "generator"), number)
         key = mix(key, Substream.LAZY) if self._lazy else key
-        return Noise(key, rows, self.device, self.trainer.global_rank, self._world)
+        rank, rows = self.trainer.global_rank, len(batch["image"])
+        return Update(
+            player,
+            number,
+            batch,
+            Noise(key, rows, self.device, rank, self._world),
+            self.images_seen,
+            self._observations,
+            self.observing and not self._lazy,
+            self._lazy,
+        )
 
     def _optimizer(self, player: Player) -> LightningOptimizer:
         optimizers = cast(list[LightningOptimizer], self.optimizers())

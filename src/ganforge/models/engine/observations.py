@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from ganforge.errors import DivergenceError
+
 Scalars = dict[str, Tensor | float]
 
 
@@ -59,3 +61,12 @@ class Observations:
         """Returns whether all losses since the last call were finite; None without losses."""
         finite, self._finite = self._finite, None
         return None if finite is None else bool(finite)
+
+
+def diverged(what: str, step: int) -> DivergenceError:
+    """Returns the error for a loss or weights that are no longer finite."""
+    return DivergenceError(
+        f"{what} not finite at step {step}: training has diverged. The last checkpoint holds "
+        "finite weights; try a smaller learning rate, a penalty (regularizer=[r1]) or "
+        "trainer.precision=32-true."
+    )

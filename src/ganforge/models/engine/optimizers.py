@@ -62,6 +62,16 @@ def _nothing() -> None:
     """Replaces the hooks in which Lightning counts optimizer steps."""
 
 
+def clipped(optimizer: Optimizer, max_norm: float | None) -> Tensor:
+    """Returns the norm of the gradient of an optimizer's weights, and limits it to ``max_norm``."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if max_norm is not None:
+        torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
+    return norm
+
+
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """Disables gradients of the weights of ``module``; gradients still flow to its inputs.
