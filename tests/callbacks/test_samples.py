@@ -147,6 +147,7 @@ def test_no_random_number_is_drawn(tmp_path):
     trainer = SimpleNamespace(
         is_global_zero=True, loggers=[], datamodule=Data(), default_root_dir=str(tmp_path)
     )
+    trainer.lightning_module = game
     torch.manual_seed(3)
     samples.on_train_start(trainer, game)
     samples.on_train_batch_end(trainer, game, None, None, 0)
@@ -159,6 +160,7 @@ def test_every_process_samples_and_only_the_first_writes(tmp_path):
     trainer = SimpleNamespace(
         is_global_zero=False, loggers=[], datamodule=Data(), default_root_dir=str(tmp_path)
     )
+    trainer.lightning_module = game
     samples.on_train_start(trainer, game)
     game.iteration = 1
     samples.on_train_batch_end(trainer, game, None, None, 0)

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from ganforge.callbacks import translation_evaluation as module
+from ganforge.callbacks import evaluation as module
 from ganforge.callbacks.evaluation import Evaluation
-from ganforge.callbacks.translation_evaluation import TranslationEvaluation
+from ganforge.callbacks.scoring import TranslationScoring
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
@@ -34,7 +34,7 @@ def noise(paired=False, test=12, size=4):
 def evaluation(metrics=None, **changes):
     metrics = {"l1": L1(), "ssim": SSIM()} if metrics is None else metrics
     options = {"features": Glances(Glance()), "every_n_steps": 2, "batch_size": 4}
-    return TranslationEvaluation(metrics=metrics, **options | changes)
+    return Evaluation(metrics=metrics, **options | {"at_start": True} | changes)
 
 
 def cyclegan_metrics():
@@ -108,7 +108,7 @@ def test_baselines_are_measured_once_and_kept(tmp_path, monkeypatch):
     assert "l1_input_baseline" not in game.points[0][1]
     trainer.save_checkpoint(tmp_path / "kept.ckpt")
     resumed = evaluation({"l1": L1()})
-    resumed._baselines = None  # is not called
+    monkeypatch.setattr(TranslationScoring, "baselines", None)  # is not called
     fit(tmp_path, resumed, flats(), steps=6, checkpoint=tmp_path / "kept.ckpt")
     assert resumed.results["l1_input_baseline"] == callback.results["l1_input_baseline"]
     assert [point["step"] for point in resumed.history] == [0, 2, 4, 6]
@@ -185,18 +185,12 @@ def test_small_images_are_refused_for_ssim():
         evaluation().check(Game(), noise(paired=True))
 
 
-def test_callbacks_reject_models_of_the_other_kind():
+def test_scores_of_translations_are_refused_for_other_models():
     class Noise:
         num_classes = 0
-        needs = frozenset()
 
-    class Translator(Game):
-        needs = frozenset({"inputs"})
-
-    with pytest.raises(ConfigError, match="use callbacks=default"):
+    with pytest.raises(ConfigError, match=r"metrics=l1 scores translations, but .*Noise"):
         evaluation().check(Noise(), Pictures(noise_images(4)))
-    with pytest.raises(ConfigError, match="use callbacks=translation"):
-        Evaluation(Glances(Glance()), {"fid": FrechetDistance()}).check(Translator(), flats())
     evaluation({}).check(Noise(), Pictures(noise_images(4)))
 
 

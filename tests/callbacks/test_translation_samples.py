@@ -4,14 +4,11 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge.callbacks.pictures.model_grids import halved, side_by_side
 from ganforge.callbacks.samples import Samples
-from ganforge.callbacks.translation_samples import TranslationSamples, halved, side_by_side
-from ganforge.errors import ConfigError
 from tests.callbacks.albums import Album, grids, names
 from tests.callbacks.translating import Data, Game, fit
 from tests.metrics.translation_stand_ins import flat
-from tests.support import games
-from tests.support.translations import TinyPairs, pix2pix
 
 TWO = ("AtoB", "BtoA")
 
@@ -34,7 +31,7 @@ def shown(tmp_path, name):
 
 def test_one_direction_shows_input_output_and_target(tmp_path):
     """Four held-out images of gray 0, two rows in each half; the first outputs are 51 lighter."""
-    game, _ = fit(tmp_path, TranslationSamples(2, count=4, weights="raw", seed=7), data())
+    game, _ = fit(tmp_path, Samples(2, count=4, weights="raw", seed=7), data())
     assert names(tmp_path) == ["reals.png", *grids(0, 2, 4), "training.gif"]
     grid = shown(tmp_path, "step_0000000.png")
     half = 3 * 66 + 2
@@ -48,7 +45,7 @@ def test_one_direction_shows_input_output_and_target(tmp_path):
 
 
 def test_two_directions_show_what_comes_back_and_its_mirror(tmp_path):
-    fit(tmp_path, TranslationSamples(4, count=3), data(paired=False), Game(TWO))
+    fit(tmp_path, Samples(4, count=3), data(paired=False), Game(TWO))
     grid = shown(tmp_path, "step_0000000.png")
     half = 3 * 66 + 2
     assert grid.size == (2 * half + 8, 3 * 66 + 2)
@@ -58,20 +55,20 @@ def test_two_directions_show_what_comes_back_and_its_mirror(tmp_path):
 
 
 def test_one_direction_without_pairs_has_no_target_column(tmp_path):
-    fit(tmp_path, TranslationSamples(4, count=2), data(paired=False))
+    fit(tmp_path, Samples(4, count=2), data(paired=False))
     assert shown(tmp_path, "step_0000004.png").size == (2 * (2 * 66 + 2) + 8, 66 + 2)
 
 
 def test_loggers_get_the_pictures_and_what_they_show(tmp_path):
     album = Album()
-    fit(tmp_path, TranslationSamples(2, count=4), data(), logger=album)
+    fit(tmp_path, Samples(2, count=4), data(), logger=album)
     kept = [(name, step) for name, step, _ in album.pictures]
     assert kept == [("reals", 0), ("samples", 0), ("samples", 2), ("samples", 4)]
     assert album.pictures[1][2] == shown(tmp_path, "step_0000000.png").tobytes()
 
 
 def test_gray_inputs_next_to_color(tmp_path):
-    fit(tmp_path, TranslationSamples(4, count=4), data(channels=(1, 3)), Game(channels=3))
+    fit(tmp_path, Samples(4, count=4), data(channels=(1, 3)), Game(channels=3))
     grid = shown(tmp_path, "step_0000000.png")
     assert grid.mode == "RGB"
     assert [cell(grid, c, 0) for c in range(3)] == [(0,) * 3, (51,) * 3, (200,) * 3]
@@ -100,16 +97,5 @@ def test_an_odd_number_is_halved_but_a_single_row_is_not():
 
 def test_training_images_stand_in_where_none_are_held_out(tmp_path):
     few = Data(flat([10, 10]), flat([20, 20]))
-    fit(tmp_path, TranslationSamples(4, count=8), few)
+    fit(tmp_path, Samples(4, count=8), few)
     assert cell(shown(tmp_path, "step_0000000.png"), 0, 0) == 10
-
-
-def test_unsuitable_models_are_rejected():
-    translating, plain = pix2pix(), games.game()
-    Samples(1).check(plain, games.images())
-    TranslationSamples(1).check(translating, TinyPairs())
-    with pytest.raises(ConfigError, match="saves images generated from noise"):
-        Samples(1).check(translating, TinyPairs())
-    for game, images in ((plain, TinyPairs()), (translating, games.images())):
-        with pytest.raises(ConfigError, match="saves translations between two domains"):
-            TranslationSamples(1).check(game, images)

@@ -6,6 +6,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 
+from ganforge.config.requests import EvaluateRequest
 from ganforge.errors import ConfigError
 from ganforge.runs.costs import check_costs, check_evaluation_costs
 from ganforge.sweeps.plan import plan_grid
@@ -35,7 +36,7 @@ def test_what_no_machine_could_do_is_refused(changes, fault):
 def test_evaluations_are_bounded(key):
     check_evaluation_costs(OmegaConf.create({"n": 50_000, "n_real": None, "bootstrap": 1000}))
     with pytest.raises(ConfigError, match=f"{key}=999,999,999,999"):
-        check_evaluation_costs(OmegaConf.create({key: 999_999_999_999}))
+        check_evaluation_costs(EvaluateRequest(**{key: 999_999_999_999}))
 
 
 @pytest.mark.parametrize(

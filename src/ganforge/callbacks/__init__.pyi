@@ -5,5 +5,3 @@ from .evaluation import Evaluation as Evaluation
 from .progress import Progress as Progress
 from .progress import TimeBudget as TimeBudget
 from .samples import Samples as Samples
-from .translation_evaluation import TranslationEvaluation as TranslationEvaluation
-from .translation_samples import TranslationSamples as TranslationSamples

@@ -1,69 +1,54 @@
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any, Literal, TypedDict, cast
+from typing import Any, Literal, cast
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from torch import Tensor
 
 from ganforge.callbacks.attempts import attempted
-from ganforge.callbacks.checks import at_least, check_generates, one_of
+from ganforge.callbacks.checks import at_least, one_of
+from ganforge.callbacks.scoring import Scoring, ScoringSettings, scoring_of
 from ganforge.errors import ConfigError
-from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import (
-    EvaluationSettings,
-    GeneratedImages,
-    Result,
-    check_enough,
-    evaluate,
-    points_of,
-)
+from ganforge.metrics.evaluate import Result, check_enough, points_of
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
-from ganforge.metrics.real_features import RealFeatures
-from ganforge.metrics.requested_labels import (
-    Distribution,
-    RequestedLabels,
-    check_classes,
-    check_distribution,
-)
-from ganforge.metrics.scores.score import Score, fitting, ranked
+from ganforge.metrics.pairs.held_out import Share
+from ganforge.metrics.pairs.score import PairScore, feature_scores
+from ganforge.metrics.requested_labels import Distribution, check_distribution
+from ganforge.metrics.scores.score import Score, ranked
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.streams import Stream, mix
 
-Measure = Callable[[Trainer, LightningModule], dict[str, Result]]
-
-
-class EvaluationParts(TypedDict, total=False):
-    """Arguments of Evaluation whose defaults other evaluations share."""
-
-    every_n_steps: int
-    n_real: int | None
-    at_end: bool
-    weights: Literal["ema", "raw"]
+log = logging.getLogger("ganforge")
 
 
 class Evaluation(Callback):
-    """Computes the generator's scores every few steps, on separate latents.
+    """Computes the scores of a model's images every few steps.
 
-    Training is not affected. The extractor is not part of the module, so checkpoints lack it.
+    Models that generate from noise are scored on separate latents, and models that translate on
+    held-out images; see :mod:`ganforge.callbacks.scoring`. Baselines, if there are any, are
+    measured once. Training is not affected. The extractor is not part of the module, so checkpoints
+    lack it.
 
     Args:
         features: builds the feature extractor at setup.
         metrics: scores by name; empty to disable evaluation.
         every_n_steps: steps between evaluations; 0 evaluates only after the last step.
-        n: number of generated images.
+        n: number of generated images, or maximum number of inputs translated in each direction.
         n_real: number of real images; None uses ``n``, or all images if there are fewer.
-        batch_size: images per batch, for generation and feature extraction.
-        split: split of the real images, "train" or "test".
+        batch_size: images per batch, for generation and feature extraction; None uses 256, or 16
+            for translations.
+        split: split of the real images, "train" or "test". None uses "train", or "test" for
+            translations, which fall back to "train".
+        at_start: whether to evaluate before the first step.
         at_end: whether to evaluate after the last step.
         weights: generator weights, "ema" for the moving average or "raw".
-        monitor: name of the score that selects the best checkpoint; None uses the first score that
-            has a direction (higher or lower is better).
+        monitor: name of the score that selects the best checkpoint, in the first direction; None
+            uses the first score that has a direction (higher or lower is better).
         labels: class distribution of conditional samples, "balanced" or as in the "data".
 
     Attributes:
@@ -76,12 +61,13 @@ class Evaluation(Callback):
     def __init__(
         self,
         features: FeatureFactory,
-        metrics: dict[str, Score],
+        metrics: dict[str, Score | PairScore],
         every_n_steps: int = 1000,
-        n: int = 10_000,
+        n: int = 2000,
         n_real: int | None = None,
-        batch_size: int = 250,
-        split: str = "train",
+        batch_size: int | None = None,
+        split: str | None = None,
+        at_start: bool = False,
         at_end: bool = True,
         weights: Literal["ema", "raw"] = "ema",
         monitor: str | None = None,
@@ -90,9 +76,11 @@ class Evaluation(Callback):
         at_least("every_n_steps", every_n_steps, 0)
         at_least("n", n, 2)
         at_least("n_real", n if n_real is None else n_real, 2)
-        check_enough(metrics, n, n_real or n)
-        at_least("batch_size", batch_size, 1)
-        one_of("split", split, ["train", "test"])
+        check_enough(feature_scores(metrics), n, n_real or n)
+        if batch_size is not None:
+            at_least("batch_size", batch_size, 1)
+        if split is not None:
+            one_of("split", split, ["train", "test"])
         one_of("weights", weights, ["ema", "raw"])
         check_distribution(labels)
         if monitor is not None:
@@ -100,31 +88,28 @@ class Evaluation(Callback):
         self.features = features
         self.metrics = metrics
         self.every_n_steps = every_n_steps
-        self.n, self.n_real = n, n_real
-        self.batch_size = batch_size
-        self.split = split
+        self.settings = ScoringSettings(n, n_real, batch_size, split, labels)
+        self.at_start = at_start
         self.at_end = at_end
         self.weights = weights
         self.monitor = monitor or next(iter(ranked(metrics)), None)
-        self.labels = labels
         self.results: dict[str, dict[str, str | int | float]] = {}
         self.history: list[dict[str, int | float]] = []
         self.best: dict[str, str | int | float] = {}
         self.seconds_evaluating = 0.0
-        self._reals: RealFeatures | None = None
-        self._requested: RequestedLabels | None = None
+        self._scoring: Scoring | None = None
 
     @property
     def extractor(self) -> FeatureExtractor | None:
-        """The feature extractor; None before setup and in runs without scores."""
-        return self._reals.extractor if self._reals else None
+        """The feature extractor; None before setup and if no score needs it."""
+        return self._scoring.extractor if self._scoring else None
 
     @property
     def monitored(self) -> str | None:
         """Logged name of the monitored score; None without scores."""
-        if self.monitor is None or self._reals is None:
+        if self.monitor is None or not self.ready:
             return None
-        return self.metrics[self.monitor].published(self.monitor, self._reals.extractor)
+        return cast(Scoring, self._scoring).published(self.monitor)
 
     @property
     def higher_is_better(self) -> bool:
@@ -132,55 +117,46 @@ class Evaluation(Callback):
         return self.monitor is not None and bool(self.metrics[self.monitor].higher_is_better)
 
     @property
-    def configured(self) -> bool:
-        """Whether any score is configured."""
-        return bool(self.metrics)
-
-    @property
     def ready(self) -> bool:
         """Whether scores can be computed; False until :meth:`prepare` has been called."""
-        return self._reals is not None
+        return self._scoring is not None and self._scoring.prepared and bool(self._scoring.scores)
 
-    def check(self, model: object, data: ImageSource) -> None:
-        """Raises ConfigError if the scores do not fit module or data, before a run has a folder."""
-        if self.configured:
-            check_generates(model, "scores")
-            classes, n_real = cast(AdversarialModule, model).num_classes, self.n_real or self.n
-            self._requested = RequestedLabels(self.labels, classes, data, self.split)
-            check_classes(self.metrics, data, self._requested, self.n, n_real, self.split)
+    def check(self, model: AdversarialModule, data: ImageSource) -> None:
+        """Raises ConfigError if the scores do not fit model or data, before a run has a folder."""
+        if self.metrics and self._scoring is None:
+            self._scoring = scoring_of(model, data, self.metrics, self.settings)
+
+    def prepare(self, device: torch.device) -> None:
+        """Builds the extractor, before a run has a folder, so that missing weights fail early."""
+        if self._scoring is None or self._scoring.prepared:
+            return
+        self._scoring.prepare(self.features, device)
+        scores = self._scoring.scores
+        if self.monitor not in scores:
+            self.monitor = next(iter(ranked(scores)), None)
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Builds the extractor on rank 0 first, which trains or downloads it for all ranks."""
-        if not self.configured:
+        if not self.metrics:
             return
         data = cast("ImageSource | None", getattr(trainer, "datamodule", None))
         if data is None:
             raise ConfigError(
                 "evaluation needs a data module with real images; metrics=[] turns it off"
             )
-        self.check(pl_module, data)
+        self.check(cast(AdversarialModule, pl_module), data)
         if not trainer.is_global_zero:
             trainer.strategy.barrier("features")  # until rank 0 has filled the cache
-        self.prepare(data, trainer.strategy.root_device)
+        self.prepare(trainer.strategy.root_device)
         if trainer.is_global_zero:
             trainer.strategy.barrier("features")
 
-    def prepare(self, data: ImageSource, device: torch.device) -> None:
-        """Builds the extractor, before a run has a folder, so that missing weights fail early."""
-        if not self.metrics or self._reals is not None:
-            return
-        extractor = self.features.build(data, device)
-        if extractor is None:
-            return
-        self.metrics = fitting(self.metrics, data, extractor, device)
-        if self.monitor not in self.metrics:
-            self.monitor = next(iter(ranked(self.metrics)), None)
-        self._reals = RealFeatures(data, extractor, StatisticsCache()) if self.metrics else None
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Runs the evaluation of the resumed step if the interrupted process missed it."""
+        """Evaluates the untrained model, or an evaluation that an interrupted process missed."""
         if cast(AdversarialModule, pl_module).iteration > 0:
             self._evaluate_if_due(trainer, pl_module)
+        elif self.at_start and self._evaluated_at() is None:
+            self.run(trainer, pl_module)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -194,13 +170,23 @@ class Evaluation(Callback):
             self.run(trainer, pl_module)
 
     def run(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Evaluates now; stores and logs the results."""
+        """Evaluates now; stores and logs the results. The first call also measures baselines."""
         if not self.ready:
             return
-        results = self.measured(trainer, pl_module, self._score)
-        self._record(cast(AdversarialModule, pl_module), results)
+        scoring, model = cast(Scoring, self._scoring), cast(AdversarialModule, pl_module)
+        share = Share(pl_module.device, trainer.global_rank, trainer.world_size)
+        if scoring.has_baselines and not any("_baseline" in name for name in self.results):
+            baselines = self._measured(trainer, model, lambda: scoring.baselines(share))
+            self.results |= {name: result.to_dict() for name, result in baselines.items()}
+            for name, one in baselines.items():
+                log.info("%s: %.4f (split %s, %d images)", name, one.value, one.split, one.n_fake)
+        seed = mix(model.seed, Stream.SCORES)
+        results = self._measured(
+            trainer, model, lambda: scoring.evaluate(model, self.weights, seed, share)
+        )
+        self._record(model, results)
         if results:
-            cast(AdversarialModule, pl_module).publish(points_of(results))
+            model.publish(points_of(results))
 
     def state_dict(self) -> dict[str, Any]:
         """Returns results, history, best score and evaluation time as plain values."""
@@ -226,34 +212,18 @@ class Evaluation(Callback):
         if self.every_n_steps and step % self.every_n_steps == 0 and self._evaluated_at() != step:
             self.run(trainer, pl_module)
 
-    def measured(
-        self, trainer: Trainer, pl_module: LightningModule, score: Measure
+    def _measured(
+        self, trainer: Trainer, model: AdversarialModule, measure: Callable[[], dict[str, Result]]
     ) -> dict[str, Result]:
-        """Returns the timed results of ``score`` from rank 0, with the random state restored."""
-        device = pl_module.device
-        started = _now(device)
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            step = cast(AdversarialModule, pl_module).iteration
-            results = attempted(lambda: score(trainer, pl_module), trainer.world_size, step)
+        """Returns the timed results of rank 0, with the random state restored."""
+        started = _now(model.device)
+        devices = [model.device] if model.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            results = attempted(measure, trainer.world_size, model.iteration)
         # Devices may round differently, and all ranks must agree on the best step.
         shared: dict[str, Result] = trainer.strategy.broadcast(results)
-        self.seconds_evaluating += _now(device) - started
+        self.seconds_evaluating += _now(model.device) - started
         return shared
-
-    def _score(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, Result]:
-        module, reals = cast(AdversarialModule, pl_module), cast(RealFeatures, self._reals)
-        seed = mix(module.seed, Stream.SCORES)
-        labels = self._requested or RequestedLabels(self.labels)
-
-        def sample(n: int, start: int) -> Tensor:
-            return module.sample(n, seed, self.weights, start, labels(n, start))
-
-        images = GeneratedImages(sample, labels, LatentPaths(module, seed, self.weights))
-        ranks = trainer.global_rank, trainer.world_size
-        settings = EvaluationSettings(
-            self.n, seed, self.batch_size, self.split, self.n_real, *ranks
-        )
-        return evaluate(images, reals, self.metrics, settings)
 
     def _record(self, module: AdversarialModule, results: dict[str, Result]) -> None:
         where: dict[str, int | float] = {

@@ -5,45 +5,27 @@ import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, cast, get_args
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
-from torch import Tensor
 
-from ganforge.callbacks.checks import check_generates
 from ganforge.callbacks.pictures.gif import write_gif
-from ganforge.callbacks.pictures.grid import by_class, picture, save
-from ganforge.callbacks.pictures.row_labels import label_rows
-from ganforge.callbacks.pictures.scatter import scatter_of
-from ganforge.data.module import ImageDataModule
+from ganforge.callbacks.pictures.grid import save
+from ganforge.callbacks.pictures.model_grids import Grids, SampleGrids, TranslationGrids, Weights
+from ganforge.callbacks.scoring import translates
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.facts import PictureLogger
 from ganforge.models.engine.adversarial import AdversarialModule
 
 log = logging.getLogger("ganforge")
 
-Weights = Literal["ema", "raw"]
-ROWS = 16  # maximum number of classes shown
-SEARCHED_REALS = 4096  # real images searched for examples of each class
-
-
-class SampleSettings(TypedDict, total=False):
-    """Arguments of Samples whose defaults other grids share."""
-
-    seed: int
-    gif: bool
-    weights: Weights
-    include_start: bool
-
 
 class Samples(Callback):
-    """Saves grids of samples from fixed latents during training.
+    """Saves grids of what a model generates during training.
 
-    For conditional models, the grids of samples and of labeled real images have one row per class
-    (the first 16 classes), with the class name next to it. Data sets of 2-D points are drawn as a
-    density plot instead of a grid.
+    Models that generate from noise are drawn with fixed latents, and models that translate with
+    fixed held-out images; see :mod:`ganforge.callbacks.pictures.model_grids`.
 
     Writes ``samples/reals.png``, ``samples/step_0001000.png`` ... and ``samples/training.gif`` in
     the run folder, and passes every grid to the loggers that accept images. Does not use the random
@@ -51,17 +33,13 @@ class Samples(Callback):
 
     Args:
         every_n_steps: generator updates between grids; the last step always has a grid.
-        count: maximum number of images in a grid; at least one image per class is shown.
-        seed: seed of the latents.
+        count: maximum number of images in a grid, or of translated images; at least one image per
+            class is shown.
+        seed: seed of the latents, or of networks that sample noise.
         gif: whether to write the GIF when training ends.
         weights: "ema" for the averaged generator, "raw" for the live one.
         include_start: whether to save a grid of the untrained generator.
-
-    Attributes:
-        caption: caption that loggers show below a grid of samples.
     """
-
-    caption: str = ""
 
     def __init__(
         self,
@@ -86,10 +64,6 @@ class Samples(Callback):
         self._last_step = -1
         self._failed = False
 
-    def check(self, model: object, data: object) -> None:
-        """Raises ConfigError for image-to-image models, before the run folder is created."""
-        check_generates(model, "saves")
-
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves grids of real images and of the untrained generator.
 
@@ -99,7 +73,7 @@ class Samples(Callback):
         if trainer.is_global_zero:
             self._delete_after(trainer, step)
             if not (_folder(trainer) / "reals.png").exists():
-                reals = self.drawn_reals(trainer, pl_module)
+                reals = self._grids(trainer).reals()
                 self._publish(trainer, "reals", reals, "reals.png", step)
         # Decided by the step, not by files on disk, so that all ranks take the same branch.
         if self.include_start and step == 0:
@@ -130,61 +104,27 @@ class Samples(Callback):
     def _save_grid(self, trainer: Trainer, pl_module: LightningModule) -> None:
         step = cast(AdversarialModule, pl_module).iteration
         # Sampled on every rank: the module may be sharded, and its collectives need all ranks.
-        grid = self.drawn(trainer, pl_module)
+        grids = self._grids(trainer)
+        grid = grids.generated()
         self._last_step = step
         if trainer.is_global_zero:
-            self._publish(trainer, "samples", grid, f"step_{step:07d}.png", step)
+            self._publish(trainer, "samples", grid, f"step_{step:07d}.png", step, grids.caption)
 
-    def drawn(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns the current grid of samples, or a density plot for 2-D points."""
-        model = cast(AdversarialModule, pl_module)
-        return self._scatter(trainer, model) or self._grid(model, _names(trainer, model))
-
-    def drawn_reals(self, trainer: Trainer, pl_module: LightningModule) -> Image.Image:
-        """Returns the grid of real images, or a density plot for 2-D points."""
-        model = cast(AdversarialModule, pl_module)
-        data = cast(ImageDataModule, trainer.datamodule)  # type: ignore[attr-defined]
-        rows = min(data.num_classes, ROWS) if model.num_classes > 0 else 0
-        plot = scatter_of(data, lambda n: data.reals(min(n, data.size("train")))[0])
-        return plot or self._grid_of_reals(data, rows, _names(trainer, model))
-
-    def _scatter(self, trainer: Trainer, model: AdversarialModule) -> Image.Image | None:
-        """Returns a density plot if the data are 2-D points; None for images."""
-
-        def points(n: int) -> Tensor:
-            return model.sample(n, seed=self.seed, weights=self.weights)
-
-        return scatter_of(getattr(trainer, "datamodule", None), points)
-
-    def _grid(self, model: AdversarialModule, names: list[str]) -> Image.Image:
-        rows = min(model.num_classes, ROWS)
-        if rows == 0:
-            return picture(model.sample(self.count, seed=self.seed, weights=self.weights))
-        labels = torch.arange(self._columns(rows) * rows) % rows
-        images = model.sample(len(labels), seed=self.seed, weights=self.weights, labels=labels)
-        return label_rows(picture(*by_class(images.cpu(), labels, rows)), names[:rows])
-
-    def _columns(self, rows: int) -> int:
-        return max(1, self.count // rows)
-
-    def _grid_of_reals(self, data: ImageDataModule, rows: int, names: list[str]) -> Image.Image:
-        images, labels = data.reals(min(SEARCHED_REALS if rows else self.count, data.size("train")))
-        if rows == 0 or labels is None:
-            return picture(images[: self.count])
-        chosen = torch.cat([torch.nonzero(labels == c)[: self._columns(rows)] for c in range(rows)])
-        chosen = chosen.flatten()
-        return label_rows(picture(*by_class(images[chosen], labels[chosen], rows)), names[:rows])
+    def _grids(self, trainer: Trainer) -> Grids:
+        model, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
+        kind = TranslationGrids if translates(model) else SampleGrids
+        return kind(cast(AdversarialModule, model), data, self.count, self.seed, self.weights)
 
     def _delete_after(self, trainer: Trainer, step: int) -> None:
         with self._skipping_errors():
-            for path in _grids(trainer):
+            for path in _saved(trainer):
                 if _step_of(path) > step:
                     path.unlink()
 
     def _write_gif(self, trainer: Trainer) -> None:
         if self.gif and trainer.is_global_zero:
             with self._skipping_errors():
-                write_gif(_grids(trainer), _folder(trainer) / "training.gif")
+                write_gif(_saved(trainer), _folder(trainer) / "training.gif")
 
     @contextlib.contextmanager
     def _skipping_errors(self) -> Iterator[None]:
@@ -197,29 +137,27 @@ class Samples(Callback):
             self._failed = True
 
     def _publish(
-        self, trainer: Trainer, name: str, grid: Image.Image, file: str, step: int
+        self,
+        trainer: Trainer,
+        name: str,
+        grid: Image.Image,
+        file: str,
+        step: int,
+        caption: str = "",
     ) -> None:
         with self._skipping_errors():
             save(grid, _folder(trainer) / file)
         for logger in trainer.loggers:
             if isinstance(logger, PictureLogger):
                 images = cast(AdversarialModule, trainer.lightning_module).images_seen
-                caption = self.caption if name == "samples" else ""
                 logger.log_picture(name, grid, step, caption=caption, images_seen=images)
-
-
-def _names(trainer: Trainer, model: AdversarialModule) -> list[str]:
-    """Returns the class names; [] if the model's classes are not the labels of the data."""
-    names = getattr(getattr(trainer, "datamodule", None), "class_names", [])
-    are_labels = getattr(model, "classes_are_labels", True) and len(names) == model.num_classes
-    return list(names) if are_labels else []
 
 
 def _folder(trainer: Trainer) -> Path:
     return Path(trainer.default_root_dir) / "samples"
 
 
-def _grids(trainer: Trainer) -> list[Path]:
+def _saved(trainer: Trainer) -> list[Path]:
     return sorted(_folder(trainer).glob("step_*.png"), key=_step_of)
 
 

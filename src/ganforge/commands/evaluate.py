@@ -16,7 +16,7 @@ from rich.text import Text
 from ganforge import atomic
 from ganforge.callbacks.run_summary import plain, versions
 from ganforge.commands.evaluate_images import score_images, takes_images
-from ganforge.commands.scoring import score_samples, score_translations
+from ganforge.commands.scoring import score_run
 from ganforge.config.check import check
 from ganforge.config.requests import EvaluateRequest
 from ganforge.console import console, setup_logging
@@ -72,8 +72,7 @@ def evaluate_run(request: EvaluateRequest) -> dict[str, dict[str, Any]]:
     check_folder(typed_path(request.out or folder.path), "out")
     restored = load_restored(request.run, request.checkpoint, request.log_dir, request.trust)
     model = restored.model.to(device)
-    score = score_translations if getattr(model, "directions", ()) else score_samples
-    results = score(request, folder, restored, device)
+    results = score_run(request, folder, restored, device)
     where: dict[str, str | int | float] = {
         "step": model.iteration,
         "images_seen": model.images_seen,

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ganforge.callbacks.scoring import SampleScoring, ScoringSettings
 from ganforge.commands.evaluate_statistics import read_given, score_statistics
-from ganforge.commands.scoring import compute_scores, make_extractor, ready
+from ganforge.commands.scoring import prepared
 from ganforge.config.command import Command
 from ganforge.config.requests import EvaluateRequest
 from ganforge.data.files.external import ExternalImages, common_size, open_images, share_span
@@ -13,11 +14,10 @@ from ganforge.data.files.value_range import Span
 from ganforge.data.module import ImageDataModule
 from ganforge.data.reals import Domain
 from ganforge.errors import ConfigError
-from ganforge.metrics.cache import StatisticsCache
-from ganforge.metrics.evaluate import Result
+from ganforge.metrics.evaluate import GeneratedImages, Result
 from ganforge.metrics.features.points import mixture_of
+from ganforge.metrics.pairs.held_out import Share
 from ganforge.metrics.pairs.score import pair_scores
-from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.scores.score import PathScore, Score
 from ganforge.metrics.source import ImageSource
 from ganforge.runs.load import build
@@ -87,14 +87,15 @@ def score_images(request: EvaluateRequest, device: torch.device) -> dict[str, Re
     if statistics := read_given(request):
         return score_statistics(request, statistics, scores, device)
     sets = _against_data(request) if request.real == NAMED else _against_images(request)
-    extractor = make_extractor(request, sets.real, device)
-    scores = ready(request, scores, sets.real, extractor, device)
-    reals = RealFeatures(sets.real, extractor, StatisticsCache())
+    settings = ScoringSettings(sets.n, sets.n_real, request.batch_size, sets.split)
+    scoring = SampleScoring(scores, sets.real, settings)
+    prepared(scoring, request, device)
 
     def sample(n: int, start: int) -> torch.Tensor:
         return sets.fake.reals(n, "train", start)[0]
 
-    results = compute_scores(request, sample, reals, scores, sets.n, sets.n_real, sets.split)
+    images, resamples = GeneratedImages(sample), request.bootstrap or 0
+    results = scoring.score(images, request.seed, Share(device), resamples)
     for result in results.values():
         result.split = sets.published
         result.details |= sets.details

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 
 from ganforge.callbacks.pictures.grid import picture, save
-from ganforge.callbacks.samples import ROWS
+from ganforge.callbacks.pictures.model_grids import ROWS
 from ganforge.commands.counting import counting
 from ganforge.commands.requested_class import RequestedClass, class_names_of, file_part, find_class
 from ganforge.commands.sample_files import (

@@ -18,7 +18,6 @@ from ganforge.callbacks.evaluation import Evaluation
 from ganforge.callbacks.interruption import FolderWatch, Interruption
 from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
-from ganforge.callbacks.samples import Samples
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.rank_zero import RankZero, as_rank_zero, local_workers, placed, settled
@@ -249,10 +248,9 @@ def fit(
 def _prepare_scores(parts: Parts) -> None:
     """Loads feature extractors before the run folder exists: missing weights leave no folder."""
     for callback in parts.callbacks.values():
-        if isinstance(callback, (Evaluation, Samples)):
-            callback.check(parts.model, parts.data)
         if isinstance(callback, Evaluation):
-            callback.prepare(parts.data, torch.device(parts.hardware.accelerator))
+            callback.check(parts.model, parts.data)
+            callback.prepare(torch.device(parts.hardware.accelerator))
 
 
 def _finish(failed: bool) -> None:

@@ -81,6 +81,8 @@ _MODULES = {
 _PACKAGES = {"tuning": "search"}
 # Classes that were renamed after the packages exported them.
 _CLASSES = {
+    "ganforge.callbacks.TranslationEvaluation": "ganforge.callbacks.Evaluation",
+    "ganforge.callbacks.TranslationSamples": "ganforge.callbacks.Samples",
     "ganforge.networks.BothDomains": "ganforge.networks.DiscriminatorPair",
     "ganforge.networks.BothWays": "ganforge.networks.TranslatorPair",
 }

@@ -5,8 +5,8 @@ import torch
 from PIL import ImageChops
 
 from ganforge.callbacks.pictures.grid import picture
+from ganforge.callbacks.pictures.model_grids import SampleGrids
 from ganforge.callbacks.pictures.row_labels import label_rows
-from ganforge.callbacks.samples import _names
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])
@@ -26,7 +26,10 @@ def test_rows_are_named_at_their_left(channels, names):
 
 
 def test_class_names_need_a_model_that_learns_the_labels_of_the_data():
-    trainer = SimpleNamespace(datamodule=SimpleNamespace(class_names=["a", "b"]))
-    assert _names(trainer, SimpleNamespace(num_classes=2)) == ["a", "b"]
-    assert _names(trainer, SimpleNamespace(num_classes=2, classes_are_labels=False)) == []
-    assert _names(trainer, SimpleNamespace(num_classes=0)) == []
+    def names(**facts):
+        data = SimpleNamespace(class_names=["a", "b"])
+        return SampleGrids(SimpleNamespace(**facts), data, 4, 0, "ema")._names()
+
+    assert names(num_classes=2) == ["a", "b"]
+    assert names(num_classes=2, classes_are_labels=False) == []
+    assert names(num_classes=0) == []

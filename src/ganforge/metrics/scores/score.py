@@ -3,7 +3,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Hashable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -155,7 +155,7 @@ class Score:
         raise NotImplementedError
 
 
-def ranked(scores: Mapping[str, Score]) -> list[str]:
+def ranked(scores: Mapping[str, Any]) -> list[str]:
     """Returns the names of scores with a defined direction (``higher_is_better``), in order."""
     return [name for name, score in scores.items() if score.higher_is_better is not None]
 

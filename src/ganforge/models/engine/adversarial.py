@@ -11,10 +11,10 @@ from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ganforge.data.images import to_float
-from ganforge.errors import ConfigError, require
+from ganforge.errors import require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.checks import check_numbers
 from ganforge.models.engine.observations import Observations, diverged
 from ganforge.models.engine.optimizers import (
     adopt_state,
@@ -35,6 +35,7 @@ from ganforge.models.engine.types import (
     Weights,
     no_schedule,
     split,
+    with_floats,
 )
 from ganforge.models.engine.update import Objective, Update
 from ganforge.needs import Need
@@ -96,11 +97,7 @@ class AdversarialModule(LightningModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if isinstance(critic_steps, int) and critic_steps < 1:
-            raise ConfigError(f"model.critic_steps must be at least 1, got {critic_steps}")
-        require(accumulate >= 1, f"model.accumulate must be at least 1, got {accumulate}")
-        if clip_norm is not None and clip_norm <= 0:
-            raise ConfigError(f"model.clip_norm must be above 0 or null, got {clip_norm}")
+        check_numbers(critic_steps, accumulate, clip_norm)
         self.automatic_optimization = False
         self.generator = generator
         self.discriminator = discriminator
@@ -414,11 +411,8 @@ class AdversarialModule(LightningModule):
         self.stopwatch.stop()
 
     def _critic_batches(self, batch: Batch) -> list[Batch]:
-        images = {name: to_float(batch[name]) for name in ("image", "input") if name in batch}
-        for name, pixels in images.items():
-            if pixels.ndim == 4:
-                images[name] = pixels.contiguous(memory_format=self.memory_format)
-        return split(batch | images, self.critic_steps_at(self.iteration))
+        floats = with_floats(batch, self.memory_format)
+        return split(floats, self.critic_steps_at(self.iteration))
 
     def _new_update(self, player: Player, batch: Batch) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError, require
+from ganforge.models.engine.types import CriticSteps
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -48,6 +49,17 @@ def check_networks(
             classes == num_classes,
             f"the {player} is built for {classes} classes, but the model has {num_classes}",
         )
+
+
+def check_numbers(
+    critic_steps: int | CriticSteps, accumulate: int, clip_norm: float | None
+) -> None:
+    """Raises ConfigError for numbers of updates or parts, or a norm, that are not above 0."""
+    if isinstance(critic_steps, int):
+        require(critic_steps >= 1, f"model.critic_steps must be at least 1, got {critic_steps}")
+    require(accumulate >= 1, f"model.accumulate must be at least 1, got {accumulate}")
+    if clip_norm is not None:
+        require(clip_norm > 0, f"model.clip_norm must be above 0 or null, got {clip_norm}")
 
 
 def check_weights(**weights: float) -> None:

@@ -16,6 +16,7 @@ from ganforge.tensor_files import read_tensors
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
+FORMER_CALLBACKS = {"TranslationEvaluation": "Evaluation"}  # classes that were renamed
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -78,6 +79,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise DamagedError(f"cannot read checkpoint {target}: {reason}") from error
         if not isinstance(loaded, dict):
             raise DamagedError(f"{target}: not a checkpoint of ganforge")
+        states = loaded.get("callbacks")
+        if isinstance(states, dict):  # Lightning stores states by class name
+            loaded["callbacks"] = {FORMER_CALLBACKS.get(n, n): s for n, s in states.items()}
         return loaded
 
     def clean(self, folder: str | Path) -> None:

@@ -1,0 +1,282 @@
+"""What is scored, in training and by ``ganforge evaluate``: a model's images against its data."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from ganforge.errors import ConfigError
+from ganforge.metrics.bootstrap import add_intervals
+from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.evaluate import (
+    EvaluationSettings,
+    GeneratedImages,
+    Result,
+    check_enough,
+    evaluate,
+)
+from ganforge.metrics.fake_features import FakeRows
+from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
+from ganforge.metrics.pairs.direction import TranslationSource, directions_of
+from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
+from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
+from ganforge.metrics.pairs.labelled_domains import for_features
+from ganforge.metrics.pairs.score import check_metrics, feature_scores, pair_scores
+from ganforge.metrics.real_features import RealFeatures
+from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_classes
+from ganforge.metrics.scores.score import fitting
+from ganforge.metrics.source import ImageSource
+from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.latent_paths import LatentPaths
+
+log = logging.getLogger("ganforge")
+
+Weights = Literal["ema", "raw"]
+
+
+@dataclass(frozen=True)
+class ScoringSettings:
+    """Numbers and kinds of images to score.
+
+    Attributes:
+        n: number of generated images, or maximum number of translated inputs in each direction.
+        n_real: number of real images; None uses ``n``, or all images if there are fewer.
+        batch_size: images per batch; None uses the default of the kind of images.
+        split: split of the real images; None uses "train", or "test" for translations.
+        labels: class distribution of conditional samples.
+    """
+
+    n: int
+    n_real: int | None = None
+    batch_size: int | None = None
+    split: str | None = None
+    labels: Distribution = "balanced"
+
+
+class Scoring(ABC):
+    """Scores the images of a model against data.
+
+    Args:
+        metrics: scores by name.
+        data: real images, or two domains.
+        settings: numbers of images.
+
+    Attributes:
+        scores: scores by name, after :meth:`prepare` those that apply to the data.
+        extractor: feature extractor; None before :meth:`prepare` and if none fits the data.
+        prepared: whether :meth:`prepare` has been called.
+        has_baselines: whether :meth:`baselines` returns any.
+    """
+
+    has_baselines: bool = False
+
+    def __init__(
+        self, metrics: Mapping[str, Any], data: ImageSource, settings: ScoringSettings
+    ) -> None:
+        self.scores: dict[str, Any] = dict(metrics)
+        self.data = data
+        self.settings = settings
+        self.extractor: FeatureExtractor | None = None
+        self.prepared = False
+
+    @abstractmethod
+    def check(self, model: AdversarialModule) -> None:
+        """Raises ConfigError if a score does not fit the model or the data; reads no image."""
+
+    @abstractmethod
+    def prepare(self, features: FeatureFactory, device: torch.device) -> None:
+        """Builds the feature extractor and drops the scores that do not apply to the data."""
+
+    @abstractmethod
+    def published(self, name: str) -> str:
+        """Returns the name under which a score is logged, that of the first direction if two."""
+
+    @abstractmethod
+    def evaluate(
+        self,
+        model: AdversarialModule,
+        weights: Weights,
+        seed: int,
+        share: Share,
+        resamples: int = 0,
+    ) -> dict[str, Result]:
+        """Returns the scores of a model by published name, equal on all processes.
+
+        Args:
+            model: the model to score, on the share's device.
+            weights: "ema" for the moving average of the generator's weights, or "raw".
+            seed: seed of the images and of the scores' random subsets.
+            share: this process's share of the images.
+            resamples: bootstrap resamples for intervals of scores of samples; 0 for none.
+        """
+
+    def baselines(self, share: Share) -> dict[str, Result]:
+        """Returns the scores of trivial images, which do not depend on the weights; {} if none."""
+        return {}
+
+
+class SampleScoring(Scoring):
+    """Scores images that a model generates from noise, or images of any origin."""
+
+    labels = RequestedLabels()
+
+    def check(self, model: AdversarialModule) -> None:
+        """Raises ConfigError if a score does not fit the model or the data; reads no image."""
+        if pairs := list(pair_scores(self.scores)):
+            raise ConfigError(
+                f"metrics={pairs[0]} scores translations, but this run's model "
+                f"({type(model).__name__}) generates images from noise. Leave it out of "
+                "metrics=[...]"
+            )
+        n, n_real, split = self.settings.n, self._n_real, self._split
+        check_enough(self.scores, n, n_real)
+        self.labels = RequestedLabels(self.settings.labels, model.num_classes, self.data, split)
+        check_classes(self.scores, self.data, self.labels, n, n_real, split)
+
+    def prepare(self, features: FeatureFactory, device: torch.device) -> None:
+        """Builds the feature extractor and drops the scores that do not apply to the data."""
+        self.prepared, self.extractor = True, features.build(self.data, device)
+        if self.extractor is None:
+            self.scores = {}
+            return
+        self.scores = fitting(self.scores, self.data, self.extractor, device)
+        self.reals = RealFeatures(self.data, self.extractor, StatisticsCache())
+
+    def published(self, name: str) -> str:
+        """Returns the name under which a score is logged."""
+        assert self.extractor is not None
+        return str(self.scores[name].published(name, self.extractor))
+
+    def evaluate(
+        self,
+        model: AdversarialModule,
+        weights: Weights,
+        seed: int,
+        share: Share,
+        resamples: int = 0,
+    ) -> dict[str, Result]:
+        """Returns the scores of a model's samples."""
+
+        def sample(n: int, start: int) -> Tensor:
+            return model.sample(n, seed, weights, start, self.labels(n, start))
+
+        images = GeneratedImages(sample, self.labels, LatentPaths(model, seed, weights))
+        return self.score(images, seed, share, resamples)
+
+    def score(
+        self, images: GeneratedImages, seed: int, share: Share, resamples: int = 0
+    ) -> dict[str, Result]:
+        """Returns the scores of images of any origin, with bootstrap intervals if requested."""
+        n, size = self.settings.n, self.settings.batch_size or 256
+        settings = EvaluationSettings(
+            n, seed, size, self._split, self.settings.n_real, share.rank, share.world
+        )
+        rows = FakeRows(n) if resamples else None
+        results = evaluate(images, self.reals, self.scores, settings, rows)
+        if rows is not None:
+            add_intervals(results, rows, self.reals, self.scores, settings, resamples)
+        return results
+
+    @property
+    def _n_real(self) -> int:
+        return self.settings.n_real or self.settings.n
+
+    @property
+    def _split(self) -> str:
+        return self.settings.split or "train"
+
+
+class TranslationScoring(Scoring):
+    """Scores a model's translations of held-out images.
+
+    Feature scores (``fid``, ``kid``) compare translations with the target domain. Pair scores
+    (``l1``, ``psnr``, ``ssim``) compare each translation with its target image. ``cycle_l1``
+    compares each input with its reconstruction. Names of models with two directions include the
+    direction: ``fid_AtoB``, ``l1_BtoA``, ``cycle_l1_A``. Baselines of paired data:
+    ``l1_input_baseline`` scores the inputs themselves, and ``l1_constant_baseline`` the mean color
+    of the training targets. If the data have no labels, the extractor uses the domains as labels.
+    """
+
+    def check(self, model: AdversarialModule) -> None:
+        """Raises ConfigError if a score does not fit the model or the data; reads no image."""
+        self.domains = cast(TranslationSource, self.data)
+        self.names = cast(Translates, cast(Any, model)).directions
+        check_metrics(self.scores, self.domains, self.names)
+
+    def prepare(self, features: FeatureFactory, device: torch.device) -> None:
+        """Builds the feature extractor and drops the scores that do not apply to the data."""
+        self.prepared, pairs = True, pair_scores(self.scores)
+        fit = feature_scores(self.scores)
+        if fit:
+            source = for_features(self.domains)
+            self.extractor = features.build(source, device)
+            fit = fitting(fit, source, self.extractor, device) if self.extractor else {}
+        for pair in pairs.values():
+            pair.prepare(device)
+        self.scores = {n: one for n, one in self.scores.items() if n in pairs or n in fit}
+        self.has_baselines = any(not pair.cyclic for pair in pairs.values())
+        held = HeldOut(self.settings.n, self.settings.batch_size or 16, self._split(bool(fit)))
+        self.evaluator = TranslationEvaluator(
+            self.domains, self.extractor, fit, pairs, held, self.settings.n_real
+        )
+
+    def _split(self, of_features: bool) -> str:
+        # Feature scores compare distributions, which need at least two images.
+        wanted = self.settings.split or "test"
+        split = split_of(self.domains, wanted, least=2 if of_features else 1)
+        if split != wanted and self.scores:
+            log.warning(
+                "data=%s has too few %s images: scores use the %s images",
+                self.data.name,
+                wanted,
+                split,
+            )
+        return split
+
+    def published(self, name: str) -> str:
+        """Returns the name under which a score is logged, in the first direction."""
+        return self.evaluator.published(name, directions_of(self.domains, self.names)[0])
+
+    def evaluate(
+        self,
+        model: AdversarialModule,
+        weights: Weights,
+        seed: int,
+        share: Share,
+        resamples: int = 0,
+    ) -> dict[str, Result]:
+        """Returns the scores of a model's translations, in each of its directions."""
+        translates = cast(Translates, cast(Any, model))
+        return self.evaluator.evaluate(translates, weights, seed, share)
+
+    def baselines(self, share: Share) -> dict[str, Result]:
+        """Returns the pair scores of the unchanged inputs and of a constant color."""
+        return self.evaluator.baselines(self.names, share)
+
+
+def translates(model: object) -> bool:
+    """Whether a model translates images; other models generate them from noise."""
+    return bool(getattr(model, "directions", ()))
+
+
+def scoring_of(
+    model: AdversarialModule,
+    data: ImageSource,
+    metrics: Mapping[str, Any],
+    settings: ScoringSettings,
+) -> Scoring:
+    """Returns the scoring of a model's images, checked; not prepared yet.
+
+    Raises:
+        ConfigError: a score does not fit the model or the data.
+    """
+    kind = TranslationScoring if translates(model) else SampleScoring
+    scoring = kind(metrics, data, settings)
+    scoring.check(model)
+    return scoring
