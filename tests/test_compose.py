@@ -8,11 +8,11 @@ import pytest
 import torch
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.commands.train import build_parts
 from ganforge.config.check import check
 from ganforge.config.compose import compose_config, options
 from ganforge.errors import ConfigError
 from ganforge.paths import conf_dir
+from ganforge.runs.build import build_parts
 from ganforge.runs.load import build_model
 from tests.support.configs import (
     noise_models,

@@ -18,13 +18,13 @@ from hydra.utils import get_object
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.commands.train import build_parts
 from ganforge.config.check import check
 from ganforge.config.compose import options
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationModel
 from ganforge.paths import conf_dir
+from ganforge.runs.build import build_parts
 from ganforge.runs.load import build, build_model
 from tests.support.configs import tiny
 

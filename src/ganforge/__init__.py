@@ -9,10 +9,12 @@ if TYPE_CHECKING:
     from ganforge.commands.train import train
     from ganforge.config.compose import compose_config
     from ganforge.runs.load import load
+    from ganforge.runs.run import Run
 
-__all__ = ["compose_config", "load", "train"]
+__all__ = ["Run", "compose_config", "load", "train"]
 
 _HOME = {
+    "Run": "ganforge.runs.run",
     "compose_config": "ganforge.config.compose",
     "load": "ganforge.runs.load",
     "train": "ganforge.commands.train",

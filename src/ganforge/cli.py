@@ -36,7 +36,7 @@ from ganforge.terminal import readable_streams
 # Each verb has a root file in conf/ and a function that takes its request; train takes the composed
 # configuration.
 VERBS = {
-    "train": ("ganforge.commands.train", "train"),
+    "train": ("ganforge.commands.train", "train_and_score"),
     "evaluate": ("ganforge.commands.evaluate", "evaluate_run"),
     "sample": ("ganforge.commands.sample", "sample_run"),
     "translate": ("ganforge.commands.translate", "translate_run"),

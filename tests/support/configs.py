@@ -11,10 +11,11 @@ import torch
 from hydra.utils import get_object
 from omegaconf import DictConfig, OmegaConf
 
-from ganforge.commands.train import Parts, build_parts, make_trainer
 from ganforge.config.compose import compose_config, options
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.paths import conf_dir
+from ganforge.runs.build import Parts, build_parts
+from ganforge.runs.trainer import make_trainer
 
 DATA = [
     "data=fake",

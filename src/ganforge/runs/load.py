@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ log = logging.getLogger("ganforge")
 
 
 def load(
-    run: str | Path,
+    run: str | os.PathLike[str],
     checkpoint: str = "last",
     log_dir: str | Path = "logs",
     trust: Sequence[str] = (),
@@ -35,7 +36,7 @@ def load(
     If last.ckpt is damaged or missing, previous.ckpt is loaded with a warning.
 
     Args:
-        run: a run folder, one of its checkpoints, a standalone checkpoint, or "latest".
+        run: a run, its folder, one of its checkpoints, a standalone checkpoint, or "latest".
         checkpoint: "last", "previous" or "best", if ``run`` is a folder.
         log_dir: root of all outputs, in which "latest" is searched.
         trust: the user's packages whose classes the configuration may name. See docs/security.md.
@@ -66,14 +67,15 @@ class Restored:
 
 
 def load_restored(
-    run: str | Path,
+    run: str | os.PathLike[str],
     checkpoint: str = "last",
     log_dir: str | Path = "logs",
     trust: Sequence[str] = (),
 ) -> Restored:
     """Returns what :func:`load` returns, with the checkpoint that it was read from."""
-    folder = find_trained(str(run), typed_path(log_dir))
-    named = typed_path(run) if str(run).endswith(".ckpt") else None
+    run = os.fspath(run)
+    folder = find_trained(run, typed_path(log_dir))
+    named = typed_path(run) if run.endswith(".ckpt") else None
     choices = [named] if named is not None else _choices(folder, checkpoint)
     with torch.random.fork_rng(devices=[]):  # leaves the caller's random state unchanged
         model = build_model(read_config(folder, trust))

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers import Logger
+from omegaconf import DictConfig, OmegaConf
+
+from ganforge import atomic
+from ganforge.callbacks.checkpoints import ConfigInCheckpoint
+from ganforge.callbacks.interruption import FolderWatch, Interruption
+from ganforge.callbacks.progress import TimeBudget
+from ganforge.callbacks.run_summary import RunSummary
+from ganforge.config.command import Command
+from ganforge.loggers.wandb.logger import finish
+from ganforge.runs.build import Parts
+from ganforge.runs.load import build
+from ganforge.runs.record import made_of, portable
+from ganforge.runs.tracking import send_facts, watchers
+from ganforge.runs.trainer import make_trainer, quiet
+from ganforge.search.job import trial_callbacks
+from ganforge.sweeps.signals import end_sweep
+
+
+def fit(
+    cfg: DictConfig, parts: Parts, folder: Path, checkpoint: Path | None, command: Command
+) -> None:
+    """Trains in a run folder, from the start or from a checkpoint."""
+    loggers = [cast(Logger, build(node)) for node in cfg.logger.values() if node is not None]
+    resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    interruption = Interruption()
+    callbacks = [
+        FolderWatch(),
+        *parts.callbacks.values(),
+        *trial_callbacks(cfg),
+        *_time_budget(parts),
+        ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity),
+        RunSummary(_facts(cfg, parts, folder, command)),
+        *watchers(loggers),
+        interruption,
+    ]
+    trainer = make_trainer(parts, loggers, callbacks, folder)
+    send_facts(loggers, folder, command.job, resolved, checkpoint)
+    failed = True
+    try:
+        with quiet(), interruption.listening(), atomic.keeping_folder(folder):
+            trainer.fit(parts.model, parts.data, ckpt_path=checkpoint)
+        failed = False
+    finally:
+        _finish(failed)
+    if interruption.received is not None:  # the signal arrived after the last step
+        end_sweep(interruption.received)
+
+
+def _facts(cfg: DictConfig, parts: Parts, folder: Path, command: Command) -> dict[str, Any]:
+    return {
+        "run": folder.name,
+        "command": command.line,
+        "model": type(parts.model).__name__,
+        "data": parts.data.name,
+        "class_names": parts.data.class_names,
+        "seed": cfg.seed,
+        "device": str(parts.hardware),
+    }
+
+
+def _time_budget(parts: Parts) -> list[Callback]:
+    seconds = parts.settings.max_seconds
+    return [TimeBudget(seconds)] if seconds is not None else []
+
+
+def _finish(failed: bool) -> None:
+    """Closes the W&B run and the process group, which would leak into a sweep's next job."""
+    with contextlib.suppress(Exception):
+        finish(failed)
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
