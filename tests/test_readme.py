@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
+import inspect
 import re
 import shlex
 import sys
+import textwrap
 from functools import cache
 from pathlib import Path
 
@@ -17,7 +20,11 @@ from ganforge.cli import VERBS
 from ganforge.config.check import check, check_root
 from ganforge.config.compose import compose_config, options
 from ganforge.errors import ConfigError
+from ganforge.models.critic import Critic
+from ganforge.models.gan import GAN
+from ganforge.models.wgan_gp import WGANGP
 from ganforge.paths import conf_dir
+from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.runs.load import build, build_model
 
 UNLISTED = ("callbacks", "experiment", "hydra", "wandb_sweeps")
@@ -111,6 +118,34 @@ def test_the_readme_and_the_pages_are_short():
     assert len(README.splitlines()) <= 200
     for page in [*PAGES, *DOCS.glob("*/*.md")]:
         assert len(page.read_text().splitlines()) < 150, page.name
+
+
+def test_the_architecture_page_shows_the_code_itself():
+    """From the step of a WGAN-GP to its penalty, without docstrings, in at most 40 lines."""
+    page = (DOCS / "architecture.md").read_text()
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    shown = [
+        "".join(undocumented(function))
+        for function in (
+            GAN.play,
+            GAN.discriminator_loss,
+            Critic.discriminator_loss,
+            Critic.penalties,
+            GradientPenalty.penalty,
+        )
+    ]
+    assert blocks == shown
+    assert sum(len(block.splitlines()) for block in blocks) <= 40
+    assert WGANGP.play is GAN.play
+    assert WGANGP.discriminator_loss is GAN.discriminator_loss
+
+
+def undocumented(function) -> list[str]:
+    """Returns the source lines of a method without its docstring and the class's indent."""
+    lines = inspect.getsource(function).splitlines(keepends=True)
+    (definition,) = ast.parse(textwrap.dedent("".join(lines))).body
+    docstring = definition.body[0]
+    return [line[4:] for line in lines[: docstring.lineno - 1] + lines[docstring.end_lineno :]]
 
 
 def test_every_page_is_reached_from_the_readme():

@@ -8,6 +8,7 @@ import torch
 
 from ganforge.callbacks.pictures.grid import picture, save
 from ganforge.callbacks.pictures.model_grids import ROWS
+from ganforge.callbacks.scoring import translates
 from ganforge.commands.counting import counting
 from ganforge.commands.requested_class import RequestedClass, class_names_of, file_part, find_class
 from ganforge.commands.sample_files import (
@@ -96,7 +97,7 @@ def _mix_styles(
 
 
 def _refuse_translations(run: str, model: AdversarialModule) -> None:
-    if getattr(model, "directions", ()):
+    if translates(model):
         raise ConfigError(
             f"run={run}: {type(model).__name__} translates images: use "
             f"`ganforge translate run={run} input=DIR out=DIR`"

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.callbacks.pictures.grid import save, single
+from ganforge.callbacks.scoring import translates
 from ganforge.commands.counting import counting
 from ganforge.config.requests import TranslateRequest
 from ganforge.console import console, setup_logging
@@ -27,6 +28,7 @@ from ganforge.data.files.encoded import Entries
 from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.value_range import ONLY_BYTES, Span, read_range
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.paths import check_folder, is_there, typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.contents import refuse_run
@@ -67,7 +69,7 @@ def translate_run(request: TranslateRequest) -> Path:
     model = _load_model(request)
     direction = _direction(request.direction, model)
     entries.span = input_span(entries, stated_range(folder, request.trust), direction)
-    warn_of_pairs(entries, "pairs" in getattr(model, "needs", ()))
+    warn_of_pairs(entries, "pairs" in cast(AdversarialModule, model).needs)
     out = _out(request, folder, source, direction)
     targets = output_names(entries.names)
     check_out(out, source, entries.names, targets)
@@ -89,7 +91,7 @@ def translate_run(request: TranslateRequest) -> Path:
 def _load_model(request: TranslateRequest) -> Game:
     """Returns the run's model on the GPU if available; refuses models that do not translate."""
     model = load(request.run, request.checkpoint, request.log_dir, request.trust)
-    if not getattr(model, "directions", ()):
+    if not translates(model):
         raise ConfigError(
             f"run={request.run}: {type(model).__name__} generates images from noise: use "
             f"`ganforge sample run={request.run}`, or train model=pix2pix or model=cyclegan"

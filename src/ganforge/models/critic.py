@@ -99,9 +99,8 @@ class Critic:
         Autocast is disabled, because gradients of penalties underflow in half precision. A lazy
         regularizer is scaled by its interval, which preserves its mean strength.
         """
-        device = update.noise.device
-        total = torch.zeros((), device=device)
-        with torch.autocast(device.type, enabled=False):
+        total = torch.zeros((), device=update.noise.device)
+        with torch.autocast(total.device.type, enabled=False):
             for name, term in self.due(update).items():
                 penalty = term.term(context)
                 if penalty is not None:

@@ -18,6 +18,7 @@ from ganforge.models.engine.types import Batch
 from ganforge.models.engine.update import Update
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
+from ganforge.networks.contract import contract_of
 from ganforge.regularizers.context import UpdateContext
 from ganforge.streams import Noise
 
@@ -68,7 +69,7 @@ class InfoGAN(GAN):
                 f"the categorical code has {self.num_classes} values",
                 "condition=code, with condition.num_classes=2 or more",
             )
-        latent_dim = int(getattr(self.generator, "latent_dim", 0))
+        latent_dim = contract_of(self.generator).latent_dim
         if not 0 <= self.continuous < latent_dim:
             raise ConfigError(
                 f"model.continuous must be at least 0 and below the generator's latent_dim="

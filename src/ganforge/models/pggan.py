@@ -12,6 +12,7 @@ from ganforge.models.engine.progressive import Growth, reals_at
 from ganforge.models.engine.types import Batch, Player
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
+from ganforge.networks.contract import contract_of
 from ganforge.streams import Noise
 
 
@@ -32,8 +33,8 @@ class Growing(AdversarialModule):
         """Sets the schedule and the networks' level; called by the constructors of subclasses."""
         self.growth = growth
         for player in ("generator", "discriminator"):
-            size = getattr(getattr(self, player), "image_size", growth.image_size)
-            if size != growth.image_size:
+            size = contract_of(getattr(self, player)).image_size
+            if size not in (None, growth.image_size):
                 raise ConfigError(
                     f"model.growth.image_size is {growth.image_size}, but the {player} is built "
                     f"for {size}"
@@ -93,7 +94,7 @@ class PGGAN(Growing, GAN):
     def check(self) -> None:
         """Raises ConfigError if a player cannot grow."""
         for player in ("generator", "discriminator"):
-            if not hasattr(getattr(self, player), "grow"):
+            if "grow" not in contract_of(getattr(self, player)).methods:
                 raise mismatch(
                     "pggan",
                     f"the {player} does not grow",

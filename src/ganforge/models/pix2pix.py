@@ -12,6 +12,7 @@ from ganforge.models.engine.types import Batch
 from ganforge.models.engine.update import Update
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import TranslationModel, detached
+from ganforge.networks.contract import contract_of
 
 
 class Pix2Pix(TranslationModel):
@@ -49,17 +50,18 @@ class Pix2Pix(TranslationModel):
         check_weights(l1_weight=l1_weight)
         self.l1_weight = l1_weight
         channels = sum(self.channels("target"))
-        built = getattr(self.discriminator, "in_channels", channels)
+        built = contract_of(self.discriminator).in_channels
         require(
-            built == channels,
+            built in (None, channels),
             f"model=pix2pix: the discriminator's input and output images have {channels} channels "
             f"in total, but it is built for {built}",
         )
 
     def check(self) -> None:
         """Raises ConfigError if the generator is not a single network from inputs to outputs."""
+        built = contract_of(self.generator)
         require(
-            all(hasattr(self.generator, name) for name in ("in_channels", "out_channels")),
+            None not in (built.in_channels, built.out_channels),
             "model=pix2pix needs one network from inputs to outputs; "
             f"{type(self.generator).__name__} is not one. Use network=pix2pix",
         )

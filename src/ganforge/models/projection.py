@@ -1,7 +1,8 @@
 from __future__ import annotations
 
-from ganforge.models.engine.checks import conditioning, mismatch, refuse_unconditional
+from ganforge.models.engine.checks import mismatch, refuse_unconditional
 from ganforge.models.gan import GAN
+from ganforge.networks.contract import contract_of
 
 
 class ProjectionGAN(GAN):
@@ -16,7 +17,7 @@ class ProjectionGAN(GAN):
 
     def check(self) -> None:
         """Raises ConfigError if D has no projection or G is unconditional."""
-        condition = conditioning(self.discriminator)
+        condition = contract_of(self.discriminator).conditioning
         if condition != "projection":
             raise mismatch(
                 "projection",

@@ -12,6 +12,7 @@ from ganforge.models.gan import GAN
 from ganforge.models.parts import StyleParts
 from ganforge.models.pggan import Growing
 from ganforge.models.style_based import StyleBased
+from ganforge.networks.contract import contract_of
 
 
 class StyleGAN(Growing, StyleBased, GAN):
@@ -34,8 +35,9 @@ class StyleGAN(Growing, StyleBased, GAN):
 
     def check(self) -> None:
         """Raises ConfigError if a player cannot grow or the generator has no styles."""
-        missing = [n for n in ("mapping", "synthesize", "grow") if not hasattr(self.generator, n)]
-        if missing or not hasattr(self.discriminator, "grow"):
+        methods = contract_of(self.generator).methods
+        grows = "grow" in methods & contract_of(self.discriminator).methods
+        if not grows or not {"mapping", "synthesize"} <= methods:
             raise mismatch(
                 "stylegan",
                 "the generator has no styles, or one of the networks does not grow",

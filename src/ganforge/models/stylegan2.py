@@ -16,6 +16,7 @@ from ganforge.models.engine.types import Batch, Player
 from ganforge.models.engine.update import Objective, Update
 from ganforge.models.gan import GAN
 from ganforge.models.style_based import StyleBased
+from ganforge.networks.contract import contract_of
 from ganforge.networks.layers.noise_input import noise_maps
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 
@@ -35,7 +36,7 @@ class StyleGAN2(StyleBased, GAN):
 
     def check(self) -> None:
         """Raises ConfigError if the generator has no styles."""
-        if not hasattr(self.generator, "synthesize"):
+        if "synthesize" not in contract_of(self.generator).methods:
             raise mismatch(
                 "stylegan2",
                 "the generator has no styles",

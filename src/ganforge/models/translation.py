@@ -18,6 +18,7 @@ from ganforge.models.engine.sampling import evaluated
 from ganforge.models.engine.types import Batch, Weights
 from ganforge.models.engine.update import Update
 from ganforge.models.parts import AdversarialParts
+from ganforge.networks.contract import contract_of
 from ganforge.regularizers.context import GeneratorInputs
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, Stream, mix, seed_layers
@@ -228,7 +229,7 @@ class TranslationModel(AdversarialModule):
             [n, C_out, H, W] in [-1, 1] on the module's device.
         """
         network = self.translator(direction, weights)
-        alone = bool(getattr(network, "stochastic", False))
+        alone = contract_of(network).stochastic
         inputs = inputs.to(self.device)
         with evaluated(network, self.device), _fork_rng(self.device):
             outputs = []

@@ -7,6 +7,7 @@ import math
 from torch import nn
 
 from ganforge.errors import ConfigError
+from ganforge.networks.contract import contract_of
 
 
 class TranslatorPair(nn.Module):
@@ -39,7 +40,7 @@ class TranslatorPair(nn.Module):
         self.multiple = math.lcm(
             _number("forth", forth, "multiple"), _number("back", back, "multiple")
         )
-        self.stochastic = any(bool(getattr(n, "stochastic", False)) for n in (forth, back))
+        self.stochastic = any(contract_of(one).stochastic for one in (forth, back))
 
 
 class DiscriminatorPair(nn.Module):

@@ -17,7 +17,7 @@ from ganforge.data.translation.module import TranslationData
 from ganforge.errors import ConfigError, DataError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationModel
-from ganforge.networks.layers.minibatch_stddev import MinibatchStddev
+from ganforge.networks.contract import ComparesRows, contract_of
 from ganforge.runs.load import build, build_model
 from ganforge.streams import split_rows
 
@@ -107,7 +107,8 @@ def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
         return
     for player in ("generator", "discriminator"):
         network = getattr(model, player)
-        shape = (getattr(network, "channels", None), getattr(network, "image_size", None))
+        built = contract_of(network)
+        shape = (built.channels, built.image_size)
         if None not in shape and shape != (data.channels, data.image_size):
             raise ConfigError(
                 f"network.{player} is built for {shape[0]} x {shape[1]} x {shape[1]} images, and "
@@ -119,17 +120,16 @@ def _check_translation(model: TranslationModel, data: TranslationData) -> None:
     """Rejects translators with other channels than the data, or unable to take its image size."""
     both = [data.input_channels, data.channels]
     for direction, expected in zip(model.directions, (both, both[::-1]), strict=False):
-        network: Any = model.translator(direction, "raw")
-        channels = [getattr(network, name, None) for name in ("in_channels", "out_channels")]
+        built = contract_of(model.translator(direction, "raw"))
+        channels = [built.in_channels, built.out_channels]
         if None not in channels and channels != expected:
             raise ConfigError(
                 f"network.generator translates {channels[0]} channels into {channels[1]}, and "
                 f"data={data.name} has {expected[0]} and {expected[1]} in direction {direction}"
             )
-        multiple = int(getattr(network, "multiple", 1))
-        if data.image_size % multiple:
+        if data.image_size % built.multiple:
             raise ConfigError(
-                f"network.generator takes sides that are multiples of {multiple}, and "
+                f"network.generator takes sides that are multiples of {built.multiple}, and "
                 f"data.image_size is {data.image_size}"
             )
 
@@ -140,7 +140,7 @@ def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: i
     For a progressively growing model, checks the batch sizes of all resolutions.
     """
     sizes, remedy = [data.batch_size], "set data.batch_size={near}"
-    growth = getattr(model, "growth", None)
+    growth = model.growth
     if growth is not None:
         sizes = growth.all_batch_sizes(data.batch_size)
         remedy = "take {near} in model.growth.batch_sizes" if growth.batch_sizes else remedy
@@ -156,7 +156,7 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
         model: the model, with its packing and number of accumulated parts.
         rows: images of a batch on one process.
     """
-    packing = int(getattr(model, "packing", 1))
+    packing = model.packing
     parts = split_rows(torch.empty(rows), min(model.accumulate, rows))
     if uneven := [len(part) for part in parts if len(part) % packing]:
         raise ConfigError(
@@ -164,9 +164,9 @@ def _check_packs(model: AdversarialModule, rows: int) -> None:
             f"together (data.batch_size over processes, over model.accumulate={model.accumulate})"
         )
     for layer in model.discriminator.modules():
-        if isinstance(layer, MinibatchStddev):
+        if isinstance(layer, ComparesRows):
             for part in parts:
-                layer(torch.zeros(len(part) // packing, 1, 1, 1))  # raises for uneven groups
+                layer.check_rows(len(part) // packing)
 
 
 def _check_optimizers(model: AdversarialModule) -> None:

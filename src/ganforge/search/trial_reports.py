@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge.callbacks.alerts import COLLAPSE_IMAGES
 from ganforge.callbacks.evaluation import evaluations
+from ganforge.callbacks.scoring import translates
 from ganforge.errors import ConfigError, PrunedError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.search.objectives import score_named
@@ -140,7 +141,7 @@ class TrialReports(Callback):
         self._widest = state_dict["widest"]
 
     def _checks_collapse(self, model: object) -> bool:
-        return self.search.collapse > 0 and "inputs" not in getattr(model, "needs", ())
+        return self.search.collapse > 0 and not translates(model)
 
     def _collapsed(self, pl_module: LightningModule) -> str:
         """Returns the reason to prune on mode collapse, or "".

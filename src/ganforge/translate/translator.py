@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ganforge.data.images import to_float, to_uint8
 from ganforge.errors import ConfigError
+from ganforge.networks.contract import contract_of
 from ganforge.translate.memory import (
     PROBE,
     bytes_per_pixel,
@@ -75,7 +76,7 @@ class ImageTranslator:
         network = model.translator(direction, weights)
         self.channels = cast(int, network.in_channels)
         self.multiple = cast(int, network.multiple)
-        self.smallest = int(getattr(network, "smallest", 1))
+        self.smallest = contract_of(network).smallest
         _check(tile, overlap, self.multiple, self._padded(1))
         self.model = model
         self.direction = direction

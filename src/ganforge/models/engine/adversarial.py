@@ -24,6 +24,7 @@ from ganforge.models.engine.optimizers import (
     takes_fused,
     uncounted,
 )
+from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import evaluated, sample_blocks
 from ganforge.models.engine.stopwatch import Stopwatch
 from ganforge.models.engine.types import (
@@ -59,6 +60,8 @@ class AdversarialModule(LightningModule):
         needs: what the data must give; with "inputs", the model translates images.
         num_classes: number of classes of the generator; 0 if it is unconditional.
         classes_are_labels: whether the classes are the labels of the data, with their names.
+        packing: images that the discriminator gets as one input.
+        growth: schedule of progressive growing; None for images of full size only.
         iteration: number of finished steps.
         images_seen: real images that the discriminator has seen, over all processes.
 
@@ -81,6 +84,8 @@ class AdversarialModule(LightningModule):
     needs: frozenset[Need] = frozenset()
     num_classes: int = 0
     classes_are_labels: bool = True
+    packing: int = 1
+    growth: Growth | None = None
 
     def __init__(
         self,

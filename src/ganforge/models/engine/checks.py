@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.types import CriticSteps
+from ganforge.networks.contract import contract_of
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -38,13 +39,13 @@ def check_networks(
         f"model.packing={packing}: a pack has one logit but several labels. Use model.packing=1 "
         "for a conditional model",
     )
-    built = getattr(discriminator, "packing", 1)
+    built = contract_of(discriminator).packing
     require(
         built == packing,
         f"model.packing is {packing}, but the discriminator is built for packing={built}",
     )
     for player, network in (("generator", generator), ("discriminator", discriminator)):
-        classes = getattr(network, "num_classes", 0)
+        classes = contract_of(network).num_classes
         require(
             classes == num_classes,
             f"the {player} is built for {classes} classes, but the model has {num_classes}",
@@ -93,21 +94,16 @@ def refuse_sigmoid(model: str, discriminator: nn.Module, reason: str) -> None:
 
 def refuse_unconditional(model: str, network: nn.Module, player: str, remedy: str) -> None:
     """Raises ConfigError if a player of a conditional model is not conditioned on the label."""
-    if conditioning(network) == "none":
+    if contract_of(network).conditioning == "none":
         raise mismatch(model, f"the {player} is not conditioned on the label", remedy)
 
 
 def check_auxiliary(model: str, network: nn.Module, expected: list[int], remedy: str) -> None:
     """Raises ConfigError unless the discriminator's auxiliary outputs have these lengths."""
-    sizes = list(getattr(network, "auxiliary_sizes", []))
+    sizes = list(contract_of(network).auxiliary_sizes)
     if sizes != expected:
         raise mismatch(
             model,
             f"the discriminator has auxiliary outputs {sizes}, but the model needs {expected}",
             remedy,
         )
-
-
-def conditioning(network: nn.Module) -> str:
-    """Returns how labels enter a network; "none" if they do not."""
-    return str(getattr(network, "conditioning", "none"))

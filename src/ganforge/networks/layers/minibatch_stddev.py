@@ -37,17 +37,21 @@ class MinibatchStddev(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns [B, C + 1, H, W] of features [B, C, H, W]."""
+        self.check_rows(len(features))
         size = min(self.group_size, len(features))
-        if len(features) % size:
-            raise ConfigError(
-                f"minibatch_stddev={self.group_size} does not divide a batch of {len(features)} "
-                "images: set data.batch_size (for each process and part) to a multiple"
-            )
         # Computed in float32: in half precision the squares of small differences underflow.
         groups = features.float().reshape(-1, size, *features.shape[1:])
         spread = (groups.var(dim=1, correction=0) + EPSILON).sqrt().mean(dim=(1, 2, 3))
         plane = spread.repeat_interleave(size)[:, None, None, None].to(features.dtype)
         return torch.cat([features, plane.expand(-1, 1, *features.shape[2:])], dim=1)
+
+    def check_rows(self, rows: int) -> None:
+        """Raises ConfigError if groups do not divide a batch of ``rows`` images."""
+        if rows % min(self.group_size, rows):
+            raise ConfigError(
+                f"minibatch_stddev={self.group_size} does not divide a batch of {rows} images: set "
+                "data.batch_size (for each process and part) to a multiple"
+            )
 
 
 def check_group_size(name: str, group_size: int) -> None:
