@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.cache_home import cache_root, user_cache
 from ganforge.data.files.download import cache_folder
+from ganforge.paths import cache_root, user_cache
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ganforge import start
-from ganforge.faults import explained
+from ganforge.errors import explained
 
 
 class Failing(Dataset):

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from ganforge.steady_streams import steady
+from ganforge.terminal import steady
 
 
 def test_output_into_a_broken_pipe_is_dropped_and_said_once(monkeypatch, caplog):
@@ -33,7 +33,7 @@ def test_what_cannot_be_encoded_is_not_a_lost_terminal(monkeypatch, tmp_path):
 
 def test_closed_streams_do_not_lend_their_numbers_to_files(tmp_path):
     code = (
-        "from ganforge.steady_streams import open_standard_streams as fill; fill()\n"
+        "from ganforge.terminal import open_standard_streams as fill; fill()\n"
         f"file = open({str(tmp_path / 'x')!r}, 'w')\n"
         "import os; print('lost'); os.write(2, b'lost'); assert file.fileno() > 2"
     )

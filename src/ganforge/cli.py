@@ -13,7 +13,6 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ganforge.cache_home import ensure_home
 from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
@@ -25,13 +24,12 @@ from ganforge.errors import (
     InterruptionError,
     PrunedError,
     described,
+    explained,
 )
-from ganforge.faults import explained
-from ganforge.paths import conf_dir
+from ganforge.paths import conf_dir, ensure_home
 from ganforge.plain_text import safe_lines
-from ganforge.steady_streams import open_standard_streams
 from ganforge.sweeps.launchers.checks import refuse_idle_launcher
-from ganforge.terminal import readable_streams
+from ganforge.terminal import open_standard_streams, readable_streams
 
 # Each verb has a root file in conf/ and a function that takes its request; train takes the composed
 # configuration.

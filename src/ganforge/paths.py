@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from ganforge.plain_text import one_line, shortened
 
 # Limits of the file systems of Linux, macOS and Windows.
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
+_WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+log = logging.getLogger("ganforge")
 
 
 def typed_path(text: str | Path) -> Path:
@@ -56,9 +60,6 @@ def _refuse_long(path: Path) -> None:
         raise ConfigError(
             f"{shortened(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}"
         )
-
-
-_WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
 
 
 def check_folder(folder: Path, key: str) -> None:
@@ -114,3 +115,49 @@ def conf_dir() -> Path:
     package = Path(__file__).parent
     inside = package / "conf"
     return inside if inside.is_dir() else package.parents[1] / "conf"
+
+
+def cache_root() -> Path:
+    """Returns ``$GANFORGE_CACHE``, or :func:`user_cache`."""
+    path = os.environ.get("GANFORGE_CACHE")
+    if not path:
+        return user_cache()
+    ensure_home()
+    return typed_path(path)
+
+
+def user_cache() -> Path:
+    """Returns ``~/.cache/ganforge``, in a temporary home if the user has none."""
+    ensure_home()
+    return Path.home() / ".cache" / "ganforge"
+
+
+def ensure_home() -> None:
+    """Sets HOME to a temporary folder if this user has no home, and logs a warning.
+
+    Containers often run under a user id without an entry in the user database. Libraries then fail,
+    or write into a folder named "~".
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(_own_temporary())
+        log.warning(
+            "This user has no home folder; caches are stored in %s. Set HOME, or GANFORGE_CACHE "
+            "and GANFORGE_DATA, to permanent folders.",
+            os.environ["HOME"],
+        )
+
+
+def _own_temporary() -> Path:
+    """Returns a folder that no other user can write to, because its contents are trusted."""
+    user = os.getuid() if hasattr(os, "getuid") else -1
+    folder = Path(tempfile.gettempdir()) / f"ganforge-home-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if not folder.is_symlink() and status.st_uid == user and not status.st_mode & 0o022:
+            return folder
+    except OSError:
+        pass
+    return Path(tempfile.mkdtemp(prefix="ganforge-home-"))

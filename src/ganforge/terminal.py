@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import logging
+import os
 import sys
+from collections.abc import Iterator
+from typing import Any, TextIO, cast
 
 _NAME = "ganforge.readable"
 _INSTEAD = {
@@ -34,6 +38,7 @@ _INSTEAD = {
 }
 # Python's defaults. Any other handler was set by the user, as in PYTHONIOENCODING=ascii:replace.
 _DEFAULTS = {"strict", "surrogateescape", "backslashreplace"}
+log = logging.getLogger("ganforge")
 
 
 def readable_streams() -> None:
@@ -60,3 +65,69 @@ def _instead(character: str) -> str:
         return "|" if character in "│┃║" else "-" if character in "─━═╌" else "+"
     known = _INSTEAD.get(character)
     return known or character.encode("ascii", "backslashreplace").decode()
+
+
+def open_standard_streams() -> None:
+    """Opens /dev/null in place of closed standard streams, as after ``>&-``.
+
+    Otherwise the next file opened, such as a checkpoint, would get descriptor 1 or 2, and printed
+    text would be written into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest free descriptor, which is ``number``
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def steady() -> Iterator[None]:
+    """Ignores write errors of stdout and stderr in the block; logs once that output is lost."""
+    streams = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (cast(TextIO, _Steady(stream)) for stream in streams)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = streams
+
+
+class _Steady:
+    """A text stream whose writes always succeed.
+
+    Args:
+        stream: the stream to write to until it breaks.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Writes ``text``, or drops it once the stream is broken."""
+        try:
+            return self._stream.write(text)
+        except UnicodeError:
+            raise
+        except (OSError, ValueError) as error:
+            self._discard_output(error)
+            return len(text)
+
+    def flush(self) -> None:
+        """Writes the buffered text, or drops it once the stream is broken."""
+        try:
+            self._stream.flush()
+        except (OSError, ValueError) as error:
+            self._discard_output(error)
+
+    def _discard_output(self, error: Exception) -> None:
+        broken, self._stream = self._stream, open(os.devnull, "w")  # noqa: SIM115
+        # Python flushes sys.stdout and sys.stderr again at exit; point the descriptor to /dev/null.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            os.dup2(self._stream.fileno(), broken.fileno())
+        reason = getattr(error, "strerror", None) or str(error)
+        log.warning("output is lost (%s); the run continues", reason)

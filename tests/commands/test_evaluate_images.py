@@ -10,8 +10,8 @@ from ganforge.cli import run
 from ganforge.commands.train import train
 from ganforge.config.command import Command
 from ganforge.metrics.scores.frechet import frechet_distance
-from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import load_run_data
 from tests.metrics.small_networks import Means
 from tests.support.configs import tiny
 

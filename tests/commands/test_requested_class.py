@@ -1,6 +1,6 @@
 import pytest
 
-from ganforge.commands.requested_class import file_part, find_class
+from ganforge.commands.sample import file_part, find_class
 from ganforge.errors import ConfigError
 
 CLOTHES = ["T-shirt/top", "Trouser", "1", "true"]

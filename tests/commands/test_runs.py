@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.commands.runs import elided, manage_runs
+from ganforge.commands.runs import RunFilter, age_in_seconds, elided, manage_runs
 from ganforge.config.check import did_you_mean
 from ganforge.config.quoting import options_as_filter
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs import removal as run_removing
 from ganforge.runs.entry import STATUSES, RunEntry, size_of
-from ganforge.runs.filter import RunFilter, age_in_seconds
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.latest import point_latest
 from ganforge.runs.lock import locked

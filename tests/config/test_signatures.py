@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ganforge.config.check import check
-from ganforge.config.signatures import hints_of, parameters_of
+from ganforge.config.types import hints_of, parameters_of
 from ganforge.errors import ConfigError
 
 

@@ -4,7 +4,7 @@ from hydra import compose, initialize_config_dir
 from hydra.utils import get_class
 from omegaconf import OmegaConf
 
-from ganforge.config.signatures import parameters_of
+from ganforge.config.types import parameters_of
 from ganforge.data.module import ImageDataModule
 
 CONF = Path(__file__).parents[2] / "conf"

@@ -4,7 +4,7 @@ from typing import Required, get_args, get_origin, get_type_hints
 
 import pytest
 
-from ganforge.config.signatures import hints_of, parameters_of
+from ganforge.config.types import hints_of, parameters_of
 from ganforge.models import GAN, AdversarialModule, StyleGAN2, TranslationModel
 from ganforge.models.parts import AdversarialParts, GANParts, StyleParts, TranslationParts
 

@@ -13,7 +13,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from ganforge.config.signatures import parameters_of
+from ganforge.config.types import parameters_of
 from ganforge.errors import ConfigError
 from ganforge.networks import Discriminator, PatchDiscriminator
 from ganforge.paths import conf_dir

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ganforge.report.pictures import encoded, fitting
+from ganforge.report.samples import encoded, fitting
 from tests.report.pages import noise
 
 

@@ -15,8 +15,8 @@ from ganforge.config.command import Command
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError, DataError
 from ganforge.runs.classes import name_classes
-from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import load_run_data
 from ganforge.runs.resuming.identity import different_keys
 from ganforge.runs.stored.config import keep_former_layout
 from tests.support.configs import QUIET, TRAINER, shrunk

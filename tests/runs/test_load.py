@@ -13,8 +13,8 @@ from ganforge.commands.train import train
 from ganforge.config.command import Command
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError, RunError
-from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import load_run_data
 from tests.support.trainings import SMALL, run_of
 
 

@@ -16,7 +16,7 @@ from rich.progress import Progress as RichProgress
 from ganforge.callbacks.status import Status, describe, details, number, position, scores
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.stopwatch import Stopwatch
+from ganforge.models.engine.observations import Stopwatch
 
 REFRESH_SECONDS = 0.25
 BAR_WIDTH = 12  # columns of the bar itself

@@ -3,12 +3,12 @@ from __future__ import annotations
 from rich.table import Table
 from rich.text import Text
 
-from ganforge.cache_home import cache_root
 from ganforge.config.check import did_you_mean
 from ganforge.config.requests import CacheRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
-from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries
+from ganforge.metrics.cache import KINDS, Entry, clear, entries
+from ganforge.paths import cache_root
 from ganforge.plain_text import one_line
 
 UNITS = ("B", "kB", "MB", "GB", "TB")

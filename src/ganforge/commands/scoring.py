@@ -17,9 +17,8 @@ from ganforge.metrics.pairs.score import feature_scores
 from ganforge.metrics.requested_labels import check_labels
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.runs.data import load_run_data
 from ganforge.runs.folder import RunFolder
-from ganforge.runs.load import Restored, build, read_config
+from ganforge.runs.load import Restored, build, load_run_data, read_config
 from ganforge.runs.resuming.resumption import warn_of_other_data
 
 DEFAULT_N = 10_000

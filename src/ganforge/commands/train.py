@@ -31,7 +31,7 @@ from ganforge.runs.stored.data_places import explaining_missing_data, make_paths
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import remember_own
 from ganforge.runs.trainer import make_trainer, quiet
-from ganforge.steady_streams import steady
+from ganforge.terminal import steady
 
 log = logging.getLogger("ganforge")
 

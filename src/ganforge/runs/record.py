@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from ganforge import atomic
 from ganforge.config.command import Command, read_choices, write_choices
 from ganforge.config.former_names import present_names
-from ganforge.config.signatures import parameters_of
+from ganforge.config.types import parameters_of
 from ganforge.data.module import ImageDataModule
 from ganforge.errors import ConfigError, RunError
 from ganforge.models.engine.adversarial import AdversarialModule

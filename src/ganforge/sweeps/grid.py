@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
+import signal
+import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,10 +18,12 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
+from ganforge.callbacks.interruption import SIGNALS, handled_signals
 from ganforge.config.job_names import FILE, job_folder
 from ganforge.config.quoting import quoted
-from ganforge.errors import ConfigError, RunError
+from ganforge.errors import ConfigError, InterruptionError, RunError
 from ganforge.paths import typed_path
+from ganforge.processes import module_path, python
 from ganforge.redaction import training_line
 from ganforge.runs.lock import LOCK, locked
 from ganforge.runs.stored.settling import resolved_override
@@ -25,9 +31,9 @@ from ganforge.runs.sweep_record import Job, Kind, SweepRecord
 from ganforge.sweeps.checks import Checked, check_jobs, runs_here
 from ganforge.sweeps.launchers.checks import check_launcher
 from ganforge.sweeps.plan import Plan, plan_grid, split_resume
-from ganforge.sweeps.process import train_in_process
 from ganforge.sweeps.resume import find_sweep, identity_of, match_jobs, published
 from ganforge.sweeps.runner import Launch, SweepRun, TrainInProcess
+from ganforge.sweeps.signals import handling
 from ganforge.sweeps.trust import (
     Vet,
     is_permission,
@@ -36,6 +42,8 @@ from ganforge.sweeps.trust import (
     vetting,
     without_permissions,
 )
+
+PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
 def sweep_grid(
@@ -206,3 +214,49 @@ def _leaving_nothing(path: Path, log_dir: Path) -> Iterator[None]:
                 break
             with contextlib.suppress(OSError):  # not empty: it holds other runs
                 folder.rmdir()
+
+
+def train_in_process(overrides: list[str], flags: list[str]) -> int:
+    """Trains in a separate process and forwards signals to it.
+
+    If one process of a distributed run fails, rank 0 exits too. In the sweep's own process that
+    would end the sweep.
+
+    Args:
+        overrides: overrides of the run.
+        flags: command-line flags such as ``["--config-dir", "DIR"]``.
+
+    Returns:
+        The exit code; 128 plus the signal number if a signal killed the process.
+
+    Raises:
+        KeyboardInterrupt: if the process was interrupted by a signal.
+    """
+    command = [*python(), "-m", "ganforge", "train", *flags, *overrides]
+    environment = os.environ | module_path()
+    # New session: otherwise the child gets Ctrl-C twice, from the terminal and forwarded, and a
+    # second signal means "stop immediately".
+    process = subprocess.Popen(
+        command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
+    )
+    try:
+        with handling(handled_signals(), lambda number, frame: process.send_signal(number)):
+            code = process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    code = code if code >= 0 else 128 - code
+    if code - 128 in SIGNALS:
+        number = code - 128
+        cause = InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
+        raise KeyboardInterrupt(str(cause)) from cause
+    return code
+
+
+def _end_with_parent() -> Callable[[], object] | None:
+    """Returns a hook that makes Linux send SIGTERM to the child when its parent dies."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PARENT_DEATH_SIGNAL, int(signal.SIGTERM))

@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError, DivergenceError
-from ganforge.metrics.pairs.baselines import mean_colour
 from ganforge.metrics.pairs.direction import directions_of
-from ganforge.metrics.pairs.evaluate import TranslationEvaluator
+from ganforge.metrics.pairs.evaluate import TranslationEvaluator, mean_colour
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
 from ganforge.metrics.pairs.labelled_domains import LabelledDomains, for_features
 from ganforge.metrics.pairs.lpips import LPIPS

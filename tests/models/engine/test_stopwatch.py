@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.models.engine.stopwatch import Stopwatch
+from ganforge.models.engine.observations import Stopwatch
 
 
 @pytest.fixture

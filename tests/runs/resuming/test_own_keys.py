@@ -9,8 +9,8 @@ from ganforge.config.check import check
 from ganforge.config.command import Command
 from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
-from ganforge.runs.data import data_config
 from ganforge.runs.folder import RunFolder
+from ganforge.runs.load import data_config
 from ganforge.runs.record import write_config
 from ganforge.runs.resuming.own_keys import change
 from ganforge.runs.stored.settling import settle

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from ganforge.callbacks.interruption import Interruption
 from ganforge.errors import ConfigError, InterruptionError, RunError
-from ganforge.models.engine.stopwatch import Stopwatch
+from ganforge.models.engine.observations import Stopwatch
 from tests.support.short_runs import ENDLESS, PLAIN, SEVEN, go, runs, summary, unfinished
 from tests.support.trainings import run_of
 
@@ -170,7 +170,7 @@ def slow_clock(monkeypatch):
         now[0] += 0.5
         return now[0]
 
-    monkeypatch.setattr("ganforge.models.engine.stopwatch.time.perf_counter", look)
+    monkeypatch.setattr("ganforge.models.engine.observations.time.perf_counter", look)
 
 
 def test_a_time_budget_is_counted_on_over_resumes(tmp_path, slow_clock):

@@ -15,11 +15,10 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO, BinaryIO, cast
 
-from ganforge.cache_home import user_cache
 from ganforge.data.files.encoded import MAX_FILE_BYTES, first_of, is_image, megabytes, read_whole
 from ganforge.data.files.tape import opened
 from ganforge.errors import DataError
-from ganforge.paths import typed_path
+from ganforge.paths import typed_path, user_cache
 
 _TIMEOUT = 30.0  # socket timeout in seconds; torchvision's downloads set none and could hang
 _SILENCE = 120.0  # seconds without file growth; checking a large file also causes such pauses

@@ -12,10 +12,8 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.cache_home import cache_root
 from ganforge.errors import ConfigError, DamagedError
-from ganforge.metrics.cache import read_cached
-from ganforge.metrics.cache_folder import file_name, reason
+from ganforge.metrics.cache import file_name, read_cached, reason
 from ganforge.metrics.features.base import FeatureExtractor, Features, weights_hash
 from ganforge.metrics.features.classifier_training import (
     SIDE,
@@ -26,7 +24,7 @@ from ganforge.metrics.features.classifier_training import (
 )
 from ganforge.metrics.features.points import refuse_points
 from ganforge.metrics.source import ImageSource
-from ganforge.paths import typed_path
+from ganforge.paths import cache_root, typed_path
 from ganforge.plain_text import one_line
 
 log = logging.getLogger("ganforge")

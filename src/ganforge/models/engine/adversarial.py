@@ -15,7 +15,7 @@ from ganforge.errors import require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.checks import check_numbers
-from ganforge.models.engine.observations import Observations, diverged
+from ganforge.models.engine.observations import Observations, Stopwatch, diverged
 from ganforge.models.engine.optimizers import (
     adopt_state,
     clipped,
@@ -26,7 +26,6 @@ from ganforge.models.engine.optimizers import (
 )
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import evaluated, sample_blocks
-from ganforge.models.engine.stopwatch import Stopwatch
 from ganforge.models.engine.types import (
     Batch,
     CriticSteps,

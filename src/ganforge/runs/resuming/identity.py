@@ -8,7 +8,7 @@ from typing import Any, cast
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.config.requests import TrainRequest
-from ganforge.config.signatures import parameters_of
+from ganforge.config.types import parameters_of
 from ganforge.runs.past import flatten
 
 # Keys that may differ between a run's own configuration and the one it is resumed with.

@@ -10,8 +10,7 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganforge import atomic
-from ganforge.errors import DamagedError, RunError
-from ganforge.faults import system_error
+from ganforge.errors import DamagedError, RunError, system_error
 from ganforge.tensor_files import read_tensors
 
 LAST = "last.ckpt"

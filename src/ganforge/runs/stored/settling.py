@@ -16,8 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.config.quoting import quoted
-from ganforge.config.signatures import hints_of
-from ganforge.config.types import accepts
+from ganforge.config.types import accepts, hints_of
 from ganforge.errors import ConfigError, RunError
 
 # Resolvers whose value depends only on their arguments.
