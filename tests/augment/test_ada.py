@@ -9,7 +9,7 @@ from ganforge.augment.ada import ADA
 from ganforge.augment.pipeline import AugmentationPipeline
 from ganforge.augment.scheduled import ScheduledAugmentation
 from ganforge.errors import ConfigError
-from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
 from tests.augment.pictures import pictures
 

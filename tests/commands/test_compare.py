@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from ganforge.compare import files
+from ganforge.commands import compare as files
 from ganforge.compare.cells import Table, cell, plain
 from ganforge.compare.statistics import spread
 from tests.runs.past_runs import parsed, past_run, seeds

@@ -42,6 +42,7 @@ class StandIn(nn.Module):
     """A game that was never trained."""
 
     directions = ("BtoA", "AtoB")
+    needs = frozenset({"inputs"})
     device = torch.device("cpu")
 
     def __init__(self, network):

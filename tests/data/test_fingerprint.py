@@ -11,10 +11,10 @@ from ganforge.data import reals
 from ganforge.data.order import fixed_order
 from ganforge.data.sets.fake import FakeImages
 from ganforge.data.sets.folder import ImageFolder
-from ganforge.data.sets.stacked_digits import StackedDigits
+from ganforge.data.sets.stacked import StackedDigits
 from ganforge.data.source import hash_of
-from ganforge.data.translation.paired import PairedImages
-from ganforge.data.translation.photos_paired import PairedPhotos
+from ganforge.data.translation.own import PairedImages
+from ganforge.data.translation.photos import PairedPhotos
 from tests.data.atlas import atlas
 from tests.data.drawings import flat, save
 

@@ -10,12 +10,12 @@ import torch
 from ganforge.data.images import to_float
 from ganforge.errors import ConfigError
 from ganforge.metrics import bootstrap
-from ganforge.metrics import fake_features as fake_rows
+from ganforge.metrics import rows as fake_rows
 from ganforge.metrics.bootstrap import add_intervals, draws, interval
 from ganforge.metrics.evaluate import EvaluationSettings
-from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import RequestedLabels
+from ganforge.metrics.rows import FakeRows
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
 from ganforge.metrics.scores.intra_class import IntraClassFrechet

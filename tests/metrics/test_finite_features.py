@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from ganforge.callbacks.attempts import attempted
+from ganforge.callbacks.evaluation import attempted
 from ganforge.errors import ConfigError, DamagedError, DivergenceError, GanforgeError, ScoreError
 from ganforge.metrics.cache import StatisticsCache
 from ganforge.metrics.features.base import Features

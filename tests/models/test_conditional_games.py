@@ -17,7 +17,7 @@ from ganforge.models.pacgan import PacGAN
 from ganforge.models.projection import ProjectionGAN
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
-from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
 from tests.support import games
 

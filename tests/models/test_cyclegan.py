@@ -7,7 +7,7 @@ from torch import nn
 from ganforge.augment.ada import ADA
 from ganforge.errors import ConfigError
 from ganforge.models.cyclegan import ImagePool
-from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
+from ganforge.networks.translator import DiscriminatorPair, TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.lecam import LeCam
 from ganforge.streams import Noise

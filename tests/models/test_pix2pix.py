@@ -11,14 +11,14 @@ from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.networks.bidirectional import TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
+from ganforge.networks.translator import TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from ganforge.regularizers.feature_matching import FeatureMatching
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
-from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.top_k import TopK
+from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
 from tests.support import games
 from tests.support.translations import BATCH, GREY, RGB, SIZE, TinyPairs, pix2pix

@@ -10,8 +10,8 @@ from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.regularizers.gradient_penalty import GradientPenalty
-from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.zero_centered import R1
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from tests.support import games
 

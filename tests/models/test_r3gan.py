@@ -12,8 +12,7 @@ from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.models.engine.averaging import CosineAverage
 from ganforge.models.r3gan import R3GAN
 from ganforge.networks.r3gan import R3GANDiscriminator, R3GANGenerator
-from ganforge.regularizers.r1 import R1
-from ganforge.regularizers.r2 import R2
+from ganforge.regularizers.zero_centered import R1, R2
 from ganforge.schedules import CosineDecayByImages
 from tests.support import games
 

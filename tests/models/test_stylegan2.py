@@ -13,8 +13,8 @@ from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
 from ganforge.regularizers.path_length import PathLength
-from ganforge.regularizers.r1 import R1
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
 from tests.support import games
 from tests.support.styled import game, lazy, players

@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import nn
 
 from ganforge.errors import ConfigError
-from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import (
     ReflectedConvolution,
@@ -18,6 +17,7 @@ from ganforge.networks.resnet_translator import (
     reflect,
     reflect_in_order,
 )
+from ganforge.networks.translator import DiscriminatorPair, TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from tests.networks.counting import blueprint, count
 

@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.balanced_consistency import BalancedConsistency
-from ganforge.regularizers.consistency import Consistency, move_slightly
+from ganforge.regularizers.consistency import BalancedConsistency, Consistency, move_slightly
 from ganforge.regularizers.latent_consistency import LatentConsistency
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.streams import Noise

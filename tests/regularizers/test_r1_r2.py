@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError
-from ganforge.regularizers.r1 import R1
-from ganforge.regularizers.r2 import R2
+from ganforge.regularizers.zero_centered import R1, R2
 from ganforge.streams import Noise
 from tests.regularizers.critics import SHAPES, LinearCritic, batch, quadratic
 

@@ -7,9 +7,8 @@ from ganforge.errors import ConfigError
 from ganforge.networks.dcgan import DCGANDiscriminator
 from ganforge.regularizers.dragan import DRAGAN
 from ganforge.regularizers.gradient_penalty import GradientPenalty
-from ganforge.regularizers.r1 import R1
-from ganforge.regularizers.r2 import R2
 from ganforge.regularizers.weight_clip import WeightClip
+from ganforge.regularizers.zero_centered import R1, R2
 from ganforge.streams import Noise
 from tests.regularizers.critics import LinearCritic, batch
 from tests.support import games

@@ -18,7 +18,7 @@ from ganforge.cli import run
 from ganforge.commands.train import train
 from ganforge.data.images import to_uint8
 from ganforge.data.module import ImageDataModule
-from ganforge.data.sets.ring8 import Ring8
+from ganforge.data.sets.points import Ring8
 from ganforge.runs.folder import RunFolder
 from tests.support.configs import tiny
 

@@ -19,8 +19,7 @@ from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.observations import Observations
-from ganforge.models.engine.types import Batch, Player
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Player, Update
 from ganforge.models.gan import GAN
 from ganforge.networks.dcgan import DCGANDiscriminator, DCGANGenerator
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator

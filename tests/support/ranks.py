@@ -16,11 +16,11 @@ from ganforge.compute.rank_zero import free_port
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.gan import GAN
-from ganforge.regularizers.balanced_consistency import BalancedConsistency
+from ganforge.regularizers.consistency import BalancedConsistency
 from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.regularizers.latent_diversity import LatentDiversity
 from ganforge.regularizers.lecam import LeCam
-from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.zero_centered import R1
 from tests.support import games, growing, styled, translations
 from tests.support.forking import fork, wait
 from tests.support.trainings import redirect_output

@@ -11,7 +11,7 @@ from torch import nn
 from ganforge.models.stylegan2 import StyleGAN2
 from ganforge.networks.stylegan2 import StyleGAN2Discriminator, StyleGAN2Generator
 from ganforge.regularizers.path_length import PathLength
-from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.zero_centered import R1
 from tests.support import games
 
 ADAM = partial(torch.optim.Adam, lr=0.002, betas=(0.0, 0.99))

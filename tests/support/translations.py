@@ -13,9 +13,9 @@ from ganforge.losses.least_squares import LeastSquaresLoss
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.cyclegan import CycleGAN
 from ganforge.models.pix2pix import Pix2Pix
-from ganforge.networks.bidirectional import DiscriminatorPair, TranslatorPair
 from ganforge.networks.patch_discriminator import PatchDiscriminator
 from ganforge.networks.resnet_translator import ResNetTranslator
+from ganforge.networks.translator import DiscriminatorPair, TranslatorPair
 from ganforge.networks.unet import UNetTranslator
 from tests.support import games
 

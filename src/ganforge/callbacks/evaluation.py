@@ -9,10 +9,16 @@ from typing import Any, Literal, cast
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from ganforge.callbacks.attempts import attempted
 from ganforge.callbacks.checks import at_least, one_of
 from ganforge.callbacks.scoring import Scoring, ScoringSettings, scoring_of
-from ganforge.errors import ConfigError
+from ganforge.errors import (
+    ConfigError,
+    DivergenceError,
+    FollowedError,
+    InterruptionError,
+    PrunedError,
+    ScoreError,
+)
 from ganforge.metrics.evaluate import Result, check_enough, points_of
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.pairs.held_out import Share
@@ -24,6 +30,8 @@ from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.streams import Stream, mix
 
 log = logging.getLogger("ganforge")
+# Errors that still end the run: user errors, user requests, and runs that cannot continue anyway.
+_FATAL = (ConfigError, DivergenceError, FollowedError, InterruptionError, PrunedError)
 
 
 class Evaluation(Callback):
@@ -258,3 +266,25 @@ def _now(device: torch.device) -> float:
     if device.type in ("cuda", "mps"):
         torch.accelerator.synchronize()
     return time.perf_counter()
+
+
+def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -> dict[str, Result]:
+    """Returns the results of an evaluation, or {} with a warning if it fails.
+
+    Args:
+        compute: runs the evaluation.
+        world: number of processes. With several, only errors raised on all of them are caught.
+        step: current step, for the message.
+    """
+    try:
+        return compute()
+    except _FATAL:
+        raise
+    except Exception as error:
+        # If one rank continued alone, the others would wait for its rows forever.
+        if world > 1 and not (isinstance(error, ScoreError) and error.everywhere):
+            raise
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        log.warning("NO SCORES AT STEP %d, training continues: %s", step, reason)
+        log.debug("error of this evaluation", exc_info=True)
+        return {}

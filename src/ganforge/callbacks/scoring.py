@@ -21,7 +21,6 @@ from ganforge.metrics.evaluate import (
     check_enough,
     evaluate,
 )
-from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
 from ganforge.metrics.pairs.direction import TranslationSource, directions_of
 from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
@@ -30,6 +29,7 @@ from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.pairs.score import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_classes
+from ganforge.metrics.rows import FakeRows
 from ganforge.metrics.scores.score import fitting
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule

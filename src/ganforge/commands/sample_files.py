@@ -21,7 +21,7 @@ from ganforge.callbacks.pictures.row_labels import label_rows
 from ganforge.callbacks.pictures.scatter import scatter
 from ganforge.console import console
 from ganforge.data.files.encoded import SUFFIXES
-from ganforge.data.sets.mixture import Mixture
+from ganforge.data.sets.points import Mixture
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import check_file, check_folder, is_there
 from ganforge.runs.contents import refuse_run

@@ -19,8 +19,7 @@ from ganforge.config.command import Command
 from ganforge.config.values import check_name
 from ganforge.console import setup_logging
 from ganforge.runs.build import Parts, build_parts
-from ganforge.runs.classes import check_each_class, name_classes
-from ganforge.runs.costs import check_costs
+from ganforge.runs.classes import check_costs, check_each_class, name_classes
 from ganforge.runs.lock import locked
 from ganforge.runs.provenance import record
 from ganforge.runs.record import note_range

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor
 
 from ganforge.metrics.evaluate import EvaluationSettings, Result, start, update_real
-from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.real_features import BLOCK, RealFeatures
-from ganforge.metrics.rows import generator
+from ganforge.metrics.rows import FakeRows, generator
 from ganforge.metrics.scores.score import PathScore, Score
 from ganforge.streams import Stream, mix
 

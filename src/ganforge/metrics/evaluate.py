@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
-from ganforge.metrics.fake_features import FakeRows
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.finite import FiniteFeatures, FiniteImages
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, compute_features
 from ganforge.metrics.requested_labels import RequestedLabels, check_classes, known
+from ganforge.metrics.rows import FakeRows
 from ganforge.metrics.scores.score import Paths, PathScore, Score, refuse_images
 from ganforge.metrics.source import ImageSource
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.errors import ConfigError
 from ganforge.losses.adversarial_loss import AdversarialLoss
-from ganforge.models.engine.types import Player
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Player, Update
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 

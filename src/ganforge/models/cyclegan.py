@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.checks import check_weights
-from ganforge.models.engine.types import Batch, Weights
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Update, Weights
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import OPPOSITE, TranslationModel, detached
 from ganforge.streams import Noise, Stream, mix

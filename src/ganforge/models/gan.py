@@ -10,8 +10,7 @@ from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.models.critic import Critic, labelled
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.checks import check_networks, check_regularizers
-from ganforge.models.engine.types import Batch
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Update
 from ganforge.models.parts import AdversarialParts
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 from ganforge.regularizers.regularizer import Regularizer

@@ -14,8 +14,7 @@ from ganforge.models.engine.checks import (
     mismatch,
     refuse_unconditional,
 )
-from ganforge.models.engine.types import Batch
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Update
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.networks.contract import contract_of

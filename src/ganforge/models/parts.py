@@ -9,7 +9,7 @@ from torch import nn
 from ganforge.augment.augmentation import Augmentation
 from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.models.engine.averaging import ExponentialMovingAverage
-from ganforge.models.engine.types import CriticSteps, OptimizerFactory, Schedule
+from ganforge.models.engine.update import CriticSteps, OptimizerFactory, Schedule
 from ganforge.regularizers.regularizer import Regularizer
 
 

@@ -9,7 +9,7 @@ from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.progressive import Growth, reals_at
-from ganforge.models.engine.types import Batch, Player
+from ganforge.models.engine.update import Batch, Player
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.networks.contract import contract_of

@@ -8,8 +8,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import require
 from ganforge.models.engine.checks import check_weights
-from ganforge.models.engine.types import Batch
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Update
 from ganforge.models.parts import TranslationParts
 from ganforge.models.translation import TranslationModel, detached
 from ganforge.networks.contract import contract_of

@@ -5,7 +5,7 @@ from typing import Any, Unpack
 
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.checks import refuse_batch_norm
-from ganforge.models.engine.types import Player
+from ganforge.models.engine.update import Player
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 

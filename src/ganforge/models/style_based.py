@@ -9,8 +9,7 @@ from ganforge.errors import ConfigError, require
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.sampling import evaluated, image_noise
-from ganforge.models.engine.types import Batch, Player, Weights
-from ganforge.models.engine.update import Objective, Update
+from ganforge.models.engine.update import Batch, Objective, Player, Update, Weights
 from ganforge.models.parts import GANParts
 from ganforge.networks.layers.mapping import Mapping
 from ganforge.networks.layers.noise_input import check_mode, noise_maps

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.progressive import Growth
-from ganforge.models.engine.types import Weights
+from ganforge.models.engine.update import Weights
 from ganforge.models.gan import GAN
 from ganforge.models.parts import StyleParts
 from ganforge.models.pggan import Growing

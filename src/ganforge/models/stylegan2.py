@@ -12,8 +12,7 @@ from torch.optim import Optimizer
 
 from ganforge.models.engine.checks import mismatch
 from ganforge.models.engine.optimizers import corrected
-from ganforge.models.engine.types import Batch, Player
-from ganforge.models.engine.update import Objective, Update
+from ganforge.models.engine.update import Batch, Objective, Player, Update
 from ganforge.models.gan import GAN
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.contract import contract_of

@@ -15,8 +15,7 @@ from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.checks import check_regularizers
 from ganforge.models.engine.sampling import evaluated
-from ganforge.models.engine.types import Batch, Weights
-from ganforge.models.engine.update import Update
+from ganforge.models.engine.update import Batch, Update, Weights
 from ganforge.models.parts import AdversarialParts
 from ganforge.networks.contract import contract_of
 from ganforge.regularizers.context import GeneratorInputs

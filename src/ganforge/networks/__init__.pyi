@@ -1,5 +1,3 @@
-from .bidirectional import DiscriminatorPair as DiscriminatorPair
-from .bidirectional import TranslatorPair as TranslatorPair
 from .biggan import BigGANDiscriminator as BigGANDiscriminator
 from .biggan import BigGANGenerator as BigGANGenerator
 from .dcgan import DCGANDiscriminator as DCGANDiscriminator
@@ -29,5 +27,7 @@ from .stylegan import StyleGANDiscriminator as StyleGANDiscriminator
 from .stylegan import StyleGANGenerator as StyleGANGenerator
 from .stylegan2 import StyleGAN2Discriminator as StyleGAN2Discriminator
 from .stylegan2 import StyleGAN2Generator as StyleGAN2Generator
+from .translator import DiscriminatorPair as DiscriminatorPair
 from .translator import Translator as Translator
+from .translator import TranslatorPair as TranslatorPair
 from .unet import UNetTranslator as UNetTranslator

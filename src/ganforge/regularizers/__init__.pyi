@@ -1,4 +1,4 @@
-from .balanced_consistency import BalancedConsistency as BalancedConsistency
+from .consistency import BalancedConsistency as BalancedConsistency
 from .consistency import Consistency as Consistency
 from .context import UpdateContext as UpdateContext
 from .dragan import DRAGAN as DRAGAN
@@ -10,9 +10,9 @@ from .latent_diversity import LatentDiversity as LatentDiversity
 from .lecam import LeCam as LeCam
 from .orthogonal import Orthogonal as Orthogonal
 from .path_length import PathLength as PathLength
-from .r1 import R1 as R1
-from .r2 import R2 as R2
 from .regularizer import Regularizer as Regularizer
 from .top_k import TopK as TopK
 from .weight_clip import WeightClip as WeightClip
+from .zero_centered import R1 as R1
+from .zero_centered import R2 as R2
 from .zero_centered import ZeroCenteredPenalty as ZeroCenteredPenalty

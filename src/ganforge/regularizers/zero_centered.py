@@ -2,9 +2,14 @@ from __future__ import annotations
 
 import math
 
+from torch import Tensor
+
 from ganforge.errors import ConfigError, require
+from ganforge.regularizers.context import Critic
+from ganforge.regularizers.input_gradient import input_gradient, squared_norm
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.weight_clip import NEXT_TO_A_PENALTY, WeightClip
+from ganforge.streams import Noise
 
 
 class ZeroCenteredPenalty(Regularizer):
@@ -45,3 +50,19 @@ class ZeroCenteredPenalty(Regularizer):
         passed = min(images_seen / self.decay_images, 1.0)
         share = (1 - math.cos(math.pi * passed)) / 2
         return self.weight + share * (self.final_weight - self.weight)
+
+
+class R1(ZeroCenteredPenalty):
+    """1/2 E[|grad D(x)|^2], the squared gradient at real images (arXiv:1801.04406)."""
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
+        """Returns 1/2 E[|grad D(x)|^2], a scalar, for data [B, ...] of any shape."""
+        return squared_norm(input_gradient(critic, real)).mean() / 2
+
+
+class R2(ZeroCenteredPenalty):
+    """1/2 E[|grad D(G(z))|^2], the squared gradient at generated images (arXiv:1801.04406)."""
+
+    def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor:
+        """Returns 1/2 E[|grad D(G(z))|^2], a scalar, for data [B, ...] of any shape."""
+        return squared_norm(input_gradient(critic, fake)).mean() / 2

@@ -15,8 +15,7 @@ from ganforge.callbacks.pictures.scatter import (
     to_pixels,
 )
 from ganforge.callbacks.samples import Samples
-from ganforge.data.sets.mixture import Mixture
-from ganforge.data.sets.ring8 import Ring8
+from ganforge.data.sets.points import Mixture, Ring8
 from ganforge.networks.mlp import MLPDiscriminator, MLPGenerator
 from tests.support.games import game, images, trainer_for
 

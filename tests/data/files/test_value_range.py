@@ -14,7 +14,7 @@ from ganforge.data.files.external import open_images, share_span
 from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.value_range import ONLY_BYTES, Span, read_range, snapped
 from ganforge.data.sets.folder import ImageFolder
-from ganforge.data.translation.unpaired import UnpairedImages
+from ganforge.data.translation.own import UnpairedImages
 from ganforge.errors import ConfigError, DataError
 from tests.data.drawings import RED, encoded, flat, save
 

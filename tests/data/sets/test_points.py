@@ -6,9 +6,7 @@ from itertools import islice
 import pytest
 import torch
 
-from ganforge.data.sets.grid25 import Grid25
-from ganforge.data.sets.mixture import Mixture
-from ganforge.data.sets.ring8 import Ring8
+from ganforge.data.sets.points import Grid25, Mixture, Ring8
 from ganforge.errors import ConfigError
 from tests.data.stand_in import attach, first, joined
 

@@ -6,9 +6,7 @@ import pytest
 import torch
 
 from ganforge.data.sets.digits import Digits
-from ganforge.data.sets.stacked import StackedSource
-from ganforge.data.sets.stacked_digits import StackedDigits
-from ganforge.data.sets.stacked_mnist import StackedMNIST
+from ganforge.data.sets.stacked import StackedDigits, StackedMNIST, StackedSource
 from ganforge.data.source import MemorySource
 from ganforge.errors import ConfigError
 from tests.data.stand_in import attach, first

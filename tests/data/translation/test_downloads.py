@@ -9,9 +9,8 @@ import pytest
 
 from ganforge.data.files import download as downloading
 from ganforge.data.files.download import fetch, unpack
+from ganforge.data.translation.archives import CycleGANArchive, Pix2PixArchive
 from ganforge.data.translation.cityscapes import Cityscapes
-from ganforge.data.translation.cyclegan_archives import CycleGANArchive
-from ganforge.data.translation.pix2pix_archives import Pix2PixArchive
 from ganforge.errors import ConfigError, DataError
 from tests.data.atlas import atlas, side_by_side
 from tests.data.drawings import encoded, flat, save

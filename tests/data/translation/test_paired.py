@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from ganforge.data.translation.paired import PairedImages
+from ganforge.data.translation.own import PairedImages
 from ganforge.errors import ConfigError, DataError
 from tests.data.atlas import atlas, marks, side_by_side
 from tests.data.drawings import BLUE, GREEN, RED, flat, halves, save

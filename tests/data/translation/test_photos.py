@@ -2,9 +2,15 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
-from ganforge.data.translation.photos import GAP, columns, grid, photo
-from ganforge.data.translation.photos_paired import PairedPhotos, edges
-from ganforge.data.translation.photos_unpaired import UnpairedPhotos
+from ganforge.data.translation.photos import (
+    GAP,
+    PairedPhotos,
+    UnpairedPhotos,
+    columns,
+    edges,
+    grid,
+    photo,
+)
 from ganforge.errors import ConfigError
 from tests.data.stand_in import attach, first, joined
 

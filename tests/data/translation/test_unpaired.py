@@ -3,7 +3,7 @@ import zipfile
 import pytest
 import torch
 
-from ganforge.data.translation.unpaired import UnpairedImages
+from ganforge.data.translation.own import UnpairedImages
 from ganforge.errors import ConfigError, DataError
 from tests.data.atlas import atlas, marks
 from tests.data.drawings import flat, save

@@ -19,7 +19,7 @@ from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line, require_server
 from ganforge.loggers.wandb.logger import WandbLogger, finish
-from ganforge.time_limit import LateError, within
+from ganforge.processes import LateError, within
 
 START = {"images_seen": 0}
 

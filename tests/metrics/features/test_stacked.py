@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.data.sets.stacked_digits import StackedDigits
+from ganforge.data.sets.stacked import StackedDigits
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.auto import AutoFactory
 from ganforge.metrics.features.stacked import StackedFactory, StackedFeatures, joint

@@ -5,8 +5,7 @@ import math
 import pytest
 import torch
 
-from ganforge.data.sets.grid25 import Grid25
-from ganforge.data.sets.ring8 import Ring8
+from ganforge.data.sets.points import Grid25, Ring8
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.auto import AutoFactory
 from ganforge.metrics.features.points import PointFactory, PointFeatures

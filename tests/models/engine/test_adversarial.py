@@ -15,7 +15,7 @@ from ganforge.errors import ConfigError, DivergenceError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.regularizers.gradient_penalty import GradientPenalty
-from ganforge.regularizers.r1 import R1
+from ganforge.regularizers.zero_centered import R1
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from ganforge.schedules import LinearDecay
 from ganforge.streams import Noise, mix

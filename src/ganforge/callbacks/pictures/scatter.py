@@ -7,7 +7,7 @@ from PIL import Image, ImageDraw
 from torch import Tensor
 from torch.nn import functional as F
 
-from ganforge.data.sets.mixture import Mixture
+from ganforge.data.sets.points import Mixture
 from ganforge.metrics.features.points import mixture_of
 
 POINTS = 4000  # points in a picture

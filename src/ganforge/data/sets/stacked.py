@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 
 from ganforge.data.module import ImageDataModule, at_least
+from ganforge.data.sets.digits import Digits
+from ganforge.data.sets.mnist import MNIST
 from ganforge.data.settings import BatchedSettings
 from ganforge.data.source import ImageSource, MemorySource, hash_of
 from ganforge.errors import ConfigError
@@ -111,3 +113,43 @@ class StackedData(ImageDataModule):
         generator = torch.Generator().manual_seed(mix(Stream.STACKED, int(split == "test")))
         table = torch.randint(len(digits), (count, 3), generator=generator)
         return StackedSource(digits, table, labelled=self.num_classes > 0)
+
+
+class StackedDigits(StackedData):
+    """Three of scikit-learn's handwritten digits in three channels: 1,000 modes, no download.
+
+    Args:
+        name: name of the data set in runs and tables.
+        image_size: side of the images.
+        **settings: see :class:`ganforge.data.StackedData`.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str = "stacked_digits",
+        image_size: int = 32,
+        **settings: Unpack[StackedSettings],
+    ) -> None:
+        super().__init__(Digits(image_size=image_size), name, **settings)
+
+
+class StackedMNIST(StackedData):
+    """Three MNIST digits in three channels: 1,000 modes.
+
+    Args:
+        root: folder with torchvision's files; None to download into the cache.
+        name: name of the data set in runs and tables.
+        image_size: side of the images.
+        **settings: see :class:`ganforge.data.StackedData`.
+    """
+
+    def __init__(
+        self,
+        root: str | None = None,
+        *,
+        name: str = "stacked_mnist",
+        image_size: int = 32,
+        **settings: Unpack[StackedSettings],
+    ) -> None:
+        super().__init__(MNIST(root, image_size=image_size), name, **settings)

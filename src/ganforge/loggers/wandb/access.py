@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from ganforge.errors import RunError
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.plain_text import one_line
-from ganforge.time_limit import within
+from ganforge.processes import within
 
 LONGEST_REASON = 300
 BROKEN = (500, 502, 503, 504)

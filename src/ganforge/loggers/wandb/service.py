@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from ganforge.time_limit import LateError, within
+from ganforge.processes import LateError, within
 
 CALL_SECONDS = 30.0  # limit of a call that only writes to the service process
 START_MARGIN = 15.0  # on top of wandb's own timeout for starting the service process
@@ -24,17 +24,16 @@ T = TypeVar("T")
 # wandb logs a traceback for each message to a dead service process; ours is a single line.
 logging.getLogger("wandb.sdk.lib.asyncio_manager").setLevel(logging.CRITICAL)
 
+# The thread of a stuck call. Global, as wandb's state is global: later jobs of a sweep in the same
+# process must not wait again.
+_stuck: threading.Thread | None = None
+
 
 class WandbStuckError(Exception):
     """Raised when wandb did not return in time.
 
     The stuck call may hold wandb's locks, so no other call can be made while it runs.
     """
-
-
-# The thread of a stuck call. Global, as wandb's state is global: later jobs of a sweep in the same
-# process must not wait again.
-_stuck: threading.Thread | None = None
 
 
 def start_seconds() -> float:

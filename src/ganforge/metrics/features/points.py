@@ -3,7 +3,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ganforge.data.sets.mixture import Mixture
+from ganforge.data.sets.points import Mixture
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.source import ImageSource

@@ -26,18 +26,19 @@ from ganforge.models.engine.optimizers import (
 )
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import evaluated, sample_blocks
-from ganforge.models.engine.types import (
+from ganforge.models.engine.update import (
     Batch,
     CriticSteps,
+    Objective,
     OptimizerFactory,
     Player,
     Schedule,
+    Update,
     Weights,
     no_schedule,
     split,
     with_floats,
 )
-from ganforge.models.engine.update import Objective, Update
 from ganforge.needs import Need
 from ganforge.streams import Noise, Stream, Substream, mix, seed_layers
 
@@ -177,7 +178,8 @@ class AdversarialModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Runs one step, updates the counters and the average, and logs when a point is due."""
         self._begin_step()
-        reals = self._critic_batches(batch)
+        floats = with_floats(batch, self.memory_format)
+        reals = split(floats, self.critic_steps_at(self.iteration))
         self.play(reals)
         self._end_step(len(batch["image"]) * self._world, len(reals[-1]["image"]) * self._world)
 
@@ -414,25 +416,15 @@ class AdversarialModule(LightningModule):
             self.publish(self._observations.taken() | speed)
         self.stopwatch.stop()
 
-    def _critic_batches(self, batch: Batch) -> list[Batch]:
-        floats = with_floats(batch, self.memory_format)
-        return split(floats, self.critic_steps_at(self.iteration))
-
     def _new_update(self, player: Player, batch: Batch) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.
         number = self._updates[player] - self._lazy
         key = mix(self.seed, Stream.TRAINING, int(player == "generator"), number)
         key = mix(key, Substream.LAZY) if self._lazy else key
-        rank, rows = self.trainer.global_rank, len(batch["image"])
+        noise = Noise(key, len(batch["image"]), self.device, self.trainer.global_rank, self._world)
+        seen, scalars, lazy = self.images_seen, self._observations, self._lazy
         return Update(
-            player,
-            number,
-            batch,
-            Noise(key, rows, self.device, rank, self._world),
-            self.images_seen,
-            self._observations,
-            self.observing and not self._lazy,
-            self._lazy,
+            player, number, batch, noise, seen, scalars, self.observing and not lazy, lazy
         )
 
     def _optimizer(self, player: Player) -> LightningOptimizer:

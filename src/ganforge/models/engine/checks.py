@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError, require
-from ganforge.models.engine.types import CriticSteps
+from ganforge.models.engine.update import CriticSteps
 from ganforge.networks.contract import contract_of
 from ganforge.regularizers.regularizer import Regularizer
 

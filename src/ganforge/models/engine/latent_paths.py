@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.sampling import SAMPLE_BLOCK, block_labels, evaluated, truncated_latents
-from ganforge.models.engine.types import Weights
+from ganforge.models.engine.update import Weights
 from ganforge.models.style_based import StyleBased
 from ganforge.streams import Noise, Stream, Substream, mix
 
