@@ -460,8 +460,8 @@ def test_a_loss_that_is_not_finite_at_once(type_in, tmp_path):
 def test_a_loss_that_is_not_finite_after_a_while_leaves_a_whole_run(type_in, tmp_path, monkeypatch):
     sound = GAN.generator_loss
 
-    def diverging(self, batch, noise):
-        return sound(self, batch, noise) * (float("nan") if self.iteration == 5 else 1)
+    def diverging(self, update):
+        return sound(self, update) * (float("nan") if self.iteration == 5 else 1)
 
     monkeypatch.setattr(GAN, "generator_loss", diverging)
     every = ["trainer.log_every_n_steps=1", "callbacks.checkpoints.every_n_steps=2"]
@@ -485,7 +485,7 @@ def test_a_run_that_never_began_gives_latest_back(type_in, tmp_path, run):
 
 
 def test_a_fault_of_our_own_in_the_first_step_leaves_no_run(type_in, tmp_path, monkeypatch):
-    def broken(self, batch, noise):
+    def broken(self, update):
         raise ZeroDivisionError("in a loss")
 
     monkeypatch.setattr("ganforge.models.GAN.discriminator_loss", broken)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 from hydra.utils import get_object
+from lightning.pytorch import LightningModule
 
 from ganforge.config.former_names import FORMER
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.paths import conf_dir
 
 ROOT = Path(__file__).parents[1]
@@ -183,6 +186,63 @@ def test_files_are_short():
         lines = len(path.read_text().splitlines())
         # The engine that optimizes two players is one concept, and the most complex one.
         assert lines <= (450 if path.name == "adversarial.py" else 300), named(path)
+
+
+def models() -> list[type]:
+    """Returns the engine and every model of ganforge."""
+    for path in (SOURCE / "models").rglob("*.py"):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
+        importlib.import_module(f"ganforge.{name.removesuffix('.__init__')}")
+    found, new = [], [AdversarialModule]
+    while new:
+        found.append(new.pop())
+        new += [c for c in found[-1].__subclasses__() if c.__module__.startswith("ganforge.")]
+    return list(dict.fromkeys(found))
+
+
+def depth(model: type) -> int:
+    """Returns the number of steps from LightningModule to a model, over its longest way."""
+    below = [base for base in model.__bases__ if issubclass(base, LightningModule)]
+    return 0 if model is LightningModule else 1 + max(map(depth, below))
+
+
+def test_no_model_is_deeper_than_three():
+    assert len(models()) > 20
+    assert {model.__name__: depth(model) for model in models() if depth(model) > 3} == {}
+
+
+def attributes(model: type) -> tuple[set[str], set[str]]:
+    """Returns the private attributes that a class's own methods assign, and those that they read.
+
+    Those of the constructor do not count, and neither do counters and properties.
+    """
+    (definition,) = [
+        node
+        for node in ast.walk(ast.parse(Path(inspect.getfile(model)).read_text()))
+        if isinstance(node, ast.ClassDef) and node.name == model.__name__
+    ]
+    assigned, read = set(), set()
+    for method in definition.body:
+        if not isinstance(method, ast.FunctionDef) or method.name == "__init__":
+            continue
+        for node in ast.walk(method):
+            if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "self":
+                stored = isinstance(node.ctx, ast.Store)
+                (assigned if stored else read).add(node.attr)
+    return assigned, read
+
+
+COUNTERS = {"iteration", "images_seen", "_updates"}
+
+
+def test_no_attribute_is_assigned_in_one_override_and_read_in_another():
+    for model in models():
+        bases = [base for base in model.__mro__[1:] if base in models()]
+        assigned, read = attributes(model)
+        for base in bases:
+            assigned_there, read_there = attributes(base)
+            assert not (assigned & read_there) - COUNTERS, (model, base)
+            assert not (assigned_there & read) - COUNTERS, (model, base)
 
 
 def test_there_are_no_utilities():

@@ -16,9 +16,9 @@ from ganforge.config.command import Command
 from ganforge.config.requests import ReportRequest
 from ganforge.errors import ConfigError, RunError
 from ganforge.report.jobs import Sweep
-from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
+from ganforge.report.tables import rank
 from ganforge.runs.code_version import CodeVersion
 from ganforge.runs.past import PastRun
 from ganforge.runs.provenance import record

@@ -7,7 +7,7 @@ import pytest
 
 from ganforge.errors import ConfigError, RunError
 from ganforge.report.jobs import Sweep
-from ganforge.report.ranking import rank
+from ganforge.report.tables import rank
 from ganforge.runs.lock import locked
 from ganforge.runs.sweep_record import Job, SweepRecord
 from tests.runs.past_runs import past_run

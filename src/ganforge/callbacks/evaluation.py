@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import torch
@@ -96,7 +97,7 @@ class Evaluation(Callback):
         self.features = features
         self.metrics = metrics
         self.every_n_steps = every_n_steps
-        self.settings = ScoringSettings(n, n_real, batch_size, split, labels)
+        self.settings = ScoringSettings(n, n_real, batch_size, split, labels, weights)
         self.at_start = at_start
         self.at_end = at_end
         self.weights = weights
@@ -132,7 +133,8 @@ class Evaluation(Callback):
     def check(self, model: AdversarialModule, data: ImageSource) -> None:
         """Raises ConfigError if the scores do not fit model or data, before a run has a folder."""
         if self.metrics and self._scoring is None:
-            self._scoring = scoring_of(model, data, self.metrics, self.settings)
+            settings = replace(self.settings, seed=mix(model.seed, Stream.SCORES))
+            self._scoring = scoring_of(model, data, self.metrics, settings)
 
     def prepare(self, device: torch.device) -> None:
         """Builds the extractor, before a run has a folder, so that missing weights fail early."""
@@ -188,10 +190,7 @@ class Evaluation(Callback):
             self.results |= {name: result.to_dict() for name, result in baselines.items()}
             for name, one in baselines.items():
                 log.info("%s: %.4f (split %s, %d images)", name, one.value, one.split, one.n_fake)
-        seed = mix(model.seed, Stream.SCORES)
-        results = self._measured(
-            trainer, model, lambda: scoring.evaluate(model, self.weights, seed, share)
-        )
+        results = self._measured(trainer, model, lambda: scoring.evaluate(model, share))
         self._record(model, results)
         if results:
             model.publish(points_of(results))

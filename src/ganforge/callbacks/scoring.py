@@ -50,6 +50,9 @@ class ScoringSettings:
         batch_size: images per batch; None uses the default of the kind of images.
         split: split of the real images; None uses "train", or "test" for translations.
         labels: class distribution of conditional samples.
+        weights: "ema" for the moving average of the generator's weights, or "raw".
+        seed: seed of the images and of the scores' random subsets.
+        resamples: bootstrap resamples for intervals of scores of samples; 0 for none.
     """
 
     n: int
@@ -57,6 +60,9 @@ class ScoringSettings:
     batch_size: int | None = None
     split: str | None = None
     labels: Distribution = "balanced"
+    weights: Weights = "ema"
+    seed: int = 0
+    resamples: int = 0
 
 
 class Scoring(ABC):
@@ -98,22 +104,12 @@ class Scoring(ABC):
         """Returns the name under which a score is logged, that of the first direction if two."""
 
     @abstractmethod
-    def evaluate(
-        self,
-        model: AdversarialModule,
-        weights: Weights,
-        seed: int,
-        share: Share,
-        resamples: int = 0,
-    ) -> dict[str, Result]:
+    def evaluate(self, model: AdversarialModule, share: Share) -> dict[str, Result]:
         """Returns the scores of a model by published name, equal on all processes.
 
         Args:
             model: the model to score, on the share's device.
-            weights: "ema" for the moving average of the generator's weights, or "raw".
-            seed: seed of the images and of the scores' random subsets.
             share: this process's share of the images.
-            resamples: bootstrap resamples for intervals of scores of samples; 0 for none.
         """
 
     def baselines(self, share: Share) -> dict[str, Result]:
@@ -153,34 +149,25 @@ class SampleScoring(Scoring):
         assert self.extractor is not None
         return str(self.scores[name].published(name, self.extractor))
 
-    def evaluate(
-        self,
-        model: AdversarialModule,
-        weights: Weights,
-        seed: int,
-        share: Share,
-        resamples: int = 0,
-    ) -> dict[str, Result]:
+    def evaluate(self, model: AdversarialModule, share: Share) -> dict[str, Result]:
         """Returns the scores of a model's samples."""
+        seed, weights = self.settings.seed, self.settings.weights
 
         def sample(n: int, start: int) -> Tensor:
             return model.sample(n, seed, weights, start, self.labels(n, start))
 
         images = GeneratedImages(sample, self.labels, LatentPaths(model, seed, weights))
-        return self.score(images, seed, share, resamples)
+        return self.score(images, share)
 
-    def score(
-        self, images: GeneratedImages, seed: int, share: Share, resamples: int = 0
-    ) -> dict[str, Result]:
+    def score(self, images: GeneratedImages, share: Share) -> dict[str, Result]:
         """Returns the scores of images of any origin, with bootstrap intervals if requested."""
-        n, size = self.settings.n, self.settings.batch_size or 256
-        settings = EvaluationSettings(
-            n, seed, size, self._split, self.settings.n_real, share.rank, share.world
-        )
-        rows = FakeRows(n) if resamples else None
+        own, ranks = self.settings, (share.rank, share.world)
+        size = own.batch_size or 256
+        settings = EvaluationSettings(own.n, own.seed, size, self._split, own.n_real, *ranks)
+        rows = FakeRows(own.n) if own.resamples else None
         results = evaluate(images, self.reals, self.scores, settings, rows)
         if rows is not None:
-            add_intervals(results, rows, self.reals, self.scores, settings, resamples)
+            add_intervals(results, rows, self.reals, self.scores, settings, own.resamples)
         return results
 
     @property
@@ -243,17 +230,10 @@ class TranslationScoring(Scoring):
         """Returns the name under which a score is logged, in the first direction."""
         return self.evaluator.published(name, directions_of(self.domains, self.names)[0])
 
-    def evaluate(
-        self,
-        model: AdversarialModule,
-        weights: Weights,
-        seed: int,
-        share: Share,
-        resamples: int = 0,
-    ) -> dict[str, Result]:
+    def evaluate(self, model: AdversarialModule, share: Share) -> dict[str, Result]:
         """Returns the scores of a model's translations, in each of its directions."""
         translates = cast(Translates, cast(Any, model))
-        return self.evaluator.evaluate(translates, weights, seed, share)
+        return self.evaluator.evaluate(translates, self.settings.weights, self.settings.seed, share)
 
     def baselines(self, share: Share) -> dict[str, Result]:
         """Returns the pair scores of the unchanged inputs and of a constant color."""

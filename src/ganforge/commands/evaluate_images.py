@@ -92,15 +92,21 @@ def score_images(request: EvaluateRequest, device: torch.device) -> dict[str, Re
     if statistics := read_given(request):
         return score_statistics(request, statistics, scores, device)
     sets = _against_data(request) if request.real == NAMED else _against_images(request)
-    settings = ScoringSettings(sets.n, sets.n_real, request.batch_size, sets.split)
+    settings = ScoringSettings(
+        sets.n,
+        sets.n_real,
+        request.batch_size,
+        sets.split,
+        seed=request.seed,
+        resamples=request.bootstrap or 0,
+    )
     scoring = SampleScoring(scores, sets.real, settings)
     prepared(scoring, request, device)
 
     def sample(n: int, start: int) -> torch.Tensor:
         return sets.fake.reals(n, "train", start)[0]
 
-    images, resamples = GeneratedImages(sample), request.bootstrap or 0
-    results = scoring.score(images, request.seed, Share(device), resamples)
+    results = scoring.score(GeneratedImages(sample), Share(device))
     for result in results.values():
         result.split = sets.published
         result.details |= sets.details

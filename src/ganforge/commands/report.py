@@ -12,9 +12,9 @@ from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
 from ganforge.paths import check_file, typed_path
 from ganforge.report.jobs import Sweep
-from ganforge.report.ranking import rank
 from ganforge.report.run_page import run_page
 from ganforge.report.sweep_page import sweep_page
+from ganforge.report.tables import rank
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.past import PastRun, common_folder, listed, named_paths
 

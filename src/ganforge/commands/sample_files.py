@@ -16,8 +16,15 @@ import torch
 from torch import Tensor
 
 from ganforge import atomic
-from ganforge.callbacks.pictures.grid import CELL, PADDING, by_class, picture, save, single
-from ganforge.callbacks.pictures.row_labels import label_rows
+from ganforge.callbacks.pictures.grid import (
+    CELL,
+    PADDING,
+    by_class,
+    label_rows,
+    picture,
+    save,
+    single,
+)
 from ganforge.callbacks.pictures.scatter import scatter
 from ganforge.console import console
 from ganforge.data.files.encoded import SUFFIXES

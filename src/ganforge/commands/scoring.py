@@ -42,11 +42,18 @@ def score_run(
     data = load_run_data(folder, Command.of(request), request.trust)
     warn_of_other_data(restored.images, restored.path, data)
     settings = ScoringSettings(
-        request.n or DEFAULT_N, request.n_real, request.batch_size, request.split, request.labels
+        request.n or DEFAULT_N,
+        request.n_real,
+        request.batch_size,
+        request.split,
+        request.labels,
+        request.weights,
+        request.seed,
+        request.bootstrap or 0,
     )
     scoring = prepared(scoring_of(model, data, metrics, settings), request, device)
     share = Share(device)
-    results = scoring.evaluate(model, request.weights, request.seed, share, request.bootstrap or 0)
+    results = scoring.evaluate(model, share)
     if request.truncation is not None:
         for result in results.values():
             result.details["truncation"] = request.truncation

@@ -11,8 +11,7 @@ from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.sampling import evaluated, image_noise
 from ganforge.models.engine.update import Batch, Objective, Player, Update, Weights
 from ganforge.models.parts import GANParts
-from ganforge.networks.layers.mapping import Mapping
-from ganforge.networks.layers.noise_input import check_mode, noise_maps
+from ganforge.networks.layers.mapping import Mapping, check_mode, noise_maps
 from ganforge.streams import Noise
 
 

@@ -16,7 +16,7 @@ from ganforge.models.engine.update import Batch, Objective, Player, Update
 from ganforge.models.gan import GAN
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.contract import contract_of
-from ganforge.networks.layers.noise_input import noise_maps
+from ganforge.networks.layers.mapping import noise_maps
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 
 

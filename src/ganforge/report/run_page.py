@@ -10,8 +10,7 @@ from ganforge.compare.cells import plain
 from ganforge.compare.columns import OUTCOME, Scored, higher_is_better, scored
 from ganforge.errors import RunError
 from ganforge.regular_files import read_json
-from ganforge.report.charts.history import MAX_POINTS, History
-from ganforge.report.charts.run_charts import drawn, score_charts, training_charts
+from ganforge.report.charts.history import MAX_POINTS, History, drawn, score_charts, training_charts
 from ganforge.report.markup import Markup, element, join, note
 from ganforge.report.page import Section, page
 from ganforge.report.samples import Slides, slider

@@ -12,14 +12,13 @@ from ganforge.compare.columns import Column
 from ganforge.compare.figure import curve
 from ganforge.compare.report import Comparison
 from ganforge.report.charts.chart import COLORS, Chart, Series
+from ganforge.report.charts.history import drawn
 from ganforge.report.charts.parallel import MAX_AXES, MAX_LINES, Line, legend, parallel
-from ganforge.report.charts.run_charts import drawn
 from ganforge.report.jobs import Sweep, SweptJob
 from ganforge.report.markup import Markup, element, join, note
 from ganforge.report.page import Section, page
-from ganforge.report.ranking import Ranking
 from ganforge.report.samples import MAX_SIDE, last_grid, step_of
-from ganforge.report.tables import badge, configuration, facts, grid, sortable
+from ganforge.report.tables import Ranking, badge, configuration, facts, grid, sortable
 from ganforge.runs.lock import is_locked
 from ganforge.runs.past import PastRun
 

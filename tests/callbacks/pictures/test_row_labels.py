@@ -4,9 +4,8 @@ import pytest
 import torch
 from PIL import ImageChops
 
-from ganforge.callbacks.pictures.grid import picture
+from ganforge.callbacks.pictures.grid import label_rows, picture
 from ganforge.callbacks.pictures.model_grids import SampleGrids
-from ganforge.callbacks.pictures.row_labels import label_rows
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4])

@@ -16,8 +16,7 @@ from ganforge.report.charts.chart import (
     Series,
     figure,
 )
-from ganforge.report.charts.history import Curve, History
-from ganforge.report.charts.run_charts import kind_of, training_charts
+from ganforge.report.charts.history import Curve, History, kind_of, training_charts
 from tests.report.pages import Page
 
 

@@ -7,8 +7,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganforge.callbacks.pictures.grid import by_class, picture
-from ganforge.callbacks.pictures.row_labels import label_rows
+from ganforge.callbacks.pictures.grid import by_class, label_rows, picture
 from ganforge.callbacks.pictures.scatter import scatter_of
 from ganforge.data.images import to_float, to_uint8
 from ganforge.data.module import ImageDataModule
