@@ -14,6 +14,8 @@ FOLLOW = """
 import inspect, json, os, sys, threading
 from pathlib import Path
 import ganforge
+# Imported before counting, which slows Python down. Nothing that they do counts.
+import ganforge.commands.evaluate, ganforge.commands.train, torchmetrics, torchvision
 from ganforge import cli
 root, until, arguments = Path(ganforge.__file__).parent, sys.argv[1], sys.argv[2:]
 entered = set()

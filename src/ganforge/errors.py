@@ -1,17 +1,11 @@
+"""Errors that users can fix, and explanations of errors of torch and the system."""
+
 from __future__ import annotations
 
 import re
 import signal
 
 from ganforge.plain_text import one_line
-
-_WORKER = re.compile(
-    r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (?:is killed by signal: ([\w ]+)|exited)"
-)
-_LATE = re.compile(r"DataLoader timed out after ([\d.]+) seconds")
-_CAUGHT = re.compile(r"Caught (\w+) in DataLoader worker process")
-_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
-_PEERS = ("connection closed by peer", "connection reset by peer", "ncclremoteerror", "gloo")
 
 
 class GanforgeError(Exception):
@@ -119,6 +113,15 @@ def first_line(error: object) -> str:
 def install(extra: str) -> str:
     """Returns the commands that install an extra: in a clone of the project, and with pip."""
     return f"uv sync --extra {extra}, or pip install 'ganforge[{extra}]'"
+
+
+_WORKER = re.compile(
+    r"DataLoader worker \(pid\(?s?\)? ([\d, ]+)\) (?:is killed by signal: ([\w ]+)|exited)"
+)
+_LATE = re.compile(r"DataLoader timed out after ([\d.]+) seconds")
+_CAUGHT = re.compile(r"Caught (\w+) in DataLoader worker process")
+_MEMORY = ("out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory")
+_PEERS = ("connection closed by peer", "connection reset by peer", "ncclremoteerror", "gloo")
 
 
 def explained(error: BaseException) -> str | None:

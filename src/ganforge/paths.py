@@ -1,4 +1,4 @@
-"""Parsing of paths that users type. All verbs use :func:`typed_path`."""
+"""Paths that users type, of which all verbs use :func:`typed_path`, and the folder of caches."""
 
 from __future__ import annotations
 

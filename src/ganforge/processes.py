@@ -1,4 +1,4 @@
-"""Processes of this machine: how to start another Python, and whether a PID is alive."""
+"""Processes of this machine, and calls with a time limit."""
 
 from __future__ import annotations
 

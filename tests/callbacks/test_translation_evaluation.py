@@ -187,7 +187,7 @@ def test_small_images_are_refused_for_ssim():
 
 def test_scores_of_translations_are_refused_for_other_models():
     class Noise:
-        num_classes = 0
+        num_classes, seed = 0, 0
 
     with pytest.raises(ConfigError, match=r"metrics=l1 scores translations, but .*Noise"):
         evaluation().check(Noise(), Pictures(noise_images(4)))

@@ -22,6 +22,7 @@ class Game(LightningModule):
     """Counts; adds half of an offset in the first step, a quarter after the second and so on."""
 
     seed, num_classes = 3, 0
+    needs = frozenset({"inputs"})
 
     def __init__(self, directions=("AtoB",), offset=0.4, channels=None):
         super().__init__()

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from ganforge.commands.cache import age_as_text, bytes_as_text
-from ganforge.metrics.cache import entries
+from ganforge.metrics.cache_folder import entries
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from ganforge.cli import run
 from ganforge.commands.sample_styles import style_bands, style_mix
 from ganforge.commands.train import train
 from ganforge.data.images import to_uint8
-from ganforge.networks.layers.mapping import NoiseInput
+from ganforge.networks.layers.styles import NoiseInput
 from tests.support.configs import tiny
 
 

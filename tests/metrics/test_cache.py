@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from ganforge.data.images import to_float
-from ganforge.metrics.cache import StatisticsCache, files
+from ganforge.metrics.cache import StatisticsCache
+from ganforge.metrics.cache_folder import files
 from ganforge.metrics.features.classifier import ClassifierFactory, Trained
 from ganforge.metrics.features.classifier import _save as save_classifier
 from ganforge.metrics.moments import moments_of

@@ -42,6 +42,7 @@ class Shift:
     """Translates by adding a number: ``there`` in the first direction, ``back`` in the second."""
 
     device = torch.device("cpu")
+    needs = frozenset({"inputs"})
 
     def __init__(self, there=0.0, back=None):
         self.by = {"AtoB": there} if back is None else {"AtoB": there, "BtoA": back}

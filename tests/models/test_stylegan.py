@@ -12,7 +12,7 @@ from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.style_based import crossovers
 from ganforge.models.stylegan import StyleGAN
-from ganforge.networks.layers.mapping import NoiseInput
+from ganforge.networks.layers.styles import NoiseInput
 from ganforge.networks.pggan import PGGANGenerator
 from ganforge.networks.stylegan import StyleGANDiscriminator, StyleGANGenerator
 from ganforge.regularizers.latent_consistency import LatentConsistency

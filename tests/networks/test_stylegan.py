@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganforge.networks.layers.mapping import NoiseInput, noise_maps
+from ganforge.networks.layers.styles import NoiseInput, noise_maps
 from ganforge.networks.stylegan import (
     AdaIN,
     SmoothHalvingBlock,

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 
 from ganforge.config.requests import EvaluateRequest
 from ganforge.errors import ConfigError
-from ganforge.runs.classes import check_costs, check_evaluation_costs
+from ganforge.runs.costs import check_costs, check_evaluation_costs
 from ganforge.sweeps.plan import plan_grid
 
 DATA = {"workers": 2, "image_size": 64, "channels": 3, "batch_size": 64}

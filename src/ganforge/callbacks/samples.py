@@ -12,11 +12,13 @@ from PIL import Image
 
 from ganforge.callbacks.pictures.gif import write_gif
 from ganforge.callbacks.pictures.grid import save
-from ganforge.callbacks.pictures.model_grids import Grids, SampleGrids, TranslationGrids, Weights
-from ganforge.callbacks.scoring import translates
+from ganforge.callbacks.pictures.model_grids import Grids, SampleGrids, TranslationGrids
+from ganforge.callbacks.scoring import check_domains
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.facts import PictureLogger
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.update import Weights
+from ganforge.needs import translates
 
 log = logging.getLogger("ganforge")
 
@@ -63,6 +65,10 @@ class Samples(Callback):
         self.include_start = include_start
         self._last_step = -1
         self._failed = False
+
+    def check(self, model: object, data: object) -> None:
+        """Raises ConfigError if data do not fit the model, before the run folder is created."""
+        check_domains(model, data)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Saves grids of real images and of the untrained generator.

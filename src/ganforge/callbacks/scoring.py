@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -34,10 +34,10 @@ from ganforge.metrics.scores.score import fitting
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.latent_paths import LatentPaths
+from ganforge.models.engine.update import Weights
+from ganforge.needs import translates
 
 log = logging.getLogger("ganforge")
-
-Weights = Literal["ema", "raw"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class ScoringSettings:
 
 
 class Scoring(ABC):
-    """Scores the images of a model against data.
+    """Scores the images of a model against data: first ``check``, then ``prepare``, then evaluate.
 
     Args:
         metrics: scores by name.
@@ -120,16 +120,17 @@ class Scoring(ABC):
 class SampleScoring(Scoring):
     """Scores images that a model generates from noise, or images of any origin."""
 
-    labels = RequestedLabels()
+    reals: RealFeatures  # of the prepared scoring
+
+    def __init__(
+        self, metrics: Mapping[str, Any], data: ImageSource, settings: ScoringSettings
+    ) -> None:
+        super().__init__(metrics, data, settings)
+        self.labels = RequestedLabels()  # of an unconditional model
 
     def check(self, model: AdversarialModule) -> None:
         """Raises ConfigError if a score does not fit the model or the data; reads no image."""
-        if pairs := list(pair_scores(self.scores)):
-            raise ConfigError(
-                f"metrics={pairs[0]} scores translations, but this run's model "
-                f"({type(model).__name__}) generates images from noise. Leave it out of "
-                "metrics=[...]"
-            )
+        refuse_pair_scores(self.scores, model)
         n, n_real, split = self.settings.n, self._n_real, self._split
         check_enough(self.scores, n, n_real)
         self.labels = RequestedLabels(self.settings.labels, model.num_classes, self.data, split)
@@ -190,11 +191,23 @@ class TranslationScoring(Scoring):
     of the training targets. If the data have no labels, the extractor uses the domains as labels.
     """
 
+    evaluator: TranslationEvaluator  # of the prepared scoring
+    names: Sequence[str]  # the directions of the checked model
+
+    @property
+    def domains(self) -> TranslationSource:
+        """The data as two domains."""
+        return cast(TranslationSource, self.data)
+
     def check(self, model: AdversarialModule) -> None:
         """Raises ConfigError if a score does not fit the model or the data; reads no image."""
-        self.domains = cast(TranslationSource, self.data)
         self.names = cast(Translates, cast(Any, model)).directions
         check_metrics(self.scores, self.domains, self.names)
+        if self.settings.split == "train" and split_of(self.domains, "test") == "test":
+            log.warning(
+                "scores use the images that the model is trained on: split=test, or "
+                "callbacks=translation, uses held-out ones"
+            )
 
     def prepare(self, features: FeatureFactory, device: torch.device) -> None:
         """Builds the feature extractor and drops the scores that do not apply to the data."""
@@ -240,9 +253,22 @@ class TranslationScoring(Scoring):
         return self.evaluator.baselines(self.names, share)
 
 
-def translates(model: object) -> bool:
-    """Whether a model translates images; other models generate them from noise."""
-    return bool(getattr(model, "directions", ()))
+def refuse_pair_scores(metrics: Mapping[str, Any], model: AdversarialModule) -> None:
+    """Raises ConfigError if a score needs translations, for a model that has none."""
+    if pairs := list(pair_scores(metrics)):
+        raise ConfigError(
+            f"metrics={pairs[0]} scores translations, but this run's model "
+            f"({type(model).__name__}) generates images from noise. Leave it out of metrics=[...]"
+        )
+
+
+def check_domains(model: object, data: object) -> None:
+    """Raises ConfigError if a model translates and the data have only one domain."""
+    if translates(model) and "inputs" not in getattr(data, "gives", ()):
+        raise ConfigError(
+            f"{type(model).__name__} translates between two domains, but these data have one: use "
+            "paired or unpaired data"
+        )
 
 
 def scoring_of(
@@ -256,6 +282,7 @@ def scoring_of(
     Raises:
         ConfigError: a score does not fit the model or the data.
     """
+    check_domains(model, data)
     kind = TranslationScoring if translates(model) else SampleScoring
     scoring = kind(metrics, data, settings)
     scoring.check(model)

@@ -7,7 +7,7 @@ from ganforge.config.check import did_you_mean
 from ganforge.config.requests import CacheRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError
-from ganforge.metrics.cache import KINDS, Entry, clear, entries
+from ganforge.metrics.cache_folder import KINDS, Entry, clear, entries
 from ganforge.paths import cache_root
 from ganforge.plain_text import one_line
 

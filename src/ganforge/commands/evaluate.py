@@ -30,7 +30,7 @@ from ganforge.metrics.evaluate import Result, points_of
 from ganforge.metrics.requested_labels import DISTRIBUTIONS
 from ganforge.paths import check_folder, typed_path
 from ganforge.plain_text import one_line
-from ganforge.runs.classes import check_evaluation_costs
+from ganforge.runs.costs import check_evaluation_costs
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import build, load_restored, read_config
 from ganforge.runs.provenance import group_of

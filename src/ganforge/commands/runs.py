@@ -46,8 +46,8 @@ def manage_runs(request: RunsRequest) -> list[RunEntry]:
         RunError: if there is no such run, or a run cannot be removed.
     """
     setup_logging()
-    options = {str(group): listed(value) for group, value in request.where.items()}
-    matches = RunFilter(listed(request.status), options, request.older_than, request.newer_than)
+    chosen = {str(group): listed(value) for group, value in request.where.items()}
+    matches = RunFilter(listed(request.status), chosen, request.older_than, request.newer_than)
     if request.sort not in SORTS:
         raise ConfigError(f"sort={request.sort}: {did_you_mean(request.sort, list(SORTS))}")
     _check_removal(request, bool(matches))

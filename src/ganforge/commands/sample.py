@@ -10,7 +10,6 @@ import torch
 
 from ganforge.callbacks.pictures.grid import picture, save
 from ganforge.callbacks.pictures.model_grids import ROWS
-from ganforge.callbacks.scoring import translates
 from ganforge.commands.counting import counting
 from ganforge.commands.sample_files import (
     Labels,
@@ -30,6 +29,7 @@ from ganforge.errors import ConfigError
 from ganforge.metrics.features.points import mixture_of
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
+from ganforge.needs import translates
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.load import build_data, load

@@ -13,7 +13,7 @@ from ganforge.data.images import to_uint8
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.style_based import StyleBased
-from ganforge.networks.layers.mapping import check_mode
+from ganforge.networks.layers.styles import check_mode
 
 # Grid rows that take the coarse, middle and fine styles of the sources: the paper's figure 3.
 ROWS = (3, 2, 1)

@@ -5,7 +5,12 @@ from typing import Any
 import torch
 from omegaconf import DictConfig
 
-from ganforge.callbacks.scoring import Scoring, ScoringSettings, scoring_of, translates
+from ganforge.callbacks.scoring import (
+    Scoring,
+    ScoringSettings,
+    refuse_pair_scores,
+    scoring_of,
+)
 from ganforge.commands.sample import truncate
 from ganforge.config.command import Command
 from ganforge.config.requests import EvaluateRequest
@@ -17,6 +22,7 @@ from ganforge.metrics.pairs.score import feature_scores
 from ganforge.metrics.requested_labels import check_labels
 from ganforge.metrics.source import ImageSource
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.needs import translates
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import Restored, build, load_run_data, read_config
 from ganforge.runs.resuming.resumption import warn_of_other_data
@@ -37,6 +43,7 @@ def score_run(
     if translates(model):
         _check_translation_options(request)
     else:
+        refuse_pair_scores(metrics, model)
         check_labels(feature_scores(metrics), model.num_classes)
         truncate(model, request.truncation)
     data = load_run_data(folder, Command.of(request), request.trust)

@@ -9,6 +9,7 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.callbacks.evaluation import Evaluation
+from ganforge.callbacks.samples import Samples
 from ganforge.commands.fit import fit
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.commands.worker import follow
@@ -19,7 +20,8 @@ from ganforge.config.command import Command
 from ganforge.config.values import check_name
 from ganforge.console import setup_logging
 from ganforge.runs.build import Parts, build_parts
-from ganforge.runs.classes import check_costs, check_each_class, name_classes
+from ganforge.runs.classes import check_each_class, name_classes
+from ganforge.runs.costs import check_costs
 from ganforge.runs.lock import locked
 from ganforge.runs.provenance import record
 from ganforge.runs.record import note_range
@@ -128,6 +130,7 @@ def _dry_run(parts: Parts, resumed: Resumed | None, allow: list[str]) -> None:
 def _prepare_scores(parts: Parts) -> None:
     """Loads feature extractors before the run folder exists: missing weights leave no folder."""
     for callback in parts.callbacks.values():
-        if isinstance(callback, Evaluation):
+        if isinstance(callback, (Evaluation, Samples)):
             callback.check(parts.model, parts.data)
+        if isinstance(callback, Evaluation):
             callback.prepare(torch.device(parts.hardware.accelerator))

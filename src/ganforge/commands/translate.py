@@ -13,7 +13,6 @@ from PIL import Image
 from torch import Tensor
 
 from ganforge.callbacks.pictures.grid import save, single
-from ganforge.callbacks.scoring import translates
 from ganforge.commands.counting import counting
 from ganforge.config.requests import TranslateRequest
 from ganforge.console import console, setup_logging
@@ -29,6 +28,7 @@ from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.value_range import ONLY_BYTES, Span, read_range
 from ganforge.errors import ConfigError, DataError, InterruptionError, RunError
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.needs import translates
 from ganforge.paths import check_folder, is_there, typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.contents import refuse_run

@@ -16,11 +16,11 @@ from omegaconf import AnyNode, DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException
 
 from ganforge.config.former_names import present_name
-from ganforge.config.job_names import NAME_KEYS, name_faults
 from ganforge.config.needs import check_data, check_inputs, check_labels, declared
 from ganforge.config.requests import KEYWORDS, REQUESTS
 from ganforge.config.types import accepts, describe, hints_of, parameters_of
 from ganforge.config.values import number_faults
+from ganforge.config.wandb_names import NAME_KEYS, name_faults
 from ganforge.errors import ConfigError
 
 HYDRA_KEYS = {"_target_", "_partial_", "_convert_", "_recursive_", "_args_"}

@@ -1,4 +1,4 @@
-"""Type checks of plain configuration values against a constructor's annotations."""
+"""Parameters of constructors, and checks of plain values against their annotations."""
 
 from __future__ import annotations
 

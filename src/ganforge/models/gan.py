@@ -95,6 +95,7 @@ class GAN(AdversarialModule):
     @property
     def critic(self) -> Critic:
         """The discriminator with its loss, regularizers and augmentation."""
+        # Made at each access, so that it has the present networks and loss if they are replaced.
         return Critic(
             self.generator,
             self.discriminator,

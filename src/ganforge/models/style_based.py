@@ -11,7 +11,7 @@ from ganforge.models.engine.averaging import unwrapped
 from ganforge.models.engine.sampling import evaluated, image_noise
 from ganforge.models.engine.update import Batch, Objective, Player, Update, Weights
 from ganforge.models.parts import GANParts
-from ganforge.networks.layers.mapping import Mapping, check_mode, noise_maps
+from ganforge.networks.layers.styles import Mapping, check_mode, noise_maps
 from ganforge.streams import Noise
 
 
@@ -74,7 +74,7 @@ class StyleBased(AdversarialModule):
         """
         network, draws = cast(Any, self.generator), update.draws.restarted()
         w = network.mapping(z, labels)
-        if update.player == "generator":  # its first images are the fakes
+        if update.player == "generator":  # its first images are the fakes, others of regularizers
             update.kept.setdefault("w", w.detach())
         ws = self.mixed_styles(network, w, labels, draws)
         maps = noise_maps(draws, network.noise_sides, "random") or []

@@ -16,7 +16,7 @@ from ganforge.models.engine.update import Batch, Objective, Player, Update
 from ganforge.models.gan import GAN
 from ganforge.models.style_based import StyleBased
 from ganforge.networks.contract import contract_of
-from ganforge.networks.layers.mapping import noise_maps
+from ganforge.networks.layers.styles import noise_maps
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
 
 
@@ -75,7 +75,7 @@ class StyleGAN2(StyleBased, GAN):
             with torch.set_grad_enabled(update.player == "generator"):
                 return inputs.generate(inputs.latents).float()
 
-        blank = augmented.new_zeros(0)
+        blank = augmented.new_zeros(0)  # replaced by the lazy attributes below
         context = critic.context(update, inputs, (real, blank), (augmented, blank), (None, blank))
         late = LazyContext(
             context,
@@ -86,6 +86,8 @@ class StyleGAN2(StyleBased, GAN):
                 "fake_logits": lambda: context.critic(late.fake),
             },
         )
+        # Regularizers draw from the same stream, after the augmentation of the fakes.
+        _ = late.fake
         return late
 
     # ------------------------------------------------------------------ styles

@@ -8,10 +8,10 @@ from .layers.attention import SelfAttention as SelfAttention
 from .layers.equalized import EqualizedConv2d as EqualizedConv2d
 from .layers.equalized import EqualizedLinear as EqualizedLinear
 from .layers.head import Head as Head
-from .layers.mapping import Mapping as Mapping
 from .layers.minibatch_stddev import MinibatchStddev as MinibatchStddev
 from .layers.normalization import ConditionalNorm as ConditionalNorm
 from .layers.normalization import PixelNorm as PixelNorm
+from .layers.styles import Mapping as Mapping
 from .mlp import MLPDiscriminator as MLPDiscriminator
 from .mlp import MLPGenerator as MLPGenerator
 from .patch_discriminator import PatchDiscriminator as PatchDiscriminator

@@ -14,13 +14,13 @@ from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
 from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
+from ganforge.networks.layers.blocks import NormReLU, UpResidualBlock
 from ganforge.networks.layers.initialization import (
     initialize_weights,
     normalize_spectrum,
     weighted_layers,
 )
 from ganforge.networks.layers.labels import one_hot, required
-from ganforge.networks.layers.residual_blocks import NormReLU, UpResidualBlock
 from ganforge.networks.layers.shapes import (
     check_at_least,
     check_choice,

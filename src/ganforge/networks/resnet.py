@@ -13,15 +13,15 @@ from torch import Tensor, nn
 from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
 from ganforge.networks.generator import Generator, GeneratorArguments
 from ganforge.networks.layers.attention import attention_layers
-from ganforge.networks.layers.initialization import initialize_glorot, normalize_spectrum
-from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
-from ganforge.networks.layers.normalization import check_norm
-from ganforge.networks.layers.residual_blocks import (
+from ganforge.networks.layers.blocks import (
     DownResidualBlock,
     FirstDownBlock,
     NormReLU,
     UpResidualBlock,
 )
+from ganforge.networks.layers.initialization import initialize_glorot, normalize_spectrum
+from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
+from ganforge.networks.layers.normalization import check_norm
 from ganforge.networks.layers.shapes import check_at_least, check_image_size
 
 

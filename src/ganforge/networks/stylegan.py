@@ -8,9 +8,9 @@ from torch import Tensor, nn
 
 from ganforge.networks.generator import GeneratorArguments
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
-from ganforge.networks.layers.mapping import Mapping, NoiseInput
 from ganforge.networks.layers.progressive import Growing, GrowthLevel, double
 from ganforge.networks.layers.shapes import check_at_least
+from ganforge.networks.layers.styles import Mapping, NoiseInput
 from ganforge.networks.layers.upfirdn2d import Downsample, Upsample
 from ganforge.networks.pggan import (
     HalvingBlock,

@@ -15,10 +15,10 @@ from ganforge.networks.discriminator import DiscriminatorArguments
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.head import Head
 from ganforge.networks.layers.labels import one_hot
-from ganforge.networks.layers.mapping import apply_layers, dense_layers
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
 from ganforge.networks.layers.normalization import pixel_norm
 from ganforge.networks.layers.shapes import check_at_least
+from ganforge.networks.layers.styles import apply_layers, dense_layers
 from ganforge.networks.staged import StagedDiscriminator
 from ganforge.networks.stylegan import StyleArguments, StyleGenerator
 from ganforge.networks.stylegan2_blocks import (

@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
-from ganforge.networks.layers.mapping import NoiseInput
 from ganforge.networks.layers.modulated_convolution import modulated_convolution
+from ganforge.networks.layers.styles import NoiseInput
 from ganforge.networks.layers.upfirdn2d import Filtered, downsample2d, upfirdn2d, upsample2d
 
 # Approximately restores the mean square, which leaky ReLU of slope 0.2 roughly halves; the value

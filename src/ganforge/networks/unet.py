@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.networks.layers.blocks import down_block
 from ganforge.networks.layers.initialization import initialize_normal
 from ganforge.networks.layers.normalization import (
     check_translation_norm,
     has_bias,
     translation_normalization,
 )
-from ganforge.networks.layers.residual_blocks import down_block
 from ganforge.networks.layers.shapes import check_at_least, check_fraction, doubling_widths
 from ganforge.networks.translator import Translator, dropout_layers
 

@@ -23,7 +23,8 @@ class GeneratorInputs:
     """What the generated images of an update are made from.
 
     Attributes:
-        latents: latents of the generated images, [B, latent_dim].
+        latents: latents of the generated images, [B, latent_dim]; in translation, the inputs
+            [B, C, H, W].
         labels: int64 [B], or None in a model without labels.
         generate: maps latents to images [B, C, H, W], for the labels of this batch or others.
         styled: in a style-based model, maps latents to styles [B, layers, D], for the labels of

@@ -1,4 +1,4 @@
-"""Tables, lists, badges and the configuration of a page."""
+"""Tables, lists, badges and the configuration of a page, and the order of a sweep's jobs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,20 +30,37 @@ class Run:
     Args:
         folder: the folder of the run.
         model: the model, if it is in memory; None loads it when it is needed.
+        source: what the model is loaded from; None loads the last checkpoint of the folder.
+        trust: the user's packages whose classes the configuration may name.
     """
 
-    def __init__(self, folder: RunFolder, model: AdversarialModule | None = None) -> None:
+    def __init__(
+        self,
+        folder: RunFolder,
+        model: AdversarialModule | None = None,
+        source: str | None = None,
+        trust: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self._model = model
+        self._source = source or str(folder.path)
+        self._trust = trust
 
     @classmethod
-    def find(cls, where: str | Path = "latest", log_dir: str | Path = "logs") -> Run:
+    def find(
+        cls,
+        where: str | os.PathLike[str] = "latest",
+        log_dir: str | Path = "logs",
+        trust: Sequence[str] = (),
+    ) -> Run:
         """Returns the run of a run folder, one of its checkpoints, or "latest".
 
         Raises:
             RunError: there is no such run.
         """
-        return cls(RunFolder.find(str(where), typed_path(log_dir)))
+        named = os.fspath(where)
+        folder = RunFolder.find(named, typed_path(log_dir))
+        return cls(folder, None, named if named.endswith(".ckpt") else None, trust)
 
     @property
     def path(self) -> Path:
@@ -64,7 +82,7 @@ class Run:
     def model(self) -> AdversarialModule:
         """The trained model in evaluation mode, including its weight average."""
         if self._model is None:
-            self._model = load(self.path)
+            self._model = load(self._source, trust=self._trust)
         self._model.eval()
         return self._model
 

@@ -9,9 +9,9 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge.callbacks.alerts import COLLAPSE_IMAGES
 from ganforge.callbacks.evaluation import evaluations
-from ganforge.callbacks.scoring import translates
 from ganforge.errors import ConfigError, PrunedError
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.needs import translates
 from ganforge.search.objectives import score_named
 from ganforge.search.settings import Search
 from ganforge.search.storage import Storage

@@ -14,7 +14,8 @@ from ganforge.config.check import check, check_root
 from ganforge.config.compose import explain
 from ganforge.config.values import check_name
 from ganforge.errors import ConfigError, DataError
-from ganforge.runs.classes import check_costs, name_classes
+from ganforge.runs.classes import name_classes
+from ganforge.runs.costs import check_costs
 from ganforge.runs.load import build
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import is_own, targets

@@ -299,7 +299,7 @@ def test_file_sizes_are_bounded_regardless_of_headers():
 
 
 def test_tars_are_bounded(tmp_path, monkeypatch):
-    monkeypatch.setattr("ganforge.data.files.zip_entries.MAX_HELD", 4000)
+    monkeypatch.setattr("ganforge.data.files.archive_entries.MAX_HELD", 4000)
     with pytest.raises(DataError, match="held in memory, take over 4,000 bytes"):
         opened(tmp_path, tar(FOUR))
     monkeypatch.setattr(tape, "MAX_UNPACKED", 2**20)

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.loggers.wandb.file import history
 from tests.loggers.wandb.server import serving
 
-from ganforge.config.job_names import is_id, name_faults, trimmed
+from ganforge.config.wandb_names import is_id, name_faults, trimmed
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line, require_server

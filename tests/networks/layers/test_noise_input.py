@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.mapping import NoiseInput, noise_maps
+from ganforge.networks.layers.styles import NoiseInput, noise_maps
 from ganforge.streams import Noise
 
 

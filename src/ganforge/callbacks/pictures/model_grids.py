@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import torch
 from PIL import Image
@@ -15,8 +15,8 @@ from ganforge.metrics.pairs.direction import Direction, TranslationSource, direc
 from ganforge.metrics.pairs.evaluate import Translates
 from ganforge.metrics.pairs.held_out import split_of
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.update import Weights
 
-Weights = Literal["ema", "raw"]
 ROWS = 16  # maximum number of classes shown
 SEARCHED_REALS = 4096  # real images searched for examples of each class
 GAP = 8  # pixels between the two halves of a grid

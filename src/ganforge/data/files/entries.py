@@ -8,10 +8,10 @@ import stat
 import zipfile
 from pathlib import Path
 
+from ganforge.data.files.archive_entries import TarEntries, ZipEntries
 from ganforge.data.files.encoded import MAX_FILE_BYTES, SUFFIXES, Entries, first_of, is_archive
 from ganforge.data.files.folder_entries import FolderEntries, kind_of, open_data
 from ganforge.data.files.tape import NotATarError
-from ganforge.data.files.zip_entries import TarEntries, ZipEntries
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
 

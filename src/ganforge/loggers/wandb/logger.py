@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger as LightningWandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from ganforge.config.job_names import name_faults
+from ganforge.config.wandb_names import name_faults
 from ganforge.errors import ConfigError, RunError
 from ganforge.loggers.facts import RunFacts
 from ganforge.loggers.no_run import NoRun

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ganforge import atomic
-from ganforge.config.job_names import is_id, trimmed
+from ganforge.config.wandb_names import is_id, trimmed
 from ganforge.errors import RunError
 from ganforge.loggers.wandb import access as wandb_access
 from ganforge.loggers.wandb import service as wandb_service

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ganforge import atomic
 from ganforge.errors import ConfigError, DamagedError
-from ganforge.metrics.cache import file_name, read_cached, reason
+from ganforge.metrics.cache import read_cached
+from ganforge.metrics.cache_folder import file_name, reason
 from ganforge.metrics.features.base import FeatureExtractor, Features, weights_hash
 from ganforge.metrics.features.classifier_training import (
     SIDE,

@@ -125,7 +125,7 @@ class AdversarialModule(LightningModule):
         self._schedules = {"generator": generator_schedule, "discriminator": discriminator_schedule}
         self._updates = {"generator": 0, "discriminator": 0}
         self._observations = Observations()
-        self._lazy = False  # whether the current update is for lazy regularizers only
+        self._observes = self.observe  # of the update whose optimizer steps, for Lightning's hook
 
     # ------------------------------------------------------------------ overridden by subclasses
 
@@ -207,8 +207,7 @@ class AdversarialModule(LightningModule):
         Returns:
             The tensors that the objective kept, those of all parts concatenated.
         """
-        self._lazy = lazy
-        optimizer, whole = self._optimizer(player), self._new_update(player, batch)
+        optimizer, whole = self._optimizer(player), self._new_update(player, batch, lazy)
         opponent = self.discriminator if player == "generator" else self.generator
         parts = whole.split(min(self.accumulate, len(batch["image"])))
         with frozen(opponent), uncounted(optimizer) if lazy else contextlib.nullcontext():
@@ -218,7 +217,9 @@ class AdversarialModule(LightningModule):
                 loss = objective(part) * part.share
                 self.manual_backward(loss)
                 total += loss.detach()
+            self._observes = whole.observe
             optimizer.step()
+            self._observes = self.observe
         self._updates[player] += 0 if lazy else 1
         self._observations.watch(total)
         whole.observe(f"{player}/loss", total)
@@ -242,8 +243,7 @@ class AdversarialModule(LightningModule):
         generators = self._optimizer("generator").optimizer
         player = "generator" if optimizer is generators else "discriminator"
         norm = clipped(optimizer, self.clip_norm)
-        if not self._lazy:
-            self.observe(f"{player}/gradient_norm", norm)
+        self._observes(f"{player}/gradient_norm", norm)
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""
@@ -416,16 +416,14 @@ class AdversarialModule(LightningModule):
             self.publish(self._observations.taken() | speed)
         self.stopwatch.stop()
 
-    def _new_update(self, player: Player, batch: Batch) -> Update:
+    def _new_update(self, player: Player, batch: Batch, lazy: bool) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.
-        number = self._updates[player] - self._lazy
+        number = self._updates[player] - lazy
         key = mix(self.seed, Stream.TRAINING, int(player == "generator"), number)
-        key = mix(key, Substream.LAZY) if self._lazy else key
+        key = mix(key, Substream.LAZY) if lazy else key
         noise = Noise(key, len(batch["image"]), self.device, self.trainer.global_rank, self._world)
-        seen, scalars, lazy = self.images_seen, self._observations, self._lazy
-        return Update(
-            player, number, batch, noise, seen, scalars, self.observing and not lazy, lazy
-        )
+        seen, observing = self.images_seen, self.observing and not lazy
+        return Update(player, number, batch, noise, seen, self._observations, observing, lazy)
 
     def _optimizer(self, player: Player) -> LightningOptimizer:
         optimizers = cast(list[LightningOptimizer], self.optimizers())

@@ -58,6 +58,7 @@ class Update:
     @cached_property
     def draws(self) -> Noise:
         """A second stream of random draws, the same at each access; rewind it before drawing."""
+        # Its numbers depend on the forks before it: it is the first one of an update.
         return self.noise.fork()
 
     def observe(self, name: str, value: Tensor | float, lasting: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The values that a run has logged: metrics.csv as curves over images seen."""
+"""The values that a run has logged: metrics.csv as curves over images seen, and their charts."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ import torch
 from torch import distributed
 
 from ganforge.errors import ConfigError
-from ganforge.networks.layers.mapping import Mapping
+from ganforge.networks.layers.styles import Mapping
 from tests.support.forking import fork, wait
 
 

@@ -1,3 +1,5 @@
+"""Images in a zip or a tar, read without unpacking it."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""The mapping network from latents to styles, and the noise inputs of style-based generators."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Pre-activation residual blocks, as in WGAN-GP and SNGAN."""
+"""Blocks of convolutional networks: residual as in WGAN-GP and SNGAN, plain as in DCGAN."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ganforge.networks.layers.initialization import initialize_glorot
-from ganforge.networks.layers.residual_blocks import (
+from ganforge.networks.layers.blocks import (
     DownResidualBlock,
     FirstDownBlock,
     UpResidualBlock,
 )
+from ganforge.networks.layers.initialization import initialize_glorot
 
 NORMS = ["batch", "instance", "layer", "none"]
 
