@@ -1,4 +1,8 @@
-"""How many files of the project a reader enters to follow a command, counted while it runs."""
+"""How many files of the project a reader enters to follow a command, counted while it runs.
+
+The goals are 45 files to the first loss of a discriminator and 40 to a Frechet distance. The bounds
+are what there is today, and may only fall.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,8 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 from tests.support.trainings import ROOT, environment
 
@@ -55,16 +61,18 @@ def entered(folder: Path, until: str, *arguments: str) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 def test_to_the_first_loss_of_a_discriminator(tmp_path):
     typed = ["model=dcgan", "data=digits", "trainer=cpu", "logger=csv", "metrics=[]"]
     files = entered(tmp_path, "discriminator_loss", "train", *typed, f"log_dir={tmp_path}")
     assert "models/critic.py" in files
     assert "commands/train.py" in files
-    assert len(files) <= 999, files
+    assert len(files) <= 103, files
 
 
+@pytest.mark.slow
 def test_to_a_frechet_distance(tmp_path):
     run = ROOT / "tests" / "frozen" / "gan"
     files = entered(tmp_path, "", "evaluate", f"run={run}", "metrics=[fid]", "n=40", "out=.")
     assert "metrics/scores/frechet.py" in files
-    assert len(files) <= 999, files
+    assert len(files) <= 87, files

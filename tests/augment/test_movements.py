@@ -9,7 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from ganforge.augment import geometric
-from ganforge.augment.homogeneous import compose, is_identity, matrix, with_probability
+from ganforge.augment.geometric import compose, is_identity, matrix, with_probability
 from ganforge.augment.resampling import Resampler
 from ganforge.streams import Noise
 from tests.augment.pictures import ALWAYS, NEVER, pictures

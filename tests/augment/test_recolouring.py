@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from ganforge.augment import recolouring
-from ganforge.augment.homogeneous import is_identity
+from ganforge.augment.geometric import is_identity
 from ganforge.augment.recolouring import apply_colours
 from ganforge.streams import Noise
 from tests.augment.pictures import ALWAYS, NEVER, pictures

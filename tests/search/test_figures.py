@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from ganforge.search.figures import best_so_far, draw, importances
+from ganforge.search.report import best_so_far, draw, importances
 from tests.search.searches import join
 
 pytest.importorskip("optuna")

@@ -13,7 +13,7 @@ from omegaconf import OmegaConf
 from ganforge.config.command import Command
 from ganforge.errors import DivergenceError, InterruptionError, PrunedError
 from ganforge.runs.sweep_record import SweepRecord
-from ganforge.search.figures import draw
+from ganforge.search.report import draw
 from tests.support.configs import DATA, QUIET, TRAINER
 
 pytest.importorskip("optuna")

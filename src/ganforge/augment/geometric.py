@@ -9,11 +9,11 @@ to its source position, in pixels from the image's center, x to the right and y 
 from __future__ import annotations
 
 import math
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from ganforge.augment.homogeneous import compose, matrix, with_probability
 from ganforge.streams import Noise
 
 SCALE = 0.2  # standard deviation of log2 of a scale
@@ -90,3 +90,27 @@ def shift(noise: Noise, p: Tensor, height: int, width: int) -> Tensor:
     chosen = with_probability(p, noise, torch.ones_like(share[:, 0]), 0.0)
     x, y = share[:, 0] * width * chosen, share[:, 1] * height * chosen
     return matrix([[1, 0, -x], [0, 1, -y], [0, 0, 1]])
+
+
+def matrix(rows: list[list[Tensor | float]]) -> Tensor:
+    """Returns [B, n, n] from n rows of n entries: tensors [B], or numbers for all images."""
+    entries = [entry for row in rows for entry in row]
+    like = next(entry for entry in entries if isinstance(entry, Tensor))
+    columns = [e if isinstance(e, Tensor) else torch.full_like(like, e) for e in entries]
+    return torch.stack(columns, -1).reshape(*like.shape, len(rows), len(rows))
+
+
+def compose(*factors: Tensor) -> Tensor:
+    """Returns the product of matrices [B, n, n], from left to right."""
+    return reduce(lambda a, b: (a[..., :, :, None] * b[..., None, :, :]).sum(-2), factors)
+
+
+def is_identity(matrices: Tensor) -> Tensor:
+    """Returns a mask of the matrices [B, n, n] that are exactly the identity, bool [B]."""
+    identity = torch.eye(matrices.shape[-1], device=matrices.device, dtype=matrices.dtype)
+    return (matrices == identity).flatten(1).all(1)
+
+
+def with_probability(p: Tensor, noise: Noise, drawn: Tensor, neutral: float) -> Tensor:
+    """Returns ``drawn`` [B] with probability p, else ``neutral``, independently for each image."""
+    return torch.where(noise.uniform() < p, drawn, neutral)

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from ganforge.augment.augmentation import Augmentation
-from ganforge.augment.geometric import blit, deform
-from ganforge.augment.homogeneous import compose, is_identity
+from ganforge.augment.geometric import blit, compose, deform, is_identity
 from ganforge.augment.recolouring import apply_colours, recolour
 from ganforge.augment.resampling import Resampler
 from ganforge.errors import ConfigError, require

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from ganforge.augment.homogeneous import compose, matrix, with_probability
+from ganforge.augment.geometric import compose, matrix, with_probability
 from ganforge.streams import Noise
 
 BRIGHTNESS = 0.2  # standard deviation of the offset

@@ -10,8 +10,7 @@ from typing import Any, Literal, cast
 import torch
 from lightning import Callback, LightningModule, Trainer
 
-from ganforge.callbacks.checks import at_least, one_of
-from ganforge.callbacks.scoring import Scoring, ScoringSettings, scoring_of
+from ganforge.callbacks.scoring import Scoring, ScoringSettings, at_least, one_of, scoring_of
 from ganforge.errors import (
     ConfigError,
     DivergenceError,

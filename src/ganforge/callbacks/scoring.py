@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -22,10 +22,9 @@ from ganforge.metrics.evaluate import (
     evaluate,
 )
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
-from ganforge.metrics.pairs.direction import TranslationSource, directions_of
+from ganforge.metrics.pairs.direction import TranslationSource, directions_of, for_features
 from ganforge.metrics.pairs.evaluate import Translates, TranslationEvaluator
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
-from ganforge.metrics.pairs.labelled_domains import for_features
 from ganforge.metrics.pairs.score import check_metrics, feature_scores, pair_scores
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.requested_labels import Distribution, RequestedLabels, check_classes
@@ -88,6 +87,7 @@ class Scoring(ABC):
         self.scores: dict[str, Any] = dict(metrics)
         self.data = data
         self.settings = settings
+        self.labels = RequestedLabels()  # of an unconditional model
         self.extractor: FeatureExtractor | None = None
         self.prepared = False
 
@@ -121,12 +121,6 @@ class SampleScoring(Scoring):
     """Scores images that a model generates from noise, or images of any origin."""
 
     reals: RealFeatures  # of the prepared scoring
-
-    def __init__(
-        self, metrics: Mapping[str, Any], data: ImageSource, settings: ScoringSettings
-    ) -> None:
-        super().__init__(metrics, data, settings)
-        self.labels = RequestedLabels()  # of an unconditional model
 
     def check(self, model: AdversarialModule) -> None:
         """Raises ConfigError if a score does not fit the model or the data; reads no image."""
@@ -287,3 +281,17 @@ def scoring_of(
     scoring = kind(metrics, data, settings)
     scoring.check(model)
     return scoring
+
+
+def at_least(name: str, value: int, least: int) -> None:
+    """Raises ConfigError if an evaluation setting is below ``least``."""
+    if value < least:
+        raise ConfigError(f"evaluation: {name} must be at least {least}, got {value}")
+
+
+def one_of(name: str, value: str, legal: Iterable[str]) -> None:
+    """Raises ConfigError if an evaluation setting is not one of ``legal``."""
+    if value not in (legal := list(legal)):
+        raise ConfigError(
+            f"evaluation: {name} must be one of {', '.join(legal) or '(no metrics)'}, got {value!r}"
+        )

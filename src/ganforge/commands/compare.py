@@ -10,10 +10,9 @@ from typing import Any
 
 from ganforge import atomic
 from ganforge.compare.columns import Column
-from ganforge.compare.costs import cost, parameters
 from ganforge.compare.figure import draw
 from ganforge.compare.groups import Group
-from ganforge.compare.report import Comparison
+from ganforge.compare.report import Comparison, cost, parameters
 from ganforge.config.requests import CompareRequest
 from ganforge.console import console, setup_logging
 from ganforge.errors import ConfigError, RunError

@@ -7,7 +7,7 @@ from .dragan import DRAGAN as DRAGAN
 from .engine.adversarial import AdversarialModule as AdversarialModule
 from .engine.averaging import CosineAverage as CosineAverage
 from .engine.averaging import ExponentialMovingAverage as ExponentialMovingAverage
-from .engine.critic_steps import BoostedCriticSteps as BoostedCriticSteps
+from .engine.optimizers import BoostedCriticSteps as BoostedCriticSteps
 from .engine.progressive import Growth as Growth
 from .gan import GAN as GAN
 from .infogan import InfoGAN as InfoGAN

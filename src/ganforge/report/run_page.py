@@ -11,8 +11,7 @@ from ganforge.compare.columns import OUTCOME, Scored, higher_is_better, scored
 from ganforge.errors import RunError
 from ganforge.regular_files import read_json
 from ganforge.report.charts.history import MAX_POINTS, History, drawn, score_charts, training_charts
-from ganforge.report.markup import Markup, element, join, note
-from ganforge.report.page import Section, page
+from ganforge.report.markup import Markup, Section, element, join, note, page
 from ganforge.report.samples import Slides, slider
 from ganforge.report.tables import as_text, badge, configuration, facts, grid
 from ganforge.runs.past import PastRun

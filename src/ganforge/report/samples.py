@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from ganforge.callbacks.pictures.gif import evenly
+from ganforge.callbacks.pictures.grid import evenly
 from ganforge.regular_files import read_regular
 from ganforge.report.charts.history import History
 from ganforge.report.markup import Attributes, Markup, Named, element, join, note

@@ -15,8 +15,7 @@ from ganforge.report.charts.chart import COLORS, Chart, Series
 from ganforge.report.charts.history import drawn
 from ganforge.report.charts.parallel import MAX_AXES, MAX_LINES, Line, legend, parallel
 from ganforge.report.jobs import Sweep, SweptJob
-from ganforge.report.markup import Markup, element, join, note
-from ganforge.report.page import Section, page
+from ganforge.report.markup import Markup, Section, element, join, note, page
 from ganforge.report.samples import MAX_SIDE, last_grid, step_of
 from ganforge.report.tables import Ranking, badge, configuration, facts, grid, sortable
 from ganforge.runs.lock import is_locked

@@ -4,10 +4,9 @@ import pytest
 import torch
 
 from ganforge.errors import ConfigError, DivergenceError
-from ganforge.metrics.pairs.direction import directions_of
+from ganforge.metrics.pairs.direction import LabelledDomains, directions_of, for_features
 from ganforge.metrics.pairs.evaluate import TranslationEvaluator, mean_colour
 from ganforge.metrics.pairs.held_out import HeldOut, Share, split_of
-from ganforge.metrics.pairs.labelled_domains import LabelledDomains, for_features
 from ganforge.metrics.pairs.lpips import LPIPS
 from ganforge.metrics.pairs.pixelwise import L1, PSNR, CycleL1
 from ganforge.metrics.pairs.score import check_metrics

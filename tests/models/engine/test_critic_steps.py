@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from ganforge.errors import ConfigError
-from ganforge.models.engine.critic_steps import BoostedCriticSteps
+from ganforge.models.engine.optimizers import BoostedCriticSteps
 from tests.support import games
 
 

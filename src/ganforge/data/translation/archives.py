@@ -6,9 +6,8 @@ from typing import Unpack
 
 from ganforge.data.files.download import Origin, fetch, unpack
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.domains import load_domain
 from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
-from ganforge.data.translation.pairs import load_pairs
+from ganforge.data.translation.pairs import load_domain, load_pairs
 from ganforge.errors import ConfigError
 
 _PIX2PIX = "http://efrosgans.eecs.berkeley.edu/pix2pix/datasets/{}.tar.gz"

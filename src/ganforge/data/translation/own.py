@@ -5,9 +5,8 @@ from typing import Any, Unpack
 
 from ganforge.data.files.value_range import read_range
 from ganforge.data.source import ImageSource
-from ganforge.data.translation.domains import load_domain
 from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
-from ganforge.data.translation.pairs import load_pairs
+from ganforge.data.translation.pairs import load_domain, load_pairs
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 
