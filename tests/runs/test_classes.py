@@ -17,7 +17,7 @@ from ganforge.errors import ConfigError, DataError
 from ganforge.runs.classes import name_classes
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import load_run_data
-from ganforge.runs.resuming.own_keys import different_keys
+from ganforge.runs.resuming.identity import different_keys
 from ganforge.runs.stored.config import keep_former_layout
 from tests.support.configs import QUIET, TRAINER, shrunk
 

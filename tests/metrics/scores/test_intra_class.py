@@ -81,7 +81,8 @@ def test_too_few_images_of_a_class_are_refused_before_any_is_generated_or_read()
 
 def test_a_run_is_refused_before_it_starts():
     callback = Evaluation(Glances(), {"intra_fid": IntraClassFrechet()}, n=4, n_real=120)
-    data, game = Pictures(*labelled(), num_classes=CLASSES), SimpleNamespace(num_classes=CLASSES)
+    data = Pictures(*labelled(), num_classes=CLASSES)
+    game = SimpleNamespace(num_classes=CLASSES, seed=0)
     with pytest.raises(ConfigError, match="class 1 has 40 real and 1 generated images"):
         callback.check(game, data)
     assert callback.features.built == 0

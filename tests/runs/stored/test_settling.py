@@ -4,7 +4,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from ganforge.errors import ConfigError, RunError
-from ganforge.runs.resuming.own_keys import different_keys
+from ganforge.runs.resuming.identity import different_keys
 from ganforge.runs.stored.settling import keep_resolved, outside, resolved_override, settle
 
 ADAM = {"_target_": "torch.optim.Adam", "_partial_": True}

@@ -12,8 +12,7 @@ import torch
 from PIL import ExifTags, Image
 from torch import Tensor
 
-from ganforge.data.files.encoded import MAX_FILE_BYTES, read_whole
-from ganforge.data.files.large_images import LARGE_PIXELS, wait_for_slot
+from ganforge.data.files.encoded import LARGE_PIXELS, MAX_FILE_BYTES, read_whole, wait_for_slot
 from ganforge.data.files.value_range import Span, is_deep, span_of
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line

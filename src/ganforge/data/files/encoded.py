@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import posixpath
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from ganforge.data.files.large_images import LARGE_BYTES, wait_for_slot
 from ganforge.data.files.value_range import Span
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
@@ -21,6 +22,11 @@ ARCHIVE_SUFFIXES = (".zip", ".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".
 MAX_FILE_BYTES = 512 * 2**20
 
 _STEP = 2**20
+LARGE_BYTES = 32 * 2**20  # encoded size
+LARGE_PIXELS = 2**24  # decoded size, 64 MB as RGBA
+# Reentrant: an image that is large both encoded and decoded acquires the lock twice.
+_turn = threading.RLock()
+_held = threading.local()
 
 
 class Entries:
@@ -129,3 +135,22 @@ def first_of(texts: Sequence[str], most: int) -> str:
     """Returns the first texts, on one line, and the number of further ones: "a, b and 3 more"."""
     more = len(texts) - most
     return ", ".join(map(one_line, texts[:most])) + (f" and {more} more" if more > 0 else "")
+
+
+@contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Releases the lock at the end of the block if :func:`wait_for_slot` acquired it inside."""
+    _held.count = 0
+    try:
+        yield
+    finally:
+        for _ in range(_held.count):
+            _turn.release()
+        del _held.count
+
+
+def wait_for_slot() -> None:
+    """Blocks until no other thread holds a large image; no-op outside of :func:`one_at_a_time`."""
+    if hasattr(_held, "count"):
+        _turn.acquire()
+        _held.count += 1

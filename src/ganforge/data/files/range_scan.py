@@ -10,8 +10,7 @@ from functools import partial
 from typing import TypeVar
 
 from ganforge.data.files.decoding import mode_of, upright
-from ganforge.data.files.encoded import Entries
-from ganforge.data.files.large_images import one_at_a_time
+from ganforge.data.files.encoded import Entries, one_at_a_time
 from ganforge.data.files.value_range import (
     FULL,
     ONLY_BYTES,

@@ -9,8 +9,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.files.decoding import decode, reason_of
-from ganforge.data.files.encoded import Entries
-from ganforge.data.files.large_images import one_at_a_time
+from ganforge.data.files.encoded import Entries, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
 from ganforge.data.source import ImageSource, MemorySource, hash_of
 from ganforge.errors import DataError

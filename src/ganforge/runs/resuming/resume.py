@@ -22,7 +22,8 @@ from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import is_locked
 from ganforge.runs.provenance import overrides_of
 from ganforge.runs.record import NAMED, assert_fits
-from ganforge.runs.resuming.own_keys import change, different_keys, refuse_endless
+from ganforge.runs.resuming.identity import different_keys
+from ganforge.runs.resuming.own_keys import change, refuse_endless
 from ganforge.runs.stored.checkpoint import (
     LAST,
     PREVIOUS,
