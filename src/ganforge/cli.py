@@ -49,7 +49,7 @@ VERBS = {
 HELP = """\
 ganforge: train, sweep, measure and compare generative adversarial networks.
 
-  ganforge train                                   a DCGAN on handwritten digits
+  ganforge train                                   a class-conditional GAN on handwritten digits
   ganforge train model=wgan_gp data=mnist          another model, another data set
   ganforge train -m model=dcgan,lsgan seed=1,2,3   a sweep
   ganforge train tune=learning_rates model=dcgan   a search

@@ -6,8 +6,7 @@ import json
 import pytest
 
 from ganforge.commands import dashboard
-from ganforge.loggers.wandb.dashboard import build_report, build_workspace
-from ganforge.loggers.wandb.dashboard_charts import USUAL, Chart, charts_of
+from ganforge.loggers.wandb.dashboard import USUAL, Chart, build_report, build_workspace, charts_of
 
 SECTIONS = ["Quality", "Balance of the players", "Gradients", "Throughput", "Samples", "Sweeps"]
 LOGGED = [

@@ -10,7 +10,8 @@ from typing import Any, cast, get_args
 from lightning.pytorch import Callback, LightningModule, Trainer
 from PIL import Image
 
-from ganforge.callbacks.pictures.grid import save, write_gif
+from ganforge.callbacks.pictures.gif import write_gif
+from ganforge.callbacks.pictures.grid import save
 from ganforge.callbacks.pictures.model_grids import Grids, SampleGrids, TranslationGrids
 from ganforge.callbacks.scoring import check_domains
 from ganforge.errors import ConfigError, RunError

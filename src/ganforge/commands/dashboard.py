@@ -10,13 +10,16 @@ from ganforge.loggers.wandb.access import first_line, require_server
 from ganforge.loggers.wandb.dashboard import (
     NAME,
     TITLE,
+    USUAL,
+    Charts,
     build_report,
     build_workspace,
+    charts_of,
+    logged_names,
     reports,
     require_library,
     workspaces,
 )
-from ganforge.loggers.wandb.dashboard_charts import USUAL, Charts, charts_of, logged_names
 from ganforge.runs.past import find_runs, named_paths
 
 SERVER_SECONDS = 20.0  # seconds to wait for the server's first answer

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ganforge.callbacks.scoring import SampleScoring, ScoringSettings
-from ganforge.commands.scoring import make_extractor, prepared
+from ganforge.callbacks.scoring import SampleScoring
+from ganforge.commands.scoring import make_extractor, prepared, settings_of
 from ganforge.config.command import Command
 from ganforge.config.requests import EvaluateRequest
 from ganforge.data.files.external import ExternalImages, common_size, open_images, share_span
@@ -92,14 +92,7 @@ def score_images(request: EvaluateRequest, device: torch.device) -> dict[str, Re
     if statistics := read_given(request):
         return score_statistics(request, statistics, scores, device)
     sets = _against_data(request) if request.real == NAMED else _against_images(request)
-    settings = ScoringSettings(
-        sets.n,
-        sets.n_real,
-        request.batch_size,
-        sets.split,
-        seed=request.seed,
-        resamples=request.bootstrap or 0,
-    )
+    settings = settings_of(request, sets.n, sets.n_real, sets.split)
     scoring = SampleScoring(scores, sets.real, settings)
     prepared(scoring, request, device)
 

@@ -27,8 +27,6 @@ from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import Restored, build, load_run_data, read_config
 from ganforge.runs.resuming.resumption import warn_of_other_data
 
-DEFAULT_N = 10_000
-
 
 def score_run(
     request: EvaluateRequest, folder: RunFolder, restored: Restored, device: torch.device
@@ -48,16 +46,7 @@ def score_run(
         truncate(model, request.truncation)
     data = load_run_data(folder, Command.of(request), request.trust)
     warn_of_other_data(restored.images, restored.path, data)
-    settings = ScoringSettings(
-        request.n or DEFAULT_N,
-        request.n_real,
-        request.batch_size,
-        request.split,
-        request.labels,
-        request.weights,
-        request.seed,
-        request.bootstrap or 0,
-    )
+    settings = settings_of(request, request.n or 10_000, request.n_real, request.split)
     scoring = prepared(scoring_of(model, data, metrics, settings), request, device)
     share = Share(device)
     results = scoring.evaluate(model, share)
@@ -65,6 +54,14 @@ def score_run(
         for result in results.values():
             result.details["truncation"] = request.truncation
     return results | scoring.baselines(share)
+
+
+def settings_of(
+    request: EvaluateRequest, n: int, n_real: int | None, split: str | None
+) -> ScoringSettings:
+    """Returns the settings of a request, for these numbers of images."""
+    own = request.batch_size, split, request.labels, request.weights, request.seed
+    return ScoringSettings(n, n_real, *own, request.bootstrap)
 
 
 def prepared(scoring: Scoring, request: EvaluateRequest, device: torch.device) -> Scoring:

@@ -14,7 +14,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from ganforge.errors import ConfigError, install
-from ganforge.loggers.facts import NoRun
+from ganforge.loggers.no_run import NoRun
 
 log = logging.getLogger(__name__)
 

@@ -109,12 +109,11 @@ class Critic:
 
     def due(self, update: Update) -> dict[str, Regularizer]:
         """Returns the regularizers that contribute to an update, by name."""
-        lazy = self.lazy(update.player)
         return {
             name: term
             for name, term in self.regularizers.items()
             if term.player == update.player
-            and (not self.separate or (name in lazy) == update.lazy)
+            and (not self.separate or (term.every > 1) == update.lazy)
             and term.due(update.number)
         }
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from ganforge.callbacks.pictures.grid import evenly
+from ganforge.callbacks.pictures.gif import evenly
 from ganforge.regular_files import read_regular
 from ganforge.report.charts.history import History
 from ganforge.report.markup import Attributes, Markup, Named, element, join, note
@@ -110,7 +110,7 @@ def _control(captions: list[str]) -> Markup:
         "aria-valuetext": captions[-1],
         "disabled": last == 0,
     }
-    label = element("label", {"for": "grid-slider"}, "Training so far")
+    label = element("label", {"for": "grid-slider"}, "Training")
     play = element("button", {"type": "button", "id": "grid-play"}, "Play")
     return element("p", {"class": "slide needs-script"}, label, element("input", slider), play)
 

@@ -16,6 +16,7 @@ from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import is_locked
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.search.objectives import ObjectiveError, value_of
+from ganforge.search.report import published
 from ganforge.search.settings import Search
 from ganforge.search.study import FOLDER, SharedStudy
 from ganforge.sweeps.progress import announce
@@ -195,8 +196,8 @@ class SearchRun:
         """Returns ``trial 3 (4 of 20) · loss=hinge lr=1e-4 · best fid 12.3 in trial 1``."""
         count = self.study.count_up_to(number)
         parts = [f"trial {number} ({count} of {self.study.limit})", " ".join(swept)]
-        best, name = self.study.best(), next(iter(self.study.search.objectives))
-        if best is not None:
+        if (best := self.study.best()) is not None:
+            name = published(self.study)[0]
             parts.append(f"best {name} {best.values[0]:.4g} in trial {best.number}")
         return " · ".join(parts)
 

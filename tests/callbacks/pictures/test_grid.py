@@ -7,7 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from ganforge.callbacks.pictures.grid import FRAMES, by_class, evenly, picture, save, write_gif
+from ganforge.callbacks.pictures.gif import FRAMES, evenly, write_gif
+from ganforge.callbacks.pictures.grid import by_class, picture, save
 
 
 def numbered(count: int, channels: int, size: int) -> torch.Tensor:

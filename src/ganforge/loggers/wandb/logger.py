@@ -15,7 +15,8 @@ from PIL import Image
 
 from ganforge.config.wandb_names import name_faults
 from ganforge.errors import ConfigError, RunError
-from ganforge.loggers.facts import NoRun, RunFacts
+from ganforge.loggers.facts import RunFacts
+from ganforge.loggers.no_run import NoRun
 from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line
 from ganforge.loggers.wandb.contents import allowed, summarized
