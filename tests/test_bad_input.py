@@ -98,11 +98,11 @@ OPTIONS = [
     (["loss=null"], "loss=null: not an option's name; legal: hinge"),
     (["loss=3"], "loss=3: not an option's name; legal: hinge"),
     (["model="], "model=: no such option; legal: acgan, biggan"),
-    (["seed=1,2"], "Ambiguous value for argument 'seed=1,2'", "--multirun"),
+    (["seed=1,2"], "seed=1,2: several values start a sweep: add -m"),
 ]
 TYPES = [
-    (["seed=abc"], "seed=abc", "could not be converted to Integer"),
-    (["dry_run=perhaps"], "dry_run=perhaps", "is not a valid bool"),
+    (["seed=abc"], "seed: must be a whole number, got 'abc'"),
+    (["dry_run=perhaps"], "dry_run: must be true or false, got 'perhaps'"),
     (["data.batch_size=eight"], "data.batch_size: must be a whole number, got 'eight'"),
     (["trainer.max_steps="], "trainer.max_steps: must be a whole number, got ''"),
     (["optimizer.generator.lr=abc"], "optimizer.generator.lr: must be a number", "got 'abc'"),
@@ -414,7 +414,7 @@ class Trap:
     ("arguments", "code", "message"),
     [
         (["sample", "n=0"], 2, "n must be at least 1, got 0"),
-        (["sample", "n=many"], 2, "could not be converted to Integer"),
+        (["sample", "n=many"], 2, "n: must be a whole number, got 'many'"),
         (["sample", "n=2", "weights=mean"], 2, "weights must be one of ema, raw; got 'mean'"),
         (["sample", "n=2", "checkpoint=first"], 2, "legal: last, previous, best"),
         (["sample", "n=2", "checkpoint=best"], 1, "contains no best checkpoint yet"),

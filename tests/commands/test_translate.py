@@ -220,7 +220,7 @@ def test_a_requested_tile_is_not_changed(game, translate, tmp_path):
         (["input=photos", "tile=0"], 2, "tile must be a multiple of 4"),
         (["input=photos", "tile=16", "overlap=9"], 2, "at least 0 and at most 8, half a tile"),
         (["input=photos", "overlap=-1"], 2, "overlap must be at least 0; got -1"),
-        (["input=photos", "tile=big"], 2, "could not be converted to Integer"),
+        (["input=photos", "tile=big"], 2, "tile: must be a whole number or null, got 'big'"),
         (["input=photos", "n=3"], 2, "n: no such key; legal: run, log_dir"),
     ],
 )

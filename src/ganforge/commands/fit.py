@@ -34,12 +34,12 @@ def fit(
     """Trains in a run folder, from the start or from a checkpoint."""
     loggers = [cast(Logger, build(node)) for node in cfg.logger.values() if node is not None]
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
-    interruption = Interruption()
+    interruption, seconds = Interruption(), parts.settings.max_seconds
     callbacks = [
         FolderWatch(),
         *parts.callbacks.values(),
         *trial_callbacks(cfg),
-        *_time_budget(parts),
+        *([TimeBudget(seconds)] if seconds is not None else []),
         ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity),
         RunSummary(_facts(cfg, parts, folder, command)),
         *watchers(loggers),
@@ -68,11 +68,6 @@ def _facts(cfg: DictConfig, parts: Parts, folder: Path, command: Command) -> dic
         "seed": cfg.seed,
         "device": str(parts.hardware),
     }
-
-
-def _time_budget(parts: Parts) -> list[Callback]:
-    seconds = parts.settings.max_seconds
-    return [TimeBudget(seconds)] if seconds is not None else []
 
 
 def _finish(failed: bool) -> None:

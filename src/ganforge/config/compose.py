@@ -9,7 +9,7 @@ import itertools
 import re
 import types
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_type_hints
 
 import yaml
 from hydra import compose, initialize_config_dir
@@ -22,6 +22,8 @@ from ganforge.config.arguments import on_run
 from ganforge.config.check import did_you_mean, register_schemas, root_keys
 from ganforge.config.command import Command
 from ganforge.config.quoting import quoted
+from ganforge.config.requests import REQUESTS
+from ganforge.config.types import describe
 from ganforge.paths import conf_dir, typed_path
 from ganforge.redaction import redacted_line
 
@@ -108,15 +110,20 @@ def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
         return _explain_choices(arguments) or text
     if not isinstance(error, (HydraException, OmegaConfBaseException, yaml.YAMLError)):
         return None
-    unknown = re.search(r"Could not override '([^']+)'", text)
-    missing = re.search(r"Could not (?:find|load) '([^']+)'", text)
-    unparsed = re.search(r"Error parsing override '([^'=]*)'", text)
-    if missing:
-        return _explain_option(missing.group(1), text)
-    if unknown:
-        return _explain_key(unknown.group(1).split("@")[0], verb, arguments, text)
-    if unparsed:
-        return f"{unparsed.group(1)!r} is not of the form KEY=VALUE"
+    if missing := re.search(r"Could not (?:find|load) '([^']+)'", text):
+        return _explain_option(missing[1], text)
+    if unknown := re.search(r"Could not override '([^']+)'", text):
+        return _explain_key(unknown[1].split("@")[0], verb, arguments, text)
+    if unparsed := re.search(r"Error parsing override '([^'=]*)'", text):
+        return f"{unparsed[1]!r} is not of the form KEY=VALUE"
+    if several := re.search(r"Ambiguous value for argument '([^']*)'", text):
+        return f"{several[1]}: several values start a sweep: add -m. A list is KEY=[1,2]"
+    typed, hints = (
+        re.search(r"Error merging override (\w+)=(.*)", text),
+        get_type_hints(REQUESTS[verb]),
+    )
+    if typed and typed[1] in hints:
+        return f"{typed[1]}: must be {describe(hints[typed[1]])}, got {typed[2]!r}"
     cause = f": {error.__cause__}" if error.__cause__ is not None else ""
     return _without_internals(text + cause)
 

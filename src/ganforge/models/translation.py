@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import copy
 from contextlib import AbstractContextManager
-from typing import Unpack, cast
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -170,16 +170,13 @@ class TranslationModel(AdversarialModule):
                 generators[domain],
                 discriminator,
                 self.loss,
-                cast(dict[str, Regularizer], dict(self._terms(domain).items())),
+                dict(cast(Any, self.regularizers[domain]).items()),
                 cast(Augmentation, self.augment[domain]),
                 channels=self.channels(domain),
                 prefix=f"{domain}_" if len(discriminators) > 1 else "",
             )
             for domain, discriminator in discriminators.items()
         }
-
-    def _terms(self, domain: str) -> nn.ModuleDict:
-        return cast(nn.ModuleDict, self.regularizers[domain])
 
     # ------------------------------------------------------------------ images
 
