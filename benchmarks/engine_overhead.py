@@ -24,9 +24,10 @@ from lightning.pytorch import Callback
 
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.run_summary import RunSummary
-from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
+from ganforge.runs.build import build_parts
+from ganforge.runs.trainer import make_trainer
 
 HERE = Path(__file__).parent
 BATCH, WIDTH = 64, 64

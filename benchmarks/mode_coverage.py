@@ -22,12 +22,13 @@ from statistics import mean, stdev
 
 import torch
 
-from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.points import PointFactory
 from ganforge.metrics.real_features import RealFeatures
 from ganforge.metrics.scores.modes import HighQuality, ModeDivergence, ModesCovered
+from ganforge.runs.build import build_parts
+from ganforge.runs.trainer import make_trainer
 
 HERE = Path(__file__).parent
 CELLS = Path("logs/mode_coverage/cells.jsonl")

@@ -23,7 +23,6 @@ from lightning.pytorch import Callback
 from torch import Tensor
 
 from ganforge.callbacks.pictures.grid import picture
-from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
 from ganforge.data.module import ImageDataModule
@@ -36,6 +35,8 @@ from ganforge.metrics.evaluate import (
 from ganforge.metrics.features.classifier import ClassifierFactory
 from ganforge.metrics.scores.frechet import FrechetDistance
 from ganforge.metrics.scores.inception_score import InceptionScore
+from ganforge.runs.build import build_parts
+from ganforge.runs.trainer import make_trainer
 
 HERE = Path(__file__).parent
 N = 10_000

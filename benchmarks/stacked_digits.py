@@ -24,13 +24,13 @@ import torch
 from PIL import Image, ImageDraw
 
 from ganforge.callbacks.pictures.grid import picture
-from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.metrics.evaluate import EvaluationSettings, GeneratedImages, evaluate
 from ganforge.metrics.features.stacked import StackedFactory
 from ganforge.metrics.real_features import RealFeatures, Sample
 from ganforge.metrics.scores.modes import ModeDivergence, ModesCovered
-from ganforge.runs.build import Parts
+from ganforge.runs.build import Parts, build_parts
+from ganforge.runs.trainer import make_trainer
 
 HERE = Path(__file__).parent
 LOGS = HERE.parent / "logs" / "stacked_digits"

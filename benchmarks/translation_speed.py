@@ -25,11 +25,12 @@ from handwritten_translation import HandwrittenCycleGAN, HandwrittenPix2Pix
 
 from ganforge.callbacks.interruption import Interruption
 from ganforge.callbacks.run_summary import RunSummary
-from ganforge.commands.train import build_parts, make_trainer
 from ganforge.config.compose import compose_config
 from ganforge.console import setup_logging
 from ganforge.data.images import to_float
+from ganforge.runs.build import build_parts
 from ganforge.runs.load import build
+from ganforge.runs.trainer import make_trainer
 
 HERE = Path(__file__).parent
 LOOPS = {"pix2pix": HandwrittenPix2Pix, "cyclegan": HandwrittenCycleGAN}
