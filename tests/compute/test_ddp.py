@@ -196,3 +196,10 @@ def test_a_launcher_that_tells_no_more_than_a_number_is_refused(tmp_path, monkey
     with pytest.raises(ConfigError, match=r"RANK is not set.*torchrun or srun"):
         train(compose_config([*SMALL, f"log_dir={tmp_path}"]))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_worker_has_imported_lightning_before_it_silences_it():
+    """Lightning sets the level of its logger when it is imported; a later import would be heard."""
+    code = "import sys, ganforge.commands.worker; print('lightning.pytorch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 
+from ganforge.commands.fit import fit
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.rank_zero import local_workers, placed, settled
 from ganforge.compute.rendezvous import Rendezvous
@@ -16,6 +17,7 @@ from ganforge.config.command import Command
 from ganforge.console import setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
 from ganforge.plain_text import safe_lines
+from ganforge.runs.build import build_parts
 from ganforge.terminal import readable_streams
 
 
@@ -41,7 +43,7 @@ def follow(launch: Launch) -> None:
         FollowedError: if rank 0 has failed or this process was interrupted; carries the exit code.
         RunError: if this process has failed; the message names its rank and host.
     """
-    setup_logging(quiet=True)
+    setup_logging(quiet=True)  # after the import of Lightning, which sets the level of its logger
     try:
         order = Rendezvous(launch).receive()
         if order.get("exit_code") == 0:  # rank 0 had no work for several processes
@@ -61,9 +63,6 @@ def follow(launch: Launch) -> None:
 
 
 def _join(order: dict[str, Any]) -> None:
-    from ganforge.commands.fit import fit
-    from ganforge.runs.build import build_parts
-
     cfg = cast(DictConfig, OmegaConf.create(order["config"]))
     cfg.trainer.update(order["trainer"])
     cfg.logger = {}
