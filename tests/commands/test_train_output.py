@@ -31,12 +31,15 @@ def test_a_run_ends_with_what_can_be_done_next(tmp_path, capsys):
     for step in (2, 10):
         (run / "samples" / f"step_{step:07d}.png").touch()
     (run / "summary.json").write_text(json.dumps({"status": "completed"}))
-    print_results(RunFolder(run), alone=True)
+    print_results(RunFolder(run), translates=False, alone=True)
     out = capsys.readouterr().out
     assert out.splitlines() == [
         f"samples:     {run}/samples/step_0000010.png",
         f"next:        ganforge sample run='{run}'",
         f"or:          ganforge report run='{run}'",
     ]
-    print_results(RunFolder(run), alone=False)
+    print_results(RunFolder(run), translates=True, alone=True)
+    translate = f"next:        ganforge translate run='{run}' input=DIR out=DIR"
+    assert translate in capsys.readouterr().out.splitlines()
+    print_results(RunFolder(run), translates=True, alone=False)
     assert "next" not in capsys.readouterr().out

@@ -19,6 +19,7 @@ from ganforge.config.check import check, check_root, unseeded
 from ganforge.config.command import Command
 from ganforge.config.values import check_name
 from ganforge.console import setup_logging
+from ganforge.needs import translates
 from ganforge.runs.build import Parts, build_parts
 from ganforge.runs.classes import check_each_class, name_classes
 from ganforge.runs.costs import check_costs
@@ -96,7 +97,7 @@ def _train_as_rank_zero(cfg: DictConfig, rank_zero: RankZero) -> Run | None:
             record(run.path, command, parts.hardware, checkpoint)
             with rank_zero.training(run.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
                 fit(cfg, parts, run.path, checkpoint, command)
-            print_results(run.folder, alone=command.job is None)
+            print_results(run.folder, translates(parts.model), alone=command.job is None)
         return run
 
 

@@ -43,10 +43,11 @@ def print_header(
     print_lines(lines)
 
 
-def print_results(folder: RunFolder, alone: bool) -> None:
+def print_results(folder: RunFolder, translates: bool, alone: bool) -> None:
     """Prints the scores of a completed run, its last samples and commands to run next.
 
-    The commands are printed only if the run is ``alone``, not a job of a sweep.
+    The commands depend on whether the model ``translates`` images, and are printed only if the run
+    is ``alone``, not a job of a sweep.
     """
     lines = {}
     if scores := describe_scores(folder.read_summary()):
@@ -55,7 +56,8 @@ def print_results(folder: RunFolder, alone: bool) -> None:
         lines["samples"] = str(pictures[-1])
     if alone:
         run = shlex.quote(one_line(folder.path))
-        lines["next"] = f"ganforge sample run={run}"
+        translate = f"ganforge translate run={run} input=DIR out=DIR"
+        lines["next"] = translate if translates else f"ganforge sample run={run}"
         lines["or"] = f"ganforge report run={run}"
     print_lines(lines)
 
