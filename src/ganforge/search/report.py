@@ -48,9 +48,10 @@ def published(study: SharedStudy) -> list[str]:
 
     With classifier features ``fid`` is ``fid_classifier``, which keeps it distinct from other FIDs.
     """
-    folders = [trial.user_attrs.get(FOLDER) for trial in study.best_trials()]
-    summaries = [read_mapping(Path(str(folder)) / "summary.json") for folder in folders if folder]
-    scores = list((summaries[0].get("metrics") or {}) if summaries else {})
+    folders = (trial.user_attrs.get(FOLDER) for trial in study.best_trials())
+    folder = next((folder for folder in folders if folder), None)  # all measure the same scores
+    summary = read_mapping(Path(str(folder)) / "summary.json") if folder else {}
+    scores = list(summary.get("metrics") or {})
     return [score_named(name, scores) or name for name in study.search.objectives]
 
 
