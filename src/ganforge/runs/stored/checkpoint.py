@@ -10,12 +10,12 @@ import torch
 from lightning.fabric.plugins.io.torch_io import TorchCheckpointIO
 
 from ganforge import atomic
+from ganforge.config.former_names import present_name
 from ganforge.errors import DamagedError, RunError, system_error
 from ganforge.tensor_files import read_tensors
 
 LAST = "last.ckpt"
 PREVIOUS = "previous.ckpt"
-FORMER_CALLBACKS = {"TranslationEvaluation": "Evaluation"}  # classes that were renamed
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -80,7 +80,9 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             raise DamagedError(f"{target}: not a checkpoint of ganforge")
         states = loaded.get("callbacks")
         if isinstance(states, dict):  # Lightning stores states by class name
-            loaded["callbacks"] = {FORMER_CALLBACKS.get(n, n): s for n, s in states.items()}
+            package = "ganforge.callbacks."
+            for name in list(states):
+                states[present_name(f"{package}{name}").removeprefix(package)] = states.pop(name)
         return loaded
 
     def clean(self, folder: str | Path) -> None:
