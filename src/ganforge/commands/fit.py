@@ -17,7 +17,6 @@ from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
 from ganforge.config.command import Command
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
-from ganforge.loggers.wandb.logger import finish
 from ganforge.runs.build import Parts
 from ganforge.runs.load import build
 from ganforge.runs.provenance import facts_of
@@ -72,6 +71,8 @@ def _facts(cfg: DictConfig, parts: Parts, folder: Path, command: Command) -> dic
 
 def _finish(failed: bool) -> None:
     """Closes the W&B run and the process group, which would leak into a sweep's next job."""
+    from ganforge.loggers.wandb.logger import finish
+
     with contextlib.suppress(Exception):
         finish(failed)
     if torch.distributed.is_available() and torch.distributed.is_initialized():
