@@ -125,7 +125,8 @@ class SampleScoring(Scoring):
     def check(self, model: AdversarialModule) -> None:
         """Raises ConfigError if a score does not fit the model or the data; reads no image."""
         refuse_pair_scores(self.scores, model)
-        n, n_real, split = self.settings.n, self._n_real, self._split
+        n, split = self.settings.n, self._split
+        n_real = self.settings.n_real or n
         check_enough(self.scores, n, n_real)
         self.labels = RequestedLabels(self.settings.labels, model.num_classes, self.data, split)
         check_classes(self.scores, self.data, self.labels, n, n_real, split)
@@ -164,10 +165,6 @@ class SampleScoring(Scoring):
         if rows is not None:
             add_intervals(results, rows, self.reals, self.scores, settings, own.resamples)
         return results
-
-    @property
-    def _n_real(self) -> int:
-        return self.settings.n_real or self.settings.n
 
     @property
     def _split(self) -> str:

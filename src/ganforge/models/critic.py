@@ -117,10 +117,9 @@ class Critic:
             and term.due(update.number)
         }
 
-    def lazy(self, player: Player) -> dict[str, Regularizer]:
-        """Returns a player's lazy regularizers, by name."""
-        terms = self.regularizers.items()
-        return {name: term for name, term in terms if term.player == player and term.every > 1}
+    def lazy(self, player: Player) -> list[Regularizer]:
+        """Returns a player's lazy regularizers."""
+        return [t for t in self.regularizers.values() if t.player == player and t.every > 1]
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""

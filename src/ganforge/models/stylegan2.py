@@ -48,7 +48,7 @@ class StyleGAN2(StyleBased, GAN):
         """Updates a player for the loss and, if due, for its lazy regularizers."""
         kept = self.update(player, objective, batch)
         last = self._updates[player] - 1
-        if any(term.due(last) for term in self.critic.lazy(player).values()):
+        if any(term.due(last) for term in self.critic.lazy(player)):
             self.update(player, self.lazy_loss, batch, lazy=True)
         self.constrain(player)
         return kept
@@ -118,7 +118,7 @@ class StyleGAN2(StyleBased, GAN):
 
     def _make_optimizer(self, player: Player) -> Optimizer:
         # Without lazy regularizers lcm() is 1 and no update is added, so nothing is corrected.
-        intervals = [term.every for term in self.critic.lazy(player).values()]
+        intervals = [term.every for term in self.critic.lazy(player)]
         period = math.lcm(*intervals)
         return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))
 

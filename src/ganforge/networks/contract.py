@@ -43,9 +43,9 @@ class Contract:
     methods: frozenset[str] = frozenset()
 
 
-# features: images to vectors; grow: sets the level of progressive growing; mapping and synthesize:
-# latents to styles, styles to images.
-METHODS = ("features", "grow", "mapping", "synthesize")
+# grow sets the level of progressive growing; mapping maps latents to styles, synthesize styles to
+# images.
+METHODS = ("grow", "mapping", "synthesize")
 
 
 def contract_of(network: nn.Module) -> Contract:
