@@ -27,7 +27,7 @@ NO_STATISTICS = [
     "network.generator.norm=none",
 ]
 CASES += ["accumulated", "accumulated relativistic", "clipped", "lazy", "convolutional", "adaptive"]
-CASES += ["pix2pix", "cyclegan", "pggan", "stylegan2"]
+CASES += ["pix2pix", "cyclegan", "pggan", "stylegan2", "synchronized batch norm"]
 
 
 def start(arguments: list[str], folder: Path) -> subprocess.Popen[bytes]:
@@ -79,8 +79,25 @@ def test_what_is_logged_is_of_the_whole_batch(played, case):
             assert ours[name] == pytest.approx(theirs[name], abs=1e-4), name
 
 
+def test_both_processes_generate_the_same_images_with_batch_norm(played):
+    """Each normalizes its own rows, and their running statistics are averaged."""
+    alone, first, second = (one["batch norm"] for one in played)
+    games.assert_equal(first["weights"], second["weights"])
+    games.assert_equal(first["samples"], second["samples"])
+    name = next(name for name in first["weights"] if name.endswith("running_var"))
+    assert not torch.allclose(first["weights"][name], alone["weights"][name], atol=1e-3)
+
+
+def test_processes_agree_on_the_largest_number_one_step_later(played):
+    """Rank 1 proposes 15 in the second of four steps, rank 0 nothing."""
+    alone, first, second = (one["agreement"] for one in played)
+    assert first["signal"] == second["signal"] == [0, 0, 15, 0]
+    assert alone["signal"] == [0, 15, 0, 0]
+    assert first["stop"] == second["stop"] == [0, 1, 1, 1]
+
+
 def test_the_comparison_would_see_gradients_that_are_not_shared(played):
-    """Pitfall: `loss.backward()` in place of `manual_backward` diverges without any error."""
+    """Without the exchange of gradients, processes diverge without any error."""
     _, first, second = (one["not synchronized"] for one in played)
     name = "generator.to_image.weight"
     assert not torch.allclose(first["weights"][name], second["weights"][name], atol=1e-5)

@@ -14,8 +14,10 @@ from ganforge.augment.ada import ADA
 from ganforge.compute.launch import Launch
 from ganforge.compute.rank_zero import free_port
 from ganforge.losses.relativistic import RelativisticLoss
+from ganforge.models.engine.peers import Agreement
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.gan import GAN
+from ganforge.networks.layers.synchronized import synchronize_batch_norm
 from ganforge.regularizers.consistency import BalancedConsistency
 from ganforge.regularizers.gradient_penalty import GradientPenalty
 from ganforge.regularizers.latent_diversity import LatentDiversity
@@ -53,6 +55,8 @@ def cases() -> dict[str, dict[str, Any]]:
     found["cyclegan"] = {"pool_size": 5}  # filled in the second step
     found["pggan"] = {}
     found["stylegan2"] = {}  # with W's mean, lazy R1 and path lengths
+    found["batch norm"] = {"size": 16, "norm": "batch"}
+    found["synchronized batch norm"] = {"size": 16, "norm": "batch", "regularizers": terms["r1"]}
     found["not synchronized"] = {}
     return found
 
@@ -61,10 +65,11 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     """Trains three steps and returns weights and logged values."""
 
     class Raw(GAN):
-        def manual_backward(self, loss, *arguments, **keywords):
-            loss.backward()
+        def on_train_start(self):
+            super().on_train_start()
+            self.peers.open = self.peers.close = lambda player: None
 
-    size = changes.pop("size", 8)
+    size, norm = changes.pop("size", 8), changes.pop("norm", "none")
     # Cycle gradients are large: higher learning rates would amplify rounding within three steps.
     sgd = partial(torch.optim.SGD, lr=0.002 if name == "cyclegan" else 0.05)
     changes |= {"generator_optimizer": sgd, "discriminator_optimizer": sgd}
@@ -82,18 +87,37 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     elif name == "cyclegan":
         model, data = translations.cyclegan(**changes), translations.TinyDomains()
     else:
-        networks = games.players() if size == 8 else games.convolutional_players()
+        networks = games.players() if size == 8 else games.convolutional_players(norm)
         kind = Raw if name == "not synchronized" else GAN
         model = games.game(kind, **networks, **changes)
+    if name == "synchronized batch norm" and devices > 1:
+        for network in model.players.values():
+            synchronize_batch_norm(network)
     points = games.Points()
     settings = {"devices": devices, "max_steps": 3, "strategy": "ddp" if devices > 1 else "auto"}
     trainer = games.fit(model, root, data, logger=points, **settings)
     return {
         "weights": games.weights(model),
+        "samples": {"sample": model.sample(3)} if name == "batch norm" else {},
         "points": [values for _, values in points.points],
         "steps": trainer.global_step,
         "images_seen": model.images_seen,
     }
+
+
+def agree(last: bool) -> dict[str, list[int]]:
+    """Returns the numbers agreed on in four steps; the last process proposes a signal in one."""
+    agreement = Agreement()
+    agreement.start()
+    agreed: dict[str, list[int]] = {"signal": [], "stop": []}
+    for step in range(4):
+        agreement.propose("signal", 15 if last and step == 1 else 0)
+        agreement.propose("stop", 1)
+        agreed["signal"].append(agreement.on("signal"))
+        agreed["stop"].append(agreement.on("stop"))
+        agreement.end_step()
+    agreement.end()
+    return agreed
 
 
 def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
@@ -104,6 +128,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
         launch = Launch("ganforge", 0, 1, rank, devices, "127.0.0.1", port)
         os.environ |= launch.environment()
     played = {name: play(name, changes, folder, devices) for name, changes in cases().items()}
+    played["agreement"] = agree(last=rank == devices - 1)
     torch.save(played, folder / f"{devices}-{rank}.pt")
 
 

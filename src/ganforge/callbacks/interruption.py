@@ -10,7 +10,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, cast
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 
 from ganforge import atomic
@@ -42,10 +41,11 @@ def handled_signals() -> tuple[signal.Signals, ...]:
 class Interruption(Callback):
     """Ends a run on SIGINT (Ctrl-C), SIGTERM, SIGUSR1 or SIGHUP, with a checkpoint.
 
-    The run ends after the current step. SIGHUP, sent when a terminal closes, stays ignored if it
-    was, as under nohup. The exit code is 128 plus the signal number: 130, 143, 129 or, on Linux,
-    138. A second signal ends the process immediately; earlier checkpoints remain. Before the first
-    step and after training, the first signal takes effect immediately.
+    The run ends after the current step; with several processes, after the next one. SIGHUP, sent
+    when a terminal closes, stays ignored if it was, as under nohup. The exit code is 128 plus the
+    signal number: 130, 143, 129 or, on Linux, 138. A second signal ends the process immediately;
+    earlier checkpoints remain. Before the first step and after training, the first signal takes
+    effect immediately.
 
     Must be the last callback, so that all others have finished the step.
     """
@@ -85,9 +85,11 @@ class Interruption(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves a checkpoint and raises InterruptionError, on all ranks if any got a signal."""
-        if not trainer.strategy.reduce_boolean_decision(self.received is not None, all=False):
+        agreement = cast(AdversarialModule, pl_module).peers.agreement
+        agreement.propose("signal", self.received or 0)
+        if not (agreed := agreement.on("signal")):
             return
-        number = self._signal_of_any_rank(trainer)
+        number = signal.Signals(agreed)  # the highest one, if ranks received several
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             if isinstance(callback, Checkpoints):
                 callback.save(trainer, pl_module)
@@ -144,12 +146,6 @@ class Interruption(Callback):
         if self._prints:
             with contextlib.suppress(OSError):  # the terminal is gone
                 os.write(2, f"\nganforge: {line}\n".encode())
-
-    def _signal_of_any_rank(self, trainer: Trainer) -> signal.Signals:
-        """Returns the signal received by any rank (the highest number if they differ)."""
-        device = trainer.strategy.root_device
-        ours = torch.tensor(self.received or 0, device=device)
-        return signal.Signals(int(trainer.strategy.reduce(ours, reduce_op="max")))
 
 
 class FolderWatch(Callback):

@@ -51,8 +51,10 @@ class TimeBudget(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Stops all ranks when rank 0 has used up the budget, since their clocks differ."""
-        if trainer.strategy.broadcast(self.seconds >= self.max_seconds):
+        """Stops all ranks together, since their clocks differ, when one has used up the budget."""
+        agreement = cast(AdversarialModule, pl_module).peers.agreement
+        agreement.propose("stop", int(self.seconds >= self.max_seconds))
+        if agreement.on("stop"):
             trainer.should_stop = True
 
 

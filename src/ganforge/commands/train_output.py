@@ -8,6 +8,7 @@ from typing import Any
 from lightning.pytorch import Trainer
 from rich.table import Table
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.callbacks.run_summary import count_parameters
 from ganforge.compute.hardware import Hardware
@@ -16,6 +17,7 @@ from ganforge.data.files.layout import shortened
 from ganforge.data.module import ImageDataModule
 from ganforge.data.translation.module import TranslationData
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.networks.layers.synchronized import SynchronizedBatchNorm
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.resuming.resume import Resumed
@@ -37,10 +39,32 @@ def print_header(
         f"discriminator {count_parameters(model.discriminator):,} parameters",
         **data_lines(data),
         "hardware": str(hardware),
+        **batch_norm_line(model, data.batch_size, hardware.processes),
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)
     print_lines(lines)
+
+
+def batch_norm_line(model: AdversarialModule, batch: int, processes: int) -> dict[str, str]:
+    """Returns the header line that says over how many images BatchNorm normalizes, if there is one.
+
+    Args:
+        model: the model, prepared for the hardware.
+        batch: images of an update, over all processes.
+        processes: number of processes.
+    """
+    layers = [m for net in model.players.values() for m in net.modules()]
+    norms = [layer for layer in layers if isinstance(layer, _BatchNorm)]
+    if not norms:
+        return {}
+    rows = max(batch // processes // model.accumulate, 1)
+    if any(isinstance(norm, SynchronizedBatchNorm) for norm in norms):
+        return {"BatchNorm": f"over {rows * processes} images, of all processes"}
+    remedy = "; trainer.sync_batchnorm=true takes those of all" if processes > 1 else ""
+    return {
+        "BatchNorm": f"over {rows} images" + (" of a process" if processes > 1 else "") + remedy
+    }
 
 
 def print_results(folder: RunFolder, translates: bool, alone: bool) -> None:

@@ -212,6 +212,8 @@ class TrainerSettings:
         precision: auto, 32-true, bf16-mixed or 16-mixed.
         channels_last: memory layout of images and convolutions; auto enables it where it is faster.
         fused: fused optimizer kernels; auto enables them where they are faster.
+        sync_batchnorm: whether BatchNorm normalizes over the images of all processes, in place of
+            those of each process.
         log_every_n_steps: steps between logged points.
         deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
@@ -227,6 +229,7 @@ class TrainerSettings:
     precision: str = "auto"
     channels_last: Switch = "auto"
     fused: Switch = "auto"
+    sync_batchnorm: bool = False
     log_every_n_steps: int = 50
     deterministic: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None

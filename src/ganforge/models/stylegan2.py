@@ -114,13 +114,12 @@ class StyleGAN2(StyleBased, GAN):
         maps = noise_maps(draws.fork(), network.noise_sides, "random") or []
         return cast(Tensor, network.synthesize(ws, [drawn[: len(ws)] for drawn in maps]))
 
-    # ------------------------------------------------------------------ internals
-
-    def _make_optimizer(self, player: Player) -> Optimizer:
+    def make_optimizer(self, player: Player) -> Optimizer:
+        """Returns the optimizer of a player, corrected for its lazy updates."""
         # Without lazy regularizers lcm() is 1 and no update is added, so nothing is corrected.
         intervals = [term.every for term in self.critic.lazy(player)]
         period = math.lcm(*intervals)
-        return corrected(super()._make_optimizer(player), period, lazy_updates(intervals))
+        return corrected(super().make_optimizer(player), period, lazy_updates(intervals))
 
 
 def lazy_updates(intervals: Sequence[int]) -> int:

@@ -18,6 +18,7 @@ from ganforge.errors import ConfigError, DataError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.translation import TranslationModel
 from ganforge.networks.contract import ComparesRows, contract_of
+from ganforge.networks.layers.synchronized import synchronize_batch_norm
 from ganforge.runs.load import build, build_model
 from ganforge.streams import split_rows
 
@@ -63,6 +64,9 @@ def build_parts(cfg: DictConfig) -> Parts:
     data.setup()
     _check_fit(model, data)
     _check_batches(model, data, hardware.processes)
+    if settings.sync_batchnorm and hardware.processes > 1:
+        for network in model.players.values():
+            synchronize_batch_norm(network)
     prepare(model, hardware)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks, random=data is not wanted)

@@ -14,12 +14,12 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision
-from lightning.pytorch.strategies import DDPStrategy
 
 from ganforge.compute.hardware import Hardware
 from ganforge.compute.launch import find_launch
 from ganforge.errors import ConfigError
 from ganforge.runs.build import Parts
+from ganforge.runs.replicas import Replicas, leave_signals_alone
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 
 NOT_APPLICABLE = (
@@ -48,7 +48,7 @@ def make_trainer(
         plugins.append(LightningEnvironment())  # else Lightning detects SLURM by its variables
     if mixed:
         plugins.append(_mixed_precision(hardware))
-    return Trainer(
+    trainer = Trainer(
         accelerator=hardware.accelerator,
         devices=hardware.devices,
         num_nodes=hardware.nodes,
@@ -70,18 +70,15 @@ def make_trainer(
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
     )
+    leave_signals_alone(trainer)
+    return trainer
 
 
 def _strategy(hardware: Hardware) -> Any:
     if hardware.processes == 1:
         return "auto"
-    # Each backward pass reaches one player's weights only; DDP sees the other's as unused.
     backend = "nccl" if hardware.accelerator == "cuda" else "gloo"
-    return DDPStrategy(
-        cluster_environment=RunProcesses(),
-        find_unused_parameters=True,
-        process_group_backend=backend,
-    )
+    return Replicas(cluster_environment=RunProcesses(), process_group_backend=backend)
 
 
 def _mixed_precision(hardware: Hardware) -> MixedPrecision:

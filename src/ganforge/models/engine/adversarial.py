@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
@@ -15,15 +14,21 @@ from ganforge.errors import require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.checks import check_numbers
-from ganforge.models.engine.observations import Observations, Stopwatch, diverged
+from ganforge.models.engine.observations import (
+    Observations,
+    Stopwatch,
+    as_numbers,
+    assert_finite_weights,
+)
 from ganforge.models.engine.optimizers import (
     adopt_state,
     clipped,
     frozen,
+    optimizer_of,
     stop_counting,
-    takes_fused,
     uncounted,
 )
+from ganforge.models.engine.peers import Peers
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import evaluated, sample_blocks
 from ganforge.models.engine.update import (
@@ -35,6 +40,7 @@ from ganforge.models.engine.update import (
     Schedule,
     Update,
     Weights,
+    joined,
     no_schedule,
     split,
     with_floats,
@@ -116,6 +122,7 @@ class AdversarialModule(LightningModule):
         self.iteration = 0
         self.images_seen = 0
         self.stopwatch = Stopwatch()
+        self.peers = Peers()
         self.memory_format = torch.contiguous_format
         self.fused_optimizers = False
         self._factories = {
@@ -146,9 +153,7 @@ class AdversarialModule(LightningModule):
 
     def critic_steps_at(self, iteration: int) -> int:
         """Returns the discriminator updates of the step after ``iteration`` finished steps."""
-        if callable(self.critic_steps):
-            return self.critic_steps(iteration)
-        return self.critic_steps
+        return steps(iteration) if callable(steps := self.critic_steps) else steps
 
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:
         """Returns the global batch size of the next critic update; by default ``batch_size``."""
@@ -173,13 +178,10 @@ class AdversarialModule(LightningModule):
         """
         raise NotImplementedError
 
-    # ------------------------------------------------------------------ one step
-
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Runs one step, updates the counters and the average, and logs when a point is due."""
         self._begin_step()
-        floats = with_floats(batch, self.memory_format)
-        reals = split(floats, self.critic_steps_at(self.iteration))
+        reals = split(with_floats(batch, self.memory_format), self.critic_steps_at(self.iteration))
         self.play(reals)
         self._end_step(len(batch["image"]) * self._world, len(reals[-1]["image"]) * self._world)
 
@@ -201,8 +203,7 @@ class AdversarialModule(LightningModule):
             player: the player to update; the other player's weights get no gradient.
             objective: maps an :class:`Update` to the loss to minimize.
             batch: real data, images in [-1, 1].
-            lazy: whether this is a separate update for lazy regularizers, which counts as part of
-                the player's last update.
+            lazy: whether this is a separate update for lazy regularizers, part of the last one.
 
         Returns:
             The tensors that the objective kept, those of all parts concatenated.
@@ -210,20 +211,16 @@ class AdversarialModule(LightningModule):
         optimizer, whole = self._optimizer(player), self._new_update(player, batch, lazy)
         opponent = self.discriminator if player == "generator" else self.generator
         parts = whole.split(min(self.accumulate, len(batch["image"])))
-        with frozen(opponent), uncounted(optimizer) if lazy else contextlib.nullcontext():
+        with frozen(opponent), uncounted(optimizer, lazy):
             optimizer.zero_grad()
-            total = torch.zeros((), device=self.device)
-            for part in parts:
-                loss = objective(part) * part.share
-                self.manual_backward(loss)
-                total += loss.detach()
+            total = self._backward(player, objective, parts)
             self._observes = whole.observe
             optimizer.step()
             self._observes = self.observe
         self._updates[player] += 0 if lazy else 1
         self._observations.watch(total)
         whole.observe(f"{player}/loss", total)
-        return {name: torch.cat([part.kept[name] for part in parts]) for name in parts[0].kept}
+        return joined([part.kept for part in parts])
 
     def observe(self, name: str, value: Tensor | float) -> None:
         """Records a scalar for this step's log point; of several updates, the last is logged."""
@@ -257,8 +254,6 @@ class AdversarialModule(LightningModule):
             critic.augment.adjust(images, self.images_seen + images, self.reduce_mean)
             for name, value in critic.augment.values().items():
                 self.observe(f"augment/{critic.prefix}{name}", value)
-
-    # ------------------------------------------------------------------ images
 
     @torch.no_grad()
     def sample(
@@ -307,19 +302,13 @@ class AdversarialModule(LightningModule):
         require(weights in ("ema", "raw"), f"weights must be one of ema, raw; got {weights!r}")
         return self.generator if weights == "raw" or self.average is None else self.average
 
-    # ------------------------------------------------------------------ the log
-
     def publish(self, values: dict[str, Any]) -> None:
         """Logs values at the current step to all loggers and adds them to ``callback_metrics``.
 
         Tensors are averaged over the processes; plain numbers must be equal on all of them.
         """
-        tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
-        point = {"images_seen": float(self.images_seen)}
-        point |= {name: float(v) for name, v in values.items() if name not in tensors}
-        if tensors:
-            stacked = torch.stack([t.to(self.device, torch.float32) for t in tensors.values()])
-            point |= dict(zip(tensors, self.reduce_mean(stacked).tolist(), strict=True))
+        values = {"images_seen": self.images_seen} | values
+        point = as_numbers(values, self.device, self.reduce_mean)
         for logger in self.trainer.loggers:
             logger.log_metrics(point, step=self.iteration)
         self.trainer.callback_metrics.update({k: torch.tensor(v) for k, v in point.items()})
@@ -333,10 +322,9 @@ class AdversarialModule(LightningModule):
 
         Called only at logged steps, because reading the flag synchronizes with the device.
         """
-        finite = self._observations.finite()
         # A collective decision: if one process raised alone, the others would hang waiting for it.
-        if finite is not None and not self.trainer.strategy.reduce_boolean_decision(finite):
-            raise diverged("a loss is", self.iteration)
+        agreed = self.trainer.strategy.reduce_boolean_decision
+        self._observations.assert_finite(self.iteration, agreed)
 
     def assert_worth_saving(self) -> None:
         """Raises DivergenceError if a loss or a weight is not finite, before a checkpoint is saved.
@@ -344,15 +332,17 @@ class AdversarialModule(LightningModule):
         The weights are checked as well: a gradient can be infinite although the loss is finite.
         """
         self.assert_finite()
-        values = [p.detach() for p in self.parameters() if p.is_floating_point()]
-        if not bool(torch.stack([value.isfinite().all() for value in values]).all()):
-            raise diverged("weights are", self.iteration)
+        assert_finite_weights(self, self.iteration)
 
     # ------------------------------------------------------------------ Lightning's hooks
 
     def configure_optimizers(self) -> list[Optimizer]:
         """Returns the optimizers of the generator and the discriminator, in this order."""
-        return [self._make_optimizer("generator"), self._make_optimizer("discriminator")]
+        return [self.make_optimizer(player) for player in self.players]
+
+    def make_optimizer(self, player: Player) -> Optimizer:
+        """Returns the optimizer of a player."""
+        return optimizer_of(self.players[player], self._factories[player], self.fused_optimizers)
 
     def on_train_start(self) -> None:
         """Starts the stopwatch and applies the configured optimizer settings.
@@ -362,12 +352,18 @@ class AdversarialModule(LightningModule):
         """
         for optimizer in self.trainer.optimizers:
             adopt_state(optimizer)
+        self.peers.start(self.players)
         self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Restarts the stopwatch; Lightning calls this after the callbacks of the step."""
+        self.peers.agreement.end_step()
         self.stopwatch.start()
+
+    def on_train_end(self) -> None:
+        """Ends the exchange between the processes."""
+        self.peers.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the counters, the training time and the lasting values, as plain numbers."""
@@ -392,29 +388,46 @@ class AdversarialModule(LightningModule):
     # ------------------------------------------------------------------ internals
 
     @property
+    def players(self) -> dict[Player, nn.Module]:
+        """The networks of both players."""
+        return {"generator": self.generator, "discriminator": self.discriminator}
+
+    @property
     def _world(self) -> int:
         return int(self.trainer.world_size)
 
     def _begin_step(self) -> None:
         stop_counting(self._optimizer("discriminator"))
-        self._adapt("generator")
-        self._adapt("discriminator")
+        for player in self.players:
+            self._adapt(player)
         # Layers that draw random numbers (dropout) use the global generators.
-        seed_layers(
-            mix(self.seed, Stream.LAYERS, self.iteration, self.trainer.global_rank), self.device
-        )
+        key = mix(self.seed, Stream.LAYERS, self.iteration, self.trainer.global_rank)
+        seed_layers(key, self.device)
 
     def _end_step(self, images: int, generator_images: int) -> None:
         observing = self.observing
         self.images_seen += images
         self.iteration += 1
+        self.peers.average_statistics()
         if self.average is not None:
             self.average.update(self.generator, generator_images, self.images_seen)
         if observing:
             self.assert_finite()
-            speed = self.stopwatch.lap(self.images_seen)
-            self.publish(self._observations.taken() | speed)
+            self.publish(self._observations.taken() | self.stopwatch.lap(self.images_seen))
         self.stopwatch.stop()
+
+    def _backward(self, player: Player, objective: Objective, parts: list[Update]) -> Tensor:
+        """Accumulates a player's gradients, those of all processes, and returns its loss."""
+        losses = []
+        for part in parts:
+            loss = objective(part)
+            loss = loss if part.share == 1 else loss * part.share
+            if part is parts[-1]:
+                self.peers.open(player)
+            self.manual_backward(loss)
+            losses.append(loss.detach())
+        self.peers.close(player)
+        return sum(losses[1:], losses[0])
 
     def _new_update(self, player: Player, batch: Batch, lazy: bool) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.
@@ -428,13 +441,6 @@ class AdversarialModule(LightningModule):
     def _optimizer(self, player: Player) -> LightningOptimizer:
         optimizers = cast(list[LightningOptimizer], self.optimizers())
         return optimizers[0 if player == "generator" else 1]
-
-    def _make_optimizer(self, player: Player) -> Optimizer:
-        factory = self._factories[player]
-        parameters = [p for p in getattr(self, player).parameters() if p.requires_grad]
-        if self.fused_optimizers and takes_fused(factory):
-            return factory(parameters, fused=True)  # type: ignore[call-arg]
-        return factory(parameters)
 
     def _adapt(self, player: Player) -> None:
         optimizer = self._optimizer(player)

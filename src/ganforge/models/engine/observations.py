@@ -1,9 +1,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from ganforge.errors import DivergenceError
 
@@ -25,7 +26,7 @@ class Observations:
     def __init__(self, lasting: Mapping[str, Tensor | float] | None = None) -> None:
         self.lasting: Scalars = dict(lasting or {})
         self._step: Scalars = {}
-        self._finite: Tensor | None = None
+        self._losses: Tensor | None = None  # their sum, which is finite only if all of them are
 
     def add(
         self,
@@ -55,13 +56,39 @@ class Observations:
 
     def watch(self, loss: Tensor) -> None:
         """Remembers whether a loss is finite."""
-        finite = loss.isfinite()
-        self._finite = finite if self._finite is None else self._finite & finite
+        self._losses = loss if self._losses is None else self._losses + loss
 
-    def finite(self) -> bool | None:
-        """Returns whether all losses since the last call were finite; None without losses."""
-        finite, self._finite = self._finite, None
-        return None if finite is None else bool(finite)
+    def assert_finite(self, step: int, agreed: Callable[[bool], bool]) -> None:
+        """Raises DivergenceError if a loss since the last call was not finite.
+
+        Args:
+            step: number of finished steps.
+            agreed: maps whether this process found them finite to whether all processes did.
+        """
+        losses, self._losses = self._losses, None
+        if losses is not None and not agreed(bool(losses.isfinite())):
+            raise diverged("a loss is", step)
+
+
+def as_numbers(
+    values: Mapping[str, Tensor | float],
+    device: torch.device,
+    reduce_mean: Callable[[Tensor], Tensor],
+) -> dict[str, float]:
+    """Returns values as numbers: tensors averaged by ``reduce_mean``, all in one tensor."""
+    tensors = {name: value for name, value in values.items() if isinstance(value, Tensor)}
+    numbers = {name: float(v) for name, v in values.items() if name not in tensors}
+    if tensors:
+        stacked = torch.stack([value.to(device, torch.float32) for value in tensors.values()])
+        numbers |= dict(zip(tensors, reduce_mean(stacked).tolist(), strict=True))
+    return numbers
+
+
+def assert_finite_weights(module: nn.Module, step: int) -> None:
+    """Raises DivergenceError if a weight is not finite; synchronizes with the device."""
+    weights = [p.detach() for p in module.parameters() if p.is_floating_point()]
+    if not bool(torch.stack([weight.isfinite().all() for weight in weights]).all()):
+        raise diverged("weights are", step)
 
 
 def diverged(what: str, step: int) -> DivergenceError:

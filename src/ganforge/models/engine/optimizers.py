@@ -15,6 +15,14 @@ from torch.optim import Optimizer
 from ganforge.errors import require
 
 
+def optimizer_of(network: nn.Module, factory: Callable[..., Optimizer], fused: bool) -> Optimizer:
+    """Returns the optimizer of a network's weights, with a fused step if wanted and possible."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return (
+        factory(parameters, fused=True) if fused and takes_fused(factory) else factory(parameters)
+    )
+
+
 def takes_fused(factory: Callable[..., Optimizer]) -> bool:
     """Whether an optimizer's factory, or the class of a partial one, has an argument ``fused``."""
     return "fused" in inspect.signature(getattr(factory, "func", factory)).parameters
@@ -50,8 +58,11 @@ def stop_counting(optimizer: LightningOptimizer) -> None:
 
 
 @contextmanager
-def uncounted(optimizer: LightningOptimizer) -> Iterator[None]:
-    """Prevents Lightning from counting the optimizer's steps inside the context."""
+def uncounted(optimizer: LightningOptimizer, enabled: bool = True) -> Iterator[None]:
+    """Prevents Lightning from counting the optimizer's steps inside the context, if enabled."""
+    if not enabled:
+        yield
+        return
     hooks: tuple[Any, Any] = optimizer._on_before_step, optimizer._on_after_step
     stop_counting(optimizer)
     try:

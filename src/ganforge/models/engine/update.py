@@ -88,6 +88,13 @@ def split(batch: Batch, parts: int) -> list[Batch]:
     return [{name: rows[i] for name, rows in pieces.items()} for i in range(parts)]
 
 
+def joined(parts: list[Batch]) -> Batch:
+    """Returns the batch of which these are consecutive rows."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+
 def with_floats(batch: Batch, memory_format: torch.memory_format) -> Batch:
     """Returns a batch with its images as float32 in [-1, 1], in a memory format."""
     images = {name: to_float(batch[name]) for name in ("image", "input") if name in batch}
