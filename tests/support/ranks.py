@@ -14,6 +14,8 @@ from ganforge.augment.ada import ADA
 from ganforge.compute.launch import Launch
 from ganforge.compute.rank_zero import free_port
 from ganforge.losses.relativistic import RelativisticLoss
+from ganforge.models.engine import peers
+from ganforge.models.engine.exchange import GradientExchange
 from ganforge.models.engine.peers import Agreement
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.gan import GAN
@@ -124,6 +126,8 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     """Trains every case in this process, one of ``devices`` processes."""
     signal.alarm(200)
     torch.set_num_threads(1)
+    # So that small models have several buckets, sent while the backward pass runs.
+    peers.GradientExchange = partial(GradientExchange, bucket_bytes=512)  # type: ignore[misc]
     if devices > 1:
         launch = Launch("ganforge", 0, 1, rank, devices, "127.0.0.1", port)
         os.environ |= launch.environment()
