@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 import torch
 from hydra.utils import get_object
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from omegaconf import DictConfig, OmegaConf
 
 from ganforge.config.check import check
@@ -228,17 +227,12 @@ def make(chosen: Iterable[str]) -> AdversarialModule:
 
 def play(module: AdversarialModule, steps: int) -> None:
     """Runs steps of the engine on random images of all classes, without a Trainer."""
-    optimizers = [LightningOptimizer(optimizer) for optimizer in module.configure_optimizers()]
     strategy = SimpleNamespace(
         reduce=lambda value, reduce_op: value,
         reduce_boolean_decision=lambda decision: decision,
-        optimizer_step=lambda optimizer, closure, **_: optimizer.step(closure),
     )
-    for optimizer in optimizers:
-        optimizer._strategy = strategy
-    module.optimizers = lambda: optimizers
-    module.manual_backward = lambda loss: loss.backward()
     module.trainer = SimpleNamespace(
+        optimizers=module.configure_optimizers(),
         strategy=strategy,
         world_size=1,
         global_rank=0,

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.plugins import MixedPrecision
+from lightning.pytorch.profilers import PassThroughProfiler
 
 from ganforge.compute.hardware import Hardware
 from ganforge.compute.launch import find_launch
@@ -32,6 +33,8 @@ NOT_APPLICABLE = (
     ".*srun.*",
     ".*Please set the environment variable.*",
 )
+
+_NO_CONTEXT = contextlib.nullcontext()
 
 
 def make_trainer(
@@ -62,7 +65,7 @@ def make_trainer(
         default_root_dir=root,
         log_every_n_steps=settings.log_every_n_steps,
         deterministic=settings.deterministic,
-        profiler=settings.profiler,
+        profiler=settings.profiler or Unprofiled(),
         detect_anomaly=settings.detect_anomaly,
         enable_checkpointing=False,
         enable_model_summary=False,
@@ -96,6 +99,14 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=message)
         logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
         yield
+
+
+class Unprofiled(PassThroughProfiler):
+    """Measures nothing. Lightning's own makes a generator for each hook of each callback."""
+
+    def profile(self, action_name: str) -> Any:
+        """Returns a context that does nothing."""
+        return _NO_CONTEXT
 
 
 class RunProcesses(ClusterEnvironment):

@@ -164,7 +164,7 @@ def flags(module: nn.Module) -> list[bool]:
 
 def test_gradients_pass_through_frozen_weights_and_stay_out_of_them():
     layer, images = nn.Linear(3, 2), torch.ones(1, 3, requires_grad=True)
-    with frozen(layer):
+    with frozen(layer.parameters()):
         assert flags(layer) == [False, False]
         layer(images).sum().backward()
     assert flags(layer) == [True, True]
@@ -174,22 +174,22 @@ def test_gradients_pass_through_frozen_weights_and_stay_out_of_them():
 
 def test_weights_are_freed_after_an_exception():
     layer = nn.Linear(3, 2)
-    with pytest.raises(ZeroDivisionError), frozen(layer):
+    with pytest.raises(ZeroDivisionError), frozen(layer.parameters()):
         raise ZeroDivisionError
     assert flags(layer) == [True, True]
 
 
 def test_frozen_weights_stay_frozen():
     layers = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 1).requires_grad_(False))
-    with frozen(layers):
+    with frozen(layers.parameters()):
         pass
     assert flags(layers) == [True, True, False, False]
 
 
 def test_blocks_may_be_nested():
     layer = nn.Linear(3, 2)
-    with frozen(layer):
-        with frozen(layer):
+    with frozen(layer.parameters()):
+        with frozen(layer.parameters()):
             pass
         assert flags(layer) == [False, False]
     assert flags(layer) == [True, True]

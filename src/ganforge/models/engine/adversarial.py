@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import torch
 from lightning.pytorch import LightningModule
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -25,12 +24,12 @@ from ganforge.models.engine.optimizers import (
     clipped,
     frozen,
     optimizer_of,
-    stop_counting,
-    uncounted,
+    weights_of,
 )
 from ganforge.models.engine.peers import Peers
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import evaluated, sample_blocks
+from ganforge.models.engine.stepping import Stepper
 from ganforge.models.engine.update import (
     Batch,
     CriticSteps,
@@ -123,6 +122,7 @@ class AdversarialModule(LightningModule):
         self.images_seen = 0
         self.stopwatch = Stopwatch()
         self.peers = Peers()
+        self.stepper = Stepper()
         self.memory_format = torch.contiguous_format
         self.fused_optimizers = False
         self._factories = {
@@ -132,7 +132,6 @@ class AdversarialModule(LightningModule):
         self._schedules = {"generator": generator_schedule, "discriminator": discriminator_schedule}
         self._updates = {"generator": 0, "discriminator": 0}
         self._observations = Observations()
-        self._observes = self.observe  # of the update whose optimizer steps, for Lightning's hook
 
     # ------------------------------------------------------------------ overridden by subclasses
 
@@ -208,15 +207,13 @@ class AdversarialModule(LightningModule):
         Returns:
             The tensors that the objective kept, those of all parts concatenated.
         """
+        opponent: Player = "discriminator" if player == "generator" else "generator"
         optimizer, whole = self._optimizer(player), self._new_update(player, batch, lazy)
-        opponent = self.discriminator if player == "generator" else self.generator
         parts = whole.split(min(self.accumulate, len(batch["image"])))
-        with frozen(opponent), uncounted(optimizer, lazy):
+        with frozen(weights_of(self._optimizer(opponent))):
             optimizer.zero_grad()
             total = self._backward(player, objective, parts)
-            self._observes = whole.observe
-            optimizer.step()
-            self._observes = self.observe
+            self.stepper.step(optimizer, lambda: self._limit_gradient(player, optimizer, whole))
         self._updates[player] += 0 if lazy else 1
         self._observations.watch(total)
         whole.observe(f"{player}/loss", total)
@@ -232,15 +229,6 @@ class AdversarialModule(LightningModule):
         """Whether the values of this step are logged."""
         every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
         return every > 0 and (self.iteration + 1) % every == 0
-
-    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
-        """Measures and clips the gradient norm; in this hook the gradient is already unscaled."""
-        if self.clip_norm is None and not self.observing:
-            return
-        generators = self._optimizer("generator").optimizer
-        player = "generator" if optimizer is generators else "discriminator"
-        norm = clipped(optimizer, self.clip_norm)
-        self._observes(f"{player}/gradient_norm", norm)
 
     def constrain(self, player: Player) -> None:
         """Applies the constraints on a player's weights after its update."""
@@ -353,6 +341,7 @@ class AdversarialModule(LightningModule):
         for optimizer in self.trainer.optimizers:
             adopt_state(optimizer)
         self.peers.start(self.players)
+        self.stepper.start(self.trainer, self)
         self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
@@ -397,7 +386,6 @@ class AdversarialModule(LightningModule):
         return int(self.trainer.world_size)
 
     def _begin_step(self) -> None:
-        stop_counting(self._optimizer("discriminator"))
         for player in self.players:
             self._adapt(player)
         # Layers that draw random numbers (dropout) use the global generators.
@@ -406,6 +394,7 @@ class AdversarialModule(LightningModule):
 
     def _end_step(self, images: int, generator_images: int) -> None:
         observing = self.observing
+        self.stepper.count()
         self.images_seen += images
         self.iteration += 1
         self.peers.average_statistics()
@@ -424,10 +413,14 @@ class AdversarialModule(LightningModule):
             loss = loss if part.share == 1 else loss * part.share
             if part is parts[-1]:
                 self.peers.open(player)
-            self.manual_backward(loss)
+            self.stepper.backward(loss)
             losses.append(loss.detach())
         self.peers.close(player)
         return sum(losses[1:], losses[0])
+
+    def _limit_gradient(self, player: Player, optimizer: Optimizer, update: Update) -> None:
+        if self.clip_norm is not None or self.observing:
+            update.observe(f"{player}/gradient_norm", clipped(optimizer, self.clip_norm))
 
     def _new_update(self, player: Player, batch: Batch, lazy: bool) -> Update:
         # Updates are counted over the run, not within the step, so no two updates share draws.
@@ -438,13 +431,12 @@ class AdversarialModule(LightningModule):
         seen, observing = self.images_seen, self.observing and not lazy
         return Update(player, number, batch, noise, seen, self._observations, observing, lazy)
 
-    def _optimizer(self, player: Player) -> LightningOptimizer:
-        optimizers = cast(list[LightningOptimizer], self.optimizers())
-        return optimizers[0 if player == "generator" else 1]
+    def _optimizer(self, player: Player) -> Optimizer:
+        return self.trainer.optimizers[0 if player == "generator" else 1]
 
     def _adapt(self, player: Player) -> None:
         optimizer = self._optimizer(player)
-        settings = self.optimizer_settings(player, optimizer.optimizer.defaults)
+        settings = self.optimizer_settings(player, optimizer.defaults)
         for group in optimizer.param_groups:
             group.update(settings)
         self.observe(f"{player}/learning_rate", float(settings["lr"]))

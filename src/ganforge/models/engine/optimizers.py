@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
-from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -48,37 +46,14 @@ def corrected(optimizer: Optimizer, updates: int, further: int) -> Optimizer:
     return optimizer
 
 
-def stop_counting(optimizer: LightningOptimizer) -> None:
-    """Prevents Lightning from counting the optimizer's steps.
-
-    Lightning counts a step in these hooks of each optimizer and rebinds them at each batch.
-    Replacing them bypasses neither the precision plugin nor the strategy.
-    """
-    optimizer._on_before_step = optimizer._on_after_step = _nothing
-
-
-@contextmanager
-def uncounted(optimizer: LightningOptimizer, enabled: bool = True) -> Iterator[None]:
-    """Prevents Lightning from counting the optimizer's steps inside the context, if enabled."""
-    if not enabled:
-        yield
-        return
-    hooks: tuple[Any, Any] = optimizer._on_before_step, optimizer._on_after_step
-    stop_counting(optimizer)
-    try:
-        yield
-    finally:
-        optimizer._on_before_step, optimizer._on_after_step = hooks
-
-
-def _nothing() -> None:
-    """Replaces the hooks in which Lightning counts optimizer steps."""
+def weights_of(optimizer: Optimizer) -> list[nn.Parameter]:
+    """Returns the weights that an optimizer updates."""
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
 def clipped(optimizer: Optimizer, max_norm: float | None) -> Tensor:
     """Returns the norm of the gradient of an optimizer's weights, and limits it to ``max_norm``."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    gradients = [p.grad for p in parameters if p.grad is not None]
+    gradients = [p.grad for p in weights_of(optimizer) if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
     if max_norm is not None:
         torch._foreach_mul_(gradients, (max_norm / (norm + 1e-6)).clamp(max=1.0))
@@ -86,19 +61,19 @@ def clipped(optimizer: Optimizer, max_norm: float | None) -> Tensor:
 
 
 @contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Disables gradients of the weights of ``module``; gradients still flow to its inputs.
+def frozen(weights: Iterable[nn.Parameter]) -> Iterator[None]:
+    """Disables gradients of weights; gradients still flow through the networks that have them.
 
     On exit, also after an exception, only weights that required a gradient before require one.
     """
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
+    trainable = [weight for weight in weights if weight.requires_grad]
+    for weight in trainable:
+        weight.requires_grad_(False)
     try:
         yield
     finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
+        for weight in trainable:
+            weight.requires_grad_(True)
 
 
 def adopt_state(optimizer: Optimizer) -> None:

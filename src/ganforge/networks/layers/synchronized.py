@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from typing import cast
-
 import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
@@ -19,7 +17,7 @@ class SynchronizedBatchNorm(_BatchNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Returns [B, C, ...] of features [B, C, ...], normalized for each channel."""
         if not self.training:
-            return cast(Tensor, super().forward(x))
+            return super().forward(x)
         axes = [axis for axis in range(x.ndim) if axis != 1]
         wide = x.float() if x.element_size() < 4 else x
         variance, mean = torch.var_mean(wide, axes, correction=0)
@@ -61,7 +59,8 @@ def pooled(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
     rows = mean.new_zeros(distributed.get_world_size(), 2, len(mean))
     rank = torch.arange(len(rows), device=mean.device) == distributed.get_rank()
     own = torch.stack([mean, variance])
-    means, variances = all_reduce(torch.where(rank[:, None, None], own, rows)).unbind(1)
+    placed = torch.where(rank[:, None, None], own, rows)
+    means, variances = all_reduce(placed).unbind(1)  # type: ignore[no-untyped-call]
     return means.mean(0), variances.mean(0) + means.var(0, correction=0)
 
 
