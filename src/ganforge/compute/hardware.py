@@ -214,6 +214,9 @@ class TrainerSettings:
         fused: fused optimizer kernels; auto enables them where they are faster.
         sync_batchnorm: whether BatchNorm normalizes over the images of all processes, in place of
             those of each process.
+        compile: whether torch.compile fuses the networks' operations: none, default, max (tries
+            more kernels) or auto (default on GPUs that can). The first steps then take minutes.
+            Updates with a penalty on a gradient run uncompiled.
         log_every_n_steps: steps between logged points.
         deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
@@ -230,6 +233,7 @@ class TrainerSettings:
     channels_last: Switch = "auto"
     fused: Switch = "auto"
     sync_batchnorm: bool = False
+    compile: Literal["none", "auto", "default", "max"] = "none"
     log_every_n_steps: int = 50
     deterministic: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None

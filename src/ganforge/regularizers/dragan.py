@@ -26,6 +26,7 @@ class DRAGAN(Regularizer):
         target: the paper's k, the target of the gradient's norm, above 0.
     """
 
+    second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(

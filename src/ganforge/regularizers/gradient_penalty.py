@@ -24,6 +24,7 @@ class GradientPenalty(Regularizer):
         target: target of the gradient's norm, above 0.
     """
 
+    second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(self, weight: float = 10.0, every: int = 1, target: float = 1.0) -> None:

@@ -31,6 +31,7 @@ class PathLength(Regularizer):
             the mapping network's latents.
     """
 
+    second_order = True
     player = "generator"
     of_latents = True
     mean: Tensor

@@ -26,6 +26,7 @@ class ZeroCenteredPenalty(Regularizer):
         decay_images: real images after which the decay ends.
     """
 
+    second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(

@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import Callback
 from omegaconf import DictConfig
 
+from ganforge.compute.compilers import resolved_compilation
 from ganforge.compute.hardware import Hardware, TrainerSettings
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
@@ -16,6 +17,7 @@ from ganforge.data.sets.fake import FakeImages
 from ganforge.data.translation.module import TranslationData
 from ganforge.errors import ConfigError, DataError
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.compilation import compile_networks
 from ganforge.models.translation import TranslationModel
 from ganforge.networks.contract import ComparesRows, contract_of
 from ganforge.networks.layers.synchronized import synchronize_batch_norm
@@ -68,6 +70,9 @@ def build_parts(cfg: DictConfig) -> Parts:
         for network in model.players.values():
             synchronize_batch_norm(network)
     prepare(model, hardware)
+    mode = resolved_compilation(settings.compile, hardware.accelerator)
+    if mode != "none":
+        compile_model(model, mode)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks, random=data is not wanted)
 
@@ -103,6 +108,13 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
         model.memory_format = torch.channels_last
         cast(Any, model).to(memory_format=torch.channels_last)
     model.fused_optimizers = hardware.fused
+
+
+def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor") -> None:
+    """Compiles the networks of a model and its average; see :func:`compile_networks`."""
+    averages = [model.average.module] if model.average is not None else []
+    compile_networks([*model.players.values(), *averages], mode, backend)
+    model.compiled = True
 
 
 def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:

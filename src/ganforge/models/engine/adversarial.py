@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from ganforge.errors import require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.checks import check_numbers
+from ganforge.models.engine.compilation import derivable
 from ganforge.models.engine.observations import (
     Observations,
     Stopwatch,
@@ -125,6 +127,7 @@ class AdversarialModule(LightningModule):
         self.stepper = Stepper()
         self.memory_format = torch.contiguous_format
         self.fused_optimizers = False
+        self.compiled = False
         self._factories = {
             "generator": generator_optimizer,
             "discriminator": discriminator_optimizer,
@@ -409,7 +412,8 @@ class AdversarialModule(LightningModule):
         """Accumulates a player's gradients, those of all processes, and returns its loss."""
         losses = []
         for part in parts:
-            loss = objective(part)
+            with derivable(part, self.critics().values()) if self.compiled else nullcontext():
+                loss = objective(part)
             loss = loss if part.share == 1 else loss * part.share
             if part is parts[-1]:
                 self.peers.open(player)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+
+from ganforge.compute.compilers import resolved_compilation
+from ganforge.errors import ConfigError
+from ganforge.regularizers.zero_centered import R1
+from ganforge.runs.build import compile_model
+from tests.support import games, styled
+
+CASES = {"plain": {}, "penalized": {"regularizers": {"r1": R1(1.0)}}, "lazy": {}}
+
+
+def trained(folder, name: str, backend: str | None) -> dict[str, torch.Tensor]:
+    """Weights and samples after two steps."""
+    if name == "lazy":  # path lengths and R1 in updates of their own, and the synthesis by itself
+        model = styled.lazy(**styled.players(minibatch_stddev=0))
+        data = games.images(16)
+    else:
+        model, data = games.game(**games.convolutional_players(), **CASES[name]), games.images(16)
+    if backend is not None:
+        compile_model(model, "default", backend)
+    games.fit(model, folder, data, max_steps=2)
+    return games.weights(model) | {"samples": model.sample(3)}
+
+
+@pytest.mark.parametrize(
+    "name", ["plain", "penalized", pytest.param("lazy", marks=pytest.mark.slow)]
+)
+def test_compiled_networks_train_like_those_as_written(tmp_path, name):
+    torch.compiler.reset()
+    plain, compiled = trained(tmp_path, name, None), trained(tmp_path, name, "aot_eager")
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
+    games.assert_close(compiled, plain, atol=2e-4)
+    torch.compiler.reset()
+
+
+def test_a_penalty_on_a_gradient_would_have_no_gradient_if_compiled():
+    torch.compiler.reset()
+    critic = games.convolutional_players()["discriminator"]
+    critic.compile(backend="aot_eager")
+    images = torch.randn(4, 1, 16, 16, requires_grad=True)
+    (slopes,) = torch.autograd.grad(critic(images).sum(), images, create_graph=True)
+    with pytest.raises(RuntimeError):
+        slopes.square().sum().backward()
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+def test_the_compiler_of_a_run_trains_alike(tmp_path):
+    assert shutil.which("g++"), "needs a C++ compiler"
+    torch.compiler.reset()
+    plain, compiled = trained(tmp_path, "plain", None), trained(tmp_path, "plain", "inductor")
+    games.assert_close(compiled, plain, atol=1e-3)
+    torch.compiler.reset()
+
+
+def test_the_choice_follows_the_device(monkeypatch):
+    assert resolved_compilation("auto", "cpu") == "none"
+    assert resolved_compilation("auto", "mps") == "none"
+    assert resolved_compilation("none", "cuda") == "none"
+    monkeypatch.setattr("ganforge.compute.compilers.has_triton", lambda: True)
+    assert resolved_compilation("auto", "cuda") == "default"
+    assert resolved_compilation("max", "cuda") == "max"
+
+
+def test_a_missing_compiler_is_named_before_anything_is_built(monkeypatch):
+    monkeypatch.setattr("ganforge.compute.compilers.has_triton", lambda: False)
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    with pytest.raises(ConfigError, match=r"trainer.compile=max.*Triton.*trainer.compile=none"):
+        resolved_compilation("max", "cuda")
+    with pytest.raises(ConfigError, match=r"trainer.compile=default.*g\+\+ or clang"):
+        resolved_compilation("default", "cpu")
+    with pytest.raises(ConfigError, match="not one of none, auto, default, max"):
+        resolved_compilation("fast", "cpu")
