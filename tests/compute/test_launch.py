@@ -1,10 +1,17 @@
 from __future__ import annotations
 
+import os
+import signal
+import time
+
 import pytest
 
 from ganforge.compute.hardware import choose_hardware
 from ganforge.compute.launch import Launch, find_launch, first_host, is_first, refuse_launcher
+from ganforge.compute.rank_zero import end_with_starter
 from ganforge.errors import ConfigError
+from ganforge.processes import is_living
+from tests.support.forking import fork, wait
 
 TORCHRUN = {
     "RANK": "5",
@@ -151,3 +158,22 @@ def test_one_task_per_node_starts_the_other_processes_of_the_node():
 def test_numbers_that_contradict_the_launcher_are_rejected(told, devices, nodes, message):
     with pytest.raises(ConfigError, match=message):
         hardware(find_launch(told or {}), devices, nodes)
+
+
+def test_a_worker_ends_when_the_process_that_started_it_is_killed():
+    """Without the watch, it would wait for the others in a collective of a GPU."""
+    read, write = os.pipe()
+
+    def worker():
+        end_with_starter()
+        os.write(write, str(os.getpid()).encode())
+        time.sleep(60)
+
+    starter = fork(lambda: wait(fork(worker)))
+    pid = int(os.read(read, 100))
+    os.kill(starter, signal.SIGKILL)
+    wait(starter)
+    deadline = time.monotonic() + 30
+    while is_living(pid) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not is_living(pid)

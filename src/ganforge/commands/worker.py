@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ganforge.commands.fit import fit
 from ganforge.compute.launch import Launch, find_launch
-from ganforge.compute.rank_zero import local_workers, placed, settled
+from ganforge.compute.rank_zero import end_with_starter, local_workers, placed, settled
 from ganforge.compute.rendezvous import Rendezvous
 from ganforge.config.command import Command
 from ganforge.console import setup_logging
@@ -28,6 +28,8 @@ def main() -> int:
         launch = find_launch()
         if launch is None:
             raise GanforgeError("a run with several processes starts its workers itself")
+        if launch.launcher == "ganforge":
+            end_with_starter()
         follow(launch)
     except GanforgeError as error:
         if str(error):

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -158,6 +159,23 @@ def started_workers(launch: Launch) -> Iterator[None]:
         for process in started:
             process.kill()
             process.wait()
+
+
+def end_with_starter() -> None:
+    """Ends this process when the one that started it has ended.
+
+    A process killed without warning cannot tell the others, which would wait for it in a GPU's
+    collective until that times out.
+    """
+    starter = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == starter:
+            time.sleep(1)
+        print("ganforge: the process that started this one has ended", file=sys.stderr)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def free_port() -> int:
