@@ -4,10 +4,12 @@ import pytest
 import torch
 
 from ganforge.augment.augmentation import Augmentation
+from ganforge.errors import ConfigError
 from ganforge.losses.nonsaturating import NonsaturatingLoss
 from ganforge.losses.relativistic import RelativisticLoss
 from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.regularizers.regularizer import Regularizer
+from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
 from tests.support import games
 
@@ -146,3 +148,23 @@ def test_losses_get_float32_logits_in_half_precision(tmp_path):
 
     games.fit(games.game(loss=Typed()), tmp_path, max_steps=1, precision="bf16-mixed")
     assert dtypes == {torch.float32}
+
+
+@pytest.mark.parametrize("regularizers", [{}, {"r1": R1(1.0)}])
+def test_one_pass_over_reals_and_fakes_makes_the_same_update(tmp_path, regularizers):
+    def trained(joint: bool) -> tuple[dict[str, torch.Tensor], list[int]]:
+        model = games.game(joint_pass=joint, regularizers=regularizers)
+        rows: list[int] = []
+        model.discriminator.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
+        games.fit(model, tmp_path, max_steps=2)
+        return games.weights(model), rows
+
+    (apart, separate), (together, joint) = trained(False), trained(True)
+    games.assert_close(together, apart, atol=1e-5)
+    assert joint.count(2 * games.BATCH) == 2
+    assert len(joint) == len(separate) - 2
+
+
+def test_one_pass_is_refused_where_a_layer_would_compare_reals_with_fakes():
+    with pytest.raises(ConfigError, match=r"joint_pass=true.*BatchNorm2d \(.*joint_pass=false"):
+        games.game(joint_pass=True, **games.convolutional_players("batch"))

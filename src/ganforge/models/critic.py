@@ -38,6 +38,7 @@ class Critic:
             not mix their channels. Empty for inputs that are one image.
         auxiliary: whether the discriminator returns other outputs besides the logit.
         separate: whether lazy regularizers get updates of their own.
+        joint: whether the discriminator judges reals and fakes in one pass in its update.
         prefix: start of the names of logged values.
     """
 
@@ -50,6 +51,7 @@ class Critic:
     channels: tuple[int, ...] = ()
     auxiliary: bool = False
     separate: bool = False
+    joint: bool = False
     prefix: str = ""
 
     # ------------------------------------------------------------------ losses
@@ -65,13 +67,12 @@ class Critic:
             images: real and generated images [B, C, H, W], the latter detached.
         """
         real, fake = (self.augmented(one, update) for one in images)
-        real_logits, real_auxiliary = self.judge(real, inputs.labels)
-        fake_logits, fake_auxiliary = self.judge(fake, inputs.labels)
+        judge = self.judge_jointly if self.joint else self.judge_separately
+        (real_logits, fake_logits), auxiliary = judge((real, fake), inputs.labels)
         self.augment.observe(per_image(real_logits).detach())
         self._observe_logits(update, real_logits, fake_logits)
         loss = self.loss.discriminator(real_logits.flatten(), fake_logits.flatten(), update.noise)
         logits = (per_image(real_logits), per_image(fake_logits))
-        auxiliary = (real_auxiliary, fake_auxiliary)
         return loss, self.context(update, inputs, images, (real, fake), logits, auxiliary)
 
     def generator_loss(
@@ -148,6 +149,25 @@ class Critic:
         discriminator = cast(Any, self.discriminator)
         logits, auxiliary = discriminator.logits_and_auxiliary(images, labels)
         return logits.float(), auxiliary.float()
+
+    def judge_separately(
+        self, images: Pair, labels: Tensor | None
+    ) -> tuple[Pair, tuple[Tensor | None, Tensor | None]]:
+        """Returns the logits of reals and fakes, and their auxiliary outputs."""
+        (real, at_real), (fake, at_fake) = (self.judge(one, labels) for one in images)
+        return (real, fake), (at_real, at_fake)
+
+    def judge_jointly(
+        self, images: Pair, labels: Tensor | None
+    ) -> tuple[Pair, tuple[Tensor | None, Tensor | None]]:
+        """Returns the same in one pass of the discriminator, with half as many operations."""
+        both = None if labels is None else torch.cat([labels, labels])
+        logits, auxiliary = self.judge(torch.cat(images), both)
+        real, fake = logits.chunk(2)
+        if auxiliary is None:
+            return (real, fake), (None, None)
+        at_real, at_fake = auxiliary.chunk(2)
+        return (real, fake), (at_real, at_fake)
 
     def context(
         self,

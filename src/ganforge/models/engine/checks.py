@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.errors import ConfigError, require
 from ganforge.models.engine.update import CriticSteps
-from ganforge.networks.contract import contract_of
+from ganforge.networks.contract import ComparesRows, contract_of
 from ganforge.regularizers.regularizer import Regularizer
 
 
@@ -49,6 +49,16 @@ def check_networks(
         require(
             classes == num_classes,
             f"the {player} is built for {classes} classes, but the model has {num_classes}",
+        )
+
+
+def check_joint_pass(discriminator: nn.Module) -> None:
+    """Raises ConfigError if a layer would compare reals with fakes that are judged together."""
+    for name, layer in discriminator.named_modules():
+        require(
+            not isinstance(layer, _BatchNorm | ComparesRows),
+            f"model.joint_pass=true: the discriminator's {type(layer).__name__} ({name}) would "
+            "compare reals with fakes. Use model.joint_pass=false, or a discriminator without it",
         )
 
 
