@@ -70,7 +70,9 @@ class Update:
             self.observations.add(name, value, lasting, self.index, self.share)
 
     def split(self, parts: int) -> list[Update]:
-        """Returns the update of each of ``parts`` parts of the batch."""
+        """Returns the update of each of ``parts`` parts of the batch; the same for one part."""
+        if parts == 1:
+            return [self]
         pieces = zip(split(self.batch, parts), self.noise.split(parts), strict=True)
         rows = self.noise.rows
         return [
