@@ -33,7 +33,9 @@ def attach(
         batch_size_at=lambda seen, batch_size: batch_size,
         device=torch.device("cpu"),
     )
-    data.trainer = SimpleNamespace(lightning_module=module, world_size=world, global_rank=rank)
+    data.trainer = SimpleNamespace(
+        lightning_module=module, world_size=world, num_devices=world, global_rank=rank
+    )
     return module
 
 

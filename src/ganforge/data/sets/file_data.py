@@ -17,7 +17,7 @@ class FileData(ImageDataModule):
     Args:
         name: name of the data set in runs and tables.
         image_size: side of the resized images.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        workers: loader processes; see :class:`ganforge.data.ImageDataModule`.
         max_unreadable: number of unreadable files to log and skip; more are an error.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
