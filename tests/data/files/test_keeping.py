@@ -164,14 +164,11 @@ def test_the_next_run_decodes_nothing(photos, monkeypatch, caplog):
     assert not source_of(folder(photos)).is_open
 
 
-def stamped(path):
-    os.utime(path, ns=(10**18, 10**18))
-    return path
-
-
 @pytest.mark.parametrize("change", ["size", "channels", "time", "pixels", "images", "crop"])
 def test_other_pixels_have_a_file_of_their_own(photos, change):
-    path = stamped(photos / "b" / "01.png")
+    path = photos / "b" / "01.bmp"
+    save(path, Image.open(path.with_suffix(".png")))
+    path.with_suffix(".png").unlink()
     decoded(photos)
     given = {}
     if change == "size":
@@ -182,11 +179,10 @@ def test_other_pixels_have_a_file_of_their_own(photos, change):
         given = {"max_images": 20}
     elif change == "time":
         os.utime(path, ns=(2, 2))
-    elif change == "pixels":  # as in formats without compression
-        data = bytearray(path.read_bytes())
-        data[-14] ^= 255  # the checksum of the pixels
-        path.write_bytes(data)
-        stamped(path)
+    elif change == "pixels":
+        stamp = path.stat().st_mtime_ns
+        path.write_bytes(path.read_bytes()[:-300] + bytes(300))
+        os.utime(path, ns=(stamp, stamp))
     data = folder(photos, **given)
     if change == "crop":
         data.source = lambda *given, **more: FileSource(given[0], given[1], 8, 3, given[2], crop=7)
@@ -204,7 +200,8 @@ def test_a_copy_of_the_images_uses_the_same_file(photos, tmp_path):
 # ---------------------------------------------------------------------- faults
 
 
-def test_more_unreadable_images_than_allowed_are_an_error(photos, kept):
+def test_more_unreadable_images_than_allowed_are_an_error(photos, kept, monkeypatch):
+    monkeypatch.setattr(ImageFolder, "_warn_if_uniform", lambda *_: None)  # reads images
     with pytest.raises(DataError, match=r"(?s)^more than max_unreadable=2 .* of 30:.*00\.png"):
         decoded(photos, max_unreadable=2)
     assert [*kept.iterdir()] == []
@@ -344,7 +341,7 @@ def test_a_full_disk_ends_a_run_only_if_it_insists_on_the_cache(photos, kept, mo
     assert "decoded on every read: cannot decode into" in caplog.text
     assert not source_of(data).is_open
     assert entries("images") == []
-    assert [path for path in kept.iterdir() if path.suffix != ".lock"] == []
+    assert [*kept.iterdir()] == []
 
 
 def test_the_least_recently_used_files_make_room(photos, kept):

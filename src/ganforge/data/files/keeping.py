@@ -109,6 +109,8 @@ class Keeping:
                 self._decode(cached)
             except (OSError, RuntimeError) as error:  # RuntimeError: a process was killed
                 reason = f"cannot decode into {cached.path.parent}: {_words(error)}"
+        if reason is None and not cached.open():
+            reason = f"{cached.path} was removed or cannot be read"
         if reason is not None and self.cache is True:
             raise DataError(
                 f"data={self.name}: {reason}. data.cache=false decodes files on every read; "
@@ -124,7 +126,7 @@ class Keeping:
                 count, cores = f"{len(cached):,}", usable_cores()
                 _log.info("%s: decoding %s images once, on %d cores", label, count, cores)
                 fill(cached, label)
-                cached.open()
+                cached.open()  # in use from here on, so that no other process makes room of it
 
     def _reason_against(self, cached: CachedSource) -> str | None:
         """Returns why the decoded images are not to be stored; None if they are."""
@@ -188,9 +190,10 @@ def _turn(path: Path, label: str) -> Iterator[None]:
             _log.info("%s: waiting for another process, which decodes the images", label)
             while lock(descriptor) is False:
                 time.sleep(_POLL)
-        yield
-        # A process that still waits for the removed file finds the images decoded.
-        place.unlink(missing_ok=True)
+        try:
+            yield
+        finally:  # a process that still waits for the removed file finds the images decoded
+            place.unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 

@@ -1,8 +1,8 @@
 """Format of a file of decoded images: the pixels of all images, then a footer.
 
-The pixels are N x C x H x W bytes, in C order. The footer is a JSON object, followed by its length
-(8 bytes, little endian) and the magic number. It is written last, so that a file without it is
-incomplete, and it holds the key that the file was written for.
+The pixels are N x C x H x W bytes, in C order. The footer is a JSON object, followed by its CRC-32
+(4 bytes), its length (8 bytes), both little endian, and the magic number. It is written last, so
+that a file without it is incomplete, and it holds the key that the file was written for.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import mmap
 import os
 import struct
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,7 +26,7 @@ Shape = tuple[int, int, int, int]
 
 SUFFIX = ".images"
 _MAGIC = b"GFIMAGE1"
-_END = struct.Struct("<Q8s")
+_END = struct.Struct("<IQ8s")
 _MOST_FOOTER = 64 * 2**20
 
 
@@ -72,7 +73,7 @@ def write_footer(file: BinaryIO, key: str, shape: Shape, unreadable: dict[int, s
     """
     footer = json.dumps({"key": key, "shape": shape, "unreadable": unreadable}).encode()
     file.seek(math.prod(shape))
-    file.write(footer + _END.pack(len(footer), _MAGIC))
+    file.write(footer + _END.pack(zlib.crc32(footer), len(footer), _MAGIC))
 
 
 def _read_footer(file: BinaryIO, pixels: int) -> Any:
@@ -80,11 +81,14 @@ def _read_footer(file: BinaryIO, pixels: int) -> Any:
     if not pixels + _END.size < size <= pixels + _END.size + _MOST_FOOTER:
         raise ValueError("it is incomplete")
     file.seek(size - _END.size)
-    length, magic = _END.unpack(file.read(_END.size))
+    checksum, length, magic = _END.unpack(file.read(_END.size))
     if magic != _MAGIC or length != size - _END.size - pixels:
         raise ValueError("it is incomplete")
     file.seek(pixels)
-    return json.loads(file.read(length))
+    footer = file.read(length)
+    if zlib.crc32(footer) != checksum:
+        raise ValueError("it is damaged")
+    return json.loads(footer)
 
 
 def lock(descriptor: int, shared: bool = False) -> bool | None:
