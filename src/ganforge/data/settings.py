@@ -86,6 +86,7 @@ class PhotographSettings(DecodedSettings, total=False):
     batch_size: int
     workers: int | None
     max_unreadable: int
+    draft: bool | None
 
 
 class FolderSettings(PhotographSettings, total=False):

@@ -34,6 +34,7 @@ class FileSource(ImageSource):
         crop: side of the central square before resizing; None for the shorter side.
         max_unreadable: number of unreadable files that are skipped; more raise DataError.
         span: value range of images that are not 8-bit.
+        draft: decode JPEGs at a fraction of their size where that suffices.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class FileSource(ImageSource):
         crop: int | None = None,
         max_unreadable: int = 10,
         span: Span = ONLY_BYTES,
+        draft: bool = False,
     ) -> None:
         self.entries = entries
         self.names = names
@@ -55,6 +57,7 @@ class FileSource(ImageSource):
         self.crop = crop
         self.max_unreadable = max_unreadable
         self.span = span
+        self.draft = draft
         self.shape = (channels, image_size, image_size)
         self.unreadable: dict[str, str] = {}
         self._contents: str | None = None
@@ -97,6 +100,7 @@ class FileSource(ImageSource):
             "shape": self.shape,
             "crop": self.crop,
             "span": repr(self.span),
+            "draft": self.draft,
         }
 
     def files(self) -> list[str]:
@@ -106,7 +110,7 @@ class FileSource(ImageSource):
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file; raises any exception if the file is damaged."""
         data = self.entries.read(name)
-        return decode(data, self.image_size, self.channels, self.crop, self.span)
+        return decode(data, self.image_size, self.channels, self.crop, self.span, self.draft)
 
     def decoded(self) -> MemorySource:
         """Returns all readable images as one tensor, decoded with one thread per processor."""
