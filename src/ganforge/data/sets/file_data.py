@@ -21,8 +21,8 @@ class FileData(ImageDataModule):
         workers: loader processes; see :class:`ganforge.data.ImageDataModule`.
         max_unreadable: number of unreadable files to log and skip; more are an error.
         draft: decode JPEGs at 1/2, 1/4 or 1/8 of their size where that is at least ``image_size``,
-            two to four times faster. Pixels then differ slightly, and scores are not comparable
-            with those of full decoding. None is false.
+            which is faster. Pixels then differ slightly, and scores are not comparable with those
+            of full decoding. None is false.
         **settings: see :class:`ganforge.data.ImageDataModule`.
     """
 
