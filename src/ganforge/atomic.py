@@ -59,7 +59,7 @@ def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     descriptor = open_regular(temporary, _NEW)
     _writing.add(temporary)
     try:
-        with open(descriptor, "w+b") as file:
+        with open(temporary, "w+b", opener=lambda path, flags: descriptor) as file:
             _lock(descriptor)
             yield file
             file.flush()

@@ -56,6 +56,17 @@ def test_a_kind_is_cleared(kept, type_in, kind, left):
     assert (kept / "data" / "mnist" / "images.gz").is_file()
 
 
+def test_decoded_images_are_listed_and_cleared(kept, type_in):
+    (kept / "images").mkdir()
+    for name, age in (("celeba-64px-1.images", 0), ("a.lock", 3700), ("b.lock", 0)):
+        (kept / "images" / name).write_bytes(b"0" * 3000)
+        os.utime(kept / "images" / name, (time.time() - age,) * 2)
+    listed = type_in("cache").out
+    assert re.search(r"images +│ celeba-64px-1\.images +│ 3\.0 kB", listed)
+    assert "removed 2 files, 6.0 kB" in type_in("cache", "clear=images").out
+    assert [path.name for path in (kept / "images").iterdir()] == ["b.lock"]
+
+
 def test_what_another_process_is_writing_is_left_to_it(kept, type_in):
     statistics = kept / "statistics"
     fresh, stale = statistics / f"a.pt.tmp.{os.getppid()}", statistics / "b.pt.tmp.999999999"

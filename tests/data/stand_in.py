@@ -33,7 +33,9 @@ def attach(
         batch_size_at=lambda seen, batch_size: batch_size,
         device=torch.device("cpu"),
     )
-    data.trainer = SimpleNamespace(lightning_module=module, world_size=world, global_rank=rank)
+    data.trainer = SimpleNamespace(
+        lightning_module=module, world_size=world, num_devices=world, global_rank=rank
+    )
     return module
 
 
@@ -51,9 +53,15 @@ def check_position_alone_decides(make: Callable[..., TranslationData]) -> None:
     data = make(batch_size=4)
     module = attach(data)
     expected = first(data, 6)
-    for changes in ({"batch_size": 2}, {"in_memory": False}, {"in_memory": False, "workers": 2}):
+    stored = {"in_memory": False, "cache": True}
+    for changes in (
+        *({"batch_size": 2}, {"in_memory": False}, {"in_memory": False, "workers": 2}),
+        *(stored, {**stored, "workers": 2}),
+    ):
         other = make(**{"batch_size": 4, **changes})
         attach(other)
+        other.decode_once()
+        assert all(getattr(s, "is_open", True) for s in other._trained_on())
         served = first(other, 24 // other.batch_size)
         for key in ("input", "image"):
             assert torch.equal(joined(served, key), joined(expected, key)), changes

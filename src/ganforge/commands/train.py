@@ -90,6 +90,7 @@ def _train_as_rank_zero(cfg: DictConfig, rank_zero: RankZero) -> Run | None:
         if resumed is not None:
             resumed = begin(resumed, parts, allow)
         _prepare_scores(parts)
+        parts.data.decode_once()
         note_range(cfg, parts.data)
         with Run.open(cfg, command, parts.model, resumed) as run:
             checkpoint = resumed.checkpoint if resumed is not None else None

@@ -73,7 +73,9 @@ def _join(order: dict[str, Any]) -> None:
         raise RunError(
             f"{checkpoint} does not exist here: a run resumes in a folder that all machines share"
         )
-    fit(cfg, build_parts(cfg), Path(order["run"]), checkpoint, Command())
+    parts = build_parts(cfg)
+    parts.data.decode_once()  # on a machine with another cache than that of rank 0
+    fit(cfg, parts, Path(order["run"]), checkpoint, Command())
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ OUTCOME = {"value", "std", "step", "images_seen", "higher_is_better"}
 # Data settings that do not change the real images, or that the summary already covers.
 SAME_REALS = {"batch_size", "workers", "seed", "mirror", "num_classes", "class_names", "root"}
 SAME_REALS |= {"in_memory", "memory_limit_mb", "max_unreadable", "name", "_target_"}
+SAME_REALS |= {"cache", "cache_limit_mb"}
 
 Protocol = dict[str, Any]
 Value = Literal["final", "best"]

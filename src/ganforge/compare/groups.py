@@ -13,7 +13,7 @@ from ganforge.runs.past import PastRun
 # Settings that affect neither the weights nor the cost of training. Evaluation settings are not
 # part of the experiment: another protocol makes another column, not another group.
 IGNORED = ["name", "tags", "notes", "log_dir", "run_dir", "resume", "dry_run", "logger", "seed"]
-IGNORED += ["tune", "sampler", "pruner"]
+IGNORED += ["tune", "sampler", "pruner", "data.cache", "data.cache_limit_mb"]
 IGNORED += ["features", "metrics", "data.workers", "data.in_memory", "data.memory_limit_mb"]
 IGNORED += ["trainer.log_every_n_steps", "trainer.profiler", "trainer.detect_anomaly"]
 WATCHERS = "ganforge.callbacks."  # callbacks that leave training bit for bit unchanged

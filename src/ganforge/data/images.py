@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from ganforge.errors import ConfigError
 
 _CHUNK = 4096
+_FEW_LEVELS = 32  # fewer gray levels suggest a mask or a wrong value range
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -81,3 +82,22 @@ def _luma(images: Tensor) -> Tensor:
     """Returns the ITU-R BT.601 luma, the gray conversion of common image libraries."""
     weights = torch.tensor([0.299, 0.587, 0.114]).view(1, 3, 1, 1)
     return (images.float() * weights).sum(1, keepdim=True).round_().to(torch.uint8)
+
+
+def fault_of(images: Tensor) -> str | None:
+    """Returns what is suspicious about training images; None if nothing is.
+
+    Args:
+        images: uint8 [N, C, H, W].
+    """
+    seen = torch.zeros(256, dtype=torch.bool)
+    for image in images:
+        seen[image.flatten().long()] = True
+    levels = seen.nonzero().flatten().tolist()
+    if len(levels) == 1:
+        return f"every pixel of them is {levels[0]}"
+    if len(images) > 1 and bool((images == images[:1]).all()):
+        return "they are all the same image"
+    if len(levels) < _FEW_LEVELS:
+        return f"they have {len(levels)} levels, from {levels[0]} to {levels[-1]} of 0 to 255"
+    return None

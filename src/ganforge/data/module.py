@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import logging
-import math
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +9,25 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from ganforge.data.files.cached import CachedSource, is_quick
 from ganforge.data.files.download import Origin
 from ganforge.data.files.encoded import Entries
+from ganforge.data.files.keeping import Keeping
 from ganforge.data.files.range_scan import find_span
 from ganforge.data.files.source import FileSource
 from ganforge.data.files.value_range import Span, noted, read_range, written
 from ganforge.data.identity import Identity, identity_of
+from ganforge.data.images import fault_of
 from ganforge.data.order import Deal, Progress, check_divisible, fixed_order
 from ganforge.data.reals import RealImages
 from ganforge.data.source import ImageSource, MemorySource
-from ganforge.data.stream import Batches, TrainingStream
+from ganforge.data.stream import Batches, TrainingStream, workers_for_files
 from ganforge.errors import ConfigError, DataError
 from ganforge.needs import Need
 
 SPLITS = ("train", "test")
 _log = logging.getLogger(__name__)
-_DECODED_AT_START = 100_000  # decoding more files than this would delay the start by minutes
 _CHECKED = 64  # images that are checked for nearly constant values
-_FEW_LEVELS = 32  # fewer gray levels suggest a mask or a wrong value range
 
 
 class ImageDataModule(RealImages, LightningDataModule):
@@ -43,13 +42,18 @@ class ImageDataModule(RealImages, LightningDataModule):
         channels: 1 gray, 2 gray with alpha, 3 RGB, 4 RGBA.
         num_classes: number of labels; 0 for unlabelled data.
         batch_size: images per discriminator update, over all processes and before accumulation.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        workers: loader processes; None means 0 for images in memory or in the cache, and for files
+            the cores of each process, up to 16.
         seed: seed of the run; determines the order and the flips.
         mirror: flip each training image horizontally with probability 1/2.
         max_images: number of images to train on; None for all.
         in_memory: true keeps decoded image files in memory, false decodes them on every read,
-            "auto" keeps them in memory if they fit into ``memory_limit_mb``.
+            "auto" keeps up to 100,000 in memory if they fit into ``memory_limit_mb``.
         memory_limit_mb: see ``in_memory``.
+        cache: true decodes image files once, into a file in the cache that the next runs read too;
+            false does not, "auto" does so for 10,000 and more if they fit into ``cache_limit_mb``
+            and take at most half of the free disk space. Batches are the same.
+        cache_limit_mb: see ``cache``; the limit of all these files together.
 
     Attributes:
         gives: what batches hold besides images; labels are given by ``num_classes``.
@@ -84,6 +88,8 @@ class ImageDataModule(RealImages, LightningDataModule):
         max_images: int | None = None,
         in_memory: bool | str = "auto",
         memory_limit_mb: int = 4096,
+        cache: bool | str = "auto",
+        cache_limit_mb: int = 16384,
     ) -> None:
         super().__init__()
         at_least("image_size", image_size, 1)
@@ -92,10 +98,9 @@ class ImageDataModule(RealImages, LightningDataModule):
         at_least("workers", workers or 0, 0)
         at_least("max_images", 2 if max_images is None else max_images, 2)
         at_least("memory_limit_mb", memory_limit_mb, 0)
+        at_least("cache_limit_mb", cache_limit_mb, 0)
         if channels not in (1, 2, 3, 4):
             raise ConfigError(f"channels must be 1, 2, 3 or 4, got {channels}")
-        if in_memory not in (True, False, "auto"):
-            raise ConfigError(f"in_memory must be auto, true or false, got {in_memory!r}")
         self.name = name
         self.image_size = image_size
         self.channels = channels
@@ -105,8 +110,7 @@ class ImageDataModule(RealImages, LightningDataModule):
         self.seed = seed
         self.mirror = mirror
         self.max_images = max_images
-        self.in_memory = in_memory
-        self.memory_limit_mb = memory_limit_mb
+        self._keeping = Keeping(name, in_memory, memory_limit_mb, cache, cache_limit_mb)
         self.class_names: list[str] = [*self.classes] if num_classes == len(self.classes) else []
         self.skipped: list[str] = []
         self.remarks: list[str] = []
@@ -138,18 +142,18 @@ class ImageDataModule(RealImages, LightningDataModule):
     def _prepared(
         self, loaded: dict[str, ImageSource], shape: tuple[int, int, int]
     ) -> dict[str, ImageSource]:
-        sources = {split: self._in_memory(source) for split, source in loaded.items()}
+        keep = self._keeping
+        sources = {split: keep.at_start(source) for split, source in loaded.items()}
         if "train" not in sources:
             raise DataError(f"data={self.name} has no training images")
         train = sources["train"]
         if self.max_images is not None and self.max_images < len(train):
-            sources["train"] = train = train.subset(fixed_order(len(train))[: self.max_images])
+            train = train.subset(fixed_order(len(train))[: self.max_images])
+        sources["train"] = train = keep.on_disk(train)
         self._check(train, shape)
         self._originals.append((loaded["train"], len(train)))
         if isinstance(loaded["train"], FileSource):
             self._warn_if_uniform(train)
-        if isinstance(train, FileSource) and not self._workers_chosen:
-            self.workers = min(4, os.cpu_count() or 1)
         return sources
 
     def span(self, entries: Entries, names: list[str], letter: str | None = None) -> Span:
@@ -201,18 +205,37 @@ class ImageDataModule(RealImages, LightningDataModule):
         Each iteration starts at the current ``images_seen`` of the trainer's module.
         """
         self.setup("fit")
-        assert self.trainer is not None
-        check_divisible(self.batch_size, self.trainer.world_size)
-        batches = self._batches(self.trainer.lightning_module.device)
+        trainer = self.trainer
+        assert trainer is not None
+        check_divisible(self.batch_size, trainer.world_size)
+        if not self._workers_chosen and not all(map(is_quick, self._trained_on())):
+            self.workers = workers_for_files(trainer.num_devices)
+        device = trainer.lightning_module.device
         deal = Deal(self.batch_size, self._progress)
-        return TrainingStream(batches, deal, self.workers, torch.cuda.is_available())
+        return TrainingStream(self._batches(device), deal, self.workers, device)
+
+    def decode_once(self) -> None:
+        """Decodes the training images into the cache, if they are to be kept there.
+
+        Training works without it. A run calls it once, before its processes meet.
+
+        Raises:
+            DataError: the images are unreadable; or, with ``cache=true``, cannot be cached.
+        """
+        self.setup("fit")
+        for source in self._trained_on():
+            self._keeping.decode_once(source)
+
+    def _trained_on(self) -> list[ImageSource]:
+        """Returns the sources of the training batches."""
+        return [self._sources["train"]]
 
     def _batches(self, device: torch.device) -> Dataset[dict[str, Tensor]]:
         return Batches(self._near(self._sources["train"], device), self.seed, self.mirror)
 
     def _near(self, source: ImageSource, device: torch.device) -> ImageSource:
         """Moves images in memory to the device if no worker processes read them."""
-        if self.workers == 0 and isinstance(source, MemorySource):
+        if self.workers == 0 and isinstance(source, MemorySource | CachedSource):
             return source.on(device)
         return source
 
@@ -228,14 +251,6 @@ class ImageDataModule(RealImages, LightningDataModule):
             world=trainer.world_size,
             batch_size_at=module.batch_size_at,  # type: ignore[arg-type]
         )
-
-    def _in_memory(self, source: ImageSource) -> ImageSource:
-        """Decodes image files into memory if ``in_memory`` is true, or is "auto" and they fit."""
-        if not isinstance(source, FileSource) or self.in_memory is False:
-            return source
-        size = len(source) * math.prod(source.shape)
-        fits = size <= self.memory_limit_mb * 2**20 and len(source) <= _DECODED_AT_START
-        return source.decoded() if self.in_memory is True or fits else source
 
     def _check(self, train: ImageSource, expected: tuple[int, int, int]) -> None:
         if train.shape != expected:
@@ -257,7 +272,7 @@ class ImageDataModule(RealImages, LightningDataModule):
 
     def _warn_if_uniform(self, train: ImageSource) -> None:
         """Warns about nearly constant images, for example due to a wrong value range."""
-        fault = _fault_of(train.read(fixed_order(len(train))[:_CHECKED]))
+        fault = fault_of(train.read(fixed_order(len(train))[:_CHECKED]))
         if fault is not None:
             checked = min(_CHECKED, len(train))
             _log.warning("data=%s: of %d training images, %s", self.name, checked, fault)
@@ -272,22 +287,3 @@ def at_least(name: str, value: object, least: int) -> None:
     """Raises ConfigError unless an argument is an integer of at least ``least``."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")
-
-
-def _fault_of(images: Tensor) -> str | None:
-    """Returns what is suspicious about training images; None if nothing is.
-
-    Args:
-        images: uint8 [N, C, H, W].
-    """
-    seen = torch.zeros(256, dtype=torch.bool)
-    for image in images:
-        seen[image.flatten().long()] = True
-    levels = seen.nonzero().flatten().tolist()
-    if len(levels) == 1:
-        return f"every pixel of them is {levels[0]}"
-    if len(images) > 1 and bool((images == images[:1]).all()):
-        return "they are all the same image"
-    if len(levels) < _FEW_LEVELS:
-        return f"they have {len(levels)} levels, from {levels[0]} to {levels[-1]} of 0 to 255"
-    return None

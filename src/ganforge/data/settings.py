@@ -60,10 +60,12 @@ class ColorSettings(DataSettings, total=False):
 
 
 class DecodedSettings(DataSettings, total=False):
-    """DataSettings, and the settings for decoding image files into memory."""
+    """DataSettings, and the settings on where decoded image files are kept."""
 
     in_memory: bool | str
     memory_limit_mb: int
+    cache: bool | str
+    cache_limit_mb: int
 
 
 class FileSettings(DecodedSettings, total=False):
@@ -84,6 +86,7 @@ class PhotographSettings(DecodedSettings, total=False):
     batch_size: int
     workers: int | None
     max_unreadable: int
+    draft: bool | None
 
 
 class FolderSettings(PhotographSettings, total=False):

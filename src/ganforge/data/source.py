@@ -83,13 +83,18 @@ class MemorySource(ImageSource):
 
         Applies to CUDA only: other devices share memory with the host.
         """
-        if device.type != "cuda" or self.images.device == device:
-            return self
-        free, _ = torch.cuda.mem_get_info(device)
-        if self.images.nbytes > free // 4:
+        if self.images.device == device or not fits_beside(self.images.nbytes, device):
             return self
         labels = None if self.labels is None else self.labels.to(device)
         return MemorySource(self.images.to(device), labels)
+
+
+def fits_beside(size: int, device: torch.device) -> bool:
+    """Whether ``size`` bytes are at most a quarter of the free memory of a CUDA device."""
+    if device.type != "cuda":
+        return False
+    free, _ = torch.cuda.mem_get_info(device)
+    return size <= free // 4
 
 
 def holdout(labels: Tensor, count: int, spare: bool = False) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from ganforge.cores import usable_cores
 from ganforge.data.order import Deal, Order, as_tensor, uniforms
+from ganforge.data.prefetch import copied_ahead
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.streams import Stream, mix
@@ -19,6 +21,8 @@ from ganforge.streams import Stream, mix
 TIMEOUT = 600.0  # seconds without a batch; without it, a lost batch would block training forever
 # Docker limits it to 64 MB by default; other systems than Linux limit it in other ways.
 SHARED_MEMORY = Path("/dev/shm")
+CPU = torch.device("cpu")
+MOST_WORKERS = 16  # more occupy memory, and keep up with any GPU only if files are large
 _PREFETCH = 2  # batches that each DataLoader worker prefetches
 _USABLE = 0.8  # share of the free memory: pages are rounded up, and other processes use it too
 _IGNORED = ("SIGINT", "SIGUSR1", "SIGHUP")
@@ -70,7 +74,7 @@ class TrainingStream:
         deal: the positions of each training step.
         workers: processes that prefetch batches. With 0, the training process makes them, which
             is fastest for images in memory.
-        pin_memory: put workers' batches into page-locked memory, for faster copies to CUDA.
+        device: device of the model. Batches for a CUDA device are copied there a step ahead.
     """
 
     def __init__(
@@ -78,12 +82,12 @@ class TrainingStream:
         batches: Dataset[dict[str, Tensor]],
         deal: Deal,
         workers: int = 0,
-        pin_memory: bool = False,
+        device: torch.device = CPU,
     ) -> None:
         self.batches = batches
         self.deal = deal
         self.workers = workers
-        self.pin_memory = pin_memory
+        self.device = device
         self._fitting: int | None = None
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
@@ -91,8 +95,9 @@ class TrainingStream:
         if self._fitting is None:  # Lightning iterates twice: check the workers once
             self._fitting = self._workers_with_room() if self.workers else 0
         if self._fitting == 0:
-            return (self.batches[positions] for positions in self.deal)
-        return self._from_workers(self._fitting)
+            made = (self.batches[positions] for positions in self.deal)
+            return copied_ahead(made, self.device)
+        return copied_ahead(self._from_workers(self._fitting), self.device)
 
     def _workers_with_room(self) -> int:
         positions = next(iter(self.deal))
@@ -108,7 +113,7 @@ class TrainingStream:
             num_workers=workers,
             prefetch_factor=_PREFETCH,
             timeout=TIMEOUT,
-            pin_memory=self.pin_memory,
+            pin_memory=self.device.type == "cuda",
             worker_init_fn=leave_signals_to_parent,
             # Otherwise DataLoader draws the workers' base seed from the global generator.
             generator=torch.Generator(),
@@ -118,6 +123,11 @@ class TrainingStream:
         except DataError as error:
             # DataLoader prepends the worker's traceback to the message.
             raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
+
+
+def workers_for_files(ranks: int) -> int:
+    """Returns the loader processes of each of the ``ranks`` processes that share this machine."""
+    return max(1, min(MOST_WORKERS, usable_cores() // ranks))
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:

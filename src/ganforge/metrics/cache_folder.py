@@ -1,4 +1,4 @@
-"""The cache folder and its files: classifiers and statistics. Imports nothing heavy."""
+"""The cache folder and its files. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from ganforge.paths import cache_root
 
 log = logging.getLogger("ganforge")
 
-KINDS = ("classifiers", "statistics")
+# Folders in the cache, and the suffix of their files. Images are decoded ones; see data.cache.
+SUFFIXES = {"classifiers": ".pt", "statistics": ".pt", "images": ".images"}
+KINDS = tuple(SUFFIXES)
 HALF_WRITTEN = 3600  # seconds after which a temporary file counts as abandoned
 LONGEST = 80  # characters of the data set's name in a file name; file systems allow 255 in all
 
@@ -26,9 +28,9 @@ class Entry(NamedTuple):
 
     Attributes:
         path: the file.
-        kind: "classifiers" or "statistics".
+        kind: one of ``KINDS``.
         size: in bytes.
-        age: seconds since it was last written or, for statistics, read.
+        age: seconds since it was last written or, for statistics and images, read.
     """
 
     path: Path
@@ -78,13 +80,13 @@ def entries(kind: str | None = None) -> list[Entry]:
 
 def files(folder: Path, kind: str) -> list[Entry]:
     """Returns the finished files in ``folder`` as entries of ``kind``, newest first."""
-    return sorted(_entries(folder.glob("*.pt"), kind), key=lambda entry: entry.age)
+    return sorted(_entries(folder.glob(f"*{SUFFIXES[kind]}"), kind), key=lambda entry: entry.age)
 
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:
     """Returns unfinished files in ``folder`` that are old enough to be abandoned."""
-    temporary = _entries([*folder.glob("tmp*.tmp"), *atomic.abandoned(folder)], kind)
-    return [entry for entry in temporary if entry.age > HALF_WRITTEN]
+    temporary = [*folder.glob("tmp*.tmp"), *folder.glob("*.lock"), *atomic.abandoned(folder)]
+    return [entry for entry in _entries(temporary, kind) if entry.age > HALF_WRITTEN]
 
 
 def clear(kind: str | None = None) -> list[Entry]:

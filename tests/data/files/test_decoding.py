@@ -69,3 +69,35 @@ def test_shrinking_is_antialiased():
     stripes[:, ::2] = 200
     inner = decode(encoded(Image.fromarray(stripes)), 16, 1)[..., 3:-3]
     assert (inner.int() - 100).abs().max() <= 3
+
+
+def smooth(size, seed=0):
+    """Noise without fine detail, in which a shift by half a pixel would be visible."""
+    noise = np.random.default_rng(seed).integers(0, 256, (7, 9, 3), dtype=np.uint8)
+    return Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("size", "crop"), [((300, 225), None), ((257, 250), 201)])
+def test_drafts_show_the_same_square(size, crop, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = encoded(smooth(size), "JPEG", quality=95, exif=exif)
+    moved = encoded(smooth(size).crop((2, 2, *size)), "JPEG", quality=95, exif=exif)
+    for side in (24, 64, 99):
+        whole = decode(data, side, 3, crop).float()
+        difference = (whole - decode(data, side, 3, crop, draft=True)).abs().mean()
+        assert 0 < difference < 1.5
+        assert (whole - decode(moved, side, 3, crop)).abs().mean() > 2 * difference
+
+
+def test_drafts_change_nothing_of_other_images():
+    image = smooth((300, 225))
+    small = encoded(image, "JPEG")
+    for side in (113, 200, 225, 300):  # more than half of the square
+        assert torch.equal(decode(small, side, 3), decode(small, side, 3, draft=True))
+    for other in (encoded(image), encoded(image, "WEBP"), encoded(image.quantize(16))):
+        assert torch.equal(decode(other, 20, 3), decode(other, 20, 3, draft=True))
+    gray, alpha = encoded(image.convert("L"), "JPEG"), decode(small, 20, 4, draft=True)
+    assert decode(gray, 20, 1, draft=True).shape == (1, 20, 20)
+    assert bool((alpha[3] == 255).all())

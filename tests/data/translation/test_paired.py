@@ -1,5 +1,4 @@
 import io
-import os
 import tarfile
 import zipfile
 
@@ -7,6 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge.data.stream import workers_for_files
 from ganforge.data.translation.own import PairedImages
 from ganforge.errors import ConfigError, DataError
 from tests.data.atlas import atlas, marks, side_by_side
@@ -333,8 +333,14 @@ def test_too_many_unreadable_pairs_are_an_error_that_lists_them(tmp_path, stream
 
 def test_auto_chooses_workers_for_streams(tmp_path):
     data = paired(joint(tmp_path), memory_limit_mb=0, workers=None)
-    data.setup()
-    assert data.workers == min(4, os.cpu_count())
+    attach(data)
+    data.train_dataloader()
+    assert data.workers == workers_for_files(1)
+    data = paired(tmp_path, memory_limit_mb=0, workers=None, cache=True)
+    attach(data)
+    data.decode_once()
+    data.train_dataloader()
+    assert data.workers == 0
 
 
 def test_halves_of_one_file_keep_their_own_channels(tmp_path):

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import copy
 import logging
-import os
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from ganforge.cores import usable_cores
 from ganforge.data.files.decoding import decode, reason_of
 from ganforge.data.files.encoded import Entries, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
@@ -33,6 +34,7 @@ class FileSource(ImageSource):
         crop: side of the central square before resizing; None for the shorter side.
         max_unreadable: number of unreadable files that are skipped; more raise DataError.
         span: value range of images that are not 8-bit.
+        draft: decode JPEGs at a fraction of their size where that suffices.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class FileSource(ImageSource):
         crop: int | None = None,
         max_unreadable: int = 10,
         span: Span = ONLY_BYTES,
+        draft: bool = False,
     ) -> None:
         self.entries = entries
         self.names = names
@@ -54,8 +57,10 @@ class FileSource(ImageSource):
         self.crop = crop
         self.max_unreadable = max_unreadable
         self.span = span
+        self.draft = draft
         self.shape = (channels, image_size, image_size)
         self.unreadable: dict[str, str] = {}
+        self._contents: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -78,12 +83,25 @@ class FileSource(ImageSource):
         part.names = [self.names[index] for index in indices.tolist()]
         part.labels = None if self.labels is None else self.labels[indices]
         part.unreadable = {}
+        part._contents = None
         return part
 
     def contents(self) -> str:
         """Returns a hash of the labels and of the files' names and stamps, not of their bytes."""
-        stamps = [f"{name} {self.entries.stamp(name)}" for name in self.files()]
-        return hash_of("\n".join(stamps), self.labels)
+        if self._contents is None:
+            stamps = [f"{name} {self.entries.stamp(name)}" for name in self.files()]
+            self._contents = hash_of("\n".join(stamps), self.labels)
+        return self._contents
+
+    def decoding(self) -> dict[str, Any]:
+        """Returns all settings that change pixels, as values of JSON."""
+        return {
+            "kind": type(self).__name__,
+            "shape": self.shape,
+            "crop": self.crop,
+            "span": repr(self.span),
+            "draft": self.draft,
+        }
 
     def files(self) -> list[str]:
         """Returns the names of all files that the source reads."""
@@ -92,7 +110,7 @@ class FileSource(ImageSource):
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [C, H, W] of one file; raises any exception if the file is damaged."""
         data = self.entries.read(name)
-        return decode(data, self.image_size, self.channels, self.crop, self.span)
+        return decode(data, self.image_size, self.channels, self.crop, self.span, self.draft)
 
     def decoded(self) -> MemorySource:
         """Returns all readable images as one tensor, decoded with one thread per processor."""
@@ -105,11 +123,11 @@ class FileSource(ImageSource):
                 images[index] = image
                 valid[index] = True
 
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(usable_cores()) as threads:
             for _ in threads.map(fill, range(len(self))):
                 pass
         if not valid.any():
-            raise DataError(self._report("all images are unreadable"))
+            raise DataError(self.report("all images are unreadable"))
         if valid.all():
             return MemorySource(images, self.labels)
         return MemorySource(images[valid], None if self.labels is None else self.labels[valid])
@@ -121,25 +139,37 @@ class FileSource(ImageSource):
             image = self._attempt(candidate)
             if image is not None:
                 return candidate, image
-        raise DataError(self._report("all images are unreadable"))
+        raise DataError(self.report("all images are unreadable"))
 
-    def _attempt(self, index: int) -> Tensor | None:
-        name = self.names[index]
-        if name in self.unreadable:
-            return None
+    def attempt(self, index: int) -> Tensor | str:
+        """Returns uint8 [C, H, W] of one image, or the reason why it is unreadable."""
         try:
             with one_at_a_time():
-                return self.decode(name)
+                return self.decode(self.names[index])
         except Exception as error:  # decoders raise exceptions of any type on damaged data
-            self.unreadable[name] = reason_of(error)
-        _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
+            return reason_of(error)
+
+    def reject(self, index: int, reason: str) -> None:
+        """Reports an unreadable image; raises DataError if there are too many."""
+        name = self.names[index]
+        self.unreadable[name] = reason
+        _log.warning("skipped unreadable image %s: %s", one_line(name), reason)
         if len(self.unreadable) > self.max_unreadable:
             fault = f"more than max_unreadable={self.max_unreadable} images are unreadable"
-            raise DataError(self._report(fault))
-        return None
+            raise DataError(self.report(fault))
 
-    def _report(self, fault: str) -> str:
+    def report(self, fault: str) -> str:
+        """Returns a message with the first unreadable images."""
         listed = [
             f"  {one_line(name)}: {reason}" for name, reason in list(self.unreadable.items())[:10]
         ]
         return "\n".join([f"{fault} of {len(self)}:", *listed])
+
+    def _attempt(self, index: int) -> Tensor | None:
+        if self.names[index] in self.unreadable:
+            return None
+        image = self.attempt(index)
+        if isinstance(image, str):
+            self.reject(index, image)
+            return None
+        return image

@@ -41,6 +41,8 @@ class TranslationSettings(DomainSettings, total=False):
     workers: int | None
     in_memory: bool | str
     memory_limit_mb: int
+    cache: bool | str
+    cache_limit_mb: int
 
 
 class TranslationFileSettings(TranslationSettings, total=False):
@@ -74,7 +76,7 @@ class TranslationData(ImageDataModule):
         num_classes: 0.
         direction: "AtoB" if A is the input and B the target, "BtoA" for the opposite.
         batch_size: images, or pairs, per discriminator update, over all processes.
-        workers: loader processes; None means 0 for images in memory and up to 4 for files.
+        workers: loader processes; see :class:`ganforge.data.ImageDataModule`.
         mirror: flip training images horizontally with probability 1/2.
         **settings: see :class:`ganforge.data.ImageDataModule`. The seed also determines the crops;
             ``max_images`` applies to each domain.
@@ -197,6 +199,9 @@ class TranslationData(ImageDataModule):
             near = self._near(source, device)
             parts.append(CroppedBatches(near, seed, self.image_size, self.mirror, channels))
         return MergedBatches(parts)
+
+    def _trained_on(self) -> list[ImageSource]:
+        return [source for source, _ in self._streams]
 
     def _loaded(self, channels: int) -> tuple[int, int, int]:
         return channels, self.load_size, self.load_size

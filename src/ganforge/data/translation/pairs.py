@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
 from torch import Tensor
 
+from ganforge.cores import usable_cores
 from ganforge.data.files.decoding import stretched, upright, upright_size
 from ganforge.data.files.encoded import Entries
 from ganforge.data.files.entries import open_entries
@@ -58,6 +59,11 @@ class PairSource(FileSource):
     def files(self) -> list[str]:
         """Returns the names of all files that the source reads, including partners."""
         return [*self.names, *(self.partners[name] for name in self.names if self.partners)]
+
+    def decoding(self) -> dict[str, Any]:
+        """Returns all settings that change pixels, as values of JSON."""
+        sides = {"each": self.each, "swapped": self.swapped, "spans": [*map(repr, self.spans)]}
+        return super().decoding() | sides
 
     def decode(self, name: str) -> Tensor:
         """Returns uint8 [input + target channels, image_size, image_size] of one pair."""
@@ -157,7 +163,7 @@ def _check_halves(path: Path, sources: list[PairSource]) -> None:
         DataError: the halves of some pairs differ in size.
     """
     faults: list[str] = []
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
+    with ThreadPoolExecutor(usable_cores()) as threads:
         for source in sources:
             faults += [fault for fault in threads.map(source.fault, source.names) if fault]
     if faults:
