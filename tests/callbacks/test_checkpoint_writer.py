@@ -15,7 +15,7 @@ import torch
 from lightning.fabric.plugins import CheckpointIO
 
 from ganforge.callbacks import checkpoint_writer
-from ganforge.callbacks.checkpoint_writer import CheckpointWriter, snapshot
+from ganforge.callbacks.checkpoint_writer import CheckpointWriter, Snapshots
 from ganforge.errors import RunError
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from tests.support.forking import fork, wait
@@ -75,7 +75,7 @@ def test_a_file_from_the_background_has_the_same_bytes(tmp_path):
 
 def test_what_changes_after_the_call_is_not_written(tmp_path):
     expected, ours = state(), state()
-    copied = snapshot(ours)
+    copied = Snapshots().take(ours)
     assert copied is not None
     content, event = copied
     assert event is None  # nothing to wait for on the CPU
@@ -86,6 +86,20 @@ def test_what_changes_after_the_call_is_not_written(tmp_path):
     AtomicCheckpointIO().save_checkpoint(content, tmp_path / "a" / "x.ckpt")
     AtomicCheckpointIO().save_checkpoint(expected, tmp_path / "b" / "x.ckpt")
     assert (tmp_path / "a/x.ckpt").read_bytes() == (tmp_path / "b/x.ckpt").read_bytes()
+
+
+def test_the_memory_of_a_copy_is_used_again_for_a_state_of_the_same_shapes():
+    snapshots, ours = Snapshots(), state()
+    (first, _), places = snapshots.take(ours), {}
+    for name in ("half", "layout"):
+        places[name] = first[name].data_ptr()
+    ours["half"].add_(1)
+    ours["layout"] = torch.ones(7)  # of another size
+    second, _ = snapshots.take(ours)
+    assert torch.equal(second["half"], ours["half"])
+    assert second["half"].data_ptr() == places["half"]
+    assert torch.equal(second["layout"], torch.ones(7))
+    assert second["state_dict"]["weight"].data_ptr() == second["state_dict"]["tied"].data_ptr()
 
 
 def test_training_goes_on_and_one_write_at_most_is_in_flight():

@@ -33,6 +33,7 @@ class CheckpointWriter(CheckpointIO):
     def __init__(self, io: CheckpointIO, background: bool) -> None:
         self.io = io
         self.background = background
+        self._snapshots = Snapshots()
         self._thread: threading.Thread | None = None
         self._error: BaseException | None = None
 
@@ -54,7 +55,7 @@ class CheckpointWriter(CheckpointIO):
         """
         self.wait()
         paths = [path, *(storage_options or ())]
-        taken = snapshot(checkpoint) if self.background else None
+        taken = self._snapshots.take(checkpoint) if self.background else None
         if taken is None:
             self._write(checkpoint, paths)
             return
@@ -118,37 +119,65 @@ class CheckpointWriter(CheckpointIO):
             self._error = error
 
 
-def snapshot(
-    checkpoint: dict[str, Any], pinned: bool = True
-) -> tuple[dict[str, Any], torch.cuda.Event | None] | None:
-    """Copies a checkpoint, so that it can be written while its tensors change.
+class Snapshots:
+    """Copies checkpoints to host memory, so that they can be written while their tensors change.
 
-    Tensors are copied to host memory by whole storages, as ``torch.save`` writes them: tensors that
-    share one still do. Those of a CUDA device are copied to pinned memory, in the order of the
-    device's current stream: the caller only enqueues the copies, and later kernels run after them.
+    Tensors are copied by whole storages, as ``torch.save`` writes them: tensors that share one
+    still do. Those of a CUDA device are copied to pinned memory, in the order of the device's
+    current stream: the caller only enqueues the copies, and later kernels run after them.
 
-    Args:
-        checkpoint: nested containers of tensors and plain values.
-        pinned: whether to copy from CUDA devices to pinned memory, without waiting.
-
-    Returns:
-        The copy, and the event after which its contents are valid (None: now); None if there is not
-        enough memory.
+    The memory is kept for the next copy: to allocate it takes longer than to fill it. The copy
+    before must therefore not be used any more.
     """
-    storages: dict[int, torch.UntypedStorage] = {}
-    tensors = list(_tensors(checkpoint))
-    try:
-        memo: dict[int, Any] = {id(one): _copied(one, storages, pinned) for one in tensors}
-        copied = copy.deepcopy(checkpoint, memo)
-    except (MemoryError, RuntimeError) as error:
-        log.debug("no snapshot of the state: %s", error)
-        # Pinned memory is scarcer than pageable memory.
-        return snapshot(checkpoint, pinned=False) if pinned and _on_cuda(tensors) else None
-    if not (pinned and _on_cuda(tensors)):
-        return copied, None
-    event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-    event.record()
-    return copied, event
+
+    def __init__(self) -> None:
+        self._memory: list[tuple[torch.UntypedStorage, bool]] = []
+
+    def take(
+        self, checkpoint: dict[str, Any], pinned: bool = True
+    ) -> tuple[dict[str, Any], torch.cuda.Event | None] | None:
+        """Copies a checkpoint.
+
+        Args:
+            checkpoint: nested containers of tensors and plain values.
+            pinned: whether to copy from CUDA devices to pinned memory, without waiting.
+
+        Returns:
+            The copy, and the event after which its contents are valid (None: now); None if there is
+            not enough memory.
+        """
+        tensors = list(_tensors(checkpoint))
+        asynchronous = pinned and any(tensor.is_cuda for tensor in tensors)
+        try:
+            copied = copy.deepcopy(checkpoint, self._copies(tensors, pinned))
+        except (MemoryError, RuntimeError) as error:
+            log.debug("no snapshot of the state: %s", error)
+            self._memory.clear()
+            # Pinned memory is scarcer than pageable memory.
+            return self.take(checkpoint, pinned=False) if asynchronous else None
+        if not asynchronous:
+            return copied, None
+        event = torch.cuda.Event()  # type: ignore[no-untyped-call]
+        event.record()
+        return copied, event
+
+    def _copies(self, tensors: Sequence[Tensor], pinned: bool) -> dict[int, Any]:
+        """Returns the copies of tensors by the identity of the original, for deepcopy."""
+        free, self._memory = self._memory, []
+        storages: dict[int, torch.UntypedStorage] = {}
+        copies: dict[int, Any] = {}
+        for tensor in tensors:
+            original = tensor.untyped_storage()
+            key = original._cdata  # by which torch.save tells storages apart
+            if key not in storages:
+                index, pins = len(storages), pinned and tensor.is_cuda
+                former = free[index] if index < len(free) else None
+                storages[key] = _host_copy(original, pins, former)
+                self._memory.append((storages[key], pins))
+            view = torch.empty(0, dtype=tensor.dtype)
+            view.set_(storages[key], tensor.storage_offset(), tensor.shape, tensor.stride())
+            copies[id(tensor)] = view.requires_grad_(tensor.requires_grad)
+        return copies
 
 
 def _tensors(value: Any) -> Iterator[Tensor]:
@@ -164,33 +193,14 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _on_cuda(tensors: Sequence[Tensor]) -> bool:
-    return any(tensor.is_cuda for tensor in tensors)
-
-
-def _copied(tensor: Tensor, storages: dict[int, torch.UntypedStorage], pinned: bool) -> Tensor:
-    """Returns a tensor of the same values, shape and strides in host memory.
-
-    Args:
-        tensor: the tensor.
-        storages: the copied storages, by the identity of their originals; extended in place.
-        pinned: whether to copy from CUDA devices to pinned memory.
-    """
-    original = tensor.untyped_storage()
-    key = original._cdata  # by which torch.save tells storages apart
-    if key not in storages:
-        storages[key] = _host_copy(original, pinned)
-    view = torch.empty(0, dtype=tensor.dtype)
-    view.set_(storages[key], tensor.storage_offset(), tensor.shape, tensor.stride())
-    return view.requires_grad_(tensor.requires_grad)
-
-
-def _host_copy(storage: torch.UntypedStorage, pinned: bool) -> torch.UntypedStorage:
-    if storage.device.type == "cuda" and pinned:
-        host = torch.empty(storage.nbytes(), dtype=torch.uint8, pin_memory=True).untyped_storage()
-        host.copy_(storage, non_blocking=True)
-    elif storage.device.type == "cpu":
-        host = storage.clone()  # type: ignore[no-untyped-call]
+def _host_copy(
+    storage: torch.UntypedStorage, pinned: bool, former: tuple[torch.UntypedStorage, bool] | None
+) -> torch.UntypedStorage:
+    """Returns a copy in host memory, in that of a ``former`` copy if it has the same size."""
+    if former is not None and former[1] == pinned and former[0].nbytes() == storage.nbytes():
+        host = former[0]
     else:
-        host = storage.cpu()  # type: ignore[no-untyped-call]
+        flat = torch.empty(storage.nbytes(), dtype=torch.uint8, pin_memory=pinned)
+        host = flat.untyped_storage()
+    host.copy_(storage, non_blocking=pinned)
     return host
