@@ -128,7 +128,7 @@ def test_without_memory_for_a_copy_the_foreground_writes(monkeypatch):
     def exhausted(*_: object) -> None:
         raise RuntimeError("can't allocate memory")
 
-    monkeypatch.setattr(checkpoint_writer, "_host_copy", exhausted)
+    monkeypatch.setattr(checkpoint_writer, "_copied", exhausted)
     io = Gated()
     io.gate.set()
     CheckpointWriter(io, background=True).save_checkpoint({"x": torch.ones(1)}, "last.ckpt")

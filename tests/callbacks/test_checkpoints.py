@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -43,12 +44,21 @@ class Clock:
 
 
 def saved_steps(
-    root: Path, steps: int = 12, before: list[Callback] | None = None, **intervals: Any
+    monkeypatch, steps: int, tick: Callable[[object], None] | None = None, **intervals: Any
 ) -> list[int]:
-    saved = Saved()
-    callbacks = [*(before or []), Checkpoints(**intervals), saved]
-    games.fit(games.game(), root, callbacks=callbacks, max_steps=steps)
-    return saved.steps
+    """Returns the steps that would be saved in a run of 8 images a step."""
+    saved: list[int] = []
+    callback, module = Checkpoints(**intervals), SimpleNamespace(iteration=0, images_seen=0)
+    trainer = SimpleNamespace(world_size=1, is_global_zero=False, callbacks=[])
+    monkeypatch.setattr(callback, "_write", lambda *_: saved.append(module.iteration))
+    callback.on_train_start(trainer, module)
+    for step in range(1, steps + 1):
+        module.iteration, module.images_seen = step, 8 * step
+        if tick is not None:
+            tick(module)
+        callback.on_train_batch_end(trainer, module, None, None, step)
+    callback.on_train_end(trainer, module)
+    return saved
 
 
 @pytest.mark.parametrize(
@@ -62,17 +72,17 @@ def saved_steps(
         ({"every_n_steps": 4, "every_images": 48}, [4, 6, 8, 12]),
     ],
 )
-def test_a_checkpoint_is_saved_when_an_interval_has_passed(tmp_path, intervals, expected):
-    assert saved_steps(tmp_path, **intervals) == expected
+def test_a_checkpoint_is_saved_when_an_interval_has_passed(monkeypatch, intervals, expected):
+    assert saved_steps(monkeypatch, 12, **intervals) == expected
 
 
 def test_images_are_counted_over_the_whole_run(tmp_path):
     options = {"every_n_steps": None, "every_images": 20}
-    saved_steps(tmp_path, steps=4, **options)
-    again, last = Saved(), tmp_path / "checkpoints" / "last.ckpt"
+    first, again, last = Saved(), Saved(), tmp_path / "checkpoints" / "last.ckpt"
+    games.fit(games.game(), tmp_path, callbacks=[Checkpoints(**options), first], max_steps=4)
     callbacks = [Checkpoints(**options), again]
     games.fit(games.game(), tmp_path, resume=last, callbacks=callbacks, max_steps=9)
-    assert again.steps == [5, 8, 9]
+    assert (first.steps, again.steps) == ([3, 4], [5, 8, 9])
 
 
 @pytest.mark.parametrize(
@@ -83,11 +93,10 @@ def test_images_are_counted_over_the_whole_run(tmp_path):
         ({"every_n_steps": 7}, [4, 7, 11]),
     ],
 )
-def test_minutes_are_those_since_the_last_checkpoint(tmp_path, monkeypatch, intervals, expected):
+def test_minutes_are_those_since_the_last_checkpoint(monkeypatch, intervals, expected):
     clock = Clock(15.1)
     monkeypatch.setattr(checkpoints, "time", clock)
-    ticking = [games.AfterStep(clock.tick)]
-    assert saved_steps(tmp_path, 11, ticking, every_minutes=1, **intervals) == expected
+    assert saved_steps(monkeypatch, 11, clock.tick, every_minutes=1, **intervals) == expected
 
 
 @pytest.mark.parametrize("seconds", [0.01, 1.0, 7.0, 400.0])

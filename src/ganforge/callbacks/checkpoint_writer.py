@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from lightning.fabric.plugins import CheckpointIO
 from torch import Tensor
@@ -131,7 +132,7 @@ class Snapshots:
     """
 
     def __init__(self) -> None:
-        self._memory: list[tuple[torch.UntypedStorage, bool]] = []
+        self._memory: list[Tensor] = []  # the bytes of each storage
 
     def take(
         self, checkpoint: dict[str, Any], pinned: bool = True
@@ -170,10 +171,9 @@ class Snapshots:
             original = tensor.untyped_storage()
             key = original._cdata  # by which torch.save tells storages apart
             if key not in storages:
-                index, pins = len(storages), pinned and tensor.is_cuda
-                former = free[index] if index < len(free) else None
-                storages[key] = _host_copy(original, pins, former)
-                self._memory.append((storages[key], pins))
+                former = free[len(storages)] if len(storages) < len(free) else None
+                self._memory.append(_copied(original, pinned and tensor.is_cuda, former))
+                storages[key] = self._memory[-1].untyped_storage()
             view = torch.empty(0, dtype=tensor.dtype)
             view.set_(storages[key], tensor.storage_offset(), tensor.shape, tensor.stride())
             copies[id(tensor)] = view.requires_grad_(tensor.requires_grad)
@@ -193,14 +193,16 @@ def _tensors(value: Any) -> Iterator[Tensor]:
             yield from _tensors(item)
 
 
-def _host_copy(
-    storage: torch.UntypedStorage, pinned: bool, former: tuple[torch.UntypedStorage, bool] | None
-) -> torch.UntypedStorage:
-    """Returns a copy in host memory, in that of a ``former`` copy if it has the same size."""
-    if former is not None and former[1] == pinned and former[0].nbytes() == storage.nbytes():
-        host = former[0]
+def _copied(storage: torch.UntypedStorage, pinned: bool, memory: Tensor | None) -> Tensor:
+    """Returns the bytes of a storage in host memory, in ``memory`` if it has their number."""
+    original = torch.empty(0, dtype=torch.uint8, device=storage.device).set_(storage)
+    if memory is None or memory.shape != original.shape or memory.is_pinned() != pinned:
+        if pinned:
+            memory = torch.empty(original.shape, dtype=torch.uint8, pin_memory=True)
+        else:  # NumPy asks for huge pages, and fills them faster than torch's threads
+            memory = torch.from_numpy(np.empty(original.shape, np.uint8))
+    if original.device.type == "cpu":
+        np.copyto(memory.numpy(), original.numpy())
     else:
-        flat = torch.empty(storage.nbytes(), dtype=torch.uint8, pin_memory=pinned)
-        host = flat.untyped_storage()
-    host.copy_(storage, non_blocking=pinned)
-    return host
+        memory.copy_(original, non_blocking=pinned)
+    return memory
