@@ -82,7 +82,9 @@ class InceptionFeatures(FeatureExtractor):
             "features": "inception-v3-compat",
             "features_weights": digest,
             "resize": resize_name(resize, 299),
-        } | ({"precision": precision} if precision != "float32" else {})
+        }
+        if precision != "float32":
+            self.protocol["precision"] = precision
 
     def use_channels_last(self) -> InceptionFeatures:
         """Switches weights and activations to the channels-last layout; returns self."""
