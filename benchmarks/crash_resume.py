@@ -6,10 +6,10 @@
 The same command, `train ... resume=auto`, is repeated until the run is complete. Every time but the
 last, its process is killed (SIGKILL) at a random moment: during training or, every other time,
 while a checkpoint is being written, that is, while its temporary file exists. A checkpoint is
-saved every few steps; scores and sample grids are computed along the way. After each kill every
-file of the run is read: checkpoints (complete, without pickled code), JSON, YAML, CSV, PNG. At the
-end all weights, optimizer states, scores and grids are compared bit by bit with an uninterrupted
-run of the same seed. Prints the table and writes crash_resume.md.
+saved every few steps, in the background; scores and sample grids are computed along the way. After
+each kill every file of the run is read: checkpoints (complete, without pickled code), JSON, YAML,
+CSV, PNG. At the end all weights, optimizer states, scores and grids are compared bit by bit with an
+uninterrupted run of the same seed. Prints the table and writes crash_resume.md.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ COMMAND = [
     "callbacks.samples.every_n_steps=50",
     "callbacks.samples.count=16",
     "callbacks.checkpoints.every_n_steps=3",
+    "callbacks.checkpoints.background=true",
     "~callbacks.progress",
 ]
 LONGEST = 0.3  # maximum seconds of training between a checkpoint and a kill

@@ -7,6 +7,7 @@ numbers as an uninterrupted run in one process.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from enum import IntEnum, unique
 
 import torch
@@ -138,6 +139,48 @@ class Noise:
 
     def _own(self, draws: Tensor) -> Tensor:
         return draws[self.rank :: self.world][self._kept]
+
+
+class JoinedNoise(Noise):
+    """The rows of several streams, one stream after the other.
+
+    Args:
+        parts: the streams, at their first draw.
+    """
+
+    def __init__(self, parts: Sequence[Noise]) -> None:
+        super().__init__(parts[0].seed, sum(part.rows for part in parts), parts[0].device)
+        self._parts = list(parts)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Returns [rows, *shape] from N(0, 1)."""
+        return torch.cat([part.normal(*shape) for part in self._parts])[self._kept]
+
+    def uniform(self, *shape: int) -> Tensor:
+        """Returns [rows, *shape] from U[0, 1)."""
+        return torch.cat([part.uniform(*shape) for part in self._parts])[self._kept]
+
+    def integers(self, high: int, *shape: int) -> Tensor:
+        """Returns [rows, *shape] of int64, uniform over 0 ... high - 1."""
+        return torch.cat([part.integers(high, *shape) for part in self._parts])[self._kept]
+
+    def fork(self) -> Noise:
+        """Returns an independent stream for the same rows: a fork of each part."""
+        return self._joined([part.fork() for part in self._parts], self._kept)
+
+    def _copy(self, seed: int, kept: slice) -> Noise:
+        return self._joined([part.restarted() for part in self._parts], kept)
+
+    @staticmethod
+    def _joined(parts: list[Noise], kept: slice) -> Noise:
+        copy = JoinedNoise(parts)
+        copy._kept = kept
+        return copy
+
+
+def joined(parts: Sequence[Noise]) -> Noise:
+    """Returns one stream with the rows of several; a single one is returned as it is."""
+    return parts[0] if len(parts) == 1 else JoinedNoise(parts)
 
 
 def split_rows(tensor: Tensor, parts: int) -> list[Tensor]:

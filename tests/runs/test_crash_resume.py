@@ -9,10 +9,14 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.short_runs import PLAIN
+from tests.support.short_runs import PLAIN, SEVEN, go, runs, summary
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "crash_resume.py"
-QUICK = [*PLAIN, "callbacks.checkpoints.every_n_steps=2"]
+QUICK = [
+    *PLAIN,
+    "callbacks.checkpoints.every_n_steps=2",
+    "callbacks.checkpoints.background=true",
+]
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +44,18 @@ def test_a_run_that_is_killed_again_and_again_ends_bit_equal(bench, tmp_path, mo
     expected = bench.result(bench.run_of(whole))
     assert expected["step"] == 60
     assert found == expected
+
+
+def test_a_run_that_saves_in_the_background_ends_the_same(bench, whole, tmp_path):
+    options = ["callbacks.checkpoints.background=true", "callbacks.checkpoints.every_images=1"]
+    go(*SEVEN, *options, f"log_dir={tmp_path}")
+    (run,) = runs(tmp_path)
+    assert summary(run)["status"] == "completed"
+    ours, expected = (bench.load(path / "checkpoints" / "last.ckpt") for path in (run, whole))
+    for key in ("state_dict", "optimizer_states", "progress", "resolved"):
+        assert bench.plain(ours[key]) == bench.plain(expected[key])
+    assert bench.load(run / "checkpoints" / "previous.ckpt")["progress"]["iteration"] == 6
+    assert not [path for path in run.rglob("*") if ".tmp." in path.name]
 
 
 def test_a_difference_of_one_bit_is_seen(bench, tmp_path):

@@ -1,32 +1,69 @@
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Literal, cast
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.strategies import Strategy
 
 from ganforge import atomic
+from ganforge.callbacks.checkpoint_writer import CheckpointWriter
 from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
 from ganforge.loggers.facts import CheckpointLogger
 from ganforge.models.engine.adversarial import AdversarialModule
 
+log = logging.getLogger("ganforge")
+
 
 class Checkpoints(Callback):
     """Saves the last state of a run, the one before it, and the best one by the monitored score.
 
-    Saves at the end of a step, after its evaluation. A state with a non-finite loss or non-finite
-    weights is never saved.
+    Saves at the end of a step, after its evaluation. Several intervals may be set; a checkpoint is
+    saved when any of them has passed. The last step and an interrupted step are always saved. A
+    state with a non-finite loss or non-finite weights is never saved.
+
+    In the background, training continues while the file is written: it only waits for a copy of the
+    state in host memory, and for the checkpoint before if that is still being written. A file
+    is complete from the moment that it exists. An error of the writer ends the run at the latest
+    before it is completed.
 
     Args:
-        every_n_steps: generator updates between checkpoints.
+        every_n_steps: generator updates between checkpoints; None for no limit.
+        every_minutes: minutes of wall time since the last checkpoint, by the clock of rank 0; None
+            for no limit. Which steps are saved then differs between runs, but not what they are
+            resumed to.
+        every_images: real images seen between checkpoints; None for no limit.
+        background: whether to write files in a thread; "auto" does on accelerators, whose state is
+            copied to the host in any case. On the CPU, it takes the memory of one more state.
     """
 
-    def __init__(self, every_n_steps: int = 500) -> None:
-        if every_n_steps < 1:
-            raise ConfigError(f"checkpoints.every_n_steps must be at least 1, got {every_n_steps}")
+    def __init__(
+        self,
+        every_n_steps: int | None = 500,
+        every_minutes: float | None = None,
+        every_images: int | None = None,
+        background: bool | Literal["auto"] = "auto",
+    ) -> None:
+        _above_zero("every_n_steps", every_n_steps)
+        _above_zero("every_minutes", every_minutes)
+        _above_zero("every_images", every_images)
+        if background not in (True, False, "auto"):
+            raise ConfigError(
+                f"checkpoints.background must be true, false or auto, got {background!r}"
+            )
         self.every_n_steps = every_n_steps
+        self.every_minutes = every_minutes
+        self.every_images = every_images
+        self.background = background
+        self._clock = SharedClock(every_minutes) if every_minutes is not None else None
+        self._images_seen = 0
+        self._writer: CheckpointWriter | None = None
         self._saved: tuple[int, int] | None = None
         self._best_step: int | None = None
 
@@ -36,16 +73,22 @@ class Checkpoints(Callback):
         return self._saved[0] if self._saved else None
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Removes partial files of a killed process."""
+        """Removes partial files of a killed process and starts the intervals."""
+        module = cast(AdversarialModule, pl_module)
+        self._writer, self._images_seen = None, module.images_seen
+        if self._clock is not None:
+            self._clock.restart(module.iteration)
         if trainer.is_global_zero and _folder(trainer).is_dir():
             atomic.clean(_folder(trainer))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Saves every ``every_n_steps`` steps, and the best state when the score improves."""
-        if cast(AdversarialModule, pl_module).iteration % self.every_n_steps == 0:
-            self.save(trainer, pl_module)
+        """Saves when an interval has passed, and the best state when the score improves."""
+        if self._writer is not None:
+            self._writer.check()
+        if self._is_due(trainer, cast(AdversarialModule, pl_module)):
+            self._save(trainer, pl_module)
         elif self._is_new_best(trainer, pl_module):
             self._save_best(trainer, pl_module)
 
@@ -53,24 +96,70 @@ class Checkpoints(Callback):
         """Saves the last step."""
         self.save(trainer, pl_module)
 
+    def on_exception(
+        self, trainer: Trainer, pl_module: LightningModule, exception: BaseException
+    ) -> None:
+        """Waits for a file that is being written; an error of it must not hide ``exception``."""
+        try:
+            if self._writer is not None:
+                self._writer.wait()
+        except Exception as error:
+            log.warning("%s", error)
+
     def save(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Writes last.ckpt, and best.ckpt if the score has improved; once per state."""
+        """Writes last.ckpt, and best.ckpt if the score has improved; once per state.
+
+        Returns when the files are complete.
+        """
+        self._save(trainer, pl_module)
+        if self._writer is not None:
+            self._writer.wait()
+            trainer.strategy.barrier("checkpoint")  # no rank ends while rank 0 is writing
+
+    def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(AdversarialModule, pl_module)
+        if self._clock is not None:
+            self._clock.restart(module.iteration)
         # Checkpoints hold scores too, so an evaluation at the same step is a new state.
         state = (module.iteration, sum(len(e.history) for e in evaluations(trainer)))
         if self._saved == state:
             return
         self._saved = state
-        module.assert_worth_saving()
-        if self._is_new_best(trainer, pl_module):
-            self._save_best(trainer, pl_module)
-        trainer.save_checkpoint(_folder(trainer) / "last.ckpt")
+        # The best one first: the last one says at which step it was saved.
+        best = ["best"] if self._is_new_best(trainer, pl_module) else []
+        self._write(trainer, module, [*best, "last"])
 
     def _save_best(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        module = cast(AdversarialModule, pl_module)
+        self._write(trainer, cast(AdversarialModule, pl_module), ["best"])
+
+    def _write(self, trainer: Trainer, module: AdversarialModule, kinds: list[str]) -> None:
         module.assert_worth_saving()
-        self._best_step = module.iteration
-        trainer.save_checkpoint(_folder(trainer) / "best.ckpt")
+        if "best" in kinds:
+            self._best_step = module.iteration
+        if self._writer is None:
+            self._writer = self._installed_writer(trainer.strategy, module.device)
+        path, *others = [_folder(trainer) / f"{kind}.ckpt" for kind in kinds]
+        trainer.save_checkpoint(path, storage_options=others)
+
+    def _installed_writer(self, strategy: Strategy, device: torch.device) -> CheckpointWriter:
+        """Returns the writer that a strategy now saves checkpoints with."""
+        io = strategy.checkpoint_io
+        if isinstance(io, CheckpointWriter):  # of an earlier fit with the same trainer
+            io = io.io
+        background = device.type != "cpu" if self.background == "auto" else self.background
+        strategy.checkpoint_io = writer = CheckpointWriter(io, background)
+        return writer
+
+    def _is_due(self, trainer: Trainer, module: AdversarialModule) -> bool:
+        """Whether an interval has passed; equal on all ranks."""
+        step, before = module.iteration, self._images_seen
+        self._images_seen = module.images_seen
+        if self.every_n_steps is not None and step % self.every_n_steps == 0:
+            return True
+        every = self.every_images
+        if every is not None and module.images_seen // every > before // every:
+            return True
+        return self._clock is not None and self._clock.is_over(trainer, step)
 
     def _is_new_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
         step = cast(AdversarialModule, pl_module).iteration
@@ -84,6 +173,53 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the step of best.ckpt."""
         self._best_step = state_dict["best_step"]
+
+
+class SharedClock:
+    """Tells all ranks after the same step that a time has passed, by the clock of rank 0.
+
+    Asking rank 0 is a collective that waits for the device, so it is rare: after half of the
+    steps that fit into the remaining time, at the average speed since the start.
+
+    Args:
+        minutes: length of the interval.
+    """
+
+    def __init__(self, minutes: float) -> None:
+        self.seconds = 60 * minutes
+        self._started = time.monotonic()
+        self._first = self._next = 0
+
+    def restart(self, step: int) -> None:
+        """Starts the interval anew at a step."""
+        self._started = time.monotonic()
+        self._first, self._next = step, step + 1
+
+    def is_over(self, trainer: Trainer, step: int) -> bool:
+        """Whether the time has passed; a collective, at steps that all ranks agree on.
+
+        Args:
+            trainer: runs the collective.
+            step: number of finished steps, equal on all ranks.
+        """
+        if trainer.world_size == 1:
+            return self._remaining() <= 0
+        if step < self._next:
+            return False
+        left: int = trainer.strategy.broadcast(self._steps_left(step))
+        self._next = step + max(left // 2, 1)
+        return left == 0
+
+    def _remaining(self) -> float:
+        return self.seconds - (time.monotonic() - self._started)
+
+    def _steps_left(self, step: int) -> int:
+        """Returns the steps that fit into the remaining time, at least one; 0 if it is over."""
+        remaining = self._remaining()
+        if remaining <= 0:
+            return 0
+        per_step = (self.seconds - remaining) / max(step - self._first, 1)
+        return max(int(remaining / max(per_step, 1e-6)), 1)
 
 
 class ConfigInCheckpoint(Callback):
@@ -152,6 +288,11 @@ def _last_step(trainer: Trainer) -> int | None:
     callbacks = trainer.callbacks  # type: ignore[attr-defined]
     steps = [c.last_step for c in callbacks if isinstance(c, Checkpoints)]
     return steps[0] if steps else None
+
+
+def _above_zero(name: str, value: float | None) -> None:
+    if value is not None and not 0 < value < math.inf:
+        raise ConfigError(f"checkpoints.{name} must be above 0, or null for no limit, got {value}")
 
 
 def _folder(trainer: Trainer) -> Path:

@@ -68,6 +68,40 @@ def test_features_are_those_of_torch_fidelity(weights, monkeypatch):
     assert len(ours.protocol["features_weights"]) == 8
 
 
+def distance(real: torch.Tensor, fake: torch.Tensor) -> float:
+    """The Frechet distance, with tr sqrt(S S') as the nuclear norm of the centered features."""
+    real, fake = (x.double() for x in (real, fake))
+    ours, theirs = ((x - x.mean(0)) / (len(x) - 1) ** 0.5 for x in (real, fake))
+    mean = (real.mean(0) - fake.mean(0)).square().sum()
+    product = torch.linalg.svdvals(ours @ theirs.T).sum()
+    return float(mean + ours.square().sum() + theirs.square().sum() - 2 * product)
+
+
+def test_the_layout_changes_the_distance_by_rounding_and_bf16_says_so(weights, monkeypatch):
+    monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 80)  # for speed
+    images = noise_images(24, channels=3, size=40)
+    images[12:] = images[12:] // 2 + 30
+    plain = InceptionFactory(str(weights)).build(COLOUR, CPU)
+    assert plain.memory_format == torch.contiguous_format  # auto, on a CPU
+    fast = InceptionFactory(str(weights), channels_last=True).build(COLOUR, CPU)
+    half = InceptionFactory(str(weights), precision="bf16").build(COLOUR, CPU)
+    expected, ours, coarse = (one(images) for one in (plain, fast, half))
+    value = distance(*expected.features.chunk(2))
+    assert value > 0
+    assert distance(*ours.features.chunk(2)) == pytest.approx(value, rel=1e-3)
+    assert plain.protocol == fast.protocol
+    assert half.protocol == plain.protocol | {"precision": "bf16"}
+    assert coarse.features.dtype == torch.float32
+    assert not torch.equal(coarse.features, expected.features)
+    error = (coarse.features - expected.features).norm() / expected.features.norm()
+    assert error < 0.05
+
+
+def test_a_wrong_precision_is_refused():
+    with pytest.raises(ConfigError, match="precision must be one of float32, bf16, got 'fp8'"):
+        InceptionFactory(precision="fp8")
+
+
 def test_missing_weights_name_url_path_and_override(tmp_path):
     with pytest.raises(ConfigError) as fault:
         InceptionFactory().build(COLOUR, CPU)

@@ -152,3 +152,25 @@ def test_a_range_that_was_found_is_noted_and_does_not_make_another_run(tmp_path)
     assert resumed is not None
     assert resumed.cfg.data.range == {"found": [0, 4095]}
     assert found(tmp_path / "logs", *typed, "resume=auto", "data.range=[0,9]") is None
+
+
+def test_runs_from_before_minutes_keep_their_intervals(tmp_path):
+    run = started(tmp_path)
+    for name in ("composed.yaml", "config.yaml"):
+        cfg = OmegaConf.load(run / name)
+        cfg.callbacks.checkpoints = {
+            "_target_": "ganforge.callbacks.Checkpoints",
+            "every_n_steps": 500,
+        }
+        (run / name).write_text(OmegaConf.to_yaml(cfg))
+    ours = found(tmp_path, "resume=auto")
+    assert ours is not None
+    assert ours.cfg.callbacks.checkpoints.every_n_steps == 500
+    assert "every_minutes" not in ours.cfg.callbacks.checkpoints
+    assert found(tmp_path, "callbacks.checkpoints.background=true", "resume=auto") is None
+
+
+def test_the_intervals_of_checkpoints_are_compared(tmp_path):
+    started(tmp_path)
+    assert found(tmp_path, "resume=auto") is not None
+    assert found(tmp_path, "callbacks.checkpoints.every_minutes=1", "resume=auto") is None

@@ -30,7 +30,7 @@ from ganforge.models.engine.optimizers import (
 )
 from ganforge.models.engine.peers import Peers
 from ganforge.models.engine.progressive import Growth
-from ganforge.models.engine.sampling import evaluated, sample_blocks
+from ganforge.models.engine.sampling import blocks_at_once, evaluated, sample_blocks
 from ganforge.models.engine.stepping import Stepper
 from ganforge.models.engine.update import (
     Batch,
@@ -286,7 +286,8 @@ class AdversarialModule(LightningModule):
         generator = self.averaged(weights)
         with evaluated(generator, self.device):
             draw = partial(generate, generator)
-            return sample_blocks(draw, n, seed, start, labels, self.num_classes, self.device)
+            where = self.device, blocks_at_once(self.generator, self.device)
+            return sample_blocks(draw, n, seed, start, labels, self.num_classes, *where)
 
     def averaged(self, weights: Weights) -> nn.Module:
         """Returns the averaged generator for "ema", if there is one; else the live generator."""

@@ -8,11 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
-from ganforge.streams import Noise, Stream, mix
+from ganforge.streams import Noise, Stream, joined, mix
 
 # Images are always generated in whole blocks of this size, because a convolution may round
 # differently at another batch size.
 SAMPLE_BLOCK = 64
+# A GPU is idle between the kernels of so few small images. If its memory leaves room next to a
+# training, it generates this many blocks together.
+BLOCKS_ON_GPU = 4
+LARGEST_ON_GPU = 64  # side of the images in pixels
+ROOM_ON_GPU = 32 * 2**30  # memory of the device in bytes
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
 
@@ -25,6 +30,7 @@ def sample_blocks(
     labels: Tensor | None,
     num_classes: int,
     device: torch.device,
+    at_once: int = 1,
 ) -> Tensor:
     """Returns images start ... start + n - 1 of stream ``seed``, float32 [n, C, H, W].
 
@@ -38,19 +44,31 @@ def sample_blocks(
         labels: int64 [n]; None cycles through the classes.
         num_classes: number of classes of the generator; 0 if it is unconditional.
         device: device on which images are generated.
+        at_once: blocks that are generated together; changes images by rounding only.
 
     Raises:
         ConfigError: if labels are out of range, of the wrong number, or given without classes.
     """
     check_labels(labels, num_classes, n)
     images = []
-    for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
-        first = block * SAMPLE_BLOCK
-        noise = Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device)
+    size = at_once * SAMPLE_BLOCK
+    for group in range(start // size, -(-(start + n) // size)):
+        first = group * size
+        blocks = range(group * at_once, (group + 1) * at_once)
+        noise = joined([Noise(mix(seed, Stream.SAMPLING, i), SAMPLE_BLOCK, device) for i in blocks])
         rows = slice(max(start - first, 0), start + n - first)
-        classes = block_labels(first, num_classes, device, labels, start)
+        classes = block_labels(first, num_classes, device, labels, start, size)
         images.append(generate(noise, classes)[rows].float())
     return torch.cat(images).contiguous()
+
+
+def blocks_at_once(generator: nn.Module, device: torch.device) -> int:
+    """Returns the number of blocks that a device generates together; equal for all calls."""
+    side = getattr(generator, "image_size", None)
+    if device.type != "cuda" or side is None or side > LARGEST_ON_GPU:
+        return 1
+    memory = torch.cuda.get_device_properties(device).total_memory
+    return BLOCKS_ON_GPU if memory >= ROOM_ON_GPU else 1
 
 
 def image_noise(seed: int, index: int, device: torch.device) -> Noise:
@@ -75,14 +93,19 @@ def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
 
 
 def block_labels(
-    first: int, num_classes: int, device: torch.device, labels: Tensor | None = None, start: int = 0
+    first: int,
+    num_classes: int,
+    device: torch.device,
+    labels: Tensor | None = None,
+    start: int = 0,
+    size: int = SAMPLE_BLOCK,
 ) -> Tensor | None:
     """Returns the labels of the block at ``first``: cycling classes, overridden by ``labels``."""
     if num_classes == 0:
         return None
-    block = torch.arange(first, first + SAMPLE_BLOCK) % num_classes
+    block = torch.arange(first, first + size) % num_classes
     if labels is not None:
-        low, high = max(first, start), min(first + SAMPLE_BLOCK, start + len(labels))
+        low, high = max(first, start), min(first + size, start + len(labels))
         block[low - first : high - first] = labels.cpu()[low - start : high - start]
     return block.to(device)
 

@@ -25,6 +25,8 @@ VOLATILE = (
 )
 # Values that a new run infers from its data and stores, with what they are when left open.
 FOUND = {"data.class_names": None, "data.num_classes": 0, "data.range": None}
+# How often a run saves. Runs older than the last of these keys had another default.
+INTERVALS = ("callbacks.checkpoints.every_n_steps", "callbacks.checkpoints.every_minutes")
 _ABSENT = object()
 
 
@@ -32,13 +34,16 @@ def different_keys(own: DictConfig, cfg: DictConfig) -> list[str]:
     """Returns the dotted keys whose values differ between a configuration and a run's own.
 
     A key that refers to another key (``${seed}``) is not listed in addition to it. A key that an
-    older run does not have counts as having its default.
+    older run does not have counts as having its default. The intervals of the checkpoints of runs
+    from before ``every_minutes`` are not compared.
 
     Args:
         own: the run's configuration, with resolved values.
         cfg: the configuration to compare, with resolved values.
     """
     ours, theirs = _settings(own), _settings(cfg)
+    if INTERVALS[-1] not in ours:
+        ours, theirs = ({k: v for k, v in s.items() if k not in INTERVALS} for s in (ours, theirs))
     left_open = tuple(f"{key}." for key in FOUND if _is_open(key, theirs))
     keys = [key for key in ours.keys() | theirs.keys() if not f"{key}.".startswith(left_open)]
     return [key for key in sorted(keys) if _differs(key, ours, theirs, own, cfg)]
