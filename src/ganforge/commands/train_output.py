@@ -11,6 +11,7 @@ from torch import nn
 
 from ganforge.callbacks.run_summary import count_parameters
 from ganforge.compute.hardware import Hardware
+from ganforge.compute.threads import Threads
 from ganforge.console import console
 from ganforge.data.files.layout import shortened
 from ganforge.data.module import ImageDataModule
@@ -28,15 +29,17 @@ def print_header(
     model: AdversarialModule,
     data: ImageDataModule,
     hardware: Hardware,
+    threads: Threads,
     resumed: Resumed | None,
 ) -> None:
-    """Prints the run's folder, model, data, hardware and, if it resumes, its checkpoint."""
+    """Prints the run's folder, model, data, hardware, threads and, if it resumes, checkpoint."""
     lines = {
         "run folder": str(folder.path),
         "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
         f"discriminator {count_parameters(model.discriminator):,} parameters",
         **data_lines(data),
         "hardware": str(hardware),
+        "threads": str(threads),
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)

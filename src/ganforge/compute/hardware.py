@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from ganforge.compute.launch import Launch, find_launch
+from ganforge.compute.threads import check_threads
 from ganforge.errors import ConfigError
 
 Switch = Literal["auto", True, False]
@@ -212,6 +213,8 @@ class TrainerSettings:
         precision: auto, 32-true, bf16-mixed or 16-mixed.
         channels_last: memory layout of images and convolutions; auto enables it where it is faster.
         fused: fused optimizer kernels; auto enables them where they are faster.
+        threads: CPU threads of each process; auto uses the cores that are free; null leaves
+            PyTorch's number.
         log_every_n_steps: steps between logged points.
         deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
@@ -227,6 +230,7 @@ class TrainerSettings:
     precision: str = "auto"
     channels_last: Switch = "auto"
     fused: Switch = "auto"
+    threads: int | str | None = None
     log_every_n_steps: int = 50
     deterministic: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
@@ -239,6 +243,7 @@ class TrainerSettings:
             raise ConfigError(f"trainer.max_seconds must be above 0, got {self.max_seconds}")
         if self.max_steps == -1 and self.max_seconds is None:
             raise ConfigError("trainer.max_steps=-1 never ends: give trainer.max_seconds too")
+        check_threads(self.threads)
         if self.log_every_n_steps < 1:
             raise ConfigError(
                 f"trainer.log_every_n_steps must be at least 1, got {self.log_every_n_steps}"
