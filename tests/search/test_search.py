@@ -216,8 +216,8 @@ def test_the_trials_are_compared_by_their_parameters(type_in, tmp_path, training
         (["loss=choice(hinge,hing)"], "loss=hing: no such option; did you mean 'hinge'?"),
         (["model.critic_steps=choice(1,a)"], "model.critic_steps: must be a whole number"),
         pytest.param(
-            ["tune.n_jobs=2"],
-            "this launcher runs one trial after the other",
+            ["tune.n_jobs=2", "hydra/launcher=basic"],
+            "hydra/launcher=basic runs one trial after the other",
             marks=pytest.mark.slow,
         ),
         (["tune.n_trial=2"], "tune.n_trial: no such key; did you mean 'n_trials'?"),

@@ -120,6 +120,8 @@ def using_threads(count: int) -> Iterator[None]:
 
 def _given(variables: Mapping[str, str]) -> int | None:
     """Returns the user's OMP_NUM_THREADS, which may be a list ("4,2") for nested regions."""
+    if CORES_VARIABLE in variables:  # then a sweep has set both for its job
+        return None
     first = variables.get(SETTING, "").partition(",")[0].strip()
     return int(first) if first.isdecimal() and int(first) > 0 else None
 
