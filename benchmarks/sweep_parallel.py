@@ -2,9 +2,9 @@
 
     uv run python benchmarks/sweep_parallel.py
 
-Trains the same jobs in both ways, in turn, and writes the medians to benchmarks/sweep_parallel.md. On
-a machine that other processes use, the wall time says little; images per second of CPU time then show
-what threads that wait for each other cost.
+Trains the same jobs in both ways, in turn, and writes the medians to benchmarks/sweep_parallel.md,
+after every round. On a machine that other processes use, the wall time says little; images per
+second of CPU time then show what threads that wait for each other cost.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,8 +67,8 @@ def run(typed: list[str], threads: int, images: int) -> Sweep:
     return Sweep(wall, cpu, rates, busy)
 
 
-def measure(jobs: int, images: int, rounds: int) -> dict[str, list[Sweep]]:
-    """Runs both ways in turn, in the opposite order every second time."""
+def measure(jobs: int, images: int, rounds: int) -> Iterator[dict[str, list[Sweep]]]:
+    """Runs both ways in turn, in the opposite order every second time; yields after each round."""
     cores = Cores.find().count
     at_once = min(cores, jobs)
     seeds = f"seed={','.join(map(str, range(jobs)))}"
@@ -83,7 +84,7 @@ def measure(jobs: int, images: int, rounds: int) -> dict[str, list[Sweep]]:
         for name in list(ways)[:: 1 if number % 2 == 0 else -1]:
             found[name].append(run(*ways[name], images))
             print(name, found[name][-1], flush=True)
-    return found
+        yield found
 
 
 def table(found: dict[str, list[Sweep]], jobs: int, images: int) -> str:
@@ -107,9 +108,25 @@ def ratios(found: dict[str, list[Sweep]]) -> str:
     wall = statistics.median(one.wall / other.wall for one, other in pairs)
     cpu = statistics.median(one.cpu / other.cpu for one, other in pairs)
     return (
-        f"One after the other takes {wall:.2f} times the wall time and {cpu:.2f} times the CPU time "
-        "of side by side (medians of pairs that ran in succession)."
+        f"One after the other takes {wall:.2f} times the wall time and {cpu:.2f} times the CPU "
+        "time of side by side (medians of pairs that ran in succession)."
     )
+
+
+def write(found: dict[str, list[Sweep]], jobs: int, images: int) -> None:
+    """Prints the page and writes it."""
+    rounds = len(next(iter(found.values())))
+    command = f"python benchmarks/sweep_parallel.py --jobs {jobs} --images {images}"
+    text = [
+        "# Jobs of a sweep side by side",
+        f"`{command} --rounds {rounds}` on {platform.machine()}, {Cores.find().count} cores, "
+        f"torch {torch.__version__}: {jobs} jobs of `model=dcgan data=fake` at 32 px, batch 64, "
+        f"{images:,} images each. Times include the start of every process.",
+        table(found, jobs, images),
+        ratios(found),
+    ]
+    print("\n\n".join(text))
+    (ROOT / "benchmarks" / "sweep_parallel.md").write_text("\n\n".join(text) + "\n")
 
 
 def main() -> None:
@@ -119,18 +136,8 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=64_000, help="images of each job")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
-    found = measure(given.jobs, given.images, given.rounds)
-    command = f"python benchmarks/sweep_parallel.py --jobs {given.jobs} --images {given.images}"
-    text = [
-        "# Jobs of a sweep side by side",
-        f"`{command} --rounds {given.rounds}` on {platform.machine()}, {Cores.find().count} cores, "
-        f"torch {torch.__version__}: {given.jobs} jobs of `model=dcgan data=fake` at 32 px, batch "
-        f"64, {given.images:,} images each. Times include the start of every process.",
-        table(found, given.jobs, given.images),
-        ratios(found),
-    ]
-    print("\n\n".join(text))
-    (ROOT / "benchmarks" / "sweep_parallel.md").write_text("\n\n".join(text) + "\n")
+    for found in measure(given.jobs, given.images, given.rounds):
+        write(found, given.jobs, given.images)
 
 
 if __name__ == "__main__":
