@@ -113,13 +113,13 @@ def test_the_load_is_unknown_right_after_the_first_reading_and_without_proc(monk
 
 @pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="needs Linux's /proc")
 def test_time_of_living_children_is_own_time():
-    work = "import time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\ninput()"
+    work = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
     before = Reading.take()
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-S", "-c", work], **streams) as child:
         assert child.stdout.readline()
         after = Reading.take()
         child.stdin.close()
-    assert after.own - before.own >= 0.29  # in ticks of 0.01 s
+    assert after.own - before.own >= 0.25  # in ticks of 0.01 s
     assert after.busy - before.busy >= after.own - before.own - 0.1
     assert before.at < after.at < time.monotonic()

@@ -102,10 +102,10 @@ def test_a_preempted_job_is_started_again_at_most_so_often(tmp_path):
 
 
 def test_a_job_that_takes_too_long_is_told_to_save_and_then_killed(tmp_path):
-    saves = "trap 'touch saved; exit 138' USR1; [ -e saved ] && exit 0; sleep 9 & wait"
-    ignores = "trap '' USR1; echo x; sleep 9"
+    saves = "trap 'touch saved; exit 138' USR1; [ -e saved ] && exit 0; sleep 4 & wait"
+    ignores = "trap '' USR1; echo x; sleep 4"
     jobs = jobs_of(tmp_path, saves, ignores)
-    pool = LocalJobs(Places(2), timeout=0.2, grace=0.3, max_restarts=1)
+    pool = LocalJobs(Places(2), timeout=0.6, grace=0.3, max_restarts=1)
     saved, killed = pool.run(jobs)
     assert saved.status == DONE
     assert str(killed._return_value).startswith("exit code 137")
@@ -113,7 +113,7 @@ def test_a_job_that_takes_too_long_is_told_to_save_and_then_killed(tmp_path):
 
 
 def test_ctrl_c_lets_the_jobs_save_and_leaves_none_running(tmp_path):
-    saves = "trap 'touch saved-{0}; exit 143' TERM; touch up-{0}; sleep 9 & wait"
+    saves = "trap 'touch saved-{0}; exit 143' TERM; touch up-{0}; sleep 4 & wait"
     jobs = jobs_of(tmp_path, saves, saves, saves)
     ready = threading.Event()
 
@@ -192,7 +192,7 @@ def test_a_sweep_records_how_each_job_ends(tmp_path, capsys):
 
 
 def test_an_interrupted_sweep_knows_which_jobs_to_resume(tmp_path):
-    stops = "kill -TERM $PPID; sleep 9"
+    stops = "kill -TERM $PPID; sleep 4"
     run = swept(tmp_path, stops, "true", "true")
     run.beside.places.at_once = 1
     with pytest.raises(KeyboardInterrupt, match="interrupted by SIGTERM"):
