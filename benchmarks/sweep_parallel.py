@@ -124,6 +124,7 @@ def write(found: dict[str, list[Sweep]], jobs: int, images: int) -> None:
         f"{images:,} images each. Times include the start of every process.",
         table(found, jobs, images),
         ratios(found),
+        "The more cores others use, the more threads of one job wait for each other.",
     ]
     print("\n\n".join(text))
     (ROOT / "benchmarks" / "sweep_parallel.md").write_text("\n\n".join(text) + "\n")

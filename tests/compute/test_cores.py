@@ -113,7 +113,8 @@ def test_the_load_is_unknown_right_after_the_first_reading_and_without_proc(monk
 
 @pytest.mark.skipif(not Path("/proc/stat").is_file(), reason="needs Linux's /proc")
 def test_time_of_living_children_is_own_time():
-    work = "import sys, time\nwhile time.process_time() < 0.3: pass\nprint(flush=True)\nsys.stdin.read()"
+    work = "import sys, time\nwhile time.process_time() < 0.3: pass\n"
+    work += "print(flush=True)\nsys.stdin.read()"
     before = Reading.take()
     streams = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "-S", "-c", work], **streams) as child:
