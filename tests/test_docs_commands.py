@@ -48,6 +48,7 @@ REFUSALS = {
 }
 if not torch.cuda.is_available():
     REFUSALS["trainer=ddp"] = (2, "no GPU found")
+    REFUSALS["hydra.launcher.gpus=2"] = (2, "this machine has 0 GPUs")
 
 
 def commands(page: Path) -> list[list[str]]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from omegaconf import DictConfig
 
+from ganforge.compute.cores import LOAD
 from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
@@ -123,6 +124,7 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         refuse_launcher(f"ganforge {verb}")
     elif sweeping:
         refuse_launcher("a sweep (-m)")
+    LOAD.watch()
     failures: list[BaseException] = []
 
     def task(cfg: DictConfig) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 
 import pytest
@@ -205,6 +206,33 @@ def test_the_trials_are_compared_by_their_parameters(type_in, tmp_path, training
     assert "tune." not in typed.out
 
 
+STAND_IN = """#!/bin/sh
+for word in "$@"; do
+    case $word in run_dir=*) run=${word#run_dir=};; tune.trial=*) trial=${word#tune.trial=};; esac
+done
+run=$(echo "$run" | tr -d "'\\"")
+[ $trial = 1 ] && { echo 'ganforge: no such data'; exit 2; }
+mkdir -p $run
+echo '{"status": "completed", "metrics": {"fid_small": {"value": '$trial'}}}' > $run/summary.json
+"""
+
+
+def test_trials_run_side_by_side_without_choosing_a_launcher(type_in, tmp_path, monkeypatch):
+    """A shell script stands in for the processes that train."""
+    script = tmp_path / "python"
+    script.write_text(STAND_IN)
+    script.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(script))
+    monkeypatch.setattr("ganforge.search.report.draw", lambda *arguments: [])
+    more = ["tune.n_jobs=3", "tune.n_trials=3", "tune.value=final", "hydra.launcher.jobs=2"]
+    typed = type_in(*search(*more))
+    assert typed.code == 0, typed.err
+    record = SweepRecord.read(folder_of(tmp_path))
+    assert [job.status for job in record.jobs] == ["completed", "failed", "completed"]
+    assert record.jobs[1].error.startswith("RunError: no such data; its output is in")
+    assert (record.path / ".output" / "1.log").is_file()
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
@@ -216,8 +244,8 @@ def test_the_trials_are_compared_by_their_parameters(type_in, tmp_path, training
         (["loss=choice(hinge,hing)"], "loss=hing: no such option; did you mean 'hinge'?"),
         (["model.critic_steps=choice(1,a)"], "model.critic_steps: must be a whole number"),
         pytest.param(
-            ["tune.n_jobs=2"],
-            "this launcher runs one trial after the other",
+            ["tune.n_jobs=2", "hydra/launcher=basic"],
+            "hydra/launcher=basic runs one trial after the other",
             marks=pytest.mark.slow,
         ),
         (["tune.n_trial=2"], "tune.n_trial: no such key; did you mean 'n_trials'?"),

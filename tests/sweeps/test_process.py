@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from ganforge.sweeps.grid import train_in_process
+from ganforge.sweeps.process import train_in_process
 
 
 @pytest.fixture

@@ -8,7 +8,6 @@ from hydra.core.utils import JobReturn, JobStatus
 from ganforge.errors import InterruptionError, RunError
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.sweeps.grid import make_folder
-from ganforge.sweeps.launchers.local import LocalJobs
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.runner import SweepRun
 from tests.support.trainings import SMALL
@@ -72,34 +71,3 @@ def test_a_sweep_may_be_given_an_empty_folder_and_no_other(tmp_path):
     assert make_folder(tmp_path / "empty") == tmp_path / "empty"
     assert make_folder(tmp_path / "full") == tmp_path / "full-2"
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["notes"]
-
-
-class Ending:
-    """A job of submitit that is over once it was told to stop."""
-
-    job_id = "7"
-    number = 0
-
-    def __init__(self) -> None:
-        self.told = 0
-
-    def done(self) -> bool:
-        return self.told > 0
-
-
-def test_a_signal_sent_twice_leaves_no_job_running(tmp_path, monkeypatch):
-    job = Ending()
-    signals = iter([KeyboardInterrupt(), None])
-
-    def kill(pid: int, number: int) -> None:
-        assert (pid, number) == (7, signal.SIGTERM)
-        if (second := next(signals)) is not None:
-            raise second
-        job.told += 1
-
-    monkeypatch.setattr("ganforge.sweeps.launchers.local.os.kill", kill)
-    monkeypatch.setattr("ganforge.sweeps.launchers.local.result_of", lambda job, number: None)
-    pool = LocalJobs.__new__(LocalJobs)
-    pool._running = {0: (job, job)}
-    pool._stop()
-    assert (job.told, pool._running) == (1, {})

@@ -15,6 +15,9 @@ from ganforge.callbacks.checkpoints import CheckpointArtifacts, ConfigInCheckpoi
 from ganforge.callbacks.interruption import FolderWatch, Interruption
 from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
+from ganforge.compute.crowding import Crowding
+from ganforge.compute.hardware import Hardware
+from ganforge.compute.launch import find_launch
 from ganforge.config.command import Command
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
 from ganforge.runs.build import Parts
@@ -39,6 +42,7 @@ def fit(
         *parts.callbacks.values(),
         *trial_callbacks(cfg),
         *([TimeBudget(seconds)] if seconds is not None else []),
+        *_crowding(parts.hardware),
         ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity),
         RunSummary(_facts(cfg, parts, folder, command)),
         *watchers(loggers),
@@ -55,6 +59,15 @@ def fit(
         _finish(failed)
     if interruption.received is not None:  # the signal arrived after the last step
         end_sweep(interruption.received)
+
+
+def _crowding(hardware: Hardware) -> list[Callback]:
+    """Returns the watch over the cores; none on GPUs, or if other ranks are no children."""
+    launch = find_launch()
+    own = launch is None or launch.launcher == "ganforge"
+    if hardware.accelerator != "cpu" or not own:
+        return []
+    return [Crowding(torch.get_num_threads() * hardware.devices, hardware.devices)]
 
 
 def _facts(cfg: DictConfig, parts: Parts, folder: Path, command: Command) -> dict[str, Any]:

@@ -13,8 +13,10 @@ from ganforge.callbacks.samples import Samples
 from ganforge.commands.fit import fit
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.commands.worker import follow
+from ganforge.compute.cores import LOAD
 from ganforge.compute.launch import find_launch
 from ganforge.compute.rank_zero import RankZero, as_rank_zero
+from ganforge.compute.threads import Threads, choose_threads, using_threads
 from ganforge.config.check import check, check_root, unseeded
 from ganforge.config.command import Command
 from ganforge.config.values import check_name
@@ -24,7 +26,7 @@ from ganforge.runs.build import Parts, build_parts
 from ganforge.runs.classes import check_each_class, name_classes
 from ganforge.runs.costs import check_costs
 from ganforge.runs.lock import locked
-from ganforge.runs.provenance import record
+from ganforge.runs.provenance import record, threads_of
 from ganforge.runs.record import note_range
 from ganforge.runs.resuming.resume import Resumed, find_resumed
 from ganforge.runs.resuming.resumption import assert_resumes, begin, check_allowed
@@ -67,6 +69,7 @@ def train_and_score(cfg: DictConfig) -> float | None:
 def _train_as_rank_zero(cfg: DictConfig, rank_zero: RankZero) -> Run | None:
     """Trains as rank 0 of a run, usually its only process."""
     setup_logging()
+    LOAD.watch()
     check_root(cfg, "train")
     command, typed = Command.of(cfg), cfg
     replaced = settle(cfg)
@@ -89,14 +92,16 @@ def _train_as_rank_zero(cfg: DictConfig, rank_zero: RankZero) -> Run | None:
             return None
         if resumed is not None:
             resumed = begin(resumed, parts, allow)
+        threads = _threads(parts, resumed)
         _prepare_scores(parts)
         parts.data.decode_once()
         note_range(cfg, parts.data)
-        with Run.open(cfg, command, parts.model, resumed) as run:
+        with Run.open(cfg, command, parts.model, resumed) as run, using_threads(threads.count):
             checkpoint = resumed.checkpoint if resumed is not None else None
-            print_header(run.folder, parts.model, parts.data, parts.hardware, resumed)
-            record(run.path, command, parts.hardware, checkpoint)
-            with rank_zero.training(run.path, OmegaConf.to_yaml(cfg), parts.hardware, checkpoint):
+            print_header(run.folder, parts.model, parts.data, parts.hardware, threads, resumed)
+            record(run.path, command, parts.hardware, checkpoint, threads.count)
+            config, hardware = OmegaConf.to_yaml(cfg), parts.hardware
+            with rank_zero.training(run.path, config, hardware, checkpoint, threads.count):
                 fit(cfg, parts, run.path, checkpoint, command)
             print_results(run.folder, translates(parts.model), alone=command.job is None)
         return run
@@ -119,6 +124,15 @@ def _build(cfg: DictConfig, command: Command, resumed: Resumed | None) -> Parts:
     parts = build_parts(cfg)
     check_each_class(parts.model, parts.data)
     return parts
+
+
+def _threads(parts: Parts, resumed: Resumed | None) -> Threads:
+    """Returns the number of threads of each process; warns if a resumed run had another one."""
+    former = threads_of(resumed.folder.path) if resumed is not None else None
+    threads = choose_threads(parts.settings.threads, parts.hardware.devices, former)
+    if threads.warning is not None:
+        log.warning("%s", threads.warning)
+    return threads
 
 
 def _dry_run(parts: Parts, resumed: Resumed | None, allow: list[str]) -> None:

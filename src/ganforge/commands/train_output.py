@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ganforge.callbacks.run_summary import count_parameters
 from ganforge.compute.hardware import Hardware
+from ganforge.compute.threads import Threads
 from ganforge.console import console
 from ganforge.data.files.layout import shortened
 from ganforge.data.module import ImageDataModule
@@ -30,9 +31,10 @@ def print_header(
     model: AdversarialModule,
     data: ImageDataModule,
     hardware: Hardware,
+    threads: Threads,
     resumed: Resumed | None,
 ) -> None:
-    """Prints the run's folder, model, data, hardware and, if it resumes, its checkpoint."""
+    """Prints the run's folder, model, data, hardware, threads and, if it resumes, checkpoint."""
     lines = {
         "run folder": str(folder.path),
         "model": f"{type(model).__name__}, generator {count_parameters(model.generator):,} and "
@@ -40,6 +42,7 @@ def print_header(
         **data_lines(data),
         "hardware": str(hardware),
         **batch_norm_line(model, data.batch_size, hardware.processes),
+        "threads": str(threads),
     }
     if resumed is not None:
         lines["resumed"] = str(resumed.checkpoint)

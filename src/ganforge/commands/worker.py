@@ -13,6 +13,7 @@ from ganforge.commands.fit import fit
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.rank_zero import end_with_starter, local_workers, placed, settled
 from ganforge.compute.rendezvous import Rendezvous
+from ganforge.compute.threads import choose_threads, using_threads
 from ganforge.config.command import Command
 from ganforge.console import setup_logging
 from ganforge.errors import FollowedError, GanforgeError, InterruptionError, RunError
@@ -73,9 +74,11 @@ def _join(order: dict[str, Any]) -> None:
         raise RunError(
             f"{checkpoint} does not exist here: a run resumes in a folder that all machines share"
         )
-    parts = build_parts(cfg)
-    parts.data.decode_once()  # on a machine with another cache than that of rank 0
-    fit(cfg, parts, Path(order["run"]), checkpoint, Command())
+    threads = choose_threads(order["trainer"].get("threads"))
+    with using_threads(threads.count):
+        parts = build_parts(cfg)
+        parts.data.decode_once()  # on a machine with another cache than that of rank 0
+        fit(cfg, parts, Path(order["run"]), checkpoint, Command())
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 
 from ganforge.compute.launch import Launch, find_launch
+from ganforge.compute.threads import check_threads
 from ganforge.errors import ConfigError
 
 Switch = Literal["auto", True, False]
@@ -217,6 +218,8 @@ class TrainerSettings:
         compile: whether torch.compile fuses the networks' operations: none, default, max (tries
             more kernels) or auto (default on GPUs that can). The first steps then take minutes.
             Updates with a penalty on a gradient run uncompiled.
+        threads: CPU threads of each process; auto uses the cores that are free; null leaves
+            PyTorch's number.
         log_every_n_steps: steps between logged points.
         deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
@@ -234,6 +237,7 @@ class TrainerSettings:
     fused: Switch = "auto"
     sync_batchnorm: bool = False
     compile: Literal["none", "auto", "default", "max"] = "none"
+    threads: int | str | None = None
     log_every_n_steps: int = 50
     deterministic: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
@@ -246,6 +250,7 @@ class TrainerSettings:
             raise ConfigError(f"trainer.max_seconds must be above 0, got {self.max_seconds}")
         if self.max_steps == -1 and self.max_seconds is None:
             raise ConfigError("trainer.max_steps=-1 never ends: give trainer.max_seconds too")
+        check_threads(self.threads)
         if self.log_every_n_steps < 1:
             raise ConfigError(
                 f"trainer.log_every_n_steps must be at least 1, got {self.log_every_n_steps}"

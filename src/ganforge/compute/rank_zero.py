@@ -35,7 +35,12 @@ class RankZero:
 
     @contextlib.contextmanager
     def training(
-        self, run: Path, config: str, hardware: Hardware, checkpoint: Path | None
+        self,
+        run: Path,
+        config: str,
+        hardware: Hardware,
+        checkpoint: Path | None,
+        threads: int | None = None,
     ) -> Iterator[None]:
         """Starts training in the worker processes for the duration of the block.
 
@@ -44,6 +49,7 @@ class RankZero:
             config: its configuration, as YAML.
             hardware: the resolved hardware settings.
             checkpoint: checkpoint that a resumed run continues from; None for a new run.
+            threads: CPU threads of each process; None for PyTorch's number.
         """
         if hardware.processes == 1:
             yield
@@ -51,7 +57,7 @@ class RankZero:
         launch = settled(self._launch, hardware.devices)
         with placed(launch):
             rendezvous = self._rendezvous or Rendezvous(launch)
-            rendezvous.send(_order(run, config, hardware, checkpoint))
+            rendezvous.send(_order(run, config, hardware, checkpoint, threads))
             self._sent = True
             with local_workers(self._launch, launch):
                 yield
@@ -101,7 +107,9 @@ def local_workers(
     return started_workers(settled)
 
 
-def _order(run: Path, config: str, hardware: Hardware, checkpoint: Path | None) -> dict[str, Any]:
+def _order(
+    run: Path, config: str, hardware: Hardware, checkpoint: Path | None, threads: int | None
+) -> dict[str, Any]:
     """Returns the message for the workers.
 
     It holds rank 0's resolved hardware settings, because "auto" may resolve differently elsewhere.
@@ -117,6 +125,7 @@ def _order(run: Path, config: str, hardware: Hardware, checkpoint: Path | None) 
             "precision": hardware.precision,
             "channels_last": hardware.channels_last,
             "fused": hardware.fused,
+            "threads": threads,
         },
     }
 

@@ -28,7 +28,11 @@ STEMS = ("code", "workspace")  # of the names of patches
 
 
 def record(
-    folder: Path, command: Command, hardware: Hardware, checkpoint: Path | None = None
+    folder: Path,
+    command: Command,
+    hardware: Hardware,
+    checkpoint: Path | None = None,
+    threads: int | None = None,
 ) -> None:
     """Appends an entry for this session to ``<run folder>/provenance.json``.
 
@@ -40,6 +44,7 @@ def record(
         command: the parsed command line.
         hardware: the resolved hardware settings.
         checkpoint: checkpoint that a resumed run continues from; None for a new run.
+        threads: CPU threads of each process.
 
     Raises:
         RunError: the disk is full or not writable.
@@ -49,6 +54,7 @@ def record(
     try:
         diff = _write_diff(folder, "code", code)
         session = _session(command, hardware, checkpoint, code, diff)
+        session["environment"]["threads"] = threads
         if workspace is not None:
             found = {"commit": workspace.commit, "remote": workspace.remote}
             found["diff"] = _write_diff(folder, "workspace", workspace)
@@ -98,6 +104,13 @@ def overrides_of(folder: Path) -> list[str]:
     first = read(folder)[:1]
     overrides = first[0].get("overrides") if first else None
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
+
+
+def threads_of(folder: Path) -> int | None:
+    """Returns the CPU threads of the session that trained a run last; None if unknown."""
+    last = (read(folder) or [{}])[-1].get("environment")
+    threads = last.get("threads") if isinstance(last, dict) else None
+    return threads if isinstance(threads, int) and threads >= 1 else None
 
 
 def environment(hardware: Hardware) -> dict[str, Any]:

@@ -24,9 +24,9 @@ from ganforge.search.report import report
 from ganforge.search.settings import Search
 from ganforge.search.storage import Storage, require
 from ganforge.search.study import SharedStudy
-from ganforge.sweeps.checks import check_jobs, runs_here
+from ganforge.sweeps.checks import check_jobs
 from ganforge.sweeps.grid import new_record, set_folder, ways_to_train
-from ganforge.sweeps.launchers.checks import check_launcher
+from ganforge.sweeps.launchers.checks import check_launcher, in_turn, option_of
 from ganforge.sweeps.plan import Plan, split_resume
 from ganforge.sweeps.resume import newest_unfinished, not_running, published, read_sweep
 
@@ -76,7 +76,7 @@ def sweep_search(
         study = _study(search, plan, storage, record)
         set_folder(config, record.path)
         launch, train_apart = ways_to_train(config, context, task)
-        apart = train_apart if devices > 1 else None
+        apart = train_apart if devices > 1 and search.n_jobs == 1 and in_turn(config) else None
         try:
             SearchRun(study, record, plan.fixed, launch, apart).run()
         finally:
@@ -117,11 +117,11 @@ def _check(plan: SearchPlan, config: DictConfig, context: HydraContext) -> int:
 
 
 def _check_launcher(search: Search, config: DictConfig) -> None:
-    if runs_here(config) and search.n_jobs > 1:
+    if option_of(config.hydra.launcher) == "basic" and search.n_jobs > 1:
         raise ConfigError(
-            f"tune.n_jobs={search.n_jobs}: this launcher runs one trial after the other. Use "
-            "hydra/launcher=local_processes or slurm, or start this command several times with "
-            "the same tune.storage and tune.study"
+            f"tune.n_jobs={search.n_jobs}: hydra/launcher=basic runs one trial after the other. "
+            "Use hydra/launcher=auto, local_processes or slurm, or start this command several "
+            "times with the same tune.storage and tune.study"
         )
 
 

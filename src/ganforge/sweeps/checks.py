@@ -19,6 +19,9 @@ from ganforge.runs.costs import check_costs
 from ganforge.runs.load import build
 from ganforge.runs.stored.settling import settle
 from ganforge.runs.stored.trust import is_own, targets
+from ganforge.sweeps.launchers.checks import ON_THIS_MACHINE, option_of
+from ganforge.sweeps.launchers.places import Need
+from ganforge.sweeps.launchers.settings import hardware_of
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.trust import Vet
 
@@ -26,7 +29,6 @@ from ganforge.sweeps.trust import Vet
 # initializing them takes seconds; so is everything that needs data.
 GROUPS = ("loss", "regularizer", "augment", "schedule")
 OPTIMIZERS = "optimizer"
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 SHOWN = 3  # jobs named per fault: identical faults are reported once
 
 
@@ -35,19 +37,21 @@ class Checked:
     """Properties of a job's configuration that the sweep needs.
 
     Attributes:
-        devices: number of processes that the job trains in.
+        devices: number of processes that the job trains in, if it has the machine to itself.
+        need: the part of the machine that the job needs.
         dry_run: whether the job is a dry run, which leaves no folder.
         subdir: folder name from hydra.sweep.subdir; None for the sweep's default name.
     """
 
     devices: int
+    need: Need
     dry_run: bool
     subdir: str | None = None
 
 
 def runs_here(config: DictConfig) -> bool:
-    """Whether Hydra's launcher runs the jobs one by one in this process."""
-    return str(config.hydra.launcher._target_) == BASIC_LAUNCHER
+    """Whether Hydra's launcher runs the jobs on this machine."""
+    return option_of(config.hydra.launcher) in ON_THIS_MACHINE
 
 
 def check_jobs(
@@ -57,8 +61,8 @@ def check_jobs(
 
     Args:
         plans: the jobs.
-        config: Hydra's configuration of the sweep. If its launcher runs the jobs in this process,
-            the devices of this machine are checked, too.
+        config: Hydra's configuration of the sweep. If its launcher runs the jobs on this machine,
+            its devices are checked, too.
         context: Hydra's context, which holds the config loader.
         vet: checks configurations composed from stored overrides; None for typed overrides.
 
@@ -104,8 +108,8 @@ def _check(
         name_classes(cfg, classes)
         check(cfg)
         check_costs(cfg)
-        devices = build(cfg.trainer).hardware().devices if here else 1
-        return Checked(int(devices), bool(cfg.dry_run), subdir)
+        devices, need = hardware_of(cfg) if here else (1, Need())
+        return Checked(devices, need, bool(cfg.dry_run), subdir)
     finally:
         HydraConfig.instance().cfg = former
 

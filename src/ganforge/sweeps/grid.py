@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
-import signal
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,22 +14,21 @@ from hydra.core.plugins import Plugins
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict, read_write
 
-from ganforge.callbacks.interruption import SIGNALS, handled_signals
 from ganforge.config.job_names import FILE, job_folder
 from ganforge.config.quoting import quoted
-from ganforge.errors import ConfigError, InterruptionError, RunError
+from ganforge.errors import ConfigError, RunError
 from ganforge.paths import typed_path
-from ganforge.processes import module_path, python
 from ganforge.redaction import training_line
 from ganforge.runs.lock import LOCK, locked
 from ganforge.runs.stored.settling import resolved_override
 from ganforge.runs.sweep_record import Job, Kind, SweepRecord
 from ganforge.sweeps.checks import Checked, check_jobs, runs_here
 from ganforge.sweeps.launchers.checks import check_launcher
+from ganforge.sweeps.launchers.settings import adjusted, local_jobs
 from ganforge.sweeps.plan import Plan, plan_grid, split_resume
+from ganforge.sweeps.process import search_path_flags, train_in_process
 from ganforge.sweeps.resume import find_sweep, identity_of, match_jobs, published
 from ganforge.sweeps.runner import Launch, SweepRun, TrainInProcess
-from ganforge.sweeps.signals import handling
 from ganforge.sweeps.trust import (
     Vet,
     is_permission,
@@ -42,8 +37,6 @@ from ganforge.sweeps.trust import (
     vetting,
     without_permissions,
 )
-
-PARENT_DEATH_SIGNAL = 1  # Linux's PR_SET_PDEATHSIG
 
 
 def sweep_grid(
@@ -62,7 +55,7 @@ def sweep_grid(
         config: Hydra's configuration of the sweep; its folder is set here.
         context: Hydra's context, which holds the config loader.
         task: the function that Hydra calls for each job.
-        batch_size: jobs passed at a time to a parallel launcher; None for all.
+        batch_size: maximum number of jobs at a time of a parallel launcher; None for all.
 
     Returns:
         The best value of the monitored score of every job; None for a job without scores.
@@ -83,13 +76,18 @@ def sweep_grid(
     kept = not all(job.dry_run for job in checked)
     if former is not None:
         match_jobs(former, plans)
+    needs = adjusted([job.need for job in checked], config.hydra.launcher)
+    # Counted for all jobs, not only for those left, so that a resumed job has as many threads.
+    beside = local_jobs(config, needs, batch_size) if kept else None
     record = former if former is not None else _new_record(typed, plans, config, checked, kept)
     with locked(record.path) if kept else _leaving_nothing(record.path, typed_path(config.log_dir)):
         set_folder(config, record.path)
         launch, train_apart = ways_to_train(config, context, task)
         apart = {n for n, job in enumerate(checked) if job.devices > 1 and not job.dry_run}
         at_once = None if runs_here(config) else batch_size or len(plans)
-        return SweepRun(record, plans, launch, train_apart, apart, at_once, kept).run()
+        gpus = [need.gpus for need in needs]
+        sweep = SweepRun(record, plans, launch, train_apart, apart, at_once, kept, beside, gpus)
+        return sweep.run()
 
 
 def _resumed(
@@ -190,17 +188,8 @@ def ways_to_train(
     launcher: Any = Plugins.instance().instantiate_launcher(
         hydra_context=context, task_function=task, config=config
     )
-    flags = _flags(config)
+    flags = search_path_flags(config)
     return launcher.launch, lambda overrides: train_in_process(overrides, flags)
-
-
-def _flags(config: DictConfig) -> list[str]:
-    """Returns the command-line flags that reproduce this process's config search path."""
-    sources = config.hydra.runtime.config_sources
-    folders = [str(s.path) for s in sources if s.provider == "command-line"]
-    typed = [str(o) for o in config.hydra.overrides.hydra]
-    paths = [o for o in typed if o.lstrip("+").startswith("hydra.searchpath=")]
-    return [word for folder in folders for word in ("--config-dir", folder)] + paths
 
 
 @contextlib.contextmanager
@@ -214,49 +203,3 @@ def _leaving_nothing(path: Path, log_dir: Path) -> Iterator[None]:
                 break
             with contextlib.suppress(OSError):  # not empty: it holds other runs
                 folder.rmdir()
-
-
-def train_in_process(overrides: list[str], flags: list[str]) -> int:
-    """Trains in a separate process and forwards signals to it.
-
-    If one process of a distributed run fails, rank 0 exits too. In the sweep's own process that
-    would end the sweep.
-
-    Args:
-        overrides: overrides of the run.
-        flags: command-line flags such as ``["--config-dir", "DIR"]``.
-
-    Returns:
-        The exit code; 128 plus the signal number if a signal killed the process.
-
-    Raises:
-        KeyboardInterrupt: if the process was interrupted by a signal.
-    """
-    command = [*python(), "-m", "ganforge", "train", *flags, *overrides]
-    environment = os.environ | module_path()
-    # New session: otherwise the child gets Ctrl-C twice, from the terminal and forwarded, and a
-    # second signal means "stop immediately".
-    process = subprocess.Popen(
-        command, env=environment, start_new_session=True, preexec_fn=_end_with_parent()
-    )
-    try:
-        with handling(handled_signals(), lambda number, frame: process.send_signal(number)):
-            code = process.wait()
-    except BaseException:
-        process.kill()
-        process.wait()
-        raise
-    code = code if code >= 0 else 128 - code
-    if code - 128 in SIGNALS:
-        number = code - 128
-        cause = InterruptionError(f"interrupted by {signal.Signals(number).name}", number)
-        raise KeyboardInterrupt(str(cause)) from cause
-    return code
-
-
-def _end_with_parent() -> Callable[[], object] | None:
-    """Returns a hook that makes Linux send SIGTERM to the child when its parent dies."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None).prctl
-    return lambda: prctl(PARENT_DEATH_SIGNAL, int(signal.SIGTERM))

@@ -13,6 +13,7 @@ from ganforge.console import console
 from ganforge.errors import InterruptionError, RunError, first_line
 from ganforge.runs.stored.past_summary import best_of
 from ganforge.runs.sweep_record import Job, SweepRecord
+from ganforge.sweeps.launchers.local import OUTPUT, LocalJob, LocalJobs
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.progress import announce, job_table, progress_line, tally
 from ganforge.sweeps.signals import ending_on_signals
@@ -35,6 +36,8 @@ class SweepRun:
         apart: numbers of the jobs that need a separate process.
         at_once: jobs launched at a time; None runs them one by one in this process.
         kept: whether to write the record; False for dry runs.
+        beside: runs the jobs side by side on this machine; None if they are launched.
+        gpus: number of GPUs of each job, by job number, for ``beside``.
     """
 
     record: SweepRecord
@@ -44,6 +47,8 @@ class SweepRun:
     apart: set[int]
     at_once: int | None = None
     kept: bool = True
+    beside: LocalJobs | None = None
+    gpus: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         self._began = time.monotonic()
@@ -76,7 +81,9 @@ class SweepRun:
         todo = [job for job in self.record.jobs if job.status == "pending"]
         if done := len(self.record.jobs) - len(todo):
             announce(f"resuming {self.record.path}: {done} of {len(self.record.jobs)} jobs done")
-        if self.at_once is None:
+        if self.beside is not None:
+            self._run_beside(self.beside, todo)
+        elif self.at_once is None:
             for job in todo:
                 announce(progress_line(self.record, job, self._seconds_left()))
                 self._run(job)
@@ -98,6 +105,36 @@ class SweepRun:
             over = fresh_status(self.record, job, began) == "completed"
             self._note(job, "completed" if over else "interrupted")
             raise
+
+    def _run_beside(self, local: LocalJobs, jobs: list[Job]) -> None:
+        """Runs jobs in processes of their own, some at a time."""
+        by_number = {job.number: job for job in jobs}
+        announce(f"{len(jobs)} jobs, {min(local.places.at_once, len(jobs))} at a time")
+        started = time.time()
+
+        def begin(number: int) -> None:
+            job = by_number[number]
+            announce(progress_line(self.record, job, self._seconds_left()))
+            self._note(job, "running")
+
+        def end(number: int, result: JobReturn) -> None:
+            job = by_number[number]
+            self._settle(job, result)
+            more = f": {job.error}" if job.error else ""
+            announce(f"{job} {job.status}{more} · {tally(self.record)}")
+
+        try:
+            local.run([self._local(job) for job in jobs], begin, end)
+        except KeyboardInterrupt:
+            for job in jobs:
+                if job.status == "running":
+                    over = fresh_status(self.record, job, started) == "completed"
+                    self._note(job, "completed" if over else "interrupted")
+            raise
+
+    def _local(self, job: Job) -> LocalJob:
+        output = self.record.path / OUTPUT / f"{job.folder}.log"
+        return LocalJob(job.number, self._overrides(job), self.gpus[job.number], output)
 
     def _run_together(self, jobs: list[Job]) -> None:
         """Runs jobs in parallel through a launcher and watches their run folders."""

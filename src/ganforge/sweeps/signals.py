@@ -29,6 +29,18 @@ def handling(numbers: Iterable[int], handler: Handler) -> Iterator[None]:
             signal.signal(number, previous)
 
 
+@contextlib.contextmanager
+def deferring_signals() -> Iterator[None]:
+    """Handles signals only after the block, as for starting a process: it must not get lost."""
+    received: list[int] = []
+    try:
+        with handling(handled_signals(), lambda number, frame: received.append(number)):
+            yield
+    finally:
+        for number in received[:1]:
+            signal.raise_signal(number)
+
+
 def ending_on_signals() -> contextlib.AbstractContextManager[None]:
     """Handles termination signals between jobs by raising KeyboardInterrupt.
 

@@ -3,89 +3,94 @@
 Hydra imports this file at every start, so imports of ganforge.sweeps are deferred to the methods.
 """
 
-from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+from hydra._internal.core_plugins.basic_launcher import BasicLauncher
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 
-class _SubmittingLauncher(Launcher):
-    """Launches jobs through submitit."""
+class _LocalLauncher(BasicLauncher):
+    """Runs a single job in this process, as Hydra does, and several in processes of their own.
+
+    A grid sweep runs its jobs itself, with the same settings; this is for other sweepers.
+    """
 
     def setup(
         self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
     ) -> None:
-        """Stores Hydra's context, after checking the launcher's settings and dependencies."""
+        """Stores Hydra's context, after checking the launcher's settings."""
         from ganforge.sweeps.launchers.checks import check_launcher
 
         check_launcher(config.hydra.launcher)
-        self.context, self.task, self.config = hydra_context, task_function, config
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         """Runs the jobs, waits for them and returns their results."""
-        from ganforge.sweeps.launchers.job import SubmittedJob
+        from ganforge.sweeps.launchers.checks import option_of
+        from ganforge.sweeps.launchers.settings import run_beside
 
-        jobs = [
-            SubmittedJob(number, list(overrides), self.config, self.context, self.task)
-            for number, overrides in enumerate(job_overrides, initial_job_idx)
-        ]
-        return self.pool(len(jobs)).run(jobs)  # type: ignore[no-any-return]
-
-    @abstractmethod
-    def pool(self, jobs: int) -> Any:
-        """Returns the object that runs this number of jobs."""
+        assert self.config is not None
+        single = len(job_overrides) == 1 and option_of(self.config.hydra.launcher) == "auto"
+        if single:
+            return super().launch(job_overrides, initial_job_idx)
+        return run_beside(self.config, [list(one) for one in job_overrides], initial_job_idx)
 
 
-class LocalProcessesLauncher(_SubmittingLauncher):
-    """Runs the jobs of a sweep in parallel on this machine, each in a separate process.
+class LocalProcessesLauncher(_LocalLauncher):
+    """Runs the jobs of a sweep side by side on this machine, each in a separate process.
+
+    ``ganforge.sweeps.launchers.settings`` reads the arguments from the configuration.
 
     Args:
-        parallel: number of parallel jobs; "auto" for one per ``gpus_per_job`` GPUs, or one per 4
-            cores without GPUs.
-        gpus_per_job: GPUs visible to a job, not shared with other jobs.
-        threads: CPU threads per job; "auto" for an equal share of the cores.
+        parallel: number of jobs at a time; "auto" for one per GPU, or on the CPU as many as there
+            are free cores and memory.
+        gpus: number of GPUs of this machine to use; "auto" for all, 0 for none.
+        gpus_per_job: GPUs visible to a job, not shared with other jobs; "auto" for as many as
+            ``trainer.devices``; 0 leaves all GPUs visible to every job.
+        threads: CPU threads per process; "auto" for an equal share of the free cores.
         timeout_min: minutes after which a job is stopped with a checkpoint and restarted.
         signal_delay_s: seconds the job has to save the checkpoint.
         max_num_timeout: maximum number of restarts.
-        submitit_folder: folder for the output of jobs.
     """
 
     def __init__(
         self,
         parallel: int | str = "auto",
-        gpus_per_job: int = 1,
+        gpus: int | str = "auto",
+        gpus_per_job: int | str = "auto",
         threads: int | str = "auto",
         timeout_min: int = 525600,
         signal_delay_s: int = 120,
         max_num_timeout: int = 5,
-        submitit_folder: str = ".submitit",
     ) -> None:
-        self.folder = submitit_folder
-        self.shares: dict[str, Any] = {
-            "parallel": parallel,
-            "gpus_per_job": gpus_per_job,
-            "threads": threads,
-        }
-        self.limits = {
-            "timeout_min": timeout_min,
-            "signal_delay_s": signal_delay_s,
-            "max_num_timeout": max_num_timeout,
-        }
-
-    def pool(self, jobs: int) -> Any:
-        """Returns the pool of processes that runs the jobs."""
-        from ganforge.sweeps.launchers.local import LocalJobs, slots
-
-        return LocalJobs(self.folder, slots(jobs=jobs, **self.shares), **self.limits)
+        self.parallel = parallel
 
 
-class SlurmLauncher(_SubmittingLauncher):
+class AutoLauncher(_LocalLauncher):
+    """Runs the jobs of a sweep side by side where that is faster, else one by one in this process.
+
+    ``ganforge.sweeps.launchers.settings`` reads the arguments from the configuration.
+
+    Args:
+        jobs: number of jobs at a time; "auto" for one per GPU, or on the CPU as many as there are
+            free cores and memory; 1 for one by one in this process.
+        gpus: number of GPUs of this machine to use; "auto" for all, 0 for none.
+        threads: CPU threads per process; "auto" for an equal share of the free cores.
+    """
+
+    def __init__(
+        self, jobs: int | str = "auto", gpus: int | str = "auto", threads: int | str = "auto"
+    ) -> None:
+        self.jobs = jobs
+
+
+class SlurmLauncher(Launcher):
     """Submits the jobs of a sweep to SLURM and waits for them.
 
     The arguments are options of sbatch, with the names used by hydra-submitit-launcher.
@@ -153,8 +158,24 @@ class SlurmLauncher(_SubmittingLauncher):
             "slurm_srun_args": ["--kill-on-bad-exit=1"],
         }
 
-    def pool(self, jobs: int) -> Any:
-        """Returns the array that submits the jobs."""
+    def setup(
+        self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig
+    ) -> None:
+        """Stores Hydra's context, after checking the launcher's settings and dependencies."""
+        from ganforge.sweeps.launchers.checks import check_launcher
+
+        check_launcher(config.hydra.launcher)
+        self.context, self.task, self.config = hydra_context, task_function, config
+
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Submits the jobs, waits for them and returns their results."""
+        from ganforge.sweeps.launchers.job import SubmittedJob
         from ganforge.sweeps.launchers.slurm import SlurmJobs
 
-        return SlurmJobs(self.folder, self.parameters, self.max_num_timeout)
+        jobs = [
+            SubmittedJob(number, list(overrides), self.config, self.context, self.task)
+            for number, overrides in enumerate(job_overrides, initial_job_idx)
+        ]
+        return SlurmJobs(self.folder, self.parameters, self.max_num_timeout).run(jobs)

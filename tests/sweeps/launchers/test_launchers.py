@@ -229,7 +229,7 @@ def test_a_preempted_job_is_started_again_and_resumes_bit_by_bit(beside, alone):
     sweep, _ = beside
     assert (sweep / "0-s1" / "signalled").exists()
     assert not (sweep / "1-s2" / "signalled").exists()
-    outputs = [path.read_text() for path in (sweep / ".submitit").glob("*.out")]
+    outputs = [path.read_text() for path in (sweep / ".output").glob("*.log")]
     assert sum("resumed:" in text for text in outputs) == 1
     games.assert_equal(weights_of(sweep / "0-s1"), weights_of(alone))
 
@@ -296,7 +296,10 @@ LOCAL = "hydra/launcher=local_processes"
     [
         (["-m", "hydra/launcher=slurm"], "sbatch and srun are not available"),
         ([LOCAL], "add -m"),
-        (["-m", LOCAL, "hydra.launcher.parallel=0"], "from 1, got 0"),
+        (["-m", LOCAL, "hydra.launcher.parallel=0"], "from 1 or auto, got 0"),
+        (["-m", "hydra.launcher.jobs=0"], "hydra.launcher.jobs must be a whole number from 1"),
+        (["-m", "hydra.launcher.gpus=many"], "hydra.launcher.gpus must be a whole number from 0"),
+        (["-m", "seed=1,2", "hydra.launcher.gpus=3"], "this machine has 0 GPUs"),
         (
             ["-m", LOCAL, "hydra.launcher.signal_delay_s=99999999"],
             "less",
@@ -312,7 +315,7 @@ def test_a_launcher_that_cannot_work_is_refused(type_in, tmp_path, monkeypatch, 
 
 def test_a_missing_extra_is_named(type_in, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
-    ended = type_in("train", "-m", LOCAL, "data=fake")
+    ended = type_in("train", "-m", "hydra/launcher=slurm", "data=fake")
     assert ended.code == 2
     assert "pip install 'ganforge[slurm]'" in ended.err
     assert not list(tmp_path.iterdir())

@@ -12,13 +12,25 @@ from omegaconf import DictConfig
 from ganforge.errors import ConfigError, install
 
 OWN = "hydra_plugins.ganforge_launchers.launchers."
-OPTIONS = {"LocalProcessesLauncher": "local_processes", "SlurmLauncher": "slurm"}
+BASIC = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+OPTIONS = {
+    f"{OWN}AutoLauncher": "auto",
+    f"{OWN}LocalProcessesLauncher": "local_processes",
+    f"{OWN}SlurmLauncher": "slurm",
+    BASIC: "basic",
+}
+AUTOMATIC = ("parallel", "jobs", "gpus", "gpus_per_job", "threads")
+ON_THIS_MACHINE = ("auto", "basic", "local_processes")
 
 
 def option_of(launcher: DictConfig) -> str | None:
-    """Returns the option name of one of ganforge's launchers; None for any other launcher."""
-    target = str(launcher.get("_target_", ""))
-    return OPTIONS.get(target.removeprefix(OWN)) if target.startswith(OWN) else None
+    """Returns the option name of a launcher: Hydra's own or one of ganforge's; None for others."""
+    return OPTIONS.get(str(launcher.get("_target_", "")))
+
+
+def in_turn(config: DictConfig) -> bool:
+    """Whether single jobs run in this process."""
+    return option_of(config.hydra.launcher) in ("auto", "basic")
 
 
 def check_launcher(launcher: DictConfig) -> None:
@@ -30,13 +42,18 @@ def check_launcher(launcher: DictConfig) -> None:
     option = option_of(launcher)
     if option is None:
         return
+    if option == "slurm":
+        _check_slurm()
+    _check_numbers(launcher)
+
+
+def _check_slurm() -> None:
     for key in ("submitit", "hydra_plugins.hydra_submitit_launcher"):
         if importlib.util.find_spec(key) is None:
             raise ConfigError(
-                f"hydra/launcher={option} needs hydra-submitit-launcher: {install('slurm')}"
+                f"hydra/launcher=slurm needs hydra-submitit-launcher: {install('slurm')}"
             )
-    _check_numbers(launcher)
-    if option == "slurm" and None in (shutil.which("sbatch"), shutil.which("srun")):
+    if None in (shutil.which("sbatch"), shutil.which("srun")):
         raise ConfigError(
             "hydra/launcher=slurm: sbatch and srun are not available. Run this on a login node of "
             "the cluster, or use hydra/launcher=local_processes"
@@ -52,7 +69,7 @@ def refuse_idle_launcher() -> None:
     if not HydraConfig.initialized() or HydraConfig.get().mode != RunMode.RUN:
         return
     option = option_of(HydraConfig.get().launcher)
-    if option is not None:
+    if option in ("local_processes", "slurm"):
         raise ConfigError(
             f"hydra/launcher={option} launches the jobs of a sweep: add -m, even for a single job"
         )
@@ -61,14 +78,15 @@ def refuse_idle_launcher() -> None:
 def _check_numbers(launcher: DictConfig) -> None:
     least = {"nodes": 1, "tasks_per_node": 1, "timeout_min": 1, "array_parallelism": 1}
     least |= {"gpus_per_job": 0, "gpus_per_node": 0, "signal_delay_s": 0, "max_num_timeout": 0}
-    least |= {"parallel": 1, "threads": 1, "cpus_per_task": 1, "mem_gb": 1}
+    least |= {"parallel": 1, "jobs": 1, "threads": 1, "cpus_per_task": 1, "mem_gb": 1, "gpus": 0}
     for key, smallest in least.items():
         value = launcher.get(key)
-        if value is None or (value == "auto" and key in ("parallel", "threads")):
+        if value is None or (value == "auto" and key in AUTOMATIC):
             continue
         if not isinstance(value, int) or isinstance(value, bool) or value < smallest:
             raise ConfigError(
-                f"hydra.launcher.{key} must be a whole number from {smallest}, got {value!r}"
+                f"hydra.launcher.{key} must be a whole number from {smallest}"
+                f"{' or auto' if key in AUTOMATIC else ''}, got {value!r}"
             )
     if "timeout_min" in launcher and launcher.signal_delay_s >= 60 * launcher.timeout_min:
         raise ConfigError(

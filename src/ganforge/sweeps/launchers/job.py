@@ -1,8 +1,7 @@
-"""A job of a sweep in a process started by submitit, locally or on a cluster."""
+"""A job of a sweep in a process started by submitit on a cluster."""
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from dataclasses import dataclass, field
@@ -34,9 +33,6 @@ class SubmittedJob:
         task: the function that Hydra calls for each job.
         state: Hydra's singletons of the submitting process.
         arguments: the command line as typed.
-        variables: environment variables to set; None unsets one.
-        requeued: whether the scheduler itself restarts an interrupted job, which then must not
-            return a result.
     """
 
     number: int
@@ -46,8 +42,6 @@ class SubmittedJob:
     task: TaskFunction
     state: dict[type, Singleton] = field(default_factory=Singleton.get_state)
     arguments: list[str] = field(default_factory=lambda: list(sys.argv))
-    variables: dict[str, str | None] = field(default_factory=dict)
-    requeued: bool = False
 
     def __call__(self) -> JobReturn:
         """Trains; if interrupted, saves a checkpoint and, after SIGUSR1, requeues the job."""
@@ -61,9 +55,8 @@ class SubmittedJob:
             code = getattr(cause, "exit_code", 130)
             if code == 128 + SIGNAL and callable(requeue):
                 requeue(SIGNAL, None)  # exits this process, except on the job's other tasks
-            if self.requeued:
-                raise SystemExit(code) from error
-            return failed(InterruptionError(str(error), code - 128))
+            # The scheduler itself restarts the job, which then must not return a result.
+            raise SystemExit(code) from error
 
     def checkpoint(self) -> Any:
         """Returns the same job for submitit to requeue; it resumes in its run folder."""
@@ -74,13 +67,6 @@ class SubmittedJob:
     def _set_up_process(self) -> None:
         readable_streams()
         sys.argv = list(self.arguments)
-        for name, value in self.variables.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-        if not self.requeued:
-            os.setpgid(0, 0)  # the terminal's Ctrl-C reaches the sweep only, which stops its jobs
 
     def _run(self) -> JobReturn:
         from hydra_plugins.hydra_submitit_launcher import submitit_launcher  # type: ignore[import-untyped]

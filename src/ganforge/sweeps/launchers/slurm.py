@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import replace
 from typing import Any
 
 from hydra.core.utils import JobReturn
@@ -41,7 +40,7 @@ class SlurmJobs:
             KeyboardInterrupt: if waiting was interrupted; the jobs continue to run.
         """
         with self.executor.batch():
-            submitted = [self.executor.submit(replace(job, requeued=True)) for job in jobs]
+            submitted = [self.executor.submit(job) for job in jobs]
         for job, one in zip(jobs, submitted, strict=True):
             line = f"job {job.number}: SLURM job {one.job_id}, output: {one.paths.stdout}"
             console.print(line, soft_wrap=True)
