@@ -6,7 +6,7 @@ without it: type checkers reject a key that duplicates a named argument.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class DataSettings(TypedDict, total=False):
@@ -84,6 +84,18 @@ class PhotographSettings(DecodedSettings, total=False):
     batch_size: int
     workers: int | None
     max_unreadable: int
+
+
+class ShardSettings(PhotographSettings, total=False):
+    """Every keyword argument of data sets in shards."""
+
+    mirror: bool
+    shuffle: int
+    cache_gb: float
+    labels: bool | str
+    holdout: float
+    range: list[float] | dict[str, Any] | None
+    class_names: list[str] | None
 
 
 class FolderSettings(PhotographSettings, total=False):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ganforge.data.order import Deal, Order, as_tensor, uniforms
+from ganforge.data.order import Deal, as_tensor, uniforms
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
 from ganforge.streams import Stream, mix
@@ -38,7 +38,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.source = source
         self.seed = seed
         self.mirror = mirror
-        self.order = Order(len(source), seed)
+        self.order = source.order(seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
         """Returns ``image`` [B, C, H, W] and, for labelled data, ``label`` int64 [B]."""

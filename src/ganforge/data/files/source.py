@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.files.decoding import decode, reason_of
-from ganforge.data.files.encoded import Entries, one_at_a_time
+from ganforge.data.files.encoded import Entries, UnreachableError, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
 from ganforge.data.source import ImageSource, MemorySource, hash_of
 from ganforge.errors import DataError
@@ -130,6 +130,8 @@ class FileSource(ImageSource):
         try:
             with one_at_a_time():
                 return self.decode(name)
+        except UnreachableError:
+            raise
         except Exception as error:  # decoders raise exceptions of any type on damaged data
             self.unreadable[name] = reason_of(error)
         _log.warning("skipped unreadable image %s: %s", one_line(name), self.unreadable[name])
