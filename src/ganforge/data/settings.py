@@ -91,7 +91,7 @@ class ShardSettings(PhotographSettings, total=False):
 
     mirror: bool
     shuffle: int
-    cache_gb: float
+    shard_cache_gb: float
     labels: bool | str
     holdout: float
     range: list[float] | dict[str, Any] | None

@@ -1,4 +1,4 @@
-"""The cache folder and its files: classifiers and statistics. Imports nothing heavy."""
+"""The cache folder and its files: classifiers, statistics and shards. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ganforge.paths import cache_root
 
 log = logging.getLogger("ganforge")
 
-KINDS = ("classifiers", "statistics")
+KINDS = ("classifiers", "statistics", "shards")
 HALF_WRITTEN = 3600  # seconds after which a temporary file counts as abandoned
 LONGEST = 80  # characters of the data set's name in a file name; file systems allow 255 in all
 
@@ -26,7 +26,7 @@ class Entry(NamedTuple):
 
     Attributes:
         path: the file.
-        kind: "classifiers" or "statistics".
+        kind: one of ``KINDS``.
         size: in bytes.
         age: seconds since it was last written or, for statistics, read.
     """
@@ -78,7 +78,8 @@ def entries(kind: str | None = None) -> list[Entry]:
 
 def files(folder: Path, kind: str) -> list[Entry]:
     """Returns the finished files in ``folder`` as entries of ``kind``, newest first."""
-    return sorted(_entries(folder.glob("*.pt"), kind), key=lambda entry: entry.age)
+    finished = [*folder.glob("*.pt"), *folder.glob("*.shard")]
+    return sorted(_entries(finished, kind), key=lambda entry: entry.age)
 
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:

@@ -35,13 +35,14 @@ class ShardData(FileData):
     whatever the number of processes and loader processes, and wherever the shards are. Each image
     is read by its place in its shard, which is found once and kept in the cache.
 
-    Remote shards are copied into the cache before they are read, up to ``cache_gb``; an image
+    Remote shards are copied into the cache before they are read, up to ``shard_cache_gb``; an image
     whose shard is not there yet is read as a byte range.
 
     Args:
         name: name of the data set in runs and tables.
         shuffle: number of images that are shuffled together.
-        cache_gb: largest total size of copies of remote shards, in GB; 0 reads byte ranges only.
+        shard_cache_gb: largest total size of copies of remote shards, in GB; 0 reads only byte
+            ranges.
         labels: "auto" uses labels if all training images have one, of two or more classes; true
             requires that; false ignores labels.
         holdout: held-out share of a labelled data set without test shards.
@@ -60,7 +61,7 @@ class ShardData(FileData):
         name: str,
         *,
         shuffle: int = 50_000,
-        cache_gb: float = 50.0,
+        shard_cache_gb: float = 50.0,
         labels: bool | str = "auto",
         holdout: float = 0.1,
         range: list[float] | dict[str, Any] | None = None,
@@ -69,14 +70,14 @@ class ShardData(FileData):
     ) -> None:
         super().__init__(name, **settings)
         at_least("shuffle", shuffle, 1)
-        if not 0 <= cache_gb < float("inf"):
-            raise ConfigError(f"cache_gb must be at least 0, got {cache_gb}")
+        if not 0 <= shard_cache_gb < float("inf"):
+            raise ConfigError(f"shard_cache_gb must be at least 0, got {shard_cache_gb}")
         if labels not in (True, False, "auto"):
             raise ConfigError(f"labels must be auto, true or false, got {labels!r}")
         if not 0 <= holdout < 1:
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
         self.shuffle = shuffle
-        self.cache_gb = cache_gb
+        self.shard_cache_gb = shard_cache_gb
         self.labels = labels
         self.holdout = holdout
         self.range = range
@@ -149,7 +150,7 @@ class ShardData(FileData):
 
     def _entries(self, shards: list[Shard]) -> ShardEntries:
         far = [shard for shard in shards if is_remote(shard.place)]
-        most = int(self.cache_gb * 1e9)
+        most = int(self.shard_cache_gb * 1e9)
         if not far or not most:
             return ShardEntries(shards, self._remote)
         images = sum(len(shard.index.names) for shard in far)

@@ -27,6 +27,9 @@ fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none: a shard may be copied twice
     import fcntl
 
+COPY = ".copy.shard"  # suffix of copies of shards
+KEPT = ".index.shard"  # suffix of indexes of shards
+
 _SPARE = 2**30  # bytes of the disk that are left free
 _STEP = 8 * 2**20
 _PATIENCE = 0.5  # seconds between two looks at a shard that another process is copying
@@ -78,7 +81,7 @@ class Downloads:
 
     def path(self, shard: Remotes) -> Path:
         """Returns where the copy of a shard is, or would be."""
-        return self.folder / f"{cache_key(shard.place, shard.index.size, shard.stamp)}.shard"
+        return self.folder / f"{cache_key(shard.place, shard.index.size, shard.stamp)}{COPY}"
 
     def expect(self, shards: Sequence[Remotes]) -> None:
         """Says which shards will be read next, and starts to copy those that are missing."""
@@ -130,7 +133,8 @@ class Downloads:
         """Copies a shard; returns false if there is no room, None if another process copies it."""
         path = self.path(shard)
         self.folder.mkdir(parents=True, exist_ok=True)
-        with _alone(path.with_suffix(".lock")) as alone:
+        lock = path.with_name(path.name.removesuffix(COPY) + ".lock")
+        with _alone(lock) as alone:
             if not alone:
                 return None
             if path.exists():
@@ -140,7 +144,7 @@ class Downloads:
             with atomic.writing(path, durable=False) as file:
                 file.truncate(shard.index.size)  # counts from now on, see _make_room
                 self._receive(shard, file)
-        path.with_suffix(".lock").unlink(missing_ok=True)
+        lock.unlink(missing_ok=True)
         return True
 
     def _receive(self, shard: Remotes, file: Any) -> None:
@@ -161,7 +165,7 @@ class Downloads:
             for path, _, bytes_ in files:
                 if total + size <= self.most:
                     break
-                if path.suffix == ".shard" and path not in kept:
+                if path.name.endswith(COPY) and path not in kept:
                     path.unlink(missing_ok=True)
                     total -= bytes_
             free = shutil.disk_usage(self.folder).free
@@ -170,7 +174,7 @@ class Downloads:
     def _files(self) -> Iterator[tuple[Path, float, int]]:
         """Yields path, time of last use, and size of all copies, also of unfinished ones."""
         for path in self.folder.iterdir():
-            if path.suffix == ".shard" or atomic.is_temporary(path.name):
+            if path.name.endswith(COPY) or atomic.is_temporary(path.name):
                 with contextlib.suppress(OSError):
                     status = path.stat()
                     yield path, status.st_mtime, status.st_size
@@ -200,8 +204,8 @@ def check_room(most: int, sizes: Sequence[int], images: int, shuffle: int) -> No
     if needed > most:
         raise DataError(
             f"data.shuffle={shuffle} reads up to {megabytes(needed)} of shards at a time, and "
-            f"data.cache_gb={most / 1e9:g} allows {megabytes(most)}: increase it, decrease "
-            "data.shuffle, or set data.cache_gb=0 to read each image by itself"
+            f"data.shard_cache_gb={most / 1e9:g} allows {megabytes(most)}: increase it, decrease "
+            "data.shuffle, or set data.shard_cache_gb=0 to read each image by itself"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ganforge import atomic
 from ganforge.data.files.folder_entries import open_data
-from ganforge.data.shards.downloads import cache_key, shard_cache
+from ganforge.data.shards.downloads import KEPT, cache_key, shard_cache
 from ganforge.data.shards.entries import Shard
 from ganforge.data.shards.index import ShardIndex, from_json
 from ganforge.data.shards.places import beside, is_remote, short_names
@@ -106,7 +106,7 @@ def _status(place: str, remote: Remote) -> tuple[int, str]:
 
 
 def _index(place: str, size: int, stamp: str, scan: Scan, remote: Remote) -> ShardIndex:
-    kept = shard_cache() / f"{cache_key(place, size, stamp)}.index"
+    kept = shard_cache() / f"{cache_key(place, size, stamp)}{KEPT}"
     try:
         if (index := from_json(kept.read_bytes(), size)) is not None:
             return index
