@@ -11,7 +11,7 @@ from ganforge.data.settings import ShardSettings
 from ganforge.data.shards.index import ShardIndex
 from ganforge.data.shards.places import expanded, is_remote, read_urls
 from ganforge.data.shards.tar_scan import scan_tar
-from ganforge.errors import ConfigError, DataError
+from ganforge.errors import ConfigError
 
 _WORD = re.compile(r"[A-Za-z]+")
 
@@ -21,8 +21,8 @@ class WebDataset(ShardData):
 
     The files of a sample share a name: an image (jpg, jpeg, png or webp) and, for its class, a
     ``.cls`` with a number or name, or ``label``, ``cls`` or ``class`` in a ``.json``. Tars are not
-    compressed. Without ``test_urls``, tars with the word ``test`` or ``val`` in the name of the
-    file or of its folder are the test split, if there are others.
+    compressed. Without ``test_urls``, tars with the word ``test`` or ``val`` in their names,
+    or in a folder of that name, are the test split, if there are others.
 
     Args:
         urls: paths, patterns (``*``), brace ranges (``{000..099}``) and URLs (s3, http, https) of
@@ -58,12 +58,7 @@ class WebDataset(ShardData):
             return {"train": places, "test": expanded(self.test_urls, self._remote)}
         test = [place for place in places if is_test(place)]
         train = [place for place in places if not is_test(place)]
-        if not train:
-            raise DataError(
-                f"{self.path}: all tars are named like a test split: set data.urls to those of the "
-                "training images, and data.test_urls to these"
-            )
-        return {"train": train, "test": test}
+        return {"train": train, "test": test} if train else {"train": test, "test": []}
 
     def scan(self, place: str, size: int) -> ShardIndex:
         """Returns the index of a tar."""
@@ -72,9 +67,9 @@ class WebDataset(ShardData):
 
 
 def is_test(place: str) -> bool:
-    """Whether the name of a shard, or else of its folder, is that of a test split."""
-    for name in place.partition("?")[0].replace("\\", "/").split("/")[:-3:-1]:
-        words = {word.lower() for word in _WORD.findall(name)}
-        if words & {*TRAIN_FOLDERS, *TEST_FOLDERS}:
-            return not words & {*TRAIN_FOLDERS}
-    return False
+    """Whether a word in the name of a shard, or else its folder, is the name of a test split."""
+    *_, folder, name = f"/{place.partition('?')[0]}".replace("\\", "/").split("/")
+    words = {word.lower() for word in _WORD.findall(name)}
+    if words & {*TRAIN_FOLDERS, *TEST_FOLDERS}:
+        return not words & {*TRAIN_FOLDERS}
+    return folder.lower() in TEST_FOLDERS
