@@ -48,8 +48,8 @@ class WebDataset(ShardData):
 
     @property
     def path(self) -> PurePath:
-        """The first of the URLs, for messages."""
-        return PurePath(self.urls[0])
+        """The folder of the first of the URLs, for messages."""
+        return PurePath(self.urls[0]).parent
 
     def places(self) -> dict[str, list[str]]:
         """Returns the tars of each split."""
