@@ -7,8 +7,10 @@ import pytest
 import torch
 
 from ganforge.data.files.encoded import UnreachableError
+from ganforge.data.order import Deal, Progress
 from ganforge.data.sets.webdataset import WebDataset
 from ganforge.data.shards import remote
+from ganforge.data.stream import Batches, TrainingStream
 from ganforge.errors import DataError
 
 from .serving import served
@@ -132,3 +134,18 @@ def test_a_changed_shard_is_indexed_again(shards):
         data = opened(f"{url}/train-000.tar")
         image = data.source_of("train").read(torch.tensor([0]))[0]
     assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels(50))
+
+
+@pytest.mark.parametrize("copied", [0, 50])
+def test_workers_read_remote_shards(shards, copied):
+    """Forked workers use neither the sessions nor the threads and locks of their parent."""
+
+    def batches(urls, workers, seen=8):
+        source = opened(urls, shard_cache_gb=copied).source_of("train")
+        progress = Progress(seen, seen // 4, lambda _: 1)
+        stream = iter(TrainingStream(Batches(source, 3), Deal(4, lambda: progress), workers))
+        return torch.cat([next(stream)["image"] for _ in range(8)])
+
+    local = batches(str(shards / "*.tar"), 0)
+    with served(shards) as (url, _):
+        assert torch.equal(batches(f"{url}/train-{{000..003}}.tar", 2), local)
