@@ -103,7 +103,7 @@ class Folder:
             with atomic.writing(path) as file:
                 index = self.kind.write(file, samples, self.encoding)
                 file.seek(0)
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = hashlib.file_digest(cast(Any, file), "sha256").hexdigest()
         except OSError as error:
             raise RunError(f"cannot write {path}: {error.strerror or error}") from error
         entries = {**json.loads(index.to_json()), "sha256": digest}

@@ -133,7 +133,7 @@ def chunk_list(
         labelled: whether the items have labels.
     """
     keys = ["image", "label"] if labelled else ["image"]
-    leaf = {"type": None, "context": None, "children_spec": []}
+    leaf: dict[str, Any] = {"type": None, "context": None, "children_spec": []}
     root = {
         "type": "builtins.dict",
         "context": json.dumps(keys),
