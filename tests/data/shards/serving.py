@@ -4,6 +4,8 @@ import contextlib
 import threading
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs
 
 
 class Handler(SimpleHTTPRequestHandler):
@@ -43,10 +45,35 @@ class Handler(SimpleHTTPRequestHandler):
         pass
 
 
+class S3Handler(Handler):
+    """The three requests of S3 that reading shards takes: an object's head, its bytes, a list."""
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if "list-type=2" not in query:
+            super().do_GET()
+            return
+        prefix = parse_qs(query).get("prefix", [""])[0]
+        folder = Path(self.translate_path(path))
+        keys = [str(file.relative_to(folder)) for file in sorted(folder.rglob("*.tar"))]
+        listed = "".join(
+            f"<Contents><Key>{key}</Key><Size>{(folder / key).stat().st_size}</Size></Contents>"
+            for key in keys
+            if key.startswith(prefix)
+        )
+        name = path.strip("/")
+        text = f"<ListBucketResult><Name>{name}</Name><IsTruncated>false</IsTruncated>{listed}"
+        data = f"{text}</ListBucketResult>".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+
 @contextlib.contextmanager
-def served(folder, ranges=True):
+def served(folder, ranges=True, base=Handler):
     """Yields the URL of a folder, and the class of its handler, which notes what was asked."""
-    handler = type("Own", (Handler,), {"ranges": ranges, "asked": []})
+    handler = type("Own", (base,), {"ranges": ranges, "asked": []})
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(handler, directory=str(folder))) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()

@@ -13,7 +13,7 @@ from ganforge.data.shards import remote
 from ganforge.data.stream import Batches, TrainingStream
 from ganforge.errors import DataError
 
-from .serving import served
+from .serving import S3Handler, served
 from .tars import pixels, samples, write_shards, write_tar
 
 COUNTS = [6, 5, 7, 6]
@@ -136,6 +136,7 @@ def test_a_changed_shard_is_indexed_again(shards):
     assert np.array_equal(image.permute(1, 2, 0).numpy(), pixels(50))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("copied", [0, 50])
 def test_workers_read_remote_shards(shards, copied):
     """Forked workers use neither the sessions nor the threads and locks of their parent."""
@@ -149,3 +150,21 @@ def test_workers_read_remote_shards(shards, copied):
     local = batches(str(shards / "*.tar"), 0)
     with served(shards) as (url, _):
         assert torch.equal(batches(f"{url}/train-{{000..003}}.tar", 2), local)
+
+
+@pytest.mark.slow
+def test_s3(shards, tmp_path, monkeypatch):
+    """Signed requests of s3fs, to a server that answers as S3 does."""
+    (tmp_path / "root" / "bucket").mkdir(parents=True)
+    shards.rename(tmp_path / "root" / "bucket" / "d")
+    local = epoch(opened(str(tmp_path / "root" / "bucket" / "d" / "*.tar")).source_of("train"))
+    with served(tmp_path / "root", base=S3Handler) as (url, _):
+        for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.setenv(key, "test")
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+        for copied in (0, 50):
+            data = opened("s3://bucket/d/train-*.tar", shard_cache_gb=copied)
+            assert torch.equal(epoch(data.source_of("train")), local)
+        with pytest.raises(DataError, match="matches no shard"):
+            opened("s3://bucket/e/*.tar")

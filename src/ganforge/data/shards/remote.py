@@ -28,6 +28,7 @@ class Remote:
 
     def __init__(self) -> None:
         self._systems: dict[tuple[str, int], Any] = {}
+        self._failed: set[str] = set()  # files that the user was warned of
 
     def status(self, url: str) -> tuple[int, str]:
         """Returns the size of a file in bytes, and a stamp that changes with its contents.
@@ -49,7 +50,8 @@ class Remote:
         """
         if size == 0:
             return b""
-        data = self._tried(url, lambda: self._system(url).cat_file(url, offset, offset + size))
+        end = offset + size
+        data = self._tried(url, lambda: self._system(url).cat_file(url, start=offset, end=end))
         if len(data) != size:
             raise UnreachableError(
                 f"{one_line(url)}: the server sent {len(data):,} bytes instead of {size:,}: it "
@@ -95,7 +97,9 @@ class Remote:
                 if _refused(error) or attempt == _TRIES:
                     reason = one_line(str(error)) or type(error).__name__
                     raise UnreachableError(f"{one_line(url)} cannot be read: {reason}") from error
-                _log.warning("%s: %s; trying again", one_line(url), one_line(repr(error)))
+                if url not in self._failed:
+                    self._failed.add(url)
+                    _log.warning("%s: %s; trying again", one_line(url), one_line(repr(error)))
                 time.sleep(_FIRST_WAIT * 2 ** (attempt - 1))
         raise AssertionError
 
