@@ -136,7 +136,7 @@ def test_every_verb_has_help_and_a_configuration(type_in, verb):
     assert "Hydra" not in typed.out
     typed = type_in(verb, "--cfg", "job")
     assert typed.code == 0
-    assert verb == "cache" or OmegaConf.create(typed.out).log_dir == "logs"
+    assert verb in ("cache", "prepare") or OmegaConf.create(typed.out).log_dir == "logs"
 
 
 def test_a_root_file_may_ask_for_a_sweep(tmp_path, monkeypatch):

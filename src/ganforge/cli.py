@@ -39,6 +39,7 @@ VERBS = {
     "evaluate": ("ganforge.commands.evaluate", "evaluate_run"),
     "sample": ("ganforge.commands.sample", "sample_run"),
     "translate": ("ganforge.commands.translate", "translate_run"),
+    "prepare": ("ganforge.commands.prepare", "prepare_shards"),
     "compare": ("ganforge.commands.compare", "compare_runs"),
     "report": ("ganforge.commands.report", "report"),
     "sync": ("ganforge.commands.sync", "sync_runs"),
@@ -58,6 +59,7 @@ ganforge: train, sweep, measure and compare generative adversarial networks.
   ganforge evaluate run=latest n=10000             score a run
   ganforge sample run=latest n=64 seed=0 out=DIR   draw images
   ganforge translate run=latest input=DIR out=DIR  translate images (pix2pix, cyclegan)
+  ganforge prepare data=NAME out=DIR               convert a data set into shards
   ganforge compare runs=logs/multirun/DATE/TIME    a table over seeds, and what differs
   ganforge report run=latest                       a page of curves and samples; sweep=DIR
   ganforge sync                                    send offline runs to Weights & Biases

@@ -104,6 +104,19 @@ class TranslateRequest(WeightsRequest):
 
 
 @dataclass
+class PrepareRequest:
+    """Root keys of conf/prepare.yaml."""
+
+    data: dict[str, Any] = field(default_factory=dict)
+    out: str | None = None
+    format: str = "webdataset"
+    encoding: str = "png"
+    quality: int | None = None
+    shard_mb: float = 128.0
+    seed: int = 0
+
+
+@dataclass
 class CompareRequest:
     """Root keys of conf/compare.yaml."""
 
@@ -178,6 +191,7 @@ REQUESTS: dict[str, type] = {
     "evaluate": EvaluateRequest,
     "sample": SampleRequest,
     "translate": TranslateRequest,
+    "prepare": PrepareRequest,
     "compare": CompareRequest,
     "report": ReportRequest,
     "sync": SyncRequest,

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from ganforge.data.files.encoded import UnreachableError
 from ganforge.data.files.source import FileSource
 from ganforge.data.order import fixed_order
 from ganforge.data.source import ImageSource, hash_of
@@ -18,6 +19,8 @@ from ganforge.data.source import ImageSource, hash_of
 # Limits of hashing file contents. Larger sets are sampled evenly.
 MOST_FILES = 1000
 MOST_BYTES = 64 * 2**20
+
+_TOGETHER = 32  # remote files that are read at the same time
 
 Identity = dict[str, Any]
 
@@ -68,10 +71,14 @@ def _sample(source: FileSource, names: list[str]) -> str:
     """
     count = min(len(names), MOST_FILES)
     digest, read = hashlib.sha256(), 0
-    for index in fixed_order(count).tolist():
-        name = names[index * len(names) // count]
+    sample = [names[index * len(names) // count] for index in fixed_order(count).tolist()]
+    for position, name in enumerate(sample):
+        if position % _TOGETHER == 0:
+            source.entries.fetch(sample[position : position + _TOGETHER])
         try:
             data = source.entries.read(name)
+        except UnreachableError:
+            raise
         except Exception:  # decoding logs and skips unreadable files
             data = b""
         digest.update(f"{len(data)} ".encode())

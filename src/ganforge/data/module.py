@@ -177,6 +177,11 @@ class ImageDataModule(RealImages, LightningDataModule):
         """Returns the ``data.range`` to record in the run; None if no range was detected."""
         return noted(self._spans.get("", self._spans))
 
+    def source_of(self, split: str) -> ImageSource:
+        """Returns the images of a split in their own order."""
+        self._check_split(split)
+        return self._sources[split]
+
     def size(self, split: str = "train") -> int:
         """Returns the number of images in ``split``; 0 if the split does not exist."""
         self._check_split(split)

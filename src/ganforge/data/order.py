@@ -6,7 +6,7 @@ processes, therefore sees the same images as a single uninterrupted process.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from ganforge.errors import ConfigError
 from ganforge.streams import mix
 
 _REALS = 0x7265616C  # seed of the fixed order of `reals`
+_ANNOUNCEMENTS = 64  # how often the groups of one window are announced anew
 _MASK = (1 << 64) - 1
 
 
@@ -47,9 +48,80 @@ class Order:
     def _epoch(self, epoch: int) -> Tensor:
         if epoch not in self._permutations:
             self._permutations.clear()  # positions only increase: earlier epochs are not needed
-            generator = torch.Generator().manual_seed(mix(self.seed, epoch))
-            self._permutations[epoch] = torch.randperm(self.count, generator=generator)
+            self._permutations[epoch] = self._permutation(epoch)
         return self._permutations[epoch]
+
+    def _permutation(self, epoch: int) -> Tensor:
+        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        return torch.randperm(self.count, generator=generator)
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Images that are stored in groups, such as shards, of which few should be read at a time.
+
+    Attributes:
+        numbers: int64 [N], the group of each image.
+        window: number of images that are shuffled together.
+    """
+
+    numbers: Tensor
+    window: int
+
+    def subset(self, indices: Tensor) -> Groups:
+        """Returns the groups of the images at ``indices``."""
+        return Groups(self.numbers[indices], self.window)
+
+
+class WindowOrder(Order):
+    """An order whose epochs go through the groups once, in a random order, a few at a time.
+
+    The groups of an epoch lie on a circle in random order, each as long as its number of images.
+    Each image moves ahead from the start of its group by a uniform random distance of up to
+    ``window`` images. Sorted by place, every stretch of the circle is a random mixture of the
+    groups that start within one window before it, in equal shares, also at the start of the epoch.
+    With a window of all images, the epoch is a permutation like that of :class:`Order`.
+
+    Args:
+        groups: the group of each image, and the window.
+        seed: seed of the run.
+        expect: called, as positions advance, with the groups of the next images, in order.
+    """
+
+    def __init__(
+        self, groups: Groups, seed: int, expect: Callable[[Sequence[int]], None] | None = None
+    ) -> None:
+        super().__init__(len(groups.numbers), seed)
+        self.groups = groups
+        self.expect = expect
+        self._announced = range(0)
+
+    def indices(self, positions: range) -> Tensor:
+        """Returns int64 [len(positions)], the images at increasing ``positions``."""
+        found = super().indices(positions)
+        if self.expect is not None and positions[-1] not in self._announced:
+            self.expect(self._next_groups(positions[-1]))
+        return found
+
+    def _next_groups(self, position: int) -> list[int]:
+        """Returns the groups of the images from ``position`` on that one window spans."""
+        start = position % self.count
+        ahead = self._epoch(position // self.count)[start : start + self.groups.window]
+        self._announced = range(position, position + max(len(ahead) // _ANNOUNCEMENTS, 1))
+        return list(dict.fromkeys(self.groups.numbers[ahead].tolist()))
+
+    def _permutation(self, epoch: int) -> Tensor:
+        numbers = self.groups.numbers
+        if self.groups.window >= self.count:
+            return super()._permutation(epoch)
+        generator = torch.Generator().manual_seed(mix(self.seed, epoch))
+        sizes = numbers.bincount()
+        order = torch.randperm(len(sizes), generator=generator)
+        starts = torch.empty_like(sizes)
+        starts[order] = sizes[order].cumsum(0) - sizes[order]
+        ahead = torch.rand(self.count, generator=generator, dtype=torch.float64)
+        places = (starts[numbers] + self.groups.window * ahead) % self.count
+        return torch.argsort(places, stable=True)
 
 
 def fixed_order(count: int) -> Tensor:

@@ -6,7 +6,7 @@ without it: type checkers reject a key that duplicates a named argument.
 
 from __future__ import annotations
 
-from typing import TypedDict
+from typing import Any, TypedDict
 
 
 class DataSettings(TypedDict, total=False):
@@ -87,6 +87,18 @@ class PhotographSettings(DecodedSettings, total=False):
     workers: int | None
     max_unreadable: int
     draft: bool | None
+
+
+class ShardSettings(PhotographSettings, total=False):
+    """Every keyword argument of data sets in shards."""
+
+    mirror: bool
+    shuffle: int
+    shard_cache_gb: float
+    labels: bool | str
+    holdout: float
+    range: list[float] | dict[str, Any] | None
+    class_names: list[str] | None
 
 
 class FolderSettings(PhotographSettings, total=False):

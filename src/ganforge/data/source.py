@@ -5,6 +5,8 @@ import hashlib
 import torch
 from torch import Tensor
 
+from ganforge.data.order import Groups, Order, WindowOrder
+
 
 class ImageSource:
     """Images of one split, read by index.
@@ -12,10 +14,12 @@ class ImageSource:
     Attributes:
         labels: int64 [N], or None.
         shape: (channels, height, width) of each image.
+        groups: groups of images, of which few should be read at a time; None if any order is fine.
     """
 
     labels: Tensor | None
     shape: tuple[int, int, int]
+    groups: Groups | None = None
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -36,6 +40,10 @@ class ImageSource:
         if labels is None:
             return self.read(indices), None
         return self.read(indices), labels[indices.to(labels.device, non_blocking=True)]
+
+    def order(self, seed: int) -> Order:
+        """Returns the order in which a run of this seed reads the images."""
+        return Order(len(self), seed) if self.groups is None else WindowOrder(self.groups, seed)
 
     def subset(self, indices: Tensor) -> ImageSource:
         """Returns a source of the images at int64 ``indices``, in that order."""
@@ -72,7 +80,9 @@ class MemorySource(ImageSource):
     def subset(self, indices: Tensor) -> MemorySource:
         """Returns a copy of the images at ``indices``."""
         labels = None if self.labels is None else self.labels[indices]
-        return MemorySource(self.read(indices), labels)
+        part = MemorySource(self.read(indices), labels)
+        part.groups = None if self.groups is None else self.groups.subset(indices)
+        return part
 
     def contents(self) -> str:
         """Returns a hash of every byte."""
@@ -86,7 +96,9 @@ class MemorySource(ImageSource):
         if self.images.device == device or not fits_beside(self.images.nbytes, device):
             return self
         labels = None if self.labels is None else self.labels.to(device)
-        return MemorySource(self.images.to(device), labels)
+        near = MemorySource(self.images.to(device), labels)
+        near.groups = self.groups
+        return near
 
 
 def fits_beside(size: int, device: torch.device) -> bool:

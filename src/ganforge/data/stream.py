@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ganforge.cores import usable_cores
-from ganforge.data.order import Deal, Order, as_tensor, uniforms
+from ganforge.data.order import Deal, as_tensor, uniforms
 from ganforge.data.prefetch import copied_ahead
 from ganforge.data.source import ImageSource
 from ganforge.errors import DataError
@@ -42,7 +42,7 @@ class Batches(Dataset[dict[str, Tensor]]):
         self.source = source
         self.seed = seed
         self.mirror = mirror
-        self.order = Order(len(source), seed)
+        self.order = source.order(seed)
 
     def __getitem__(self, positions: range) -> dict[str, Tensor]:
         """Returns ``image`` [B, C, H, W] and, for labelled data, ``label`` int64 [B]."""

@@ -16,8 +16,13 @@ from ganforge.paths import cache_root
 
 log = logging.getLogger("ganforge")
 
-# Folders in the cache, and the suffix of their files. Images are decoded ones; see data.cache.
-SUFFIXES = {"classifiers": ".pt", "statistics": ".pt", "images": ".images"}
+# Folders in the cache, and the suffixes of their files. Images are decoded ones; see data.cache.
+SUFFIXES = {
+    "classifiers": (".pt",),
+    "statistics": (".pt",),
+    "images": (".images",),
+    "shards": (".pt", ".shard"),
+}
 KINDS = tuple(SUFFIXES)
 HALF_WRITTEN = 3600  # seconds after which a temporary file counts as abandoned
 LONGEST = 80  # characters of the data set's name in a file name; file systems allow 255 in all
@@ -80,7 +85,8 @@ def entries(kind: str | None = None) -> list[Entry]:
 
 def files(folder: Path, kind: str) -> list[Entry]:
     """Returns the finished files in ``folder`` as entries of ``kind``, newest first."""
-    return sorted(_entries(folder.glob(f"*{SUFFIXES[kind]}"), kind), key=lambda entry: entry.age)
+    finished = [path for suffix in SUFFIXES[kind] for path in folder.glob(f"*{suffix}")]
+    return sorted(_entries(finished, kind), key=lambda entry: entry.age)
 
 
 def leftovers(folder: Path, kind: str) -> list[Entry]:

@@ -28,7 +28,15 @@ from ganforge.runs.stored.trust import trusted
 
 log = logging.getLogger("ganforge")
 # Keys that may differ from training besides the paths: how the images are read.
-READING = ("workers", "in_memory", "memory_limit_mb", "cache", "cache_limit_mb", "max_unreadable")
+READING = (
+    "workers",
+    "in_memory",
+    "memory_limit_mb",
+    "cache",
+    "cache_limit_mb",
+    "max_unreadable",
+    "shard_cache_gb",
+)
 
 
 def load(

@@ -1,6 +1,7 @@
 import gzip
 import io
 import os
+import pickle
 import socket
 import stat
 import tarfile
@@ -298,10 +299,37 @@ def test_file_sizes_are_bounded_regardless_of_headers():
         read_whole(io.BytesIO(b"12345"), 4, 2)
 
 
+def test_a_large_tar_is_read_from_disk(tmp_path, monkeypatch):
+    members = [("a.png", b"first"), ("b.png", b"other"), ("c.png", tarfile.SYMTYPE, "b.png")]
+    members.append(("a.png", b"last"))
+    held = opened(tmp_path, tar(members))
+    monkeypatch.setattr("ganforge.data.files.archive_entries.MAX_HELD", 4000)
+    read = opened(tmp_path, tar(members))
+    assert read._data == {}
+    assert read.names == held.names == ["a.png", "b.png", "c.png"]
+    assert [read.read(name) for name in read.names] == [b"last", b"other", b"other"]
+    assert [held.read(name) for name in held.names] == [b"last", b"other", b"other"]
+    assert read.stamp("b.png").startswith("5 at ")
+    assert pickle.loads(pickle.dumps(read)).read("b.png") == b"other"
+
+
+def test_a_tar_above_4_gb(tmp_path):
+    """A sparse file: 4.5 GB of zeros between two images, the last one behind 32-bit offsets."""
+    with open(tmp_path / "a.tar", "wb") as file:
+        for name, data, hole in (("a.png", b"1", 0), ("b.bin", b"", 9 * 2**29), ("c.png", b"2", 0)):
+            member = tarfile.TarInfo(name)
+            member.size = len(data) + hole
+            file.write(member.tobuf(tarfile.GNU_FORMAT) + data)
+            file.seek(-(-(file.tell() + hole) // 512) * 512)
+        file.truncate(file.tell() + 1024)
+    entries = open_entries(tmp_path / "a.tar")
+    assert [entries.read(name) for name in entries.names] == [b"1", b"2"]
+
+
 def test_tars_are_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("ganforge.data.files.archive_entries.MAX_HELD", 4000)
     with pytest.raises(DataError, match="held in memory, take over 4,000 bytes"):
-        opened(tmp_path, tar(FOUR))
+        opened(tmp_path, tar([(f"{n}.png", os.urandom(900)) for n in range(4)], "w:gz"))
     monkeypatch.setattr(tape, "MAX_UNPACKED", 2**20)
     with pytest.raises(DataError, match="unpacks to over 1 MB"):
         opened(tmp_path, tar([("a.txt", bytes(2**21)), ("b.png", b"0")], "w:gz"))

@@ -11,6 +11,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from ganforge.data.files.byte_ranges import ByteRanges
 from ganforge.data.files.encoded import (
     MAX_FILE_BYTES,
     Entries,
@@ -27,7 +28,8 @@ from ganforge.plain_text import one_line
 _ENCRYPTED, _UTF8 = 0x1, 0x800  # flag bits of a member
 _WINDOWS = 0  # value of create_system
 _STREAMED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# Maximum memory for the images of a tar, including _ENTRY bytes of overhead for each.
+# Maximum memory for the images of a tar, including _ENTRY bytes of overhead for each. A larger tar
+# is read from disk, unless it is compressed.
 MAX_HELD = 4 * 2**30
 _ENTRY = 512
 _ADVICE = "Unpack the tar and set the path to the folder"
@@ -132,32 +134,38 @@ def _name(member: zipfile.ZipInfo, utf8: bool) -> str:
 
 
 class TarEntries(Entries):
-    """Images in a tar, held in memory in encoded form: compressed tars have no random access.
+    """Images in a tar.
 
-    Links to images in the same tar are resolved. If several members have the same name, the last
-    one is used.
+    A tar of up to 4 GB, or a compressed one, which has no random access, is held in memory in
+    encoded form. A larger one is read from disk, one image at a time. Links to images in the same
+    tar are resolved. If several members have the same name, the last one is used.
 
     Args:
         path: an existing tar file, compressed or not.
         max_bytes: maximum size of a member, at most ``MAX_FILE_BYTES``.
 
     Raises:
-        DataError: the tar is damaged or too large for memory.
+        DataError: the tar is damaged, or it is compressed and too large for memory.
         Exception: any exception on damaged data.
     """
 
     def __init__(self, path: Path, max_bytes: int = MAX_FILE_BYTES) -> None:
         super().__init__(min(max_bytes, MAX_FILE_BYTES))
+        self.path = path
         self._folder_takes_more = max_bytes > MAX_FILE_BYTES
         self._data: dict[str, bytes] = {}
+        self._places: dict[str, tuple[int, int]] = {}  # offset and size, of images read from disk
+        self._ranges = ByteRanges()
+        self._time = path.stat().st_mtime_ns
         self._too_large: dict[str, int] = {}
         self._links: dict[str, str] = {}
         self._held = 0
         with opened(path) as tar:
+            self._on_disk = not tar.compressed and path.stat().st_size > MAX_HELD
             for member in tar.members():
                 self._take(tar, member)
         self._resolve_links()
-        self.names = sorted([*self._data, *self._too_large])
+        self.names = sorted([*self._data, *self._places, *self._too_large])
 
     def read(self, name: str) -> bytes:
         """Returns the bytes of a member."""
@@ -166,12 +174,19 @@ class TarEntries(Entries):
             most = megabytes(self.max_bytes)
             advice = f". {_ADVICE}" if self._folder_takes_more else ""
             raise DataError(f"is {size}; an image in a tar may have at most {most}{advice}")
+        if name in self._places:
+            offset, size_on_disk = self._places[name]
+            check_size(size_on_disk, self.max_bytes)
+            return self._ranges.read(self.path, offset, size_on_disk)
         return self._data[name]
 
     def stamp(self, name: str) -> str:
-        """Returns size and checksum."""
+        """Returns size and checksum; if read from disk, size, position and time of the tar."""
         if name in self._too_large:
             return f"{self._too_large[name]} too large"
+        if name in self._places:
+            offset, size = self._places[name]
+            return f"{size} at {offset} {self._time}"
         return f"{len(self._data[name])} {zlib.crc32(self._data[name])}"
 
     def _take(self, tar: Tar, member: tarfile.TarInfo) -> None:
@@ -179,7 +194,8 @@ class TarEntries(Entries):
         name = inner_name(name)
         if not self._accepts(name) or member.isdir():
             return
-        if any(name in members for members in (self._data, self._too_large, self._links)):
+        known = (self._data, self._places, self._too_large, self._links)
+        if any(name in members for members in known):
             self._forget(name)
         if member.isfile():
             self._keep(tar, member, name)
@@ -194,6 +210,9 @@ class TarEntries(Entries):
         if member.size > self.max_bytes:
             self._too_large[name] = member.size
             return
+        if self._on_disk and not member.issparse():
+            self._places[name] = (member.offset_data, member.size)
+            return
         self._held += member.size + _ENTRY
         if self._held > MAX_HELD:
             raise DataError(
@@ -204,6 +223,7 @@ class TarEntries(Entries):
 
     def _forget(self, name: str) -> None:
         self._held -= len(self._data.pop(name, b""))
+        self._places.pop(name, None)
         self._too_large.pop(name, None)
         self._links.pop(name, None)
         self.skipped[name] = "replaced by a later member of the same name"
@@ -216,5 +236,7 @@ class TarEntries(Entries):
                 target = self._links[target]
             if target in self._data:
                 self._data[name] = self._data[target]
+            elif target in self._places:
+                self._places[name] = self._places[target]
             else:
                 self.skipped[name] = f"a link to {target}, which is not an image in the archive"

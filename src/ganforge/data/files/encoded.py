@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import posixpath
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -27,6 +27,14 @@ LARGE_PIXELS = 2**24  # decoded size, 64 MB as RGBA
 # Reentrant: an image that is large both encoded and decoded acquires the lock twice.
 _turn = threading.RLock()
 _held = threading.local()
+
+
+class UnreachableError(DataError):
+    """An image in remote storage that cannot be read now.
+
+    Unlike a damaged image, it is never replaced by another one: the images of a run would depend
+    on the state of the network.
+    """
 
 
 class Entries:
@@ -51,9 +59,13 @@ class Entries:
 
         Raises:
             DataError: the image is larger than ``max_bytes``.
+            UnreachableError: the image is in remote storage, which cannot be read.
             Exception: any exception if the image cannot be read.
         """
         raise NotImplementedError
+
+    def fetch(self, names: Iterable[str]) -> None:
+        """Announces that ``names`` will be read next, so that remote ones can be read together."""
 
     def open(self, name: str) -> BinaryIO:
         """Returns the encoded image ``name`` as a file object, to read only its header."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ganforge.cores import usable_cores
 from ganforge.data.files.decoding import decode, reason_of
-from ganforge.data.files.encoded import Entries, one_at_a_time
+from ganforge.data.files.encoded import Entries, UnreachableError, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
 from ganforge.data.source import ImageSource, MemorySource, hash_of
 from ganforge.errors import DataError
@@ -146,6 +146,8 @@ class FileSource(ImageSource):
         try:
             with one_at_a_time():
                 return self.decode(self.names[index])
+        except UnreachableError:
+            raise
         except Exception as error:  # decoders raise exceptions of any type on damaged data
             return reason_of(error)
 

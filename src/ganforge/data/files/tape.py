@@ -74,9 +74,13 @@ class Tar:
     Args:
         archive: archive just opened on ``tape``.
         tape: the file that the archive reads.
+
+    Attributes:
+        compressed: whether the tar is compressed, so that its members have no place in the file.
     """
 
     def __init__(self, archive: tarfile.TarFile, tape: _Tape) -> None:
+        self.compressed = tape.compressed
         self._archive = archive
         self._tape = tape
 
@@ -136,13 +140,18 @@ def opened(path: Path) -> Iterator[Tar]:
         Exception: any exception on damaged data.
     """
     with open_data(path) as raw:
-        start = raw.read(8)
-        raw.seek(0)
-        unpack = next((unpack for magic, unpack in _MAGIC.items() if start.startswith(magic)), None)
-        file = raw if unpack is None else cast(BinaryIO, unpack(raw, "rb"))
-        tape = _Tape(file, compressed=unpack is not None)
-        try:
-            archive = tarfile.TarFile(fileobj=cast(BinaryIO, tape), mode="r")
-        except tarfile.ReadError as error:
-            raise NotATarError(str(error)) from error
-        yield Tar(archive, tape)
+        yield opened_file(raw)
+
+
+def opened_file(raw: BinaryIO) -> Tar:
+    """Returns the tar in an open file, which may be remote; raises as :func:`opened` does."""
+    start = raw.read(8)
+    raw.seek(0)
+    unpack = next((unpack for magic, unpack in _MAGIC.items() if start.startswith(magic)), None)
+    file = raw if unpack is None else cast(BinaryIO, unpack(raw, "rb"))
+    tape = _Tape(file, compressed=unpack is not None)
+    try:
+        archive = tarfile.TarFile(fileobj=cast(BinaryIO, tape), mode="r")
+    except tarfile.ReadError as error:
+        raise NotATarError(str(error)) from error
+    return Tar(archive, tape)

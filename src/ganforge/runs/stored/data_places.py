@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import glob
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from ganforge.errors import DataError
 from ganforge.paths import typed_path
 
-# Arguments that are paths: of data sets, and of feature extractors.
-PLACES = ("path", "path_a", "path_b", "root")
+# Arguments that are paths: of data sets, and of feature extractors. Those of shards may be URLs,
+# patterns and lists of them.
+PLACES = ("path", "path_a", "path_b", "root", "dir", "test_dir", "urls", "test_urls")
 _WEIGHTS = "weights"
 
 
@@ -24,8 +27,10 @@ def make_paths_absolute(cfg: DictConfig, start: Path) -> None:
         start: the folder that relative paths start from.
     """
     for node, key in _typed_places(cfg):
-        path = typed_path(node[key])
-        node[key] = str(start / path)
+        texts = [
+            text if _is_url(text) else str(start / typed_path(text)) for text in _texts(node, key)
+        ]
+        node[key] = texts[0] if isinstance(node[key], str) else texts
 
 
 def start_folder(own: DictConfig, run: Path) -> Path:
@@ -41,13 +46,14 @@ def start_folder(own: DictConfig, run: Path) -> Path:
     log_dir = own.get("log_dir")
     parts = Path(log_dir).parts if isinstance(log_dir, str) else ()
     here = Path.cwd()
-    places = [Path(node[key]) for node, key in _typed_places(own)]
+    typed = [text for node, key in _typed_places(own) for text in _texts(node, key)]
+    places = [Path(text) for text in typed if not _is_url(text)]
     if not parts or Path(*parts).is_absolute() or all(path.is_absolute() for path in places):
         return here
     for parent in run.parents:
         if parent.parts[-len(parts) :] == parts:
             start = parent.parents[len(parts) - 1]
-            return start if any((start / path).exists() for path in places) else here
+            return start if any(_is_there(start / path) for path in places) else here
     return here
 
 
@@ -64,8 +70,8 @@ def explaining_missing_data(data: DictConfig) -> Iterator[None]:
     try:
         yield
     except DataError as error:
-        keys = [key for key in PLACES if isinstance(data.get(key), str)]
-        missing = [key for key in keys if not typed_path(data[key]).exists()]
+        keys = [key for key in PLACES if isinstance(data.get(key), str | ListConfig)]
+        missing = [key for key in keys if any(map(_is_missing, _texts(data, key)))]
         if not missing:
             raise
         gone = ", ".join(str(data[key]) for key in missing)
@@ -82,5 +88,25 @@ def _typed_places(cfg: DictConfig) -> Iterator[tuple[DictConfig, str]]:
         for key in keys if isinstance(node, DictConfig) else ():
             if key not in node or OmegaConf.is_interpolation(node, key):
                 continue
-            if isinstance(node[key], str) and node[key]:
+            if isinstance(node[key], str | ListConfig) and node[key]:
                 yield node, key
+
+
+def _texts(node: DictConfig, key: str) -> list[str]:
+    """Returns a path, or a list of paths, as a list."""
+    value = node[key]
+    return [value] if isinstance(value, str) else [str(text) for text in value]
+
+
+def _is_url(text: str) -> bool:
+    return "://" in text
+
+
+def _is_there(path: Path) -> bool:
+    """Whether a path exists, or is a pattern that matches something; braces match anything."""
+    pattern = re.sub(r"\{[^{}]*\}", "*", str(path))
+    return path.exists() or bool(glob.glob(pattern))
+
+
+def _is_missing(text: str) -> bool:
+    return not _is_url(text) and not _is_there(typed_path(text))

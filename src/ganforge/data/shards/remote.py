@@ -1,0 +1,124 @@
+"""Remote files: byte ranges and streams over HTTP and S3, through fsspec."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar, cast
+
+from ganforge.data.files.encoded import UnreachableError
+from ganforge.errors import DataError, install
+from ganforge.plain_text import one_line
+
+REMOTE = ("s3", "http", "https")
+
+_TRIES = 4
+_FIRST_WAIT = 0.5  # seconds before the second try; doubled for each further one
+_BUSY = (408, 429)  # HTTP states of a server that asks to try again
+_STREAM_BLOCK = 8 * 2**20  # bytes per request of a file that is read from start to end
+_log = logging.getLogger("ganforge")
+
+T = TypeVar("T")
+
+
+class Remote:
+    """Reads remote files. Every request is tried four times."""
+
+    def __init__(self) -> None:
+        self._systems: dict[tuple[str, int], Any] = {}
+        self._failed: set[str] = set()  # files that the user was warned of
+
+    def status(self, url: str) -> tuple[int, str]:
+        """Returns the size of a file in bytes, and a stamp that changes with its contents.
+
+        Raises:
+            UnreachableError: the file does not exist or cannot be reached.
+        """
+        found = self._tried(url, lambda: self._system(url).info(url))
+        if found.get("size") is None:
+            raise UnreachableError(f"{one_line(url)}: the server does not tell its size")
+        stamps = [found.get(key) for key in ("ETag", "LastModified", "Last-Modified", "mtime")]
+        return int(found["size"]), " ".join(str(stamp) for stamp in stamps if stamp)
+
+    def read(self, url: str, offset: int, size: int) -> bytes:
+        """Returns ``size`` bytes at ``offset``.
+
+        Raises:
+            UnreachableError: the file cannot be reached, or the server sends no byte ranges.
+        """
+        if size == 0:
+            return b""
+        end = offset + size
+        data = self._tried(url, lambda: self._system(url).cat_file(url, start=offset, end=end))
+        if len(data) != size:
+            raise UnreachableError(
+                f"{one_line(url)}: the server sent {len(data):,} bytes instead of {size:,}: it "
+                "supports no byte ranges. Copy the shards to a disk, or use another server"
+            )
+        return bytes(data)
+
+    def whole(self, url: str, most: int) -> bytes | None:
+        """Returns a small file of at most ``most`` bytes; None if it does not exist."""
+        try:
+            size, _ = self.status(url)
+        except UnreachableError as error:
+            if _refused(error.__cause__):  # S3 may refuse to tell that a file does not exist
+                return None
+            raise
+        return self.read(url, 0, size) if size <= most else None
+
+    def stream(self, url: str, block: int = _STREAM_BLOCK) -> BinaryIO:
+        """Returns a file to read from start to end; skipping parts of it is possible."""
+        opened = self._tried(url, lambda: self._system(url).open(url, "rb", block_size=block))
+        return cast(BinaryIO, opened)
+
+    def matches(self, pattern: str) -> list[str]:
+        """Returns the URLs that an S3 pattern matches, sorted."""
+        scheme = pattern.partition("://")[0]
+        found = self._tried(pattern, lambda: self._system(pattern).glob(pattern))
+        return [f"{scheme}://{path}" for path in sorted(found)]
+
+    def _system(self, url: str) -> Any:
+        scheme = url.partition("://")[0].lower()
+        key = scheme, os.getpid()  # sessions do not survive a fork
+        if key not in self._systems:
+            self._systems[key] = _filesystem(scheme)
+        return self._systems[key]
+
+    def _tried(self, url: str, call: Callable[[], T]) -> T:
+        for attempt in range(1, _TRIES + 1):
+            try:
+                return call()
+            except DataError:
+                raise
+            except Exception as error:  # each library raises its own
+                if _refused(error) or attempt == _TRIES:
+                    reason = one_line(str(error)) or type(error).__name__
+                    raise UnreachableError(f"{one_line(url)} cannot be read: {reason}") from error
+                if url not in self._failed:
+                    self._failed.add(url)
+                    _log.warning("%s: %s; trying again", one_line(url), one_line(repr(error)))
+                time.sleep(_FIRST_WAIT * 2 ** (attempt - 1))
+        raise AssertionError
+
+    def __reduce__(self) -> tuple[type[Remote], tuple[()]]:
+        """Sends no sessions to other processes."""
+        return Remote, ()
+
+
+def _refused(error: BaseException | None) -> bool:
+    """Whether a server answered that a file does not exist or is not for this user."""
+    status = getattr(error, "status", None)  # of aiohttp
+    gone = status is not None and 400 <= status < 500 and status not in _BUSY
+    return gone or isinstance(error, FileNotFoundError | PermissionError)
+
+
+def _filesystem(scheme: str) -> Any:
+    import fsspec
+
+    try:
+        return fsspec.filesystem(scheme, use_listings_cache=False)
+    except ImportError as error:
+        raise DataError(f"{scheme}:// needs more packages: {install('stream')}") from error
