@@ -25,12 +25,17 @@ def usable_cores(root: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
     """
     affinity = getattr(os, "sched_getaffinity", None)  # Linux only
     cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    quotas = [*_quotas(root, membership)]
-    return max(1, min([cores, *(math.ceil(quota) for quota in quotas)]))
+    limits = [math.ceil(quota) for quota in quotas(root, membership)]
+    return max(1, min([cores, *limits]))
 
 
-def _quotas(root: Path, membership: Path) -> Iterator[float]:
-    """Yields the quota, in cores, of each control group that this process belongs to."""
+def quotas(root: Path, membership: Path) -> Iterator[float]:
+    """Yields the quota, in cores, of each control group that this process belongs to.
+
+    Args:
+        root: folder of the control groups.
+        membership: file that lists the control groups of this process.
+    """
     try:
         lines = membership.read_text().splitlines()
     except OSError:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ganforge.cores import quotas
+
 CORES_VARIABLE = "GANFORGE_CORES"  # set by a sweep for its jobs: the cores that each may use
 SHORTEST = 0.2  # seconds between two readings that say anything about the load
 LONGEST = 60.0  # seconds after which a reading says nothing about the present load
@@ -64,37 +66,8 @@ def quota_of(root: Path = Path("/")) -> float | None:
     Returns:
         None without a quota, or where there are no control groups.
     """
-    found = []
-    for line in _lines(root / "proc/self/cgroup"):
-        _, controllers, path = (*line.split(":", 2), "", "")[:3]
-        mount, read = root / "sys/fs/cgroup", _quota_v2
-        if controllers:
-            if "cpu" not in controllers.split(","):
-                continue
-            mount, read = mount / "cpu", _quota_v1
-        group = mount / path.lstrip("/")
-        # In a container the path is that of the host, of which only the top is mounted.
-        for folder in (group, *group.parents):
-            found += [quota] if (quota := read(folder)) is not None else []
-            if folder == mount:
-                break
-    return min(found, default=None)
-
-
-def _quota_v2(group: Path) -> float | None:
-    return _quotient(" ".join(_lines(group / "cpu.max")).split())
-
-
-def _quota_v1(group: Path) -> float | None:
-    names = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
-    return _quotient([line for name in names for line in _lines(group / name)])
-
-
-def _quotient(words: list[str]) -> float | None:
-    """Returns quota / period; None for "max 100000" (v2) and for a quota of -1 (v1)."""
-    if len(words) == 2 and all(word.isdecimal() for word in words) and int(words[1]) > 0:
-        return int(words[0]) / int(words[1])
-    return None
+    groups, membership = root / "sys/fs/cgroup", root / "proc/self/cgroup"
+    return min(quotas(groups, membership), default=None)
 
 
 def _physical(usable: set[int], root: Path) -> int:
