@@ -1,0 +1,2 @@
+// Needed by nccl.h, which only names the type.
+#pragma once
