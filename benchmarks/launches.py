@@ -7,9 +7,10 @@ Runs on a machine without a GPU: tests/nullcuda stands in for CUDA below PyTorch
 those of a GPU, and the same on every machine; times are not measured. Steps 17 to 32 of each recipe
 are counted, without scores, grids, checkpoints and logged steps. An operation is a kernel launch, a
 call of cuBLAS or cuDNN, a fill or a copy on the device. A synchronization is a wait of the host for
-the device. The peak is that of PyTorch's allocator, without workspaces of cuDNN. Writes the counts
-into launches.csv, with their commit, and the table of the first and the last commit into
-launches.md.
+the device. The peak is that of PyTorch's allocator, without workspaces of cuDNN.
+
+Writes the counts into launches.csv, with their commit, and the table of the first and the last
+commit into launches.md. tests/test_launches.py keeps some of the last counts from growing.
 """
 
 from __future__ import annotations

@@ -27,10 +27,13 @@ meaningful values and times.
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 from pathlib import Path
@@ -85,9 +88,11 @@ def main() -> int:
     null = "(null)" in torch.cuda.get_device_name()
     if given.worker:
         os.environ["GANFORGE_CACHE"] = str(given.out / "cache")
-        return work(journal, chosen, scale, given.until, null)
+        tempfile.tempdir = str(given.out / "runs")
+        return work(journal, chosen, scale, given.until, null, ready)
     if journal.rows():
         raise SystemExit(f"{journal.results} has results already: give another folder")
+    (given.out / "runs").mkdir(exist_ok=True)
     journal.tell("machine", torch.cuda.get_device_name(), machine())
     run(journal, chosen, given, scale)
     return finish(journal, chosen, whole=not given.only and not null)
@@ -96,14 +101,15 @@ def main() -> int:
 def run(journal: Journal, chosen: list[Item], given: argparse.Namespace, scale: float) -> None:
     """Runs items: first those that share the GPU, then those that are timed, alone."""
     until = time.time() + given.seconds
-    passed_on = ["--out", str(given.out), "--seconds", str(given.seconds)]
-    passed_on += ["--steps", str(given.steps), "--each", str(given.each)]
+    command = [sys.executable, str(HERE / "on_gpu.py"), "--out", str(given.out)]
+    for name in ("seconds", "steps", "each"):
+        command += [f"--{name}", str(getattr(given, name))]
     together = [item for item in chosen if item.name in TOGETHER]
     alone = [item for item in chosen if item.name not in TOGETHER]
     several = max(1, min(PROCESSES, (os.cpu_count() or 1) // 2))
     for group, count in ((together, several), (alone, 1)):
         if group and time.time() < until:
-            Crew(journal, group, count, passed_on, scale, until).run()
+            Crew(journal, group, count, command, scale, until).run()
 
 
 def finish(journal: Journal, chosen: list[Item], whole: bool) -> int:
@@ -114,10 +120,24 @@ def finish(journal: Journal, chosen: list[Item], whole: bool) -> int:
     command = "python benchmarks/" + " ".join([Path(sys.argv[0]).name, *sys.argv[1:]])
     text = page(rows, command)
     (journal.folder / "on_gpu.md").write_text(text)
+    shutil.rmtree(journal.folder / "runs", ignore_errors=True)  # of processes that were killed
+    shutil.rmtree(journal.folder / "cache", ignore_errors=True)
     if whole:
         (HERE / "on_gpu.md").write_text(text)
     print(f"{verdict(rows)}\n\n{journal.folder / 'on_gpu.md'}")
     return int(any("error" in row or row.get("passed") is False for row in rows))
+
+
+def ready() -> bool:
+    """Frees the memory of the last job; returns whether the device still answers."""
+    gc.collect()
+    try:
+        torch.cuda.synchronize()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    except RuntimeError:
+        return False
+    return True
 
 
 def machine() -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import re
@@ -12,8 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import torch
 
 Facts = dict[str, Any]
 
@@ -109,18 +106,10 @@ class Journal:
                 found.append((claim["item"], claim["name"], path.stat().st_mtime))
         return found
 
-    def run(self, item: Item, job: Job, is_null: bool) -> bool:
-        """Measures a job and writes the result or the error.
-
-        Returns:
-            Whether the process can go on: after some errors, all later calls of CUDA fail.
-        """
-        if is_null and job.left_out:
-            self.tell(item.name, job.name, {"left_out": job.left_out})
-            return True
+    def run(self, item: Item, job: Job) -> None:
+        """Measures a job and writes the result or the error."""
         start = time.perf_counter()
         try:
-            torch.cuda.reset_peak_memory_stats()
             facts = job.measure()
         except (Exception, SystemExit) as fault:  # the next job is to run in any case
             facts = {
@@ -129,18 +118,6 @@ class Journal:
             }
         seconds = round(time.perf_counter() - start, 1)
         self.tell(item.name, job.name, facts | {"seconds": seconds})
-        return _is_usable()
 
     def _claim_of(self, item: str, name: str) -> Path:
         return self.claims / f"{item}.{re.sub(r'[^A-Za-z0-9.-]+', '_', name)}.json"
-
-
-def _is_usable() -> bool:
-    """Frees memory; returns whether the device still answers."""
-    gc.collect()
-    try:
-        torch.cuda.synchronize()
-        torch.cuda.empty_cache()
-    except RuntimeError:
-        return False
-    return True

@@ -88,13 +88,9 @@ def _cell(row: Facts, fact: str) -> str:
     value = row.get(fact, "")
     if isinstance(value, bool):
         return "yes" if value else "**no**"
-    return (
-        f"{value:,.4g}"
-        if isinstance(value, float) and abs(value) < 1000
-        else f"{value:,}"
-        if value != ""
-        else ""
-    )
+    if value == "":
+        return ""
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
 def _listed(rows: Sequence[Facts]) -> str:

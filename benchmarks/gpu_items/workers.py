@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 
 from gpu_items.journal import Facts, Item, Journal
 
 POISONED = 3  # exit code of a process whose device no longer answers; a new one goes on
-SCRIPT = Path(__file__).parents[1] / "on_gpu.py"
 
 
-def work(journal: Journal, items: Sequence[Item], scale: float, until: float, null: bool) -> int:
+def work(
+    journal: Journal,
+    items: Sequence[Item],
+    scale: float,
+    until: float,
+    is_null: bool,
+    ready: Callable[[], bool],
+) -> int:
     """Takes jobs of the items in turn; returns the exit code of this process.
 
     Args:
@@ -23,28 +27,38 @@ def work(journal: Journal, items: Sequence[Item], scale: float, until: float, nu
         items: the items.
         scale: factor of the items' times.
         until: time at which no job begins any more.
-        null: whether the GPU is a null GPU.
+        is_null: whether the GPU is a null GPU.
+        ready: called before each job; false if the device does not answer any more.
     """
     for item in items:
         end = min(journal.begin(item) + scale * item.seconds, until)
         for job in item.jobs:
             if time.time() > end:
                 break
-            if journal.claim(item, job) and not journal.run(item, job, null):
+            if journal.is_claimed(item, job):
+                continue
+            if not ready():
                 return POISONED
+            if not journal.claim(item, job):
+                continue
+            if is_null and job.left_out:
+                journal.tell(item.name, job.name, {"left_out": job.left_out})
+            else:
+                journal.run(item, job)
     return 0
 
 
 class Crew:
     """Several processes that share the jobs of the same items.
 
-    A process that ends early, or hangs in a job, is replaced; the job counts as failed.
+    A process that ends early, or hangs in a job, is replaced, and the job counts as failed. So is
+    one whose device no longer answers, as after an illegal access to memory.
 
     Args:
         journal: where results go.
         items: items by name.
         count: number of processes.
-        arguments: further arguments of the script.
+        command: starts a process that calls :func:`work`.
         scale: factor of the items' times.
         until: time at which all processes are ended.
     """
@@ -54,14 +68,14 @@ class Crew:
         journal: Journal,
         items: Sequence[Item],
         count: int,
-        arguments: Sequence[str],
+        command: Sequence[str],
         scale: float,
         until: float,
     ) -> None:
         self.journal = journal
         self.items = {item.name: item for item in items}
         self.count = count
-        self.arguments = list(arguments)
+        self.command = list(command)
         self.scale = scale
         self.until = until
         self._running: list[subprocess.Popen[bytes]] = []
@@ -89,12 +103,11 @@ class Crew:
 
     def _start(self) -> subprocess.Popen[bytes]:
         threads = max(1, (os.cpu_count() or 1) // self.count)
-        names = ",".join(self.items)
-        command = [sys.executable, str(SCRIPT), *self.arguments, "--worker", names]
+        arguments = ["--worker", ",".join(self.items), "--until", str(self.until)]
         log = self.journal.folder / f"log_{next(iter(self.items))}.txt"
         with log.open("ab") as output:
             return subprocess.Popen(
-                [*command, "--until", str(self.until)],
+                [*self.command, *arguments],
                 env=os.environ | {"OMP_NUM_THREADS": str(threads), "WANDB_MODE": "offline"},
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -102,8 +115,9 @@ class Crew:
 
     def _looked_after(self, process: subprocess.Popen[bytes]) -> subprocess.Popen[bytes] | None:
         """Returns the process, one in its place, or None if it is not needed any more."""
+        ended = process.poll() is not None  # before the results are read, which are then whole
         pending = self.journal.unfinished(process.pid)
-        if process.poll() is None:
+        if not ended:
             fault = self._hangs(pending)
             if not fault:
                 return process
@@ -121,11 +135,13 @@ class Crew:
     def _hangs(self, pending: list[tuple[str, str, float]]) -> str:
         """Returns why a process must be ended; empty if it may go on."""
         now = time.time()
+        if now > self.until:
+            return "out of time"
         for item, _, start in pending:
             longest = self.scale * self.items[item].longest
             if now - start > longest:
                 return f"not finished after {longest:.0f} s"
-        return "out of time" if now > self.until else ""
+        return ""
 
     def _was_of_use(self, pid: int) -> bool:
         """Whether a process took a job; one that took none failed at its start."""

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -98,6 +98,25 @@ class Machine:
         if done.returncode or not counts:
             raise RuntimeError(f"exit code {done.returncode}\n{done.stdout[-4000:]}")
         return counts
+
+    def count_all(self, jobs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+        """Trains several configurations on one GPU; returns counts per step, or errors, by name.
+
+        All run in one process, which is quicker than :meth:`count` of each.
+
+        Raises:
+            RuntimeError: the process ends before the last training.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            given, results = Path(folder) / "jobs.json", Path(folder) / "results.jsonl"
+            given.write_text(json.dumps({name: list(job) for name, job in jobs.items()}))
+            command = ["python", "-m", "tests.nullcuda.trainings", str(given), str(results)]
+            done = self.run(command, Path(folder))
+            lines = results.read_text().splitlines() if results.exists() else []
+        rows = {row.pop("name"): row for row in map(json.loads, lines)}
+        if done.returncode or len(rows) < len(jobs):
+            raise RuntimeError(f"exit code {done.returncode}\n{done.stdout[-4000:]}")
+        return rows
 
 
 def spelled(command: Sequence[str]) -> list[str]:
