@@ -194,12 +194,10 @@ def _images(model: AdversarialModule, device: str) -> Tensor:
 @contextmanager
 def _without_tf32() -> Iterator[None]:
     """Computes products and convolutions of float32 in full precision."""
-    settings = torch.backends.cudnn, torch.backends.cuda.matmul
-    before = [setting.allow_tf32 for setting in settings]
-    for setting in settings:
-        setting.allow_tf32 = False
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    cudnn.allow_tf32 = products.allow_tf32 = False
     try:
         yield
     finally:
-        for setting, value in zip(settings, before, strict=True):
-            setting.allow_tf32 = value
+        cudnn.allow_tf32 = True  # the defaults of PyTorch
+        products.allow_tf32 = False

@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import torch
 from gpu_recipes import RECIPES, UNLOGGED
 
 from gpu_items.journal import Facts, Job
-from gpu_items.trainings import Clock, run_folder, train, with_callback
+from gpu_items.trainings import Clock, Switch, run_folder, train, with_callback
 
 PAPER256 = "stylegan2_ada_paper256, batch 8"
 # As on 8 GPUs with a batch of 256; the counts of launches.py take less memory.
 LARGER = {PAPER256: ("data.batch_size=32", 32)}
 COMPARED = ("cifar10/biggan", "cifar10/stylegan2_ada", PAPER256, "cyclegan photos 64")
 
-# One thing is changed at a time: an override, or a switch of PyTorch.
-OVERRIDES = {
-    "channels_last=false": "trainer.channels_last=false",
-    "fused=false": "trainer.fused=false",
-    "deterministic": "trainer.deterministic=true",
+# One thing is changed at a time: a setting, or a global switch of PyTorch.
+SETTINGS = {
+    "channels_last=false": ["trainer.channels_last=false"],
+    "fused=false": ["trainer.fused=false"],
+    "deterministic": ["trainer.deterministic=true"],
 }
-SWITCHES: dict[str, list[tuple[Any, str, Any]]] = {
-    "cudnn.benchmark": [(torch.backends.cudnn, "benchmark", True)],
-    "without TF32": [(torch.backends.cudnn, "allow_tf32", False)],
-    "TF32 in products": [(torch.backends.cuda.matmul, "allow_tf32", True)],
-}
+SWITCHES = ("benchmark", "no_benchmark", "tf32", "no_tf32")
 
 
 def speed(seconds: float) -> list[Job]:
@@ -39,13 +33,13 @@ def speed(seconds: float) -> list[Job]:
 
 def variants(seconds: float) -> list[Job]:
     """Returns a job for each of some recipes and each change."""
-    jobs = []
-    for change in ("none", *OVERRIDES, *SWITCHES):
-        more = [OVERRIDES[change]] if change in OVERRIDES else []
-        for name in COMPARED:
-            measure = partial(_switched, SWITCHES.get(change, []), name, seconds, more)
-            jobs.append(Job(f"{name}: {change}", measure))
-    return jobs
+    switches = {name: with_callback(Switch, name=name) for name in SWITCHES}
+    changes: dict[str, list[str]] = {"none": [], **SETTINGS, **switches}
+    return [
+        Job(f"{name}: {change}", partial(_timed, name, seconds, overrides))
+        for change, overrides in changes.items()
+        for name in COMPARED
+    ]
 
 
 def _timed(name: str, seconds: float, more: Sequence[str] = ()) -> Facts:
@@ -69,26 +63,3 @@ def _timed(name: str, seconds: float, more: Sequence[str] = ()) -> Facts:
         "peak_mib": torch.cuda.max_memory_allocated() >> 20,
         "checkpoint_mib": checkpoint >> 20,
     }
-
-
-def _switched(
-    switches: Sequence[tuple[Any, str, Any]], name: str, seconds: float, more: Sequence[str]
-) -> Facts:
-    with switched(switches) if switches else nullcontext():
-        try:
-            return _timed(name, seconds, more)
-        finally:
-            torch.use_deterministic_algorithms(False)
-
-
-@contextmanager
-def switched(switches: Sequence[tuple[Any, str, Any]]) -> Iterator[None]:
-    """Sets attributes to values inside the context."""
-    before = [getattr(owner, name) for owner, name, _ in switches]
-    for owner, name, value in switches:
-        setattr(owner, name, value)
-    try:
-        yield
-    finally:
-        for (owner, name, _), value in zip(switches, before, strict=True):
-            setattr(owner, name, value)

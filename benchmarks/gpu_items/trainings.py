@@ -139,7 +139,34 @@ class Profiled(Callback):
             self.profile.stop()
 
 
-def with_callback(callback: type[Callback], **arguments: float) -> list[str]:
+class Switch(Callback):
+    """Sets global switches of PyTorch for a training, whatever the training itself has set.
+
+    Args:
+        name: "benchmark" or "no_benchmark" of cuDNN; "tf32" or "no_tf32" in all float32 products.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.on = not name.startswith("no_")
+        cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+        self.switches: list[tuple[Any, str]] = [(cudnn, "benchmark")]
+        if name.endswith("tf32"):
+            self.switches = [(cudnn, "allow_tf32"), (products, "allow_tf32")]
+        self.before: list[bool] = []
+
+    def on_train_start(self, trainer: Any, pl_module: Any) -> None:
+        """Sets the switches."""
+        self.before = [getattr(owner, switch) for owner, switch in self.switches]
+        for owner, switch in self.switches:
+            setattr(owner, switch, self.on)
+
+    def on_train_end(self, trainer: Any, pl_module: Any) -> None:
+        """Restores the switches."""
+        for (owner, switch), value in zip(self.switches, self.before, strict=True):
+            setattr(owner, switch, value)
+
+
+def with_callback(callback: type[Callback], **arguments: float | str) -> list[str]:
     """Returns the overrides that add a callback of this module to a run."""
     name = callback.__name__.lower()
     settings = {"_target_": f"{callback.__module__}.{callback.__name__}"} | arguments
