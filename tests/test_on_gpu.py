@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 sys.path.insert(0, str(BENCHMARKS))
@@ -128,6 +129,33 @@ def test_the_page_shows_what_passed_what_failed_and_what_is_missing():
     assert "- byhand, not measured: no time left (dcgan: graph)" in text
     assert "null GPU" not in text
     assert "without meaning" in page([machine | {"name": "NVIDIA H200 (null)"}], "")
+
+
+def test_draws_of_the_host_are_the_same_for_every_device():
+    from gpu_items.correctness import HostNoise
+
+    from ganforge.streams import Noise
+
+    def draws(noise: Noise) -> list[torch.Tensor]:
+        parts = [noise, noise.fork(), *noise.split(3)]
+        return [
+            draw
+            for part in parts
+            for draw in (part.normal(2, 3), part.uniform(4), part.integers(9, 5))
+        ]
+
+    for host, usual in zip(draws(HostNoise(7, 8)), draws(Noise(7, 8)), strict=True):
+        assert torch.equal(host, usual)
+
+
+def test_differences_of_weights_are_found():
+    from gpu_items.correctness import _differences
+
+    first = {"weight": torch.ones(3), "running_mean": torch.zeros(2), "steps": torch.tensor(4)}
+    second = first | {"weight": torch.tensor([1, 1, 1.5]), "running_mean": torch.ones(2)}
+    assert _differences(first, dict(first)) == {"bit_equal": True, "largest": 0.0, "differing": 0}
+    # Running statistics count as differing, but not as the largest difference of a weight.
+    assert _differences(first, second) == {"bit_equal": False, "largest": 0.5, "differing": 1.0}
 
 
 @pytest.mark.slow
