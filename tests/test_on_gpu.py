@@ -151,11 +151,11 @@ def test_draws_of_the_host_are_the_same_for_every_device():
 def test_differences_of_weights_are_found():
     from gpu_items.correctness import _differences
 
-    first = {"weight": torch.ones(3), "running_mean": torch.zeros(2), "steps": torch.tensor(4)}
-    second = first | {"weight": torch.tensor([1, 1, 1.5]), "running_mean": torch.ones(2)}
-    assert _differences(first, dict(first)) == {"bit_equal": True, "largest": 0.0, "differing": 0}
-    # Running statistics count as differing, but not as the largest difference of a weight.
-    assert _differences(first, second) == {"bit_equal": False, "largest": 0.5, "differing": 1.0}
+    first = {"weight": torch.ones(4), "running_mean": torch.zeros(2), "steps": torch.tensor(4)}
+    second = first | {"weight": torch.tensor([1, 1, 1.0001, 1.5]), "running_mean": torch.ones(2)}
+    assert _differences(first, dict(first)) == {"bit_equal": True, "largest": 0.0, "off": 0.0}
+    # Running statistics count only as bits.
+    assert _differences(first, second) == {"bit_equal": False, "largest": 0.5, "off": 0.25}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from gpu_items.journal import Facts
 
 # Columns of each item's table, by name of the fact.
 COLUMNS = {
-    "resume": {"bit_equal": "equal bits", "largest": "largest difference", "differing": "differ"},
+    "resume": {"bit_equal": "equal bits", "largest": "largest difference", "off": "share off"},
     "equal": {"largest": "largest difference", "scale": "largest value"},
     "speed": {
         "images": "images a step",
@@ -26,7 +26,7 @@ COLUMNS = {
 MEANING = {
     "correct": "Trained, resumed, finite weights; by precision.",
     "resume": "Two halves against one piece. Deterministic runs must have equal bits; where a "
-    "setting changes, no weight may differ by more than the steps of the second half.",
+    "setting changes, at most 5 % of the weights may differ by more than 2e-3.",
     "equal": "Images of the GPU against those of the CPU, for the same weights and draws, without "
     "TF32: the largest difference must be at most 1e-4 of the largest value.",
     "speed": "Whole trainings: medians over windows of 16 steps.",
