@@ -58,7 +58,9 @@ class Trace:
         self._hook = _HOOK(lambda kind: self.add(kind.decode()))  # must outlive the library's use
 
     def start(self) -> None:
-        """Starts counting."""
+        """Starts counting from zero."""
+        self.places.clear()
+        self.kernels.clear()
         self._running = True
         _library.nullcuda_hook(self._hook)
         _library.nullcuda_name_kernels(1)

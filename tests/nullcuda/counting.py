@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import os
+import shutil
+import subprocess
 import time
 from collections import Counter
 from pathlib import Path
@@ -122,6 +124,16 @@ def table(row: dict[str, Any], kernels: int = 10) -> str:
         f"  {p['per_step']:14,.2f}  {p['what']} {p['at']}  [{p['stack']}]" for p in row["places"]
     ]
     lines.append("most frequent kernels")
-    listed = list(row["kernels"].items())[:kernels]
-    lines += [f"  {value:14,.2f}  {name[:120]}" for name, value in listed]
+    listed = list(row["kernels"])[:kernels]
+    for name, shown in zip(listed, demangled(listed), strict=True):
+        lines.append(f"  {row['kernels'][name]:14,.2f}  {shown[:140]}")
     return "\n".join(lines)
+
+
+def demangled(names: list[str]) -> list[str]:
+    """Returns names of C++ functions as they are written, if c++filt is installed."""
+    tool = shutil.which("c++filt")
+    if tool is None:
+        return names
+    done = subprocess.run([tool], input="\n".join(names), capture_output=True, text=True)
+    return [name.removeprefix("void ") for name in done.stdout.splitlines()]

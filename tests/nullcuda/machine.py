@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,15 @@ class Machine:
         steps: the steps to count, from the end of the first to the end of the last.
         source: the checkout whose ganforge runs; by default this one.
         capability: compute capability of the GPUs.
+        cudnn_attention: whether PyTorch may choose the attention of cuDNN, which finds no plan here
+            and raises an error, as it may on a GPU.
     """
 
     devices: int = 1
     steps: tuple[int, int] = (16, 32)
     source: Path = ROOT
     capability: tuple[int, int] = (9, 0)
+    cudnn_attention: bool = True
 
     def environment(self, report: Path | None = None) -> dict[str, str]:
         """Returns the environment variables of a command.
@@ -54,6 +57,7 @@ class Machine:
             "NULLCUDA_MAJOR": str(self.capability[0]),
             "NULLCUDA_MINOR": str(self.capability[1]),
             "NULLCUDA_STEPS": "{}:{}".format(*self.steps),
+            "NULLCUDA_CUDNN_ATTENTION": str(int(self.cudnn_attention)),
             "WANDB_MODE": "offline",
         }
         variables.setdefault("OMP_NUM_THREADS", "1")
@@ -94,6 +98,25 @@ class Machine:
         if done.returncode or not counts:
             raise RuntimeError(f"exit code {done.returncode}\n{done.stdout[-4000:]}")
         return counts
+
+    def count_all(self, jobs: Mapping[str, Sequence[str]]) -> dict[str, dict[str, Any]]:
+        """Trains several configurations on one GPU; returns counts per step, or errors, by name.
+
+        All run in one process, which is quicker than :meth:`count` of each.
+
+        Raises:
+            RuntimeError: the process ends before the last training.
+        """
+        with tempfile.TemporaryDirectory() as folder:
+            given, results = Path(folder) / "jobs.json", Path(folder) / "results.jsonl"
+            given.write_text(json.dumps({name: list(job) for name, job in jobs.items()}))
+            command = ["python", "-m", "tests.nullcuda.trainings", str(given), str(results)]
+            done = self.run(command, Path(folder))
+            lines = results.read_text().splitlines() if results.exists() else []
+        rows = {row.pop("name"): row for row in map(json.loads, lines)}
+        if done.returncode or len(rows) < len(jobs):
+            raise RuntimeError(f"exit code {done.returncode}\n{done.stdout[-4000:]}")
+        return rows
 
 
 def spelled(command: Sequence[str]) -> list[str]:
