@@ -152,3 +152,33 @@ def test_a_range_that_was_found_is_noted_and_does_not_make_another_run(tmp_path)
     assert resumed is not None
     assert resumed.cfg.data.range == {"found": [0, 4095]}
     assert found(tmp_path / "logs", *typed, "resume=auto", "data.range=[0,9]") is None
+
+
+# ---------------------------------------------------------------------- devices
+
+
+def made_before_tf32(run: Path) -> None:
+    """Removes what older versions did not store."""
+    for name in ("composed.yaml", "config.yaml"):
+        cfg = OmegaConf.load(run / name)
+        del cfg.trainer["tf32"]
+        OmegaConf.save(cfg, run / name)
+
+
+@pytest.mark.parametrize("how", ["resume=auto", "run_dir={run}"])
+def test_an_older_run_keeps_all_gpus(tmp_path, how):
+    run = started(tmp_path)
+    typed = how.format(run=run)
+    made_before_tf32(run)
+    resumed = found(tmp_path, typed)
+    assert resumed.cfg.trainer.strategy == "ddp"
+    # Resuming stores this; the run is found and used as before, by the same command.
+    write_config(resumed.cfg, resumed.folder, Command(), new=False)
+    assert found(tmp_path, typed).cfg.trainer.strategy == "ddp"
+
+
+def test_an_older_run_of_a_number_of_devices_keeps_it(tmp_path):
+    run = started(tmp_path, "trainer.devices=2")
+    made_before_tf32(run)
+    trainer = found(tmp_path, f"resume={run}").cfg.trainer
+    assert (trainer.devices, trainer.strategy) == (2, "auto")
