@@ -28,7 +28,7 @@ def sample_blocks(
 ) -> Tensor:
     """Returns images start ... start + n - 1 of stream ``seed``, float32 [n, C, H, W].
 
-    Image i depends only on (seed, i) and its label.
+    Image i depends only on (seed, i) and its label; on other devices it differs by rounding.
 
     Args:
         generate: maps random draws and labels [rows] to images [rows, C, H, W].
@@ -46,7 +46,7 @@ def sample_blocks(
     images = []
     for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
         first = block * SAMPLE_BLOCK
-        noise = Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device)
+        noise = portable_noise(mix(seed, Stream.SAMPLING, block), device)
         rows = slice(max(start - first, 0), start + n - first)
         classes = block_labels(first, num_classes, device, labels, start)
         images.append(generate(noise, classes)[rows].float())
@@ -56,7 +56,13 @@ def sample_blocks(
 def image_noise(seed: int, index: int, device: torch.device) -> Noise:
     """Returns the random draws of image ``index`` of stream ``seed``."""
     block, row = divmod(index, SAMPLE_BLOCK)
-    return Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
+    noise = portable_noise(mix(seed, Stream.SAMPLING, block), device)
+    return noise.split(SAMPLE_BLOCK)[row]
+
+
+def portable_noise(seed: int, device: torch.device) -> Noise:
+    """Returns the random draws of a block of samples, the same for every device."""
+    return Noise(seed, SAMPLE_BLOCK, device, portable=True)
 
 
 def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
