@@ -135,5 +135,5 @@ def test_portable_draws_are_those_of_the_cpu(draw):
         assert drawn.device.type == "meta"
         assert one._generator.device.type == "cpu"
         assert len(drawn) == one.rows
-    with pytest.raises(RuntimeError, match="(?i)meta"):
+    with pytest.raises(RuntimeError, match=r"(?i)meta"):
         Noise(7, 6, "meta")

@@ -15,6 +15,7 @@ from ganforge.callbacks.checkpoints import CheckpointArtifacts, ConfigInCheckpoi
 from ganforge.callbacks.interruption import FolderWatch, Interruption
 from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
+from ganforge.compute.backends import backends
 from ganforge.config.command import Command
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
 from ganforge.runs.build import Parts
@@ -31,6 +32,13 @@ def fit(
     cfg: DictConfig, parts: Parts, folder: Path, checkpoint: Path | None, command: Command
 ) -> None:
     """Trains in a run folder, from the start or from a checkpoint."""
+    with backends(parts.hardware, parts.settings.deterministic):
+        _fit(cfg, parts, folder, checkpoint, command)
+
+
+def _fit(
+    cfg: DictConfig, parts: Parts, folder: Path, checkpoint: Path | None, command: Command
+) -> None:
     loggers = [cast(Logger, build(node)) for node in cfg.logger.values() if node is not None]
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     interruption, seconds = Interruption(), parts.settings.max_seconds

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.full_precision import full_precision
 from ganforge.streams import Noise, Stream, mix
 
 # Images are always generated in whole blocks of this size, because a convolution may round
@@ -122,7 +123,7 @@ def evaluated(network: nn.Module, device: torch.device) -> Iterator[None]:
     was_training = network.training
     network.eval()
     try:
-        with torch.autocast(device.type, enabled=False):
+        with full_precision(device):
             yield
     finally:
         network.train(was_training)
