@@ -6,7 +6,6 @@ import os
 import platform
 import warnings
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 
@@ -105,12 +104,3 @@ def has_native_bf16() -> bool:
         return False
     native = {"avx512_bf16", "amx_bf16"} if platform.machine() in ("x86_64", "AMD64") else {"bf16"}
     return not native.isdisjoint(flags)
-
-
-def peak_memory(device: torch.device) -> int | None:
-    """Returns the most bytes that tensors have occupied on a GPU; None where it is unknown."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device)
-    if device.type == "mps":
-        return int(cast(Any, torch.mps).driver_allocated_memory())
-    return None

@@ -9,11 +9,16 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.full_precision import full_precision
+from ganforge.out_of_memory import explaining_memory
 from ganforge.streams import Noise, Stream, mix
 
 # Images are always generated in whole blocks of this size, because a convolution may round
 # differently at another batch size.
 SAMPLE_BLOCK = 64
+_MEMORY_ADVICE = (
+    f"Samples are generated {SAMPLE_BLOCK} at a time in full precision, whatever data.batch_size "
+    "and model.accumulate are: use a device with more memory"
+)
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
 
@@ -45,12 +50,13 @@ def sample_blocks(
     """
     check_labels(labels, num_classes, n)
     images = []
-    for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
-        first = block * SAMPLE_BLOCK
-        noise = portable_noise(mix(seed, Stream.SAMPLING, block), device)
-        rows = slice(max(start - first, 0), start + n - first)
-        classes = block_labels(first, num_classes, device, labels, start)
-        images.append(generate(noise, classes)[rows].float())
+    with explaining_memory(device, _MEMORY_ADVICE):
+        for block in range(start // SAMPLE_BLOCK, -(-(start + n) // SAMPLE_BLOCK)):
+            first = block * SAMPLE_BLOCK
+            noise = portable_noise(mix(seed, Stream.SAMPLING, block), device)
+            rows = slice(max(start - first, 0), start + n - first)
+            classes = block_labels(first, num_classes, device, labels, start)
+            images.append(generate(noise, classes)[rows].float())
     return torch.cat(images).contiguous()
 
 
