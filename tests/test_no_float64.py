@@ -18,6 +18,7 @@ from ganforge.augment.diffaugment import DiffAugment
 from ganforge.callbacks.alerts import has_collapsed
 from ganforge.metrics import L1, FrechetDistance, InceptionScore, PathLength
 from ganforge.metrics.real_features import compute_features
+from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.latent_paths import LatentPaths
 from ganforge.models.gan import GAN
 from ganforge.regularizers.consistency import BalancedConsistency
@@ -86,10 +87,16 @@ def test_alerts_compute_on_the_cpu(monkeypatch):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*noise_models(), *translation_models()])
-def test_every_model_trains(name, tmp_path):
-    cfg = tiny(f"model={name}")
-    with NoFloat64():
-        take_steps(cfg, 2, tmp_path)
+def test_every_model_trains(name, monkeypatch, tmp_path):
+    """Its steps alone are guarded: images are prepared on the CPU, some of them in float64."""
+    step = AdversarialModule.training_step
+
+    def guarded(self, batch, batch_idx) -> None:
+        with NoFloat64():
+            step(self, batch, batch_idx)
+
+    monkeypatch.setattr(AdversarialModule, "training_step", guarded)
+    assert take_steps(tiny(f"model={name}"), 2, tmp_path).model.iteration == 2
 
 
 def test_scores_on_metal_are_computed_on_the_cpu():

@@ -41,7 +41,7 @@ def explaining_memory(device: torch.device, advice: str) -> Iterator[None]:
 
 def forget_peak(device: torch.device) -> None:
     """Restarts the measurement of the peak, which an earlier job of a sweep may have set."""
-    if device.type == "cuda" and torch.cuda.is_initialized():
+    if device.type == "cuda" and cast(Any, torch.cuda).is_initialized():
         torch.cuda.reset_peak_memory_stats(device)
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import warnings
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 
@@ -64,7 +65,7 @@ def why_no_gpu() -> str:
     with warnings.catch_warnings():  # is_available() has already printed them
         warnings.simplefilter("ignore")
         try:
-            torch.cuda.init()
+            cast(Any, torch.cuda).init()
         except (RuntimeError, AssertionError) as error:
             reason = str(error).split(". ")[0].splitlines()[0].rstrip(".")
             return f"torch {version} supports GPUs, but: {reason}"
