@@ -163,7 +163,7 @@ COMBINATIONS = [
     ),
     (["network.discriminator.channels=3"], "network.discriminator is built for 3 x 16 x 16"),
     (["model=dcgan"], "model=dcgan: MLPGenerator has no convolution", "network=dcgan"),
-    (["trainer=ddp_cpu", "data.batch_size=5"], "must be a multiple of 2: set data.batch_size="),
+    (["trainer=ddp_cpu", "data.batch_size=5"], "must be a multiple of 2: use trainer.devices=1"),
 ]
 
 

@@ -119,3 +119,21 @@ def test_streams_keep_their_numbers_and_share_none():
     assert {stream.name: stream.value for stream in Substream} == {"LAZY": 4, "ENDS": 5}
     assert len({mix(0, stream) for stream in Stream}) == len(Stream)
     assert mix(3, Stream.SAMPLING, 1) == mix(3, 2, 1)
+
+
+# ---------------------------------------------------------------------- other devices
+
+
+@kinds
+def test_portable_draws_are_those_of_the_cpu(draw):
+    noise = Noise(7, 6, rank=1, world=2, portable=True)
+    assert torch.equal(draw(noise), draw(Noise(7, 6, rank=1, world=2)))
+    # "meta" has no generator: what is returned there was drawn on the CPU.
+    far = Noise(7, 6, "meta", 1, 2, portable=True)
+    for one in (far, far.fork(), far.restarted(), *far.split(2)):
+        drawn = draw(one)
+        assert drawn.device.type == "meta"
+        assert one._generator.device.type == "cpu"
+        assert len(drawn) == one.rows
+    with pytest.raises(RuntimeError, match=r"(?i)meta"):
+        Noise(7, 6, "meta")

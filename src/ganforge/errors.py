@@ -42,6 +42,10 @@ class DamagedError(RunError):
     """A file of a run or cache whose contents are corrupt."""
 
 
+class MemoryLimitError(GanforgeError):
+    """The memory of the computer or of its GPU ran out."""
+
+
 class DivergenceError(GanforgeError):
     """A loss that is no longer finite."""
 
@@ -139,11 +143,11 @@ def explained(error: BaseException) -> str | None:
     if _CAUGHT.search(text):
         lines = [line for line in text.splitlines() if line.strip()]
         return f"a loader worker failed: {one_line(lines[-1].strip())}"
-    if isinstance(error, MemoryError) or any(sign in lower for sign in _MEMORY):
+    if is_out_of_memory(error):
         return (
-            f"out of memory ({_first(text) or type(error).__name__}). Train with a smaller "
-            "data.batch_size, or split the batch with model.accumulate=2; for other verbs, "
-            "reduce batch_size"
+            f"out of memory ({_first(text) or type(error).__name__}). Train with "
+            "model.accumulate=2, which splits the batch, or with a smaller data.batch_size; "
+            "evaluate with a smaller batch_size"
         )
     if isinstance(error, RuntimeError) and any(sign in lower for sign in _PEERS):
         return (
@@ -151,6 +155,14 @@ def explained(error: BaseException) -> str | None:
             "message is above, or in the output of its machine; resume=RUN continues"
         )
     return None
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out in this process, on the CPU or on a GPU."""
+    lower = str(error).lower()
+    if isinstance(error, GanforgeError) or _CAUGHT.search(str(error)):
+        return False
+    return isinstance(error, MemoryError) or any(sign in lower for sign in _MEMORY)
 
 
 def system_error(error: BaseException) -> OSError | None:

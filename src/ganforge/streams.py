@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 from enum import IntEnum, unique
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -70,9 +71,12 @@ class Noise:
     Args:
         seed: result of :func:`mix` for the run's seed and counters.
         rows: rows of this process's batch, B.
-        device: device on which the numbers are drawn and returned.
+        device: device on which the numbers are returned.
         rank: index of this process.
         world: number of processes.
+        portable: draw the numbers on the CPU, so that they are the same for every device. By
+            default they are drawn on ``device``, which takes no transfer: training draws millions
+            of numbers at each step. GPUs of different models may draw different ones.
     """
 
     def __init__(
@@ -82,15 +86,18 @@ class Noise:
         device: torch.device | str = "cpu",
         rank: int = 0,
         world: int = 1,
+        portable: bool = False,
     ) -> None:
         self.seed = seed
         self.batch_rows = rows
         self.device = torch.device(device)
         self.rank = rank
         self.world = world
+        self.portable = portable
         self._kept = slice(None)
         self._forks = 0
-        self._generator = torch.Generator(self.device).manual_seed(seed)
+        source = "cpu" if portable else self.device
+        self._generator = torch.Generator(source).manual_seed(seed)
 
     @property
     def rows(self) -> int:
@@ -108,7 +115,7 @@ class Noise:
 
     def _copy(self, seed: int, kept: slice) -> Noise:
         """Returns a stream at its first draw that only returns some rows of the batch."""
-        copy = Noise(seed, self.batch_rows, self.device, self.rank, self.world)
+        copy = Noise(seed, self.batch_rows, self.device, self.rank, self.world, self.portable)
         copy._kept = kept
         return copy
 
@@ -124,21 +131,29 @@ class Noise:
     def normal(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from N(0, 1)."""
         size = (self.batch_rows * self.world, *shape)
-        return self._own(torch.randn(size, generator=self._generator, device=self.device))
+        return self._own(torch.randn(size, **self._source))
 
     def uniform(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from U[0, 1)."""
         size = (self.batch_rows * self.world, *shape)
-        return self._own(torch.rand(size, generator=self._generator, device=self.device))
+        return self._own(torch.rand(size, **self._source))
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Returns [rows, *shape] of int64, uniform over 0 ... high - 1."""
         size = (self.batch_rows * self.world, *shape)
-        draws = torch.randint(high, size, generator=self._generator, device=self.device)
-        return self._own(draws)
+        return self._own(torch.randint(high, size, **self._source))
+
+    @property
+    def _source(self) -> dict[str, Any]:
+        return {"generator": self._generator, "device": self._generator.device}
 
     def _own(self, draws: Tensor) -> Tensor:
-        return draws[self.rank :: self.world][self._kept]
+        own = draws[self.rank :: self.world][self._kept]
+        if self.portable and self.device.type == "cuda":
+            # From pinned memory the copy does not wait for the device, so that the numbers of the
+            # next block are drawn while it generates the images of this one.
+            return own.pin_memory().to(self.device, non_blocking=True)
+        return own.to(self.device)
 
 
 class JoinedNoise(Noise):

@@ -105,11 +105,27 @@ def test_the_start_is_read_when_iteration_begins():
     assert next(iter(dealing)) == range(8, 10)
 
 
-def test_an_uneven_split_names_what_would_do():
-    with pytest.raises(ConfigError, match=r"multiple of 3: set data\.batch_size=63 or 66"):
-        check_divisible(64, 3)
-    with pytest.raises(ConfigError, match=r"data\.batch_size=4$"):
-        check_divisible(2, 4)
+@pytest.mark.parametrize(
+    ("batch_size", "world", "nodes", "others", "devices"),
+    [
+        (64, 3, 1, [], 2),
+        (50, 8, 1, [], 5),
+        (1, 4, 1, [], 1),
+        (12, 8, 2, [], 3),
+        (12, 8, 2, [10], 1),
+        (50, 4, 1, [16, 8], 2),
+    ],
+)
+def test_an_uneven_split_names_the_devices_that_would_do(batch_size, world, nodes, others, devices):
+    message = rf"multiple of {world}: use trainer\.devices={devices}$"
+    with pytest.raises(ConfigError, match=message):
+        check_divisible(batch_size, world, nodes, others)
+    check_divisible(batch_size, nodes * devices, nodes)
+
+
+def test_an_uneven_split_over_too_many_nodes_is_explained():
+    with pytest.raises(ConfigError, match="multiple of 6: use fewer nodes"):
+        check_divisible(10, 6, nodes=3)
 
 
 def test_no_position_is_beyond_the_64_bits_of_an_index():

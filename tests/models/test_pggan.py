@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from ganforge.callbacks.checkpoints import Checkpoints
+from ganforge.compute.hardware import Hardware
 from ganforge.errors import ConfigError
 from ganforge.models.engine.progressive import Growth, reals_at
 from ganforge.runs.build import _check_batches
@@ -213,15 +214,19 @@ def test_refuses_a_growth_to_another_size():
         game(Growth(32))
 
 
+def on(devices: int) -> Hardware:
+    return Hardware("cpu", devices, "32-true", False, True, "as requested")
+
+
 def test_batches_that_a_run_will_come_to_are_checked_at_its_start():
     """Two processes cannot share the 5 of 8x8, nor groups of 4 the 6 of 16x16."""
     data, packed = games.images(16), players(packing=2, minibatch_stddev=0)
     for sizes, changes, devices, message in [
-        ([8, 5], {}, 2, r"batch_size=5 counts.* take 4 or 6 in model\.growth\.batch_sizes"),
+        ([8, 5], {}, 2, r"batch_size=5 counts.* multiple of 2: use trainer\.devices=1"),
         ([8, 8, 6], {}, 1, "minibatch_stddev=4 does not divide a batch of 6"),
         ([8, 3], {"packing": 2, **packed}, 1, r"model\.packing=2 does not divide 3"),
     ]:
         model = game(Growth(16, batch_sizes=sizes), **changes)
         with pytest.raises(ConfigError, match=message):
-            _check_batches(model, data, devices)
-    _check_batches(game(Growth(16, batch_sizes=[8, 4])), data, 2)
+            _check_batches(model, data, on(devices))
+    _check_batches(game(Growth(16, batch_sizes=[8, 4])), data, on(2))

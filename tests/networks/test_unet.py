@@ -180,6 +180,21 @@ def test_dropout_keeps_the_mean():
     assert kept.mean().item() == pytest.approx(1, abs=0.01)
 
 
+def test_dropout_draws_the_same_for_every_device():
+    layer, x = PersistentDropout(0.25).eval(), noise(2, 3, 16, 16)
+    torch.manual_seed(5)
+    ours = layer(x)
+    after = torch.get_rng_state()
+    torch.manual_seed(5)
+    assert torch.equal(x * layer.factors(x.shape), ours)
+    torch.manual_seed(5)
+    assert layer(x.to("meta")).device.type == "meta"  # as on a GPU
+    assert torch.equal(torch.get_rng_state(), after)
+    torch.manual_seed(5)
+    layer.train()(x.to("meta"))  # training draws on the device
+    assert not torch.equal(torch.get_rng_state(), after)
+
+
 def test_batch_norm_goes_by_the_images_at_hand():
     """Alone, an image is normalized by itself: nothing of earlier batches is kept."""
     network, images = small().eval(), noise(2, 3, 16, 16)

@@ -89,7 +89,8 @@ def variety(images: Tensor) -> float:
 
     It is 0 if all images are equal.
     """
-    return float(images.double().var(dim=0, unbiased=False).mean().sqrt())
+    pixels = images.cpu().double()  # Metal has no float64
+    return float(pixels.var(dim=0, unbiased=False).mean().sqrt())
 
 
 def has_collapsed(module: AdversarialModule, data: ImageDataModule, seed: int = 0) -> bool:

@@ -18,6 +18,7 @@ from ganforge.errors import (
     InterruptionError,
     PrunedError,
     ScoreError,
+    explained,
 )
 from ganforge.metrics.evaluate import Result, check_enough, points_of
 from ganforge.metrics.features.base import FeatureExtractor, FeatureFactory
@@ -282,7 +283,7 @@ def attempted(compute: Callable[[], dict[str, Result]], world: int, step: int) -
         # If one rank continued alone, the others would wait for its rows forever.
         if world > 1 and not (isinstance(error, ScoreError) and error.everywhere):
             raise
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+        reason = (explained(error) or str(error).strip() or type(error).__name__).splitlines()[0]
         log.warning("NO SCORES AT STEP %d, training continues: %s", step, reason)
         log.debug("error of this evaluation", exc_info=True)
         return {}

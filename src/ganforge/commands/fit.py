@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,11 +16,13 @@ from ganforge.callbacks.checkpoints import CheckpointArtifacts, ConfigInCheckpoi
 from ganforge.callbacks.interruption import FolderWatch, Interruption
 from ganforge.callbacks.progress import TimeBudget
 from ganforge.callbacks.run_summary import RunSummary
+from ganforge.compute.backends import backends
 from ganforge.compute.crowding import Crowding
 from ganforge.compute.hardware import Hardware
 from ganforge.compute.launch import find_launch
 from ganforge.config.command import Command
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
+from ganforge.out_of_memory import explaining_memory, forget_peak
 from ganforge.runs.build import Parts
 from ganforge.runs.load import build
 from ganforge.runs.provenance import facts_of
@@ -34,6 +37,35 @@ def fit(
     cfg: DictConfig, parts: Parts, folder: Path, checkpoint: Path | None, command: Command
 ) -> None:
     """Trains in a run folder, from the start or from a checkpoint."""
+    device = torch.device(parts.hardware.accelerator)
+    forget_peak(device)
+    with (
+        backends(parts.hardware, parts.settings.deterministic),
+        explaining_memory(device, memory_advice(parts)),
+    ):
+        _fit(cfg, parts, folder, checkpoint, command)
+
+
+def memory_advice(parts: Parts) -> str:
+    """Returns how many images a training computes at a time, and how to compute fewer."""
+    batch, accumulate = parts.data.batch_size, parts.model.accumulate
+    share = batch // parts.hardware.processes
+    at_once = math.ceil(share / accumulate)
+    text = (
+        f"data.batch_size={batch} with model.accumulate={accumulate} computes {at_once} "
+        f"image{'s' if at_once > 1 else ''} at a time on each device"
+    )
+    if at_once == 1:
+        return f"{text}: make the networks or data.image_size smaller"
+    return (
+        f"{text}. model.accumulate={min(2 * accumulate, share)} computes fewer for the same "
+        "update, in which only BatchNorm sees fewer; or use a smaller data.batch_size"
+    )
+
+
+def _fit(
+    cfg: DictConfig, parts: Parts, folder: Path, checkpoint: Path | None, command: Command
+) -> None:
     loggers = [cast(Logger, build(node)) for node in cfg.logger.values() if node is not None]
     resolved = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     interruption, seconds = Interruption(), parts.settings.max_seconds

@@ -13,6 +13,7 @@ from ganforge.callbacks.samples import Samples
 from ganforge.commands.fit import fit
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.commands.worker import follow
+from ganforge.compute.backends import backends
 from ganforge.compute.cores import LOAD
 from ganforge.compute.launch import find_launch
 from ganforge.compute.rank_zero import RankZero, as_rank_zero
@@ -139,7 +140,7 @@ def _dry_run(parts: Parts, resumed: Resumed | None, allow: list[str]) -> None:
     if resumed is not None:
         assert_resumes(resumed, parts, allow)
     alone = replace(parts, hardware=parts.hardware.alone())
-    with quiet():
+    with quiet(), backends(alone.hardware, alone.settings.deterministic):
         dry_run(parts.model, parts.data, make_trainer(alone, None, [], Path.cwd()))
 
 

@@ -1,21 +1,30 @@
 from __future__ import annotations
 
-import platform
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Literal
 
 import torch
 
+from ganforge.compute.devices import (
+    TENSOR_CORES,
+    capability,
+    computes_bf16,
+    describe,
+    find_accelerator,
+    gpu_names,
+    has_tf32,
+)
 from ganforge.compute.launch import Launch, find_launch
 from ganforge.compute.threads import check_threads
 from ganforge.errors import ConfigError
 
 Switch = Literal["auto", True, False]
+TF32 = Literal["off", "training", "everywhere"]
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 STRATEGIES = ("auto", "ddp")
+_TF32_FACTS = {"off": "no TF32", "training": "TF32 in training", "everywhere": "TF32"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +39,9 @@ class Hardware:
         fused: whether optimizers update all weights in one kernel.
         reason: why these settings were chosen, for the user.
         nodes: number of nodes.
+        tf32: where float32 products are rounded to TF32: "off", "training" (but not in samples and
+            scores) or "everywhere"; None if the device does not know TF32.
+        warnings: settings that work, but not as the user may expect.
     """
 
     accelerator: str
@@ -39,6 +51,8 @@ class Hardware:
     fused: bool
     reason: str
     nodes: int = 1
+    tf32: TF32 | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def processes(self) -> int:
@@ -55,6 +69,7 @@ class Hardware:
         count += f"{self.devices} x " if self.processes > 1 else ""
         facts = [f"{count}{self.accelerator}", self.precision]
         facts += [name for name, on in switches.items() if on]
+        facts += [_TF32_FACTS[self.tf32]] if self.tf32 is not None else []
         return f"{', '.join(facts)} ({self.reason})"
 
 
@@ -67,6 +82,7 @@ def choose_hardware(
     fused: Switch = "auto",
     num_nodes: int | str = "auto",
     launch: Launch | None = None,
+    tf32: Switch = "auto",
 ) -> Hardware:
     """Returns hardware settings, with every "auto" resolved for this machine and launch.
 
@@ -82,11 +98,16 @@ def choose_hardware(
             "averaged at each backward: sharded strategies (fsdp, deepspeed) take one optimizer or "
             "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
         )
-    kind, why = _accelerator(accelerator)
+    kind = find_accelerator(accelerator)
     nodes = _nodes(num_nodes, launch)
-    count = _devices(kind, devices, launch)
-    chosen = _precision(kind) if precision == "auto" else precision
-    reason = f"{why}; {_precision_reason(kind, chosen)}" if precision == "auto" else why
+    count = _devices(kind, devices, strategy, launch)
+    why = [describe(kind, count) if accelerator == "auto" else "as requested"]
+    if kind == "cuda" and devices == "auto" and launch is None:
+        why += _unused(count)
+    chosen = precision
+    if precision == "auto":
+        chosen = "bf16-mixed" if computes_bf16(kind, count) else "32-true"
+        why.append(_precision_reason(kind, chosen, count))
     if kind == "mps" and chosen == "16-mixed":
         raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
     # With 16-mixed, a fused step unscales gradients itself: clipping would see scaled ones.
@@ -102,42 +123,16 @@ def choose_hardware(
         precision=chosen,
         channels_last=layout if channels_last == "auto" else bool(channels_last),
         fused=chosen != "16-mixed" if fused == "auto" else bool(fused),
-        reason=reason,
+        reason="; ".join(why),
         nodes=nodes,
+        tf32=_tf32(tf32, chosen) if has_tf32(kind, count) else None,
+        warnings=_emulated(kind, chosen, count),
     )
-
-
-def has_native_bf16() -> bool:
-    """Whether the CPU supports bfloat16 arithmetic (AVX512-BF16, AMX, or ARM's extension)."""
-    try:
-        flags = Path("/proc/cpuinfo").read_text().split()
-    except OSError:
-        return False
-    native = {"avx512_bf16", "amx_bf16"} if platform.machine() in ("x86_64", "AMD64") else {"bf16"}
-    return not native.isdisjoint(flags)
 
 
 def _refuse_unknown(name: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise ConfigError(f"trainer.{name}={value!r} is not one of {', '.join(legal)}")
-
-
-def _accelerator(wanted: str) -> tuple[str, str]:
-    if wanted in ("gpu", "cuda"):
-        if torch.cuda.is_available():
-            return "cuda", "as requested"
-        if wanted == "gpu" and torch.backends.mps.is_available():
-            return "mps", "as requested"
-        raise ConfigError(f"trainer.accelerator={wanted}: no GPU found")
-    if wanted == "mps" and not torch.backends.mps.is_available():
-        raise ConfigError("trainer.accelerator=mps: this machine has no MPS device")
-    if wanted != "auto":
-        return wanted, "as requested"
-    if torch.cuda.is_available():
-        return "cuda", f"found {torch.cuda.get_device_name()}"
-    if torch.backends.mps.is_available():
-        return "mps", "found MPS"
-    return "cpu", "no GPU found"
 
 
 def _nodes(wanted: int | str, launch: Launch | None) -> int:
@@ -154,13 +149,15 @@ def _nodes(wanted: int | str, launch: Launch | None) -> int:
     return wanted
 
 
-def _devices(kind: str, wanted: int | str, launch: Launch | None) -> int:
+def _devices(kind: str, wanted: int | str, strategy: str, launch: Launch | None) -> int:
     present = torch.cuda.device_count() if kind == "cuda" else 1
     # With one SLURM task per node, that task starts the other processes of its node.
     one_each = launch is None or (launch.launcher == "srun" and launch.per_node == 1)
     started = None if one_each or launch is None else launch.per_node
     if wanted == "auto":
-        wanted = started or present
+        # Several GPUs divide the batch, which changes small models for the worse (BatchNorm over
+        # fewer images) and does not speed them up: they are used only where they were asked for.
+        wanted = started or (1 if launch is None and strategy == "auto" else present)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         raise ConfigError(f"trainer.devices must be a number from 1 or auto, got {wanted!r}")
     if launch is not None and started not in (None, wanted):
@@ -181,21 +178,38 @@ def _hidden(launch: Launch | None) -> str:
     return " visible to each task; use --gpus-per-node, not --gpus-per-task" if srun else ""
 
 
-def _precision(kind: str) -> str:
-    if kind == "cuda":
-        native = torch.cuda.is_bf16_supported(including_emulation=False)
-    else:
-        native = kind == "cpu" and has_native_bf16()
-    return "bf16-mixed" if native else "32-true"
+def _unused(count: int) -> list[str]:
+    present = torch.cuda.device_count()
+    return [f"{count} of {present} GPUs: trainer=gpus uses all"] if present > count else []
 
 
-def _precision_reason(kind: str, precision: str) -> str:
-    having = "has" if precision == "bf16-mixed" else "lacks"
+def _precision_reason(kind: str, precision: str, count: int) -> str:
+    if kind == "mps":
+        return "MPS is most reliable in float32"
+    device = "CPU" if kind == "cpu" else "GPU"
+    if precision == "bf16-mixed":
+        return f"the {device} has native bf16 arithmetic"
+    if kind == "cpu":
+        return "the CPU lacks native bf16 arithmetic"
+    lack = "the GPU lacks" if len(gpu_names(count)) == 1 else "not all GPUs have"
+    faster = ", trainer.precision=16-mixed is faster" if capability(count) >= TENSOR_CORES else ""
+    return f"{lack} native bf16 arithmetic{faster}"
+
+
+def _emulated(kind: str, precision: str, count: int) -> tuple[str, ...]:
+    if kind != "cuda" or precision != "bf16-mixed" or computes_bf16(kind, count):
+        return ()
+    names = " and ".join(gpu_names(count))
     return (
-        f"the {'CPU' if kind == 'cpu' else 'GPU'} {having} native bf16 arithmetic"
-        if kind != "mps"
-        else "MPS is most reliable in float32"
+        f"trainer.precision=bf16-mixed: {names} can only emulate bfloat16, which is slower than "
+        "float32. Use trainer.precision=16-mixed, or 32-true",
     )
+
+
+def _tf32(wanted: Switch, precision: str) -> TF32:
+    if wanted == "auto":
+        return "off" if precision == "32-true" else "training"
+    return "everywhere" if wanted else "off"
 
 
 @dataclass(frozen=True)
@@ -207,7 +221,8 @@ class TrainerSettings:
         max_seconds: seconds of training, without evaluations and checkpoints, after which a run
             ends; null for no limit. Accumulates over resumes.
         accelerator: auto, cpu, gpu, cuda or mps.
-        devices: processes per node, one per device; auto uses all devices.
+        devices: processes per node, one per device; auto uses one, all GPUs with strategy=ddp, or
+            as many as the launcher has started.
         num_nodes: number of nodes; auto uses the number that the launcher has started.
         strategy: auto or ddp.
         precision: auto, 32-true, bf16-mixed or 16-mixed.
@@ -220,6 +235,9 @@ class TrainerSettings:
             Updates with a penalty on a gradient run uncompiled.
         threads: CPU threads of each process; auto uses the cores that are free; null leaves
             PyTorch's number.
+        tf32: round the inputs of float32 convolutions and matrix products on NVIDIA GPUs to 10
+            bits of mantissa. auto does so in mixed-precision training, whose other products are
+            coarser, but not with 32-true, and not in samples and scores; true does so everywhere.
         log_every_n_steps: steps between logged points.
         deterministic: use bitwise reproducible GPU algorithms, at some cost in speed.
         profiler: null, simple, advanced or pytorch.
@@ -238,6 +256,7 @@ class TrainerSettings:
     sync_batchnorm: bool = False
     compile: Literal["none", "auto", "default", "max"] = "none"
     threads: int | str | None = None
+    tf32: Switch = "auto"
     log_every_n_steps: int = 50
     deterministic: bool = False
     profiler: Literal["simple", "advanced", "pytorch"] | None = None
@@ -267,4 +286,5 @@ class TrainerSettings:
             self.fused,
             self.num_nodes,
             find_launch(),
+            self.tf32,
         )

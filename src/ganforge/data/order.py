@@ -213,19 +213,25 @@ class Deal:
 
 
 def check_divisible(
-    batch_size: int, world: int, remedy: str = "set data.batch_size={near}"
+    batch_size: int, world: int, nodes: int = 1, others: Sequence[int] = ()
 ) -> None:
     """Raises ConfigError if a batch cannot be split evenly among the processes.
 
+    The message names a number of devices that fits, since another batch size would be another
+    recipe.
+
     Args:
         batch_size: images per critic step, over all processes.
-        world: number of processes.
-        remedy: advice for the message; ``{near}`` is replaced by the nearest valid sizes.
+        world: number of processes, a multiple of ``nodes``.
+        nodes: number of nodes.
+        others: further batch sizes of the run, which the named number of devices must divide, too.
     """
-    if batch_size % world:
-        below = batch_size // world * world
-        near = f"{below} or {below + world}" if below else str(world)
-        raise ConfigError(
-            f"batch_size={batch_size} counts the images of all {world} processes and must be a "
-            f"multiple of {world}: {remedy.format(near=near)}"
-        )
+    if batch_size % world == 0:
+        return
+    sizes = (batch_size, *others)
+    fitting = [n for n in range(1, world // nodes) if not any(size % (nodes * n) for size in sizes)]
+    remedy = f"use trainer.devices={fitting[-1]}" if fitting else "use fewer nodes"
+    raise ConfigError(
+        f"batch_size={batch_size} counts the images of all {world} processes and must be a "
+        f"multiple of {world}: {remedy}"
+    )

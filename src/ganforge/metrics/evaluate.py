@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ganforge.errors import ConfigError
+from ganforge.full_precision import full_precision
 from ganforge.metrics.features.base import FeatureExtractor
 from ganforge.metrics.finite import FiniteFeatures, FiniteImages
 from ganforge.metrics.real_features import RealFeatures, RealShare, Sample, compute_features
@@ -144,7 +145,8 @@ def evaluate(
     check_classes(scores, reals.data, labels, n, n_real, split)
     updated = start(scores, reals, settings)
     _add_fakes(updated, images.sample, reals.extractor, labels, settings, keep)
-    _add_paths(updated, images.paths, settings)
+    with full_precision(reals.extractor.device):
+        _add_paths(updated, images.paths, settings)
     update_real(updated, reals, settings)
     results = {}
     for name, score in scores.items():

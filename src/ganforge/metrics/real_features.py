@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.images import to_uint8
+from ganforge.full_precision import full_precision
 from ganforge.metrics.cache import Key, StatisticsCache
 from ganforge.metrics.features.base import FeatureExtractor, Features
 from ganforge.metrics.finite import FiniteFeatures, refusal
@@ -122,6 +123,8 @@ class RealFeatures:
     def _key(self, share: RealShare, kind: str) -> Key:
         if share.split not in self._fingerprints:
             self._fingerprints[share.split] = self.data.fingerprint(share.split)
+        with full_precision(share.extractor.device):
+            device = arithmetic(share.extractor.device)
         key: dict[str, str | int | float] = {
             "data": self.data.name,
             "kind": kind,
@@ -129,7 +132,7 @@ class RealFeatures:
             "split": share.split,
             "start": share.start,
             "stop": share.stop,
-            "device": arithmetic(share.extractor.device),
+            "device": device,
             "code": share.extractor.code,
         }
         return key | {
@@ -199,8 +202,8 @@ def _compute_block(
     images: Sample, extractors: list[FeatureExtractor], start: int, stop: int, batch_size: int
 ) -> Outputs:
     outputs: dict[FeatureExtractor, list[Features]] = {one: [] for one in extractors}
-    # Scores must not depend on the trainer's mixed precision.
-    with torch.autocast(extractors[0].device.type, enabled=False):
+    # Scores must not depend on the trainer's precision.
+    with full_precision(extractors[0].device):
         for first in range(start, stop, batch_size):
             batch = images(min(batch_size, stop - first), first)
             for extractor, parts in outputs.items():

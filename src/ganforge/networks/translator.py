@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -52,7 +53,8 @@ class PersistentDropout(nn.Module):
 
     Isola et al. 2017, arXiv:1611.07004, section 3.1. An element is set to 0 with probability p and
     otherwise divided by 1 - p, in training and evaluation mode. It draws from PyTorch's global
-    generators, which the caller must seed (:func:`ganforge.streams.seed_layers`).
+    generators, which the caller must seed (:func:`ganforge.streams.seed_layers`). In evaluation
+    mode it always draws from that of the CPU, so that every device translates with the same draws.
 
     Args:
         p: probability of dropping an element, in [0, 1).
@@ -64,7 +66,14 @@ class PersistentDropout(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns features [B, C, H, W] with elements dropped independently."""
-        return F.dropout(features, self.p, training=True)
+        if self.training or features.device.type == "cpu":
+            return F.dropout(features, self.p, training=True)
+        return features * self.factors(features.shape).to(features)
+
+    def factors(self, shape: torch.Size) -> Tensor:
+        """Draws the factors of F.dropout on the CPU: float32, 0 or 1 / (1 - p)."""
+        kept = torch.empty(shape, dtype=torch.float32, device="cpu")
+        return kept.bernoulli_(1 - self.p).div_(1 - self.p)
 
     def extra_repr(self) -> str:
         """Returns the arguments that PyTorch shows in the layer's repr."""

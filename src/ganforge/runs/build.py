@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import copy
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
 from lightning.pytorch import Callback
 from omegaconf import DictConfig
+from torch import nn
 
 from ganforge.compute.compilers import resolved_compilation
 from ganforge.compute.hardware import Hardware, TrainerSettings
@@ -59,16 +60,20 @@ def build_parts(cfg: DictConfig) -> Parts:
     cfg = copy.deepcopy(cfg)
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
+    for warning in hardware.warnings:
+        log.warning("%s", warning)
     data = cast(ImageDataModule, build(cfg.data))
     model = build_model(cfg)
     callbacks = {name: build(node) for name, node in cfg.callbacks.items() if node is not None}
     wanted, data = data, _prepared(data, or_random=cfg.dry_run)
     data.setup()
     _check_fit(model, data)
-    _check_batches(model, data, hardware.processes)
+    _check_batches(model, data, hardware)
     if settings.sync_batchnorm and hardware.processes > 1:
         for network in model.players.values():
             synchronize_batch_norm(network)
+    if settings.channels_last == "auto":
+        hardware = with_layout(hardware, model)
     prepare(model, hardware)
     mode = resolved_compilation(settings.compile, hardware.accelerator)
     if mode != "none":
@@ -117,6 +122,16 @@ def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor"
     model.compiled = True
 
 
+def with_layout(hardware: Hardware, model: AdversarialModule) -> Hardware:
+    """Returns hardware settings without channels_last if the model has layers that it slows down.
+
+    CUDA's InstanceNorm copies channels-last features to the contiguous layout and back.
+    """
+    copied = any(isinstance(layer, nn.InstanceNorm2d) for layer in model.modules())
+    copied = copied and hardware.accelerator == "cuda"
+    return replace(hardware, channels_last=hardware.channels_last and not copied)
+
+
 def _check_fit(model: AdversarialModule, data: ImageDataModule) -> None:
     if isinstance(model, TranslationModel):
         _check_translation(model, cast(TranslationData, data))
@@ -150,19 +165,17 @@ def _check_translation(model: TranslationModel, data: TranslationData) -> None:
             )
 
 
-def _check_batches(model: AdversarialModule, data: ImageDataModule, processes: int) -> None:
+def _check_batches(model: AdversarialModule, data: ImageDataModule, hardware: Hardware) -> None:
     """Rejects batch sizes that the processes, packs or minibatch-stddev groups do not divide.
 
     For a progressively growing model, checks the batch sizes of all resolutions.
     """
-    sizes, remedy = [data.batch_size], "set data.batch_size={near}"
-    growth = model.growth
+    sizes, growth = [data.batch_size], model.growth
     if growth is not None:
         sizes = growth.all_batch_sizes(data.batch_size)
-        remedy = "take {near} in model.growth.batch_sizes" if growth.batch_sizes else remedy
     for size in sizes:
-        check_divisible(size, processes, remedy)
-        _check_packs(model, size // processes)
+        check_divisible(size, hardware.processes, hardware.nodes, sizes)
+        _check_packs(model, size // hardware.processes)
 
 
 def _check_packs(model: AdversarialModule, rows: int) -> None:

@@ -117,6 +117,7 @@ def environment(hardware: Hardware) -> dict[str, Any]:
     """Returns the facts about the machine that matter for reproducing a run."""
     found: dict[str, Any] = {
         "device": str(hardware),
+        "processes": hardware.processes,
         "platform": platform.platform(),
         "processors": os.cpu_count(),
         "versions": versions(),

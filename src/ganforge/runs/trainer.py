@@ -65,6 +65,8 @@ def make_trainer(
         default_root_dir=root,
         log_every_n_steps=settings.log_every_n_steps,
         deterministic=settings.deterministic,
+        # Shapes are fixed, so cuDNN's fastest algorithms are found once; they may differ by run.
+        benchmark=hardware.accelerator == "cuda" and not settings.deterministic,
         profiler=settings.profiler or Unprofiled(),
         detect_anomaly=settings.detect_anomaly,
         enable_checkpointing=False,

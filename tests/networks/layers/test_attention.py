@@ -121,3 +121,27 @@ def test_attention_follows_the_first_block_of_its_resolution():
 def test_auto_is_32_or_half_the_image(size, side):
     sides = [8, 16, 24, 32, 64]
     assert list(attention_layers("Net", "auto", size, sides, [1] * 5)) == [str(sides.index(side))]
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_no_backend_is_allowed_that_may_refuse_the_shapes(monkeypatch, gradients):
+    """cuDNN raises for shapes it has no plan for; fused kernels have no second derivative."""
+    cuda, allowed, attend = torch.backends.cuda, [], F.scaled_dot_product_attention
+    kinds = ["flash", "mem_efficient", "math", "cudnn"]
+
+    def spy(*arguments, **settings):
+        allowed.extend(kind for kind in kinds if getattr(cuda, f"{kind}_sdp_enabled")())
+        return attend(*arguments, **settings)
+
+    monkeypatch.setattr(F, "scaled_dot_product_attention", spy)
+    with torch.set_grad_enabled(gradients):
+        layer()(torch.randn(2, 16, 4, 4))
+    assert allowed == (["math"] if gradients else ["flash", "mem_efficient", "math"])
+
+
+@pytest.mark.parametrize("gradients", [True, False])
+def test_it_compiles_to_one_graph(gradients):
+    attention, x = layer(), torch.randn(2, 16, 4, 4)
+    compiled = torch.compile(attention, backend="eager", fullgraph=True)
+    with torch.set_grad_enabled(gradients):
+        assert torch.equal(compiled(x), attention(x))

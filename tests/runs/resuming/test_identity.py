@@ -174,3 +174,33 @@ def test_the_intervals_of_checkpoints_are_compared(tmp_path):
     started(tmp_path)
     assert found(tmp_path, "resume=auto") is not None
     assert found(tmp_path, "callbacks.checkpoints.every_minutes=1", "resume=auto") is None
+
+
+# ---------------------------------------------------------------------- devices
+
+
+def made_before_tf32(run: Path) -> None:
+    """Removes what older versions did not store."""
+    for name in ("composed.yaml", "config.yaml"):
+        cfg = OmegaConf.load(run / name)
+        del cfg.trainer["tf32"]
+        OmegaConf.save(cfg, run / name)
+
+
+@pytest.mark.parametrize("how", ["resume=auto", "run_dir={run}"])
+def test_an_older_run_keeps_all_gpus(tmp_path, how):
+    run = started(tmp_path)
+    typed = how.format(run=run)
+    made_before_tf32(run)
+    resumed = found(tmp_path, typed)
+    assert resumed.cfg.trainer.strategy == "ddp"
+    # Resuming stores this; the run is found and used as before, by the same command.
+    write_config(resumed.cfg, resumed.folder, Command(), new=False)
+    assert found(tmp_path, typed).cfg.trainer.strategy == "ddp"
+
+
+def test_an_older_run_of_a_number_of_devices_keeps_it(tmp_path):
+    run = started(tmp_path, "trainer.devices=2")
+    made_before_tf32(run)
+    trainer = found(tmp_path, f"resume={run}").cfg.trainer
+    assert (trainer.devices, trainer.strategy) == (2, "auto")

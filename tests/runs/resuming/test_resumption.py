@@ -103,3 +103,21 @@ def test_another_version_is_reported_in_one_line(tmp_path, caplog, before, line)
     resumption.log_version_changes(tmp_path)
     assert bool(caplog.records) == (line is not None)
     assert line is None or re.search(line, caplog.text)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "line"),
+    [
+        (4, 1, r"resumed in 1 process \(before: 4\): layers.*trainer\.devices=N"),
+        (1, 4, r"resumed in 4 processes \(before: 1\)"),
+        (2, 2, None),
+        (None, 2, None),
+        ("x", 2, None),
+    ],
+)
+def test_another_number_of_processes_is_reported(tmp_path, caplog, before, now, line):
+    sessions = [{"environment": {"processes": before}}]
+    (tmp_path / "provenance.json").write_text(json.dumps(sessions))
+    resumption.log_process_change(tmp_path, now)
+    assert bool(caplog.records) == (line is not None)
+    assert line is None or re.search(line, caplog.text)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ganforge.data.images import to_float
+from ganforge.full_precision import full_precision
 from ganforge.metrics.evaluate import share_of
 from ganforge.metrics.finite import FiniteImages
 from ganforge.metrics.pairs.direction import Direction, TranslationSource
@@ -66,7 +67,7 @@ class HeldOut:
         """
         finite = FiniteImages(share.device)
         start, stop = share_of(self.count(direction), share.rank, share.world)
-        with torch.autocast(share.device.type, enabled=False):
+        with full_precision(share.device):
             for first in range(start, stop, self.batch_size):
                 finite(images(min(self.batch_size, stop - first), first))
         finite.conclude(share.world)

@@ -8,7 +8,13 @@ import torch
 from torch import Tensor
 
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.sampling import SAMPLE_BLOCK, block_labels, evaluated, truncated_latents
+from ganforge.models.engine.sampling import (
+    SAMPLE_BLOCK,
+    block_labels,
+    evaluated,
+    portable_noise,
+    truncated_latents,
+)
 from ganforge.models.engine.update import Weights
 from ganforge.models.style_based import StyleBased
 from ganforge.streams import Noise, Stream, Substream, mix
@@ -48,7 +54,7 @@ class LatentPaths:
             Two tensors, float32 [64, C, H, W] in [-1, 1].
         """
         key = mix(self.seed, Stream.PLACES, block)
-        positions = Noise(key, self.size, self.model.device).uniform(1)
+        positions = portable_noise(key, self.model.device).uniform(1)
         if isinstance(self.model, StyleBased):
             return self._styled(self.model, block, positions, epsilon)
         return self._plain(block, positions, epsilon)
@@ -70,7 +76,7 @@ class LatentPaths:
     def _plain(self, block: int, positions: Tensor, epsilon: float) -> tuple[Tensor, Tensor]:
         model = self.model
         generator = model.averaged(self.weights)
-        noise = Noise(mix(self.seed, Substream.ENDS, block), self.size, model.device)
+        noise = portable_noise(mix(self.seed, Substream.ENDS, block), model.device)
         length = int(cast(Any, model.generator).latent_dim)
         labels = block_labels(block * self.size, model.num_classes, model.device)
         with evaluated(generator, model.device), untruncated(model) as threshold:
@@ -111,7 +117,8 @@ class Given(Noise):
     """
 
     def __init__(self, noise: Noise, latents: Tensor) -> None:
-        super().__init__(noise.seed, noise.batch_rows, noise.device, noise.rank, noise.world)
+        place = (noise.device, noise.rank, noise.world, noise.portable)
+        super().__init__(noise.seed, noise.batch_rows, *place)
         self._latents: Tensor | None = latents
 
     def normal(self, *shape: int) -> Tensor:

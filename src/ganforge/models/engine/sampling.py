@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.full_precision import full_precision
+from ganforge.out_of_memory import explaining_memory
 from ganforge.streams import Noise, Stream, joined, mix
 
 # Images are always generated in whole blocks of this size, because a convolution may round
@@ -18,6 +20,10 @@ SAMPLE_BLOCK = 64
 BLOCKS_ON_GPU = 4
 LARGEST_ON_GPU = 64  # side of the images in pixels
 ROOM_ON_GPU = 32 * 2**30  # memory of the device in bytes
+_MEMORY_ADVICE = (
+    f"Samples are generated {SAMPLE_BLOCK} at a time in full precision, whatever data.batch_size "
+    "and model.accumulate are: use a device with more memory"
+)
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
 
@@ -34,7 +40,7 @@ def sample_blocks(
 ) -> Tensor:
     """Returns images start ... start + n - 1 of stream ``seed``, float32 [n, C, H, W].
 
-    Image i depends only on (seed, i) and its label.
+    Image i depends only on (seed, i) and its label; on other devices it differs by rounding.
 
     Args:
         generate: maps random draws and labels [rows] to images [rows, C, H, W].
@@ -52,13 +58,14 @@ def sample_blocks(
     check_labels(labels, num_classes, n)
     images = []
     size = at_once * SAMPLE_BLOCK
-    for group in range(start // size, -(-(start + n) // size)):
-        first = group * size
-        blocks = range(group * at_once, (group + 1) * at_once)
-        noise = joined([Noise(mix(seed, Stream.SAMPLING, i), SAMPLE_BLOCK, device) for i in blocks])
-        rows = slice(max(start - first, 0), start + n - first)
-        classes = block_labels(first, num_classes, device, labels, start, size)
-        images.append(generate(noise, classes)[rows].float())
+    with explaining_memory(device, _MEMORY_ADVICE):
+        for group in range(start // size, -(-(start + n) // size)):
+            first = group * size
+            blocks = range(group * at_once, (group + 1) * at_once)
+            noise = joined([portable_noise(mix(seed, Stream.SAMPLING, i), device) for i in blocks])
+            rows = slice(max(start - first, 0), start + n - first)
+            classes = block_labels(first, num_classes, device, labels, start, size)
+            images.append(generate(noise, classes)[rows].float())
     return torch.cat(images).contiguous()
 
 
@@ -74,7 +81,13 @@ def blocks_at_once(generator: nn.Module, device: torch.device) -> int:
 def image_noise(seed: int, index: int, device: torch.device) -> Noise:
     """Returns the random draws of image ``index`` of stream ``seed``."""
     block, row = divmod(index, SAMPLE_BLOCK)
-    return Noise(mix(seed, Stream.SAMPLING, block), SAMPLE_BLOCK, device).split(SAMPLE_BLOCK)[row]
+    noise = portable_noise(mix(seed, Stream.SAMPLING, block), device)
+    return noise.split(SAMPLE_BLOCK)[row]
+
+
+def portable_noise(seed: int, device: torch.device) -> Noise:
+    """Returns the random draws of a block of samples, the same for every device."""
+    return Noise(seed, SAMPLE_BLOCK, device, portable=True)
 
 
 def check_labels(labels: Tensor | None, num_classes: int, n: int) -> None:
@@ -139,7 +152,7 @@ def evaluated(network: nn.Module, device: torch.device) -> Iterator[None]:
     was_training = network.training
     network.eval()
     try:
-        with torch.autocast(device.type, enabled=False):
+        with full_precision(device):
             yield
     finally:
         network.train(was_training)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Literal
 
 import torch
@@ -11,6 +10,12 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ganforge.errors import ConfigError
 from ganforge.networks.layers.shapes import check_at_least
+
+# PyTorch's fused kernels cannot be differentiated twice, as gradient penalties require. Without
+# gradients PyTorch selects one of these, the fastest that takes the shapes. cuDNN is left out: it
+# is preferred on Hopper, and where it has no plan for a shape (keys and values of different width)
+# it raises an error instead of leaving the shape to the next one.
+WITHOUT_GRADIENTS = [SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH]
 
 
 class SelfAttention(nn.Module):
@@ -43,9 +48,7 @@ class SelfAttention(nn.Module):
         queries = _rows(self.g(features))
         keys = _rows(F.max_pool2d(self.f(features), 2))
         values = _rows(F.max_pool2d(self.h(features), 2))
-        # PyTorch's fused kernels cannot be differentiated twice, as gradient penalties require.
-        # Without gradients, in sampling, PyTorch selects the fastest kernel of the device.
-        with sdpa_kernel(SDPBackend.MATH) if torch.is_grad_enabled() else nullcontext():
+        with sdpa_kernel([SDPBackend.MATH] if torch.is_grad_enabled() else WITHOUT_GRADIENTS):
             rows = F.scaled_dot_product_attention(queries, keys, values, scale=1.0)
         attended: Tensor = self.v(_map(rows, features.shape[2:]))
         return features + self.gamma * attended

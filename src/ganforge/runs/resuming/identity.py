@@ -83,6 +83,10 @@ def _is_found(key: str, own: DictConfig, cfg: DictConfig) -> bool:
     """Whether a value was not typed: inferred from the data, or the data layout of an older run."""
     if key == "data.layout":
         return True
+    if key == "trainer.strategy" and "tf32" not in (
+        own.get("trainer") or {}
+    ):  # see keep_former_devices
+        return True
     found = bool(own.data.get("class_names")) and not cfg.data.get("class_names")
     typed = cfg.data.get("num_classes", 0) != 0
     return found and (key == "data.class_names" or (key == "data.num_classes" and not typed))

@@ -31,7 +31,7 @@ from ganforge.runs.stored.checkpoint import (
     assert_writable,
 )
 from ganforge.runs.stored.checkpoint_contents import assert_finite, assert_resumable
-from ganforge.runs.stored.config import read_own, read_resolved
+from ganforge.runs.stored.config import keep_former_devices, read_own, read_resolved
 from ganforge.runs.stored.lone_checkpoint import refuse_resuming
 from ganforge.runs.stored.settling import reads_clock
 from ganforge.runs.stored.trust import computes, confined, settled, trusted
@@ -95,6 +95,7 @@ def find_resumed(cfg: DictConfig, command: Command, replaced: dict[str, str]) ->
         own = _own_config(folder, cfg.trust)
         for key in ("dry_run", "tags", "notes"):
             own[key] = cfg[key]
+        keep_former_devices(own.get("trainer"))
         return Resumed(folder, folder.checkpoint(), own)
     refuse_resuming(cfg.resume)
     folder = RunFolder.find(cfg.resume, log_dir)
@@ -126,6 +127,7 @@ def _in_given_folder(
         )
     for key in ("dry_run", "tags", "notes", "tune"):
         own[key] = cfg[key]
+    keep_former_devices(own.get("trainer"))
     return Resumed(folder, checkpoint, own)
 
 
@@ -200,6 +202,7 @@ def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
 def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:
     """Returns the run's own configuration with the overrides of this command line applied."""
     chosen = read_choices(folder.path)
+    keep_former_devices(own.get("trainer"))
     for group, option in command.groups.items():
         same = group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
         if same or str(chosen.get(group)) == option:

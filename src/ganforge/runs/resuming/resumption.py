@@ -44,6 +44,7 @@ def begin(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> Resumed:
     note = changed_data(checkpoint, parts.data, allow, run, path)
     log_length_change(read_own(resumed.folder), resumed.cfg, checkpoint["progress"]["iteration"])
     log_version_changes(run)
+    log_process_change(run, parts.hardware.processes)
     if note is not None:
         note_change(run, note)
     return replace(resumed, checkpoint=path)
@@ -63,9 +64,7 @@ def assert_resumes(resumed: Resumed, parts: Parts, allow: Sequence[str]) -> None
 
 def log_version_changes(run: Path) -> None:
     """Logs a warning if the versions of ``COMPARED`` differ from the run's last session."""
-    sessions = read(run)
-    environment = sessions[-1].get("environment") if sessions else None
-    before = environment.get("versions") if isinstance(environment, dict) else None
+    before = _last_environment(run).get("versions")
     if not isinstance(before, dict):
         return
     now = versions()
@@ -76,6 +75,25 @@ def log_version_changes(run: Path) -> None:
     ]
     if changed:
         log.warning("resumed under %s: results may differ", ", ".join(changed))
+
+
+def log_process_change(run: Path, processes: int) -> None:
+    """Logs a warning if the run's last session trained in another number of processes."""
+    before = _last_environment(run).get("processes")
+    if isinstance(before, int) and before != processes:
+        log.warning(
+            "resumed in %d process%s (before: %d): layers that look at a batch, such as BatchNorm, "
+            "see another share of it. trainer.devices=N or a launcher starts N",
+            processes,
+            "es" if processes > 1 else "",
+            before,
+        )
+
+
+def _last_environment(run: Path) -> dict[str, Any]:
+    sessions = read(run)
+    environment = sessions[-1].get("environment") if sessions else None
+    return environment if isinstance(environment, dict) else {}
 
 
 def check_allowed(allow: Sequence[str]) -> None:

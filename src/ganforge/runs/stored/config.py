@@ -94,3 +94,17 @@ def keep_former_layout(data: Any) -> None:
     """
     if data is not None and data.get("_target_") in _READ_FOLDERS and "layout" not in data:
         data["layout"] = 1
+
+
+def keep_former_devices(trainer: Any) -> None:
+    """Lets a run that is older than ``trainer.tf32`` use all GPUs, in place, as it did before.
+
+    ``trainer.devices=auto`` used all GPUs then, and uses one now.
+
+    Args:
+        trainer: the configuration of its trainer, a mapping or None.
+    """
+    if trainer is None or "tf32" in trainer:
+        return
+    if trainer.get("devices", "auto") == "auto":
+        trainer["strategy"] = "ddp"
