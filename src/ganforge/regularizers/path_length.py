@@ -77,7 +77,7 @@ class PathLength(Regularizer):
             return
         lengths = torch.cat(self._fresh)
         self._fresh = []
-        total = torch.stack([lengths.sum(), lengths.new_tensor(len(lengths))])
+        total = torch.stack([lengths.sum(), lengths.new_full((), len(lengths))])
         # All processes reach this collective after the same updates, so it cannot deadlock.
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(total)

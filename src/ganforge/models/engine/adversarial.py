@@ -9,6 +9,7 @@ import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.core.optimizer import LightningOptimizer
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from ganforge.errors import require
@@ -214,7 +215,8 @@ class AdversarialModule(LightningModule):
             optimizer.zero_grad()
             total = torch.zeros((), device=self.device)
             for part in parts:
-                loss = objective(part) * part.share
+                with parametrize.cached():  # normalized weights are computed once, for all passes
+                    loss = objective(part) * part.share
                 self.manual_backward(loss)
                 total += loss.detach()
             self._observes = whole.observe
