@@ -29,6 +29,7 @@ class PathLength(Regularizer):
         decay: weight of an update's mean length in the running mean, in (0, 1].
         shrink: only every shrink-th image is used, to save memory and time. The authors use 2 with
             the mapping network's latents.
+        precision: see Regularizer.
     """
 
     player = "generator"
@@ -36,9 +37,14 @@ class PathLength(Regularizer):
     mean: Tensor
 
     def __init__(
-        self, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 1
+        self,
+        weight: float = 2.0,
+        every: int = 4,
+        decay: float = 0.01,
+        shrink: int = 1,
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weight, every)
+        super().__init__(weight, every, precision)
         require(0 < decay <= 1, f"PathLength: decay must be in (0, 1], got {decay}")
         require(shrink >= 1, f"PathLength: shrink must be at least 1, got {shrink}")
         self.decay = decay
