@@ -75,8 +75,8 @@ class StyleGAN2(StyleBased, GAN):
             with torch.set_grad_enabled(update.player == "generator"):
                 return inputs.generate(inputs.latents).float()
 
-        # Regularizers draw from the same stream, after the augmentation of the fakes. It is moved on
-        # by augmenting zeros; the fakes themselves are only made, and kept, if one needs them.
+        # Regularizers draw from the same stream, after the augmentation of the fakes. Augmenting
+        # zeros moves it there; the fakes themselves are only made, and kept, if one needs them.
         _ = update.draws
         ahead = dataclasses.replace(update, noise=update.noise.branched())
         with torch.no_grad():

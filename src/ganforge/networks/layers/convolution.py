@@ -120,7 +120,9 @@ class _Convolution(Function):
         (x, weight), geometry = ctx.saved_tensors, ctx.geometry
         dx = dw = db = None
         if ctx.needs_input_grad[0]:
-            dx = _Transposed.apply(dy, weight, geometry, _remainder(dy, *ctx.shapes, geometry))
+            x_shape, weight_shape = ctx.shapes
+            remainder = _remainder(dy, x_shape, weight_shape, geometry)
+            dx = _Transposed.apply(dy, weight, geometry, remainder)
         if ctx.needs_input_grad[1]:
             dw = _WeightGradient.apply(dy, x, ctx.shapes[1], geometry)
         if ctx.needs_input_grad[2]:

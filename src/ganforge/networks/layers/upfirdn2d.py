@@ -70,12 +70,12 @@ def upfirdn2d(
         if up == 1:
             inner, outer = _split(padding)
             padded = _padded(images, outer)
-            return conv2d(padded, weight, None, down, inner, groups=channels)
+            return conv2d(padded, weight, stride=down, padding=inner, groups=channels)
         # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
         # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
         left, right, top, bottom = (extent - taps + 1 for extent in padding)
         inner, outer = _split((-left, 1 - up - right, -top, 1 - up - bottom))
-        spread = conv_transpose2d(images, weight, up, inner, groups=channels)
+        spread = conv_transpose2d(images, weight, stride=up, padding=inner, groups=channels)
         cropped = _padded(spread, cast(Padding, tuple(-extent for extent in outer)))
         return cropped if down == 1 else cropped[:, :, ::down, ::down]
 
