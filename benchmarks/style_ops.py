@@ -164,7 +164,7 @@ def plain() -> Iterator[None]:
 
 def r1(network: nn.Module, images: Tensor) -> Tensor:
     """Returns a loss and the R1 penalty."""
-    slopes = squared_norm(input_gradient(lambda x: network(x).flatten(1).sum(1), images))
+    slopes = squared_norm(input_gradient(lambda x: network(x).reshape(len(x), -1).sum(1), images))
     return network(images).square().mean() + slopes.mean()
 
 
