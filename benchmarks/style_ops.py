@@ -7,26 +7,43 @@ The naive implementations follow the equations: insert zeros between pixels, app
 two-dimensional filter at every position, convolve each image in turn with its own weights. A round
 is a forward pass, the gradient of the output's sum of squares with respect to the inputs, and the
 gradient of that gradient's sum of squares, as in path-length regularization and R1. Rounds are
-interleaved, so that all run under the same load. The results of both are compared first. Prints the
-table and writes style_ops.md.
+interleaved, so that all run under the same load. The results of both are compared first.
+
+A second table compares the derivatives of ganforge's filters and grouped convolutions with those of
+PyTorch, which loops over the groups in second derivatives: R1 through one operation, and R1 and
+path lengths of whole networks, with the gradients of all weights. Prints the tables and writes
+style_ops.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from unittest.mock import patch
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+from ganforge.networks import R3GANDiscriminator, StyleGAN2Discriminator, StyleGAN2Generator
+from ganforge.networks.layers import modulated_convolution as modulated
+from ganforge.networks.layers import upfirdn2d as filters
+from ganforge.networks.layers.convolution import GroupedConv2d
 from ganforge.networks.layers.modulated_convolution import EPSILON, modulated_convolution
-from ganforge.networks.layers.upfirdn2d import downsample2d, filter_kernel, upsample2d
+from ganforge.networks.layers.upfirdn2d import (
+    Downsample,
+    Upsample,
+    downsample2d,
+    filter_kernel,
+    upsample2d,
+)
+from ganforge.regularizers.input_gradient import input_gradient, norm, squared_norm
 
 HERE = Path(__file__).parent
 Operation = Callable[..., Tensor]
@@ -134,6 +151,98 @@ def measure(inputs: list[Tensor], operations: list[Operation], rounds: int) -> l
     return [list(column) for column in zip(*times, strict=True)]
 
 
+@contextlib.contextmanager
+def plain() -> Iterator[None]:
+    """Replaces ganforge's convolutions by those of PyTorch inside the context."""
+    with contextlib.ExitStack() as patches:
+        for module in (filters, modulated):
+            patches.enter_context(patch.object(module, "conv2d", F.conv2d))
+            patches.enter_context(patch.object(module, "conv_transpose2d", F.conv_transpose2d))
+        patches.enter_context(patch.object(GroupedConv2d, "forward", nn.Conv2d.forward))
+        yield
+
+
+def r1(network: nn.Module, images: Tensor) -> Tensor:
+    """Returns a loss and the R1 penalty."""
+    slopes = squared_norm(input_gradient(lambda x: network(x).reshape(len(x), -1).sum(1), images))
+    return network(images).square().mean() + slopes.mean()
+
+
+def path_length(network: StyleGAN2Generator, latents: Tensor) -> Tensor:
+    """Returns a loss and the mean squared length of J^T y."""
+    ws = network.mapping.broadcast(network.mapping(latents))
+    images = network.synthesize(ws)
+    (slopes,) = torch.autograd.grad(images.cos().sum(), ws, create_graph=True)
+    return images.square().mean() + norm(slopes).square().mean()
+
+
+def penalized(device: str) -> dict[str, Callable[[], Tensor]]:
+    """Returns functions that compute losses with second derivatives, by name."""
+    torch.manual_seed(0)
+
+    def between(wide: int, operation: nn.Module) -> nn.Module:
+        layers = nn.Conv2d(3, wide, 1), nn.LeakyReLU(0.2), operation, nn.Conv2d(wide, 8, 1)
+        return nn.Sequential(*layers, nn.LeakyReLU(0.2)).to(device)
+
+    draw = partial(torch.randn, device=device)
+    sizes = {"width": 64, "full_width": 16}
+    r3gan = R3GANDiscriminator(32, 3, width=96, full_width=16).to(device)
+    for parameter in r3gan.parameters():
+        nn.init.normal_(parameter, std=0.05)  # the last convolutions of blocks start at 0
+    judge = StyleGAN2Discriminator(32, 3, **sizes).to(device)
+    maker = StyleGAN2Generator(32, 3, latent_dim=64, w_dim=64, mapping_layers=2, **sizes).to(device)
+    grouped = GroupedConv2d(1536, 1536, 3, padding=1, groups=96)
+    return {
+        "R1 through downsample, 256 channels": partial(
+            r1, between(256, Downsample()), draw(8, 3, 16, 16)
+        ),
+        "R1 through upsample, 256 channels": partial(
+            r1, between(256, Upsample()), draw(8, 3, 16, 16)
+        ),
+        "R1 through 96 groups, 1536 channels": partial(
+            r1, between(1536, grouped), draw(4, 3, 8, 8)
+        ),
+        "R3GAN, discriminator with R1": partial(r1, r3gan, draw(8, 3, 32, 32)),
+        "StyleGAN2, discriminator with R1": partial(r1, judge, draw(8, 3, 32, 32)),
+        "StyleGAN2, generator with path lengths": partial(path_length, maker, draw(8, 64)),
+    }
+
+
+def second_derivatives(device: str, rounds: int) -> list[str]:
+    """Returns the second table: PyTorch's derivatives against those of ganforge."""
+    lines = ["", "| loss | PyTorch, ms | ganforge, ms | speedup: median (range) |"]
+    lines.append("|---|---:|---:|---:|")
+    for name, loss in penalized(device).items():
+        network = loss.args[0]
+
+        def update(ours: bool, loss=loss, network=network) -> list[Tensor]:
+            with contextlib.nullcontext() if ours else plain():
+                leaves = list(network.parameters())
+                gradients = torch.autograd.grad(loss(), leaves, allow_unused=True)
+            return [gradient for gradient in gradients if gradient is not None]
+
+        for expected, found in zip(update(False), update(True), strict=True):
+            scale = float(expected.abs().max()) or 1.0
+            torch.testing.assert_close(found / scale, expected / scale, atol=2e-3, rtol=1e-3)
+        times = [
+            [timed(partial(update, ours), device) for ours in (False, True)] for _ in range(rounds)
+        ]
+        lines.append(row(name, *map(list, zip(*times, strict=True))))
+        print(lines[-1], flush=True)
+    return lines
+
+
+def timed(function: Callable[[], object], device: str) -> float:
+    """Returns the seconds of a call; on the CPU those of the process, whatever else runs."""
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    clock = time.perf_counter if device == "cuda" else time.process_time
+    wait()
+    start = clock()
+    function()
+    wait()
+    return clock() - start
+
+
 def row(name: str, naive: list[float], ours: list[float]) -> str:
     """Returns a row of the table."""
     ratios = [a / b for a, b in zip(naive, ours, strict=True)]
@@ -174,6 +283,7 @@ def main() -> None:
         f"on {where}, {torch.get_num_threads()} threads, torch {torch.__version__}.",
     ]
     print(lines[-1])
+    lines += second_derivatives(arguments.device, arguments.rounds)
     suffix = "" if arguments.device == "cpu" else f"_{arguments.device}"
     (HERE / f"style_ops{suffix}.md").write_text("\n".join(lines) + "\n")
 

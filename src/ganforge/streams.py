@@ -124,6 +124,13 @@ class Noise:
         self._forks += 1
         return self._copy(mix(self.seed, self._forks), self._kept)
 
+    def branched(self) -> Noise:
+        """Returns a copy of this stream at its next draw; both continue with the same numbers."""
+        copy = self._copy(self.seed, self._kept)
+        copy._forks = self._forks
+        copy._generator.set_state(self._generator.get_state())
+        return copy
+
     def restarted(self) -> Noise:
         """Returns a copy of this stream, rewound to its first draw."""
         return self._copy(self.seed, self._kept)

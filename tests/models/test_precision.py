@@ -66,6 +66,37 @@ def test_penalties_are_computed_in_float32_and_the_rest_is_not(tmp_path, precisi
     assert set(augmented) == {half}
 
 
+@pytest.mark.parametrize(("precision", "inside"), [("float32", False), ("autocast", True)])
+def test_a_penalty_may_use_the_precision_of_the_run(tmp_path, precision, inside):
+    """A penalty next to it keeps its own; in both, the penalty itself is float32."""
+    seen: dict[str, list[tuple[bool, torch.dtype]]] = {"one": [], "other": []}
+
+    class Spy(R1):
+        def __init__(self, name, **options):
+            super().__init__(**options)
+            self.name = name
+
+        def penalty(self, critic, real, fake, noise):
+            value = super().penalty(critic, real, fake, noise)
+            seen[self.name].append((torch.is_autocast_enabled("cpu"), value.dtype))
+            return value
+
+    terms = {"one": Spy("one", precision=precision), "other": Spy("other")}
+    points = games.Points()
+    model = games.game(**games.convolutional_players(), regularizers=terms)
+    images = games.images(16)
+    games.fit(model, tmp_path, images, precision="bf16-mixed", max_steps=1, logger=points)
+    assert seen == {"one": [(inside, torch.float32)], "other": [(False, torch.float32)]}
+    one, other = (points.column(f"discriminator/{name}")[0] for name in terms)
+    assert one == pytest.approx(other, rel=0.1)
+    assert (one == other) is not inside
+
+
+def test_refuses_a_precision():
+    with pytest.raises(ConfigError, match="R1: precision must be one of float32, autocast; got 'h"):
+        R1(precision="half")
+
+
 def test_r1_gradients_do_not_underflow_in_half_precision(tmp_path):
     networks = games.players()
     with torch.no_grad():

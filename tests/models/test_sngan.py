@@ -9,8 +9,10 @@ from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.models.sngan import SNGAN
+from ganforge.networks.layers.spectral_norm import SpectralNorm
 from ganforge.networks.resnet import ResNetDiscriminator, ResNetGenerator
 from ganforge.regularizers.weight_clip import WeightClip
+from ganforge.regularizers.zero_centered import R1
 from tests.support import games
 from tests.support.configs import shrunk, take_steps, tiny
 
@@ -36,7 +38,34 @@ def test_the_discriminator_stays_bounded_while_it_learns(tmp_path):
         for layer in model.discriminator.eval().modules()
         if isinstance(layer, (nn.Conv2d, nn.Linear))
     ]
-    assert tops == pytest.approx([1] * len(tops), abs=0.15)  # one power iteration a pass
+    assert tops == pytest.approx([1] * len(tops), abs=0.15)  # one power iteration an update
+
+
+@pytest.mark.parametrize(("accumulate", "critic_steps"), [(1, 3), (2, 1)])
+def test_an_update_takes_one_power_iteration(accumulate, critic_steps, tmp_path, monkeypatch):
+    """For reals, fakes and penalties together; one for each part of a batch that is split."""
+    terms, options = {"r1": R1(weight=0.1)}, {"accumulate": accumulate}
+    model = games.game(
+        SNGAN,
+        **players(),
+        loss=HingeLoss(),
+        regularizers=terms,
+        critic_steps=critic_steps,
+        **options,
+    )
+    iterations = []
+    iterate = SpectralNorm._iterate
+
+    def counted(self, matrix):
+        iterations.append(id(self))
+        iterate(self, matrix)
+
+    monkeypatch.setattr(SpectralNorm, "_iterate", counted)
+    games.fit(model, tmp_path, games.images(16), max_steps=2)
+    layers = sum(isinstance(m, SpectralNorm) for m in model.discriminator.modules())
+    updates = 2 * (critic_steps + 1)  # the generator's updates judge its fakes
+    assert len(iterations) == updates * accumulate * layers
+    assert len(set(iterations)) == layers
 
 
 @pytest.mark.parametrize(

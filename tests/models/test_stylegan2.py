@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ganforge.augment.ada import ADA
 from ganforge.errors import ConfigError
 from ganforge.models.stylegan2 import StyleGAN2
 from ganforge.regularizers.context import UpdateContext
@@ -218,6 +219,34 @@ def test_all_sorts_of_terms_may_be_lazy(tmp_path):
     games.fit(model, tmp_path, games.images(16), max_steps=3)
     assert all(p.isfinite().all() for p in model.parameters())
     assert terms["path_length"].mean > 0
+
+
+@pytest.mark.parametrize("player", ["generator", "discriminator"])
+def test_images_of_a_lazy_update_are_made_on_demand_with_the_same_draws(player):
+    """Those that are made late are those that were made first, and nothing else draws them."""
+    model = game(augment=ADA(p=1.0, speed=None))
+    batch = {"image": torch.rand(4, 1, 16, 16)}
+
+    def turn():
+        noise = Noise(3, 4)
+        return games.update(player, batch, noise, lazy=True), noise
+
+    update, noise = turn()
+    inputs, critic = model.inputs(update), model.critic
+    if player == "discriminator":
+        critic.augmented(batch["image"], update)
+    expected = critic.augmented(inputs.generate(inputs.latents), update)
+    following = noise.normal(2)
+
+    made = []
+    model.generator.stages[0].register_forward_pre_hook(lambda *_: made.append(1))
+    update, noise = turn()
+    context = model.lazy_context(update)
+    assert torch.equal(noise.normal(2), following)
+    assert not made
+    assert torch.equal(context.fake, expected)
+    assert made
+    assert context.fake.requires_grad is (player == "generator")
 
 
 def test_the_log_shows_the_loss_and_not_the_penalty(tmp_path):

@@ -94,18 +94,19 @@ class Critic:
         return loss, self.context(update, inputs, images, (real, fake), logits, auxiliary)
 
     def penalties(self, update: Update, context: UpdateContext) -> Tensor:
-        """Returns the weighted sum of the regularizers due at an update, in float32.
+        """Returns the weighted sum of the regularizers due at an update, a float32 scalar.
 
-        Autocast is disabled, because gradients of penalties underflow in half precision. A lazy
-        regularizer is scaled by its interval, which preserves its mean strength.
+        By default they are computed without autocast, because gradients of penalties underflow in
+        half precision. A lazy regularizer is scaled by its interval, which preserves its mean
+        strength.
         """
         total = torch.zeros((), device=update.noise.device)
-        with torch.autocast(total.device.type, enabled=False):
-            for name, term in self.due(update).items():
+        for name, term in self.due(update).items():
+            with term.autocast(total.device.type):
                 penalty = term.term(context)
-                if penalty is not None:
-                    update.observe(f"{update.player}/{self.prefix}{name}", penalty, term.every > 1)
-                    total = total + term.weight_at(context.images_seen) * term.every * penalty
+            if penalty is not None:
+                update.observe(f"{update.player}/{self.prefix}{name}", penalty, term.every > 1)
+                total = total + term.weight_at(context.images_seen) * term.every * penalty
         return total
 
     def due(self, update: Update) -> dict[str, Regularizer]:

@@ -75,19 +75,23 @@ class StyleGAN2(StyleBased, GAN):
             with torch.set_grad_enabled(update.player == "generator"):
                 return inputs.generate(inputs.latents).float()
 
+        # Regularizers draw from the same stream, after the augmentation of the fakes. Augmenting
+        # zeros moves it there; the fakes themselves are only made, and kept, if one needs them.
+        _ = update.draws
+        ahead = dataclasses.replace(update, noise=update.noise.branched())
+        with torch.no_grad():
+            critic.augmented(torch.zeros_like(real), update)
         blank = augmented.new_zeros(0)  # replaced by the lazy attributes below
         context = critic.context(update, inputs, (real, blank), (augmented, blank), (None, blank))
         late = LazyContext(
             context,
             {
                 "fake_images": fakes,
-                "fake": lambda: critic.augmented(late.fake_images, update),
+                "fake": lambda: critic.augmented(late.fake_images, ahead),
                 "real_logits": lambda: context.critic(augmented) if compares else None,
                 "fake_logits": lambda: context.critic(late.fake),
             },
         )
-        # Regularizers draw from the same stream, after the augmentation of the fakes.
-        _ = late.fake
         return late
 
     # ------------------------------------------------------------------ styles

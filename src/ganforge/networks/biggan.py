@@ -8,7 +8,6 @@ from typing import Unpack
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm as normalize_weight
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import Discriminator, DiscriminatorArguments
@@ -27,6 +26,7 @@ from ganforge.networks.layers.shapes import (
     check_image_size,
     powers_of_two,
 )
+from ganforge.networks.layers.spectral_norm import normalize_weight
 
 # Channels in multiples of the width, by image size. Generator: at 4x4 and after each block.
 UP = {

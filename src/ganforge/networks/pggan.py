@@ -6,6 +6,7 @@ from typing import Unpack
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganforge.networks.layers.checkpointing import Checkpointed
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.head import Head, HeadArguments
 from ganforge.networks.layers.minibatch_stddev import MinibatchStddev, check_group_size
@@ -163,7 +164,7 @@ class DoublingBlock(nn.Module):
         return normalized(self.second(normalized(self.first(double(features)))))
 
 
-class HalvingBlock(nn.Module):
+class HalvingBlock(Checkpointed):
     """Two 3x3 convolutions, then downsampling by 2."""
 
     def __init__(self, channels_in: int, channels_out: int) -> None:

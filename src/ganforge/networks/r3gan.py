@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import DiscriminatorArguments
 from ganforge.networks.generator import GeneratorArguments
+from ganforge.networks.layers.convolution import GroupedConv2d
 from ganforge.networks.layers.head import Head, HeadArguments
 from ganforge.networks.layers.labels import required
 from ganforge.networks.layers.shapes import check_at_least, powers_of_two
@@ -133,7 +134,7 @@ class R3GANDiscriminator(StagedDiscriminator):
                 layers += [Downsample(), *_change(widths[stage - 1], wide)]
             layers += [ResidualBlock(wide, expansion, group_size, depth) for _ in range(blocks)]
         last = widths[-1]
-        layers.append(scaled(nn.Conv2d(last, last, 4, groups=last, bias=False)))
+        layers.append(scaled(GroupedConv2d(last, last, 4, groups=last, bias=False)))
         self.layers = nn.Sequential(*layers)
         self.head = self.make_head(last, ProjectionHead)
 
@@ -177,7 +178,8 @@ class ResidualBlock(nn.Module):
             )
         gain = GAIN * depth**-0.25
         self.widen = scaled(nn.Conv2d(channels, wide, 1), gain)
-        self.mix = scaled(nn.Conv2d(wide, wide, 3, padding=1, groups=wide // group), gain)
+        groups = wide // group
+        self.mix = scaled(GroupedConv2d(wide, wide, 3, padding=1, groups=groups), gain)
         self.narrow = scaled(nn.Conv2d(wide, channels, 1, bias=False), 0.0)
 
     def forward(self, features: Tensor) -> Tensor:

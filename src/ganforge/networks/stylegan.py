@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ganforge.networks.generator import GeneratorArguments
+from ganforge.networks.layers.checkpointing import Checkpointed, set_checkpointing
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.progressive import Growing, GrowthLevel, double
 from ganforge.networks.layers.shapes import check_at_least
@@ -33,6 +34,7 @@ class StyleArguments(GeneratorArguments, total=False):
     learning_rate_multiplier: float
     w_mean_decay: float
     width: int
+    checkpointing: bool
 
 
 class StyleGenerator(StagedGenerator):
@@ -51,6 +53,9 @@ class StyleGenerator(StagedGenerator):
         learning_rate_multiplier: learning rate of the mapping network, relative to other layers.
         w_mean_decay: decay of the moving average of w, per update.
         width: channels from 4x4 up to the resolution ``full_width``; then halved at each doubling.
+        checkpointing: recompute the activations of each stage in the backward pass, which saves
+            memory and costs time; see
+            :class:`~ganforge.networks.layers.checkpointing.Checkpointed`.
         **labels: see Generator; the label embedding is concatenated with z.
     """
 
@@ -65,9 +70,11 @@ class StyleGenerator(StagedGenerator):
         learning_rate_multiplier: float = 0.01,
         w_mean_decay: float = 0.995,
         width: int = 512,
+        checkpointing: bool = False,
         **labels: Unpack[GeneratorArguments],
     ) -> None:
         super().__init__(image_size, channels, latent_dim, width, full_width, **labels)
+        self.checkpointing = checkpointing
         self.refuse_conditional_norms("styles take its place: gains are those of the styles")
         self.mapping = Mapping(
             latent_dim,
@@ -121,6 +128,7 @@ class StyleGANGenerator(Growing, StyleGenerator):
             SynthesisStage(widths[max(stage - 1, 0)], wide, stage, self.mapping.w_dim)
             for stage, wide in enumerate(widths)
         )
+        set_checkpointing(self.stages, self.checkpointing)
         self.to_image = nn.ModuleList(EqualizedConv2d(wide, channels, 1) for wide in widths)
 
     @property
@@ -158,14 +166,20 @@ class StyleGANDiscriminator(PGGANDiscriminator):
     Args:
         image_size: side of the full images: 8, 16, ... 1024.
         channels: 1 to 4.
+        checkpointing: recompute the activations of each block in the backward pass.
         **arguments: see PGGANDiscriminator.
     """
 
     def __init__(
-        self, image_size: int, channels: int, **arguments: Unpack[PGGANDiscriminatorArguments]
+        self,
+        image_size: int,
+        channels: int,
+        checkpointing: bool = False,
+        **arguments: Unpack[PGGANDiscriminatorArguments],
     ) -> None:
         super().__init__(image_size, channels, **arguments)
         self.blocks = nn.ModuleList(map(SmoothHalvingBlock, self.widths[1:], self.widths[:-1]))
+        set_checkpointing(self.blocks, checkpointing)
 
 
 def adain(features: Tensor, gain: Tensor, shift: Tensor, eps: float = EPSILON) -> Tensor:
@@ -232,7 +246,7 @@ class StyledLayer(nn.Module):
         return styled
 
 
-class SynthesisStage(nn.Module):
+class SynthesisStage(Checkpointed):
     """Synthesis stage: bilinear upsampling by 2 and two styled 3x3 convolutions.
 
     Stage 0 is 4x4; it has no upsampling, and one convolution of the learned constant.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
 from ganforge.networks.discriminator import DiscriminatorArguments
+from ganforge.networks.layers.checkpointing import set_checkpointing
 from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.head import Head
 from ganforge.networks.layers.labels import one_hot
@@ -80,6 +81,7 @@ class StyleGAN2Generator(StyleGenerator):
             )
             for below, wide, side in zip([widths[0], *widths[:-1]], widths, sides, strict=True)
         )
+        set_checkpointing(self.stages, self.checkpointing)
         # One map at 4x4 and two at each larger size.
         self.noise_sides = [4, *(side for side in sides[1:] for _ in range(2))]
 
@@ -122,6 +124,7 @@ class StyleGAN2Discriminator(StagedDiscriminator):
         half_stages: number of stages, largest first, that run in half precision if
             ``trainer.precision`` enables it.
         clamp: largest absolute value of a layer's output; None for no limit.
+        checkpointing: recompute the activations of each stage in the backward pass.
         **arguments: see Discriminator.
     """
 
@@ -136,6 +139,7 @@ class StyleGAN2Discriminator(StagedDiscriminator):
         mapping_layers: int = 8,
         half_stages: int = 4,
         clamp: float | None = 256.0,
+        checkpointing: bool = False,
         **arguments: Unpack[DiscriminatorArguments],
     ) -> None:
         _check("StyleGAN2Discriminator", half_stages, clamp)
@@ -153,6 +157,7 @@ class StyleGAN2Discriminator(StagedDiscriminator):
             )
             for index, (wide, narrow) in enumerate(itertools.pairwise(widths))
         )
+        set_checkpointing(self.stages, checkpointing)
         last = widths[-1]
         self.spread = MinibatchStddev(minibatch_stddev) if minibatch_stddev > 0 else nn.Identity()
         appended = 1 if minibatch_stddev > 0 else 0

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganforge.networks.layers.checkpointing import Checkpointed
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.modulated_convolution import modulated_convolution
 from ganforge.networks.layers.styles import NoiseInput
@@ -142,7 +143,7 @@ class ToImage(Modulated):
         return bias_act(colors, self.filters.bias, slope=1.0, gain=1.0, clamp=self.clamp)
 
 
-class SynthesisStage(Filtered):
+class SynthesisStage(Checkpointed, Filtered):
     """One resolution of the skip generator: convolutions and their contribution to the image.
 
     The output is ``side`` x ``side``; 4x4 starts from a constant and ignores ``in_channels``, those
@@ -229,7 +230,7 @@ class FilteredConvolution(Filtered):
         return F.conv2d(upfirdn2d(features, self.kernel, padding=around), weight, stride=2)
 
 
-class DiscriminatorStage(nn.Module):
+class DiscriminatorStage(Checkpointed):
     """One resolution of the discriminator: two 3x3 convolutions with downsampling by 2.
 
     With ``residual`` it adds a 1x1 convolution of the input, and scales both branches by sqrt(1/2)

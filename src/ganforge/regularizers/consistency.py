@@ -19,6 +19,7 @@ class ConsistencyParts(TypedDict, total=False):
     every: int
     shift: int
     flip: bool
+    precision: str
 
 
 class Consistency(Regularizer):
@@ -33,12 +34,18 @@ class Consistency(Regularizer):
         every: apply at every n-th update of the discriminator, n times as strongly.
         shift: largest shift in each direction, in pixels.
         flip: whether T mirrors half of the images; not for digits and letters.
+        precision: see Regularizer.
     """
 
     def __init__(
-        self, weight: float = 10.0, every: int = 1, shift: int = 4, flip: bool = True
+        self,
+        weight: float = 10.0,
+        every: int = 1,
+        shift: int = 4,
+        flip: bool = True,
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weight, every)
+        super().__init__(weight, every, precision)
         name = type(self).__name__
         require(shift >= 0, f"{name}: shift must be at least 0, got {shift}")
         require(shift > 0 or flip, f"{name}: shift=0 and flip=false do not change any image")

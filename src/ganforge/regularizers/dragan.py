@@ -24,15 +24,21 @@ class DRAGAN(Regularizer):
         every: apply at every n-th update of the discriminator, n times as strongly.
         scale: standard deviation of the noise as a fraction of the data's, at least 0.
         target: the paper's k, the target of the gradient's norm, above 0.
+        precision: see Regularizer.
     """
 
     second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(
-        self, weight: float = 10.0, every: int = 1, scale: float = 0.5, target: float = 1.0
+        self,
+        weight: float = 10.0,
+        every: int = 1,
+        scale: float = 0.5,
+        target: float = 1.0,
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weight, every)
+        super().__init__(weight, every, precision)
         require(scale >= 0, f"DRAGAN: scale must be at least 0, got {scale}")
         require(target > 0, f"DRAGAN: target must be above 0, got {target}")
         self.scale = scale

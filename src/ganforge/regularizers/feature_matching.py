@@ -28,4 +28,5 @@ class FeatureMatching(Regularizer):
         with torch.no_grad():
             # In the generator's update, context.real may not be augmented; do it here.
             real = context.features(context.augment(context.real_images))
-        return (real.mean(0) - context.features(context.fake).mean(0)).square().sum()
+        fake = context.features(context.fake)
+        return (real.float().mean(0) - fake.float().mean(0)).square().sum()

@@ -22,13 +22,20 @@ class GradientPenalty(Regularizer):
         weight: the paper's lambda.
         every: apply at every n-th update of the discriminator, n times as strongly.
         target: target of the gradient's norm, above 0.
+        precision: see Regularizer.
     """
 
     second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
-    def __init__(self, weight: float = 10.0, every: int = 1, target: float = 1.0) -> None:
-        super().__init__(weight, every)
+    def __init__(
+        self,
+        weight: float = 10.0,
+        every: int = 1,
+        target: float = 1.0,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(weight, every, precision)
         require(target > 0, f"GradientPenalty: target must be above 0, got {target}")
         self.target = target
 

@@ -19,13 +19,20 @@ class LatentDiversity(Regularizer):
         weight: the paper's lambda_gen.
         every: apply at every n-th update of the generator, n times as strongly.
         sigma: standard deviation of the step in the latent space, above 0.
+        precision: see Regularizer.
     """
 
     player = "generator"
     of_latents = True
 
-    def __init__(self, weight: float = 0.5, every: int = 1, sigma: float = 0.03) -> None:
-        super().__init__(weight, every)
+    def __init__(
+        self,
+        weight: float = 0.5,
+        every: int = 1,
+        sigma: float = 0.03,
+        precision: str = "float32",
+    ) -> None:
+        super().__init__(weight, every, precision)
         require(sigma > 0, f"LatentDiversity: sigma must be above 0, got {sigma}")
         self.sigma = sigma
 

@@ -29,6 +29,7 @@ class PathLength(Regularizer):
         decay: weight of an update's mean length in the running mean, in (0, 1].
         shrink: only every shrink-th image is used, to save memory and time. The authors use 2 with
             the mapping network's latents.
+        precision: see Regularizer.
     """
 
     second_order = True
@@ -37,9 +38,14 @@ class PathLength(Regularizer):
     mean: Tensor
 
     def __init__(
-        self, weight: float = 2.0, every: int = 4, decay: float = 0.01, shrink: int = 1
+        self,
+        weight: float = 2.0,
+        every: int = 4,
+        decay: float = 0.01,
+        shrink: int = 1,
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weight, every)
+        super().__init__(weight, every, precision)
         require(0 < decay <= 1, f"PathLength: decay must be in (0, 1], got {decay}")
         require(shrink >= 1, f"PathLength: shrink must be at least 1, got {shrink}")
         self.decay = decay
@@ -78,7 +84,7 @@ class PathLength(Regularizer):
             return
         lengths = torch.cat(self._fresh)
         self._fresh = []
-        total = torch.stack([lengths.sum(), lengths.new_tensor(len(lengths))])
+        total = torch.stack([lengths.sum(), lengths.new_full((), len(lengths))])
         # All processes reach this collective after the same updates, so it cannot deadlock.
         if distributed.is_available() and distributed.is_initialized():
             distributed.all_reduce(total)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from ganforge.errors import require
 from ganforge.regularizers.context import Critic, UpdateContext
 from ganforge.streams import Noise
+
+PRECISIONS = ("float32", "autocast")
 
 
 class Regularizer(nn.Module):
@@ -19,6 +23,9 @@ class Regularizer(nn.Module):
         weight: factor of the penalty.
         every: the penalty is applied at every n-th update of its player and scaled by n, which
             keeps its mean strength (lazy regularization, Karras et al. 2020, arXiv:1912.04958).
+        precision: "float32", or "autocast" for that of ``trainer.precision``, which halves the
+            memory of a penalty. The gradients in a penalty are not scaled as the loss is; so in
+            float16, small ones underflow.
 
     Attributes:
         player: the network to regularize, "discriminator" or "generator".
@@ -33,17 +40,27 @@ class Regularizer(nn.Module):
     of_latents: bool = False
     second_order: bool = False
 
-    def __init__(self, weight: float = 1.0, every: int = 1) -> None:
+    def __init__(self, weight: float = 1.0, every: int = 1, precision: str = PRECISIONS[0]) -> None:
         super().__init__()
-        require(weight >= 0, f"{type(self).__name__}: weight must be at least 0, got {weight}")
-        require(every >= 1, f"{type(self).__name__}: every must be at least 1, got {every}")
+        name = type(self).__name__
+        require(weight >= 0, f"{name}: weight must be at least 0, got {weight}")
+        require(every >= 1, f"{name}: every must be at least 1, got {every}")
+        choices = f"{name}: precision must be one of {', '.join(PRECISIONS)}; got {precision!r}"
+        require(precision in PRECISIONS, choices)
         self.weight = weight
         self.every = every
+        self.precision = precision
+
+    def autocast(self, device_type: str) -> contextlib.AbstractContextManager[object]:
+        """Returns the context for the term: without autocast, or as it is for the losses."""
+        if self.precision == "autocast":
+            return contextlib.nullcontext()
+        return torch.autocast(device_type, enabled=False)
 
     def term(self, context: UpdateContext) -> Tensor | None:
         """Returns the unweighted term of this update, a scalar; None if there is none.
 
-        Called in float32, outside autocast.
+        Called in the context :meth:`autocast`, by default in float32.
         """
         return self.penalty(context.critic, context.real, context.fake, context.noise)
 
@@ -59,7 +76,7 @@ class Regularizer(nn.Module):
     def penalty(self, critic: Critic, real: Tensor, fake: Tensor, noise: Noise) -> Tensor | None:
         """Returns the unweighted penalty, a scalar; None if there is none.
 
-        Called in float32, outside autocast.
+        Called in the context :meth:`autocast`, by default in float32.
 
         Args:
             critic: maps images [B, C, H, W] to raw logits [B].

@@ -42,5 +42,7 @@ class WeightClip(Regularizer):
     @torch.no_grad()
     def constrain(self, player: nn.Module) -> None:
         """Clamps the parameters of ``player`` in place."""
-        for parameter in player.parameters():
-            parameter.clamp_(-self.bound, self.bound)
+        weights = [parameter.data for parameter in player.parameters()]
+        if weights:  # foreach functions reject empty lists
+            torch._foreach_clamp_min_(weights, -self.bound)
+            torch._foreach_clamp_max_(weights, self.bound)

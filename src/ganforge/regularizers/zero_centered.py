@@ -24,6 +24,7 @@ class ZeroCenteredPenalty(Regularizer):
         final_weight: gamma at the end of a half-cosine decay, as in R3GAN (arXiv:2501.05441); None
             keeps ``weight``.
         decay_images: real images after which the decay ends.
+        precision: see Regularizer.
     """
 
     second_order = True
@@ -35,8 +36,9 @@ class ZeroCenteredPenalty(Regularizer):
         every: int = 1,
         final_weight: float | None = None,
         decay_images: int = 20_000_000,
+        precision: str = "float32",
     ) -> None:
-        super().__init__(weight, every)
+        super().__init__(weight, every, precision)
         name = type(self).__name__
         if final_weight is not None and final_weight < 0:
             raise ConfigError(

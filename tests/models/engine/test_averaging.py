@@ -55,6 +55,25 @@ def test_a_half_life_of_zero_follows_the_live_weights():
     assert averages(average) == {2.0}
 
 
+def test_buffers_of_every_dtype_are_copied():
+    """Counters stay integers; masks and empty buffers are copied too."""
+    live = constant(0.0)
+    live.register_buffer("mask", torch.tensor([True, False]))
+    live.register_buffer("low", torch.ones(2, 2, dtype=torch.bfloat16).T)
+    live.register_buffer("empty", torch.zeros(0))
+    average = ExponentialMovingAverage(half_life=100.0, ramp=None)
+    average.follow(live)
+    live[1].num_batches_tracked.fill_(2**40 + 1)  # a float would round it
+    live[1].running_mean.fill_(0.1)
+    live.mask.logical_not_()
+    live.low.fill_(0.3)
+    average.update(live, 1, 1)
+    copies = dict(average.module.named_buffers())
+    for name, buffer in live.named_buffers():
+        assert copies[name].dtype == buffer.dtype
+        assert torch.equal(copies[name], buffer)
+
+
 def test_statistics_are_copied_not_averaged():
     live = constant(0.0)
     average = ExponentialMovingAverage(half_life=100.0, ramp=None)

@@ -98,12 +98,13 @@ def test_memory_layout_makes_no_difference():
     torch.testing.assert_close(upsample2d(last, BILINEAR), upsample2d(x, BILINEAR))
 
 
-def test_one_graph():
+@pytest.mark.parametrize("resample", [upsample2d, downsample2d])
+def test_one_graph(resample):
     """torch.compile finds nothing that would break its graph."""
     torch.compiler.reset()
-    compiled = torch.compile(upsample2d, backend="eager", fullgraph=True)
+    compiled = torch.compile(resample, backend="eager", fullgraph=True)
     x = images(1, 2, 4, 4)
-    torch.testing.assert_close(compiled(x, BILINEAR), upsample2d(x, BILINEAR))
+    torch.testing.assert_close(compiled(x, BILINEAR), resample(x, BILINEAR))
 
 
 @pytest.mark.parametrize("taps", [[], [1.0, -1.0]])

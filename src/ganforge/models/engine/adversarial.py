@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
 from ganforge.errors import require
@@ -413,7 +414,8 @@ class AdversarialModule(LightningModule):
         """Accumulates a player's gradients, those of all processes, and returns its loss."""
         losses = []
         for part in parts:
-            with derivable(part, self.critics().values()) if self.compiled else nullcontext():
+            derivatives = derivable(part, self.critics()) if self.compiled else nullcontext()
+            with derivatives, parametrize.cached():  # normalized weights are computed once
                 loss = objective(part)
             loss = loss if part.share == 1 else loss * part.share
             if part is parts[-1]:

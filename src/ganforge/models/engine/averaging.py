@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import Any, cast
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
 from ganforge.errors import require
+
+T = TypeVar("T")
 
 
 class ExponentialMovingAverage(nn.Module):
@@ -60,8 +63,10 @@ class ExponentialMovingAverage(nn.Module):
         weights = [p.data for p in live.parameters()]
         if averaged:  # foreach functions reject empty lists
             torch._foreach_lerp_(averaged, weights, 1 - self.decay(batch, images_seen))
-        for mine, theirs in zip(self.module.buffers(), live.buffers(), strict=True):
-            mine.copy_(theirs)
+        buffers = zip(self.module.buffers(), live.buffers(), strict=True)
+        for pairs in grouped(buffers, key=lambda pair: pair[0].dtype).values():
+            mine, theirs = map(list, zip(*pairs, strict=True))
+            torch._foreach_copy_(mine, theirs)  # a single launch only if all are of one dtype
 
     def forward(self, latents: Tensor, labels: Tensor | None = None) -> Tensor:
         """Returns images [B, C, H, W] in [-1, 1], generated with the averaged weights."""
@@ -92,6 +97,14 @@ class CosineAverage(ExponentialMovingAverage):
         """Returns the half-life in images after ``images_seen`` real images."""
         passed = min(images_seen / self.images, 1.0)
         return self._ramped(self.half_life * (1 - math.cos(math.pi * passed)) / 2, images_seen)
+
+
+def grouped(items: Iterable[T], key: Callable[[T], Hashable]) -> dict[Hashable, list[T]]:
+    """Returns the items by key, each list in the order of the items."""
+    groups: dict[Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    return groups
 
 
 def unwrapped(generator: nn.Module) -> Any:

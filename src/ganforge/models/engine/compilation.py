@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
@@ -39,13 +39,13 @@ def compile_networks(networks: Iterable[nn.Module], mode: str, backend: str = "i
             own.synthesize = torch.compile(own.synthesize, **options)
 
 
-def derivable(update: Update, critics: Iterable[Critic]) -> AbstractContextManager[None]:
+def derivable(update: Update, critics: Mapping[str, Critic]) -> AbstractContextManager[None]:
     """Returns a context in which networks have the derivatives that an update needs.
 
     Compiled networks have no second derivatives. They run as they are written in updates with a
     penalty on a gradient.
     """
-    due = (term for critic in critics for term in critic.due(update).values())
+    due = (term for critic in critics.values() for term in critic.due(update).values())
     if any(term.second_order for term in due):
         return cast(AbstractContextManager[None], torch.compiler.set_stance("force_eager"))
     return nullcontext()

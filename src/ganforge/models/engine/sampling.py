@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ganforge.errors import ConfigError
 from ganforge.full_precision import full_precision
@@ -148,11 +149,14 @@ def truncated_latents(noise: Noise, latent_dim: int, threshold: float | None) ->
 
 @contextlib.contextmanager
 def evaluated(network: nn.Module, device: torch.device) -> Iterator[None]:
-    """Switches a network to evaluation mode and full precision inside the context."""
+    """Switches a network to evaluation mode and full precision inside the context.
+
+    Normalized weights are computed once, so the weights must not be changed inside.
+    """
     was_training = network.training
     network.eval()
     try:
-        with full_precision(device):
+        with full_precision(device), parametrize.cached():
             yield
     finally:
         network.train(was_training)

@@ -6,10 +6,10 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
-from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from ganforge.networks.layers.normalization import conditioning_layers
+from ganforge.networks.layers.spectral_norm import normalize_weight
 
 Weighted = nn.Linear | _ConvNd | nn.Embedding
 _NORMS = (_NormBase, nn.GroupNorm, nn.LayerNorm)
@@ -81,11 +81,11 @@ def normalize_spectrum(network: nn.Module) -> None:
     """Applies spectral normalization to all convolutions, linear layers and embeddings.
 
     Miyato et al. 2018, arXiv:1802.05957: weights are divided by their largest singular value, as
-    matrices [C_out, all other dimensions], with one power iteration per forward pass in training.
+    matrices [C_out, all other dimensions], with one power iteration per update in training.
     Layers that condition norms are excluded: they start at 0, and the singular value would be 0.
     """
     for layer in _normalizable(network).values():
-        spectral_norm(layer)
+        normalize_weight(layer)
 
 
 def unnormalized_weights(network: nn.Module) -> list[str]:

@@ -8,8 +8,7 @@ demodulated,
 each image is convolved with its own weights. Two implementations give the same numbers: a grouped
 convolution with weights per image; or a convolution with the shared weights, after scaling the
 input channels by s and before scaling the output channels by 1 / sqrt(...). The first needs memory
-for B times the weights, and its second derivative takes one convolution per image. The second makes
-two additional passes over the feature maps.
+for B times the weights. The second makes two additional passes over the feature maps.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ganforge.networks.layers.convolution import conv2d, conv_transpose2d
 from ganforge.networks.layers.upfirdn2d import upfirdn2d
 
 EPSILON = 1e-8
@@ -102,10 +102,10 @@ def _convolve_each(features: Tensor, weights: Tensor, upsampling: Tensor | None)
     joined = features.reshape(1, -1, *features.shape[2:])
     if upsampling is None:
         flat = weights.reshape(-1, channels_in, side, side)
-        convolved = F.conv2d(joined, flat, padding=side // 2, groups=batch)
+        convolved = conv2d(joined, flat, padding=side // 2, groups=batch)
     else:
         flipped = weights.flip(3, 4).transpose(1, 2).reshape(-1, channels_out, side, side)
-        convolved = F.conv_transpose2d(joined, flipped, stride=2, groups=batch)
+        convolved = conv_transpose2d(joined, flipped, stride=2, groups=batch)
     convolved = convolved.reshape(batch, channels_out, *convolved.shape[2:])
     return convolved if upsampling is None else _smoothed(convolved, side, upsampling)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ganforge.errors import ConfigError
+from ganforge.networks.layers.convolution import conv2d, conv_transpose2d
 
 Padding = tuple[int, int, int, int]  # left, right, top, bottom; negative values crop
 
@@ -40,8 +42,8 @@ def upfirdn2d(
 
         y[i, j] = gain sum_ab k[K-1-a] k[K-1-b] u[i down + a, j down + b],
 
-    a true convolution with the same taps in both directions. It is composed of PyTorch convolutions
-    and can be differentiated any number of times. The filter is not learned. It is applied as one
+    a true convolution with the same taps in both directions. It can be differentiated any number of
+    times: each derivative is again a filter. The filter itself is not learned. It is applied as one
     2D filter, which is faster than two 1D passes for short filters.
 
     Args:
@@ -61,18 +63,21 @@ def upfirdn2d(
     if images.device.type == "cpu" and images.dtype in (torch.bfloat16, torch.float16):
         return upfirdn2d(images.float(), kernel, up, down, padding, gain).to(images.dtype)
     channels, taps = images.shape[1], len(kernel)
-    square = (gain * torch.outer(kernel, kernel)).to(images.dtype).expand(channels, 1, taps, taps)
+    square = (gain * torch.outer(kernel, kernel)).to(images.dtype)
+    # PyTorch's convolution is a cross-correlation, so its filter is flipped.
+    weight = (square.flip(0, 1) if up == 1 else square).expand(channels, 1, taps, taps)
     with _full_precision_on_cpu(images.device):
         if up == 1:
-            # PyTorch's convolution is a cross-correlation, so the filter is flipped.
-            flipped = square.flip(2, 3)
-            return F.conv2d(_padded(images, padding), flipped, stride=down, groups=channels)
+            inner, outer = _split(padding)
+            padded = _padded(images, outer)
+            return conv2d(padded, weight, stride=down, padding=inner, groups=channels)
         # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
         # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
-        spread = F.conv_transpose2d(images, square, stride=up, groups=channels)
         left, right, top, bottom = (extent - taps + 1 for extent in padding)
-        around = (left, right + up - 1, top, bottom + up - 1)
-        return _padded(spread, around)[:, :, ::down, ::down]
+        inner, outer = _split((-left, 1 - up - right, -top, 1 - up - bottom))
+        spread = conv_transpose2d(images, weight, stride=up, padding=inner, groups=channels)
+        cropped = _padded(spread, cast(Padding, tuple(-extent for extent in outer)))
+        return cropped if down == 1 else cropped[:, :, ::down, ::down]
 
 
 def upsample2d(images: Tensor, kernel: Tensor, up: int = 2) -> Tensor:
@@ -123,6 +128,16 @@ class Downsample(Filtered):
 
 def _full_precision_on_cpu(device: torch.device) -> AbstractContextManager[object]:
     return torch.autocast("cpu", enabled=False) if device.type == "cpu" else nullcontext()
+
+
+def _split(padding: Padding) -> tuple[tuple[int, int], Padding]:
+    """Splits padding into what a convolution does itself, (vertical, horizontal), and the rest.
+
+    A convolution pads opposite sides equally, and does not crop. It does so without a copy.
+    """
+    left, right, top, bottom = padding
+    across, down = max(min(left, right), 0), max(min(top, bottom), 0)
+    return (down, across), (left - across, right - across, top - down, bottom - down)
 
 
 def _padded(images: Tensor, padding: Padding) -> Tensor:
