@@ -55,7 +55,8 @@ class BareLoop:
         with torch.no_grad():
             fake = self.generator(torch.randn(self.batch, self.latent_dim))
         of_discriminator.zero_grad()
-        loss = softplus(-self.discriminator(real)).mean() + softplus(self.discriminator(fake)).mean()
+        loss = softplus(-self.discriminator(real)).mean()
+        loss = loss + softplus(self.discriminator(fake)).mean()
         loss.backward()
         of_discriminator.step()
         self.discriminator.requires_grad_(False)

@@ -60,11 +60,15 @@ class MemorySource(ImageSource):
     Args:
         images: uint8 [N, C, H, W] in 0..255, or float32 in [-1, 1].
         labels: int64 [N], or None.
+        groups: see :class:`ImageSource`.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor | None = None) -> None:
+    def __init__(
+        self, images: Tensor, labels: Tensor | None = None, groups: Groups | None = None
+    ) -> None:
         self.images = images.contiguous()
         self.labels = labels
+        self.groups = groups
         self.shape = (images.shape[1], images.shape[2], images.shape[3])
 
     def __len__(self) -> int:
@@ -80,9 +84,8 @@ class MemorySource(ImageSource):
     def subset(self, indices: Tensor) -> MemorySource:
         """Returns a copy of the images at ``indices``."""
         labels = None if self.labels is None else self.labels[indices]
-        part = MemorySource(self.read(indices), labels)
-        part.groups = None if self.groups is None else self.groups.subset(indices)
-        return part
+        groups = None if self.groups is None else self.groups.subset(indices)
+        return MemorySource(self.read(indices), labels, groups)
 
     def contents(self) -> str:
         """Returns a hash of every byte."""
@@ -96,9 +99,7 @@ class MemorySource(ImageSource):
         if self.images.device == device or not fits_beside(self.images.nbytes, device):
             return self
         labels = None if self.labels is None else self.labels.to(device)
-        near = MemorySource(self.images.to(device), labels)
-        near.groups = self.groups
-        return near
+        return MemorySource(self.images.to(device), labels, self.groups)
 
 
 def fits_beside(size: int, device: torch.device) -> bool:

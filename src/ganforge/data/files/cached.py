@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ganforge.data.files.pixel_file import PixelFile, Shape
 from ganforge.data.files.source import FileSource
+from ganforge.data.order import Order
 from ganforge.data.source import ImageSource, MemorySource, fits_beside
 from ganforge.errors import DamagedError
 
@@ -37,6 +38,7 @@ class CachedSource(ImageSource):
         self.key = key
         self.shape = source.shape
         self.labels = source.labels
+        self.groups = source.groups
         self._file: PixelFile | None = None
         self._rows: Tensor | None = None  # the image read for each one; None: each for itself
 
@@ -79,6 +81,10 @@ class CachedSource(ImageSource):
         images = torch.from_numpy(self._file.pixels[rows.numpy()])
         return images, None if self.labels is None else self.labels[rows]
 
+    def order(self, seed: int) -> Order:
+        """Returns the order of the source, whether or not its images have been decoded."""
+        return super().order(seed) if self.is_open else self.source.order(seed)
+
     def subset(self, indices: Tensor) -> FileSource:
         """Returns a source of the files at ``indices``, which decodes them."""
         return self.source.subset(indices)
@@ -92,10 +98,12 @@ class CachedSource(ImageSource):
         assert self._file is not None
         pixels, labels = self._file.pixels, self.labels
         if not self._file.unreadable:
-            return MemorySource(torch.from_numpy(pixels.copy()), labels)
+            return MemorySource(torch.from_numpy(pixels.copy()), labels, self.groups)
         valid = np.delete(np.arange(len(self)), list(self._file.unreadable))
-        kept = None if labels is None else labels[torch.from_numpy(valid)]
-        return MemorySource(torch.from_numpy(pixels[valid]), kept)
+        rows = torch.from_numpy(valid)
+        kept = None if labels is None else labels[rows]
+        groups = None if self.groups is None else self.groups.subset(rows)
+        return MemorySource(torch.from_numpy(pixels[valid]), kept, groups)
 
     def on(self, device: torch.device) -> ImageSource:
         """Returns the images on ``device`` if they take at most a quarter of its free memory."""
@@ -109,7 +117,7 @@ class CachedSource(ImageSource):
         labels = self.labels
         if labels is not None:
             labels = (labels if self._rows is None else labels[self._rows]).to(device)
-        return MemorySource(images, labels)
+        return MemorySource(images, labels, self.groups)
 
     @property
     def is_quick(self) -> bool:

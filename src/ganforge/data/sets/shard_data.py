@@ -136,8 +136,17 @@ class ShardData(FileData):
     def _shard_source(
         self, entries: ShardEntries, names: list[str], labels: torch.Tensor | None, span: Span
     ) -> ShardSource:
-        size, channels, most = self.image_size, self.channels, self.max_unreadable
-        return ShardSource(entries, names, size, channels, labels, most, span, self.shuffle)
+        return ShardSource(
+            entries,
+            names,
+            self.image_size,
+            self.channels,
+            labels,
+            self.max_unreadable,
+            span,
+            self.shuffle,
+            self.draft,
+        )
 
     def _with_holdout(self, sources: dict[str, ShardSource]) -> dict[str, ImageSource]:
         train = sources["train"]

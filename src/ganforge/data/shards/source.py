@@ -22,6 +22,7 @@ class ShardSource(FileSource):
         max_unreadable: number of unreadable images that are skipped.
         span: value range of images that are not 8-bit.
         shuffle: number of images that are shuffled together.
+        draft: see :class:`ganforge.data.files.source.FileSource`.
     """
 
     entries: ShardEntries
@@ -37,8 +38,10 @@ class ShardSource(FileSource):
         max_unreadable: int,
         span: Span,
         shuffle: int,
+        draft: bool = False,
     ) -> None:
-        super().__init__(entries, names, image_size, channels, labels, None, max_unreadable, span)
+        sizes = image_size, channels
+        super().__init__(entries, names, *sizes, labels, None, max_unreadable, span, draft)
         self.groups = Groups(entries.shards_of(names), shuffle)
 
     def read(self, indices: Tensor) -> Tensor:
