@@ -137,7 +137,7 @@ VALUES = [
     (["model.accumulate=0"], "model.accumulate must be at least 1, got 0"),
     (["model.clip_norm=-1"], "model.clip_norm must be above 0 or null, got -1"),
     (["model.average.half_life=-3"], "half_life must be at least 0 images, got -3"),
-    (["callbacks.checkpoints.every_n_steps=0"], "checkpoints.every_n_steps must be at least 1"),
+    (["callbacks.checkpoints.every_n_steps=0"], "checkpoints.every_n_steps must be above 0"),
     (["callbacks.samples.count=0"], "count must be at least 1; got 0"),
     (["callbacks.evaluation.n=1"], "n must be at least 2, got 1"),
     (["metrics=[fid]", "callbacks.evaluation.monitor=kid"], "monitor must be one of fid"),

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -64,7 +65,7 @@ def test_cudnn_searches_its_fastest_algorithms(
     monkeypatch, tmp_path, accelerator, deterministic, benchmark
 ):
     made = {}
-    monkeypatch.setattr(trainer, "Trainer", lambda **settings: made.update(settings))
+    monkeypatch.setattr(trainer, "Trainer", lambda **settings: made.update(settings) or Mock())
     settings = TrainerSettings(deterministic=deterministic)
     parts = Parts(settings, replace(CPU, accelerator=accelerator), None, None, {})
     trainer.make_trainer(parts, None, [], tmp_path)

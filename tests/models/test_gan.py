@@ -153,7 +153,7 @@ def test_losses_get_float32_logits_in_half_precision(tmp_path):
 @pytest.mark.parametrize("regularizers", [{}, {"r1": R1(1.0)}])
 def test_one_pass_over_reals_and_fakes_makes_the_same_update(tmp_path, regularizers):
     def trained(joint: bool) -> tuple[dict[str, torch.Tensor], list[int]]:
-        model = games.game(joint_pass=joint, regularizers=regularizers)
+        model = games.game(joint=joint, regularizers=regularizers)
         rows: list[int] = []
         model.discriminator.register_forward_pre_hook(lambda _, given: rows.append(len(given[0])))
         games.fit(model, tmp_path, max_steps=2)
@@ -166,5 +166,5 @@ def test_one_pass_over_reals_and_fakes_makes_the_same_update(tmp_path, regulariz
 
 
 def test_one_pass_is_refused_where_a_layer_would_compare_reals_with_fakes():
-    with pytest.raises(ConfigError, match=r"joint_pass=true.*BatchNorm2d \(.*joint_pass=false"):
-        games.game(joint_pass=True, **games.convolutional_players("batch"))
+    with pytest.raises(ConfigError, match=r"joint=true.*BatchNorm2d \(.*joint=false"):
+        games.game(joint=True, **games.convolutional_players("batch"))

@@ -89,10 +89,26 @@ class PhotographSettings(DecodedSettings, total=False):
     draft: bool | None
 
 
-class ShardSettings(PhotographSettings, total=False):
+class StreamedSettings(DataSettings, total=False):
+    """FolderSettings without ``cache``."""
+
+    image_size: int
+    channels: int
+    num_classes: int
+    batch_size: int
+    workers: int | None
+    max_unreadable: int
+    draft: bool | None
+    in_memory: bool | str
+    memory_limit_mb: int
+    cache_limit_mb: int
+    mirror: bool
+
+
+class ShardSettings(StreamedSettings, total=False):
     """Every keyword argument of data sets in shards."""
 
-    mirror: bool
+    cache: bool | str
     shuffle: int
     shard_cache_gb: float
     labels: bool | str

@@ -9,7 +9,7 @@ from ganforge.augment.augmentation import Augmentation
 from ganforge.losses.adversarial_loss import AdversarialLoss
 from ganforge.models.critic import Critic, labelled
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.checks import check_joint_pass, check_networks, check_regularizers
+from ganforge.models.engine.checks import check_joint, check_networks, check_regularizers
 from ganforge.models.engine.update import Batch, Update
 from ganforge.models.parts import AdversarialParts
 from ganforge.regularizers.context import GeneratorInputs, UpdateContext
@@ -35,7 +35,7 @@ class GAN(AdversarialModule):
         num_classes: number of classes that both players are conditioned on; 0 for none.
         packing: images that the discriminator gets as one input (PacGAN, arXiv:1712.04086); its
             network must be built for the same number.
-        joint_pass: whether the discriminator judges reals and fakes in one pass in its update. The
+        joint: whether the discriminator judges reals and fakes in one pass in its update. The
             result is the same up to rounding, with half as many operations and more memory.
         **parts: see AdversarialModule.
     """
@@ -51,22 +51,22 @@ class GAN(AdversarialModule):
         augment: Augmentation | None = None,
         num_classes: int = 0,
         packing: int = 1,
-        joint_pass: bool = False,
+        joint: bool = False,
         **parts: Unpack[AdversarialParts],
     ) -> None:
         super().__init__(**parts)
         self.loss = loss
         self.num_classes = num_classes
         self.packing = packing
-        self.joint_pass = joint_pass
+        self.joint = joint
         self.augment = augment if augment is not None else Augmentation()
         self.regularizers = nn.ModuleDict(
             {name: term for name, term in (regularizers or {}).items() if term is not None}
         )
         check_regularizers(self.critic.regularizers, self.generator, self.discriminator)
         check_networks(self.generator, self.discriminator, num_classes, packing)
-        if joint_pass:
-            check_joint_pass(self.discriminator)
+        if joint:
+            check_joint(self.discriminator)
         self.check()
 
     # ------------------------------------------------------------------ the algorithm
@@ -111,7 +111,7 @@ class GAN(AdversarialModule):
             packing=self.packing,
             auxiliary=self.auxiliary,
             separate=self.separate,
-            joint=self.joint_pass,
+            joint=self.joint,
         )
 
     def critics(self) -> dict[str, Critic]:

@@ -37,7 +37,7 @@ class GANParts(AdversarialParts, total=False):
     augment: Augmentation | None
     num_classes: int
     packing: int
-    joint_pass: bool
+    joint: bool
 
 
 class StyleParts(GANParts, total=False):

@@ -12,7 +12,7 @@ from ganforge.data.files.range_scan import HEADERS, spread
 from ganforge.data.files.value_range import Span, read_range
 from ganforge.data.module import at_least
 from ganforge.data.sets.file_data import FileData
-from ganforge.data.settings import FolderSettings
+from ganforge.data.settings import StreamedSettings
 from ganforge.data.shards.downloads import Downloads, check_room
 from ganforge.data.shards.entries import Shard, ShardEntries
 from ganforge.data.shards.index import ShardIndex
@@ -50,6 +50,7 @@ class ShardData(FileData):
             white; None to detect them.
         class_names: classes in the order of their labels; None for those of the shards. Runs
             record them here.
+        cache: see :class:`ganforge.data.ImageDataModule`; by default shards are not decoded once.
         **settings: see :class:`ganforge.data.FileData`; ``num_classes`` is the expected number of
             classes, 0 for any number.
     """
@@ -66,9 +67,10 @@ class ShardData(FileData):
         holdout: float = 0.1,
         range: list[float] | dict[str, Any] | None = None,
         class_names: list[str] | None = None,
-        **settings: Unpack[FolderSettings],
+        cache: bool | str = False,
+        **settings: Unpack[StreamedSettings],
     ) -> None:
-        super().__init__(name, **settings)
+        super().__init__(name, cache=cache, **settings)
         at_least("shuffle", shuffle, 1)
         if not 0 <= shard_cache_gb < float("inf"):
             raise ConfigError(f"shard_cache_gb must be at least 0, got {shard_cache_gb}")

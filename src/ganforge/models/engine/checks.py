@@ -52,13 +52,13 @@ def check_networks(
         )
 
 
-def check_joint_pass(discriminator: nn.Module) -> None:
+def check_joint(discriminator: nn.Module) -> None:
     """Raises ConfigError if a layer would compare reals with fakes that are judged together."""
     for name, layer in discriminator.named_modules():
         require(
             not isinstance(layer, _BatchNorm | ComparesRows),
-            f"model.joint_pass=true: the discriminator's {type(layer).__name__} ({name}) would "
-            "compare reals with fakes. Use model.joint_pass=false, or a discriminator without it",
+            f"model.joint=true: the discriminator's {type(layer).__name__} ({name}) would "
+            "compare reals with fakes. Use model.joint=false, or a discriminator without it",
         )
 
 

@@ -57,7 +57,7 @@ def conv2d(
     Returns:
         [B, C_out, (H + 2 padding - K) // stride + 1, (W + 2 padding - K') // stride + 1].
     """
-    if torch.compiler.is_compiling():  # compiled graphs have no second derivative
+    if _has_no_second_derivative(images):
         return F.conv2d(images, weight, bias, stride, padding, groups=groups)
     images, weight, bias = _autocast(images, weight, bias)
     with torch.autocast(images.device.type, enabled=False):
@@ -186,6 +186,11 @@ def _remainder(y: Tensor, x_shape: Sequence[int], w_shape: Sequence[int], of: _G
         for x, y, pad, kernel in zip(x_shape[2:], y.shape[2:], of.padding, w_shape[2:], strict=True)
     )
     return rows, columns
+
+
+def _has_no_second_derivative(images: Tensor) -> bool:
+    """Whether this is a compiled graph, or only shapes are computed."""
+    return torch.compiler.is_compiling() or images.is_meta
 
 
 def _autocast(
