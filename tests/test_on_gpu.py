@@ -84,6 +84,7 @@ def test_no_measurement_ends_the_others(tmp_path, capsys):
     assert [row["name"] for row in missing(journal, [LATE])] == ["late"]
 
 
+@pytest.mark.slow
 def test_several_processes_share_the_jobs(tmp_path):
     journal = crew(tmp_path, 100, count=3)
     assert sorted(row["name"] for row in journal.rows()) == sorted(rows_of(journal))

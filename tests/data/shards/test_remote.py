@@ -48,6 +48,7 @@ def epoch(source, seed=1):
     return torch.cat(parts)
 
 
+@pytest.mark.slow
 def test_byte_ranges(shards, tmp_path):
     with served(shards) as (url, handler):
         data = opened(f"{url}/train-{{000..003}}.tar", shard_cache_gb=0)
@@ -75,6 +76,7 @@ def test_copies_change_the_speed_and_not_the_images(shards, tmp_path):
         assert handler.asked == []
 
 
+@pytest.mark.slow
 def test_copies_are_bounded(shards, tmp_path):
     """Room for two shards: those that are not expected make room for those that are."""
     size = max(path.stat().st_size for path in shards.iterdir())

@@ -35,7 +35,7 @@ def same(one, other):
     return one.keys() == other.keys() and all(torch.equal(one[key], other[key]) for key in one)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_resuming_in_the_middle_of_a_shard(urls, workers):
     """20 batches of 6 of 45 images in shards of 5 to 13: batch 9 starts inside of shards."""
     whole = taken(stream(urls), 20)

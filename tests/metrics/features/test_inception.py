@@ -77,6 +77,7 @@ def distance(real: torch.Tensor, fake: torch.Tensor) -> float:
     return float(mean + ours.square().sum() + theirs.square().sum() - 2 * product)
 
 
+@pytest.mark.slow
 def test_the_layout_changes_the_distance_by_rounding_and_bf16_says_so(weights, monkeypatch):
     monkeypatch.setattr(FeatureExtractorInceptionV3, "INPUT_IMAGE_SIZE", 80)  # for speed
     images = noise_images(24, channels=3, size=40)

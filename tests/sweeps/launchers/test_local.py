@@ -101,6 +101,7 @@ def test_a_preempted_job_is_started_again_at_most_so_often(tmp_path):
     assert (tmp_path / "output/0.log").read_text().count("x") == 3
 
 
+@pytest.mark.slow
 def test_a_job_that_takes_too_long_is_told_to_save_and_then_killed(tmp_path):
     saves = "trap 'touch saved; exit 138' USR1; [ -e saved ] && exit 0; sleep 4 & wait"
     ignores = "trap '' USR1; echo x; sleep 4"
