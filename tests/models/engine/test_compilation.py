@@ -28,7 +28,12 @@ def trained(folder, name: str, backend: str | None) -> dict[str, torch.Tensor]:
 
 
 @pytest.mark.parametrize(
-    "name", ["plain", "penalized", pytest.param("lazy", marks=pytest.mark.slow)]
+    "name",
+    [
+        pytest.param("plain", marks=pytest.mark.slow),
+        "penalized",
+        pytest.param("lazy", marks=pytest.mark.slow),
+    ],
 )
 def test_compiled_networks_train_like_those_as_written(tmp_path, name):
     torch.compiler.reset()
