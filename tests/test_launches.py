@@ -37,7 +37,7 @@ def recorded(name: str) -> dict[str, float]:
 def counted() -> dict[str, dict[str, Any]]:
     steps = [*STEPS_ONLY, UNLOGGED, "trainer=gpu", "trainer.max_steps=32"]
     jobs = {name: [*steps, *RECIPES[name].overrides] for name in RECORDED}
-    return Machine(cudnn_attention=False).count_all(jobs)
+    return Machine().count_all(jobs)
 
 
 @pytest.mark.parametrize("name", RECORDED)
@@ -81,6 +81,6 @@ def test_every_model_trains_in_every_precision():
         for model in MODELS
         for precision in PRECISIONS
     }
-    results = Machine(steps=(1, 3), cudnn_attention=False).count_all(jobs)
+    results = Machine(steps=(1, 3)).count_all(jobs)
     assert {name: row["error"] for name, row in results.items() if "error" in row} == {}
     assert all(row["operations"] > 50 for row in results.values())

@@ -165,9 +165,7 @@ def test_it_runs_on_a_null_gpu(tmp_path):
     items = ("equal", "byhand", "profile", "judge")
     script = str(BENCHMARKS / "on_gpu.py")
     options = ["--only", ",".join(items), "--each", "0.05", "--seconds", "5400"]
-    done = Machine(cudnn_attention=False).run(
-        ["python", script, "--out", str(tmp_path), *options], tmp_path
-    )
+    done = Machine().run(["python", script, "--out", str(tmp_path), *options], tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
     errors = {(row["item"], row["name"]): row["error"] for row in rows if "error" in row}
     assert errors == {}, done.stdout

@@ -14,8 +14,9 @@ from lightning.pytorch import Callback
 
 from ganforge.callbacks import checkpoints
 from ganforge.callbacks.checkpoint_writer import CheckpointWriter
-from ganforge.callbacks.checkpoints import Checkpoints, SharedClock
+from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError, RunError
+from ganforge.models.engine.peers import Agreement
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from tests.support import games
 
@@ -48,7 +49,9 @@ def saved_steps(
 ) -> list[int]:
     """Returns the steps that would be saved in a run of 8 images a step."""
     saved: list[int] = []
-    callback, module = Checkpoints(**intervals), SimpleNamespace(iteration=0, images_seen=0)
+    agreement = Agreement()
+    module = SimpleNamespace(iteration=0, images_seen=0, peers=SimpleNamespace(agreement=agreement))
+    callback = Checkpoints(**intervals)
     trainer = SimpleNamespace(world_size=1, is_global_zero=False, callbacks=[])
     monkeypatch.setattr(callback, "_write", lambda *_: saved.append(module.iteration))
     callback.on_train_start(trainer, module)
@@ -57,6 +60,7 @@ def saved_steps(
         if tick is not None:
             tick(module)
         callback.on_train_batch_end(trainer, module, None, None, step)
+        agreement.end_step()
     callback.on_train_end(trainer, module)
     return saved
 
@@ -99,45 +103,32 @@ def test_minutes_are_those_since_the_last_checkpoint(monkeypatch, intervals, exp
     assert saved_steps(monkeypatch, 11, clock.tick, every_minutes=1, **intervals) == expected
 
 
-@pytest.mark.parametrize("seconds", [0.01, 1.0, 7.0, 400.0])
-def test_all_ranks_agree_on_the_clock_of_rank_0_and_ask_rarely(monkeypatch, seconds):
-    clocks, said = [Clock(seconds), Clock(3 * seconds)], []
-    ranks = []
-    for clock in clocks:
+def test_processes_save_after_the_same_steps_and_once_each_time(monkeypatch):
+    """The clock of one is three times as fast; what they propose is known one step later."""
+    clocks, saved = [Clock(7.0), Clock(21.0)], [[], []]
+    ranks = [Checkpoints(None, every_minutes=1) for _ in clocks]
+    modules = [SimpleNamespace(iteration=0, images_seen=0) for _ in clocks]
+    trainer = SimpleNamespace(is_global_zero=False, callbacks=[])
+    for rank, module, clock, steps in zip(ranks, modules, clocks, saved, strict=True):
+        module.peers = SimpleNamespace(agreement=Agreement())
+        module.peers.agreement._several = True
         monkeypatch.setattr(checkpoints, "time", clock)
-        ranks.append(SharedClock(minutes=2))
-        ranks[-1].restart(0)
-
-    def broadcast_of(rank: int):
-        def broadcast(value: int) -> int:
-            if rank == 0:
-                said.append(value)
-            return said[-1]  # rank 1 gets what rank 0 has sent
-
-        return broadcast
-
-    trainers = [
-        SimpleNamespace(world_size=2, strategy=SimpleNamespace(broadcast=broadcast_of(rank)))
-        for rank in range(2)
-    ]
-    over: list[int] = []
-    step = 0
-    while not over:
-        step += 1
-        answers = []
-        for clock, rank, trainer in zip(clocks, ranks, trainers, strict=True):
-            clock.tick(None)
+        monkeypatch.setattr(
+            rank, "_write", lambda *_, m=module, steps=steps: steps.append(m.iteration)
+        )
+        rank.on_train_start(trainer, module)
+    for step in range(1, 13):
+        for rank, module, clock in zip(ranks, modules, clocks, strict=True):
+            module.iteration = step
+            clock.tick(module)
             monkeypatch.setattr(checkpoints, "time", clock)
-            before = len(said)
-            answers.append(rank.is_over(trainer, step))
-            if trainer is trainers[1]:
-                assert len(said) == before  # only rank 0 speaks
-        assert answers[0] == answers[1]
-        if answers[0]:
-            over.append(step)
-    exact = -(-120 // seconds)
-    assert exact <= over[0] <= exact + 1
-    assert len(said) <= 20  # of up to 12,000 steps
+            rank.on_train_batch_end(trainer, module, None, None, step)
+        agreements = [module.peers.agreement for module in modules]
+        largest = max(agreement._proposed["save"] for agreement in agreements)
+        for agreement in agreements:
+            agreement._agreed["save"] = largest
+            agreement._proposed["save"] = 0
+    assert saved[0] == saved[1] == [4, 8, 12]  # 63 s of the faster clock, and one step
 
 
 @pytest.mark.parametrize(

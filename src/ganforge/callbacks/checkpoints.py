@@ -17,6 +17,7 @@ from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
 from ganforge.loggers.facts import CheckpointLogger
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.peers import Agreement
 
 log = logging.getLogger("ganforge")
 
@@ -35,9 +36,9 @@ class Checkpoints(Callback):
 
     Args:
         every_n_steps: generator updates between checkpoints; None for no limit.
-        every_minutes: minutes of wall time since the last checkpoint, by the clock of rank 0; None
-            for no limit. Which steps are saved then differs between runs, but not what they are
-            resumed to.
+        every_minutes: minutes of wall time since the last checkpoint, by the first clock of several
+            processes; None for no limit. Which steps are saved then differs between runs, but not
+            what they are resumed to.
         every_images: real images seen between checkpoints; None for no limit.
         background: whether to write files in a thread; "auto" does on accelerators, whose state is
             copied to the host in any case. On the CPU, it takes the memory of one more state.
@@ -61,7 +62,7 @@ class Checkpoints(Callback):
         self.every_minutes = every_minutes
         self.every_images = every_images
         self.background = background
-        self._clock = SharedClock(every_minutes) if every_minutes is not None else None
+        self._restarted = time.monotonic()
         self._images_seen = 0
         self._writer: CheckpointWriter | None = None
         self._saved: tuple[int, int] | None = None
@@ -76,8 +77,7 @@ class Checkpoints(Callback):
         """Removes partial files of a killed process and starts the intervals."""
         module = cast(AdversarialModule, pl_module)
         self._writer, self._images_seen = None, module.images_seen
-        if self._clock is not None:
-            self._clock.restart(module.iteration)
+        self._restarted = time.monotonic()
         if trainer.is_global_zero and _folder(trainer).is_dir():
             atomic.clean(_folder(trainer))
 
@@ -118,8 +118,7 @@ class Checkpoints(Callback):
 
     def _save(self, trainer: Trainer, pl_module: LightningModule) -> None:
         module = cast(AdversarialModule, pl_module)
-        if self._clock is not None:
-            self._clock.restart(module.iteration)
+        self._restarted = time.monotonic()
         # Checkpoints hold scores too, so an evaluation at the same step is a new state.
         state = (module.iteration, sum(len(e.history) for e in evaluations(trainer)))
         if self._saved == state:
@@ -159,7 +158,14 @@ class Checkpoints(Callback):
         every = self.every_images
         if every is not None and module.images_seen // every > before // every:
             return True
-        return self._clock is not None and self._clock.is_over(trainer, step)
+        return self.every_minutes is not None and self._is_late(module.peers.agreement)
+
+    def _is_late(self, agreement: Agreement) -> bool:
+        # What was proposed in the step before is agreed on first, or it would be proposed again.
+        if not agreement.on("save"):
+            passed = time.monotonic() - self._restarted >= 60 * (self.every_minutes or 0)
+            agreement.propose("save", int(passed))
+        return bool(agreement.on("save"))
 
     def _is_new_best(self, trainer: Trainer, pl_module: LightningModule) -> bool:
         step = cast(AdversarialModule, pl_module).iteration
@@ -173,53 +179,6 @@ class Checkpoints(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restores the step of best.ckpt."""
         self._best_step = state_dict["best_step"]
-
-
-class SharedClock:
-    """Tells all ranks after the same step that a time has passed, by the clock of rank 0.
-
-    Asking rank 0 is a collective that waits for the device, so it is rare: after half of the
-    steps that fit into the remaining time, at the average speed since the start.
-
-    Args:
-        minutes: length of the interval.
-    """
-
-    def __init__(self, minutes: float) -> None:
-        self.seconds = 60 * minutes
-        self._started = time.monotonic()
-        self._first = self._next = 0
-
-    def restart(self, step: int) -> None:
-        """Starts the interval anew at a step."""
-        self._started = time.monotonic()
-        self._first, self._next = step, step + 1
-
-    def is_over(self, trainer: Trainer, step: int) -> bool:
-        """Whether the time has passed; a collective, at steps that all ranks agree on.
-
-        Args:
-            trainer: runs the collective.
-            step: number of finished steps, equal on all ranks.
-        """
-        if trainer.world_size == 1:
-            return self._remaining() <= 0
-        if step < self._next:
-            return False
-        left: int = trainer.strategy.broadcast(self._steps_left(step))
-        self._next = step + max(left // 2, 1)
-        return left == 0
-
-    def _remaining(self) -> float:
-        return self.seconds - (time.monotonic() - self._started)
-
-    def _steps_left(self, step: int) -> int:
-        """Returns the steps that fit into the remaining time, at least one; 0 if it is over."""
-        remaining = self._remaining()
-        if remaining <= 0:
-            return 0
-        per_step = (self.seconds - remaining) / max(step - self._first, 1)
-        return max(int(remaining / max(per_step, 1e-6)), 1)
 
 
 class ConfigInCheckpoint(Callback):
