@@ -89,7 +89,7 @@ def named(commit: str | None) -> str:
 def measure(recipe: Recipe, source: Path) -> Row:
     """Returns the counts of a recipe; of several ranks, the largest."""
     devices = 2 if "trainer=ddp" in recipe.overrides else 1
-    machine = Machine(devices, STEPS, source, cudnn_attention=False)
+    machine = Machine(devices, STEPS, source)
     with tempfile.TemporaryDirectory() as folder:
         overrides = [
             *([] if devices > 1 else ["trainer=gpu"]),

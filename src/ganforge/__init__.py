@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from ganforge.deferred import defer_torchmetrics
+
 if TYPE_CHECKING:
     from ganforge.commands.train import train
     from ganforge.config.compose import compose_config
@@ -19,6 +21,8 @@ _HOME = {
     "load": "ganforge.runs.load",
     "train": "ganforge.commands.train",
 }
+
+defer_torchmetrics()  # before Lightning imports it
 
 
 def __getattr__(name: str) -> Any:
