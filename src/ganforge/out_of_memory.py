@@ -59,6 +59,6 @@ def used(device: torch.device) -> str:
 
 
 def _first_sentences(error: BaseException) -> str:
-    """Returns what could not be allocated; PyTorch's message goes on about its allocator."""
+    """Returns what could not be allocated; the rest of PyTorch's message is about its allocator."""
     text = one_line((str(error).strip() or type(error).__name__).splitlines()[0])
     return ". ".join(text.split(". ")[:2]).rstrip(".")[:200]

@@ -16,7 +16,7 @@ from ganforge.callbacks import checkpoints
 from ganforge.callbacks.checkpoint_writer import CheckpointWriter
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.errors import ConfigError, RunError
-from ganforge.models.engine.peers import Agreement
+from ganforge.models.engine.processes import Agreement
 from ganforge.runs.stored.checkpoint import AtomicCheckpointIO
 from tests.support import games
 
@@ -50,7 +50,9 @@ def saved_steps(
     """Returns the steps that would be saved in a run of 8 images a step."""
     saved: list[int] = []
     agreement = Agreement()
-    module = SimpleNamespace(iteration=0, images_seen=0, peers=SimpleNamespace(agreement=agreement))
+    module = SimpleNamespace(
+        iteration=0, images_seen=0, processes=SimpleNamespace(agreement=agreement)
+    )
     callback = Checkpoints(**intervals)
     trainer = SimpleNamespace(world_size=1, is_global_zero=False, callbacks=[])
     monkeypatch.setattr(callback, "_write", lambda *_: saved.append(module.iteration))
@@ -110,8 +112,8 @@ def test_processes_save_after_the_same_steps_and_once_each_time(monkeypatch):
     modules = [SimpleNamespace(iteration=0, images_seen=0) for _ in clocks]
     trainer = SimpleNamespace(is_global_zero=False, callbacks=[])
     for rank, module, clock, steps in zip(ranks, modules, clocks, saved, strict=True):
-        module.peers = SimpleNamespace(agreement=Agreement())
-        module.peers.agreement._several = True
+        module.processes = SimpleNamespace(agreement=Agreement())
+        module.processes.agreement._several = True
         monkeypatch.setattr(checkpoints, "time", clock)
         monkeypatch.setattr(
             rank, "_write", lambda *_, m=module, steps=steps: steps.append(m.iteration)
@@ -123,7 +125,7 @@ def test_processes_save_after_the_same_steps_and_once_each_time(monkeypatch):
             clock.tick(module)
             monkeypatch.setattr(checkpoints, "time", clock)
             rank.on_train_batch_end(trainer, module, None, None, step)
-        agreements = [module.peers.agreement for module in modules]
+        agreements = [module.processes.agreement for module in modules]
         largest = max(agreement._proposed["save"] for agreement in agreements)
         for agreement in agreements:
             agreement._agreed["save"] = largest

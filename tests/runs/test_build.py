@@ -42,3 +42,10 @@ def test_warnings_about_hardware_are_logged(monkeypatch, caplog):
     monkeypatch.setattr(build.TrainerSettings, "hardware", lambda settings: warned)
     assert build_parts(tiny("model=dcgan")).hardware.warnings == warned.warnings
     assert "bf16 is slow here" in caplog.text
+
+
+def test_a_dry_run_of_several_processes_normalizes_its_own_images():
+    """It is a single process, in which there is nobody to synchronize with."""
+    layer = SynchronizedBatchNorm(3)
+    images = torch.randn(4, 3, 5, 5)
+    assert torch.equal(layer(images), torch.nn.BatchNorm2d(3)(images))

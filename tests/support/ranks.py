@@ -14,9 +14,9 @@ from ganforge.augment.ada import ADA
 from ganforge.compute.launch import Launch
 from ganforge.compute.rank_zero import free_port
 from ganforge.losses.relativistic import RelativisticLoss
-from ganforge.models.engine import peers
+from ganforge.models.engine import processes
 from ganforge.models.engine.exchange import GradientExchange
-from ganforge.models.engine.peers import Agreement
+from ganforge.models.engine.processes import Agreement
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.gan import GAN
 from ganforge.networks.layers.synchronized import synchronize_batch_norm
@@ -69,7 +69,7 @@ def play(name: str, changes: dict[str, Any], root: Path, devices: int) -> dict[s
     class Raw(GAN):
         def on_train_start(self):
             super().on_train_start()
-            self.peers.open = self.peers.close = lambda player: None
+            self.processes.open = self.processes.close = lambda player: None
 
     size, norm = changes.pop("size", 8), changes.pop("norm", "none")
     # Cycle gradients are large: higher learning rates would amplify rounding within three steps.
@@ -127,7 +127,7 @@ def play_all(folder: Path, devices: int, rank: int, port: int = 0) -> None:
     signal.alarm(200)
     torch.set_num_threads(1)
     # So that small models have several buckets, sent while the backward pass runs.
-    peers.GradientExchange = partial(GradientExchange, bucket_bytes=512)  # type: ignore[misc]
+    processes.GradientExchange = partial(GradientExchange, bucket_bytes=512)  # type: ignore[misc]
     if devices > 1:
         launch = Launch("ganforge", 0, 1, rank, devices, "127.0.0.1", port)
         os.environ |= launch.environment()

@@ -17,7 +17,7 @@ from ganforge.callbacks.evaluation import evaluations
 from ganforge.errors import ConfigError
 from ganforge.loggers.facts import CheckpointLogger
 from ganforge.models.engine.adversarial import AdversarialModule
-from ganforge.models.engine.peers import Agreement
+from ganforge.models.engine.processes import Agreement
 
 log = logging.getLogger("ganforge")
 
@@ -158,7 +158,7 @@ class Checkpoints(Callback):
         every = self.every_images
         if every is not None and module.images_seen // every > before // every:
             return True
-        return self.every_minutes is not None and self._is_late(module.peers.agreement)
+        return self.every_minutes is not None and self._is_late(module.processes.agreement)
 
     def _is_late(self, agreement: Agreement) -> bool:
         # What was proposed in the step before is agreed on first, or it would be proposed again.
@@ -250,7 +250,8 @@ def _last_step(trainer: Trainer) -> int | None:
 
 
 def _above_zero(name: str, value: float | None) -> None:
-    if value is not None and not 0 < value < math.inf:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if value is not None and not (number and 0 < value < math.inf):
         raise ConfigError(f"checkpoints.{name} must be above 0, or null for no limit, got {value}")
 
 

@@ -85,7 +85,7 @@ class Interruption(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Saves a checkpoint and raises InterruptionError, on all ranks if any got a signal."""
-        agreement = cast(AdversarialModule, pl_module).peers.agreement
+        agreement = cast(AdversarialModule, pl_module).processes.agreement
         agreement.propose("signal", self.received or 0)
         if not (agreed := agreement.on("signal")):
             return

@@ -52,7 +52,7 @@ class TimeBudget(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Stops all ranks together, since their clocks differ, when one has used up the budget."""
-        agreement = cast(AdversarialModule, pl_module).peers.agreement
+        agreement = cast(AdversarialModule, pl_module).processes.agreement
         agreement.propose("stop", int(self.seconds >= self.max_seconds))
         if agreement.on("stop"):
             trainer.should_stop = True

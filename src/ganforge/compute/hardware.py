@@ -41,6 +41,7 @@ class Hardware:
         nodes: number of nodes.
         tf32: where float32 products are rounded to TF32: "off", "training" (but not in samples and
             scores) or "everywhere"; None if the device does not know TF32.
+        compiled: how networks are compiled: "none", "default" or "max".
         warnings: settings that work, but not as the user may expect.
     """
 
@@ -52,6 +53,7 @@ class Hardware:
     reason: str
     nodes: int = 1
     tf32: TF32 | None = None
+    compiled: str = "none"
     warnings: tuple[str, ...] = ()
 
     @property
@@ -70,6 +72,7 @@ class Hardware:
         facts = [f"{count}{self.accelerator}", self.precision]
         facts += [name for name, on in switches.items() if on]
         facts += [_TF32_FACTS[self.tf32]] if self.tf32 is not None else []
+        facts += [f"compiled ({self.compiled})"] if self.compiled != "none" else []
         return f"{', '.join(facts)} ({self.reason})"
 
 

@@ -125,6 +125,7 @@ def _order(
             "precision": hardware.precision,
             "channels_last": hardware.channels_last,
             "fused": hardware.fused,
+            "compile": hardware.compiled,
             "threads": threads,
         },
     }

@@ -37,6 +37,8 @@ class Consistency(Regularizer):
         precision: see Regularizer.
     """
 
+    second_order = False
+
     def __init__(
         self,
         weight: float = 10.0,

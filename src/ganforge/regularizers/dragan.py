@@ -27,7 +27,6 @@ class DRAGAN(Regularizer):
         precision: see Regularizer.
     """
 
-    second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(

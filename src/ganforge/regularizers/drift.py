@@ -17,6 +17,8 @@ class Drift(Regularizer):
         every: apply at every n-th update of the discriminator, n times as strongly.
     """
 
+    second_order = False
+
     def __init__(self, weight: float = 0.001, every: int = 1) -> None:
         super().__init__(weight, every)
 

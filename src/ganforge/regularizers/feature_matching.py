@@ -16,6 +16,7 @@ class FeatureMatching(Regularizer):
     forward pass: those of each process, and of each part of an accumulated batch.
     """
 
+    second_order = False
     player = "generator"
 
     def term(self, context: UpdateContext) -> Tensor:

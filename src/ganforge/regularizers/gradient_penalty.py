@@ -25,7 +25,6 @@ class GradientPenalty(Regularizer):
         precision: see Regularizer.
     """
 
-    second_order = True
     conflicts = {WeightClip: NEXT_TO_A_PENALTY}
 
     def __init__(

@@ -22,6 +22,7 @@ class LatentConsistency(Regularizer):
         precision: see Regularizer.
     """
 
+    second_order = False
     of_latents = True
 
     def __init__(

@@ -22,6 +22,7 @@ class LatentDiversity(Regularizer):
         precision: see Regularizer.
     """
 
+    second_order = False
     player = "generator"
     of_latents = True
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import require
+from ganforge.ranks import several
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.regularizer import Regularizer
 
@@ -26,6 +27,8 @@ class LeCam(Regularizer):
         decay: weight of the old anchor in each update, at least 0 and below 1.
         start_images: real images seen before the penalty starts.
     """
+
+    second_order = False
 
     anchors: Tensor  # [2]: a_R and a_F
 
@@ -60,7 +63,7 @@ class LeCam(Regularizer):
         if self._means is None:
             return
         means, self._means = self._means, None
-        if distributed.is_available() and distributed.is_initialized():
+        if several():
             distributed.all_reduce(means)
             means /= distributed.get_world_size()
         # Not in place: an autograd graph may still refer to the old tensor.

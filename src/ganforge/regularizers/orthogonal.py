@@ -34,6 +34,8 @@ class Orthogonal(Regularizer):
         player: network to regularize, generator or discriminator.
     """
 
+    second_order = False
+
     def __init__(self, weight: float = 1e-4, every: int = 1, player: str = "generator") -> None:
         super().__init__(weight, every)
         require(player in PLAYERS, f"Orthogonal: player must be one of {PLAYERS}, got {player!r}")

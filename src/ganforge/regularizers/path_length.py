@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import require
+from ganforge.ranks import several
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.input_gradient import norm
 from ganforge.regularizers.regularizer import Regularizer
@@ -32,7 +33,6 @@ class PathLength(Regularizer):
         precision: see Regularizer.
     """
 
-    second_order = True
     player = "generator"
     of_latents = True
     mean: Tensor
@@ -86,6 +86,6 @@ class PathLength(Regularizer):
         self._fresh = []
         total = torch.stack([lengths.sum(), lengths.new_full((), len(lengths))])
         # All processes reach this collective after the same updates, so it cannot deadlock.
-        if distributed.is_available() and distributed.is_initialized():
+        if several():
             distributed.all_reduce(total)
         self.mean.lerp_(total[0] / total[1], self.decay)

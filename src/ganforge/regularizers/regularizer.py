@@ -31,14 +31,15 @@ class Regularizer(nn.Module):
         player: the network to regularize, "discriminator" or "generator".
         of_latents: whether the term depends on the latents of the generated images.
         second_order: whether the term contains a gradient, so that its own gradient needs second
-            derivatives of the network.
+            derivatives of the network, which compiled networks do not have. Terms without one set
+            it to False and run compiled.
         conflicts: regularizers that cannot be combined with this one, each with a message.
     """
 
     player: str = "discriminator"
     conflicts: Mapping[type[Regularizer], str] = {}
     of_latents: bool = False
-    second_order: bool = False
+    second_order: bool = True
 
     def __init__(self, weight: float = 1.0, every: int = 1, precision: str = PRECISIONS[0]) -> None:
         super().__init__()

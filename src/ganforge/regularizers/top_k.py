@@ -23,6 +23,7 @@ class TopK(Regularizer):
             50,000 images for CIFAR-10.
     """
 
+    second_order = False
     player = "generator"
 
     def __init__(

@@ -24,6 +24,8 @@ class WeightClip(Regularizer):
         bound: the paper's c, above 0.
     """
 
+    second_order = False
+
     def __init__(self, bound: float = 0.01) -> None:
         super().__init__()
         require(bound > 0, f"WeightClip: bound must be above 0, got {bound}")

@@ -75,9 +75,10 @@ def build_parts(cfg: DictConfig) -> Parts:
     if settings.channels_last == "auto":
         hardware = with_layout(hardware, model)
     prepare(model, hardware)
-    mode = resolved_compilation(settings.compile, hardware.accelerator)
-    if mode != "none":
-        compile_model(model, mode)
+    compiled = resolved_compilation(settings.compile, hardware.accelerator)
+    hardware = replace(hardware, compiled=compiled)
+    if compiled != "none":
+        compile_model(model, compiled)
     _check_optimizers(model)
     return Parts(settings, hardware, data, model, callbacks, random=data is not wanted)
 

@@ -29,7 +29,7 @@ from ganforge.models.engine.optimizers import (
     optimizer_of,
     weights_of,
 )
-from ganforge.models.engine.peers import Peers
+from ganforge.models.engine.processes import Processes
 from ganforge.models.engine.progressive import Growth
 from ganforge.models.engine.sampling import blocks_at_once, evaluated, sample_blocks
 from ganforge.models.engine.stepping import Stepper
@@ -83,8 +83,8 @@ class AdversarialModule(LightningModule):
         average: moving average of the generator; None evaluates the live weights.
         critic_steps: discriminator updates per generator update, or a function from the number of
             finished steps to it.
-        accumulate: number of parts that a batch is split into to save memory; the update is the
-            same.
+        accumulate: number of parts that a batch is split into to save memory. The update is the
+            same, except with BatchNorm and spectral normalization, which see the parts.
         clip_norm: maximum norm of a player's gradient, measured after unscaling; None for no limit.
         seed: seed of every random stream in training.
     """
@@ -124,7 +124,7 @@ class AdversarialModule(LightningModule):
         self.iteration = 0
         self.images_seen = 0
         self.stopwatch = Stopwatch()
-        self.peers = Peers()
+        self.processes = Processes()
         self.stepper = Stepper()
         self.memory_format = torch.contiguous_format
         self.fused_optimizers = False
@@ -345,19 +345,19 @@ class AdversarialModule(LightningModule):
         """
         for optimizer in self.trainer.optimizers:
             adopt_state(optimizer)
-        self.peers.start(self.players)
+        self.processes.start(self.players)
         self.stepper.start(self.trainer, self)
         self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
     def on_train_batch_end(self, outputs: Any, batch: Batch, batch_idx: int) -> None:
         """Restarts the stopwatch; Lightning calls this after the callbacks of the step."""
-        self.peers.agreement.end_step()
+        self.processes.agreement.end_step()
         self.stopwatch.start()
 
     def on_train_end(self) -> None:
         """Ends the exchange between the processes."""
-        self.peers.end()
+        self.processes.end()
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the counters, the training time and the lasting values, as plain numbers."""
@@ -402,7 +402,7 @@ class AdversarialModule(LightningModule):
         self.stepper.count()
         self.images_seen += images
         self.iteration += 1
-        self.peers.average_statistics()
+        self.processes.average_statistics()
         if self.average is not None:
             self.average.update(self.generator, generator_images, self.images_seen)
         if observing:
@@ -419,10 +419,10 @@ class AdversarialModule(LightningModule):
                 loss = objective(part)
             loss = loss if part.share == 1 else loss * part.share
             if part is parts[-1]:
-                self.peers.open(player)
+                self.processes.open(player)
             self.stepper.backward(loss)
             losses.append(loss.detach())
-        self.peers.close(player)
+        self.processes.close(player)
         return sum(losses[1:], losses[0])
 
     def _limit_gradient(self, player: Player, optimizer: Optimizer, update: Update) -> None:

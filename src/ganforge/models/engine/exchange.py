@@ -153,9 +153,3 @@ def average(tensors: Sequence[Tensor]) -> None:
     distributed.all_reduce(flat.div_(distributed.get_world_size()))
     means = torch.split(flat, [tensor.numel() for tensor in tensors])
     torch._foreach_copy_(list(tensors), [m.view_as(t) for m, t in zip(means, tensors, strict=True)])
-
-
-def several() -> bool:
-    """Whether this process is one of several."""
-    ready = distributed.is_available() and distributed.is_initialized()
-    return ready and distributed.get_world_size() > 1

@@ -18,11 +18,12 @@ class SpectralNorm(nn.Module):
     Miyato et al. 2018, arXiv:1802.05957, algorithm 1. The singular vectors u and v are buffers:
     each evaluation in training mode improves them by one power iteration
 
-        v <- W^T u / |W^T u|,    u <- W v / |W v|,    sigma = u^T W v,
+        u <- W v / |W v|,    v <- W^T u / |W^T u|,    sigma = u^T W v,
 
     and the gradient treats them as constants. It is always computed in the precision of W, outside
     autocast. Inside :func:`torch.nn.utils.parametrize.cached` a weight is evaluated once: there all
-    passes through a network use the same W / sigma, and an update takes one iteration.
+    passes through a network use the same W / sigma. An update takes one iteration, or one for each
+    of its parts (``model.accumulate``).
 
     The names of parameters and buffers are those of PyTorch's parametrization.
 

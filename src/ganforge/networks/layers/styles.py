@@ -13,6 +13,7 @@ from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.labels import one_hot
 from ganforge.networks.layers.normalization import pixel_norm
 from ganforge.networks.layers.shapes import check_at_least, check_choice, check_fraction
+from ganforge.ranks import several
 from ganforge.streams import Noise, Stream, mix
 
 MODES = ("const", "random", "none")
@@ -124,7 +125,7 @@ class Mapping(nn.Module):
         run deadlocks.
         """
         total = torch.cat([w.float().sum(dim=0), w.new_full((1,), float(len(w))).float()])
-        if distributed.is_available() and distributed.is_initialized():
+        if several():
             distributed.all_reduce(total)
         self.w_mean.lerp_(total[:-1] / total[-1], 1 - self.w_mean_decay)
 

@@ -5,18 +5,20 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ganforge.ranks import several
+
 
 class SynchronizedBatchNorm(_BatchNorm):
     """BatchNorm over the images of all processes, in training.
 
     Unlike :class:`torch.nn.SyncBatchNorm`, it also works on the CPU, and its derivatives have
-    derivatives, as gradient penalties need. In evaluation mode it is an ordinary BatchNorm. Every
-    process must call it equally often, with equally many images.
+    derivatives, as gradient penalties need. In evaluation mode, or in a single process, it is an
+    ordinary BatchNorm. Every process must call it equally often, with equally many images.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """Returns [B, C, ...] of features [B, C, ...], normalized for each channel."""
-        if not self.training:
+        if not (self.training and several()):
             return super().forward(x)
         axes = [axis for axis in range(x.ndim) if axis != 1]
         wide = x.float() if x.element_size() < 4 else x

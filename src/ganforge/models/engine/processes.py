@@ -8,14 +8,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, distributed, nn
 
-from ganforge.models.engine.exchange import GradientExchange, average, several, statistics
+from ganforge.errors import RunError
+from ganforge.models.engine.exchange import GradientExchange, average, statistics
 from ganforge.models.engine.update import Player
+from ganforge.ranks import several
 
 Subject = Literal["signal", "stop", "save"]
 SUBJECTS: tuple[Subject, ...] = ("signal", "stop", "save")
 
 
-class Peers:
+class Processes:
     """The processes that train the same model, each with its share of every batch.
 
     A single process exchanges nothing.
@@ -66,6 +68,17 @@ class Peers:
         self._gradients, self._statistics = {}, []
 
 
+def connected() -> Any:
+    """Returns a group of all processes that exchanges tensors of the CPU; a collective."""
+    try:
+        return distributed.new_group(backend="gloo")
+    except RuntimeError as error:
+        raise RunError(
+            f"the processes cannot connect with Gloo: {error}. If host names resolve to loopback "
+            "addresses, set GLOO_SOCKET_IFNAME to the name of the network interface"
+        ) from error
+
+
 class Agreement:
     """The largest of the numbers that processes propose in a step, the same on all of them.
 
@@ -83,9 +96,11 @@ class Agreement:
 
     def start(self) -> None:
         """Opens the connections between the processes; a collective."""
+        self._proposed = dict.fromkeys(SUBJECTS, 0)
+        self._agreed = dict.fromkeys(SUBJECTS, 0)
         self._several = several()
         if self._several:
-            self._group = distributed.new_group(backend="gloo")
+            self._group = connected()
 
     def propose(self, subject: Subject, number: int) -> None:
         """Proposes a number of at least 0 in this step; of several proposals, the largest."""
