@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from ganforge.compute.hardware import Hardware
+from ganforge.networks.layers.synchronized import SynchronizedBatchNorm
 from ganforge.runs import build
 from ganforge.runs.build import build_parts, with_layout
 from tests.support import games

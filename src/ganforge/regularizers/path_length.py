@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, distributed, nn
 
 from ganforge.errors import require
-from ganforge.ranks import several
+from ganforge.networks.layers.synchronized import several
 from ganforge.regularizers.context import UpdateContext
 from ganforge.regularizers.input_gradient import norm
 from ganforge.regularizers.regularizer import Regularizer

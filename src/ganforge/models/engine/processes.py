@@ -11,7 +11,7 @@ from torch import Tensor, distributed, nn
 from ganforge.errors import RunError
 from ganforge.models.engine.exchange import GradientExchange, average, statistics
 from ganforge.models.engine.update import Player
-from ganforge.ranks import several
+from ganforge.networks.layers.synchronized import several
 
 Subject = Literal["signal", "stop", "save"]
 SUBJECTS: tuple[Subject, ...] = ("signal", "stop", "save")

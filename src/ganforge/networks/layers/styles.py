@@ -13,7 +13,7 @@ from ganforge.networks.layers.equalized import HE_GAIN, EqualizedLinear
 from ganforge.networks.layers.labels import one_hot
 from ganforge.networks.layers.normalization import pixel_norm
 from ganforge.networks.layers.shapes import check_at_least, check_choice, check_fraction
-from ganforge.ranks import several
+from ganforge.networks.layers.synchronized import several
 from ganforge.streams import Noise, Stream, mix
 
 MODES = ("const", "random", "none")

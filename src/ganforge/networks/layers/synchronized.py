@@ -5,8 +5,6 @@ from torch import Tensor, distributed, nn
 from torch.distributed.nn.functional import all_reduce
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ganforge.ranks import several
-
 
 class SynchronizedBatchNorm(_BatchNorm):
     """BatchNorm over the images of all processes, in training.
@@ -47,6 +45,12 @@ class SynchronizedBatchNorm(_BatchNorm):
 
     def _check_input_dim(self, input: Tensor) -> None:
         """Accepts all shapes."""
+
+
+def several() -> bool:
+    """Whether this process is one of several that torch.distributed connects."""
+    ready = distributed.is_available() and distributed.is_initialized()
+    return ready and distributed.get_world_size() > 1
 
 
 def pooled(mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
