@@ -132,23 +132,6 @@ def test_the_page_shows_what_passed_what_failed_and_what_is_missing():
     assert "without meaning" in page([machine | {"name": "NVIDIA H200 (null)"}], "")
 
 
-def test_draws_of_the_host_are_the_same_for_every_device():
-    from gpu_items.correctness import HostNoise
-
-    from ganforge.streams import Noise
-
-    def draws(noise: Noise) -> list[torch.Tensor]:
-        parts = [noise, noise.fork(), *noise.split(3)]
-        return [
-            draw
-            for part in parts
-            for draw in (part.normal(2, 3), part.uniform(4), part.integers(9, 5))
-        ]
-
-    for host, usual in zip(draws(HostNoise(7, 8)), draws(Noise(7, 8)), strict=True):
-        assert torch.equal(host, usual)
-
-
 def test_differences_of_weights_are_found():
     from gpu_items.correctness import _differences
 

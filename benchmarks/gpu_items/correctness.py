@@ -151,31 +151,6 @@ def equal() -> list[Job]:
     return [Job(model, partial(_equals, model)) for model in models()]
 
 
-class HostNoise(Noise):
-    """Draws on the CPU, for a batch on any device."""
-
-    def __init__(self, seed: int, rows: int, device: torch.device | str = "cpu") -> None:
-        super().__init__(seed, rows, device)
-        self._host = Noise(seed, rows)
-
-    def _copy(self, seed: int, kept: slice) -> Noise:
-        copied = HostNoise(seed, self.batch_rows, self.device)
-        copied._kept = copied._host._kept = kept
-        return copied
-
-    def normal(self, *shape: int) -> Tensor:
-        """Returns [rows, *shape] from N(0, 1)."""
-        return self._host.normal(*shape).to(self.device)
-
-    def uniform(self, *shape: int) -> Tensor:
-        """Returns [rows, *shape] from U[0, 1)."""
-        return self._host.uniform(*shape).to(self.device)
-
-    def integers(self, high: int, *shape: int) -> Tensor:
-        """Returns [rows, *shape] of int64, uniform over 0 ... high - 1."""
-        return self._host.integers(high, *shape).to(self.device)
-
-
 def _equals(name: str) -> Facts:
     settings = overrides_of(name)
     if name == "pix2pix":  # dropout draws from the generator of the device, also here
@@ -195,7 +170,7 @@ def _images(model: AdversarialModule, device: str) -> Tensor:
         inputs = torch.rand(2, channels, 64, 64, generator=torch.Generator().manual_seed(1))
         return copied.translate(inputs.to(device), weights="raw")
     labels = torch.arange(8, device=device) % model.num_classes if model.num_classes else None
-    return copied.generate(copied.generator, HostNoise(7, 8, device), labels)
+    return copied.generate(copied.generator, Noise(7, 8, device, portable=True), labels)
 
 
 @contextmanager

@@ -27,15 +27,12 @@ class Machine:
         steps: the steps to count, from the end of the first to the end of the last.
         source: the checkout whose ganforge runs; by default this one.
         capability: compute capability of the GPUs.
-        cudnn_attention: whether PyTorch may choose the attention of cuDNN, which finds no plan here
-            and raises an error, as it may on a GPU.
     """
 
     devices: int = 1
     steps: tuple[int, int] = (16, 32)
     source: Path = ROOT
     capability: tuple[int, int] = (9, 0)
-    cudnn_attention: bool = True
 
     def environment(self, report: Path | None = None) -> dict[str, str]:
         """Returns the environment variables of a command.
@@ -57,7 +54,6 @@ class Machine:
             "NULLCUDA_MAJOR": str(self.capability[0]),
             "NULLCUDA_MINOR": str(self.capability[1]),
             "NULLCUDA_STEPS": "{}:{}".format(*self.steps),
-            "NULLCUDA_CUDNN_ATTENTION": str(int(self.cudnn_attention)),
             "WANDB_MODE": "offline",
         }
         variables.setdefault("OMP_NUM_THREADS", "1")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib.abc
 import importlib.machinery
 import importlib.util
-import os
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
@@ -103,16 +102,9 @@ def broadcast_objects_on_the_host(module: ModuleType) -> None:
     module.broadcast_object_list = broadcast_object_list
 
 
-def choose_attention(module: ModuleType) -> None:
-    """Leaves out the attention of cuDNN, if the command asks for it."""
-    if os.environ.get("NULLCUDA_CUDNN_ATTENTION") == "0":
-        module.enable_cudnn_sdp(False)
-
-
 PATCHES: dict[str, Callable[[ModuleType], None]] = {
     "ganforge.models.engine.adversarial": tolerate_divergence,
     "ganforge.metrics.scores.frechet": know_sizes,
     "torchmetrics.utilities.distributed": gather_equal_sizes,
-    "torch.backends.cuda": choose_attention,
     "torch.distributed.distributed_c10d": broadcast_objects_on_the_host,
 }
