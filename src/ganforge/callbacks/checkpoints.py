@@ -35,7 +35,7 @@ class Checkpoints(Callback):
     before it is completed.
 
     Args:
-        every_n_steps: generator updates between checkpoints; None for no limit.
+        every_n_steps: generator updates between checkpoints; None for any number.
         every_minutes: minutes of wall time since the last checkpoint, by the first clock of several
             processes; None for no limit. Which steps are saved then differs between runs, but not
             what they are resumed to.
@@ -252,7 +252,9 @@ def _last_step(trainer: Trainer) -> int | None:
 def _above_zero(name: str, value: float | None) -> None:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is not None and not (number and 0 < value < math.inf):
-        raise ConfigError(f"checkpoints.{name} must be above 0, or null for no limit, got {value}")
+        raise ConfigError(
+            f"checkpoints.{name} must be above 0, or null to leave it out, got {value}"
+        )
 
 
 def _folder(trainer: Trainer) -> Path:
