@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-import posixpath
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -72,9 +72,10 @@ def is_remote(place: str) -> bool:
 
 def short_names(places: Sequence[str]) -> list[str]:
     """Returns names of shards for messages and identities: without the folder that all share."""
-    paths = [place.partition("?")[0] for place in places]
-    shared = posixpath.commonpath([posixpath.dirname(path) for path in paths]) if paths else ""
-    return [path[len(shared) :].lstrip("/") or path for path in paths]
+    parts = [place.partition("?")[0].split("/") for place in places]
+    # By components: posixpath.commonpath refuses URLs beside paths, and turns // into /.
+    shared = len(os.path.commonprefix([part[:-1] for part in parts]))
+    return ["/".join(part[shared:]) for part in parts]
 
 
 def beside(place: str, name: str) -> str:
