@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -50,7 +51,7 @@ def expanded(urls: Iterable[str], remote: Remote) -> list[str]:
             places += _matches(text, remote)
             if len(places) > MOST_SHARDS:
                 raise ConfigError(f"{one_line(url)} names more than {MOST_SHARDS:,} shards")
-    if twice := {place for place in places if places.count(place) > 1} if _repeats(places) else ():
+    if twice := [place for place, count in Counter(places).items() if count > 1]:
         raise DataError(f"{one_line(min(twice))} is named twice")
     return places
 
@@ -125,7 +126,3 @@ def _matches(text: str, remote: Remote) -> list[str]:
     if not found:
         raise DataError(f"{one_line(text)} matches no shard")
     return found
-
-
-def _repeats(places: list[str]) -> bool:
-    return len(set(places)) < len(places)
