@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import glob
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from ganforge.data.shards.remote import REMOTE, Remote
@@ -74,8 +74,10 @@ def is_remote(place: str) -> bool:
 def short_names(places: Sequence[str]) -> list[str]:
     """Returns names of shards for messages and identities: without the folder that all share."""
     parts = [place.partition("?")[0].split("/") for place in places]
-    # By components: posixpath.commonpath refuses URLs beside paths, and turns // into /.
-    shared = len(os.path.commonprefix([part[:-1] for part in parts]))
+    # posixpath.commonpath refuses URLs and absolute paths together, and turns // into /.
+    folders = [part[:-1] for part in parts]
+    ends = zip(min(folders, default=[]), max(folders, default=[]), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
     return ["/".join(part[shared:]) for part in parts]
 
 

@@ -17,6 +17,7 @@ REMOTE = ("s3", "http", "https")
 _TRIES = 4
 _FIRST_WAIT = 0.5  # seconds before the second try; doubled for each further one
 _BUSY = (408, 429)  # HTTP states of a server that asks to try again
+_BLOCK = 4 * 2**20  # bytes per request of a file of which only parts are needed
 _STREAM_BLOCK = 8 * 2**20  # bytes per request of a file that is read from start to end
 _log = logging.getLogger("ganforge")
 
@@ -130,6 +131,36 @@ class Remote:
     def __reduce__(self) -> tuple[type[Remote], tuple[()]]:
         """Sends no sessions to other processes."""
         return Remote, ()
+
+
+class RemoteFile:
+    """The bytes of a remote file, of which one block is held; for reading from start to end.
+
+    Args:
+        remote: reads the file.
+        url: its URL.
+        size: its size in bytes.
+    """
+
+    def __init__(self, remote: Remote, url: str, size: int) -> None:
+        self.remote = remote
+        self.url = url
+        self.size = size
+        self._start = 0
+        self._block = b""
+
+    def __len__(self) -> int:
+        """Returns the size of the file in bytes."""
+        return self.size
+
+    def __getitem__(self, part: slice) -> bytes:
+        """Returns the bytes of ``part``, and reads more of those that follow."""
+        start, end, _ = part.indices(self.size)
+        if not self._start <= start <= end <= self._start + len(self._block):
+            self._block = b""  # freed first
+            length = min(max(end - start, _BLOCK), self.size - start)
+            self._start, self._block = start, self.remote.read(self.url, start, length)
+        return self._block[start - self._start : end - self._start]
 
 
 def _refused(error: BaseException | None) -> bool:
