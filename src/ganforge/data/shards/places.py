@@ -81,7 +81,7 @@ def short_names(places: Sequence[str]) -> list[str]:
     return ["/".join(part[shared:]) for part in parts]
 
 
-def beside(place: str, name: str) -> str:
+def next_to(place: str, name: str) -> str:
     """Returns the place of the file ``name`` in the folder of a shard."""
     if is_remote(place):
         return f"{place.partition('?')[0].rpartition('/')[0]}/{name}"
