@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -121,8 +122,13 @@ class TrainingStream:
         try:
             yield from loader
         except DataError as error:
-            # DataLoader prepends the worker's traceback to the message.
-            raise DataError(str(error).rpartition("DataError: ")[2].strip()) from error
+            raise type(error)(_own_message(error)) from error
+
+
+def _own_message(error: Exception) -> str:
+    """Returns the message of a worker's exception without the traceback that DataLoader adds."""
+    name = rf"^(?:\w+\.)*{type(error).__name__}: "
+    return re.split(name, str(error), flags=re.MULTILINE)[-1].strip()
 
 
 def workers_for_files(ranks: int) -> int:

@@ -353,6 +353,7 @@ def test_the_least_recently_used_files_make_room(photos, kept):
     del sources[7]  # is no longer read, unlike the oldest
     keeping._make_room(kept, 10, sum(path.stat().st_size for path in paths.values()))
     assert [size for size, path in paths.items() if path.exists()] == [6, 9]
+    (kept / f"gone{keeping.SUFFIX}").symlink_to(kept / "removed by another process")
     keeping._make_room(kept, 10, 0)
     assert [size for size, path in paths.items() if path.exists()] == [6, 9]
 

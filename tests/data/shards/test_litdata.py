@@ -9,8 +9,10 @@ import torch
 from PIL import Image
 
 from ganforge.data.sets.litdata import LitData
+from ganforge.data.shards import remote
 from ganforge.errors import ConfigError, DataError
 
+from .serving import served
 from .tars import encoded, pixels
 
 
@@ -151,3 +153,23 @@ def test_damaged_chunks_are_named(tmp_path):
         chunk.write_bytes(damaged)
         with pytest.raises(DataError, match=r"chunk-0-0\.bin is (damaged|empty)"):
             opened(tmp_path / "d")
+
+
+def test_remote_chunks_are_indexed_in_blocks(tmp_path, monkeypatch):
+    """A block holds several items, or the sizes of one item, whose image is then skipped."""
+    items = [[encoded(n), b"ab"[n % 2 :][:1]] for n in range(40)]
+    items += [[bytes(9_000), b"a"] for _ in range(5)]
+    write_chunks(tmp_path / "d", items, ["bytes", "str"])
+    monkeypatch.setattr(remote, "_BLOCK", 1000)
+    with served(tmp_path) as (url, handler):
+        local, far = (
+            LitData(place, image_size=8)._shards()["train"]
+            for place in (str(tmp_path / "d"), f"{url}/d")
+        )
+        lines = [line for line in handler.asked if ".bin bytes=" in line]
+    ranges = [line.rpartition("=")[2].split("-") for line in lines]
+    read = [int(last) - int(first) + 1 for first, last in ranges]
+    assert max(read) <= 1000
+    assert sum(read) < local[0].index.size / 2
+    assert far[0].index.to_json() == local[0].index.to_json()
+    assert far[0].name == local[0].name == "chunk-0-0.bin"

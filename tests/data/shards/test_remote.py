@@ -129,6 +129,35 @@ def test_missing_shards_and_servers_without_ranges(shards):
         opened(f"{url}/train-000.tar", shard_cache_gb=0)
 
 
+def test_a_server_without_ranges_is_refused_before_it_sends_a_file(tmp_path):
+    with open(tmp_path / "large.bin", "wb") as file:
+        file.truncate(1 << 30)  # a sparse file
+    sent = []
+    with served(tmp_path, ranges=False) as (url, handler):
+
+        def copied(_, source, output):
+            while part := source.read(1 << 16):
+                output.write(part)
+                sent.append(len(part))
+
+        handler.copyfile = copied
+        reader = remote.Remote()
+        with pytest.raises(UnreachableError, match="supports no byte ranges"):
+            reader.read(f"{url}/large.bin", 5, 5)
+        with pytest.raises(UnreachableError, match="supports no byte ranges"):
+            reader.stream(f"{url}/large.bin")
+    assert sum(sent) < 1 << 26  # what the sockets hold
+
+
+def test_ranges_are_tested_once_per_host(tmp_path):
+    (tmp_path / "a.bin").write_bytes(bytes(range(9)))
+    with served(tmp_path) as (url, handler):
+        reader = remote.Remote()
+        assert reader.read(f"{url}/a.bin", 2, 3) == bytes([2, 3, 4])
+        assert reader.read(f"{url}/a.bin", 7, 1) == bytes([7])
+    assert handler.asked == [f"/a.bin bytes={part}" for part in ("0-0", "2-4", "7-7")]
+
+
 def test_a_changed_shard_is_indexed_again(shards):
     with served(shards) as (url, _):
         opened(f"{url}/train-000.tar")

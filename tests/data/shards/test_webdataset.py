@@ -194,7 +194,14 @@ def test_an_index_is_made_once_and_again_for_another_tar(tmp_path, monkeypatch):
     check_images(opened(str(path)), range(5, 9))
 
 
-def test_a_wrong_index_beside_a_tar_is_not_used(tmp_path):
+@pytest.mark.parametrize("key", ["shard_cache_gb", "holdout"])
+@pytest.mark.parametrize("value", ["x", True, None, -1, float("nan")])
+def test_numbers_of_other_types_are_refused(key, value):
+    with pytest.raises(ConfigError, match=rf"{key} must be at least 0.*, got {value!r}"):
+        WebDataset("a.tar", **{key: value})
+
+
+def test_a_wrong_index_next_to_a_tar_is_not_used(tmp_path):
     path = write_tar(tmp_path / "a.tar", samples(range(3)))
     size = path.stat().st_size
     wrong = {"version": 1, "bytes": size, "names": ["x.png"], "offsets": [size], "sizes": [9],

@@ -200,9 +200,13 @@ def _turn(path: Path, label: str) -> Iterator[None]:
 
 def _make_room(folder: Path, size: int, limit: int) -> None:
     """Removes the least recently used files that no process reads, as far as the limit needs it."""
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime)
-    total = size + sum(path.stat().st_size for path in files)
-    for path in files:
+    files: list[tuple[float, int, Path]] = []
+    for path in folder.glob(f"*{SUFFIX}"):
+        with contextlib.suppress(OSError):  # another process has removed it
+            status = path.stat()
+            files.append((status.st_mtime, status.st_size, path))
+    total = size + sum(bytes_ for _, bytes_, _ in files)
+    for _, _, path in sorted(files):
         if total <= max(limit, size):
             return
         with contextlib.suppress(OSError):  # another user's file in a shared folder

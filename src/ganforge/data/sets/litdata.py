@@ -11,8 +11,9 @@ from ganforge.data.sets.shard_data import ShardData
 from ganforge.data.settings import ShardSettings
 from ganforge.data.shards.chunk_scan import ChunkFormat, read_format, scan_chunk
 from ganforge.data.shards.index import ShardIndex
-from ganforge.data.shards.opening import read_beside
+from ganforge.data.shards.opening import read_next_to
 from ganforge.data.shards.places import is_remote, read_urls
+from ganforge.data.shards.remote import RemoteFile
 from ganforge.errors import ConfigError, DataError
 from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
@@ -72,7 +73,7 @@ class LitData(ShardData):
         """Returns the index of a chunk."""
         layout = self._formats[place]
         if is_remote(place):
-            return scan_chunk(self._remote.read(place, 0, size), layout)
+            return scan_chunk(RemoteFile(self._remote, place, size), layout)
         with open_data(Path(place)) as file:
             if size == 0:
                 raise DataError("is empty")
@@ -97,7 +98,7 @@ class LitData(ShardData):
 
     def _chunks(self, folder: str) -> list[str] | None:
         """Returns the chunks of a folder; None if it has no index."""
-        data = read_beside(f"{folder}/{_INDEX}", _INDEX, self._remote)
+        data = read_next_to(f"{folder}/{_INDEX}", _INDEX, self._remote)
         if data is None:
             return None
         try:

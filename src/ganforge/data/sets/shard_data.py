@@ -17,7 +17,7 @@ from ganforge.data.shards.downloads import Downloads, check_room
 from ganforge.data.shards.entries import Shard, ShardEntries
 from ganforge.data.shards.index import ShardIndex
 from ganforge.data.shards.labels import Numbered, number_labels
-from ganforge.data.shards.opening import SUMMARY, open_shards, read_beside
+from ganforge.data.shards.opening import SUMMARY, open_shards, read_next_to
 from ganforge.data.shards.places import is_remote
 from ganforge.data.shards.remote import Remote
 from ganforge.data.shards.source import ShardSource
@@ -72,12 +72,12 @@ class ShardData(FileData):
     ) -> None:
         super().__init__(name, cache=cache, **settings)
         at_least("shuffle", shuffle, 1)
-        if not 0 <= shard_cache_gb < float("inf"):
-            raise ConfigError(f"shard_cache_gb must be at least 0, got {shard_cache_gb}")
+        if not _is_number(shard_cache_gb) or not 0 <= shard_cache_gb < float("inf"):
+            raise ConfigError(f"shard_cache_gb must be at least 0, got {shard_cache_gb!r}")
         if labels not in (True, False, "auto"):
             raise ConfigError(f"labels must be auto, true or false, got {labels!r}")
-        if not 0 <= holdout < 1:
-            raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
+        if not _is_number(holdout) or not 0 <= holdout < 1:
+            raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout!r}")
         self.shuffle = shuffle
         self.shard_cache_gb = shard_cache_gb
         self.labels = labels
@@ -198,14 +198,18 @@ class ShardData(FileData):
         return numbered
 
     def _prepared_names(self, place: str) -> list[str]:
-        """Returns the class names that `ganforge prepare` has stored beside the shards."""
-        data = read_beside(place, SUMMARY, self._remote)
+        """Returns the class names that `ganforge prepare` has stored next to the shards."""
+        data = read_next_to(place, SUMMARY, self._remote)
         if data is None:
             return []
         try:
             names = json.loads(data)["class_names"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise DataError(f"{SUMMARY} beside its shards is damaged: {error}") from error
+            raise DataError(f"{SUMMARY} next to its shards is damaged: {error}") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-            raise DataError(f"{SUMMARY} beside its shards is damaged: class_names")
+            raise DataError(f"{SUMMARY} next to its shards is damaged: class_names")
         return names
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

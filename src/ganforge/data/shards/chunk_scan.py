@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from mmap import mmap
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ganforge.data.shards.index import Label, ShardIndex
+from ganforge.data.shards.index import LONGEST_LABEL, Label, ShardIndex
 from ganforge.data.shards.tar_scan import label_of
 from ganforge.errors import DataError
 
@@ -19,6 +18,7 @@ LABELS = ("label", "cls", "class", "target", "y")
 _IMAGE_KEYS = ("image", "img", "x")
 _FILES = ("jpeg", "bytes", "image", "file")  # formats whose bytes are those of a file
 _U32 = np.dtype("<u4")
+_LABEL_BYTES = 4 * LONGEST_LABEL  # in UTF-8
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,19 @@ def read_format(config: dict[str, Any]) -> ChunkFormat:
     )
 
 
-def scan_chunk(data: mmap | bytes, layout: ChunkFormat) -> ShardIndex:
+class Chunk(Protocol):
+    """The bytes of a chunk: bytes, a memory map, or a remote file."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice, /) -> bytes: ...
+
+
+def scan_chunk(data: Chunk, layout: ChunkFormat) -> ShardIndex:
     """Returns the index of a chunk.
 
     Args:
-        data: the whole chunk, in memory or mapped.
+        data: the whole chunk, of which the headers and labels are read, from start to end.
         layout: what its items consist of.
 
     Raises:
@@ -87,7 +95,7 @@ def scan_chunk(data: mmap | bytes, layout: ChunkFormat) -> ShardIndex:
     labels: list[Label] = []
     for number, start in enumerate(items[:-1].tolist()):
         end = int(items[number + 1])
-        leaves = np.frombuffer(data, _U32, layout.leaves, start).astype(np.int64)
+        leaves = _numbers(data, start, layout.leaves)
         ends = start + 4 * layout.leaves + np.cumsum(leaves)
         if ends[-1] > end:
             raise DataError(f"is damaged: item {number} is longer than its place")
@@ -97,27 +105,33 @@ def scan_chunk(data: mmap | bytes, layout: ChunkFormat) -> ShardIndex:
     return ShardIndex(len(data), names, offsets, sizes, labels, layout.encoding)
 
 
-def _items(data: mmap | bytes) -> NDArray[np.int64]:
+def _items(data: Chunk) -> NDArray[np.int64]:
     """Returns int64 [N + 1], where each item starts, and where the last one ends."""
     size = len(data)
-    count = int(np.frombuffer(data, _U32, 1)[0]) if size >= 4 else -1
+    count = int(_numbers(data, 0, 1)[0]) if size >= 4 else -1
     if count < 0 or 4 * (count + 2) > size:
         raise DataError("is damaged: its header does not fit its size")
-    items = np.frombuffer(data, _U32, count + 1, 4).astype(np.int64)
+    items = _numbers(data, 4, count + 1)
     if items[0] < 4 * (count + 2) or (np.diff(items) < 0).any() or items[-1] > size:
         raise DataError("is damaged: its items do not fit its size")
     return items
 
 
+def _numbers(data: Chunk, offset: int, count: int) -> NDArray[np.int64]:
+    return np.frombuffer(data[offset : offset + 4 * count], _U32, count).astype(np.int64)
+
+
 def _label(
-    data: mmap | bytes, layout: ChunkFormat, ends: NDArray[np.int64], leaves: NDArray[np.int64]
+    data: Chunk, layout: ChunkFormat, ends: NDArray[np.int64], leaves: NDArray[np.int64]
 ) -> Label:
     if layout.label is None:
         return None
     end, size = int(ends[layout.label]), int(leaves[layout.label])
+    if size != 8 if layout.label_format == "int" else size > _LABEL_BYTES:
+        return None
     content = data[end - size : end]
     if layout.label_format == "int":
-        return label_of(int.from_bytes(content, "little", signed=True)) if size == 8 else None
+        return label_of(int.from_bytes(content, "little", signed=True))
     return label_of(content.decode(errors="replace"))
 
 

@@ -92,7 +92,8 @@ class Downloads:
         if self._process != os.getpid():
             # Neither threads nor the states of their locks survive a fork.
             self._process, self._changed = os.getpid(), threading.Condition()
-            threading.Thread(target=self._work, name="shards", daemon=True).start()
+            done = (self._expected,)  # those before: the thread may start after they have changed
+            threading.Thread(target=self._work, args=done, name="shards", daemon=True).start()
         with self._changed:
             self._expected = shards
             self._changed.notify()
@@ -109,8 +110,7 @@ class Downloads:
                 if outcome is None:
                     time.sleep(_PATIENCE)
 
-    def _work(self) -> None:
-        done = self._expected
+    def _work(self, done: list[Remotes]) -> None:
         while True:
             with self._changed:
                 while self._expected is done:
@@ -163,13 +163,16 @@ class Downloads:
             files = sorted(self._files(), key=lambda entry: entry[1])
             total = sum(bytes_ for _, _, bytes_ in files)
             for path, _, bytes_ in files:
-                if total + size <= self.most:
+                if self._fits(total + size, size):
                     break
                 if path.name.endswith(COPY) and path not in kept:
                     path.unlink(missing_ok=True)
                     total -= bytes_
-            free = shutil.disk_usage(self.folder).free
-        return total + size <= self.most and free - size >= _SPARE
+            return self._fits(total + size, size)
+
+    def _fits(self, total: int, size: int) -> bool:
+        free = shutil.disk_usage(self.folder).free
+        return total <= self.most and free - size >= _SPARE
 
     def _files(self) -> Iterator[tuple[Path, float, int]]:
         """Yields path, time of last use, and size of all copies, also of unfinished ones."""

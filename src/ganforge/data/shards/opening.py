@@ -1,4 +1,4 @@
-"""Opens shards: finds the index of each, beside it, in the cache, or by reading it once."""
+"""Opens shards: finds the index of each, next to it, in the cache, or by reading it once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from ganforge.data.files.folder_entries import open_data
 from ganforge.data.shards.downloads import KEPT, cache_key, shard_cache
 from ganforge.data.shards.entries import Shard
 from ganforge.data.shards.index import ShardIndex, from_json
-from ganforge.data.shards.places import beside, is_remote, short_names
+from ganforge.data.shards.places import is_remote, next_to, short_names
 from ganforge.data.shards.remote import Remote
 from ganforge.errors import DataError
 from ganforge.plain_text import one_line
 
 INDEX = ".json"  # added to the name of a shard
-UNFINISHED = "ganforge-unfinished.json"  # beside shards that `ganforge prepare` is writing
-SUMMARY = "ganforge.json"  # beside shards that `ganforge prepare` has written
+UNFINISHED = "ganforge-unfinished.json"  # next to shards that `ganforge prepare` is writing
+SUMMARY = "ganforge.json"  # next to shards that `ganforge prepare` has written
 MOST_INDEX = 256 * 2**20  # bytes of an index
 
 _THREADS = 16
@@ -49,14 +49,14 @@ def open_shards(places: Sequence[str], scan: Scan, remote: Remote) -> list[Shard
                 "running; the same command continues it"
             )
     opened: list[Shard] = []
-    told = time.monotonic()
+    last_message = time.monotonic()
     with ThreadPoolExecutor(_THREADS) as threads:
         work = partial(_open, scan=scan, remote=remote)
         try:
             for shard in threads.map(work, places, short_names(places)):
                 opened.append(shard)
-                if time.monotonic() - told > _EVERY:
-                    told = time.monotonic()
+                if time.monotonic() - last_message > _EVERY:
+                    last_message = time.monotonic()
                     _log.info("indexed %d of %d shards", len(opened), len(places))
         except BaseException:
             threads.shutdown(cancel_futures=True)
@@ -64,13 +64,13 @@ def open_shards(places: Sequence[str], scan: Scan, remote: Remote) -> list[Shard
     return opened
 
 
-def read_beside(place: str, name: str, remote: Remote, most: int = MOST_INDEX) -> bytes | None:
+def read_next_to(place: str, name: str, remote: Remote, most: int = MOST_INDEX) -> bytes | None:
     """Returns a file in the folder of a shard; None if there is none, or it is too large.
 
     Raises:
         DataError: it cannot be read.
     """
-    path = beside(place, name)
+    path = next_to(place, name)
     if is_remote(path):
         return remote.whole(path, most)
     try:
@@ -91,8 +91,9 @@ def _open(place: str, name: str, scan: Scan, remote: Remote) -> Shard:
         reason = error.strerror or error
         raise DataError(f"{one_line(place)} cannot be read: {reason}") from error
     except DataError as error:
-        told = str(error)
-        raise DataError(told if place in told else f"{one_line(place)} {told}") from error
+        message = str(error)
+        full = message if place in message else f"{one_line(place)} {message}"
+        raise DataError(full) from error
     except Exception as error:  # damaged archives cause exceptions of any type
         reason = one_line(str(error)) or type(error).__name__
         raise DataError(f"{one_line(place)} cannot be read: {reason}") from error
@@ -112,7 +113,7 @@ def _index(place: str, size: int, stamp: str, scan: Scan, remote: Remote) -> Sha
             return index
     except (OSError, DataError):  # not there, or damaged: made anew
         pass
-    index = _index_beside(place, size, remote) or scan(place, size)
+    index = _index_next_to(place, size, remote) or scan(place, size)
     try:
         atomic.write(kept, index.to_json(), durable=False)
     except OSError as error:
@@ -120,9 +121,9 @@ def _index(place: str, size: int, stamp: str, scan: Scan, remote: Remote) -> Sha
     return index
 
 
-def _index_beside(place: str, size: int, remote: Remote) -> ShardIndex | None:
+def _index_next_to(place: str, size: int, remote: Remote) -> ShardIndex | None:
     name = place.partition("?")[0].replace("\\", "/").rpartition("/")[2]
-    data = read_beside(place, name + INDEX, remote)
+    data = read_next_to(place, name + INDEX, remote)
     if data is None:
         return None
     try:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import glob
-import posixpath
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 from ganforge.data.shards.remote import REMOTE, Remote
@@ -50,7 +51,7 @@ def expanded(urls: Iterable[str], remote: Remote) -> list[str]:
             places += _matches(text, remote)
             if len(places) > MOST_SHARDS:
                 raise ConfigError(f"{one_line(url)} names more than {MOST_SHARDS:,} shards")
-    if twice := {place for place in places if places.count(place) > 1} if _repeats(places) else ():
+    if twice := [place for place, count in Counter(places).items() if count > 1]:
         raise DataError(f"{one_line(min(twice))} is named twice")
     return places
 
@@ -72,12 +73,15 @@ def is_remote(place: str) -> bool:
 
 def short_names(places: Sequence[str]) -> list[str]:
     """Returns names of shards for messages and identities: without the folder that all share."""
-    paths = [place.partition("?")[0] for place in places]
-    shared = posixpath.commonpath([posixpath.dirname(path) for path in paths]) if paths else ""
-    return [path[len(shared) :].lstrip("/") or path for path in paths]
+    parts = [place.partition("?")[0].split("/") for place in places]
+    # posixpath.commonpath refuses URLs and absolute paths together, and turns // into /.
+    folders = [part[:-1] for part in parts]
+    ends = zip(min(folders, default=[]), max(folders, default=[]), strict=False)
+    shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], ends))
+    return ["/".join(part[shared:]) for part in parts]
 
 
-def beside(place: str, name: str) -> str:
+def next_to(place: str, name: str) -> str:
     """Returns the place of the file ``name`` in the folder of a shard."""
     if is_remote(place):
         return f"{place.partition('?')[0].rpartition('/')[0]}/{name}"
@@ -124,7 +128,3 @@ def _matches(text: str, remote: Remote) -> list[str]:
     if not found:
         raise DataError(f"{one_line(text)} matches no shard")
     return found
-
-
-def _repeats(places: list[str]) -> bool:
-    return len(set(places)) < len(places)

@@ -16,6 +16,8 @@ from ganforge.paths import typed_path
 # Arguments that are paths: of data sets, and of feature extractors. Those of shards may be URLs,
 # patterns and lists of them.
 PLACES = ("path", "path_a", "path_b", "root", "dir", "test_dir", "urls", "test_urls")
+_URLS = ("dir", "test_dir", "urls", "test_urls")
+_SCHEME = re.compile(r"\s*(\||[A-Za-z][A-Za-z0-9+.-]+:)")  # one letter is a drive of Windows
 _WEIGHTS = "weights"
 
 
@@ -27,9 +29,7 @@ def make_paths_absolute(cfg: DictConfig, start: Path) -> None:
         start: the folder that relative paths start from.
     """
     for node, key in _typed_places(cfg):
-        texts = [
-            text if _is_url(text) else str(start / typed_path(text)) for text in _texts(node, key)
-        ]
+        texts = [_absolute(text, key, start) for text in _texts(node, key)]
         node[key] = texts[0] if isinstance(node[key], str) else texts
 
 
@@ -96,6 +96,13 @@ def _texts(node: DictConfig, key: str) -> list[str]:
     """Returns a path, or a list of paths, as a list."""
     value = node[key]
     return [value] if isinstance(value, str) else [str(text) for text in value]
+
+
+def _absolute(text: str, key: str, start: Path) -> str:
+    # Texts with a scheme, such as pipe:, are for the data set to read, or to refuse.
+    if _is_url(text) or (key in _URLS and _SCHEME.match(text)):
+        return text
+    return str(start / typed_path(text))
 
 
 def _is_url(text: str) -> bool:
