@@ -1,32 +1,77 @@
-"""Processor cores that this process may use, as limited by affinity and by a container's quota."""
+"""The processor cores that this process may use."""
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-_CGROUPS = Path("/sys/fs/cgroup")
-_MEMBERSHIP = Path("/proc/self/cgroup")
+CORES_VARIABLE = "GANFORGE_CORES"  # set by a sweep for its jobs: the cores that each may use
 
 
-def usable_cores(root: Path = _CGROUPS, membership: Path = _MEMBERSHIP) -> int:
-    """Returns the number of cores that this process may use at once, at least 1.
+@dataclass(frozen=True)
+class Cores:
+    """The cores that this process may use.
 
-    ``os.cpu_count()`` counts all cores of the machine. SLURM and taskset restrict the affinity;
-    Docker and Kubernetes restrict the time per period (the quota) of a control group, rounded up
-    here to whole cores.
-
-    Args:
-        root: folder of the control groups.
-        membership: file that lists the control groups of this process.
+    Attributes:
+        count: number of cores, at least 1.
+        limit: what limits them: "cores", "CPU affinity", "CPU quota", "SLURM_CPUS_PER_TASK", or
+            "share of the sweep".
     """
-    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
-    cores = len(affinity(0)) if affinity is not None else os.cpu_count() or 1
-    limits = [math.ceil(quota) for quota in quotas(root, membership)]
-    return max(1, min([cores, *limits]))
+
+    count: int
+    limit: str
+
+    @classmethod
+    def find(cls, variables: Mapping[str, str] | None = None, root: Path = Path("/")) -> Cores:
+        """Returns the cores after affinity, control group (v1 and v2), SLURM and sweep.
+
+        Two hardware threads of one core count as one: they share its arithmetic units.
+
+        Args:
+            variables: environment variables; those of this process by default.
+            root: where ``/proc`` and ``/sys`` are.
+        """
+        variables = os.environ if variables is None else variables
+        present, usable = os.cpu_count() or 1, allowed()
+        kind = "CPU affinity" if len(usable) < present else "cores"
+        limits = [(_physical(usable, root), kind)]
+        if (quota := quota_of(root)) is not None:
+            limits.append((max(1, int(quota)), "CPU quota"))
+        for name, text in (
+            ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK"),
+            (CORES_VARIABLE, "share of the sweep"),
+        ):
+            if (number := variables.get(name, "")).isdecimal() and int(number) > 0:
+                limits.append((int(number), text))
+        return cls(*min(limits, key=lambda one: one[0]))
+
+
+def allowed() -> set[int]:
+    """Returns the numbers of the logical CPUs that this process may run on."""
+    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
+    return set(affinity(0)) if affinity is not None else set(range(os.cpu_count() or 1))
+
+
+def quota_of(root: Path = Path("/")) -> float | None:
+    """Returns the CPU quota of this process's control group and those above it, in cores.
+
+    Returns:
+        None without a quota, or where there are no control groups.
+    """
+    groups, membership = root / "sys/fs/cgroup", root / "proc/self/cgroup"
+    return min(quotas(groups, membership), default=None)
+
+
+def _physical(usable: set[int], root: Path) -> int:
+    """Returns the number of cores that the logical CPUs belong to."""
+    cores = set()
+    for cpu in usable:
+        file = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
+        cores.add("".join(lines_of(file)) or str(cpu))
+    return max(1, len(cores))
 
 
 def quotas(root: Path, membership: Path) -> Iterator[float]:
@@ -36,11 +81,7 @@ def quotas(root: Path, membership: Path) -> Iterator[float]:
         root: folder of the control groups.
         membership: file that lists the control groups of this process.
     """
-    try:
-        lines = membership.read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
+    for line in lines_of(membership):
         _, controllers, group = (*line.split(":", 2), "", "")[:3]
         if controllers and "cpu" not in controllers.split(","):
             continue
@@ -60,3 +101,11 @@ def _quota(group: Path, first_version: bool) -> Iterator[float]:
         quota, period = (group / "cpu.max").read_text().split()
     if quota != "max" and int(quota) > 0:
         yield int(quota) / int(period)
+
+
+def lines_of(path: Path) -> list[str]:
+    """Returns the lines of a small file of the system; none if it cannot be read."""
+    try:
+        return path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError):
+        return []

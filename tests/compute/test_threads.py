@@ -6,10 +6,10 @@ import logging
 import pytest
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, Cores
 from ganforge.compute.crowding import Crowding
 from ganforge.compute.hardware import TrainerSettings
 from ganforge.compute.threads import Threads, choose_threads, using_threads
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 
 REAL = torch.get_num_threads

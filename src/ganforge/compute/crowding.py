@@ -7,7 +7,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganforge.compute.cores import Cores, Reading
+from ganforge.compute.load import Reading
+from ganforge.cores import Cores
 
 log = logging.getLogger("ganforge")
 

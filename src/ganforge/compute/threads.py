@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, LOAD, Cores
+from ganforge.compute.load import LOAD
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 
 SETTING = "OMP_NUM_THREADS"

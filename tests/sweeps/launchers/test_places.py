@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, Cores, Load
+from ganforge.compute.load import Load
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 from ganforge.sweeps.launchers import places
 from ganforge.sweeps.launchers.places import Need, Places, choose_places, pays, visible_gpus

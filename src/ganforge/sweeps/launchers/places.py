@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from ganforge.compute.cores import CORES_VARIABLE, LOAD, Cores
+from ganforge.compute.load import LOAD
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 
 THREADS = "OMP_NUM_THREADS"
