@@ -109,3 +109,36 @@ def test_affinity_is_unknown_on_macos(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert allowed() == {0}
+
+
+def test_load_of_the_host_does_not_count_against_a_quota(machine):
+    put(machine, {"proc/self/cgroup": "0::/", "sys/fs/cgroup/cpu.max": "400000 100000"})
+    quota = Cores.find({}, machine)
+    assert (quota, quota.common) == (Cores(4, "CPU quota"), 8)
+    assert [quota.share(others=busy) for busy in (0.0, 4.0, 5.0, 9.0)] == [4, 4, 3, 1]
+    assert quota.share(2) == 2
+    put(machine, {"sys/fs/cgroup/cpu.max": NO_QUOTA})
+    assert [Cores.find({}, machine).share(others=busy) for busy in (0.0, 4.0, 9.0)] == [8, 4, 1]
+
+
+SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}  # 4 on this machine
+
+
+@pytest.mark.parametrize(
+    ("variables", "bound", "share"),
+    [
+        ({}, {0, 8, 1, 9}, 1),
+        # srun binds each task to CPUs of its own, or leaves all of the node to all tasks.
+        (SRUN | {"SLURM_CPUS_PER_TASK": "4", "SLURM_CPUS_ON_NODE": "16"}, {0, 8, 1, 9}, 2),
+        (SRUN | {"SLURM_CPUS_ON_NODE": "16"}, {0, 8, 1, 9}, 2),
+        (SRUN | {"SLURM_CPUS_ON_NODE": "8"}, {0, 8, 1, 9, 2, 10, 3, 11}, 1),
+        (SRUN | {"SLURM_CPUS_PER_TASK": "3"}, set(range(16)), 3),
+        # One task, of which torchrun or the run itself starts four processes.
+        ({"SLURM_CPUS_PER_TASK": "4"}, set(range(16)), 1),
+        (SRUN | {"SLURM_CPUS_PER_TASK": "4", "WORLD_SIZE": "4"}, set(range(16)), 1),
+        ({CORES_VARIABLE: "2"}, set(range(16)), 2),  # the sweep has divided by the processes
+    ],
+)
+def test_cores_of_one_task_are_not_divided_again(machine, monkeypatch, variables, bound, share):
+    monkeypatch.setattr(cores, "allowed", lambda: bound)
+    assert Cores.find(variables, machine).share(4) == share

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 CORES_VARIABLE = "GANFORGE_CORES"  # set by a sweep for its jobs: the cores that each may use
@@ -19,10 +19,15 @@ class Cores:
         count: number of cores, at least 1.
         limit: what limits them: "cores", "CPU affinity", "CPU quota", "SLURM_CPUS_PER_TASK", or
             "share of the sweep".
+        common: number of cores that others use too; a quota or a share may allow fewer of them at
+            a time. None for ``count``.
+        each: whether each process of a run has so many for itself; otherwise, they divide them.
     """
 
     count: int
     limit: str
+    common: int | None = field(default=None, compare=False)
+    each: bool = field(default=False, compare=False)
 
     @classmethod
     def find(cls, variables: Mapping[str, str] | None = None, root: Path = Path("/")) -> Cores:
@@ -44,9 +49,27 @@ class Cores:
             ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK"),
             (CORES_VARIABLE, "share of the sweep"),
         ):
-            if (number := variables.get(name, "")).isdecimal() and int(number) > 0:
-                limits.append((int(number), text))
-        return cls(*min(limits, key=lambda one: one[0]))
+            if (number := _number(variables, name)) > 0:
+                limits.append((number, text))
+        count, limit = min(limits, key=lambda one: one[0])
+        return cls(count, limit, limits[0][0], _is_for_each(limit, len(usable), variables))
+
+    def left(self, others: float) -> float:
+        """Returns how many of the cores are left if other processes use ``others`` cores.
+
+        Load is that of all cores in common. Quotas and shares belong to this process alone: others
+        take of them only if they leave fewer.
+        """
+        return min(self.count, (self.common or self.count) - others)
+
+    def share(self, processes: int = 1, others: float = 0.0) -> int:
+        """Returns the cores of each process of a run on this machine, at least 1.
+
+        Args:
+            processes: number of these processes.
+            others: cores that other processes use.
+        """
+        return max(1, round(self.left(others)) // (1 if self.each else processes))
 
 
 def allowed() -> set[int]:
@@ -63,6 +86,32 @@ def quota_of(root: Path = Path("/")) -> float | None:
     """
     groups, membership = root / "sys/fs/cgroup", root / "proc/self/cgroup"
     return min(quotas(groups, membership), default=None)
+
+
+def _is_for_each(limit: str, cpus: int, variables: Mapping[str, str]) -> bool:
+    """Whether a limit is that of one process: in a sweep, and for tasks that srun started.
+
+    Args:
+        limit: what limits the cores.
+        cpus: number of logical CPUs that this process may run on.
+        variables: environment variables of this process.
+    """
+    if limit == "share of the sweep":
+        return True
+    tasks = _number(variables, "SLURM_STEP_NUM_TASKS")
+    tasks //= _number(variables, "SLURM_STEP_NUM_NODES") or 1
+    if tasks < 2 or _number(variables, "WORLD_SIZE") > 1:  # torchrun's processes share a task
+        return False
+    if limit == "CPU affinity":  # of the task, not of the whole step
+        bound = cpus * tasks <= _number(variables, "SLURM_CPUS_ON_NODE")
+        return bound or cpus <= _number(variables, "SLURM_CPUS_PER_TASK")
+    return limit == "SLURM_CPUS_PER_TASK"
+
+
+def _number(variables: Mapping[str, str], name: str) -> int:
+    """Returns the number in an environment variable; 0 if there is none."""
+    text = variables.get(name, "")
+    return int(text) if text.isdecimal() else 0
 
 
 def _physical(usable: set[int], root: Path) -> int:

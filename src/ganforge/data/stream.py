@@ -127,7 +127,7 @@ class TrainingStream:
 
 def workers_for_files(ranks: int) -> int:
     """Returns the loader processes of each of the ``ranks`` processes that share this machine."""
-    return max(1, min(MOST_WORKERS, Cores.find().count // ranks))
+    return min(MOST_WORKERS, Cores.find().share(ranks))
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:

@@ -130,7 +130,7 @@ def choose_places(
     each = max((need.gpus for need in needs), default=0)
     if found and len(found) < each:
         raise ConfigError(f"a job needs {each} GPUs, and this sweep has {len(found)} of them")
-    cores = max(1, round(Cores.find().count - (LOAD.others() or 0.0)))
+    cores = Cores.find().share(others=LOAD.others() or 0.0)
     count = min(_fitting(needs, found, cores) if jobs == "auto" else int(jobs), len(needs))
     # More jobs than GPUs, as only the user can ask for, share them.
     shared = math.ceil(count * each / len(found)) if found and each and jobs != "auto" else 1
