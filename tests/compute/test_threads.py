@@ -6,6 +6,7 @@ import logging
 import pytest
 import torch
 
+from ganforge.commands.fit import watch_over_cores
 from ganforge.compute.crowding import Crowding
 from ganforge.compute.hardware import TrainerSettings
 from ganforge.compute.threads import Threads, choose_threads, using_threads
@@ -131,6 +132,14 @@ def test_a_container_within_its_quota_is_not_crowded(caplog):
         for _ in range(3):
             watch.observe(10.0, Cores(4, "CPU quota", common=64), "RUN")
     assert caplog.text == ""
+
+
+def test_a_job_beside_others_of_its_sweep_is_not_watched(monkeypatch):
+    monkeypatch.delenv(CORES_VARIABLE, raising=False)
+    one = TrainerSettings(accelerator="cpu").hardware()
+    assert [type(watch) for watch in watch_over_cores(one)] == [Crowding]
+    monkeypatch.setenv(CORES_VARIABLE, "4")
+    assert watch_over_cores(one) == []
 
 
 def test_one_thread_waits_for_no_other():
