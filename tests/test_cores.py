@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from ganforge import cores
-from ganforge.cores import CORES_VARIABLE, Cores, allowed, quota_of
+from ganforge.cores import CORES_VARIABLE, Cores, allowed, quota_of, typed_threads
 
 NO_QUOTA = "max 100000"
 
@@ -142,3 +142,9 @@ SRUN = {"SLURM_STEP_NUM_TASKS": "8", "SLURM_STEP_NUM_NODES": "2"}  # 4 on this m
 def test_cores_of_one_task_are_not_divided_again(machine, monkeypatch, variables, bound, share):
     monkeypatch.setattr(cores, "allowed", lambda: bound)
     assert Cores.find(variables, machine).share(4) == share
+
+
+def test_threads_that_the_user_typed():
+    given = [typed_threads({"OMP_NUM_THREADS": text}) for text in ("4", " 4,2", "0", "", "many")]
+    assert given == [4, 4, None, None, None]
+    assert typed_threads({"OMP_NUM_THREADS": "4", CORES_VARIABLE: "4"}) is None

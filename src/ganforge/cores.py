@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 CORES_VARIABLE = "GANFORGE_CORES"  # set by a sweep for its jobs: the cores that each may use
+THREADS_VARIABLE = "OMP_NUM_THREADS"  # a number of threads, or a list ("4,2") for nested regions
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,21 @@ class Cores:
             others: cores that other processes use.
         """
         return max(1, round(self.left(others)) // (1 if self.each else processes))
+
+
+def typed_threads(variables: Mapping[str, str] | None = None) -> int | None:
+    """Returns the number of threads that the user has set in OMP_NUM_THREADS.
+
+    Args:
+        variables: environment variables; those of this process by default.
+
+    Returns:
+        None without a number, or if a sweep has set it for its job.
+    """
+    variables = os.environ if variables is None else variables
+    first = variables.get(THREADS_VARIABLE, "").partition(",")[0].strip()
+    number = int(first) if first.isdecimal() else 0
+    return number if number > 0 and CORES_VARIABLE not in variables else None
 
 
 def allowed() -> set[int]:

@@ -10,10 +10,8 @@ from dataclasses import dataclass, replace
 import torch
 
 from ganforge.compute.load import LOAD
-from ganforge.cores import CORES_VARIABLE, Cores
+from ganforge.cores import CORES_VARIABLE, THREADS_VARIABLE, Cores, typed_threads
 from ganforge.errors import ConfigError
-
-SETTING = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -82,9 +80,9 @@ def choose_threads(
         return Threads(wanted, "trainer.threads", _unless(former, wanted))
     if wanted is None:
         return Threads(present, "PyTorch's default", _unless(former, present))
-    if (given := _given(variables)) is not None:
+    if (given := typed_threads(variables)) is not None:
         count = min(given, present)  # torch.set_num_threads may have lowered it since
-        return Threads(count, SETTING, _unless(former, count))
+        return Threads(count, THREADS_VARIABLE, _unless(former, count))
     cores = Cores.find(variables) if cores is None else cores
     if present < cores.count:
         cores = replace(cores, count=present, limit="torch.get_num_threads()")
@@ -109,14 +107,6 @@ def using_threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-def _given(variables: Mapping[str, str]) -> int | None:
-    """Returns the user's OMP_NUM_THREADS, which may be a list ("4,2") for nested regions."""
-    if CORES_VARIABLE in variables:  # then a sweep has set both for its job
-        return None
-    first = variables.get(SETTING, "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) > 0 else None
 
 
 def _unless(former: int | None, count: int) -> int | None:

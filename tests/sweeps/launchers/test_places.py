@@ -21,7 +21,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(Cores, "find", lambda: Cores(cores, "cores"))
         monkeypatch.setattr(Load, "others", lambda load: busy)
-        monkeypatch.setattr(places, "_free_memory", lambda: memory * 1024**3)
+        monkeypatch.setattr(places, "free_memory", lambda: memory * 1024**3)
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -21,10 +21,8 @@ from ganforge.runs.stored.past_summary import best_of, read_summary
 from ganforge.sweeps.launchers.job import failed
 from ganforge.sweeps.launchers.places import Place, Places
 from ganforge.sweeps.process import exit_code, start_training
-from ganforge.sweeps.signals import deferring_signals
+from ganforge.sweeps.signals import PREEMPTION, deferring_signals
 
-# Ends a job with a checkpoint, to start it again: the Interruption callback handles it.
-PREEMPTION = getattr(signal, "SIGUSR1", signal.SIGTERM)
 OUTPUT = ".output"  # folder in that of a sweep for the output of its jobs
 POLL_SECONDS = 0.1  # seconds between polls of the jobs
 REPORT_SECONDS = 30.0  # seconds between two lines on the progress of each job
