@@ -13,8 +13,8 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from ganforge.compute.cores import LOAD
 from ganforge.compute.launch import is_first, refuse_launcher
+from ganforge.compute.load import LOAD
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
 from ganforge.config.compose import composed_once, explain, prepare_hydra, requested

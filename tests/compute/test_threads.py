@@ -6,10 +6,11 @@ import logging
 import pytest
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, Cores
+from ganforge.commands.fit import watch_over_cores
 from ganforge.compute.crowding import Crowding
 from ganforge.compute.hardware import TrainerSettings
 from ganforge.compute.threads import Threads, choose_threads, using_threads
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 
 REAL = torch.get_num_threads
@@ -58,6 +59,20 @@ def test_processes_of_a_run_divide_the_cores():
     assert choose_threads("auto", 3, cores=EIGHT, others=0.0, variables={}).count == 2
     assert choose_threads("auto", 2, cores=EIGHT, others=4.0, variables={}).count == 2
     assert choose_threads("auto", 16, cores=EIGHT, others=0.0, variables={}).count == 1
+
+
+def test_neighbours_of_a_container_do_not_take_its_quota():
+    quota = Cores(4, "CPU quota", common=64)
+    chosen = [
+        str(choose_threads("auto", cores=quota, others=busy, variables={})) for busy in (10.0, 61.0)
+    ]
+    assert chosen == ["4 (CPU quota)", "3 (other processes use 61.0 of 64 cores)"]
+
+
+def test_tasks_of_srun_keep_their_own_cores():
+    own = Cores(8, "SLURM_CPUS_PER_TASK", common=64, each=True)
+    chosen = choose_threads("auto", 8, cores=own, others=0.0, variables={})
+    assert str(chosen) == "8 (SLURM_CPUS_PER_TASK)"
 
 
 def test_a_job_takes_its_share_of_the_sweep_whatever_the_load():
@@ -109,6 +124,22 @@ def test_a_crowded_machine_is_reported_once_with_the_remedy(caplog):
     assert caplog.text.count("the machine is crowded") == 1
     assert "other processes use 5.0 of 8 cores, and this run has 8 threads" in caplog.text
     assert "resume=RUN trainer.threads=3" in caplog.text
+
+
+def test_a_container_within_its_quota_is_not_crowded(caplog):
+    watch = Crowding(threads=4)
+    with caplog.at_level(logging.WARNING, "ganforge"):
+        for _ in range(3):
+            watch.observe(10.0, Cores(4, "CPU quota", common=64), "RUN")
+    assert caplog.text == ""
+
+
+def test_a_job_beside_others_of_its_sweep_is_not_watched(monkeypatch):
+    monkeypatch.delenv(CORES_VARIABLE, raising=False)
+    one = TrainerSettings(accelerator="cpu").hardware()
+    assert [type(watch) for watch in watch_over_cores(one)] == [Crowding]
+    monkeypatch.setenv(CORES_VARIABLE, "4")
+    assert watch_over_cores(one) == []
 
 
 def test_one_thread_waits_for_no_other():

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from ganforge.cores import Cores
 from ganforge.data import stream
 from ganforge.data.prefetch import copied_ahead
 from ganforge.data.sets.fake import FakeImages
@@ -39,6 +40,6 @@ def test_memory_is_pinned_for_the_device_of_the_run(monkeypatch, device):
 
 @pytest.mark.parametrize(("cores", "ranks", "workers"), [(16, 1, 16), (64, 8, 8), (96, 2, 16)])
 def test_workers_follow_the_cores_of_each_process(monkeypatch, cores, ranks, workers):
-    monkeypatch.setattr(stream, "usable_cores", lambda: cores)
+    monkeypatch.setattr(Cores, "find", lambda: Cores(cores, "cores"))
     assert stream.workers_for_files(ranks) == workers
     assert stream.workers_for_files(1000) == 1

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from ganforge import main_memory
 from ganforge.translate import memory
 from ganforge.translate.memory import (
     SHARE,
@@ -86,8 +87,8 @@ def test_free_memory_of_this_machine():
 
 
 def test_a_container_has_its_own_limit(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(main_memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(main_memory, "_MEMINFO", tmp_path / "meminfo")
     (tmp_path / "meminfo").write_text("MemTotal: 9000 kB\nMemAvailable:    5000 kB\n")
     assert free_bytes(CPU) == 5000 * 1024
     (tmp_path / "memory.max").write_text("1000\n")
@@ -99,8 +100,8 @@ def test_a_container_has_its_own_limit(tmp_path, monkeypatch):
 
 
 def test_a_system_that_says_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    monkeypatch.setattr(memory, "_MEMINFO", tmp_path / "meminfo")
+    monkeypatch.setattr(main_memory, "_CGROUP", tmp_path)
+    monkeypatch.setattr(main_memory, "_MEMINFO", tmp_path / "meminfo")
     monkeypatch.setattr(os, "sysconf", lambda name: {"SC_PHYS_PAGES": 10, "SC_PAGE_SIZE": 4}[name])
     assert free_bytes(CPU) == 20
     monkeypatch.delattr(os, "sysconf")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,6 +22,7 @@ from ganforge.compute.crowding import Crowding
 from ganforge.compute.hardware import Hardware
 from ganforge.compute.launch import find_launch
 from ganforge.config.command import Command
+from ganforge.cores import CORES_VARIABLE
 from ganforge.loggers.facts import AlertLogger, CheckpointLogger, ContinuedLogger, FactLogger
 from ganforge.out_of_memory import explaining_memory, forget_peak
 from ganforge.runs.build import Parts
@@ -74,7 +76,7 @@ def _fit(
         *parts.callbacks.values(),
         *trial_callbacks(cfg),
         *([TimeBudget(seconds)] if seconds is not None else []),
-        *_crowding(parts.hardware),
+        *watch_over_cores(parts.hardware),
         ConfigInCheckpoint(made_of(cfg), portable(resolved), parts.data.identity),
         RunSummary(_facts(cfg, parts, folder, command)),
         *watchers(loggers),
@@ -93,11 +95,15 @@ def _fit(
         end_sweep(interruption.received)
 
 
-def _crowding(hardware: Hardware) -> list[Callback]:
-    """Returns the watch over the cores; none on GPUs, or if other ranks are no children."""
+def watch_over_cores(hardware: Hardware) -> list[Callback]:
+    """Returns the watch over the cores.
+
+    There is none on GPUs, nor where processes of the same command are no children of this one and
+    would count as others: the other ranks of a launcher, and the other jobs of a sweep.
+    """
     launch = find_launch()
     own = launch is None or launch.launcher == "ganforge"
-    if hardware.accelerator != "cpu" or not own:
+    if hardware.accelerator != "cpu" or not own or CORES_VARIABLE in os.environ:
         return []
     return [Crowding(torch.get_num_threads() * hardware.devices, hardware.devices)]
 

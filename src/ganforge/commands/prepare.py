@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -16,6 +15,7 @@ from ganforge.commands.prepared_folder import Folder, Plan
 from ganforge.config.check import check
 from ganforge.config.requests import PrepareRequest
 from ganforge.console import console, setup_logging
+from ganforge.cores import Cores
 from ganforge.data.files.source import FileSource
 from ganforge.data.module import SPLITS, ImageDataModule
 from ganforge.data.order import Order
@@ -57,7 +57,7 @@ def prepare_shards(request: PrepareRequest) -> Path:
     with ExitStack() as stack:
         total = sum(map(len, sources.values()))
         advance = stack.enter_context(counting(total, "written"))
-        threads = stack.enter_context(ThreadPoolExecutor(os.cpu_count()))
+        threads = stack.enter_context(ThreadPoolExecutor(Cores.find().count))
         for split, source in sources.items():
             writer = _Writer(source, request.seed, encoding, threads)
             for number, positions in enumerate(_parts(len(source), folder.plan.images_per_shard)):

@@ -14,8 +14,8 @@ from ganforge.commands.fit import fit
 from ganforge.commands.train_output import dry_run, print_header, print_results
 from ganforge.commands.worker import follow
 from ganforge.compute.backends import backends
-from ganforge.compute.cores import LOAD
 from ganforge.compute.launch import find_launch
+from ganforge.compute.load import LOAD
 from ganforge.compute.rank_zero import RankZero, as_rank_zero
 from ganforge.compute.threads import Threads, choose_threads, using_threads
 from ganforge.config.check import check, check_root, unseeded

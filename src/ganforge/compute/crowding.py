@@ -7,7 +7,8 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from ganforge.compute.cores import Cores, Reading
+from ganforge.compute.load import Reading
+from ganforge.cores import Cores
 
 log = logging.getLogger("ganforge")
 
@@ -58,7 +59,7 @@ class Crowding(Callback):
             cores: the cores of this machine.
             run: folder of the run, for the message.
         """
-        left = cores.count - others
+        left = cores.left(others)
         self._crowded = self._crowded + 1 if left < self.threads - MISSING else 0
         if self._crowded < WINDOWS:
             return
@@ -69,7 +70,7 @@ class Crowding(Callback):
             "threads, which wait for each other. It is faster with fewer: stop it with Ctrl-C and "
             "continue with resume=%s trainer.threads=%d",
             others,
-            cores.count,
+            cores.common or cores.count,
             self.threads,
             run,
             fitting,

@@ -98,7 +98,7 @@ def choose_hardware(
         raise ConfigError(
             f"trainer.strategy={strategy!r} is not supported; legal: {', '.join(STRATEGIES)}. Two "
             "players with an optimizer each, updated in turn, need every rank's gradients to be "
-            "averaged at each backward: sharded strategies (fsdp, deepspeed) take one optimizer or "
+            "averaged once an update: sharded strategies (fsdp, deepspeed) take one optimizer or "
             "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
         )
     kind = find_accelerator(accelerator)

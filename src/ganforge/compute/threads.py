@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, LOAD, Cores
+from ganforge.compute.load import LOAD
+from ganforge.cores import CORES_VARIABLE, THREADS_VARIABLE, Cores, typed_threads
 from ganforge.errors import ConfigError
-
-SETTING = "OMP_NUM_THREADS"
 
 
 @dataclass(frozen=True)
@@ -81,30 +80,22 @@ def choose_threads(
         return Threads(wanted, "trainer.threads", _unless(former, wanted))
     if wanted is None:
         return Threads(present, "PyTorch's default", _unless(former, present))
-    if (given := _given(variables)) is not None:
+    if (given := typed_threads(variables)) is not None:
         count = min(given, present)  # torch.set_num_threads may have lowered it since
-        return Threads(count, SETTING, _unless(former, count))
+        return Threads(count, THREADS_VARIABLE, _unless(former, count))
     cores = Cores.find(variables) if cores is None else cores
-    most, why = min((cores.count, cores.limit), (present, "torch.get_num_threads()"), key=_first)
-    most = max(1, most // processes)
-    why = f"{why}, {processes} processes" if processes > 1 else why
+    if present < cores.count:
+        cores = replace(cores, count=present, limit="torch.get_num_threads()")
+    most, why = cores.share(processes), cores.limit
+    why = f"{why}, {processes} processes" if processes > 1 and not cores.each else why
     if former is not None and former <= most:
         return Threads(former, "as before")
     if CORES_VARIABLE in variables:  # the sweep has measured the load and divided the cores
         return Threads(most, why, former)
-    return _free(most, why, cores.count, processes, others, former)
-
-
-def _free(
-    most: int, why: str, count: int, processes: int, others: float | None, former: int | None
-) -> Threads:
-    """Returns at most ``most`` threads: as many as cores that other processes leave free."""
-    others = LOAD.others() if others is None else others
-    free = max(1, round(count - (others or 0.0)) // processes)
-    if free >= most:
-        return Threads(most, why, former)
-    reason = f"other processes use {others:.1f} of {count} cores"
-    return Threads(free, reason, former)
+    busy = (LOAD.others() if others is None else others) or 0.0
+    if (free := cores.share(processes, busy)) < most:
+        why = f"other processes use {busy:.1f} of {cores.common or cores.count} cores"
+    return Threads(free, why, former)
 
 
 @contextlib.contextmanager
@@ -118,17 +109,5 @@ def using_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _given(variables: Mapping[str, str]) -> int | None:
-    """Returns the user's OMP_NUM_THREADS, which may be a list ("4,2") for nested regions."""
-    if CORES_VARIABLE in variables:  # then a sweep has set both for its job
-        return None
-    first = variables.get(SETTING, "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) > 0 else None
-
-
 def _unless(former: int | None, count: int) -> int | None:
     return None if former == count else former
-
-
-def _first(pair: tuple[int, str]) -> int:
-    return pair[0]

@@ -12,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import OmegaConf
 
 from ganforge import atomic
-from ganforge.config.job_names import job_folder, sweep_of
+from ganforge.config.job_names import distinguishing, job_folder, sweep_of
 from ganforge.paths import conf_dir, typed_path
 from ganforge.redaction import training_line
 from ganforge.regular_files import read_mapping
@@ -102,8 +102,7 @@ def _job_folder(hydra: Any) -> str | None:
     if hydra.mode != RunMode.MULTIRUN or OmegaConf.is_missing(hydra.job, "num"):
         return None  # job.num is missing in Python, for a search that is composed but not run
     typed = cast(list[str], OmegaConf.to_container(hydra.overrides.task, resolve=False))
-    swept = [o for o in typed if o not in sys.argv and not o.startswith("~")]
-    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, swept))
+    return str(Path(hydra.sweep.dir) / job_folder(hydra.job.num, distinguishing(typed)))
 
 
 def write_choices(folder: Path, choices: dict[str, str]) -> None:

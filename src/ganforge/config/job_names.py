@@ -6,6 +6,7 @@ A sweep is a folder with a sweep.json; its jobs are the run folders in it.
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from pathlib import Path
 
@@ -32,6 +33,11 @@ def job_folder(number: int, overrides: list[str]) -> str:
     room = LONGEST - len("-".join([str(number), *seeds])) - 1
     text = "-".join(part for part in parts if part)[: max(room, 0)].rstrip("-._")
     return "-".join(part for part in (str(number), text, *seeds) if part)
+
+
+def distinguishing(overrides: list[str]) -> list[str]:
+    """Returns the overrides of a job that its sweep has chosen: those that were not typed."""
+    return [o for o in overrides if o not in sys.argv and not o.startswith("~")]
 
 
 def sweep_of(run: Path) -> Path | None:

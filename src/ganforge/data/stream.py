@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.order import Deal, as_tensor, uniforms
 from ganforge.data.prefetch import copied_ahead
 from ganforge.data.source import ImageSource
@@ -133,7 +133,7 @@ def _own_message(error: Exception) -> str:
 
 def workers_for_files(ranks: int) -> int:
     """Returns the loader processes of each of the ``ranks`` processes that share this machine."""
-    return max(1, min(MOST_WORKERS, usable_cores() // ranks))
+    return min(MOST_WORKERS, Cores.find().share(ranks))
 
 
 def leave_signals_to_parent(worker: int = 0) -> None:

@@ -9,6 +9,9 @@ from types import FrameType
 from ganforge.callbacks.interruption import handled_signals
 from ganforge.errors import InterruptionError
 
+# Ends a job with a checkpoint, to start it again. The Interruption callback handles it, and not
+# submitit's default, SIGUSR2.
+PREEMPTION: signal.Signals = getattr(signal, "SIGUSR1", signal.SIGTERM)
 Handler = Callable[[int, FrameType | None], object] | signal.Handlers
 
 

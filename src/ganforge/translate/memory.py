@@ -1,22 +1,19 @@
 from __future__ import annotations
 
 import math
-import os
 import weakref
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+from ganforge.main_memory import free_memory
 
 SHARE = 0.75  # fraction of the free memory that a translation may use; leaves some for others
 # Factor on the measured bytes: hooks miss results of functions and the workspace of convolutions.
 SLACK = 2.0
 PROBE = 64  # smallest side of the image used for the measurement
 UNKNOWN = 2 * 2**30  # bytes; assumed on systems that do not report free memory
-
-_CGROUP = Path("/sys/fs/cgroup")
-_MEMINFO = Path("/proc/meminfo")
 
 
 def largest_side(height: int, width: int, multiple: int, pixel: float, free: int) -> int | None:
@@ -89,8 +86,8 @@ def free_bytes(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + cached
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
-    system, group = _free_in_system(), _free_in_group()
-    return max(system if group is None else min(system, group), 0)
+    free = free_memory()
+    return UNKNOWN if free is None else free
 
 
 def is_out_of_memory(error: Exception) -> bool:
@@ -98,28 +95,3 @@ def is_out_of_memory(error: Exception) -> bool:
     if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     return "allocate memory" in str(error) or "out of memory" in str(error)
-
-
-def _free_in_system() -> int:
-    """Returns the available memory of the system in bytes, including reclaimable file caches."""
-    try:
-        lines = dict(line.split(":") for line in _MEMINFO.read_text().splitlines())
-        return int(lines["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pass
-    try:  # macOS only reports the total memory; assume that half of it is free
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    except (AttributeError, OSError, ValueError):
-        return UNKNOWN
-
-
-def _free_in_group() -> int | None:
-    """Returns the bytes left below a container's limit (cgroups v2); None without a limit."""
-    try:
-        limit = int((_CGROUP / "memory.max").read_text())  # ValueError for "max": no limit
-        used = int((_CGROUP / "memory.current").read_text())
-        lines = (_CGROUP / "memory.stat").read_text().splitlines()
-        files = next(int(line.split()[1]) for line in lines if line.startswith("inactive_file "))
-    except (OSError, ValueError, StopIteration):
-        return None
-    return limit - used + files

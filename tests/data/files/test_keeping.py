@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge.cores import Cores
 from ganforge.data.files import filling, keeping
 from ganforge.data.files.cached import CachedSource
 from ganforge.data.files.pixel_file import PixelFile
@@ -122,7 +123,7 @@ def test_several_processes_decode_the_same(photos, monkeypatch):
     expected = source_of(folder(photos, cache=False)).read(torch.arange(COUNT))
     monkeypatch.setattr(filling, "_EACH", 1)
     monkeypatch.setattr(filling, "_BLOCK", 4)
-    monkeypatch.setattr(filling, "usable_cores", lambda: 2)
+    monkeypatch.setattr(Cores, "find", lambda: Cores(2, "cores"))
     before = torch.random.get_rng_state()
     data = decoded(photos)
     assert torch.equal(torch.random.get_rng_state(), before)

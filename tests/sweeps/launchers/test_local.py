@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 import threading
@@ -10,11 +11,13 @@ from pathlib import Path
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
+from ganforge.config.quoting import quoted
 from ganforge.errors import InterruptionError, RunError
 from ganforge.runs.sweep_record import Job, SweepRecord
 from ganforge.sweeps.launchers import local
 from ganforge.sweeps.launchers.local import LocalJob, LocalJobs
 from ganforge.sweeps.launchers.places import Places
+from ganforge.sweeps.launchers.settings import local_job
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.runner import SweepRun
 
@@ -71,6 +74,27 @@ def test_jobs_get_the_variables_and_their_number(tmp_path):
     places_of = "echo cores $GANFORGE_CORES gpu [$CUDA_VISIBLE_DEVICES] $6"
     LocalJobs(places).run(jobs_of(tmp_path, places_of))
     assert (tmp_path / "output/0.log").read_text() == "cores 2 gpu [] hydra.job.num=0\n"
+
+
+def test_the_result_of_a_job_is_the_best_score_of_its_run(tmp_path):
+    sweep = tmp_path / "a sweep"
+    summary = json.dumps({"status": "completed", "best": {"fid": {"step": 5, "value": 12.5}}})
+    write = f"mkdir -p run; echo '{summary}' > run/summary.json"
+    own = LocalJob(3, [write], 0, tmp_path / "3.log", tmp_path / "run")
+    (result,) = LocalJobs(Places(1)).run([own])
+    assert result.return_value == 12.5
+    (result,) = LocalJobs(Places(1)).run([LocalJob(4, ["true"], 0, tmp_path / "4.log", sweep)])
+    assert result.return_value is None  # a run without scores
+
+
+def test_a_job_of_another_sweeper_has_its_folder_in_that_of_the_sweep(tmp_path):
+    sweep = tmp_path / "a sweep"
+    job = local_job(3, ["model=dcgan", "seed=1"], 1, sweep)
+    assert (job.number, job.gpus, job.output) == (3, 1, sweep / ".output" / "3.log")
+    assert job.run == sweep / "3-dcgan-s1"
+    assert job.overrides == ["model=dcgan", "seed=1", f"run_dir={quoted(job.run)}"]
+    again = local_job(3, job.overrides, 1, tmp_path)
+    assert (again.run, again.overrides) == (job.run, job.overrides)
 
 
 def test_a_failure_is_reported_by_its_own_message(tmp_path):

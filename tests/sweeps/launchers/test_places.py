@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ganforge.compute.cores import CORES_VARIABLE, Cores, Load
+from ganforge.compute.load import Load
+from ganforge.cores import CORES_VARIABLE, Cores
 from ganforge.errors import ConfigError
 from ganforge.sweeps.launchers import places
 from ganforge.sweeps.launchers.places import Need, Places, choose_places, pays, visible_gpus
@@ -20,7 +21,7 @@ def machine(monkeypatch):
         monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
         monkeypatch.setattr(Cores, "find", lambda: Cores(cores, "cores"))
         monkeypatch.setattr(Load, "others", lambda load: busy)
-        monkeypatch.setattr(places, "_free_memory", lambda: memory * 1024**3)
+        monkeypatch.setattr(places, "free_memory", lambda: memory * 1024**3)
 
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)

@@ -15,9 +15,11 @@ from ganforge.data.files.source import FileSource
 from ganforge.data.order import Order
 from ganforge.data.source import ImageSource, MemorySource, fits_beside
 from ganforge.errors import DamagedError
+from ganforge.main_memory import total_memory
 
 _log = logging.getLogger(__name__)
 _CHUNK = 64 * 2**20  # bytes that are copied to a device at once
+_UNKNOWN = 2**33  # bytes of main memory; assumed on systems that do not report it (Windows)
 
 
 class CachedSource(ImageSource):
@@ -122,7 +124,9 @@ class CachedSource(ImageSource):
     @property
     def is_quick(self) -> bool:
         """Whether images are read from memory: the system holds a file of up to half of it."""
-        return self._file is not None and self._file.pixels.nbytes <= _memory() // 2
+        return (
+            self._file is not None and self._file.pixels.nbytes <= (total_memory() or _UNKNOWN) // 2
+        )
 
     def _opened(self) -> PixelFile | None:
         try:
@@ -156,11 +160,3 @@ class CachedSource(ImageSource):
 def is_quick(source: ImageSource) -> bool:
     """Whether reading a batch is a copy within memory, for which no other process is needed."""
     return not isinstance(source, FileSource) and getattr(source, "is_quick", True)
-
-
-def _memory() -> int:
-    """Returns the memory of this machine in bytes."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # Windows
-        return 2**33

@@ -15,7 +15,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from ganforge import atomic
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.cached import CachedSource
 from ganforge.data.files.encoded import megabytes
 from ganforge.data.files.pixel_file import write_footer
@@ -115,7 +115,7 @@ def fill(cached: CachedSource, label: str) -> None:
 def _decoded(source: FileSource, path: Path) -> Iterator[Decoded]:
     size = max(1, min(_BLOCK, _BLOCK_BYTES // math.prod(source.shape)))
     blocks = Blocks(source, path, size)
-    processes = min(usable_cores(), len(source) // _EACH)
+    processes = min(Cores.find().count, len(source) // _EACH)
     if processes < 2:
         yield from (blocks[block] for block in range(len(blocks)))
         return

@@ -19,7 +19,7 @@ from PIL import __version__ as pillow
 from PIL import features
 from torch import Tensor
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.cached import CachedSource
 from ganforge.data.files.encoded import megabytes
 from ganforge.data.files.filling import fill
@@ -123,7 +123,7 @@ class Keeping:
         with _turn(cached.path, label):
             if not cached.open():  # another process may have decoded them in the meantime
                 _make_room(cached.path.parent, _size(cached), self.cache_limit_mb * 2**20)
-                count, cores = f"{len(cached):,}", usable_cores()
+                count, cores = f"{len(cached):,}", Cores.find().count
                 _log.info("%s: decoding %s images once, on %d cores", label, count, cores)
                 fill(cached, label)
                 cached.open()  # in use from here on, so that no other process makes room of it

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.decoding import mode_of, upright
 from ganforge.data.files.encoded import Entries, one_at_a_time
 from ganforge.data.files.value_range import (
@@ -119,7 +119,7 @@ def _map(read: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
         except Exception:  # decoders raise exceptions of any type on damaged data
             return None
 
-    with ThreadPoolExecutor(usable_cores()) as threads:
+    with ThreadPoolExecutor(Cores.find().count) as threads:
         return [*threads.map(attempt, names)]
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.decoding import decode, reason_of
 from ganforge.data.files.encoded import Entries, UnreachableError, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
@@ -123,7 +123,7 @@ class FileSource(ImageSource):
                 images[index] = image
                 valid[index] = True
 
-        with ThreadPoolExecutor(usable_cores()) as threads:
+        with ThreadPoolExecutor(Cores.find().count) as threads:
             for _ in threads.map(fill, range(len(self))):
                 pass
         if not valid.any():

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.decoding import stretched, upright, upright_size
 from ganforge.data.files.encoded import Entries
 from ganforge.data.files.entries import open_entries
@@ -163,7 +163,7 @@ def _check_halves(path: Path, sources: list[PairSource]) -> None:
         DataError: the halves of some pairs differ in size.
     """
     faults: list[str] = []
-    with ThreadPoolExecutor(usable_cores()) as threads:
+    with ThreadPoolExecutor(Cores.find().count) as threads:
         for source in sources:
             faults += [fault for fault in threads.map(source.fault, source.names) if fault]
     if faults:

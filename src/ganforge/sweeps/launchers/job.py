@@ -14,11 +14,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from ganforge.errors import InterruptionError, RunError
+from ganforge.sweeps.signals import PREEMPTION
 from ganforge.terminal import readable_streams
-
-# SIGUSR1 instead of submitit's default SIGUSR2, because the Interruption callback handles it.
-PREEMPTION = "USR1"
-SIGNAL = getattr(signal, f"SIG{PREEMPTION}", signal.SIGTERM)
 
 
 @dataclass
@@ -46,15 +43,15 @@ class SubmittedJob:
     def __call__(self) -> JobReturn:
         """Trains; if interrupted, saves a checkpoint and, after SIGUSR1, requeues the job."""
         self._set_up_process()
-        requeue = signal.getsignal(SIGNAL)  # submitit's handler, which training replaces
+        requeue = signal.getsignal(PREEMPTION)  # submitit's handler, which training replaces
         signal.signal(signal.SIGTERM, _stop)
         try:
             return self._run()
         except (InterruptionError, KeyboardInterrupt) as error:
             cause = error if isinstance(error, InterruptionError) else error.__cause__
             code = getattr(cause, "exit_code", 130)
-            if code == 128 + SIGNAL and callable(requeue):
-                requeue(SIGNAL, None)  # exits this process, except on the job's other tasks
+            if code == 128 + PREEMPTION and callable(requeue):
+                requeue(PREEMPTION, None)  # exits this process, except on the job's other tasks
             # The scheduler itself restarts the job, which then must not return a result.
             raise SystemExit(code) from error
 

@@ -17,13 +17,12 @@ from ganforge.callbacks.interruption import SIGNALS
 from ganforge.console import console
 from ganforge.errors import InterruptionError, RunError
 from ganforge.plain_text import one_line
+from ganforge.runs.stored.past_summary import best_of, read_summary
 from ganforge.sweeps.launchers.job import failed
 from ganforge.sweeps.launchers.places import Place, Places
 from ganforge.sweeps.process import exit_code, start_training
-from ganforge.sweeps.signals import deferring_signals
+from ganforge.sweeps.signals import PREEMPTION, deferring_signals
 
-# Ends a job with a checkpoint, to start it again: the Interruption callback handles it.
-PREEMPTION = getattr(signal, "SIGUSR1", signal.SIGTERM)
 OUTPUT = ".output"  # folder in that of a sweep for the output of its jobs
 POLL_SECONDS = 0.1  # seconds between polls of the jobs
 REPORT_SECONDS = 30.0  # seconds between two lines on the progress of each job
@@ -41,12 +40,14 @@ class LocalJob:
         overrides: overrides of its run.
         gpus: number of GPUs that it needs.
         output: file for its output.
+        run: its run folder, to read the score that is its result; None for no result.
     """
 
     number: int
     overrides: list[str]
     gpus: int
     output: Path
+    run: Path | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
     place: Place | None = None
     began: float = 0.0
@@ -194,9 +195,10 @@ class LocalJobs:
 
 
 def result_of(job: LocalJob, code: int) -> JobReturn:
-    """Returns Hydra's result for a job that ended with an exit code."""
+    """Returns Hydra's result for a job that ended with an exit code: the run's best score."""
     if code == 0:
-        return JobReturn(status=JobStatus.COMPLETED, _return_value=None)
+        best = None if job.run is None else best_of(read_summary(job.run)[0])
+        return JobReturn(status=JobStatus.COMPLETED, _return_value=best[1] if best else None)
     if code - 128 in SIGNALS:
         name = signal.Signals(code - 128).name
         return failed(InterruptionError(f"interrupted by {name}", code - 128))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from ganforge.compute.cores import CORES_VARIABLE, LOAD, Cores
+from ganforge.compute.load import LOAD
+from ganforge.cores import CORES_VARIABLE, THREADS_VARIABLE, Cores, typed_threads
 from ganforge.errors import ConfigError
+from ganforge.main_memory import free_memory
 
-THREADS = "OMP_NUM_THREADS"
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 JOB_MEMORY = 2 * 1024**3  # bytes of main memory that a job on the CPU is expected to use
 # Starting a process takes about 10 s. On two cores, where side by side gains least, a small DCGAN
@@ -47,7 +47,7 @@ class Need:
     @property
     def cores(self) -> int:
         """Cores that it needs at least."""
-        return self.processes * (self.threads or _typed_threads() or 1)
+        return self.processes * (self.threads or typed_threads() or 1)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def choose_places(
     each = max((need.gpus for need in needs), default=0)
     if found and len(found) < each:
         raise ConfigError(f"a job needs {each} GPUs, and this sweep has {len(found)} of them")
-    cores = max(1, round(Cores.find().count - (LOAD.others() or 0.0)))
+    cores = Cores.find().share(others=LOAD.others() or 0.0)
     count = min(_fitting(needs, found, cores) if jobs == "auto" else int(jobs), len(needs))
     # More jobs than GPUs, as only the user can ask for, share them.
     shared = math.ceil(count * each / len(found)) if found and each and jobs != "auto" else 1
@@ -182,29 +182,14 @@ def _fitting(needs: list[Need], gpus: list[str], cores: int) -> int:
     if gpus and "cuda" in kinds:
         return len(gpus)
     fitting = cores // max(need.cores for need in needs)
-    memory = _free_memory()
+    memory = free_memory()
     return max(1, fitting if memory is None else min(fitting, memory // JOB_MEMORY))
 
 
 def _variables(threads: int | Auto, cores: int, processes: int) -> dict[str, str]:
     if threads != "auto":
-        return {THREADS: str(threads)}
-    if processes == 1 or _typed_threads() is not None:
+        return {THREADS_VARIABLE: str(threads)}
+    if processes == 1 or typed_threads() is not None:
         return {}
     share = str(max(1, cores // processes))
-    return {CORES_VARIABLE: share, THREADS: share}
-
-
-def _typed_threads() -> int | None:
-    first = os.environ.get(THREADS, "").partition(",")[0].strip()
-    return int(first) if first.isdecimal() and int(first) > 0 else None
-
-
-def _free_memory() -> int | None:
-    """Returns the bytes of main memory that are available; None if unknown."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    known: dict[str, Any] = dict(line.split(":", 1) for line in lines if ":" in line)
-    return int(known["MemAvailable"].split()[0]) * 1024 if "MemAvailable" in known else None
+    return {CORES_VARIABLE: share, THREADS_VARIABLE: share}

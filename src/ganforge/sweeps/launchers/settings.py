@@ -6,10 +6,14 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn
 from omegaconf import DictConfig
 
 from ganforge.compute.hardware import TrainerSettings
+from ganforge.config.job_names import distinguishing, job_folder
+from ganforge.config.quoting import quoted
+from ganforge.paths import typed_path
 from ganforge.runs.load import build
 from ganforge.sweeps.launchers.checks import option_of
 from ganforge.sweeps.launchers.local import OUTPUT, LocalJob, LocalJobs
@@ -84,7 +88,10 @@ def local_jobs(
 
 
 def run_beside(config: DictConfig, jobs: list[list[str]], first: int) -> list[JobReturn]:
-    """Runs jobs side by side; returns their results.
+    """Runs jobs side by side; returns their results, with the best score of each.
+
+    A job without ``run_dir`` gets its folder in that of the sweep, as in Hydra's own process: a job
+    that is restarted resumes there.
 
     Args:
         config: Hydra's configuration of the sweep; all jobs need the hardware that it sets.
@@ -95,10 +102,32 @@ def run_beside(config: DictConfig, jobs: list[list[str]], first: int) -> list[Jo
     needs = adjusted([need] * len(jobs), config.hydra.launcher)
     local = local_jobs(config, needs, always=True)
     assert local is not None
-    folder = Path(str(config.hydra.sweep.dir)) / OUTPUT
+    sweep = typed_path(str(config.hydra.sweep.dir)).absolute()
     return local.run(
         [
-            LocalJob(number, overrides, needs[0].gpus, folder / f"{number}.log")
+            local_job(number, overrides, needs[0].gpus, sweep)
             for number, overrides in enumerate(jobs, first)
         ]
     )
+
+
+def local_job(number: int, overrides: list[str], gpus: int, sweep: Path) -> LocalJob:
+    """Returns a job of another sweeper, with its run folder.
+
+    Args:
+        number: number of the job in the sweep.
+        overrides: its overrides; with ``run_dir`` if the sweeper chooses its folder.
+        gpus: number of GPUs that it needs.
+        sweep: folder of the sweep.
+    """
+    given = [
+        override.value()
+        for override in OverridesParser.create().parse_overrides(overrides)
+        if override.key_or_group == "run_dir"
+    ]
+    if given:
+        run = typed_path(str(given[-1])).absolute()
+    else:
+        run = sweep / job_folder(number, distinguishing(overrides))
+        overrides = [*overrides, f"run_dir={quoted(run)}"]
+    return LocalJob(number, overrides, gpus, sweep / OUTPUT / f"{number}.log", run)

@@ -9,7 +9,8 @@ from typing import Any
 from hydra.core.utils import JobReturn
 
 from ganforge.console import console
-from ganforge.sweeps.launchers.job import PREEMPTION, SubmittedJob, result_of
+from ganforge.sweeps.launchers.job import SubmittedJob, result_of
+from ganforge.sweeps.signals import PREEMPTION
 
 POLL_SECONDS = 1.0  # seconds between polls of the jobs; submitit queries SLURM much less often
 
@@ -24,7 +25,8 @@ class SlurmJobs:
     """
 
     def __init__(self, folder: str, parameters: dict[str, Any], max_num_timeout: int) -> None:
-        os.environ["SUBMITIT_PREEMPT_SIGNAL"] = PREEMPTION  # read when submitit is imported
+        # Read when submitit is imported.
+        os.environ["SUBMITIT_PREEMPT_SIGNAL"] = PREEMPTION.name.removeprefix("SIG")
         from submitit import AutoExecutor
 
         self.executor: Any = AutoExecutor(

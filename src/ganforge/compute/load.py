@@ -1,82 +1,18 @@
-"""The CPU cores that this process may use, and how many of them other processes keep busy."""
+"""How many CPU cores other processes keep busy."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ganforge.cores import quotas
+from ganforge.cores import allowed, lines_of
 
-CORES_VARIABLE = "GANFORGE_CORES"  # set by a sweep for its jobs: the cores that each may use
 SHORTEST = 0.2  # seconds between two readings that say anything about the load
 LONGEST = 60.0  # seconds after which a reading says nothing about the present load
-
-
-@dataclass(frozen=True)
-class Cores:
-    """The cores that this process may use.
-
-    Attributes:
-        count: number of cores, at least 1.
-        limit: what limits them: "cores", "CPU affinity", "CPU quota", "SLURM_CPUS_PER_TASK", or
-            "share of the sweep".
-    """
-
-    count: int
-    limit: str
-
-    @classmethod
-    def find(cls, variables: Mapping[str, str] | None = None, root: Path = Path("/")) -> Cores:
-        """Returns the cores after affinity, control group (v1 and v2), SLURM and sweep.
-
-        Two hardware threads of one core count as one: they share its arithmetic units.
-
-        Args:
-            variables: environment variables; those of this process by default.
-            root: where ``/proc`` and ``/sys`` are.
-        """
-        variables = os.environ if variables is None else variables
-        present, usable = os.cpu_count() or 1, allowed()
-        kind = "CPU affinity" if len(usable) < present else "cores"
-        limits = [(_physical(usable, root), kind)]
-        if (quota := quota_of(root)) is not None:
-            limits.append((max(1, int(quota)), "CPU quota"))
-        for name, text in (
-            ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_PER_TASK"),
-            (CORES_VARIABLE, "share of the sweep"),
-        ):
-            if (number := variables.get(name, "")).isdecimal() and int(number) > 0:
-                limits.append((int(number), text))
-        return cls(*min(limits, key=lambda one: one[0]))
-
-
-def allowed() -> set[int]:
-    """Returns the numbers of the logical CPUs that this process may run on."""
-    affinity = getattr(os, "sched_getaffinity", None)  # not on macOS and Windows
-    return set(affinity(0)) if affinity is not None else set(range(os.cpu_count() or 1))
-
-
-def quota_of(root: Path = Path("/")) -> float | None:
-    """Returns the CPU quota of this process's control group and those above it, in cores.
-
-    Returns:
-        None without a quota, or where there are no control groups.
-    """
-    groups, membership = root / "sys/fs/cgroup", root / "proc/self/cgroup"
-    return min(quotas(groups, membership), default=None)
-
-
-def _physical(usable: set[int], root: Path) -> int:
-    """Returns the number of cores that the logical CPUs belong to."""
-    cores = set()
-    for cpu in usable:
-        file = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-        cores.add("".join(_lines(file)) or str(cpu))
-    return max(1, len(cores))
 
 
 @dataclass(frozen=True)
@@ -136,7 +72,7 @@ def _busy_seconds() -> float | None:
     """Returns the CPU seconds of all processes; time stolen by other virtual machines counts."""
     names = {f"cpu{number}" for number in allowed()}
     ticks = 0
-    for line in _lines(Path("/proc/stat")):
+    for line in lines_of(Path("/proc/stat")):
         name, *fields = line.split()
         if name in names:  # user nice system idle iowait irq softirq steal
             ticks += sum(int(field) for field in (*fields[:3], *fields[5:8]))
@@ -156,13 +92,6 @@ def _own_seconds(pid: int) -> float:
 
 def _descendants(pid: int) -> Iterator[int]:
     for file in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in " ".join(_lines(file)).split():
+        for child in " ".join(lines_of(file)).split():
             yield int(child)
             yield from _descendants(int(child))
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError):
-        return []
