@@ -13,6 +13,7 @@ from ganforge.data.sets.fake import FakeImages
 from ganforge.data.sets.folder import ImageFolder
 from ganforge.data.sets.litdata import LitData
 from ganforge.data.sets.webdataset import WebDataset
+from ganforge.errors import DataError
 
 FAKE = ("data=fake", "data.size=64", "data.image_size=8")
 SMALL = {"image_size": 8, "batch_size": 2, "in_memory": False}
@@ -71,6 +72,10 @@ def test_shards_of_a_folder_hold_the_same_pixels(type_in, tmp_path):
     other = type_in("prepare", "data=digits", "out=out")
     assert other.code == 2
     assert "shards of other images or settings" in other.err
+    for shard in Path("out").glob("train-*.tar"):
+        shard.unlink()
+    with pytest.raises(DataError, match=r"training shards that ganforge.json lists are missing"):
+        WebDataset("out/*.tar", **SMALL).setup()
 
 
 @pytest.mark.parametrize("encoding", ["png", "jpeg"])

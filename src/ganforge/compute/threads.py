@@ -44,10 +44,14 @@ class Threads:
 
 
 def check_threads(wanted: int | str | None) -> None:
-    """Raises ConfigError unless ``trainer.threads`` is a number from 1, "auto" or None."""
-    number = isinstance(wanted, int) and not isinstance(wanted, bool) and wanted >= 1
+    """Raises ConfigError unless ``trainer.threads`` is a number of CPUs, "auto" or None."""
+    most = os.cpu_count() or 1
+    number = isinstance(wanted, int) and not isinstance(wanted, bool) and 1 <= wanted <= most
     if not number and wanted not in ("auto", None):
-        raise ConfigError(f"trainer.threads must be a number from 1, auto or null; got {wanted!r}")
+        raise ConfigError(
+            f"trainer.threads must be a number from 1 to {most}, the CPUs of this machine, or auto "
+            f"or null; got {wanted!r}"
+        )
 
 
 def choose_threads(

@@ -185,7 +185,7 @@ class ShardData(FileData):
             for split in ("train", "test")
         )
         try:
-            names = self._prepared_names(shards["train"][0].place)
+            names = self._prepared_names(shards)
             numbered = number_labels(train, test, self.labels, names, self._order)
         except DataError as error:
             raise DataError(f"{self.path}: {error}") from error
@@ -197,17 +197,27 @@ class ShardData(FileData):
             )
         return numbered
 
-    def _prepared_names(self, place: str) -> list[str]:
-        """Returns the class names that `ganforge prepare` has stored next to the shards."""
-        data = read_next_to(place, SUMMARY, self._remote)
+    def _prepared_names(self, shards: dict[str, list[Shard]]) -> list[str]:
+        """Returns the class names that `ganforge prepare` has stored next to the shards.
+
+        Raises:
+            DataError: what it has stored is damaged, or lists training shards, none of which is
+                here: those of the test split would be trained on.
+        """
+        data = read_next_to(shards["train"][0].place, SUMMARY, self._remote)
         if data is None:
             return []
         try:
-            names = json.loads(data)["class_names"]
+            summary = json.loads(data)
+            names = summary["class_names"]
+            listed = {shard["file"] for shard in summary["splits"]["train"]["shards"]}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{SUMMARY} next to its shards is damaged: {error}") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
             raise DataError(f"{SUMMARY} next to its shards is damaged: class_names")
+        if listed and not any(PurePath(shard.place).name in listed for shard in shards["train"]):
+            missing = first_of(sorted(listed), _LISTED)
+            raise DataError(f"the training shards that {SUMMARY} lists are missing: {missing}")
         return names
 
 
