@@ -210,7 +210,8 @@ class ShardData(FileData):
         try:
             summary = json.loads(data)
             names = summary["class_names"]
-            listed = {shard["file"] for shard in summary["splits"]["train"]["shards"]}
+            files = [shard["file"] for shard in summary["splits"]["train"]["shards"]]
+            listed = {PurePath(file).name for file in files}
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DataError(f"{SUMMARY} next to its shards is damaged: {error}") from error
         if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
