@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ganforge.cores import usable_cores
+from ganforge.cores import Cores
 from ganforge.data.files.decoding import decode
 from ganforge.data.sets.folder import ImageFolder
 
@@ -51,7 +51,7 @@ def report(files: int) -> str:
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         starts = [*range(0, files, EACH)]
-        with ProcessPoolExecutor(usable_cores()) as processes:
+        with ProcessPoolExecutor(Cores.find().count) as processes:
             sizes = processes.map(
                 generated, [root / "images"] * len(starts), starts, [files] * len(starts)
             )
@@ -64,7 +64,7 @@ def report(files: int) -> str:
         "",
         f"{files:,} generated JPEGs of 64 to 96 pixels a side, {megabytes:,.0f} MB, resized to "
         f"{SIZE}; decoded {files * 3 * SIZE**2 / 2**20:,.0f} MB.",
-        f"Batches of {BATCH}, {usable_cores()} cores, no GPU, torch {torch.__version__}. To the "
+        f"Batches of {BATCH}, {Cores.find().count} cores, no GPU, torch {torch.__version__}. To the "
         "first step: from the construction of",
         "the data module to the first batch, without imports. CPU seconds are those of all "
         "processes, memory is the largest",

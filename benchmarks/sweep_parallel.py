@@ -25,7 +25,8 @@ from pathlib import Path
 
 import torch
 
-from ganforge.compute.cores import Cores, Reading
+from ganforge.compute.load import Reading
+from ganforge.cores import Cores
 
 ROOT = Path(__file__).parents[1]
 PLAIN = ["trainer=cpu", "trainer.precision=32-true", "logger=csv", "metrics=[]"]
