@@ -64,8 +64,8 @@ def report(files: int) -> str:
         "",
         f"{files:,} generated JPEGs of 64 to 96 pixels a side, {megabytes:,.0f} MB, resized to "
         f"{SIZE}; decoded {files * 3 * SIZE**2 / 2**20:,.0f} MB.",
-        f"Batches of {BATCH}, {Cores.find().count} cores, no GPU, torch {torch.__version__}. To the "
-        "first step: from the construction of",
+        f"Batches of {BATCH}, {Cores.find().count} cores, no GPU, torch {torch.__version__}.",
+        "To the first step: from the construction of",
         "the data module to the first batch, without imports. CPU seconds are those of all "
         "processes, memory is the largest",
         f"resident size of the training process, images/s is over {STEPS} further batches. One "
