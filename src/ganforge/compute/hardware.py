@@ -94,13 +94,7 @@ def choose_hardware(
     """
     _refuse_unknown("accelerator", accelerator, ACCELERATORS)
     _refuse_unknown("precision", precision, PRECISIONS)
-    if strategy not in STRATEGIES:
-        raise ConfigError(
-            f"trainer.strategy={strategy!r} is not supported; legal: {', '.join(STRATEGIES)}. Two "
-            "players with an optimizer each, updated in turn, need every rank's gradients to be "
-            "averaged once an update: sharded strategies (fsdp, deepspeed) take one optimizer or "
-            "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
-        )
+    _refuse_strategy(strategy)
     kind = find_accelerator(accelerator)
     nodes = _nodes(num_nodes, launch)
     count = _devices(kind, devices, strategy, launch)
@@ -111,14 +105,8 @@ def choose_hardware(
     if precision == "auto":
         chosen = "bf16-mixed" if computes_bf16(kind, count) else "32-true"
         why.append(_precision_reason(kind, chosen, count))
-    if kind == "mps" and chosen == "16-mixed":
-        raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
-    # With 16-mixed, a fused step unscales gradients itself: clipping would see scaled ones.
-    if fused is True and chosen == "16-mixed":
-        raise ConfigError(
-            "trainer.fused=true does not work with trainer.precision=16-mixed: a fused optimizer "
-            "unscales gradients only after they are clipped. Use trainer.fused=false or bf16-mixed"
-        )
+    if chosen == "16-mixed":
+        _refuse_scaling(kind, fused)
     layout = kind == "cuda" or (kind == "cpu" and chosen != "32-true")
     return Hardware(
         accelerator=kind,
@@ -136,6 +124,28 @@ def choose_hardware(
 def _refuse_unknown(name: str, value: str, legal: tuple[str, ...]) -> None:
     if value not in legal:
         raise ConfigError(f"trainer.{name}={value!r} is not one of {', '.join(legal)}")
+
+
+def _refuse_strategy(strategy: str) -> None:
+    if strategy not in STRATEGIES:
+        raise ConfigError(
+            f"trainer.strategy={strategy!r} is not supported; legal: {', '.join(STRATEGIES)}. Two "
+            "players with an optimizer each, updated in turn, need every rank's gradients to be "
+            "averaged once an update: sharded strategies (fsdp, deepspeed) take one optimizer or "
+            "cannot freeze one player, and ddp_spawn cannot hand the players to its processes."
+        )
+
+
+def _refuse_scaling(kind: str, fused: Switch) -> None:
+    """Rejects devices and optimizers that 16-mixed's gradient scaler does not work with."""
+    if kind == "mps":
+        raise ConfigError("trainer.precision=16-mixed needs a gradient scaler, which MPS lacks")
+    # A fused step unscales gradients itself: clipping would see scaled ones.
+    if fused is True:
+        raise ConfigError(
+            "trainer.fused=true does not work with trainer.precision=16-mixed: a fused optimizer "
+            "unscales gradients only after they are clipped. Use trainer.fused=false or bf16-mixed"
+        )
 
 
 def _nodes(wanted: int | str, launch: Launch | None) -> int:
@@ -159,7 +169,7 @@ def _devices(kind: str, wanted: int | str, strategy: str, launch: Launch | None)
     started = None if one_each or launch is None else launch.per_node
     if wanted == "auto":
         # Several GPUs divide the batch, which changes small models for the worse (BatchNorm over
-        # fewer images) and does not speed them up: they are used only where they were asked for.
+        # fewer images) and does not speed them up: they are used only on request.
         wanted = started or (1 if launch is None and strategy == "auto" else present)
     if not isinstance(wanted, int) or isinstance(wanted, bool) or wanted < 1:
         raise ConfigError(f"trainer.devices must be a number from 1 or auto, got {wanted!r}")
@@ -280,14 +290,6 @@ class TrainerSettings:
 
     def hardware(self) -> Hardware:
         """Returns the hardware settings, with every "auto" resolved for this machine and launch."""
-        return choose_hardware(
-            self.accelerator,
-            self.devices,
-            self.strategy,
-            self.precision,
-            self.channels_last,
-            self.fused,
-            self.num_nodes,
-            find_launch(),
-            self.tf32,
-        )
+        wanted = self.accelerator, self.devices, self.strategy, self.precision
+        switches = self.channels_last, self.fused
+        return choose_hardware(*wanted, *switches, self.num_nodes, find_launch(), self.tf32)
