@@ -59,13 +59,18 @@ class ColorSettings(DataSettings, total=False):
     workers: int
 
 
-class DecodedSettings(DataSettings, total=False):
-    """DataSettings, and the settings on where decoded image files are kept."""
+class KeptSettings(DataSettings, total=False):
+    """DecodedSettings without ``cache``."""
 
     in_memory: bool | str
     memory_limit_mb: int
-    cache: bool | str
     cache_limit_mb: int
+
+
+class DecodedSettings(KeptSettings, total=False):
+    """DataSettings, and the settings on where decoded image files are kept."""
+
+    cache: bool | str
 
 
 class FileSettings(DecodedSettings, total=False):
@@ -77,31 +82,25 @@ class FileSettings(DecodedSettings, total=False):
     mirror: bool
 
 
-class PhotographSettings(DecodedSettings, total=False):
+class EncodedSettings(KeptSettings, total=False):
+    """PhotographSettings without ``cache``."""
+
+    image_size: int
+    channels: int
+    num_classes: int
+    batch_size: int
+    workers: int | None
+    max_unreadable: int
+    draft: bool | None
+
+
+class PhotographSettings(EncodedSettings, DecodedSettings, total=False):
     """Keyword arguments of photographs in files, except ``mirror``."""
 
-    image_size: int
-    channels: int
-    num_classes: int
-    batch_size: int
-    workers: int | None
-    max_unreadable: int
-    draft: bool | None
 
-
-class StreamedSettings(DataSettings, total=False):
+class StreamedSettings(EncodedSettings, total=False):
     """FolderSettings without ``cache``."""
 
-    image_size: int
-    channels: int
-    num_classes: int
-    batch_size: int
-    workers: int | None
-    max_unreadable: int
-    draft: bool | None
-    in_memory: bool | str
-    memory_limit_mb: int
-    cache_limit_mb: int
     mirror: bool
 
 
