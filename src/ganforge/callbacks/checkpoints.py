@@ -52,7 +52,7 @@ class Checkpoints(Callback):
         background: bool | Literal["auto"] = "auto",
     ) -> None:
         _above_zero("every_n_steps", every_n_steps)
-        _above_zero("every_minutes", every_minutes)
+        _above_zero("every_minutes", every_minutes, float)
         _above_zero("every_images", every_images)
         if background not in (True, False, "auto"):
             raise ConfigError(
@@ -249,8 +249,8 @@ def _last_step(trainer: Trainer) -> int | None:
     return steps[0] if steps else None
 
 
-def _above_zero(name: str, value: float | None) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+def _above_zero(name: str, value: float | None, kind: type = int) -> None:
+    number = isinstance(value, int | kind) and not isinstance(value, bool)
     if value is not None and not (number and 0 < value < math.inf):
         raise ConfigError(
             f"checkpoints.{name} must be above 0, or null to leave it out, got {value}"

@@ -83,9 +83,8 @@ def _is_found(key: str, own: DictConfig, cfg: DictConfig) -> bool:
     """Whether a value was not typed: inferred from the data, or the data layout of an older run."""
     if key == "data.layout":
         return True
-    if key == "trainer.strategy" and "tf32" not in (
-        own.get("trainer") or {}
-    ):  # see keep_former_devices
+    # Set by keep_former_devices.
+    if key == "trainer.strategy" and "tf32" not in (own.get("trainer") or {}):
         return True
     found = bool(own.data.get("class_names")) and not cfg.data.get("class_names")
     typed = cfg.data.get("num_classes", 0) != 0
