@@ -31,6 +31,7 @@ class ADA(AugmentationPipeline):
 
     real_sign: Tensor
     tally: Tensor
+    signs: Tensor
 
     def __init__(
         self,
@@ -51,20 +52,23 @@ class ADA(AugmentationPipeline):
         self.register_buffer("real_sign", torch.zeros(()))
         # Since the last adjustment: the weighted sum of signs at reals, and the number of images.
         self.register_buffer("tally", torch.zeros(2))
-        self._signs: Tensor | None = None
+        # The same for this step. Changed in place, also by updates that are replayed as graphs.
+        self.register_buffer("signs", torch.zeros(2), persistent=False)
+        self._observed = False
 
     def observe(self, real_logits: Tensor) -> None:
         """Accumulates the signs of the raw logits [B] of real images in this step."""
         signs = real_logits.float().sign().sum()
-        total = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
-        self._signs = total if self._signs is None else self._signs + total
+        self.signs += torch.stack([signs, torch.full_like(signs, real_logits.numel())])
+        self._observed = True
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
         """Adjusts p every ``every`` steps; arguments as in :meth:`Augmentation.adjust`."""
-        if self._signs is None:
+        if not self._observed:
             return
         # Reduced at each step, so that the buffer in a checkpoint holds the sum of all processes.
-        total, self._signs = mean(self._signs), None
+        total = mean(self.signs.clone())
+        self.signs.zero_()
         self.tally += images * torch.stack([total[0] / total[1], torch.ones_like(total[1])])
         interval = self.every * images
         if images_seen // interval == (images_seen - images) // interval:

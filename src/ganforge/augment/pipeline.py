@@ -57,9 +57,7 @@ class AugmentationPipeline(Augmentation):
         Computed in float32. Differentiable any number of times with respect to the images.
         """
         self._check_size(*images.shape[2:])
-        if self._idle is None:
-            self._idle = bool(self.p == 0)
-        if self._idle:
+        if self.phase():
             return images
         # In bfloat16, positions in the image would only be accurate to a pixel or two.
         with torch.autocast(images.device.type, enabled=False):
@@ -68,6 +66,12 @@ class AugmentationPipeline(Augmentation):
             if self.colour:
                 changed = apply_colours(changed, recolour(noise, self.p).to(changed.dtype))
         return changed.to(images.dtype)
+
+    def phase(self) -> bool:
+        """Returns whether p is 0, so that nothing is augmented."""
+        if self._idle is None:
+            self._idle = bool(self.p == 0)
+        return self._idle
 
     def values(self) -> dict[str, Tensor]:
         """Returns p."""

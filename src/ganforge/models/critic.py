@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -106,8 +106,20 @@ class Critic:
                 penalty = term.term(context)
             if penalty is not None:
                 update.observe(f"{update.player}/{self.prefix}{name}", penalty, term.every > 1)
-                total = total + term.weight_at(context.images_seen) * term.every * penalty
+                total = total + update.scheduled(term.factor_at) * penalty
         return total
+
+    def settle(self, player: Player) -> None:
+        """Ends an update of a player: its regularizers take over what they have measured in it."""
+        for term in self.regularizers.values():
+            if term.player == player:
+                term.settle()
+
+    def phase(self, update: Update) -> Hashable:
+        """Returns what decides on the operations of an update, besides shapes."""
+        due = self.due(update)
+        chosen = (term.phase(update.images_seen) for term in self.regularizers.values())
+        return (*due, *chosen, self.augment.phase())
 
     def due(self, update: Update) -> dict[str, Regularizer]:
         """Returns the regularizers that contribute to an update, by name."""

@@ -28,6 +28,7 @@ class Growing(AdversarialModule):
     """
 
     growth: Growth
+    _level: float | None = None
 
     def start_growth(self, growth: Growth) -> None:
         """Sets the schedule and the networks' level; called by the constructors of subclasses."""
@@ -57,6 +58,9 @@ class Growing(AdversarialModule):
     def grow(self) -> float:
         """Sets all networks to the level of the images seen and returns it."""
         level = self.growth.level_at(self.images_seen)
+        if self.graphs is not None and level != self._level:
+            self.graphs.forget()
+        self._level = level
         for network in (self.generator, self.discriminator):
             cast(Any, network).grow(level)
         if self.average is not None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from ganforge.errors import require
 from ganforge.networks.layers.synchronized import several
@@ -78,7 +78,7 @@ class PathLength(Regularizer):
         return slopes / math.sqrt(math.prod(slopes.shape[1:-1]))
 
     @torch.no_grad()
-    def constrain(self, player: nn.Module) -> None:
+    def settle(self) -> None:
         """Updates the running mean with the lengths of this update."""
         if not self._fresh:
             return

@@ -12,6 +12,7 @@ from torch import nn
 
 from ganforge.compute.compilers import resolved_compilation
 from ganforge.compute.hardware import Hardware, TrainerSettings
+from ganforge.compute.recording import resolved_graphs
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
 from ganforge.data.sets.fake import FakeImages
@@ -76,7 +77,8 @@ def build_parts(cfg: DictConfig) -> Parts:
         hardware = with_layout(hardware, model)
     prepare(model, hardware)
     compiled = resolved_compilation(settings.compile, hardware.accelerator)
-    hardware = replace(hardware, compiled=compiled)
+    graphs = model.recording = resolved_graphs(settings, hardware)
+    hardware = replace(hardware, compiled=compiled, graphs=graphs)
     if compiled != "none":
         compile_model(model, compiled)
     _check_optimizers(model)
