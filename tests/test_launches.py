@@ -84,3 +84,24 @@ def test_every_model_trains_in_every_precision():
     results = Machine(steps=(1, 3)).count_all(jobs)
     assert {name: row["error"] for name, row in results.items() if "error" in row} == {}
     assert all(row["operations"] > 50 for row in results.values())
+
+
+def test_updates_of_every_model_are_recorded_and_replayed():
+    steps = [*STEPS_ONLY, UNLOGGED, "trainer=gpu", "trainer.max_steps=24"]
+    jobs = {
+        f"{model} {precision}": [
+            *steps,
+            *overrides_of(model),
+            f"trainer.precision={precision}",
+            "trainer.cuda_graphs=true",
+        ]
+        for model in MODELS
+        for precision in PRECISIONS[1:]
+    }
+    results = Machine(steps=(22, 24)).count_all(jobs)
+    assert {name: row["error"] for name, row in results.items() if "error" in row} == {}
+    for name, row in results.items():
+        counts = row["counts"]
+        assert counts["graph_launches"] >= 2, name
+        assert counts["captured"] == counts["conv"] == 0, name
+        assert row["operations"] < 150, name
