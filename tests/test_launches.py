@@ -30,7 +30,7 @@ MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 def recorded(name: str) -> dict[str, float]:
     """Returns the last counts of a recipe in benchmarks/launches.csv."""
     row = [row for row in launches.read() if row["recipe"] == name][-1]
-    return {field: float(row[field]) for field in row if field not in ("commit", "recipe")}
+    return {field: float(row[field] or 0) for field in row if field not in ("commit", "recipe")}
 
 
 @pytest.fixture(scope="module")

@@ -249,8 +249,7 @@ class TrainerSettings:
         compile: whether torch.compile fuses the networks' operations: none, default, max (tries
             more kernels) or auto (default on GPUs that can). The first steps then take minutes.
             Updates with a penalty on a gradient run uncompiled.
-        cuda_graphs: whether updates are recorded as CUDA graphs and replayed, which saves the time
-            of starting each operation; auto does so on an NVIDIA GPU where nothing forbids it.
+        cuda_graphs: replay updates that were recorded as CUDA graphs; auto where it is possible.
         threads: CPU threads of each process; auto uses the cores that are free; null leaves
             PyTorch's number.
         tf32: round the inputs of float32 convolutions and matrix products on NVIDIA GPUs to 10

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.torch_version import TorchVersion
 
 from ganforge.models.engine.observations import Observations
 from ganforge.models.engine.update import Batch, Number, Update
@@ -78,7 +79,7 @@ class CudaRecorder:
     ) -> tuple[Outcome, Callable[[], None]]:
         """Returns what a function will return, and the replay of its operations."""
         graph = torch.cuda.CUDAGraph()
-        if torch.__version__ < (2, 14):  # later versions register generators at their first draw
+        if TorchVersion(torch.__version__) < "2.14":  # later ones register them at the first draw
             for generator in generators:
                 graph.register_generator_state(generator)
         # Other threads may allocate meanwhile: those that copy batches and write checkpoints.
