@@ -162,7 +162,7 @@ def test_processes_agree_on_the_mean():
     ranks = [ADA(p=0.5, speed=100, every=1) for _ in range(2)]
     for rank, logits in zip(ranks, ([1.0, 1.0], [1.0, -1.0]), strict=True):
         rank.observe(torch.tensor(logits))
-    mean = torch.stack([rank._signs for rank in ranks]).mean(0)  # what a reduction returns
+    mean = torch.stack([rank.signs for rank in ranks]).mean(0)  # what a reduction returns
     for rank in ranks:
         rank.adjust(4, 4, lambda value: mean)
         assert rank.real_sign.item() == 0.5

@@ -115,6 +115,11 @@ class Critic:
             if term.player == player:
                 term.settle()
 
+    def settles(self, player: Player) -> bool:
+        """Whether a player's regularizers measure something, together with other processes."""
+        terms = (term for term in self.regularizers.values() if term.player == player)
+        return any(type(term).settle is not Regularizer.settle for term in terms)
+
     def phase(self, update: Update) -> Hashable:
         """Returns what decides on the operations of an update, besides shapes."""
         due = self.due(update)

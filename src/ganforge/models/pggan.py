@@ -59,8 +59,8 @@ class Growing(AdversarialModule):
     def grow(self) -> float:
         """Sets all networks to the level of the images seen and returns it."""
         level = self.growth.level_at(self.images_seen)
-        if self.graphs is not None and size_of(level) != self._size:
-            self.graphs.forget()
+        if size_of(level) != self._size:
+            self.forget_updates()
         self._size = size_of(level)
         for network in (self.generator, self.discriminator):
             cast(Any, network).grow(level)

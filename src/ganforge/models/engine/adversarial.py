@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
+from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
@@ -49,7 +50,7 @@ from ganforge.needs import Need
 from ganforge.streams import Noise, Stream, Substream, mix, seed_layers
 
 
-class AdversarialModule(Sampling):
+class AdversarialModule(Sampling, LightningModule):
     """Base class of all models: optimizes two players in turn, with manual optimization.
 
     One step is one update of the generator, preceded by ``critic_steps`` updates of the
@@ -176,6 +177,11 @@ class AdversarialModule(Sampling):
             defaults: settings that the optimizer was made with.
         """
         return {"lr": defaults["lr"] * self._schedules[player](self.iteration)}
+
+    def forget_updates(self) -> None:
+        """Drops recorded updates: the networks have changed."""
+        if self.graphs is not None:
+            self.graphs.forget()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Runs one step, updates the counters and the average, and logs when a point is due."""
@@ -397,7 +403,11 @@ class AdversarialModule(Sampling):
     def _recordable(self, objective: Objective, update: Update) -> bool:
         # A method of the model depends on the update alone; a closure may hold other tensors.
         own = getattr(objective, "__self__", None) is self
-        return own and not update.observing and not self.stepper.watched
+        if not own or update.observing or self.stepper.watched:
+            return False
+        # An exchange with other processes within the passes would be recorded as well.
+        settling = (critic.settles(update.player) for critic in self.critics().values())
+        return self._world == 1 or not any(settling)
 
     def _limit_gradient(self, player: Player, optimizer: Optimizer, update: Update) -> None:
         if self.clip_norm is not None or self.observing:

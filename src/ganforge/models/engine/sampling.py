@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from functools import partial
 
 import torch
-from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
@@ -33,15 +32,17 @@ _MEMORY_ADVICE = (
 Generate = Callable[[Noise, Tensor | None], Tensor]
 
 
-class Sampling(LightningModule):
-    """A model that generates images from random draws.
+class Sampling:
+    """What a model does that generates images from random draws.
 
     Attributes:
+        device: device of the model.
         generator: the live generator.
         average: its moving average; None evaluates the live weights.
         num_classes: number of classes of the generator; 0 if it is unconditional.
     """
 
+    device: torch.device
     generator: nn.Module
     average: ExponentialMovingAverage | None
     num_classes: int = 0
