@@ -76,6 +76,10 @@ class AugmentationPipeline(Augmentation):
             changed: Tensor = self.changer(precise, numbers, chances, self.p)
         return changed.to(images.dtype)
 
+    def tensor_functions(self) -> list[nn.Module]:
+        """Returns the part that changes images by numbers that were drawn before."""
+        return [self.changer]
+
     def values(self) -> dict[str, Tensor]:
         """Returns p."""
         return {"p": self.p}
