@@ -237,14 +237,14 @@ def test_p_is_only_read_when_it_may_have_fallen_to_0(monkeypatch):
         ada(torch.zeros(1, 1, 2, 2), Noise(0, 1))
         values.append(round(ada.p.item(), 1))
         read.append(len(reads))
-        assert ada.idle == (values[-1] == 0)
+        assert ada.phase() == (values[-1] == 0)
         step(ada, [sign], finished)
     assert values == [0.5, 0.5, 0.7, 0.7, 0.9, 0.9, 0.7, 0.7, 0.5, 0.5, 0.3, 0.3, 0.1, 0.1]
     # After the start, after the first adjustment, and again when four fifths may have gone.
     assert read == [1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3]
     step(ada, [-1.0], 14)
     step(ada, [-1.0], 15)
-    assert ada.idle
+    assert ada.phase()
 
 
 def test_the_state_is_numbers_alone():

@@ -53,9 +53,8 @@ class AugmentationPipeline(Augmentation):
         self._idle: bool | None = None
         self._least = 0.0  # p is at least as large
 
-    @property
-    def idle(self) -> bool:
-        """Whether p is 0, so that images are returned unchanged; may read p from the device."""
+    def phase(self) -> bool:
+        """Returns whether p is 0, so that nothing is augmented; may read p from the device."""
         if self._idle is None:
             self._least = float(self.p)
             self._idle = self._least == 0
@@ -67,7 +66,7 @@ class AugmentationPipeline(Augmentation):
         Computed in float32. Differentiable any number of times with respect to the images.
         """
         self._check_size(*images.shape[2:])
-        if self.idle:
+        if self.phase():
             return images
         numbers, chances = draw(noise, self.changer.names)
         # In bfloat16, positions in the image would only be accurate to a pixel or two.
