@@ -34,6 +34,7 @@ MEANING = {
     "profile": "With the profiler, which slows the host down.",
     "judge": "Random weights and features.",
     "variants": "Milliseconds per step; one thing is changed at a time.",
+    "compiled": "Milliseconds per step; updates with a penalty on a gradient run uncompiled.",
 }
 
 
@@ -49,7 +50,7 @@ def page(rows: Sequence[Facts], command: str) -> str:
     for item, meaning in MEANING.items():
         found = [row for row in rows if row["item"] == item]
         if found:
-            tables = {"correct": _by_precision, "variants": _by_change}
+            tables = {"correct": _by_precision, "variants": _by_change, "compiled": _by_change}
             table = tables.get(item, _listed)(found)
             parts.append(f"## {item.capitalize()}\n\n{meaning}\n\n{table}")
     parts += [_overhead(rows), _longest(rows), _faults(rows), f"`{command}`"]

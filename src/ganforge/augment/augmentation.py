@@ -29,6 +29,10 @@ class Augmentation(nn.Module):
         """Returns what decides on the operations of :meth:`forward`; here they never change."""
         return None
 
+    def tensor_functions(self) -> list[nn.Module]:
+        """Returns the parts that draw no numbers and read none, which can be compiled."""
+        return []
+
     def observe(self, real_logits: Tensor) -> None:
         """Records the raw logits [B] of real images in this step, for adaptive augmentations."""
 

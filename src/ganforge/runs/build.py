@@ -119,9 +119,14 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 
 def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor") -> None:
-    """Compiles the networks of a model and its average; see :func:`compile_networks`."""
+    """Compiles the networks of a model, its average and its augmentations.
+
+    Arguments as in :func:`ganforge.models.engine.compilation.compile_networks`.
+    """
     averages = [model.average.module] if model.average is not None else []
-    compile_networks([*model.players.values(), *averages], mode, backend)
+    augmentations = {critic.augment for critic in model.critics().values()}
+    parts = [part for augment in augmentations for part in augment.tensor_functions()]
+    compile_networks([*model.players.values(), *averages, *parts], mode, backend)
     model.compiled = True
 
 
