@@ -234,6 +234,10 @@ class JoinedNoise(Noise):
         """Returns a copy of this stream at its next draw: one of each part."""
         return self._joined([part.branched() for part in self._parts], self._kept)
 
+    def drawn_from(self, source: Source) -> Noise:
+        """Returns a copy of this stream at its first draw: one of each part."""
+        return self._joined([part.drawn_from(source) for part in self._parts], self._kept)
+
     def _copy(self, path: Forks, kept: slice) -> Noise:
         return self._joined([part.restarted() for part in self._parts], kept)
 

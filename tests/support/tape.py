@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from ganforge.models.engine.graphs import Outcome
+from ganforge.models.engine.recorders import Outcome
 
 READS = ("_local_scalar_dense", "nonzero", "masked_select", "equal", "unique")
 BATCH_NORM = ("native_batch_norm", "cudnn_batch_norm")  # their schemas do not tell what they write
@@ -58,6 +58,9 @@ class Tape:
                 repeat(*operation)
 
         return outcome, replay
+
+    def forget(self) -> None:
+        """Does nothing: recordings share no memory."""
 
 
 class Writer(TorchDispatchMode):

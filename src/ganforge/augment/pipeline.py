@@ -55,10 +55,7 @@ class AugmentationPipeline(Augmentation):
 
     def phase(self) -> bool:
         """Returns whether p is 0, so that nothing is augmented; may read p from the device."""
-        if self._idle is None:
-            self._least = float(self.p)
-            self._idle = self._least == 0
-        return self._idle
+        return self._is_idle()
 
     def forward(self, images: Tensor, noise: Noise) -> Tensor:
         """Returns augmented images [B, C, H, W], no longer bounded by [-1, 1].
@@ -66,7 +63,7 @@ class AugmentationPipeline(Augmentation):
         Computed in float32. Differentiable any number of times with respect to the images.
         """
         self._check_size(*images.shape[2:])
-        if self.phase():
+        if self._is_idle():
             return images
         numbers, chances = draw(noise, self.changer.names)
         # In bfloat16, positions in the image would only be accurate to a pixel or two.
@@ -98,6 +95,12 @@ class AugmentationPipeline(Augmentation):
             self._idle = False if self._least > 0 else None
         else:
             self._least, self._idle = p, p == 0
+
+    def _is_idle(self) -> bool:
+        if self._idle is None:
+            self._least = float(self.p)
+            self._idle = self._least == 0
+        return self._idle
 
     def _check_size(self, height: int, width: int) -> None:
         """Rejects sides of 1 even at p = 0, so that a run does not fail only once p rises."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from ganforge.compute.hardware import Hardware, TrainerSettings
 from ganforge.errors import ConfigError
+from ganforge.models.engine.recorders import recovers
 
 
 def resolved_graphs(settings: TrainerSettings, hardware: Hardware) -> bool:
@@ -11,6 +12,8 @@ def resolved_graphs(settings: TrainerSettings, hardware: Hardware) -> bool:
         ConfigError: they are wanted, and the device or another setting does not allow them.
     """
     reason = _obstacle(settings, hardware)
+    if settings.cuda_graphs == "auto" and not recovers():
+        return False  # a run that would do without must not end
     if settings.cuda_graphs is True and reason is not None:
         raise ConfigError(
             f"trainer.cuda_graphs=true: {reason}; use trainer.cuda_graphs=false, or auto, which "

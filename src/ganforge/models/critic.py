@@ -115,16 +115,31 @@ class Critic:
             if term.player == player:
                 term.settle()
 
-    def settles(self, player: Player) -> bool:
-        """Whether a player's regularizers measure something, together with other processes."""
-        terms = (term for term in self.regularizers.values() if term.player == player)
-        return any(type(term).settle is not Regularizer.settle for term in terms)
+    def discard(self) -> None:
+        """Drops what regularizers have measured in an update that did not finish."""
+        for term in self.regularizers.values():
+            term.discard()
+
+    def exchanges(self, update: Update) -> bool:
+        """Whether regularizers due at an update exchange what they measure between processes."""
+        return any(
+            type(term).settle is not Regularizer.settle for term in self.due(update).values()
+        )
+
+    def foreseeable(self) -> bool:
+        """Whether :meth:`phase` covers all that may change the operations of an update."""
+        silent = type(self.augment).phase is Augmentation.phase
+        if silent and type(self.augment).adjust is not Augmentation.adjust:
+            return False
+        kinds = [type(term) for term in self.regularizers.values()]
+        selecting = [kind for kind in kinds if kind.kept is not Regularizer.kept]
+        return all(kind.phase is not Regularizer.phase for kind in selecting)
 
     def phase(self, update: Update) -> Hashable:
         """Returns what decides on the operations of an update, besides shapes."""
-        due = self.due(update)
-        chosen = (term.phase(update.images_seen) for term in self.regularizers.values())
-        return (*due, *chosen, self.augment.phase())
+        due, seen = self.due(update), update.images_seen
+        acting = (term for term in self.regularizers.values() if term.player == update.player)
+        return (*due, *(term.phase(seen) for term in acting), self.augment.phase())
 
     def due(self, update: Update) -> dict[str, Regularizer]:
         """Returns the regularizers that contribute to an update, by name."""

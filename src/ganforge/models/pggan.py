@@ -73,7 +73,7 @@ class Growing(AdversarialModule):
 
         How far it is faded in is an input of the operations.
         """
-        level = self.growth.level_at(self.images_seen)
+        level = self.growth.level_at(update.images_seen)
         return (level.is_integer(), size_of(level), super().phase(objective, update))
 
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:

@@ -72,3 +72,7 @@ class LeCam(Regularizer):
             distributed.all_reduce(means)
             means /= distributed.get_world_size()
         self.anchors.copy_(torch.lerp(means, self.anchors, self._kept))
+
+    def discard(self) -> None:
+        """Drops the means of an unfinished update."""
+        self._means = None

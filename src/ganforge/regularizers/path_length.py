@@ -89,3 +89,7 @@ class PathLength(Regularizer):
         if several():
             distributed.all_reduce(total)
         self.mean.lerp_(total[0] / total[1], self.decay)
+
+    def discard(self) -> None:
+        """Drops the lengths of an unfinished update."""
+        self._fresh = []

@@ -109,6 +109,9 @@ class Regularizer(nn.Module):
         A state that lasts must be in buffers that are changed in place; here there is none.
         """
 
+    def discard(self) -> None:
+        """Drops what terms have measured in an update that did not finish."""
+
     def constrain(self, player: nn.Module) -> None:
         """Changes the weights of ``player`` in place, after its optimizer's step; here, nothing."""
 

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 
 from ganforge.augment.ada import ADA
+from ganforge.augment.instance_noise import InstanceNoise
 from ganforge.callbacks.checkpoints import Checkpoints
 from ganforge.compute.hardware import Hardware, TrainerSettings
 from ganforge.compute.recording import resolved_graphs
@@ -17,7 +19,11 @@ from ganforge.errors import ConfigError
 from ganforge.losses.hinge import HingeLoss
 from ganforge.losses.wasserstein import WassersteinLoss
 from ganforge.models.engine.adversarial import AdversarialModule
+from ganforge.models.engine.graphs import Inputs, UpdateGraph
+from ganforge.models.engine.optimizers import clipped
 from ganforge.models.engine.progressive import Growth
+from ganforge.models.engine.recorders import Outcome
+from ganforge.models.engine.update import Update
 from ganforge.models.sngan import SNGAN
 from ganforge.networks.layers.spectral_norm import normalize_weight
 from ganforge.regularizers.gradient_penalty import GradientPenalty
@@ -26,6 +32,7 @@ from ganforge.regularizers.regularizer import Regularizer
 from ganforge.regularizers.top_k import TopK
 from ganforge.regularizers.zero_centered import R1
 from ganforge.schedules import LinearDecay
+from ganforge.streams import Noise
 from tests.support import games, growing, styled, translations
 from tests.support.tape import Tape
 
@@ -52,8 +59,33 @@ class Following(Callback):
         self.passes += 1
 
 
+class Fading(InstanceNoise):
+    """Noise that gets weaker, by a number that no graph knows of."""
+
+    def adjust(self, images, images_seen, mean) -> None:
+        self.scale *= 0.9
+
+
+class Looking(Callback):
+    """Looks at gradients, images and the state of the model between updates."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+
+    def on_before_optimizer_step(self, trainer, pl_module, optimizer) -> None:
+        self.norms.append(float(clipped(optimizer, None)))
+
+    def on_train_batch_end(self, trainer, pl_module, *_) -> None:
+        self.norms.append(float(pl_module.sample(2).norm()))
+
+
 def reading() -> AdversarialModule:
-    return games.game(regularizers={"reading": Reading(0.1)})
+    """The drift is read after LeCam has measured."""
+    return games.game(regularizers={"lecam": LeCam(), "reading": Reading(0.1)})
+
+
+def fading() -> AdversarialModule:
+    return games.game(augment=Fading())
 
 
 def plain() -> AdversarialModule:
@@ -128,6 +160,7 @@ CASES: dict[str, tuple[Callable[[], AdversarialModule], Callable[[], Any], bool]
     "dropout": (dropout, translations.TinyPairs, False),
     "pools": (pools, translations.TinyDomains, False),
     "reading": (reading, games.images, True),
+    "fading": (fading, games.images, True),
 }
 
 
@@ -152,7 +185,7 @@ def trained(
 REPLAYED = [
     name if kept else pytest.param(name, marks=pytest.mark.slow)
     for name, (*_, kept) in CASES.items()
-    if name != "reading"
+    if name not in ("reading", "fading")
 ]
 
 
@@ -173,10 +206,49 @@ def test_an_update_that_reads_a_value_goes_on_as_it_is_written(tmp_path, caplog)
     games.assert_equal(replayed, as_written)
     assert logged == expected
     (warning,) = [text for text in caplog.messages if "CUDA graph" in text]
-    assert "an update of the discriminator cannot be recorded" in warning
+    assert "updates of the discriminator cannot be recorded" in warning
     assert "not permitted" in warning
     # Of 16 updates of the generator 3 are rehearsed and 3 logged.
     assert tape.replays == 16 - 3 - 3
+
+
+def test_parts_that_change_without_telling_are_not_recorded(tmp_path):
+    tape = Tape()
+    as_written, _ = trained("fading", tmp_path / "plain", None, steps=6)
+    replayed, _ = trained("fading", tmp_path / "taped", tape, steps=6)
+    games.assert_equal(replayed, as_written)
+    assert tape.replays == 0
+
+
+def test_callbacks_see_the_gradients_and_images_of_the_program(tmp_path):
+    seen = [Looking(), Looking()]
+    tape = Tape()
+    trained("parts_and_statistics", tmp_path / "plain", None, steps=8, callbacks=[seen[0]])
+    trained("parts_and_statistics", tmp_path / "taped", tape, steps=8, callbacks=[seen[1]])
+    assert tape.replays >= 4
+    assert len(seen[0].norms) == 8 * 4  # three updates and the images of each step
+    assert seen[0].norms == seen[1].norms
+
+
+def test_a_recording_with_other_draws_than_before_is_refused(tmp_path, caplog):
+    model = games.game()
+    inputs, rehearsed = Inputs(), model.latents
+    noise = Noise(3, 4)
+    update = games.update("generator", {"image": torch.zeros(4, 1, 8, 8)}, noise)
+
+    def passes(update: Update) -> Outcome:
+        return Outcome(rehearsed(update.noise).sum(), {})
+
+    def further(update: Update) -> Outcome:
+        return Outcome(rehearsed(update.noise.fork()).sum(), {})
+
+    passes(inputs.rehearsing(update))
+    assert inputs.paths == [()]
+    assert (
+        UpdateGraph(Tape(), passes, update, inputs, []).replay(update).loss == passes(update).loss
+    )
+    with pytest.raises(RuntimeError, match="other random numbers"):
+        UpdateGraph(Tape(), further, update, inputs, [])
 
 
 def test_callbacks_that_follow_backward_passes_see_all_of_them(tmp_path):
@@ -200,7 +272,8 @@ def hardware(accelerator: str = "cuda", devices: int = 1) -> Hardware:
     return Hardware(accelerator, devices, "bf16-mixed", True, True, "as requested")
 
 
-def test_auto_records_where_it_is_possible():
+def test_auto_records_where_it_is_possible(monkeypatch):
+    monkeypatch.setattr("ganforge.compute.recording.recovers", lambda: True)
     auto = TrainerSettings(cuda_graphs="auto")
     assert resolved_graphs(auto, hardware())
     assert not resolved_graphs(auto, hardware("cpu"))
@@ -208,6 +281,9 @@ def test_auto_records_where_it_is_possible():
     exchanging = TrainerSettings(cuda_graphs="auto", sync_batchnorm=True)
     assert resolved_graphs(exchanging, hardware())
     assert not resolved_graphs(exchanging, hardware(devices=2))
+    monkeypatch.setattr("ganforge.compute.recording.recovers", lambda: False)
+    assert not resolved_graphs(auto, hardware())
+    assert resolved_graphs(TrainerSettings(cuda_graphs=True), hardware())
 
 
 @pytest.mark.parametrize(

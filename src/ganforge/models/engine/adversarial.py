@@ -15,7 +15,7 @@ from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.checks import check_numbers
 from ganforge.models.engine.compilation import derivable
-from ganforge.models.engine.graphs import CudaRecorder, Outcome, UpdateGraphs
+from ganforge.models.engine.graphs import UpdateGraphs
 from ganforge.models.engine.observations import (
     Observations,
     Stopwatch,
@@ -31,6 +31,7 @@ from ganforge.models.engine.optimizers import (
 )
 from ganforge.models.engine.processes import Processes
 from ganforge.models.engine.progressive import Growth
+from ganforge.models.engine.recorders import CudaRecorder, Outcome
 from ganforge.models.engine.sampling import Sampling
 from ganforge.models.engine.stepping import Stepper
 from ganforge.models.engine.update import (
@@ -301,7 +302,7 @@ class AdversarialModule(Sampling, LightningModule):
         self.processes.start(self.players)
         self.stepper.start(self.trainer, self)
         if self.recording:
-            self.graphs = UpdateGraphs(CudaRecorder(self.device))
+            self.graphs = UpdateGraphs(CudaRecorder(self.device), self._discard)
         self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
@@ -406,8 +407,12 @@ class AdversarialModule(Sampling, LightningModule):
         if not own or update.observing or self.stepper.watched:
             return False
         # An exchange with other processes within the passes would be recorded as well.
-        settling = (critic.settles(update.player) for critic in self.critics().values())
-        return self._world == 1 or not any(settling)
+        alone, critics = self._world == 1, self.critics().values()
+        return all(c.foreseeable() and (alone or not c.exchanges(update)) for c in critics)
+
+    def _discard(self) -> None:
+        for critic in self.critics().values():
+            critic.discard()
 
     def _limit_gradient(self, player: Player, optimizer: Optimizer, update: Update) -> None:
         if self.clip_norm is not None or self.observing:

@@ -6,87 +6,20 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.torch_version import TorchVersion
 
 from ganforge.models.engine.observations import Observations
+from ganforge.models.engine.recorders import Outcome, Passes, Recorder, cause
 from ganforge.models.engine.update import Batch, Number, Update
 from ganforge.streams import Forks, follow, new_generator
 
 REHEARSALS = 3  # libraries choose algorithms and allocate workspaces in the first passes
-MOST = 16  # graphs at a time
-REMEMBERED = 64  # phases whose rehearsals are counted
+MAX_GRAPHS = 8
+MAX_KINDS = 64  # kinds of updates whose rehearsals are counted
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Outcome:
-    """What the passes of an update return besides gradients.
-
-    Attributes:
-        loss: the loss, a scalar.
-        kept: tensors that outlive the update, by name.
-    """
-
-    loss: Tensor
-    kept: Batch
-
-
-Passes = Callable[[Update], Outcome]  # leaves the gradients at the weights
-
-
-class Recorder(Protocol):
-    """Records the operations of a function."""
-
-    def rehearse(self, passes: Callable[[], Outcome]) -> Outcome:
-        """Runs a function as it will be recorded."""
-
-    def record(
-        self, passes: Callable[[], Outcome], generators: Sequence[torch.Generator]
-    ) -> tuple[Outcome, Callable[[], None]]:
-        """Returns what a function will return, and what runs its operations again.
-
-        Recording runs none of them.
-
-        Args:
-            passes: the function.
-            generators: generators that it draws from. A replay continues their present sequences.
-        """
-
-
-class CudaRecorder:
-    """Records CUDA graphs. All use one memory pool: never read a result after another replay."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        self._pool = torch.cuda.graph_pool_handle()
-
-    def rehearse(self, passes: Callable[[], Outcome]) -> Outcome:
-        """Runs a function on the stream that records."""
-        current = torch.cuda.current_stream(self._stream.device)
-        self._stream.wait_stream(current)
-        with torch.cuda.stream(self._stream):
-            outcome = passes()
-        current.wait_stream(self._stream)
-        return outcome
-
-    def record(
-        self, passes: Callable[[], Outcome], generators: Sequence[torch.Generator]
-    ) -> tuple[Outcome, Callable[[], None]]:
-        """Returns what a function will return, and the replay of its operations."""
-        graph = torch.cuda.CUDAGraph()
-        if TorchVersion(torch.__version__) < "2.14":  # later ones register them at the first draw
-            for generator in generators:
-                graph.register_generator_state(generator)
-        # Other threads may allocate meanwhile: those that copy batches and write checkpoints.
-        mode = "thread_local"
-        with torch.cuda.graph(graph, self._pool, self._stream, capture_error_mode=mode):
-            outcome = passes()
-        return outcome, graph.replay
 
 
 @dataclass
@@ -145,15 +78,24 @@ class UpdateGraph:
         self._gradients = [(weight, weight.grad) for weight in weights if weight.grad is not None]
 
     def _recorded(self, update: Update) -> Update:
-        generators, scalars = iter(self._generators), iter(self._scalars)
-        noise = update.noise.drawn_from(lambda seed, path, device: next(generators))
+        known = iter(zip(self._inputs.paths, self._generators, strict=True))
+        scalars = iter(self._scalars)
+
+        def source(seed: int, path: Forks, device: torch.device) -> torch.Generator:
+            expected, generator = next(known, (None, None))
+            if generator is None or path != expected:
+                raise RuntimeError("it draws other random numbers than before")
+            return generator
+
+        def input_of(number: Number) -> Tensor:
+            scalar = next(scalars, None)
+            if scalar is None:
+                raise RuntimeError("it has other scheduled numbers than before")
+            return scalar
+
+        noise, seen = update.noise.drawn_from(source), self._seen
         return replace(
-            update,
-            batch=self._batch,
-            noise=noise,
-            observations=self._seen,
-            kept={},
-            input_of=lambda number: next(scalars),
+            update, batch=self._batch, noise=noise, observations=seen, kept={}, input_of=input_of
         )
 
     def replay(self, update: Update) -> Outcome:
@@ -200,14 +142,16 @@ class UpdateGraphs:
     """The recorded updates of a training.
 
     An update is recorded after three others of the same kind. If that is impossible, because it
-    waits for the device, it goes on as it is written, and a warning says so.
+    waits for the device, updates of this kind run as they are written, and a warning says so.
 
     Args:
         recorder: records updates.
+        discard: drops what parts of the model have measured in an unfinished update.
     """
 
-    def __init__(self, recorder: Recorder) -> None:
+    def __init__(self, recorder: Recorder, discard: Callable[[], None]) -> None:
         self._recorder = recorder
+        self._discard = discard
         self._graphs: OrderedDict[Hashable, UpdateGraph] = OrderedDict()
         self._rehearsed: OrderedDict[Hashable, Rehearsed] = OrderedDict()
 
@@ -215,6 +159,7 @@ class UpdateGraphs:
         """Drops all graphs: networks or settings have changed."""
         self._graphs.clear()
         self._rehearsed.clear()
+        self._recorder.forget()
 
     def run(
         self, update: Update, kind: Hashable, passes: Passes, weights: Sequence[nn.Parameter]
@@ -247,24 +192,25 @@ class UpdateGraphs:
             graph = UpdateGraph(self._recorder, passes, update, known.inputs, weights)
         except RuntimeError as error:  # also the errors of CUDA
             known.refused = True
+            self._discard()
             for weight in weights:
                 weight.grad = None
             log.warning(
-                "an update of the %s cannot be recorded as a CUDA graph and goes on without one: "
-                "%s",
+                "updates of the %s cannot be recorded as a CUDA graph and run as they are "
+                "written: %s",
                 update.player,
-                str(error).partition("\n")[0],
+                cause(error),
             )
             return None
         self._graphs[key] = graph
-        if len(self._graphs) > MOST:
+        if len(self._graphs) > MAX_GRAPHS:
             self._graphs.popitem(last=False)
         return graph
 
     def _known(self, key: Hashable) -> Rehearsed:
         known = self._rehearsed.setdefault(key, Rehearsed())
         self._rehearsed.move_to_end(key)
-        if len(self._rehearsed) > REMEMBERED:
+        if len(self._rehearsed) > MAX_KINDS:
             self._rehearsed.popitem(last=False)
         return known
 
