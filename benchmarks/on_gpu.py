@@ -7,11 +7,13 @@
 |---|---|
 | correct | every model in three precisions: 50 steps, finite weights, 5 more after a resume |
 | resume | 20 steps in two halves and in one piece: equal bits; other precision, layout, optimizer |
+| replay | 24 steps as they are written and with CUDA graphs: equal bits |
 | equal | images of each model on the GPU and on the CPU, for the same weights and draws |
 | speed | 11 recipes at published sizes: time per step, images/s, memory |
 | byhand | a hand-written loop of the same networks: eager, as a CUDA graph, compiled |
 | profile | kernels per step, share of time in which the device is busy, longest kernels |
 | judge | Inception's network, Frechet distance, precision and recall |
+| graphs | time per step of some recipes as they are written, and with CUDA graphs |
 | variants | memory layout, fused Adam, cudnn.benchmark, TF32, deterministic algorithms |
 | compiled | torch.compile of the networks: none, default, max |
 
@@ -21,8 +23,8 @@ of FOLDER/results.jsonl, and at the end as a table: FOLDER/on_gpu.md, and benchm
 everything was run on a real GPU.
 
 Without a GPU, `uv run python -m tests.nullcuda python benchmarks/on_gpu.py --out FOLDER --seconds
-5400 --steps 4 --each 0.1` runs everything but CUDA graphs, the compiler and the profiler, without
-meaningful values and times. Batches are then not enlarged, and --steps also bounds the steps of
+5400 --steps 4 --each 0.1` runs everything but the graphs of `byhand`, the compiler and the profiler,
+without meaningful values and times. Batches are then not enlarged, and --steps also bounds the steps of
 `resume` and of each window that is timed.
 """
 
@@ -52,7 +54,11 @@ from gpu_items.page import page, verdict  # noqa: E402
 from gpu_items.workers import Crew, missing, work  # noqa: E402
 
 PLANNED = 540  # seconds that the items' times are made for
-TOGETHER = ("correct", "resume")  # these wait for the host, so that processes can share the GPU
+TOGETHER = (
+    "correct",
+    "resume",
+    "replay",
+)  # these wait for the host, so that processes can share the GPU
 PROCESSES = 6
 
 
@@ -72,12 +78,14 @@ def items(steps: int, each: float, null: bool) -> dict[str, Item]:
     found = (
         Item("correct", correctness.correct(steps), 110),
         Item("resume", correctness.resumes(max(2, min(steps, 20))), 60),
+        Item("replay", correctness.replays(max(8, min(steps, 24))), 15),
         Item("equal", correctness.equal(), 30),
         Item("speed", speed.speed(timing), 90),
         Item("byhand", loops.by_hand(each / 2), 45),
         Item("profile", devices.profile(), 30),
         Item("judge", devices.judge(), 20),
-        Item("variants", speed.variants(short), 95),
+        Item("graphs", speed.graphs(short), 40),
+        Item("variants", speed.variants(short), 55),
         Item("compiled", speed.compilations(short), 45, longest=45),
     )
     return {item.name: item for item in found}

@@ -32,10 +32,12 @@ COMPILATIONS = {
     name: [f"trainer.compile={name.partition('=')[2]}"]
     for name in ("compile=none", "compile=default", "compile=max")
 }
+# Recipes whose operations are started more slowly than they are computed.
+REPLAYED = ("dcgan digits 32", "cifar10/sngan", "cifar10/stylegan2_ada", "cifar10/r3gan, batch 64")
+GRAPHS = {name: [f"trainer.{name}"] for name in ("cuda_graphs=false", "cuda_graphs=true")}
 NULL = {
     "compile=default": "the null GPU has no compiler of kernels",
     "compile=max": "the null GPU has no compiler of kernels",
-    "cuda_graphs=true": "the null GPU has no CUDA graphs",
 }
 
 
@@ -68,6 +70,11 @@ def variants(timing: Timing) -> list[Job]:
 def compilations(timing: Timing) -> list[Job]:
     """Returns a job for each of some recipes and each way to compile them."""
     return _changed(COMPILATIONS, COMPILED, timing)
+
+
+def graphs(timing: Timing) -> list[Job]:
+    """Returns a job for each of some recipes as it is written, and one with CUDA graphs."""
+    return _changed(GRAPHS, REPLAYED, timing)
 
 
 def _changed(changes: Mapping[str, list[str]], names: Sequence[str], timing: Timing) -> list[Job]:
