@@ -23,9 +23,9 @@ of FOLDER/results.jsonl, and at the end as a table: FOLDER/on_gpu.md, and benchm
 everything was run on a real GPU.
 
 Without a GPU, `uv run python -m tests.nullcuda python benchmarks/on_gpu.py --out FOLDER --seconds
-5400 --steps 4 --each 0.1` runs everything but the graphs of `byhand`, the compiler and the profiler,
-without meaningful values and times. Batches are then not enlarged, and --steps also bounds the steps of
-`resume` and of each window that is timed.
+5400 --steps 4 --each 0.1` runs everything but the graphs of `byhand`, the compiler and the
+profiler, without meaningful values and times. Batches are then not enlarged, and --steps also
+bounds the steps of `resume` and of each window that is timed.
 """
 
 from __future__ import annotations
