@@ -5,8 +5,9 @@
 
 Runs on a machine without a GPU: tests/nullcuda stands in for CUDA below PyTorch. The counts are
 those of a GPU, and the same on every machine; times are not measured. Steps 17 to 32 of each recipe
-are counted, without scores, grids, checkpoints and logged steps. An operation is a kernel launch, a
-call of cuBLAS or cuDNN, a fill or a copy on the device. A synchronization is a wait of the host for
+are counted, and with CUDA graphs steps 97 to 128, without scores, grids, checkpoints and logged
+steps. An operation is a kernel launch, a call of cuBLAS or cuDNN, a fill or a copy on the device,
+or the replay of a graph. A synchronization is a wait of the host for
 the device. The peak is that of PyTorch's allocator, without workspaces of cuDNN.
 
 Writes the counts into launches.csv, with their commit, and the table of the first and the last
@@ -35,12 +36,19 @@ from tests.nullcuda.machine import Machine  # noqa: E402
 
 CSV, PAGE = HERE / "launches.csv", HERE / "launches.md"
 STEPS = (16, 32)
+# Lazy penalties are due every 16 updates, and recorded after three of them.
+REPLAYED_STEPS = (96, 128)
+GRAPHS = "trainer.cuda_graphs=true"
+REPLAYED = {
+    f"{name}, CUDA graphs": Recipe((*recipe.overrides, GRAPHS), recipe.images)
+    for name, recipe in RECIPES.items()
+}
 DISTRIBUTED = {
     f"{name}, 2 GPUs": Recipe((*RECIPES[name].overrides, "trainer=ddp"), RECIPES[name].images)
     for name in ("dcgan digits 32", "wgan_gp digits 32")
 }
 TOTALS = ("operations", "synchronizations", "collectives", "collective_bytes")
-COUNTS = ("launches", "blas", "conv", "dnn", "memset", "device_to_device")
+COUNTS = ("launches", "blas", "conv", "dnn", "memset", "device_to_device", "graph_launches")
 FIELDS = ("commit", "recipe", "images", *TOTALS, *COUNTS, "peak_mib")
 Row = dict[str, str]
 
@@ -54,7 +62,8 @@ def main() -> None:
     given = parser.parse_args()
     if not given.table:
         with checkout(given.commit) as source:
-            for name, recipe in (RECIPES | DISTRIBUTED).items():
+            replayed = {} if given.commit else REPLAYED  # earlier commits may not know graphs
+            for name, recipe in (RECIPES | DISTRIBUTED | replayed).items():
                 if given.only in name:
                     row = {"commit": named(given.commit), "recipe": name}
                     save(row | measure(recipe, source))
@@ -89,14 +98,15 @@ def named(commit: str | None) -> str:
 def measure(recipe: Recipe, source: Path) -> Row:
     """Returns the counts of a recipe; of several ranks, the largest."""
     devices = 2 if "trainer=ddp" in recipe.overrides else 1
-    machine = Machine(devices, STEPS, source)
+    steps = REPLAYED_STEPS if GRAPHS in recipe.overrides else STEPS
+    machine = Machine(devices, steps, source)
     with tempfile.TemporaryDirectory() as folder:
         overrides = [
             *([] if devices > 1 else ["trainer=gpu"]),
             *recipe.overrides,
             *STEPS_ONLY,
             UNLOGGED,
-            f"trainer.max_steps={STEPS[1]}",
+            f"trainer.max_steps={steps[1]}",
             f"run_dir={folder}/run",
         ]
         ranks = machine.count(overrides, cwd=Path(folder))

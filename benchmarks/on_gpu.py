@@ -7,12 +7,15 @@
 |---|---|
 | correct | every model in three precisions: 50 steps, finite weights, 5 more after a resume |
 | resume | 20 steps in two halves and in one piece: equal bits; other precision, layout, optimizer |
+| replay | 24 steps as they are written and with CUDA graphs: equal bits |
 | equal | images of each model on the GPU and on the CPU, for the same weights and draws |
 | speed | 11 recipes at published sizes: time per step, images/s, memory |
 | byhand | a hand-written loop of the same networks: eager, as a CUDA graph, compiled |
 | profile | kernels per step, share of time in which the device is busy, longest kernels |
 | judge | Inception's network, Frechet distance, precision and recall |
+| graphs | time per step of some recipes as they are written, and with CUDA graphs |
 | variants | memory layout, fused Adam, cudnn.benchmark, TF32, deterministic algorithms |
+| compiled | torch.compile of the networks: none, default, max |
 
 Needs the repository and ordinary packages; downloads nothing. Each measurement is guarded: if one
 fails, hangs or ends its process, the others still run. Results are written as they come, as lines
@@ -20,8 +23,9 @@ of FOLDER/results.jsonl, and at the end as a table: FOLDER/on_gpu.md, and benchm
 everything was run on a real GPU.
 
 Without a GPU, `uv run python -m tests.nullcuda python benchmarks/on_gpu.py --out FOLDER --seconds
-5400 --steps 4 --each 0.1` runs everything but CUDA graphs, the compiler and the profiler, without
-meaningful values and times.
+5400 --steps 4 --each 0.1` runs everything but the graphs of `byhand`, the compiler and the
+profiler, without meaningful values and times. Batches are then not enlarged, and --steps also
+bounds the steps of `resume` and of each window that is timed.
 """
 
 from __future__ import annotations
@@ -36,6 +40,7 @@ import sys
 import tempfile
 import time
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -49,28 +54,39 @@ from gpu_items.page import page, verdict  # noqa: E402
 from gpu_items.workers import Crew, missing, work  # noqa: E402
 
 PLANNED = 540  # seconds that the items' times are made for
-TOGETHER = ("correct", "resume")  # these wait for the host, so that processes can share the GPU
+TOGETHER = (
+    "correct",
+    "resume",
+    "replay",
+)  # these wait for the host, so that processes can share the GPU
 PROCESSES = 6
 
 
-def items(steps: int, each: float) -> dict[str, Item]:
+def items(steps: int, each: float, null: bool) -> dict[str, Item]:
     """Returns all items, in the order in which they run.
 
     Args:
         steps: steps of each training of `correct`.
         each: seconds of each timed training.
+        null: whether the GPU is a null GPU, whose memory is that of the host.
     """
     from gpu_items import correctness, devices, loops, speed
+    from gpu_items.trainings import WINDOW
 
+    timing = speed.Timing(each, min(steps, WINDOW), larger=not null)
+    short = replace(timing, seconds=each / 2)
     found = (
         Item("correct", correctness.correct(steps), 110),
-        Item("resume", correctness.resumes(), 60),
+        Item("resume", correctness.resumes(max(2, min(steps, 20))), 60),
+        Item("replay", correctness.replays(max(8, min(steps, 24))), 15),
         Item("equal", correctness.equal(), 30),
-        Item("speed", speed.speed(each), 100),
+        Item("speed", speed.speed(timing), 90),
         Item("byhand", loops.by_hand(each / 2), 45),
         Item("profile", devices.profile(), 30),
         Item("judge", devices.judge(), 20),
-        Item("variants", speed.variants(each / 2), 130),
+        Item("graphs", speed.graphs(short), 40),
+        Item("variants", speed.variants(short), 55),
+        Item("compiled", speed.compilations(short), 45, longest=45),
     )
     return {item.name: item for item in found}
 
@@ -83,9 +99,9 @@ def main() -> int:
         print("no GPU found; python -m tests.nullcuda runs this without one (see --help)")
         return 1
     journal, scale = Journal(given.out), given.seconds / PLANNED
-    known = items(given.steps, given.each)
-    chosen = [known[name] for name in (given.worker or given.only or ",".join(known)).split(",")]
     null = "(null)" in torch.cuda.get_device_name()
+    known = items(given.steps, given.each, null)
+    chosen = [known[name] for name in (given.worker or given.only or ",".join(known)).split(",")]
     if given.worker:
         os.environ["GANFORGE_CACHE"] = str(given.out / "cache")
         tempfile.tempdir = str(given.out / "runs")

@@ -30,7 +30,7 @@ MODELS = sorted(path.stem for path in (conf_dir() / "model").glob("*.yaml"))
 def recorded(name: str) -> dict[str, float]:
     """Returns the last counts of a recipe in benchmarks/launches.csv."""
     row = [row for row in launches.read() if row["recipe"] == name][-1]
-    return {field: float(row[field]) for field in row if field not in ("commit", "recipe")}
+    return {field: float(row[field] or 0) for field in row if field not in ("commit", "recipe")}
 
 
 @pytest.fixture(scope="module")
@@ -53,8 +53,10 @@ def test_the_host_never_waits_for_one_gpu(name, counted):
     assert counted[name]["synchronizations"] == 0, counted[name]["places"]
 
 
-def test_two_gpus_exchange_no_more_than_was_recorded(tmp_path):
+@pytest.mark.parametrize("graphs", [False, True])
+def test_two_gpus_exchange_no_more_than_was_recorded(tmp_path, graphs):
     overrides = [*STEPS_ONLY, UNLOGGED, *RECIPES[DISTRIBUTED].overrides, "trainer=ddp"]
+    overrides.append(f"trainer.cuda_graphs={graphs}")
     ranks = Machine(devices=2).count(
         [*overrides, "trainer.max_steps=32", f"run_dir={tmp_path}/run"], cwd=tmp_path
     )
@@ -64,7 +66,8 @@ def test_two_gpus_exchange_no_more_than_was_recorded(tmp_path):
         assert rank["synchronizations"] <= most["synchronizations"], rank["places"]
         assert rank["collectives"] <= most["collectives"], rank["places"]
         assert 0 < rank["collective_bytes"] <= SLACK * most["collective_bytes"]
-        assert rank["operations"] <= SLACK * most["operations"]
+        assert rank["operations"] <= (100 if graphs else SLACK * most["operations"])
+        assert rank["counts"]["graph_launches"] == (2 if graphs else 0)
 
 
 def overrides_of(model: str) -> list[str]:
@@ -84,3 +87,34 @@ def test_every_model_trains_in_every_precision():
     results = Machine(steps=(1, 3)).count_all(jobs)
     assert {name: row["error"] for name, row in results.items() if "error" in row} == {}
     assert all(row["operations"] > 50 for row in results.values())
+
+
+def test_growing_players_are_recorded_at_every_size():
+    growth = ["model.growth.stable_images=160", "model.growth.fade_images=80"]
+    steps = [*STEPS_ONLY, UNLOGGED, "trainer=gpu", "trainer.max_steps=24"]
+    several = ["model.critic_steps=5", "data.batch_size=8", "trainer.cuda_graphs=true"]
+    jobs = {"pggan": ["model=pggan", "data=digits", *growth, *several, *steps]}
+    row = Machine(steps=(22, 24)).count_all(jobs)["pggan"]
+    assert row["counts"]["graph_launches"] == 6, row.get("error")
+    assert row["counts"]["conv"] == 0
+
+
+def test_updates_of_every_model_are_recorded_and_replayed():
+    steps = [*STEPS_ONLY, UNLOGGED, "trainer=gpu", "trainer.max_steps=24"]
+    jobs = {
+        f"{model} {precision}": [
+            *steps,
+            *overrides_of(model),
+            f"trainer.precision={precision}",
+            "trainer.cuda_graphs=true",
+        ]
+        for model in MODELS
+        for precision in PRECISIONS[1:]
+    }
+    results = Machine(steps=(22, 24)).count_all(jobs)
+    assert {name: row["error"] for name, row in results.items() if "error" in row} == {}
+    for name, row in results.items():
+        counts = row["counts"]
+        assert counts["graph_launches"] >= 2, name
+        assert counts["captured"] == counts["conv"] == counts["blas"] == 0, name
+        assert row["operations"] < 150, name

@@ -83,3 +83,48 @@ def test_memory_and_devices_are_those_of_gpus(seen):
     assert seen["devices"] == 2
     assert seen["peak"] == 256 * 1024 * 4
     assert "same device" in seen["mismatch"]
+
+
+RECORDING = """
+    import json
+    import torch
+    from ganforge.models.engine.recorders import CudaRecorder, Outcome, cause
+    from tests.nullcuda.counters import counts
+
+    recorder = CudaRecorder(torch.device("cuda"))
+    x, generator = torch.ones(4, device="cuda"), torch.Generator("cuda").manual_seed(1)
+
+    def drawn():
+        return Outcome((x + torch.randn(4, device="cuda", generator=generator)).sum(), {})
+
+    def read():
+        return Outcome(x * x.sum().item(), {})
+
+    def recorded(passes):
+        recorder.rehearse(passes)
+        before = counts()
+        try:
+            outcome, replay = recorder.record(passes, [generator])
+        except RuntimeError as error:
+            return {"error": cause(error)}
+        captured = (after := counts())["captured"] - before["captured"]
+        replay()
+        started = counts()
+        started.subtract(after)
+        names = ("launches", "graph_launches")
+        return {"captured": captured} | {name: started[name] for name in names}
+
+    result = [recorded(drawn), recorded(read), recorded(drawn)]
+    recorder.forget()
+    print(json.dumps([*result, recorded(drawn)]))
+"""
+
+
+def test_recordings_count_and_those_that_wait_fail():
+    done = Machine().run(["python", "-c", textwrap.dedent(RECORDING)])
+    assert done.returncode == 0, done.stdout
+    first, waiting, *others = json.loads(done.stdout.splitlines()[-1])
+    # A draw, an addition and a sum are recorded; a replay sets the seed and the offset.
+    assert first == {"captured": 3, "launches": 2, "graph_launches": 1}
+    assert "not permitted when stream is capturing" in waiting["error"]
+    assert others == [first, first]

@@ -117,6 +117,7 @@ def test_the_page_shows_what_passed_what_failed_and_what_is_missing():
         {"item": "byhand", "name": "dcgan: graph", "left_out": "no time left"},
         {"item": "variants", "name": "dcgan: none", "ms": 2.0},
         {"item": "variants", "name": "dcgan: fused=false", "ms": 2.5},
+        {"item": "compiled", "name": "dcgan: compile=default", "ms": 1.5},
     ]
     text = page([machine, *rows], "python benchmarks/on_gpu.py")
     assert "Measured on NVIDIA H200, memory_gib 141." in text
@@ -126,10 +127,29 @@ def test_the_page_shows_what_passed_what_failed_and_what_is_missing():
     assert "| dcgan |  | 2 |  | 16,000 |  | 1,234 |  |" in text
     assert "- dcgan: 1.25 of the eager loop" in text
     assert "| fused=false | 2.5 |" in text
+    assert "| compile=default | 1.5 |" in text
     assert "- correct, wgan 32-true: ValueError: no plan" in text
     assert "- byhand, not measured: no time left (dcgan: graph)" in text
     assert "null GPU" not in text
     assert "without meaning" in page([machine | {"name": "NVIDIA H200 (null)"}], "")
+
+
+@pytest.mark.slow
+def test_the_items_fit_into_the_planned_time():
+    import on_gpu
+
+    items = on_gpu.items(50, 5, null=False)
+    assert sum(item.seconds for item in items.values()) <= on_gpu.PLANNED < 600
+    assert all(item.longest <= max(60, item.seconds) for item in items.values())
+    for item in items.values():
+        names = [job.name for job in item.jobs]
+        assert len(names) == len(set(names)) > 0
+    left_out = {job.name for job in items["compiled"].jobs if job.left_out}
+    assert left_out == {
+        f"{name}: compile={mode}"
+        for name in ("dcgan digits 32", "cifar10/sngan")
+        for mode in ("default", "max")
+    }
 
 
 def test_differences_of_weights_are_found():

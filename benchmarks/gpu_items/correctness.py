@@ -1,4 +1,4 @@
-"""Whether a GPU trains every model, resumes exactly, and computes what the CPU computes."""
+"""Whether a GPU trains every model, resumes and replays exactly, and computes like the CPU."""
 
 from __future__ import annotations
 
@@ -141,6 +141,25 @@ def _differences(first: dict[str, Tensor], second: dict[str, Tensor]) -> Facts:
         "largest": float(gaps.max()),
         "off": round(float((gaps > OFF).double().mean()), 4),
     }
+
+
+# ---------------------------------------------------------------------- replay
+
+
+def replays(steps: int = 24) -> list[Job]:
+    """Returns jobs that compare weights after replayed updates with those of the program."""
+    return [
+        Job(model, partial(_replays, model, settings, steps)) for model, settings in EXACT.items()
+    ]
+
+
+def _replays(model: str, settings: Sequence[str], steps: int) -> Facts:
+    fixed = [*overrides_of(model), *settings, "trainer.deterministic=true"]
+    with run_folder() as written, run_folder() as replayed:
+        train([*fixed, "trainer.cuda_graphs=false"], written, steps)
+        train([*fixed, "trainer.cuda_graphs=true"], replayed, steps)
+        facts = _differences(weights(written), weights(replayed))
+    return {"passed": facts["bit_equal"]} | facts
 
 
 # ---------------------------------------------------------------------- equal

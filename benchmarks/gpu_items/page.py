@@ -9,6 +9,7 @@ from gpu_items.journal import Facts
 # Columns of each item's table, by name of the fact.
 COLUMNS = {
     "resume": {"bit_equal": "equal bits", "largest": "largest difference", "off": "share off"},
+    "replay": {"bit_equal": "equal bits", "largest": "largest difference", "off": "share off"},
     "equal": {"largest": "largest difference", "scale": "largest value"},
     "speed": {
         "images": "images a step",
@@ -27,13 +28,16 @@ MEANING = {
     "correct": "Trained, resumed, finite weights; by precision.",
     "resume": "Two halves against one piece. Deterministic runs must have equal bits; where a "
     "setting changes, at most 5 % of the weights may differ by more than 2e-3.",
+    "replay": "Deterministic runs with CUDA graphs against those without: equal bits.",
     "equal": "Images of the GPU against those of the CPU, for the same weights and draws, without "
     "TF32: the largest difference must be at most 1e-4 of the largest value.",
     "speed": "Whole trainings: medians over windows of 16 steps.",
     "byhand": "A loop of the same networks without data, augmentation, average, log and checks.",
     "profile": "With the profiler, which slows the host down.",
     "judge": "Random weights and features.",
+    "graphs": "Milliseconds per step.",
     "variants": "Milliseconds per step; one thing is changed at a time.",
+    "compiled": "Milliseconds per step; updates with a penalty on a gradient run uncompiled.",
 }
 
 
@@ -49,8 +53,7 @@ def page(rows: Sequence[Facts], command: str) -> str:
     for item, meaning in MEANING.items():
         found = [row for row in rows if row["item"] == item]
         if found:
-            tables = {"correct": _by_precision, "variants": _by_change}
-            table = tables.get(item, _listed)(found)
+            table = TABLES.get(item, _listed)(found)
             parts.append(f"## {item.capitalize()}\n\n{meaning}\n\n{table}")
     parts += [_overhead(rows), _longest(rows), _faults(rows), f"`{command}`"]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -163,3 +166,11 @@ def _faults(rows: Sequence[Facts]) -> str:
     for (item, reason), names in reasons.items():
         lines.append(f"- {item}, not measured: {reason} ({', '.join(names)})")
     return "\n".join(["## Failed and not measured", "", *lines]) if lines else ""
+
+
+TABLES = {
+    "correct": _by_precision,
+    "graphs": _by_change,
+    "variants": _by_change,
+    "compiled": _by_change,
+}

@@ -77,21 +77,21 @@ class Clock(Callback):
 
     Args:
         seconds: time to measure.
-        warmup: number of steps before.
+        window: number of steps of a window; one of them is the warm-up.
     """
 
     latest: Clock
 
-    def __init__(self, seconds: float, warmup: int = WINDOW) -> None:
+    def __init__(self, seconds: float, window: int = WINDOW) -> None:
         self.seconds = seconds
-        self.warmup = warmup
+        self.window = window
         self.marks: list[float] = []
         Clock.latest = self  # ganforge builds callbacks from the configuration
 
     def on_train_batch_end(self, trainer: Any, pl_module: Any, *_: Any) -> None:
         """Reads the clock at the end of a window."""
-        past = pl_module.iteration - self.warmup
-        if past < 0 or past % WINDOW:
+        past = pl_module.iteration - self.window
+        if past < 0 or past % self.window:
             return
         torch.cuda.synchronize()
         self.marks.append(time.perf_counter())
@@ -101,7 +101,7 @@ class Clock(Callback):
     def milliseconds(self) -> list[float]:
         """Returns the milliseconds per step of each window, in ascending order."""
         pairs = zip(self.marks, self.marks[1:], strict=False)
-        return sorted(1000 * (end - start) / WINDOW for start, end in pairs)
+        return sorted(1000 * (end - start) / self.window for start, end in pairs)
 
 
 class Profiled(Callback):

@@ -7,7 +7,7 @@ numbers as an uninterrupted run in one process.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum, unique
 from typing import Any
 
@@ -61,6 +61,22 @@ def mix(*keys: int) -> int:
     return state >> 1
 
 
+Forks = tuple[int, ...]  # numbers of the forks that lead from one stream to another
+Source = Callable[[int, Forks, torch.device], torch.Generator]
+
+
+def follow(seed: int, path: Forks) -> int:
+    """Returns the seed of the stream that the forks of ``path`` lead to."""
+    for fork in path:
+        seed = mix(seed, fork)
+    return seed
+
+
+def new_generator(seed: int, path: Forks, device: torch.device) -> torch.Generator:
+    """Returns a new generator of the stream at ``path`` below a seed."""
+    return torch.Generator(device).manual_seed(follow(seed, path))
+
+
 class Noise:
     """A sequence of random draws for one update.
 
@@ -77,6 +93,8 @@ class Noise:
         portable: draw the numbers on the CPU, so that they are the same for every device. By
             default they are drawn on ``device``, which takes no transfer: training draws millions
             of numbers at each step. GPUs of different models may draw different ones.
+        source: makes the generators of this stream and of all streams derived from it.
+        path: forks that lead from the stream of ``seed`` to this one.
     """
 
     def __init__(
@@ -87,8 +105,12 @@ class Noise:
         rank: int = 0,
         world: int = 1,
         portable: bool = False,
+        source: Source = new_generator,
+        path: Forks = (),
     ) -> None:
-        self.seed = seed
+        self.root = seed
+        self.path = path
+        self.source = source
         self.batch_rows = rows
         self.device = torch.device(device)
         self.rank = rank
@@ -96,8 +118,14 @@ class Noise:
         self.portable = portable
         self._kept = slice(None)
         self._forks = 0
-        source = "cpu" if portable else self.device
-        self._generator = torch.Generator(source).manual_seed(seed)
+        self._past: list[tuple[Any, ...]] = []  # draws so far: function, arguments
+        self._missed: list[tuple[Any, ...]] = []  # draws to repeat before the next one
+        self._generator = source(seed, path, torch.device("cpu") if portable else self.device)
+
+    @property
+    def seed(self) -> int:
+        """Seed of this stream."""
+        return follow(self.root, self.path)
 
     @property
     def rows(self) -> int:
@@ -111,48 +139,60 @@ class Noise:
         """
         bounds = [round(i * self.batch_rows / parts) for i in range(parts + 1)]
         pairs = itertools.pairwise(bounds)
-        return [self._copy(self.seed, slice(start, stop)) for start, stop in pairs]
+        return [self._copy(self.path, slice(start, stop)) for start, stop in pairs]
 
-    def _copy(self, seed: int, kept: slice) -> Noise:
+    def _copy(self, path: Forks, kept: slice) -> Noise:
         """Returns a stream at its first draw that only returns some rows of the batch."""
-        copy = Noise(seed, self.batch_rows, self.device, self.rank, self.world, self.portable)
+        return self._copy_from(self.source, path, kept)
+
+    def _copy_from(self, source: Source, path: Forks, kept: slice) -> Noise:
+        place = (self.device, self.rank, self.world, self.portable)
+        copy = Noise(self.root, self.batch_rows, *place, source, path)
         copy._kept = kept
         return copy
 
     def fork(self) -> Noise:
         """Returns an independent stream for the same rows; each call returns a different one."""
         self._forks += 1
-        return self._copy(mix(self.seed, self._forks), self._kept)
+        return self._copy((*self.path, self._forks), self._kept)
 
     def branched(self) -> Noise:
         """Returns a copy of this stream at its next draw; both continue with the same numbers."""
-        copy = self._copy(self.seed, self._kept)
+        copy = self._copy(self.path, self._kept)
         copy._forks = self._forks
-        copy._generator.set_state(self._generator.get_state())
+        # The state of a generator cannot be read while a CUDA graph is captured. The draws are
+        # repeated instead, and only if the copy is used.
+        copy._missed = [*self._missed, *self._past]
         return copy
 
     def restarted(self) -> Noise:
         """Returns a copy of this stream, rewound to its first draw."""
-        return self._copy(self.seed, self._kept)
+        return self._copy(self.path, self._kept)
+
+    def drawn_from(self, source: Source) -> Noise:
+        """Returns a copy of this stream at its first draw, with generators of another source."""
+        return self._copy_from(source, self.path, self._kept)
 
     def normal(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from N(0, 1)."""
-        size = (self.batch_rows * self.world, *shape)
-        return self._own(torch.randn(size, **self._source))
+        return self._drawn(torch.randn, shape)
 
     def uniform(self, *shape: int) -> Tensor:
         """Returns [rows, *shape] from U[0, 1)."""
-        size = (self.batch_rows * self.world, *shape)
-        return self._own(torch.rand(size, **self._source))
+        return self._drawn(torch.rand, shape)
 
     def integers(self, high: int, *shape: int) -> Tensor:
         """Returns [rows, *shape] of int64, uniform over 0 ... high - 1."""
-        size = (self.batch_rows * self.world, *shape)
-        return self._own(torch.randint(high, size, **self._source))
+        return self._drawn(torch.randint, shape, high)
 
-    @property
-    def _source(self) -> dict[str, Any]:
-        return {"generator": self._generator, "device": self._generator.device}
+    def _drawn(self, draw: Callable[..., Tensor], shape: tuple[int, ...], *first: int) -> Tensor:
+        size = (self.batch_rows * self.world, *shape)
+        options = {"generator": self._generator, "device": self._generator.device}
+        for earlier, *arguments in self._missed:
+            earlier(*arguments, **options)
+        self._past += [*self._missed, (draw, *first, size)]
+        self._missed = []
+        return self._own(draw(*first, size, **options))
 
     def _own(self, draws: Tensor) -> Tensor:
         own = draws[self.rank :: self.world][self._kept]
@@ -190,7 +230,15 @@ class JoinedNoise(Noise):
         """Returns an independent stream for the same rows: a fork of each part."""
         return self._joined([part.fork() for part in self._parts], self._kept)
 
-    def _copy(self, seed: int, kept: slice) -> Noise:
+    def branched(self) -> Noise:
+        """Returns a copy of this stream at its next draw: one of each part."""
+        return self._joined([part.branched() for part in self._parts], self._kept)
+
+    def drawn_from(self, source: Source) -> Noise:
+        """Returns a copy of this stream at its first draw: one of each part."""
+        return self._joined([part.drawn_from(source) for part in self._parts], self._kept)
+
+    def _copy(self, path: Forks, kept: slice) -> Noise:
         return self._joined([part.restarted() for part in self._parts], kept)
 
     @staticmethod

@@ -3,8 +3,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-ALWAYS, NEVER = torch.tensor(1.0), torch.tensor(0.0)
-
 
 def pictures(n: int, channels: int = 3, side: int = 8) -> Tensor:
     """The same random images in [-1, 1] each time."""

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ganforge.augment.ada import ADA
 from ganforge.augment.pipeline import AugmentationPipeline
+from ganforge.augment.recolouring import apply_colours
+from ganforge.augment.resampling import Resampler
 from ganforge.augment.scheduled import ScheduledAugmentation
 from ganforge.errors import ConfigError
 from ganforge.regularizers.zero_centered import R1
 from ganforge.streams import Noise
+from tests.augment import chain
 from tests.augment.pictures import pictures
 
 
@@ -62,6 +67,24 @@ def test_autocast_changes_nothing():
         assert torch.equal(AugmentationPipeline(1.0)(images, Noise(0, 4)), wanted)
 
 
+class Operations(TorchDispatchMode):
+    """Counts operations that compute something, each a kernel on a GPU."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None) -> Any:
+        self.count += not (func.is_view or "empty" in func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+def test_a_call_has_few_operations():
+    """26 draws, two for each of 13 changes, and less than 100 operations on them."""
+    augment, images = AugmentationPipeline(0.5), pictures(4)
+    with Operations() as operations:
+        augment(images, Noise(0, 4))
+    assert 26 < operations.count <= 126
+
+
 @pytest.mark.parametrize("p", [0.0, 0.5])
 def test_points_of_the_plane_are_refused(p):
     with pytest.raises(ConfigError, match=r"1 x 1 pixels cannot be moved. Use augment=none"):
@@ -94,6 +117,20 @@ def test_a_penalty_sees_the_augmented_images():
     shown = AugmentationPipeline(1.0)(pictures(4), Noise(0, 4))
     penalty = R1().penalty(lambda x: x.flatten(1).square().sum(1) / 2, shown, shown, Noise(1, 4))
     torch.testing.assert_close(penalty, shown.flatten(1).square().sum(1).mean() / 2)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 6)])
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_images_are_changed_by_the_papers_products_of_matrices(channels, size):
+    images, p, noise = pictures(40, channels, 9)[:, :, : size[0], : size[1]], 0.6, Noise(3, 40)
+    moves = [
+        *chain.blit(noise, torch.tensor(p), *size),
+        *chain.deform(noise, torch.tensor(p), *size),
+    ]
+    moved = Resampler()(images, chain.product(moves))
+    colours = chain.product(chain.recolour(noise, p)[::-1])[:, :3]
+    ours = AugmentationPipeline(0.6)(images, Noise(3, 40))
+    torch.testing.assert_close(ours, apply_colours(moved, colours), atol=1e-5, rtol=1e-5)
 
 
 def test_every_rank_takes_its_rows():
@@ -162,7 +199,7 @@ def test_processes_agree_on_the_mean():
     ranks = [ADA(p=0.5, speed=100, every=1) for _ in range(2)]
     for rank, logits in zip(ranks, ([1.0, 1.0], [1.0, -1.0]), strict=True):
         rank.observe(torch.tensor(logits))
-    mean = torch.stack([rank._signs for rank in ranks]).mean(0)  # what a reduction returns
+    mean = torch.stack([rank.signs for rank in ranks]).mean(0)  # what a reduction returns
     for rank in ranks:
         rank.adjust(4, 4, lambda value: mean)
         assert rank.real_sign.item() == 0.5
@@ -187,6 +224,27 @@ def test_a_resumed_p_continues_bit_identically():
     assert whole.p > 0
     for name, value in whole.state_dict().items():
         assert torch.equal(stopped.state_dict()[name], value), name
+
+
+def test_p_is_only_read_when_it_may_have_fallen_to_0(monkeypatch):
+    """Reading it from a GPU would wait for the GPU."""
+    reads = []
+    original = torch.Tensor.__float__
+    monkeypatch.setattr(torch.Tensor, "__float__", lambda self: reads.append(1) or original(self))
+    ada = ADA(p=0.5, speed=100, every=2)  # each adjustment is a fifth
+    values, read = [], []
+    for finished, sign in enumerate([1.0, 1.0, 1.0, 1.0, *[-1.0] * 10]):
+        ada(torch.zeros(1, 1, 2, 2), Noise(0, 1))
+        values.append(round(ada.p.item(), 1))
+        read.append(len(reads))
+        assert ada.phase() == (values[-1] == 0)
+        step(ada, [sign], finished)
+    assert values == [0.5, 0.5, 0.7, 0.7, 0.9, 0.9, 0.7, 0.7, 0.5, 0.5, 0.3, 0.3, 0.1, 0.1]
+    # After the start, after the first adjustment, and again when four fifths may have gone.
+    assert read == [1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3]
+    step(ada, [-1.0], 14)
+    step(ada, [-1.0], 15)
+    assert ada.phase()
 
 
 def test_the_state_is_numbers_alone():

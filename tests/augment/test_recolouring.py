@@ -1,43 +1,45 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import pytest
 import torch
 
-from ganforge.augment import recolouring
-from ganforge.augment.geometric import is_identity
-from ganforge.augment.recolouring import apply_colours
+from ganforge.augment.changes import COLOUR, MOVEMENTS, Amounts, draw
+from ganforge.augment.recolouring import apply_colours, recolour
 from ganforge.streams import Noise
-from tests.augment.pictures import ALWAYS, NEVER, pictures
+from tests.augment import chain
+from tests.augment.pictures import pictures
 
 N = 2000
-DRAWS = {
-    "brightness": recolouring.brightness,
-    "contrast": recolouring.contrast,
-    "luma_flip": recolouring.luma_flip,
-    "hue_rotation": recolouring.hue_rotation,
-    "saturation": recolouring.saturation,
-}
 V = torch.ones(3) / math.sqrt(3)  # the luma axis
 ACROSS = torch.eye(3) - torch.outer(V, V)
 
 
-def drawn(name: str, p: float = 1.0) -> torch.Tensor:
-    return DRAWS[name](Noise(6, N), torch.tensor(p))
+def colours(names: Collection[str], p: float, noise: Noise) -> torch.Tensor:
+    return recolour(Amounts()(*draw(noise, names), torch.tensor(p))[MOVEMENTS:])
 
 
-@pytest.mark.parametrize("name", DRAWS)
+def drawn(name: str, p: float = 1.0, n: int = N) -> torch.Tensor:
+    """Transformations [n, 3, 4] with one of the changes alone."""
+    return colours({name}, p, Noise(6, n))
+
+
+def changed(transformations: torch.Tensor) -> torch.Tensor:
+    return (transformations != torch.eye(3, 4)).flatten(1).any(1)
+
+
+@pytest.mark.parametrize("name", COLOUR)
 def test_nothing_changes_at_p_0(name):
-    assert is_identity(DRAWS[name](Noise(6, 50), NEVER)).all()
+    assert not changed(drawn(name, 0.0, 50)).any()
 
 
-@pytest.mark.parametrize("name", DRAWS)
+@pytest.mark.parametrize("name", COLOUR)
 @pytest.mark.parametrize("p", [0.2, 0.7])
 def test_as_many_change_as_p_says(name, p):
     share = 0.5 if name == "luma_flip" else 1.0
-    changed = (~is_identity(drawn(name, p))).float().mean().item()
-    assert changed == pytest.approx(share * p, abs=0.04)
+    assert changed(drawn(name, p)).float().mean().item() == pytest.approx(share * p, abs=0.04)
 
 
 def test_brightness_and_contrast():
@@ -76,36 +78,36 @@ def test_saturation_scales_across_the_luma_axis():
     torch.testing.assert_close(drawn("saturation")[:, :3, :3], wanted)
 
 
-def test_colours_are_composed_in_the_papers_order():
-    noise, p = Noise(4, 6), torch.tensor(0.8)
-    wanted = torch.eye(4)
-    for change in DRAWS.values():
-        wanted = change(noise, p) @ wanted
-    torch.testing.assert_close(recolouring.recolour(Noise(4, 6), p), wanted)
+@pytest.mark.parametrize("p", [0.2, 0.8])
+def test_colours_are_the_papers_product_of_matrices(p):
+    """On the same draws; the last factor is applied first."""
+    reference, noise = Noise(4, 200), Noise(4, 200)
+    wanted = chain.product(chain.recolour(reference, torch.tensor(p))[::-1])[:, :3]
+    torch.testing.assert_close(colours(COLOUR, p, noise), wanted, atol=1e-5, rtol=1e-5)
+    assert torch.equal(noise.normal(), reference.normal())  # as many draws
 
 
 def test_pixels_are_mapped_by_their_images_matrix():
-    images, colours = pictures(5), recolouring.recolour(Noise(4, 5), ALWAYS)
+    images, mapped = pictures(5), colours(COLOUR, 1.0, Noise(4, 5))
     pixels = torch.cat([images, torch.ones(5, 1, 8, 8)], 1)
-    wanted = torch.einsum("bij,bjhw->bihw", colours, pixels)[:, :3]
-    torch.testing.assert_close(apply_colours(images, colours), wanted)
+    wanted = torch.einsum("bij,bjhw->bihw", mapped, pixels)
+    torch.testing.assert_close(apply_colours(images, mapped), wanted)
 
 
 def test_grey_images_change_as_grey_colours_do():
-    grey, colours = pictures(5, channels=1), recolouring.recolour(Noise(4, 5), ALWAYS)
-    coloured = apply_colours(grey.expand(5, 3, 8, 8), colours)
-    torch.testing.assert_close(apply_colours(grey, colours), coloured.mean(1, keepdim=True))
+    grey, mapped = pictures(5, channels=1), colours(COLOUR, 1.0, Noise(4, 5))
+    coloured = apply_colours(grey.expand(5, 3, 8, 8), mapped)
+    torch.testing.assert_close(apply_colours(grey, mapped), coloured.mean(1, keepdim=True))
 
 
 @pytest.mark.parametrize("name", ["hue_rotation", "saturation"])
 def test_hue_and_saturation_leave_grey_images(name):
     grey = pictures(5, channels=1)
-    changed = apply_colours(grey, DRAWS[name](Noise(4, 5), ALWAYS))
-    torch.testing.assert_close(changed, grey)
+    torch.testing.assert_close(apply_colours(grey, drawn(name, n=5)), grey)
 
 
 def test_a_fourth_channel_stays():
-    images, colours = pictures(5, channels=4), recolouring.recolour(Noise(4, 5), ALWAYS)
-    changed = apply_colours(images, colours)
-    assert torch.equal(changed[:, 3], images[:, 3])
-    torch.testing.assert_close(changed[:, :3], apply_colours(images[:, :3], colours))
+    images, mapped = pictures(5, channels=4), colours(COLOUR, 1.0, Noise(4, 5))
+    coloured = apply_colours(images, mapped)
+    assert torch.equal(coloured[:, 3], images[:, 3])
+    torch.testing.assert_close(coloured[:, :3], apply_colours(images[:, :3], mapped))

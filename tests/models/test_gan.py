@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -168,3 +171,35 @@ def test_one_pass_over_reals_and_fakes_makes_the_same_update(tmp_path, regulariz
 def test_one_pass_is_refused_where_a_layer_would_compare_reals_with_fakes():
     with pytest.raises(ConfigError, match=r"joint=true.*BatchNorm2d \(.*joint=false"):
         games.game(joint=True, **games.convolutional_players("batch"))
+
+
+def test_the_critic_is_kept_while_its_parts_stay():
+    model = games.game(regularizers={"r1": R1(1.0)})
+    critic = model.critic
+    assert model.critic is critic
+    model.regularizers["second"] = R1(2.0)
+    assert list(model.critic.regularizers.items())[1][1].weight == 2.0
+    for name, part in {
+        "generator": games.players()["generator"],
+        "discriminator": games.players()["discriminator"],
+        "loss": WassersteinLoss(),
+        "augment": Augmentation(),
+        "packing": 2,
+        "joint": True,
+    }.items():
+        setattr(model, name, part)
+        assert getattr(model.critic, name) is part
+    model.regularizers = torch.nn.ModuleDict()
+    assert not model.critic.regularizers
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_a_copy_has_a_critic_of_its_own(copied):
+    model = games.game(regularizers={"r1": R1(1.0)})
+    assert model.critic.discriminator is model.discriminator
+    other = copied(model)
+    assert other.discriminator is not model.discriminator
+    assert other.critic.discriminator is other.discriminator
+    assert other.critic.generator is other.generator
+    assert other.critic.regularizers["r1"] is other.regularizers["r1"]
+    assert model.critic.discriminator is model.discriminator

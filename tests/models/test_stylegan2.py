@@ -92,7 +92,7 @@ def test_the_running_mean_of_lengths_converges():
     means = []
     for seed in range(300):
         regularizer.term(linear_turn(network, Noise(seed, 32)))
-        regularizer.constrain(network)
+        regularizer.settle()
         means.append(regularizer.mean.item())
     assert means[0] == pytest.approx(0.05 * expected, rel=0.3)
     assert means[-1] == pytest.approx(expected, rel=0.05)

@@ -13,7 +13,7 @@ generators, GradScaler, the autograd engine, the reducer of DDP, Lightning.
 Exact are therefore mismatches of devices and dtypes, launches, copies, synchronizations of the
 host (with their Python stacks), collectives and their bytes, and the peak of allocated memory
 (without workspaces of cuDNN). Not covered are values, the times of kernels, the choice of
-algorithms, `torch.compile` and CUDA graphs.
+algorithms, `torch.compile`, and what a replayed CUDA graph computes.
 
 Needs Linux, gcc, and a CUDA wheel of PyTorch with its headers (CUDA 13).
 """

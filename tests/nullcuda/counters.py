@@ -10,7 +10,15 @@ from typing import Any
 
 import torch
 
-OPERATIONS = ("launches", "blas", "conv", "dnn", "memset", "device_to_device")
+OPERATIONS = (
+    "launches",
+    "blas",
+    "conv",
+    "dnn",
+    "memset",
+    "device_to_device",
+    "graph_launches",
+)
 SYNCHRONIZATIONS = (
     "stream_synchronize",
     "device_synchronize",

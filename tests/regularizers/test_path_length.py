@@ -62,11 +62,11 @@ def test_running_mean():
         penalty = regularizer.term(at_hand)
         torch.testing.assert_close(penalty.detach(), (found - expected).square().mean())
         assert torch.equal(regularizer.mean, expected)
-        regularizer.constrain(at_hand.generator)
+        regularizer.settle()
         expected = expected + 0.25 * (found.mean() - expected)
         torch.testing.assert_close(regularizer.mean, expected)
         expected = regularizer.mean.clone()
-    regularizer.constrain(at_hand.generator)  # an update in which it was not due
+    regularizer.settle()  # an update in which it was not due
     assert torch.equal(regularizer.mean, expected)
     assert list(regularizer.state_dict()) == ["mean"]
 
@@ -78,7 +78,7 @@ def test_parts_of_a_batch_make_one_update_of_the_mean(shrink):
     pieces = [parted.term(context(piece)) for piece in Noise(5, 8).split(2)]
     torch.testing.assert_close(sum(pieces) / 2, penalty)
     for regularizer in (whole, parted):
-        regularizer.constrain(torch.nn.Identity())
+        regularizer.settle()
     torch.testing.assert_close(parted.mean, whole.mean)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Unpack
 
@@ -31,6 +32,7 @@ class ADA(AugmentationPipeline):
 
     real_sign: Tensor
     tally: Tensor
+    signs: Tensor
 
     def __init__(
         self,
@@ -51,29 +53,32 @@ class ADA(AugmentationPipeline):
         self.register_buffer("real_sign", torch.zeros(()))
         # Since the last adjustment: the weighted sum of signs at reals, and the number of images.
         self.register_buffer("tally", torch.zeros(2))
-        self._signs: Tensor | None = None
+        # In this step: the sum of signs, and the number of logits.
+        self.register_buffer("signs", torch.zeros(2), persistent=False)
+        self._counted = math.inf  # images since the last adjustment; unknown after a restart
 
     def observe(self, real_logits: Tensor) -> None:
         """Accumulates the signs of the raw logits [B] of real images in this step."""
         signs = real_logits.float().sign().sum()
-        total = torch.stack([signs, torch.full_like(signs, real_logits.numel())])
-        self._signs = total if self._signs is None else self._signs + total
+        self.signs += torch.stack([signs, torch.full_like(signs, real_logits.numel())])
 
     def adjust(self, images: int, images_seen: int, mean: Callable[[Tensor], Tensor]) -> None:
         """Adjusts p every ``every`` steps; arguments as in :meth:`Augmentation.adjust`."""
-        if self._signs is None:
-            return
         # Reduced at each step, so that the buffer in a checkpoint holds the sum of all processes.
-        total, self._signs = mean(self._signs), None
-        self.tally += images * torch.stack([total[0] / total[1], torch.ones_like(total[1])])
+        sign, logits = mean(self.signs)
+        # Without logits, 0 and 0: nothing is counted.
+        self.tally += images * torch.stack([sign / logits.clamp(min=1), logits.clamp(max=1)])
+        self.signs.zero_()  # after its use: one process gets its own tensor as the mean
+        self._counted += images
         interval = self.every * images
         if images_seen // interval == (images_seen - images) // interval:
             return
         self.real_sign.copy_(self.tally[0] / self.tally[1])
         if self.speed is not None:
             step = torch.sign(self.real_sign - self.target) * self.tally[1] / self.speed
-            self.set_probability((self.p + step).clamp(0, 1))
+            self.set_probability((self.p + step).clamp(0, 1), self._counted / self.speed)
         self.tally.zero_()
+        self._counted = 0
 
     def values(self) -> dict[str, Tensor]:
         """Returns p and r, the mean sign at reals, as of the last adjustment."""

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from torch import Tensor, nn
 
@@ -24,6 +24,14 @@ class Augmentation(nn.Module):
             noise: random draws of this update, one row per image.
         """
         return images
+
+    def phase(self) -> Hashable:
+        """Returns what decides on the operations of :meth:`forward`; here they never change."""
+        return None
+
+    def tensor_functions(self) -> list[nn.Module]:
+        """Returns the parts that draw no numbers and read none, which can be compiled."""
+        return []
 
     def observe(self, real_logits: Tensor) -> None:
         """Records the raw logits [B] of real images in this step, for adaptive augmentations."""

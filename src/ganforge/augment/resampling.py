@@ -41,16 +41,16 @@ class Resampler(nn.Module):
 
         Args:
             images: [B, C, H, W], at least 2 pixels wide and high, float32 or float64.
-            origins: [B, 3, 3], maps a position of the result to its source position, in pixels from
+            origins: [B, 2, 3], maps a position of the result to its source position, in pixels from
                 the image's center, x to the right and y downwards.
         """
         batch, channels, height, width = images.shape
-        x = self._positions(images, width)[None, None, :]
-        y = self._positions(images, height)[None, :, None]
-        m = origins.to(images.dtype)[:, :, :, None, None]
-        # From pixels relative to the center to indices of the upsampled image.
-        columns = 2 * (m[:, 0, 0] * x + m[:, 0, 1] * y + m[:, 0, 2]) + (width - 1)
-        rows = 2 * (m[:, 1, 0] * x + m[:, 1, 1] * y + m[:, 1, 2]) + (height - 1)
+        # The upsampled image has twice as many pixels: all positions are doubled.
+        x, y = self._positions(images, width), self._positions(images, height)[:, None]
+        m = origins[:, :2, :, None, None].to(images.dtype)
+        positions = m[:, :, 0] * x + torch.addcmul(2 * m[:, :, 2], m[:, :, 1], y)
+        # From positions relative to the center to indices.
+        columns, rows = positions[:, 0] + (width - 1), positions[:, 1] + (height - 1)
         fine = self._upsample(images.reshape(-1, 1, height, width))
         fine = fine.reshape(batch, channels, *fine.shape[2:])
         moved = sample_bilinearly(fine, columns, rows)
@@ -58,11 +58,9 @@ class Resampler(nn.Module):
         return self._downsample(moved).reshape(images.shape)
 
     def _positions(self, images: Tensor, side: int) -> Tensor:
-        """Returns the fine-grid positions that downsampling reads, in pixels from the center."""
-        reach = len(ANALYSIS) - 1
-        count = 2 * side - 1 + 2 * reach
-        steps = torch.arange(count, device=images.device, dtype=images.dtype)
-        return (steps - (side - 1) - reach) / 2
+        """Returns the doubled positions that downsampling reads, from the center."""
+        most = side - 1 + len(ANALYSIS) - 1
+        return torch.arange(-most, most + 1, device=images.device, dtype=images.dtype)
 
     def _upsample(self, images: Tensor) -> Tensor:
         """Returns [N, 1, 2H - 1, 2W - 1], with the original pixels at even indices."""
@@ -89,12 +87,14 @@ def sample_bilinearly(images: Tensor, columns: Tensor, rows: Tensor) -> Tensor:
     height, width = images.shape[2:]
     x, y = mirror(columns, width), mirror(rows, height)
     left, top = x.floor().clamp(max=width - 2), y.floor().clamp(max=height - 2)
-    first = (top.long() * width + left.long()).flatten(1)[:, None].expand(-1, images.shape[1], -1)
-    pixels = images.flatten(2)
-    corners = [pixels.gather(2, first + step) for step in (0, 1, width, width + 1)]
-    across, down = (x - left).flatten(1)[:, None], (y - top).flatten(1)[:, None]
-    above = torch.lerp(corners[0], corners[1], across)
-    below = torch.lerp(corners[2], corners[3], across)
+    first = torch.add(left.long(), top.long(), alpha=width)
+    across, down = (x - left).flatten(1)[:, None, None], (y - top).flatten(1)[:, None]
+    # The four neighbours of a position: [B, 2 rows, 2 columns, *].
+    pair = torch.stack([first, first + 1], 1)
+    indices = torch.stack([pair, pair + width], 1).flatten(1)[:, None]
+    corners = images.flatten(2).gather(2, indices.expand(-1, images.shape[1], -1))
+    left_side, right_side = corners.reshape(*images.shape[:2], 2, 2, -1).unbind(3)
+    above, below = torch.lerp(left_side, right_side, across).unbind(2)
     return torch.lerp(above, below, down).reshape(*images.shape[:2], *columns.shape[1:])
 
 

@@ -42,6 +42,7 @@ class Hardware:
         tf32: where float32 products are rounded to TF32: "off", "training" (but not in samples and
             scores) or "everywhere"; None if the device does not know TF32.
         compiled: how networks are compiled: "none", "default" or "max".
+        graphs: whether updates are recorded as CUDA graphs and replayed.
         warnings: settings that work, but not as the user may expect.
     """
 
@@ -54,6 +55,7 @@ class Hardware:
     nodes: int = 1
     tf32: TF32 | None = None
     compiled: str = "none"
+    graphs: bool = False
     warnings: tuple[str, ...] = ()
 
     @property
@@ -73,6 +75,7 @@ class Hardware:
         facts += [name for name, on in switches.items() if on]
         facts += [_TF32_FACTS[self.tf32]] if self.tf32 is not None else []
         facts += [f"compiled ({self.compiled})"] if self.compiled != "none" else []
+        facts += ["CUDA graphs"] if self.graphs else []
         return f"{', '.join(facts)} ({self.reason})"
 
 
@@ -246,6 +249,7 @@ class TrainerSettings:
         compile: whether torch.compile fuses the networks' operations: none, default, max (tries
             more kernels) or auto (default on GPUs that can). The first steps then take minutes.
             Updates with a penalty on a gradient run uncompiled.
+        cuda_graphs: replay updates that were recorded as CUDA graphs; auto where it is possible.
         threads: CPU threads of each process; auto uses the cores that are free; null leaves
             PyTorch's number.
         tf32: round the inputs of float32 convolutions and matrix products on NVIDIA GPUs to 10
@@ -268,6 +272,7 @@ class TrainerSettings:
     fused: Switch = "auto"
     sync_batchnorm: bool = False
     compile: Literal["none", "auto", "default", "max"] = "none"
+    cuda_graphs: Switch = False
     threads: int | str | None = None
     tf32: Switch = "auto"
     log_every_n_steps: int = 50

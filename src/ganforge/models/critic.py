@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -106,8 +106,40 @@ class Critic:
                 penalty = term.term(context)
             if penalty is not None:
                 update.observe(f"{update.player}/{self.prefix}{name}", penalty, term.every > 1)
-                total = total + term.weight_at(context.images_seen) * term.every * penalty
+                total = total + update.scheduled(term.factor_at) * penalty
         return total
+
+    def settle(self, player: Player) -> None:
+        """Ends an update of a player: its regularizers take over what they have measured in it."""
+        for term in self.regularizers.values():
+            if term.player == player:
+                term.settle()
+
+    def discard(self) -> None:
+        """Drops what regularizers have measured in an update that did not finish."""
+        for term in self.regularizers.values():
+            term.discard()
+
+    def exchanges(self, update: Update) -> bool:
+        """Whether regularizers due at an update exchange what they measure between processes."""
+        return any(
+            type(term).settle is not Regularizer.settle for term in self.due(update).values()
+        )
+
+    def foreseeable(self) -> bool:
+        """Whether :meth:`phase` covers all that may change the operations of an update."""
+        silent = type(self.augment).phase is Augmentation.phase
+        if silent and type(self.augment).adjust is not Augmentation.adjust:
+            return False
+        kinds = [type(term) for term in self.regularizers.values()]
+        selecting = [kind for kind in kinds if kind.kept is not Regularizer.kept]
+        return all(kind.phase is not Regularizer.phase for kind in selecting)
+
+    def phase(self, update: Update) -> Hashable:
+        """Returns what decides on the operations of an update, besides shapes."""
+        due, seen = self.due(update), update.images_seen
+        acting = (term for term in self.regularizers.values() if term.player == update.player)
+        return (*due, *(term.phase(seen) for term in acting), self.augment.phase())
 
     def due(self, update: Update) -> dict[str, Regularizer]:
         """Returns the regularizers that contribute to an update, by name."""

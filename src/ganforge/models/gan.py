@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from typing import Unpack, cast
+from collections.abc import Mapping
+from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
@@ -42,6 +43,7 @@ class GAN(AdversarialModule):
 
     auxiliary: bool = False
     separate: bool = False
+    _kept_critic: tuple[tuple[Any, ...], Critic] | None = None
 
     def __init__(
         self,
@@ -101,12 +103,19 @@ class GAN(AdversarialModule):
     @property
     def critic(self) -> Critic:
         """The discriminator with its loss, regularizers and augmentation."""
-        # Made at each access, so that it has the present networks and loss if they are replaced.
+        options = (self.packing, self.auxiliary, self.separate, self.joint)
+        parts = (*self._modules.values(), self.loss, *options)
+        # Kept while its parts are the same objects: a step asks for it seven times.
+        if self._kept_critic is None or self._kept_critic[0] != parts:
+            self._kept_critic = parts, self._new_critic()
+        return self._kept_critic[1]
+
+    def _new_critic(self) -> Critic:
         return Critic(
             self.generator,
             self.discriminator,
             self.loss,
-            cast(dict[str, Regularizer], dict(self.regularizers.items())),
+            cast(Mapping[str, Regularizer], self.regularizers),
             self.augment,
             packing=self.packing,
             auxiliary=self.auxiliary,

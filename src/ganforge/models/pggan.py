@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import Any, Unpack, cast
 
 import torch.nn.functional as F
@@ -8,8 +9,8 @@ from torch import Tensor, nn
 from ganforge.errors import ConfigError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.models.engine.checks import mismatch
-from ganforge.models.engine.progressive import Growth, reals_at
-from ganforge.models.engine.update import Batch, Player
+from ganforge.models.engine.progressive import Growth, reals_at, size_of
+from ganforge.models.engine.update import Batch, Objective, Player, Update
 from ganforge.models.gan import GAN
 from ganforge.models.parts import GANParts
 from ganforge.networks.contract import contract_of
@@ -28,6 +29,7 @@ class Growing(AdversarialModule):
     """
 
     growth: Growth
+    _size: int | None = None
 
     def start_growth(self, growth: Growth) -> None:
         """Sets the schedule and the networks' level; called by the constructors of subclasses."""
@@ -57,11 +59,22 @@ class Growing(AdversarialModule):
     def grow(self) -> float:
         """Sets all networks to the level of the images seen and returns it."""
         level = self.growth.level_at(self.images_seen)
+        if size_of(level) != self._size:
+            self.forget_updates()
+        self._size = size_of(level)
         for network in (self.generator, self.discriminator):
             cast(Any, network).grow(level)
         if self.average is not None:
             cast(Any, self.average.module).grow(level)
         return level
+
+    def phase(self, objective: Objective, update: Update) -> Hashable:
+        """Returns what decides on the operations of an update: also whether a stage is faded in.
+
+        How far it is faded in is an input of the operations.
+        """
+        level = self.growth.level_at(update.images_seen)
+        return (level.is_integer(), size_of(level), super().phase(objective, update))
 
     def batch_size_at(self, images_seen: int, batch_size: int) -> int:
         """Returns the global batch size of the next critic update."""

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ganforge.networks.layers.activation import leaky_relu
 from ganforge.networks.layers.checkpointing import Checkpointed
 from ganforge.networks.layers.equalized import EqualizedConv2d, EqualizedLinear
 from ganforge.networks.layers.modulated_convolution import modulated_convolution
@@ -45,7 +46,7 @@ def bias_act(
     if bias is not None:
         features = features + bias.to(features.dtype).reshape(-1, *[1] * (features.ndim - 2))
     if slope != 1:
-        features = F.leaky_relu(features, slope)
+        return leaky_relu(features, slope, gain, clamp)
     if gain != 1:
         features = features * gain
     return features if clamp is None else features.clamp(-clamp, clamp)

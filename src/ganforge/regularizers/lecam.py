@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from ganforge.errors import require
 from ganforge.networks.layers.synchronized import several
@@ -49,7 +49,7 @@ class LeCam(Regularizer):
         real, fake = context.real_logits, context.fake_logits
         if real is None:
             real = context.critic(context.real)
-        started = context.images_seen >= max(self.start_images, 1)
+        started = self.phase(context.images_seen)
         share = context.noise.rows / context.noise.batch_rows
         means = share * torch.stack([real.detach().mean(), fake.detach().mean()])
         self._means = means if self._means is None else self._means + means
@@ -58,13 +58,21 @@ class LeCam(Regularizer):
             return None
         return (real - self.anchors[1]).square().mean() + (fake - self.anchors[0]).square().mean()
 
-    def constrain(self, player: nn.Module) -> None:
-        """Updates the anchors after the discriminator's update; its weights are not changed."""
+    def phase(self, images_seen: int) -> bool:
+        """Returns whether the penalty has started."""
+        return images_seen >= max(self.start_images, 1)
+
+    @torch.no_grad()
+    def settle(self) -> None:
+        """Updates the anchors after the backward passes of the discriminator's update."""
         if self._means is None:
             return
         means, self._means = self._means, None
         if several():
             distributed.all_reduce(means)
             means /= distributed.get_world_size()
-        # Not in place: an autograd graph may still refer to the old tensor.
-        self.anchors = torch.lerp(means, self.anchors, self._kept)
+        self.anchors.copy_(torch.lerp(means, self.anchors, self._kept))
+
+    def discard(self) -> None:
+        """Drops the means of an unfinished update."""
+        self._means = None

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, distributed
 
 from ganforge.errors import require
 from ganforge.networks.layers.synchronized import several
@@ -78,7 +78,7 @@ class PathLength(Regularizer):
         return slopes / math.sqrt(math.prod(slopes.shape[1:-1]))
 
     @torch.no_grad()
-    def constrain(self, player: nn.Module) -> None:
+    def settle(self) -> None:
         """Updates the running mean with the lengths of this update."""
         if not self._fresh:
             return
@@ -89,3 +89,7 @@ class PathLength(Regularizer):
         if several():
             distributed.all_reduce(total)
         self.mean.lerp_(total[0] / total[1], self.decay)
+
+    def discard(self) -> None:
+        """Drops the lengths of an unfinished update."""
+        self._fresh = []

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +90,27 @@ class Regularizer(nn.Module):
     def weight_at(self, images_seen: int) -> float:
         """Returns the factor of the penalty after ``images_seen`` real images; ``weight`` here."""
         return self.weight
+
+    def factor_at(self, images_seen: int) -> float:
+        """Returns the weight times the interval: the factor of the penalty when it is due."""
+        return self.weight_at(images_seen) * self.every
+
+    def phase(self, images_seen: int) -> Hashable:
+        """Returns what the operations of :meth:`term` and :meth:`kept` depend on.
+
+        An update whose operations were recorded as a CUDA graph is replayed while this value stays
+        the same. The weight is an input of the graph; here, nothing else changes.
+        """
+        return None
+
+    def settle(self) -> None:
+        """Takes over what the terms of an update have measured, before the optimizer's step.
+
+        A state that lasts must be in buffers that are changed in place; here there is none.
+        """
+
+    def discard(self) -> None:
+        """Drops what terms have measured in an update that did not finish."""
 
     def constrain(self, player: nn.Module) -> None:
         """Changes the weights of ``player`` in place, after its optimizer's step; here, nothing."""

@@ -41,6 +41,10 @@ class TopK(Regularizer):
         """Returns k as a fraction of the batch, from 1 at the start down to ``final_share``."""
         return max(self.gamma ** (images_seen // self.every_images), self.final_share)
 
+    def phase(self, images_seen: int) -> float:
+        """Returns k as a fraction of the batch, which decides on shapes."""
+        return self.share(images_seen)
+
     def kept(self, fake_logits: Tensor, images_seen: int) -> Tensor | None:
         """Returns the rows of the k largest logits, int64 [k]; None for the whole batch."""
         k = max(1, round(self.share(images_seen) * len(fake_logits)))

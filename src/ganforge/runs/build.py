@@ -12,6 +12,7 @@ from torch import nn
 
 from ganforge.compute.compilers import resolved_compilation
 from ganforge.compute.hardware import Hardware, TrainerSettings
+from ganforge.compute.recording import resolved_graphs
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
 from ganforge.data.sets.fake import FakeImages
@@ -76,7 +77,8 @@ def build_parts(cfg: DictConfig) -> Parts:
         hardware = with_layout(hardware, model)
     prepare(model, hardware)
     compiled = resolved_compilation(settings.compile, hardware.accelerator)
-    hardware = replace(hardware, compiled=compiled)
+    graphs = model.recording = resolved_graphs(settings, hardware)
+    hardware = replace(hardware, compiled=compiled, graphs=graphs)
     if compiled != "none":
         compile_model(model, compiled)
     _check_optimizers(model)
@@ -117,9 +119,14 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 
 def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor") -> None:
-    """Compiles the networks of a model and its average; see :func:`compile_networks`."""
+    """Compiles the networks of a model, its average and its augmentations.
+
+    Arguments as in :func:`ganforge.models.engine.compilation.compile_networks`.
+    """
     averages = [model.average.module] if model.average is not None else []
-    compile_networks([*model.players.values(), *averages], mode, backend)
+    augmentations = {critic.augment for critic in model.critics().values()}
+    parts = [part for augment in augmentations for part in augment.tensor_functions()]
+    compile_networks([*model.players.values(), *averages, *parts], mode, backend)
     model.compiled = True
 
 

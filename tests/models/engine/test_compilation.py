@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import copy
 import shutil
 
 import pytest
 import torch
 
+from ganforge.augment.ada import ADA
 from ganforge.compute.compilers import resolved_compilation
 from ganforge.errors import ConfigError
 from ganforge.regularizers.zero_centered import R1
 from ganforge.runs.build import compile_model
+from ganforge.streams import Noise
+from tests.augment.pictures import pictures
 from tests.support import games, styled
 
-CASES = {"plain": {}, "penalized": {"regularizers": {"r1": R1(1.0)}}, "lazy": {}}
+CASES = {
+    "plain": {},
+    "penalized": {"regularizers": {"r1": R1(1.0)}},
+    "lazy": {},
+    "augmented": {"augment": ADA(p=0.6, speed=None)},
+}
 
 
 def trained(folder, name: str, backend: str | None) -> dict[str, torch.Tensor]:
@@ -20,7 +29,8 @@ def trained(folder, name: str, backend: str | None) -> dict[str, torch.Tensor]:
         model = styled.lazy(**styled.players(minibatch_stddev=0))
         data = games.images(16)
     else:
-        model, data = games.game(**games.convolutional_players(), **CASES[name]), games.images(16)
+        parts = copy.deepcopy(CASES[name])
+        model, data = games.game(**games.convolutional_players(), **parts), games.images(16)
     if backend is not None:
         compile_model(model, "default", backend)
     games.fit(model, folder, data, max_steps=2)
@@ -33,6 +43,7 @@ def trained(folder, name: str, backend: str | None) -> dict[str, torch.Tensor]:
         pytest.param("plain", marks=pytest.mark.slow),
         "penalized",
         pytest.param("lazy", marks=pytest.mark.slow),
+        pytest.param("augmented", marks=pytest.mark.slow),
     ],
 )
 def test_compiled_networks_train_like_those_as_written(tmp_path, name):
@@ -40,6 +51,26 @@ def test_compiled_networks_train_like_those_as_written(tmp_path, name):
     plain, compiled = trained(tmp_path, name, None), trained(tmp_path, name, "aot_eager")
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] > 0
     games.assert_close(compiled, plain, atol=2e-4)
+    torch.compiler.reset()
+
+
+@pytest.mark.slow
+def test_compiled_augmentations_change_images_alike():
+    """Values and gradients, of the same draws; inductor fuses the operations."""
+    assert shutil.which("g++"), "needs a C++ compiler"
+    torch.compiler.reset()
+    torch._dynamo.utils.counters.clear()
+    plain, compiled = ADA(p=0.6), ADA(p=0.6)
+    (part,) = compiled.tensor_functions()
+    part.compile(fullgraph=True, dynamic=False)
+    changed, slopes = [], []
+    for augment in (plain, compiled):
+        images = pictures(8, 3, 12).requires_grad_()
+        changed.append(augment(images, Noise(2, 8)))
+        slopes.append(torch.autograd.grad(changed[-1].square().sum(), images)[0])
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1
+    torch.testing.assert_close(changed[1], changed[0], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(slopes[1], slopes[0], atol=1e-4, rtol=1e-4)
     torch.compiler.reset()
 
 

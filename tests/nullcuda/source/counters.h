@@ -8,6 +8,8 @@
   X(conv)     /* convolutions of cuDNN */                                        \
   X(dnn)      /* other operations of cuDNN: batch normalization, pooling, RNN */ \
   X(memset)                                                                      \
+  X(captured)       /* operations recorded in graphs, which do not run then */   \
+  X(graph_launches) /* replays of graphs */                                      \
   X(device_to_device)   /* copies within the device */                           \
   X(pinned_to_device)   /* asynchronous copies to the device */                  \
   X(pageable_to_device) /* copies to the device from ordinary memory */          \

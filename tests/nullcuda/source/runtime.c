@@ -38,11 +38,25 @@ static void report(const char* kind) {
   if (hook) hook(kind);
 }
 
+// The stream whose operations are recorded as a graph, if there is one. All operations count as
+// recorded meanwhile: PyTorch starts none on other streams then.
+static cudaStream_t capturing = 0;
+static int invalidated = 0;
+#define COUNT(name) (*(capturing ? &nullcuda_counters.captured : &nullcuda_counters.name))++
+
 // The libraries (stubs.c, driver.c) count through these.
-EXPORT void nullcuda_blas(void) { nullcuda_counters.blas++; }
-EXPORT void nullcuda_conv(void) { nullcuda_counters.conv++; }
-EXPORT void nullcuda_dnn(void) { nullcuda_counters.dnn++; }
-EXPORT void nullcuda_driver_launch(void) { nullcuda_counters.launches++; }
+EXPORT void nullcuda_blas(void) { COUNT(blas); }
+EXPORT void nullcuda_conv(void) { COUNT(conv); }
+EXPORT void nullcuda_dnn(void) { COUNT(dnn); }
+EXPORT void nullcuda_driver_launch(void) { COUNT(launches); }
+
+// Waiting for the recording stream or for the whole device fails, and the recording with it.
+static cudaError_t waited(const char* kind, int for_recording) {
+  report(kind);
+  if (!capturing || !for_recording) return cudaSuccess;
+  invalidated = 1;
+  return cudaErrorStreamCaptureUnsupported;
+}
 
 static int setting(const char* name, int otherwise) {
   const char* value = getenv(name);
@@ -52,6 +66,8 @@ static int setting(const char* name, int otherwise) {
 // ---------------------------------------------------------------------- errors
 
 EXPORT const char* cudaGetErrorString(cudaError_t error) {
+  if (error == cudaErrorStreamCaptureUnsupported)
+    return "operation not permitted when stream is capturing";
   return error ? "error of the null GPU" : "no error";
 }
 EXPORT const char* cudaGetErrorName(cudaError_t error) {
@@ -163,8 +179,7 @@ API cudaDeviceGetStreamPriorityRange(int* least, int* greatest) {
 }
 API cudaDeviceSynchronize(void) {
   nullcuda_counters.device_synchronize++;
-  report("device_synchronize");
-  return cudaSuccess;
+  return waited("device_synchronize", 1);
 }
 API cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int device) {
   *pool = (cudaMemPool_t)0x1000;
@@ -303,7 +318,7 @@ API cudaPointerGetAttributes(struct cudaPointerAttributes* attributes, const voi
 static void count_copy(const void* target, const void* source, size_t size) {
   place_t to = place_of(target, 0), from = place_of(source, 0);
   if (to == DEVICE && from == DEVICE) {
-    nullcuda_counters.device_to_device++;
+    COUNT(device_to_device);
   } else if (to == DEVICE) {
     nullcuda_counters.to_device_bytes += size;
     if (from == PINNED)
@@ -325,8 +340,8 @@ API cudaMemcpyAsync(void* target, const void* source, size_t size, enum cudaMemc
 }
 API cudaMemcpy(void* target, const void* source, size_t size, enum cudaMemcpyKind kind) {
   nullcuda_counters.blocking_copy++;
-  report("blocking_copy");
-  return cudaMemcpyAsync(target, source, size, kind, 0);
+  cudaError_t error = waited("blocking_copy", 1);
+  return error ? error : cudaMemcpyAsync(target, source, size, kind, 0);
 }
 API cudaMemcpyPeerAsync(void* target, int target_device, const void* source, int source_device,
                         size_t size, cudaStream_t stream) {
@@ -347,7 +362,7 @@ API cudaGetSymbolAddress(void** address, const void* symbol) {
   return cudaSuccess;
 }
 API cudaMemsetAsync(void* start, int value, size_t size, cudaStream_t stream) {
-  nullcuda_counters.memset++;
+  COUNT(memset);
   // Large fills would take their time and memory without effect: no kernel reads them.
   if (size < (1u << 20)) memset(start, value, size);
   return cudaSuccess;
@@ -387,24 +402,64 @@ API cudaStreamGetPriority(cudaStream_t stream, int* priority) {
 }
 API cudaStreamSynchronize(cudaStream_t stream) {
   nullcuda_counters.stream_synchronize++;
-  report("stream_synchronize");
-  return cudaSuccess;
+  return waited("stream_synchronize", stream == capturing);
 }
 IGNORED(cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned flags))
+
+static unsigned long long captures = 0;
+static enum cudaStreamCaptureStatus capture_status(cudaStream_t stream) {
+  if (!capturing || stream != capturing) return cudaStreamCaptureStatusNone;
+  return invalidated ? cudaStreamCaptureStatusInvalidated : cudaStreamCaptureStatusActive;
+}
 API cudaStreamIsCapturing(cudaStream_t stream, enum cudaStreamCaptureStatus* status) {
-  *status = cudaStreamCaptureStatusNone;
+  *status = capture_status(stream);
   return cudaSuccess;
 }
 API cudaStreamGetCaptureInfo(cudaStream_t stream, enum cudaStreamCaptureStatus* status,
                              unsigned long long* id, cudaGraph_t* graph,
                              const cudaGraphNode_t** nodes, const cudaGraphEdgeData** edges,
                              size_t* count) {
-  *status = cudaStreamCaptureStatusNone;
-  if (id) *id = 0;
+  *status = capture_status(stream);
+  if (id) *id = *status == cudaStreamCaptureStatusNone ? 0 : captures;
+  if (graph) *graph = (cudaGraph_t)capturing;
+  if (nodes) *nodes = 0;
+  if (edges) *edges = 0;
   if (count) *count = 0;
   return cudaSuccess;
 }
-UNSUPPORTED(cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode))
+API cudaStreamBeginCapture(cudaStream_t stream, enum cudaStreamCaptureMode mode) {
+  if (capturing) return cudaErrorIllegalState;
+  capturing = stream;
+  invalidated = 0;
+  captures++;
+  return cudaSuccess;
+}
+API cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
+  if (!capturing || stream != capturing) return cudaErrorIllegalState;
+  capturing = 0;
+  *graph = invalidated ? 0 : new_handle();
+  return invalidated ? cudaErrorStreamCaptureInvalidated : cudaSuccess;
+}
+API cudaGraphInstantiate(cudaGraphExec_t* ready, cudaGraph_t graph, unsigned long long flags) {
+  *ready = new_handle();
+  return cudaSuccess;
+}
+API cudaGraphInstantiateWithFlags(cudaGraphExec_t* ready, cudaGraph_t graph,
+                                  unsigned long long flags) {
+  return cudaGraphInstantiate(ready, graph, flags);
+}
+API cudaGraphLaunch(cudaGraphExec_t graph, cudaStream_t stream) {
+  nullcuda_counters.graph_launches++;
+  return cudaSuccess;
+}
+API cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
+  *count = 1;
+  return cudaSuccess;
+}
+IGNORED(cudaGraphDestroy(cudaGraph_t graph))
+IGNORED(cudaGraphExecDestroy(cudaGraphExec_t graph))
+IGNORED(cudaGraphRetainUserObject(cudaGraph_t graph, cudaUserObject_t object, unsigned count,
+                                  unsigned flags))
 IGNORED(cudaThreadExchangeStreamCaptureMode(enum cudaStreamCaptureMode* mode))
 API cudaStreamAddCallback(cudaStream_t stream, cudaStreamCallback_t function, void* data,
                           unsigned flags) {
@@ -429,8 +484,7 @@ IGNORED(cudaEventRecord(cudaEvent_t event, cudaStream_t stream))
 IGNORED(cudaEventRecordWithFlags(cudaEvent_t event, cudaStream_t stream, unsigned flags))
 API cudaEventSynchronize(cudaEvent_t event) {
   nullcuda_counters.event_synchronize++;
-  report("event_synchronize");
-  return cudaSuccess;
+  return waited("event_synchronize", 1);
 }
 API cudaEventElapsedTime(float* milliseconds, cudaEvent_t start, cudaEvent_t end) {
   *milliseconds = 1.0f;
@@ -470,7 +524,7 @@ static int by_function(const void* first, const void* second) {
   return a < b ? -1 : a > b;
 }
 static void launched(const void* function) {
-  nullcuda_counters.launches++;
+  COUNT(launches);
   if (!naming || !kernels) return;
   if (sorted_count != kernel_count) {
     qsort(kernels, kernel_count, sizeof *kernels, by_function);

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Hashable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.optim import Optimizer
 
-from ganforge.errors import require
 from ganforge.models.critic import Critic
 from ganforge.models.engine.averaging import ExponentialMovingAverage
 from ganforge.models.engine.checks import check_numbers
 from ganforge.models.engine.compilation import derivable
+from ganforge.models.engine.graphs import UpdateGraphs
 from ganforge.models.engine.observations import (
     Observations,
     Stopwatch,
@@ -31,7 +31,8 @@ from ganforge.models.engine.optimizers import (
 )
 from ganforge.models.engine.processes import Processes
 from ganforge.models.engine.progressive import Growth
-from ganforge.models.engine.sampling import blocks_at_once, evaluated, sample_blocks
+from ganforge.models.engine.recorders import CudaRecorder, Outcome
+from ganforge.models.engine.sampling import Sampling
 from ganforge.models.engine.stepping import Stepper
 from ganforge.models.engine.update import (
     Batch,
@@ -41,7 +42,6 @@ from ganforge.models.engine.update import (
     Player,
     Schedule,
     Update,
-    Weights,
     joined,
     no_schedule,
     split,
@@ -51,7 +51,7 @@ from ganforge.needs import Need
 from ganforge.streams import Noise, Stream, Substream, mix, seed_layers
 
 
-class AdversarialModule(LightningModule):
+class AdversarialModule(Sampling, LightningModule):
     """Base class of all models: optimizes two players in turn, with manual optimization.
 
     One step is one update of the generator, preceded by ``critic_steps`` updates of the
@@ -66,7 +66,6 @@ class AdversarialModule(LightningModule):
 
     Attributes:
         needs: what the data must give; with "inputs", the model translates images.
-        num_classes: number of classes of the generator; 0 if it is unconditional.
         classes_are_labels: whether the classes are the labels of the data, with their names.
         packing: images that the discriminator gets as one input.
         growth: schedule of progressive growing; None for images of full size only.
@@ -90,7 +89,6 @@ class AdversarialModule(LightningModule):
     """
 
     needs: frozenset[Need] = frozenset()
-    num_classes: int = 0
     classes_are_labels: bool = True
     packing: int = 1
     growth: Growth | None = None
@@ -129,6 +127,8 @@ class AdversarialModule(LightningModule):
         self.memory_format = torch.contiguous_format
         self.fused_optimizers = False
         self.compiled = False
+        self.recording = False
+        self.graphs: UpdateGraphs | None = None
         self._factories = {
             "generator": generator_optimizer,
             "discriminator": discriminator_optimizer,
@@ -154,6 +154,14 @@ class AdversarialModule(LightningModule):
     def check(self) -> None:
         """Raises ConfigError if the parts contradict the paper."""
 
+    def phase(self, objective: Objective, update: Update) -> Hashable:
+        """Returns what decides on the operations of an update, besides the shapes of its batch.
+
+        As long as it stays the same, an update that is recorded as a CUDA graph can be replayed.
+        """
+        critics = self.critics().values()
+        return (objective.__name__, *(critic.phase(update) for critic in critics))
+
     def critic_steps_at(self, iteration: int) -> int:
         """Returns the discriminator updates of the step after ``iteration`` finished steps."""
         return steps(iteration) if callable(steps := self.critic_steps) else steps
@@ -171,15 +179,10 @@ class AdversarialModule(LightningModule):
         """
         return {"lr": defaults["lr"] * self._schedules[player](self.iteration)}
 
-    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
-        """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
-
-        Args:
-            generator: the live generator or its average.
-            noise: random draws, one row for each image.
-            labels: int64 [rows] in 0 ... num_classes - 1; None for a model without classes.
-        """
-        raise NotImplementedError
+    def forget_updates(self) -> None:
+        """Drops recorded updates: the networks have changed."""
+        if self.graphs is not None:
+            self.graphs.forget()
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         """Runs one step, updates the counters and the average, and logs when a point is due."""
@@ -213,15 +216,14 @@ class AdversarialModule(LightningModule):
         """
         opponent: Player = "discriminator" if player == "generator" else "generator"
         optimizer, whole = self._optimizer(player), self._new_update(player, batch, lazy)
-        parts = whole.split(min(self.accumulate, len(batch["image"])))
         with frozen(weights_of(self._optimizer(opponent))):
             optimizer.zero_grad()
-            total = self._backward(player, objective, parts)
+            outcome = self._differentiated(objective, whole)
             self.stepper.step(optimizer, lambda: self._limit_gradient(player, optimizer, whole))
         self._updates[player] += 0 if lazy else 1
-        self._observations.watch(total)
-        whole.observe(f"{player}/loss", total)
-        return joined([part.kept for part in parts])
+        self._observations.watch(outcome.loss)
+        whole.observe(f"{player}/loss", outcome.loss)
+        return outcome.kept
 
     def observe(self, name: str, value: Tensor | float) -> None:
         """Records a scalar for this step's log point; of several updates, the last is logged."""
@@ -246,54 +248,6 @@ class AdversarialModule(LightningModule):
             critic.augment.adjust(images, self.images_seen + images, self.reduce_mean)
             for name, value in critic.augment.values().items():
                 self.observe(f"augment/{critic.prefix}{name}", value)
-
-    @torch.no_grad()
-    def sample(
-        self,
-        n: int,
-        seed: int = 0,
-        weights: Weights = "ema",
-        start: int = 0,
-        labels: Tensor | None = None,
-    ) -> Tensor:
-        """Generates images in evaluation mode and full precision.
-
-        Image ``i`` depends only on (seed, start + i) and its label, not on ``n``. Processes can
-        therefore share the work, and a longer list starts with the images of a shorter one.
-
-        Args:
-            n: number of images.
-            seed: seed of the latents; their stream is separate from those of training.
-            weights: "ema" for the averaged generator, "raw" for the live one.
-            start: index of the first image.
-            labels: int64 [n] in 0 ... num_classes - 1; None cycles through the classes: image i
-                has class i % num_classes.
-
-        Returns:
-            [n, C, H, W] in [-1, 1] on the module's device.
-        """
-        return self.sample_blocks(self.generate, n, seed, weights, start, labels)
-
-    def sample_blocks(
-        self,
-        generate: Callable[[nn.Module, Noise, Tensor | None], Tensor],
-        n: int,
-        seed: int,
-        weights: Weights,
-        start: int,
-        labels: Tensor | None,
-    ) -> Tensor:
-        """Returns what ``generate`` returns for n samples; other arguments as in :meth:`sample`."""
-        generator = self.averaged(weights)
-        with evaluated(generator, self.device):
-            draw = partial(generate, generator)
-            where = self.device, blocks_at_once(self.generator, self.device)
-            return sample_blocks(draw, n, seed, start, labels, self.num_classes, *where)
-
-    def averaged(self, weights: Weights) -> nn.Module:
-        """Returns the averaged generator for "ema", if there is one; else the live generator."""
-        require(weights in ("ema", "raw"), f"weights must be one of ema, raw; got {weights!r}")
-        return self.generator if weights == "raw" or self.average is None else self.average
 
     def publish(self, values: dict[str, Any]) -> None:
         """Logs values at the current step to all loggers and adds them to ``callback_metrics``.
@@ -347,6 +301,8 @@ class AdversarialModule(LightningModule):
             adopt_state(optimizer)
         self.processes.start(self.players)
         self.stepper.start(self.trainer, self)
+        if self.recording:
+            self.graphs = UpdateGraphs(CudaRecorder(self.device), self._discard)
         self.stopwatch.lap(self.images_seen)
         self.stopwatch.start()
 
@@ -356,8 +312,9 @@ class AdversarialModule(LightningModule):
         self.stopwatch.start()
 
     def on_train_end(self) -> None:
-        """Ends the exchange between the processes."""
+        """Ends the exchange between the processes, and drops recorded updates."""
         self.processes.end()
+        self.graphs = None
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Adds the counters, the training time and the lasting values, as plain numbers."""
@@ -410,20 +367,52 @@ class AdversarialModule(LightningModule):
             self.publish(self._observations.taken() | self.stopwatch.lap(self.images_seen))
         self.stopwatch.stop()
 
-    def _backward(self, player: Player, objective: Objective, parts: list[Update]) -> Tensor:
-        """Accumulates a player's gradients, those of all processes, and returns its loss."""
-        losses = []
+    def _differentiated(self, objective: Objective, update: Update) -> Outcome:
+        """Leaves an update's gradients, those of all processes, at the weights of its player."""
+        player = update.player
+        if self.graphs is None or not self._recordable(objective, update):
+            outcome = self._passes(objective, True, update)
+        else:
+            kind, passes = self.phase(objective, update), partial(self._passes, objective, False)
+            outcome = self.graphs.run(update, kind, passes, weights_of(self._optimizer(player)))
+            self.processes.open(player)
+        self.processes.close(player)
+        return outcome
+
+    def _passes(self, objective: Objective, announced: bool, update: Update) -> Outcome:
+        """Accumulates the gradients of an update over its parts.
+
+        Args:
+            objective: maps each part to its loss.
+            announced: whether the exchange of gradients may begin in the last backward pass.
+            update: the update.
+        """
+        losses, parts = [], update.split(min(self.accumulate, len(update.batch["image"])))
         for part in parts:
             derivatives = derivable(part, self.critics()) if self.compiled else nullcontext()
             with derivatives, parametrize.cached():  # normalized weights are computed once
                 loss = objective(part)
             loss = loss if part.share == 1 else loss * part.share
-            if part is parts[-1]:
-                self.processes.open(player)
+            if announced and part is parts[-1]:
+                self.processes.open(update.player)
             self.stepper.backward(loss)
             losses.append(loss.detach())
-        self.processes.close(player)
-        return sum(losses[1:], losses[0])
+        for critic in self.critics().values():
+            critic.settle(update.player)
+        return Outcome(sum(losses[1:], losses[0]), joined([part.kept for part in parts]))
+
+    def _recordable(self, objective: Objective, update: Update) -> bool:
+        # A method of the model depends on the update alone; a closure may hold other tensors.
+        own = getattr(objective, "__self__", None) is self
+        if not own or update.observing or self.stepper.watched:
+            return False
+        # An exchange with other processes within the passes would be recorded as well.
+        alone, critics = self._world == 1, self.critics().values()
+        return all(c.foreseeable() and (alone or not c.exchanges(update)) for c in critics)
+
+    def _discard(self) -> None:
+        for critic in self.critics().values():
+            critic.discard()
 
     def _limit_gradient(self, player: Player, optimizer: Optimizer, update: Update) -> None:
         if self.clip_norm is not None or self.observing:

@@ -21,7 +21,7 @@ def compile_networks(networks: Iterable[nn.Module], mode: str, backend: str = "i
     """Compiles networks in place, at their first calls; their names and weights stay the same.
 
     Args:
-        networks: generators, their averages and discriminators.
+        networks: generators, their averages, discriminators and parts of augmentations.
         mode: "default", or "max", which tries more kernels and takes longer to compile.
         backend: backend of :func:`torch.compile`.
     """

@@ -3,13 +3,16 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ganforge.errors import ConfigError
+from ganforge.errors import ConfigError, require
 from ganforge.full_precision import full_precision
+from ganforge.models.engine.averaging import ExponentialMovingAverage
+from ganforge.models.engine.update import Weights
 from ganforge.out_of_memory import explaining_memory
 from ganforge.streams import Noise, Stream, joined, mix
 
@@ -27,6 +30,80 @@ _MEMORY_ADVICE = (
 )
 
 Generate = Callable[[Noise, Tensor | None], Tensor]
+
+
+class Sampling:
+    """What a model does that generates images from random draws.
+
+    Attributes:
+        device: device of the model.
+        generator: the live generator.
+        average: its moving average; None evaluates the live weights.
+        num_classes: number of classes of the generator; 0 if it is unconditional.
+    """
+
+    device: torch.device
+    generator: nn.Module
+    average: ExponentialMovingAverage | None
+    num_classes: int = 0
+
+    def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
+        """Draws latents from ``noise`` and returns ``noise.rows`` images [B, C, H, W].
+
+        Args:
+            generator: the live generator or its average.
+            noise: random draws, one row for each image.
+            labels: int64 [rows] in 0 ... num_classes - 1; None for a model without classes.
+        """
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def sample(
+        self,
+        n: int,
+        seed: int = 0,
+        weights: Weights = "ema",
+        start: int = 0,
+        labels: Tensor | None = None,
+    ) -> Tensor:
+        """Generates images in evaluation mode and full precision.
+
+        Image ``i`` depends only on (seed, start + i) and its label, not on ``n``. Processes can
+        therefore share the work, and a longer list starts with the images of a shorter one.
+
+        Args:
+            n: number of images.
+            seed: seed of the latents; their stream is separate from those of training.
+            weights: "ema" for the averaged generator, "raw" for the live one.
+            start: index of the first image.
+            labels: int64 [n] in 0 ... num_classes - 1; None cycles through the classes: image i
+                has class i % num_classes.
+
+        Returns:
+            [n, C, H, W] in [-1, 1] on the module's device.
+        """
+        return self.sample_blocks(self.generate, n, seed, weights, start, labels)
+
+    def sample_blocks(
+        self,
+        generate: Callable[[nn.Module, Noise, Tensor | None], Tensor],
+        n: int,
+        seed: int,
+        weights: Weights,
+        start: int,
+        labels: Tensor | None,
+    ) -> Tensor:
+        """Returns what ``generate`` returns for n samples; other arguments as in :meth:`sample`."""
+        generator = self.averaged(weights)
+        with evaluated(generator, self.device):
+            draw = partial(generate, generator)
+            where = self.device, blocks_at_once(self.generator, self.device)
+            return sample_blocks(draw, n, seed, start, labels, self.num_classes, *where)
+
+    def averaged(self, weights: Weights) -> nn.Module:
+        """Returns the averaged generator for "ema", if there is one; else the live generator."""
+        require(weights in ("ema", "raw"), f"weights must be one of ema, raw; got {weights!r}")
+        return self.generator if weights == "raw" or self.average is None else self.average
 
 
 def sample_blocks(

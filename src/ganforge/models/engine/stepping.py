@@ -35,6 +35,11 @@ class Stepper:
             if getattr(type(module), name) is not own:
                 self._hooks[name].append(getattr(module, name))
 
+    @property
+    def watched(self) -> bool:
+        """Whether a callback or the model follows each backward pass."""
+        return bool(self._hooks["on_before_backward"] or self._hooks["on_after_backward"])
+
     def backward(self, loss: Tensor) -> None:
         """Accumulates the gradients of a loss."""
         for hook in self._hooks["on_before_backward"]:

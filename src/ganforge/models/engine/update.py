@@ -19,6 +19,7 @@ Schedule = Callable[[int], float]
 CriticSteps = Callable[[int], int]
 Player = Literal["generator", "discriminator"]
 Weights = Literal["ema", "raw"]  # the averaged generator or the live one
+Number = Callable[[int], float]  # of the real images seen
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,7 @@ class Update:
         share: share of the part in the batch.
         kept: tensors by name that outlive the update; :meth:`AdversarialModule.update` returns
             those of all parts.
+        input_of: makes a number an input of the operations; None computes with the number itself.
     """
 
     player: Player
@@ -54,6 +56,14 @@ class Update:
     index: int = 0
     share: float = 1.0
     kept: Batch = field(default_factory=dict)
+    input_of: Callable[[Number], Tensor | float] | None = None
+
+    def scheduled(self, number: Number) -> Tensor | float:
+        """Returns a number that may change from one update to the next.
+
+        In a CUDA graph it is a scalar tensor, which has the present value at each replay.
+        """
+        return number(self.images_seen) if self.input_of is None else self.input_of(number)
 
     @cached_property
     def draws(self) -> Noise:
