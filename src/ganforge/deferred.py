@@ -16,6 +16,7 @@ import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial, wraps
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec, spec_from_file_location
@@ -26,6 +27,7 @@ from typing import Any
 PLOTS = "torchmetrics.utilities.plot"
 COMPILER = "torch._dynamo"
 COUNTER = "torch.utils.flop_counter"
+KEPT = "__dynamo_disable"  # where PyTorch keeps a function that the compiler stays out of
 
 Names = Mapping[str, Callable[[], Any]]
 
@@ -166,13 +168,9 @@ class SubstitutingLoader(Loader):
 
 @contextmanager
 def _substituted() -> Iterator[None]:
-    import torch
-
-    compiler: Names = {"OptimizedModule": lambda: OptimizedModule}
-    if hasattr(torch, "_disable_dynamo"):
-        compiler = {**compiler, "disable": lambda: _disable}
+    _run_optimizers_without_compiler()
     substitutes = []
-    for name, names in ((COMPILER, compiler), (COUNTER, COUNTER_NAMES)):
+    for name, names in ((COMPILER, COMPILER_NAMES), (COUNTER, COUNTER_NAMES)):
         if name not in sys.modules and (spec := find_spec(name)) is not None:
             sys.modules[name] = substitute = Substitute(spec, names)
             if spec.submodule_search_locations is not None:
@@ -197,10 +195,40 @@ class OptimizedModule(metaclass=_CompiledKind):
 
 
 def _disable(fn: Any = None, recursive: bool = True, **_: Any) -> Any:
-    import torch
+    """Keeps the compiler out of a function, as ``torch._dynamo.disable`` does."""
+    if fn is None:
+        return partial(_disable, recursive=recursive)
+    # PyTorch's own decorator of functions that are defined before the compiler is imported.
+    return _without_compiler(importlib.import_module("torch")._disable_dynamo(fn, recursive))
 
-    # PyTorch's own decorator for functions that are defined before the compiler is imported.
-    return torch._disable_dynamo(fn, recursive)
+
+def _run_optimizers_without_compiler() -> None:
+    """Lets optimizers not import the compiler, only to keep it out of four of their methods."""
+    optimizer = importlib.import_module("torch.optim").Optimizer
+    for name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+        _without_compiler(getattr(optimizer, name, None))
+
+
+def _without_compiler(method: Any) -> Any:
+    """Lets a function run as it is until the compiler is imported, because nothing compiles it.
+
+    PyTorch keeps the version that the compiler stays out of as an attribute of the function, and
+    imports the compiler if there is none. A release that does so no more imports it as usual.
+    """
+    function = getattr(method, "__wrapped__", None)
+    if function is None or hasattr(function, KEPT) or COMPILER in sys.modules:
+        return method
+
+    @wraps(function)
+    def alone(*arguments: Any, **options: Any) -> Any:
+        if COMPILER not in sys.modules:
+            return function(*arguments, **options)
+        if getattr(function, KEPT, None) is alone:
+            delattr(function, KEPT)
+        return method(*arguments, **options)
+
+    setattr(function, KEPT, alone)
+    return method
 
 
 def _flop_counter(*arguments: Any, **options: Any) -> Any:
@@ -216,7 +244,9 @@ def _plot(*arguments: Any, **options: Any) -> Any:
 
 METRIC_NAMES: Names = {
     "Metric": lambda: importlib.import_module("torchmetrics.metric").Metric,
-    "MetricCollection": lambda: importlib.import_module("torchmetrics.collections").MetricCollection,
+    "MetricCollection": lambda: (
+        importlib.import_module("torchmetrics.collections").MetricCollection
+    ),
     "__version__": lambda: importlib.import_module("torchmetrics.__about__").__version__,
 }
 
@@ -226,5 +256,7 @@ PLOT_NAMES: Names = {
     "_PLOT_OUT_TYPE": lambda: tuple[object, object],
     "plot_single_or_multi_val": lambda: _plot,
 }
+
+COMPILER_NAMES: Names = {"OptimizedModule": lambda: OptimizedModule, "disable": lambda: _disable}
 
 COUNTER_NAMES: Names = {"FlopCounterMode": lambda: _flop_counter}

@@ -40,7 +40,7 @@ def pack(root):
 def test_files_and_checksums_are_those_of_torchvision():
     assert [*cifar10._TRAIN.items()] == [tuple(entry) for entry in datasets.CIFAR10.train_list]
     assert [*cifar10._TEST.items()] == [tuple(entry) for entry in datasets.CIFAR10.test_list]
-    assert cifar10._URL == datasets.CIFAR10.url
+    assert datasets.CIFAR10.url == cifar10._URL
 
 
 def test_the_root_can_be_the_folder_of_the_batches(root):

@@ -82,6 +82,7 @@ def test_training_windows_are_outside_and_test_windows_inside_of_the_held_out_co
 def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monkeypatch):
     before = PairedPhotos(max_images=300)
     before.setup()
+
     def painted(name):
         pixels = photograph(name).copy()
         for part in columns(640, 0.425)["test"]:

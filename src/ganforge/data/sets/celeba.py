@@ -73,9 +73,9 @@ class CelebA(FileData):
 
 
 def _download(root: Path) -> None:
-    from torchvision.datasets import CelebA as Downloaded
+    from torchvision import datasets
 
-    Downloaded(str(root), download=True)
+    datasets.CelebA(str(root), download=True)
 
 
 def _find(root: Path) -> Path | None:

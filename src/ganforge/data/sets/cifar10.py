@@ -96,9 +96,9 @@ class CIFAR10(ImageDataModule):
 
 
 def _download(root: Path) -> None:
-    from torchvision.datasets import CIFAR10 as Downloaded
+    from torchvision import datasets
 
-    Downloaded(str(root), download=True)
+    datasets.CIFAR10(str(root), download=True)
 
 
 def _find(root: Path) -> Path | None:
