@@ -184,14 +184,35 @@ def _substituted() -> Iterator[None]:
                 del sys.modules[substitute.__name__]
 
 
-class _CompiledKind(type):
-    def __instancecheck__(cls, instance: object) -> bool:
-        compiled = getattr(sys.modules.get(COMPILER), "OptimizedModule", None)
-        return compiled is not None and isinstance(instance, compiled)
+class DeferredClass:
+    """Stands for a class whose module is imported when the class is called, extended or read.
 
+    Nothing is an instance of it before.
+    """
 
-class OptimizedModule(metaclass=_CompiledKind):
-    """What ``isinstance`` accepts is a compiled module; there is none before the compiler."""
+    def __init__(self, module: str, name: str) -> None:
+        self._place = module, name
+
+    def _loaded(self) -> Any:
+        module, name = self._place
+        return getattr(importlib.import_module(module), name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Returns an instance of the class."""
+        return self._loaded()(*arguments, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return getattr(self._loaded(), name)
+
+    def __instancecheck__(self, instance: object) -> bool:
+        module, name = self._place
+        loaded = getattr(sys.modules.get(module), name, self)
+        return loaded is not self and isinstance(instance, loaded)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (self._loaded(),)
 
 
 def _disable(fn: Any = None, recursive: bool = True, **_: Any) -> Any:
@@ -231,10 +252,6 @@ def _without_compiler(method: Any) -> Any:
     return method
 
 
-def _flop_counter(*arguments: Any, **options: Any) -> Any:
-    return importlib.import_module(COUNTER).FlopCounterMode(*arguments, **options)
-
-
 def _plot(*arguments: Any, **options: Any) -> Any:
     module = importlib.import_module(PLOTS)
     if isinstance(module, DeferredModule):
@@ -242,12 +259,14 @@ def _plot(*arguments: Any, **options: Any) -> Any:
     return module.plot_single_or_multi_val(*arguments, **options)
 
 
+def _found_in(module: str, name: str) -> Callable[[], Any]:
+    return lambda: getattr(importlib.import_module(module), name)
+
+
 METRIC_NAMES: Names = {
-    "Metric": lambda: importlib.import_module("torchmetrics.metric").Metric,
-    "MetricCollection": lambda: (
-        importlib.import_module("torchmetrics.collections").MetricCollection
-    ),
-    "__version__": lambda: importlib.import_module("torchmetrics.__about__").__version__,
+    "Metric": _found_in("torchmetrics.metric", "Metric"),
+    "MetricCollection": _found_in("torchmetrics.collections", "MetricCollection"),
+    "__version__": _found_in("torchmetrics.__about__", "__version__"),
 }
 
 # Types of results as torchmetrics gives them without Matplotlib: Metric annotates methods by them.
@@ -257,6 +276,9 @@ PLOT_NAMES: Names = {
     "plot_single_or_multi_val": lambda: _plot,
 }
 
-COMPILER_NAMES: Names = {"OptimizedModule": lambda: OptimizedModule, "disable": lambda: _disable}
+COMPILER_NAMES: Names = {
+    "OptimizedModule": lambda: DeferredClass(COMPILER, "OptimizedModule"),
+    "disable": lambda: _disable,
+}
 
-COUNTER_NAMES: Names = {"FlopCounterMode": lambda: _flop_counter}
+COUNTER_NAMES: Names = {"FlopCounterMode": lambda: DeferredClass(COUNTER, "FlopCounterMode")}
