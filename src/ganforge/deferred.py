@@ -208,7 +208,7 @@ class DeferredClass:
 
     def __instancecheck__(self, instance: object) -> bool:
         module, name = self._place
-        loaded = getattr(sys.modules.get(module), name, self)
+        loaded: Any = getattr(sys.modules.get(module), name, self)
         return loaded is not self and isinstance(instance, loaded)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
