@@ -202,7 +202,7 @@ class DeferredClass:
         return self._loaded()(*arguments, **options)
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
+        if name.startswith("_"):
             raise AttributeError(name)
         return getattr(self._loaded(), name)
 
