@@ -15,6 +15,8 @@ from ganforge import cli
 
 # Fixtures import what takes seconds, because pytest reads this file before it starts the workers.
 
+gc.disable()  # until everything is imported and collected, which leaves hardly any garbage
+
 # Tests fork trainings, and a fork cannot use autograd where the process has used it on a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
@@ -79,6 +81,7 @@ def pytest_collection_finish() -> None:
     """Excludes what was imported and collected from garbage collection, which is then quicker."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure() -> None:

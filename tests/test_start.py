@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import gc
 import io
 import sys
 
 import pytest
 
-from ganforge import start
+from ganforge import cli, start
 
 
 class Terminal(io.StringIO):
@@ -38,3 +39,18 @@ def test_logs_have_no_such_line(monkeypatch):
         monkeypatch.setattr(sys, "stderr", stream)
         start._print_start("train", [])
         assert stream is None or stream.getvalue() == ""
+
+
+def test_garbage_is_collected_again_once_a_command_is_imported(monkeypatch):
+    called = []
+    monkeypatch.setattr(cli.gc, "freeze", lambda: called.append("freeze"))
+    monkeypatch.setattr(cli.atexit, "register", called.append)
+    cli._resume_collection()
+    assert called == []
+    gc.disable()
+    try:
+        cli._resume_collection()
+        assert gc.isenabled()
+    finally:
+        gc.enable()
+    assert called == ["freeze", gc.unfreeze]

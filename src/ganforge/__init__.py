@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from ganforge.deferred import defer_torchmetrics
+from ganforge.deferred import defer_imports
 
 if TYPE_CHECKING:
     from ganforge.commands.train import train
@@ -22,7 +22,7 @@ _HOME = {
     "train": "ganforge.commands.train",
 }
 
-defer_torchmetrics()  # before Lightning imports it
+defer_imports()  # before Lightning makes them
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import importlib.metadata
 import os
@@ -135,7 +137,9 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
             refuse_idle_launcher()
             module, function = VERBS[verb]
             request = cfg if verb == "train" else requested(cfg)
-            return getattr(importlib.import_module(module), function)(request)
+            call = getattr(importlib.import_module(module), function)
+            _resume_collection()
+            return call(request)
         except InterruptionError as error:
             if sweeping:
                 # Ends the whole sweep: after any other error, Hydra starts the next job.
@@ -155,6 +159,14 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
+
+
+def _resume_collection() -> None:
+    """Collects garbage again, except what was imported since :mod:`ganforge.start` disabled it."""
+    if not gc.isenabled():
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # nanobind would report frozen objects as leaked
+        gc.enable()
 
 
 def _print_job(error: BaseException) -> None:

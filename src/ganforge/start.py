@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
 
 SLOW = ("train", "evaluate", "sample", "translate")
@@ -15,6 +16,7 @@ def main(verb: str | None = None) -> None:
     Args:
         verb: the verb to run; None reads it from the command line.
     """
+    gc.disable()  # imports make many objects and hardly any garbage; the command enables it again
     try:
         _print_start(verb, sys.argv[1:])
         from ganforge.cli import main as run

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import sys
 import traceback
 from collections.abc import Callable
 
@@ -11,6 +13,8 @@ def fork(work: Callable[[], None]) -> int:
 
     The child has none of the parent's threads, so create large tensors before.
     """
+    if "lightning" in sys.modules:  # its Trainer imports the compiler: once, not in each child
+        importlib.import_module("torch._inductor.config")
     pid = os.fork()
     if pid == 0:
         signal.alarm(60)  # a hanging child fails its test instead of blocking all tests

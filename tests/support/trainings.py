@@ -93,7 +93,7 @@ def redirect_output(path: Path) -> None:
 def import_everything() -> None:
     """Imports everything that trainings need, for all trainings of one call."""
     modules = [module.name for module in pkgutil.walk_packages(ganforge.__path__, "ganforge.")]
-    for name in ["lightning.pytorch", "sklearn.datasets", *modules]:
+    for name in ["lightning.pytorch", *modules]:
         if not name.endswith("__main__") and not name.startswith("ganforge.loggers."):
             importlib.import_module(name)
     gc.freeze()  # forked children then share the memory of what was imported

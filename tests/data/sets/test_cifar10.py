@@ -6,6 +6,7 @@ import pytest
 import torch
 from torchvision import datasets
 
+from ganforge.data.sets import cifar10
 from ganforge.data.sets.cifar10 import CIFAR10
 from ganforge.errors import DataError
 
@@ -23,9 +24,8 @@ def root(tmp_path, monkeypatch):
         content = pickle.dumps({"data": data.numpy(), "labels": list(range(10))})
         (tmp_path / FOLDER / name).write_bytes(content)
         sums[name] = hashlib.md5(content).hexdigest()
-    train = [[name, sums[name]] for name in sums if name != "test_batch"]
-    monkeypatch.setattr(datasets.CIFAR10, "train_list", train)
-    monkeypatch.setattr(datasets.CIFAR10, "test_list", [["test_batch", sums["test_batch"]]])
+    monkeypatch.setattr(cifar10, "_TEST", {"test_batch": sums.pop("test_batch")})
+    monkeypatch.setattr(cifar10, "_TRAIN", sums)
     return tmp_path
 
 
@@ -35,6 +35,12 @@ def pack(root):
     for path in (root / FOLDER).iterdir():
         path.unlink()
     (root / FOLDER).rmdir()
+
+
+def test_files_and_checksums_are_those_of_torchvision():
+    assert [*cifar10._TRAIN.items()] == [tuple(entry) for entry in datasets.CIFAR10.train_list]
+    assert [*cifar10._TEST.items()] == [tuple(entry) for entry in datasets.CIFAR10.test_list]
+    assert datasets.CIFAR10.url == cifar10._URL
 
 
 def test_the_root_can_be_the_folder_of_the_batches(root):

@@ -55,6 +55,11 @@ def test_reads_the_layout_of_torchvision(tmp_path, cls, original, zipped):
         assert torch.equal(original(str(tmp_path)).data, data._sources["train"].images[:, 0])
 
 
+@pytest.mark.parametrize(("cls", "original"), CLASSES)
+def test_names_and_addresses_are_those_of_torchvision(cls, original):
+    assert (cls.dataset, cls.home) == (original.__name__, original.mirrors[0])
+
+
 def test_sizes_and_channels(tmp_path):
     images = write(tmp_path, "MNIST", True)["train"][0]
     padded = MNIST(root=str(tmp_path), batch_size=4)

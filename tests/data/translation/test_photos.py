@@ -2,6 +2,7 @@ import pytest
 import torch
 from sklearn.datasets import load_sample_images
 
+from ganforge.data.files.bundled import photograph
 from ganforge.data.translation.photos import (
     GAP,
     PairedPhotos,
@@ -81,17 +82,14 @@ def test_training_windows_are_outside_and_test_windows_inside_of_the_held_out_co
 def test_no_training_window_knows_a_pixel_of_a_test_window_scaled_and_drawn(monkeypatch):
     before = PairedPhotos(max_images=300)
     before.setup()
-    import sklearn.datasets
-
-    original = sklearn.datasets.load_sample_image
 
     def painted(name):
-        pixels = original(name).copy()
+        pixels = photograph(name).copy()
         for part in columns(640, 0.425)["test"]:
             pixels[:, part.start : part.stop] = 0
         return pixels
 
-    monkeypatch.setattr(sklearn.datasets, "load_sample_image", painted)
+    monkeypatch.setattr("ganforge.data.translation.photos.photograph", painted)
     after = PairedPhotos(max_images=300)
     for read in ("inputs", "reals"):
         ours, theirs = getattr(before, read)(300), getattr(after, read)(300)

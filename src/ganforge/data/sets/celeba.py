@@ -4,8 +4,6 @@ import logging
 from pathlib import Path
 from typing import Unpack
 
-from torchvision import datasets
-
 from ganforge.data.files.download import Origin
 from ganforge.data.files.entries import open_entries
 from ganforge.data.sets.file_data import FileData
@@ -52,7 +50,7 @@ class CelebA(FileData):
             "celeba",
             files,
             _find,
-            lambda root: datasets.CelebA(str(root), download=True),
+            _download,
             "Its home is https://mmlab.ie.cuhk.edu.hk/projects/CelebA.html.",
         )
 
@@ -72,6 +70,12 @@ class CelebA(FileData):
             for split, names in named.items()
             if names
         }
+
+
+def _download(root: Path) -> None:
+    from torchvision import datasets
+
+    datasets.CelebA(str(root), download=True)
 
 
 def _find(root: Path) -> Path | None:

@@ -9,7 +9,6 @@ from typing import Unpack
 
 import numpy as np
 import torch
-from torchvision import datasets
 
 from ganforge.data.files.download import Origin
 from ganforge.data.images import resize, with_channels
@@ -20,6 +19,16 @@ from ganforge.errors import DataError
 
 _FOLDER = "cifar-10-batches-py"
 _ARCHIVE = "cifar-10-python.tar.gz"
+_URL = f"https://www.cs.toronto.edu/~kriz/{_ARCHIVE}"
+# Files and their MD5 checksums, as in torchvision.
+_TRAIN = {
+    "data_batch_1": "c99cafc152244af753f735de768cd75f",
+    "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+    "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+    "data_batch_4": "634d18415352ddfa80567beed471001a",
+    "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+}
+_TEST = {"test_batch": "40351d587109b95175f43aff81a1287e"}
 
 
 class CIFAR10(ImageDataModule):
@@ -63,8 +72,8 @@ class CIFAR10(ImageDataModule):
             "cifar10",
             files,
             _find,
-            lambda root: datasets.CIFAR10(str(root), download=True),
-            f"The archive is {datasets.CIFAR10.url}. For CIFAR-10 as image files use data=folder "
+            _download,
+            f"The archive is {_URL}. For CIFAR-10 as image files use data=folder "
             "data.path=PATH data.image_size=32.",
         )
 
@@ -72,11 +81,11 @@ class CIFAR10(ImageDataModule):
         """Returns both splits."""
         folder = self.located()
         return {
-            "train": self._split(folder, datasets.CIFAR10.train_list),
-            "test": self._split(folder, datasets.CIFAR10.test_list),
+            "train": self._split(folder, _TRAIN),
+            "test": self._split(folder, _TEST),
         }
 
-    def _split(self, folder: Path, files: list[list[str]]) -> MemorySource:
+    def _split(self, folder: Path, files: dict[str, str]) -> MemorySource:
         images, labels = [], []
         for content in _contents(folder, files):
             batch = pickle.loads(content, encoding="latin1")
@@ -86,9 +95,14 @@ class CIFAR10(ImageDataModule):
         return MemorySource(with_channels(sized, self.channels), torch.tensor(labels))
 
 
+def _download(root: Path) -> None:
+    from torchvision import datasets
+
+    datasets.CIFAR10(str(root), download=True)
+
+
 def _find(root: Path) -> Path | None:
-    names = [name for name, _ in datasets.CIFAR10.train_list + datasets.CIFAR10.test_list]
-    unpacked = all((_folder(root) / name).is_file() for name in names)
+    unpacked = all((_folder(root) / name).is_file() for name in (*_TRAIN, *_TEST))
     return root if unpacked or (root / _ARCHIVE).is_file() else None
 
 
@@ -97,7 +111,7 @@ def _folder(root: Path) -> Path:
     return root / _FOLDER if (root / _FOLDER).is_dir() else root
 
 
-def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
+def _contents(root: Path, files: dict[str, str]) -> list[bytes]:
     """Returns the bytes of the batch files, unpacked or from the archive.
 
     Checks the MD5 checksums, because unpickling a modified file could execute code.
@@ -107,13 +121,13 @@ def _contents(root: Path, files: list[list[str]]) -> list[bytes]:
     """
     try:
         folder = _folder(root)
-        if all((folder / name).is_file() for name, _ in files):
-            contents = [(folder / name).read_bytes() for name, _ in files]
+        if all((folder / name).is_file() for name in files):
+            contents = [(folder / name).read_bytes() for name in files]
         else:
-            contents = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name, _ in files])
+            contents = _members(root / _ARCHIVE, [f"{_FOLDER}/{name}" for name in files])
     except (OSError, EOFError, KeyError, tarfile.TarError, zlib.error) as error:
         raise DataError(f"data=cifar10: {root} cannot be read: {error}") from error
-    for content, (name, md5) in zip(contents, files, strict=True):
+    for content, (name, md5) in zip(contents, files.items(), strict=True):
         if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
             raise DataError(f"data=cifar10: {name} under {root} is damaged: wrong checksum")
     return contents

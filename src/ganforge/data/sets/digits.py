@@ -4,6 +4,7 @@ from typing import Unpack
 
 import torch
 
+from ganforge.data.files import bundled
 from ganforge.data.images import resize, with_channels
 from ganforge.data.module import ImageDataModule
 from ganforge.data.settings import SizedSettings
@@ -43,9 +44,7 @@ class Digits(ImageDataModule):
 
     def load(self) -> dict[str, ImageSource]:
         """Returns both splits."""
-        from sklearn.datasets import load_digits
-
-        pixels, targets = load_digits(return_X_y=True)
+        pixels, targets = bundled.digits()
         # Map 0..16 to 0..255 as floats; `resize` rounds once, after filtering.
         grey = torch.from_numpy(pixels).view(-1, 1, 8, 8) * (255 / 16)
         images = with_channels(resize(grey, self.image_size), self.channels)

@@ -2,8 +2,6 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from torchvision import datasets
-
 from ganforge.data.sets.mnist import MNIST
 from ganforge.data.settings import GreySettings
 
@@ -18,7 +16,8 @@ class FashionMNIST(MNIST):
     """
 
     option = "fashion_mnist"
-    dataset = datasets.FashionMNIST
+    dataset = "FashionMNIST"
+    home = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/"
     classes = (
         "T-shirt/top",
         "Trouser",

@@ -7,7 +7,6 @@ from typing import Unpack
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision import datasets
 
 from ganforge.data.files.download import Origin
 from ganforge.data.images import pad_to, resize, with_channels
@@ -40,11 +39,13 @@ class MNIST(ImageDataModule):
 
     Attributes:
         option: name of the data set in ``conf/data`` and in the cache.
-        dataset: torchvision's class for the data set.
+        dataset: name of torchvision's class for the data set, and of its folder.
+        home: where the files come from.
     """
 
     option: str = "mnist"
-    dataset: type[datasets.MNIST] = datasets.MNIST
+    dataset: str = "MNIST"
+    home: str = "https://ossci-datasets.s3.amazonaws.com/mnist/"
     classes = tuple("0123456789")
 
     def __init__(
@@ -60,8 +61,8 @@ class MNIST(ImageDataModule):
             name, channels=channels, num_classes=num_classes, batch_size=batch_size, **settings
         )
         self.root = root
-        files = tuple(f"{self.dataset.__name__}/raw/{stem}.gz" for stem in _STEMS)
-        advice = f"They come from {self.dataset.mirrors[0]}."
+        files = tuple(f"{self.dataset}/raw/{stem}.gz" for stem in _STEMS)
+        advice = f"They come from {self.home}."
         self.origin = Origin(self.option, files, self._find, self._download, advice)
 
     def load(self) -> dict[str, ImageSource]:
@@ -81,11 +82,13 @@ class MNIST(ImageDataModule):
         return root if all(self._path(root, stem) for stem in _STEMS) else None
 
     def _download(self, root: Path) -> None:
-        self.dataset(str(root), download=True)
+        from torchvision import datasets
+
+        getattr(datasets, self.dataset)(str(root), download=True)
 
     def _path(self, root: Path, stem: str) -> Path | None:
         """Returns the path of a file by the names of torchvision, LeCun's page or Kaggle."""
-        subfolder = root / self.dataset.__name__
+        subfolder = root / self.dataset
         for folder in (subfolder / "raw", subfolder, root / "raw", root):
             for name in (stem, stem.replace("-idx", ".idx")):
                 for path in (folder / name, folder / f"{name}.gz"):

@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
+from ganforge.data.files.bundled import photograph
 from ganforge.data.images import with_channels
 from ganforge.data.source import ImageSource, hash_of
 from ganforge.data.translation.crops import windows
@@ -168,9 +169,7 @@ def photo(name: str, scale: float) -> Tensor:
         name: "china" or "flower", 427x640.
         scale: factor for the sides, above 0 and at most 1.
     """
-    from sklearn.datasets import load_sample_image
-
-    image = Image.fromarray(np.array(load_sample_image(f"{name}.jpg")))
+    image = Image.fromarray(photograph(name))
     size = (round(image.width * scale), round(image.height * scale))
     scaled = np.array(image.resize(size, Image.Resampling.BICUBIC) if scale != 1 else image)
     return torch.from_numpy(scaled).permute(2, 0, 1).unsqueeze(0).contiguous()

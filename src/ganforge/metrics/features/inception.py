@@ -7,10 +7,6 @@ from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
-from torch_fidelity.feature_extractor_inceptionv3 import (
-    URL_INCEPTION_V3,
-    FeatureExtractorInceptionV3,
-)
 
 from ganforge.errors import ConfigError, DamagedError
 from ganforge.metrics.features.base import FeatureExtractor, Features, to_rgb
@@ -24,9 +20,14 @@ from ganforge.tensor_files import read_tensors
 
 log = logging.getLogger("ganforge")
 
+# The address of torch-fidelity, which imports torchvision: only once there is a network to build.
+URL = (
+    "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+    "weights-inception-2015-12-05-6726825d.pth"
+)
 WEIGHTS = PublishedWeights(
     "Inception weights (91 MB)",
-    URL_INCEPTION_V3,
+    URL,
     "give features.weights=PATH; features=classifier needs no download",
 )
 Precision = Literal["float32", "bf16"]
@@ -57,6 +58,8 @@ class InceptionFeatures(FeatureExtractor):
     def __init__(
         self, weights: Path, resize: Resize = "legacy", precision: Precision = "float32"
     ) -> None:
+        from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
         super().__init__()
         _check(weights)
         self.resize = resize
@@ -169,4 +172,4 @@ def _check(weights: Path) -> None:
     except (DamagedError, OSError, KeyError, TypeError, AttributeError) as fault:
         raise ConfigError(f"features.weights={weights}: cannot be read as weights") from fault
     if not fits:
-        raise ConfigError(f"features.weights={weights}: not those of {URL_INCEPTION_V3}")
+        raise ConfigError(f"features.weights={weights}: not those of {URL}")

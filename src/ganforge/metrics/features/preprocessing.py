@@ -6,9 +6,6 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch_fidelity.interpolate_compat_tensorflow import (
-    interpolate_bilinear_2d_like_tensorflow1x as tensorflow_bilinear,
-)
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.features.base import to_rgb
@@ -90,6 +87,11 @@ def resized(images: Tensor, size: int, resize: Resize) -> Tensor:
     if resize == "none":
         return images
     if resize == "legacy":
+        # Imports torchvision, which no other filter needs.
+        from torch_fidelity.interpolate_compat_tensorflow import (
+            interpolate_bilinear_2d_like_tensorflow1x as tensorflow_bilinear,
+        )
+
         scaled: Tensor = tensorflow_bilinear(images, size=(size, size), align_corners=False)
         return scaled
     return clean(images, size)

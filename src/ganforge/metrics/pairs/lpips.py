@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-from typing import Literal, cast, get_args
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 import torch
 from torch import Tensor
-from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
-from torchvision.models import AlexNet_Weights, VGG16_Weights
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.pairs.direction import Direction
@@ -14,8 +12,15 @@ from ganforge.metrics.scores.score import own_random_numbers
 from ganforge.metrics.source import ImageSource
 from ganforge.metrics.weights import PublishedWeights
 
+if TYPE_CHECKING:
+    from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
 Network = Literal["alex", "vgg"]
-URLS = {"alex": AlexNet_Weights.IMAGENET1K_V1.url, "vgg": VGG16_Weights.IMAGENET1K_V1.url}
+# The addresses of torchvision, which is imported only once there is a network to build.
+URLS = {
+    "alex": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
+    "vgg": "https://download.pytorch.org/models/vgg16-397923af.pth",
+}
 LEAST_SIDE = {"alex": 32, "vgg": 16}  # smaller images are reduced to nothing by the network
 
 
@@ -63,7 +68,9 @@ class LPIPS(PairScore):
     def prepare(self, device: torch.device) -> None:
         """Loads the classifier; raises ConfigError if its weights are unavailable."""
         if self.distance is None:
-            url = str(URLS[self.network])
+            from torchmetrics.image.lpip import LearnedPerceptualImagePatchSimilarity
+
+            url = URLS[self.network]
             PublishedWeights("LPIPS weights", url, "leave lpips out of metrics=[...]").fetch()
             # Initializing the weights, soon replaced, must not advance the training's generator.
             with own_random_numbers(0):
@@ -74,7 +81,7 @@ class LPIPS(PairScore):
 
     def each(self, outputs: Tensor, expected: Tensor) -> Tensor:
         """Returns the distance of each image, [n], from [n, C, H, W] in [0, 1]."""
-        distance = cast(LearnedPerceptualImagePatchSimilarity, self.distance).to(self.device)
+        distance = cast("LearnedPerceptualImagePatchSimilarity", self.distance).to(self.device)
         distance.reset()
         distance.update(
             *(images.float().mul(2).sub(1).expand(-1, 3, -1, -1) for images in (outputs, expected))

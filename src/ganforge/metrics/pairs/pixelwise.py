@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchmetrics.functional.image import peak_signal_noise_ratio
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.pairs.direction import Direction
@@ -53,6 +52,9 @@ class PSNR(PairScore):
 
     def each(self, outputs: Tensor, expected: Tensor) -> Tensor:
         """Returns the ratio of each image, [n], from [n, C, H, W] in [0, 1]."""
+        # Imports all functions of torchmetrics and torchvision.
+        from torchmetrics.functional.image import peak_signal_noise_ratio
+
         return peak_signal_noise_ratio(
             outputs, expected, data_range=1.0, reduction="none", dim=(1, 2, 3)
         )

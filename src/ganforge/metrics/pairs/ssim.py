@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from ganforge.errors import ConfigError
 from ganforge.metrics.pairs.direction import Direction
@@ -46,6 +45,9 @@ class SSIM(PairScore):
 
     def each(self, outputs: Tensor, expected: Tensor) -> Tensor:
         """Returns the similarity of each image, [n], from [n, C, H, W] in [0, 1]."""
+        # Imports all functions of torchmetrics and torchvision.
+        from torchmetrics.functional.image import structural_similarity_index_measure
+
         values = structural_similarity_index_measure(
             outputs, expected, sigma=self.sigma, data_range=1.0, reduction="none"
         )

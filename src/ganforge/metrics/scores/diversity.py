@@ -6,9 +6,6 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 from torchmetrics import Metric
-from torchmetrics.functional.image import (
-    multiscale_structural_similarity_index_measure as multiscale_similarity,
-)
 from torchmetrics.utilities import dim_zero_cat
 
 from ganforge.errors import ConfigError
@@ -149,6 +146,11 @@ class MultiscaleSimilarity(Diversity):
 
     def each(self, first: Tensor, second: Tensor) -> Tensor:
         """Returns the similarity of each pair, [n], of uint8 images [n, C, H, W]."""
+        # Imports all functions of torchmetrics and torchvision.
+        from torchmetrics.functional.image import (
+            multiscale_structural_similarity_index_measure as multiscale_similarity,
+        )
+
         similarity = multiscale_similarity(
             first.float() / 255,
             second.float() / 255,
