@@ -59,5 +59,5 @@ def test_an_option_that_the_run_has_keeps_what_no_command_changed(resume, compos
 
 
 def test_an_option_that_defines_the_run_is_kept(resume):
-    with pytest.raises(ConfigError, match="loss=hinge: the run .* a resumed run keeps it"):
+    with pytest.raises(ConfigError, match=r"loss=hinge: the run .* a resumed run keeps it"):
         resume("loss=hinge")
