@@ -72,6 +72,14 @@ KEYS = [
     (["optimizer.generator.learn=3"], "optimizer.generator.learn: no such key; legal: lr, betas"),
     (["seed.value=3"], "seed.value=3", "could not be converted to Integer"),
     (["data.name.first=x"], "data.name.first: data.name has no keys of its own"),
+    (
+        ["hydra/launcher=local_processes", "hydra.launcher.jobs=4"],
+        "hydra.launcher.jobs: hydra/launcher=local_processes has no such key; legal: parallel",
+    ),
+    (
+        ["hydra.launcher.job=4"],
+        "hydra.launcher.job: hydra/launcher=auto has no such key; did you mean 'jobs'? legal: jobs",
+    ),
     (["hydra.job.env_set.X=1"], "hydra.job.env_set.X: Hydra has no such key; +hydra.job"),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),

@@ -243,8 +243,9 @@ class TrainerSettings:
         fused: fused optimizer kernels; auto enables them where they are faster.
         sync_batchnorm: whether BatchNorm normalizes over the images of all processes, in place of
             those of each process.
-        compile: whether torch.compile fuses the networks' operations: none, default, max (tries
-            more kernels) or auto (default on GPUs that can). The first steps then take minutes.
+        compile: whether torch.compile fuses the networks' operations: none or null, default, max
+            (tries more kernels) or auto (default on GPUs that can). The first steps then take
+            minutes.
             Updates with a penalty on a gradient run uncompiled.
         threads: CPU threads of each process; auto uses the cores that are free; null leaves
             PyTorch's number.
@@ -267,7 +268,7 @@ class TrainerSettings:
     channels_last: Switch = "auto"
     fused: Switch = "auto"
     sync_batchnorm: bool = False
-    compile: Literal["none", "auto", "default", "max"] = "none"
+    compile: Literal["none", "auto", "default", "max"] | None = "none"
     threads: int | str | None = None
     tf32: Switch = "auto"
     log_every_n_steps: int = 50

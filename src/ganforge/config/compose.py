@@ -162,6 +162,8 @@ def _explain_choices(arguments: list[str]) -> str | None:
 
 def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
     parent, _, name = key.rpartition(".")
+    if parent == "hydra.launcher":
+        return _explain_launcher(name, verb, arguments)
     if key.startswith("hydra."):
         return f"{key}: Hydra has no such key; +{key}=VALUE adds it where any key is legal"
     if not parent:
@@ -178,6 +180,21 @@ def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
         return f"{key}: {parent} has no keys of its own"
     legal = [str(child) for child in node if not str(child).startswith("_")]
     return f"{key}: no such key; {did_you_mean(name, legal)}"
+
+
+def _explain_launcher(name: str, verb: str, arguments: list[str]) -> str:
+    """Returns a message for an unknown key of the launcher; each launcher has keys of its own."""
+    chosen = [a for a in arguments if a.startswith(("hydra/launcher=", "experiment="))]
+    prepare_hydra()
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(version_base="1.3", config_dir=str(conf_dir())):
+        cfg = compose(
+            verb, overrides=[*_further_folder(arguments), *chosen], return_hydra_config=True
+        )
+    legal = [str(key) for key in cfg.hydra.launcher if not str(key).startswith("_")]
+    option = cfg.hydra.runtime.choices["hydra/launcher"]
+    fault = f"hydra.launcher.{name}: hydra/launcher={option} has no such key"
+    return f"{fault}; {did_you_mean(name, legal)}"
 
 
 def _explain_root(name: str, verb: str, arguments: list[str]) -> str:

@@ -10,7 +10,7 @@ from lightning.pytorch import Callback
 from omegaconf import DictConfig
 from torch import nn
 
-from ganforge.compute.compilers import resolved_compilation
+from ganforge.compute.compilers import resolved_compilation, silence_cuda_search
 from ganforge.compute.hardware import Hardware, TrainerSettings
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
@@ -118,6 +118,7 @@ def prepare(model: AdversarialModule, hardware: Hardware) -> None:
 
 def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor") -> None:
     """Compiles the networks of a model and its average; see :func:`compile_networks`."""
+    silence_cuda_search()
     averages = [model.average.module] if model.average is not None else []
     compile_networks([*model.players.values(), *averages], mode, backend)
     model.compiled = True
