@@ -81,6 +81,13 @@ KEYS = [
         "hydra.launcher.job: hydra/launcher=auto has no such key; did you mean 'jobs'? legal: jobs",
     ),
     (["hydra.job.env_set.X=1"], "hydra.job.env_set.X: Hydra has no such key; +hydra.job"),
+    (["batch_size=64"], "batch_size: no such key; did you mean 'data.batch_size'"),
+    (["+lr=3"], "lr: did you mean 'optimizer.generator.lr' or 'optimizer.discriminator.lr'?"),
+    (
+        ["data.cache=perhaps"],
+        "data.cache: data=fake has no such key, unlike data=celeba, cityscapes",
+        "legal: size, name, image_size",
+    ),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),
     (["+network.widht=3"], "network.widht: is not passed to any constructor"),

@@ -19,7 +19,7 @@ from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.compute.load import LOAD
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
-from ganforge.config.compose import composed_once, explain, prepare_hydra, requested
+from ganforge.config.compose import composed_once, prepare_hydra, requested
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.errors import (
     FollowedError,
@@ -198,6 +198,8 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         code = getattr(error.__cause__, "exit_code", 130)
         return _fail(str(error) or "interrupted", code)
     except Exception as error:
+        from ganforge.config.explanations import explain
+
         if (message := explain(error, verb, arguments)) is not None:
             return _fail(message, 2)
         more = "\n(traceback: GANFORGE_DEBUG=1)"

@@ -63,7 +63,7 @@ class Keeping:
         for key in ("in_memory", "cache"):
             if getattr(self, key) not in (True, False, "auto"):
                 given = getattr(self, key)
-                raise ConfigError(f"{key} must be auto, true or false, got {given!r}")
+                raise ConfigError(f"data.{key} must be auto, true or false, got {given!r}")
 
     def at_start(self, source: ImageSource) -> ImageSource:
         """Returns the images in memory if they are to be held there; otherwise ``source``."""
