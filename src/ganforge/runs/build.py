@@ -12,6 +12,7 @@ from torch import nn
 
 from ganforge.compute.compilers import resolved_compilation, silence_cuda_search
 from ganforge.compute.hardware import Hardware, TrainerSettings
+from ganforge.compute.idle import idle_settings
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
 from ganforge.data.sets.fake import FakeImages
@@ -60,7 +61,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     cfg = copy.deepcopy(cfg)
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
-    for warning in hardware.warnings:
+    for warning in (*hardware.warnings, *idle_settings(settings, hardware)):
         log.warning("%s", warning)
     data = cast(ImageDataModule, build(cfg.data))
     model = build_model(cfg)
