@@ -143,31 +143,46 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
     failures: list[BaseException] = []
 
     def task(cfg: DictConfig) -> Any:
+        if sweeping:
+            return _call_in_sweep(verb, cfg)
         try:
-            check_root(cfg, verb)
-            refuse_idle_launcher()
-            module, function = VERBS[verb]
-            request = cfg if verb == "train" else requested(cfg)
-            return getattr(importlib.import_module(module), function)(request)
-        except InterruptionError as error:
-            if sweeping:
-                # Ends the whole sweep: after any other error, Hydra starts the next job.
-                # The rest of the message says how to resume a single run.
-                reason = str(error).partition("; ")[0]
-                raise KeyboardInterrupt(
-                    f"{reason}; to resume the sweep, add resume=auto to the same command"
-                ) from error
-            failures.append(error)
-        except BaseException as error:
-            if sweeping:
-                _print_job(error)
-                raise  # Hydra runs the remaining jobs and fails at the end
+            return _call(verb, cfg)
+        except BaseException as error:  # raised again below, without Hydra's handling
             failures.append(error)
 
     with composed_once(verb, arguments, sweeping):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
         raise failures[0]
+
+
+def _call(verb: str, cfg: DictConfig) -> Any:
+    """Calls the function of a verb with its configuration or request."""
+    check_root(cfg, verb)
+    refuse_idle_launcher()
+    module, function = VERBS[verb]
+    request = cfg if verb == "train" else requested(cfg)
+    return getattr(importlib.import_module(module), function)(request)
+
+
+def _call_in_sweep(verb: str, cfg: DictConfig) -> Any:
+    """Calls the function of a verb in a job of a sweep, and reports a failure at once.
+
+    Raises:
+        KeyboardInterrupt: the job was interrupted, which ends the whole sweep. After any other
+            error, Hydra runs the remaining jobs and fails at the end.
+    """
+    try:
+        return _call(verb, cfg)
+    except InterruptionError as error:
+        # The rest of the message says how to resume a single run.
+        reason = str(error).partition("; ")[0]
+        raise KeyboardInterrupt(
+            f"{reason}; to resume the sweep, add resume=auto to the same command"
+        ) from error
+    except BaseException as error:
+        _print_job(error)
+        raise
 
 
 def _print_job(error: BaseException) -> None:
