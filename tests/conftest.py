@@ -17,6 +17,7 @@ from ganforge import cli
 
 # Tests fork trainings, and a fork cannot use autograd where the process has used it on a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest`: messages would say "uv run"
 
 
 class Typed:

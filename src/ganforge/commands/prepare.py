@@ -25,6 +25,7 @@ from ganforge.errors import ConfigError
 from ganforge.paths import check_folder, typed_path
 from ganforge.runs.load import build
 from ganforge.sweeps.signals import ending_once
+from ganforge.terminal import as_typed
 
 _ESTIMATED = 64  # images that are encoded to estimate the number of images of a shard
 _MOST_IMAGES = 10_000  # of a shard: its index stays small
@@ -180,7 +181,7 @@ def _report(out: Path, summary: dict[str, Any]) -> None:
     urls = f"data.urls='{out}/*.tar'" if summary["format"] == "webdataset" else f"data.dir={out}"
     size, channels = summary["image_size"], summary["channels"]
     console.print(
-        f"train on them: ganforge train data={summary['format']} {urls} "
+        f"train on them: {as_typed('ganforge train')} data={summary['format']} {urls} "
         f"data.image_size={size} data.channels={channels}",
         soft_wrap=True,
     )
