@@ -19,6 +19,7 @@ gc.disable()  # until everything is imported and collected, which leaves hardly 
 
 # Tests fork trainings, and a fork cannot use autograd where the process has used it on a GPU.
 os.environ["CUDA_VISIBLE_DEVICES"] = ""
+os.environ.pop("UV_RUN_RECURSION_DEPTH", None)  # `uv run pytest`: messages would say "uv run"
 
 
 class Typed:

@@ -72,7 +72,22 @@ KEYS = [
     (["optimizer.generator.learn=3"], "optimizer.generator.learn: no such key; legal: lr, betas"),
     (["seed.value=3"], "seed.value=3", "could not be converted to Integer"),
     (["data.name.first=x"], "data.name.first: data.name has no keys of its own"),
+    (
+        ["hydra/launcher=local_processes", "hydra.launcher.jobs=4"],
+        "hydra.launcher.jobs: hydra/launcher=local_processes has no such key; legal: parallel",
+    ),
+    (
+        ["hydra.launcher.job=4"],
+        "hydra.launcher.job: hydra/launcher=auto has no such key; did you mean 'jobs'? legal: jobs",
+    ),
     (["hydra.job.env_set.X=1"], "hydra.job.env_set.X: Hydra has no such key; +hydra.job"),
+    (["batch_size=64"], "batch_size: no such key; did you mean 'data.batch_size'"),
+    (["+lr=3"], "lr: did you mean 'optimizer.generator.lr' or 'optimizer.discriminator.lr'?"),
+    (
+        ["data.cache=perhaps"],
+        "data.cache: data=fake has no such key, unlike data=celeba, cityscapes",
+        "legal: size, name, image_size",
+    ),
     (["nowhere.at.all=3"], "nowhere: no such key; legal: seed"),
     (["+trainer.max_epochs=3"], "TrainerSettings takes no 'max_epochs'"),
     (["+network.widht=3"], "network.widht: is not passed to any constructor"),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import atexit
 import importlib.metadata
 import io
 import logging
@@ -7,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import tomllib
 from pathlib import Path
 
@@ -22,6 +24,7 @@ from ganforge.config.compose import composed_once, options
 from ganforge.paths import conf_dir
 from tests.support.compositions import restore_hydra
 from tests.support.configs import DATA, QUIET, TRAINER
+from tests.support.forking import fork, wait
 
 ROOT = Path(__file__).parents[1]
 TRAIN = [sys.executable, str(ROOT / "train.py")]
@@ -245,6 +248,19 @@ def test_an_interrupt_ends_quietly(type_in, monkeypatch):
 
 
 # ---------------------------------------------------------------------- sweeps
+
+
+def test_an_interrupted_process_waits_for_no_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr(cli, "run", lambda arguments, verb: 143)
+
+    def work() -> None:
+        atexit._clear()  # those of pytest
+        atexit.register((tmp_path / "closed").touch)
+        threading.Thread(target=threading.Event().wait).start()
+        cli.main("prepare")
+
+    assert wait(fork(work)) == 143
+    assert (tmp_path / "closed").exists()
 
 
 def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):

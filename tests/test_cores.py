@@ -1,12 +1,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
 
 from ganforge import cores
-from ganforge.cores import CORES_VARIABLE, Cores, allowed, quota_of, typed_threads
+from ganforge.cores import (
+    CORES_VARIABLE,
+    Cores,
+    allowed,
+    quota_of,
+    thread_per_core,
+    typed_threads,
+)
 
 NO_QUOTA = "max 100000"
 
@@ -148,3 +156,22 @@ def test_threads_that_the_user_typed():
     given = [typed_threads({"OMP_NUM_THREADS": text}) for text in ("4", " 4,2", "0", "", "many")]
     assert given == [4, 4, None, None, None]
     assert typed_threads({"OMP_NUM_THREADS": "4", CORES_VARIABLE: "4"}) is None
+
+
+def test_an_interrupted_pool_begins_nothing_more():
+    begun, waiting, end = [], [], threading.Event()
+
+    def work() -> None:
+        begun.append(1)
+        end.wait(5)
+
+    def interrupted() -> None:
+        with thread_per_core() as threads:
+            waiting.extend(threads.submit(work) for _ in range(100))
+            waiting[-1].add_done_callback(lambda future: end.set())
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert waiting[-1].cancelled()
+    assert len(begun) <= Cores.find().count

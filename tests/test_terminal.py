@@ -13,7 +13,7 @@ from rich.text import Text
 
 from ganforge import console as consoles
 from ganforge.compare.cells import Table as ComparisonTable
-from ganforge.terminal import readable_streams
+from ganforge.terminal import as_typed, readable_streams
 
 HOSTILE = "run[/bold][red]\x1b]0;title\x07\x1b[2J\x9b2J\u202e\nforged line\r"
 SHOWN = r"run[/bold][red]\x1b]0;title\x07\x1b[2J\x9b2J\u202e\nforged line\r"
@@ -95,6 +95,14 @@ def test_an_error_message_cannot_control_the_terminal(type_in):
     assert typed.code != 0
     assert "\x1b" not in typed.err
     assert r"\x1b[2J" in typed.err
+
+
+def test_commands_in_messages_are_those_that_the_user_can_type(monkeypatch, type_in):
+    assert as_typed("ganforge sample") == "ganforge sample"
+    monkeypatch.setenv("UV_RUN_RECURSION_DEPTH", "1")  # as uv sets it
+    assert as_typed("ganforge sample") == "uv run ganforge sample"
+    typed = type_in("prepare", "data=fake", "data.size=4", "data.image_size=8", "out=o")
+    assert "train on them: uv run ganforge train data=webdataset" in typed.out
 
 
 def test_nothing_is_imported_from_the_current_folder(tmp_path):

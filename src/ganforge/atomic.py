@@ -11,15 +11,12 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from ganforge.errors import RunError
+from ganforge.file_locks import try_lock
 from ganforge.processes import is_another_living
 from ganforge.regular_files import open_regular
-
-fcntl: Any = None
-with contextlib.suppress(ImportError):  # Windows has none
-    import fcntl
 
 # .ganforge-HOST-RANDOM.tmp.PID. The file's own name is not part of it: names may have up to 255
 # characters, which leaves no room for a suffix. Earlier versions wrote NAME.tmp.PID in run folders.
@@ -60,7 +57,8 @@ def writing(path: Path, durable: bool = True) -> Iterator[BinaryIO]:
     _writing.add(temporary)
     try:
         with open(temporary, "w+b", opener=lambda path, flags: descriptor) as file:
-            _lock(descriptor)
+            # For containers, which do not see this PID. Without locks, the PID alone decides.
+            try_lock(descriptor)
             yield file
             file.flush()
             if durable:
@@ -221,24 +219,12 @@ def _host() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 
 
-def _lock(descriptor: int) -> None:
-    """Locks a file that is being written, for processes in containers that do not see this PID."""
-    if fcntl is not None:
-        with contextlib.suppress(OSError):  # a file system without locks: rely on the PID alone
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
 def _is_locked(path: Path) -> bool:
-    if fcntl is None:
-        return False
     try:
         descriptor = open_regular(path)
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in (errno.EWOULDBLOCK, errno.EACCES)
+        return try_lock(descriptor, shared=True) is False
     finally:
         os.close(descriptor)
-    return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import importlib
 import importlib.metadata
@@ -11,7 +12,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from omegaconf import DictConfig
 
@@ -19,7 +20,7 @@ from ganforge.compute.launch import is_first, refuse_launcher
 from ganforge.compute.load import LOAD
 from ganforge.config.arguments import flags_first, is_sweep, on_run, prepared
 from ganforge.config.check import check_root
-from ganforge.config.compose import composed_once, explain, prepare_hydra, requested
+from ganforge.config.compose import composed_once, prepare_hydra, requested
 from ganforge.config.quoting import options_as_filter, quote_values
 from ganforge.errors import (
     FollowedError,
@@ -84,7 +85,18 @@ def main(verb: str | None = None) -> None:
     except BrokenPipeError:  # the reader closed the pipe, as in `ganforge --help | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 1
+    if code > 128:
+        _exit_now(code)
     sys.exit(code)
+
+
+def _exit_now(code: int) -> NoReturn:
+    """Ends an interrupted process at once: Python's own way takes seconds to unload PyTorch."""
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
 
 
 def run(arguments: list[str], verb: str | None = None) -> int:
@@ -132,27 +144,11 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
     failures: list[BaseException] = []
 
     def task(cfg: DictConfig) -> Any:
+        if sweeping:
+            return _call_in_sweep(verb, cfg)
         try:
-            check_root(cfg, verb)
-            refuse_idle_launcher()
-            module, function = VERBS[verb]
-            request = cfg if verb == "train" else requested(cfg)
-            call = getattr(importlib.import_module(module), function)
-            _resume_collection()
-            return call(request)
-        except InterruptionError as error:
-            if sweeping:
-                # Ends the whole sweep: after any other error, Hydra starts the next job.
-                # The rest of the message says how to resume a single run.
-                reason = str(error).partition("; ")[0]
-                raise KeyboardInterrupt(
-                    f"{reason}; to resume the sweep, add resume=auto to the same command"
-                ) from error
-            failures.append(error)
-        except BaseException as error:
-            if sweeping:
-                _print_job(error)
-                raise  # Hydra runs the remaining jobs and fails at the end
+            return _call(verb, cfg)
+        except BaseException as error:  # raised again below, without Hydra's handling
             failures.append(error)
 
     with composed_once(verb, arguments, sweeping):
@@ -167,6 +163,37 @@ def _resume_collection() -> None:
         gc.freeze()
         atexit.register(gc.unfreeze)  # nanobind would report frozen objects as leaked
         gc.enable()
+
+
+def _call(verb: str, cfg: DictConfig) -> Any:
+    """Calls the function of a verb with its configuration or request."""
+    check_root(cfg, verb)
+    refuse_idle_launcher()
+    module, function = VERBS[verb]
+    request = cfg if verb == "train" else requested(cfg)
+    call = getattr(importlib.import_module(module), function)
+    _resume_collection()
+    return call(request)
+
+
+def _call_in_sweep(verb: str, cfg: DictConfig) -> Any:
+    """Calls the function of a verb in a job of a sweep, and reports a failure at once.
+
+    Raises:
+        KeyboardInterrupt: the job was interrupted, which ends the whole sweep. After any other
+            error, Hydra runs the remaining jobs and fails at the end.
+    """
+    try:
+        return _call(verb, cfg)
+    except InterruptionError as error:
+        # The rest of the message says how to resume a single run.
+        reason = str(error).partition("; ")[0]
+        raise KeyboardInterrupt(
+            f"{reason}; to resume the sweep, add resume=auto to the same command"
+        ) from error
+    except BaseException as error:
+        _print_job(error)
+        raise
 
 
 def _print_job(error: BaseException) -> None:
@@ -197,6 +224,8 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         code = getattr(error.__cause__, "exit_code", 130)
         return _fail(str(error) or "interrupted", code)
     except Exception as error:
+        from ganforge.config.explanations import explain
+
         if (message := explain(error, verb, arguments)) is not None:
             return _fail(message, 2)
         more = "\n(traceback: GANFORGE_DEBUG=1)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -71,6 +72,19 @@ class Cores:
             others: cores that other processes use.
         """
         return max(1, round(self.left(others)) // (1 if self.each else processes))
+
+
+@contextlib.contextmanager
+def thread_per_core() -> Iterator[ThreadPoolExecutor]:
+    """Opens a pool with one thread per core; when the block ends, work not yet begun is dropped.
+
+    After an error or an interruption, only the calls that are running delay the end of the block.
+    """
+    threads = ThreadPoolExecutor(Cores.find().count)
+    try:
+        yield threads
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 def typed_threads(variables: Mapping[str, str] | None = None) -> int | None:

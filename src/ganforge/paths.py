@@ -6,6 +6,7 @@ import contextlib
 import errno
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from ganforge.plain_text import one_line, shortened
 # Limits of the file systems of Linux, macOS and Windows.
 LONGEST_NAME, LONGEST_PATH = 255, 4095  # bytes
 _WRONG_PATH = {errno.ENOTDIR, errno.EEXIST, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 log = logging.getLogger("ganforge")
 
 
@@ -60,6 +62,24 @@ def _refuse_long(path: Path) -> None:
         raise ConfigError(
             f"{shortened(str(path))}: a path of {length} bytes; at most {LONGEST_PATH}"
         )
+
+
+def local_path(text: str | Path, key: str) -> Path:
+    """Returns the path of data on a disk; see :func:`typed_path`.
+
+    Args:
+        text: a path from the command line.
+        key: its key, for the message.
+
+    Raises:
+        ConfigError: it is a URL, or not a valid path.
+    """
+    if _URL.match(str(text)):
+        raise ConfigError(
+            f"{key}={one_line(text)} is a URL, and these data are read from a disk. Tars at a URL: "
+            "data=webdataset data.urls=URL"
+        )
+    return typed_path(text)
 
 
 def check_folder(folder: Path, key: str) -> None:

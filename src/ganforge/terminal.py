@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, TextIO, cast
 
 _NAME = "ganforge.readable"
+_WITHIN_UV = "UV_RUN_RECURSION_DEPTH"  # set by `uv run`
 _INSTEAD = {
     "·": "|",
     "…": "...",
@@ -39,6 +40,11 @@ _INSTEAD = {
 # Python's defaults. Any other handler was set by the user, as in PYTHONIOENCODING=ascii:replace.
 _DEFAULTS = {"strict", "surrogateescape", "backslashreplace"}
 log = logging.getLogger("ganforge")
+
+
+def as_typed(command: str) -> str:
+    """Returns a ``ganforge`` command for a message, with ``uv run`` if this one was typed so."""
+    return f"uv run {command}" if _WITHIN_UV in os.environ else command
 
 
 def readable_streams() -> None:

@@ -1,5 +1,8 @@
 import io
 import json
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,13 +10,16 @@ import pytest
 import torch
 from PIL import Image
 
+from ganforge import atomic
 from ganforge.commands import prepared_folder
 from ganforge.data.order import Order
 from ganforge.data.sets.fake import FakeImages
 from ganforge.data.sets.folder import ImageFolder
 from ganforge.data.sets.litdata import LitData
 from ganforge.data.sets.webdataset import WebDataset
+from ganforge.data.shards.writing import KINDS
 from ganforge.errors import DataError
+from tests.support.forking import fork, wait
 
 FAKE = ("data=fake", "data.size=64", "data.image_size=8")
 SMALL = {"image_size": 8, "batch_size": 2, "in_memory": False}
@@ -145,6 +151,29 @@ def test_an_interrupted_command_leaves_whole_shards_and_continues(type_in, tmp_p
     for path in Path("at_once").iterdir():
         assert (Path("out") / path.name).read_bytes() == path.read_bytes()
     assert not list(Path("out").glob(".*"))
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+def test_a_signal_leaves_no_temporary_file(type_in, monkeypatch, name, code):
+    kind, written = KINDS["webdataset"], []
+
+    def signalled(file, samples, encoding):
+        written.extend(Path("out").glob(".ganforge-*"))
+        for _ in range(2):  # as sent both to a process and to its group
+            os.kill(os.getpid(), signal.Signals[name])
+        return kind.write(file, samples, encoding)
+
+    with monkeypatch.context() as patch:
+        patch.setitem(KINDS, "webdataset", replace(kind, write=signalled))
+        done = type_in("prepare", *FAKE, "out=out")
+    assert (done.code, len(written)) == (code, 1)
+    assert f"ganforge: interrupted by {name}; the same command continues" in done.err
+    assert [path.name for path in Path("out").iterdir()] == ["ganforge-unfinished.json"]
+    left = Path("out/train-000000.tar")
+    assert wait(fork(lambda: atomic.temporary_sibling(left).write_bytes(b"killed"))) == 0
+    assert type_in("prepare", *FAKE, "out=out").code == 0
+    assert not list(Path("out").glob(".*"))
+    assert left.exists()
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -10,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from ganforge.commands.runs import RunFilter, age_in_seconds, elided, manage_runs
+from ganforge.commands.runs import RunFilter, age_in_seconds, distinct, elided, manage_runs
 from ganforge.config.check import did_you_mean
 from ganforge.config.quoting import options_as_filter
+from ganforge.console import console
 from ganforge.errors import ConfigError, RunError
 from ganforge.runs import removal as run_removing
 from ganforge.runs.entry import STATUSES, RunEntry, size_of
@@ -90,6 +92,27 @@ def test_a_long_path_is_cut_in_its_middle():
     assert elided("abcdefghijk", 10) == "abc…fghijk"  # 3 + 1 + 6
     for room in range(1, 60):
         assert len(elided("train/2026-11-22/13-07-13-dcgan-mnist-s0-and-more-of-it", room)) <= room
+
+
+def test_paths_that_would_look_alike_are_not_cut():
+    alike = [f"train/2026-11-22/13-{minute}-13-dcgan-mnist-s0" for minute in ("07", "08")]
+    assert elided(alike[0], 20) == elided(alike[1], 20)
+    assert distinct([*alike, f"{alike[0]}-2"], 20) == [*alike, elided(f"{alike[0]}-2", 20)]
+
+
+def test_runs_can_be_told_apart_in_a_narrow_terminal(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for minute in ("07", "08"):
+        made(Path(TRAIN) / f"13-{minute}-13-dcgan-mnist-s0")
+    monkeypatch.setattr(console, "_width", 60)
+    monkeypatch.setattr(logging.getLogger("ganforge"), "handlers", [])
+    manage_runs(composed(()))
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 60
+    first = [line.split("  ")[0].strip() for line in lines[1:-1]]
+    shown = "".join(first)
+    for minute in ("07", "08"):
+        assert f"train/2026-11-22/13-{minute}-13-dcgan-mnist-s0" in shown
 
 
 def test_the_age_is_of_the_last_change(tmp_path):

@@ -10,7 +10,9 @@ import torch
 from ganforge.compute import devices
 from ganforge.compute.devices import has_native_bf16
 from ganforge.compute.hardware import Hardware, TrainerSettings, choose_hardware
+from ganforge.compute.idle import idle_settings
 from ganforge.compute.launch import Launch
+from ganforge.compute.rank_zero import _order
 from ganforge.errors import ConfigError
 
 GPUS = {  # name and compute capability
@@ -302,3 +304,32 @@ def test_settings_refuse_what_makes_no_sense(values, message):
 
 def test_a_run_may_be_limited_only_by_time():
     assert TrainerSettings(max_steps=-1, max_seconds=10).max_seconds == 10
+
+
+def test_workers_resolve_tf32_for_their_own_device(machine):
+    machine("V100")
+    settings = TrainerSettings(precision="16-mixed")
+    order = _order(Path("run"), "", settings.hardware(), None, None)["trainer"]
+    assert settings.hardware().tf32 is None
+    machine("A100")
+    assert TrainerSettings(**order).hardware().tf32 == "training"
+    assert TrainerSettings(**order, tf32=True).hardware().tf32 == "everywhere"
+
+
+def test_settings_without_effect_are_named(machine):
+    def idle(**settings) -> list[str]:
+        given = TrainerSettings(**settings)
+        return idle_settings(given, given.hardware())
+
+    machine()
+    both = idle(tf32=True, sync_batchnorm=True)
+    assert [re.match(r"(trainer\.\w+=true has no effect \S+ \S+)", one)[1] for one in both] == [
+        "trainer.tf32=true has no effect on the",
+        "trainer.sync_batchnorm=true has no effect in one",
+    ]
+    assert idle(accelerator="cpu", devices=2, sync_batchnorm=True) == []
+    assert idle(tf32=False) == idle() == []
+    machine("V100")
+    assert "on this GPU: NVIDIA GPUs from Ampere on have TF32" in idle(tf32=True)[0]
+    machine("A100")
+    assert idle(tf32=True) == []

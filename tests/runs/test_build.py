@@ -41,8 +41,10 @@ def test_a_requested_layout_is_kept(monkeypatch, typed, kept):
 def test_warnings_about_hardware_are_logged(monkeypatch, caplog):
     warned = replace(CUDA, accelerator="cpu", precision="32-true", warnings=("bf16 is slow here",))
     monkeypatch.setattr(build.TrainerSettings, "hardware", lambda settings: warned)
-    assert build_parts(tiny("model=dcgan")).hardware.warnings == warned.warnings
+    cfg = tiny("model=dcgan", "trainer.sync_batchnorm=true")
+    assert build_parts(cfg).hardware.warnings == warned.warnings
     assert "bf16 is slow here" in caplog.text
+    assert "trainer.sync_batchnorm=true has no effect in one process" in caplog.text
 
 
 def test_a_dry_run_of_several_processes_normalizes_its_own_images():

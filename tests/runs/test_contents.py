@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from ganforge.errors import ConfigError, GanforgeError, RunError
-from ganforge.runs.contents import Contents, is_run, refuse_run, remove_own
+from ganforge.runs.contents import FOLDERS, Contents, is_run, refuse_run, remove_own
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import holder, locked
 
@@ -187,3 +188,10 @@ def test_images_are_not_written_into_the_folder_of_a_run(tmp_path, place):
         refuse_run(run / place)
     refuse_run(run / "mine")
     refuse_run(tmp_path / "samples")
+
+
+def test_the_documentation_lists_every_file_of_a_run():
+    page = (Path(__file__).parents[2] / "docs" / "tracking.md").read_text()
+    listed = set(re.findall(r"`([^` ]+)`", page.partition("## Run folder")[2]))
+    files = [name for name in OWN if "/" not in name and ".tmp." not in name]
+    assert {*files, *(f"{folder}/" for folder in FOLDERS)} <= listed

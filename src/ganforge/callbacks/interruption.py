@@ -38,6 +38,13 @@ def handled_signals() -> tuple[signal.Signals, ...]:
     )
 
 
+def exit_now(number: int) -> None:
+    """Removes the temporary files of this process and ends it with the exit status of a signal."""
+    atomic.abandon()
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
 class Interruption(Callback):
     """Ends a run on SIGINT (Ctrl-C), SIGTERM, SIGUSR1 or SIGHUP, with a checkpoint.
 
@@ -121,7 +128,7 @@ class Interruption(Callback):
             self.received, self._received_at = signal.Signals(number), now
             self._respond()
         elif number != self.received or now - self._received_at > ECHO:
-            self._exit_now(number)
+            exit_now(number)
 
     def _respond(self) -> None:
         """Handles the first signal, depending on the stage of the run."""
@@ -129,17 +136,11 @@ class Interruption(Callback):
         if self._stage == "before":
             raise InterruptionError(f"interrupted by {name} before the first step", number)
         if self._stage == "over":
-            self._exit_now(number)
+            exit_now(number)
         self._print(
             f"{name} received: the run ends after this step, with a checkpoint; "
             "a second signal ends it immediately"
         )
-
-    def _exit_now(self, number: int) -> None:
-        atomic.abandon()
-        # The default action ends the process with the exit status of the signal.
-        signal.signal(number, signal.SIG_DFL)
-        signal.raise_signal(number)
 
     def _print(self, line: str) -> None:
         # Python's streams are not reentrant: the signal may have arrived during a write.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +14,7 @@ from ganforge.commands.prepared_folder import Folder, Plan
 from ganforge.config.check import check
 from ganforge.config.requests import PrepareRequest
 from ganforge.console import console, setup_logging
-from ganforge.cores import Cores
+from ganforge.cores import thread_per_core
 from ganforge.data.files.source import FileSource
 from ganforge.data.module import SPLITS, ImageDataModule
 from ganforge.data.order import Order
@@ -25,6 +24,8 @@ from ganforge.data.translation.module import TranslationData
 from ganforge.errors import ConfigError
 from ganforge.paths import check_folder, typed_path
 from ganforge.runs.load import build
+from ganforge.sweeps.signals import ending_once
+from ganforge.terminal import as_typed
 
 _ESTIMATED = 64  # images that are encoded to estimate the number of images of a shard
 _MOST_IMAGES = 10_000  # of a shard: its index stays small
@@ -45,19 +46,21 @@ def prepare_shards(request: PrepareRequest) -> Path:
     """
     setup_logging()
     encoding = _checked(request)
+    with ending_once("the same command continues"), thread_per_core() as threads:
+        return _prepared(request, encoding, threads)
+
+
+def _prepared(request: PrepareRequest, encoding: Encoding, threads: ThreadPoolExecutor) -> Path:
     out = typed_path(cast(str, request.out))
     data = _loaded(request, encoding)
     check_folder(out, "out")
     sources = {split: data.source_of(split) for split in SPLITS if data.size(split)}
-    plan = _plan(request, data, sources, encoding)
+    plan = _plan(request, data, sources, encoding, threads)
     folder = Folder(out, plan)
     if folder.is_complete():
         console.print(f"{out} is complete already", soft_wrap=True)
         return out
-    with ExitStack() as stack:
-        total = sum(map(len, sources.values()))
-        advance = stack.enter_context(counting(total, "written"))
-        threads = stack.enter_context(ThreadPoolExecutor(Cores.find().count))
+    with counting(sum(map(len, sources.values())), "written") as advance:
         for split, source in sources.items():
             writer = _Writer(source, request.seed, encoding, threads)
             for number, positions in enumerate(_parts(len(source), folder.plan.images_per_shard)):
@@ -105,10 +108,11 @@ def _plan(
     data: ImageDataModule,
     sources: dict[str, ImageSource],
     encoding: Encoding,
+    threads: ThreadPoolExecutor,
 ) -> Plan:
     train = sources["train"]
     few = train.read(torch.arange(min(_ESTIMATED, len(train))))
-    mean = sum(len(encoding.encode(image)) for image in few) / len(few)
+    mean = sum(map(len, threads.map(encoding.encode, few))) / len(few)
     count = int(request.shard_mb * 1e6 / (mean + KINDS[request.format].overhead))
     names = data.class_names
     if train.labels is not None and not names:
@@ -177,7 +181,7 @@ def _report(out: Path, summary: dict[str, Any]) -> None:
     urls = f"data.urls='{out}/*.tar'" if summary["format"] == "webdataset" else f"data.dir={out}"
     size, channels = summary["image_size"], summary["channels"]
     console.print(
-        f"train on them: ganforge train data={summary['format']} {urls} "
+        f"train on them: {as_typed('ganforge train')} data={summary['format']} {urls} "
         f"data.image_size={size} data.channels={channels}",
         soft_wrap=True,
     )

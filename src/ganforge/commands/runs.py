@@ -4,6 +4,7 @@ import logging
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,14 @@ def elided(text: str, room: int) -> str:
     return f"{text[:head]}…{text[len(text) - (room - 1 - head) :]}"
 
 
+def distinct(texts: list[str], room: int) -> list[str]:
+    """Shortens paths to ``room`` characters, except those that would then look alike."""
+    short = [elided(text, room) for text in texts]
+    counts = Counter(short)
+    pairs = zip(texts, short, strict=True)
+    return [text if counts[shortened] > 1 else shortened for text, shortened in pairs]
+
+
 def _by_best(run: RunEntry) -> tuple[Any, ...]:
     if run.best is None:
         return (True,)
@@ -135,8 +144,9 @@ def _print(runs: list[RunEntry], log_dir: Path) -> None:
     table.add_column("run", overflow="fold")
     for name in columns:
         table.add_column(name, no_wrap=True, justify="left" if name == "status" else "right")
-    for run, row in zip(runs, rows, strict=True):
-        table.add_row(Text(elided(one_line(_relative(run.path, log_dir)), room)), *map(Text, row))
+    paths = distinct([one_line(_relative(run.path, log_dir)) for run in runs], room)
+    for path, row in zip(paths, rows, strict=True):  # a path that is too long is wrapped
+        table.add_row(*map(Text, (path, *row)))
     console.print(table)
     total = bytes_as_text(sum(run.size for run in runs))
     score = f"; best: {names.pop()}" if len(names) == 1 else ""

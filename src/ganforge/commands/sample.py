@@ -34,6 +34,7 @@ from ganforge.paths import typed_path
 from ganforge.plain_text import one_line
 from ganforge.runs.load import build_data, load
 from ganforge.runs.stored.lone_checkpoint import find_trained
+from ganforge.terminal import as_typed
 
 BLOCK = 256
 _MAX_LENGTH = 40  # maximum characters of a class name in a file name
@@ -105,7 +106,7 @@ def _refuse_translations(run: str, model: AdversarialModule) -> None:
     if translates(model):
         raise ConfigError(
             f"run={run}: {type(model).__name__} translates images: use "
-            f"`ganforge translate run={run} input=DIR out=DIR`"
+            f"`{as_typed(f'ganforge translate run={run} input=DIR out=DIR')}`"
         )
 
 

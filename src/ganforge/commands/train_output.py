@@ -22,6 +22,7 @@ from ganforge.networks.layers.synchronized import SynchronizedBatchNorm
 from ganforge.plain_text import one_line
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.resuming.resume import Resumed
+from ganforge.terminal import as_typed
 
 MAX_SCORES = 6  # in the line of scores
 
@@ -84,8 +85,8 @@ def print_results(folder: RunFolder, translates: bool, alone: bool) -> None:
     if alone:
         run = shlex.quote(one_line(folder.path))
         translate = f"ganforge translate run={run} input=DIR out=DIR"
-        lines["next"] = translate if translates else f"ganforge sample run={run}"
-        lines["or"] = f"ganforge report run={run}"
+        lines["next"] = as_typed(translate if translates else f"ganforge sample run={run}")
+        lines["or"] = as_typed(f"ganforge report run={run}")
     print_lines(lines)
 
 

@@ -35,6 +35,7 @@ from ganforge.runs.contents import refuse_run
 from ganforge.runs.folder import RunFolder
 from ganforge.runs.load import load, read_config
 from ganforge.runs.stored.lone_checkpoint import find_trained
+from ganforge.terminal import as_typed
 from ganforge.translate.files import check_out, open_input, output_names, warn_of_pairs
 from ganforge.translate.translator import Game, ImageTranslator
 
@@ -94,7 +95,8 @@ def _load_model(request: TranslateRequest) -> Game:
     if not translates(model):
         raise ConfigError(
             f"run={request.run}: {type(model).__name__} generates images from noise: use "
-            f"`ganforge sample run={request.run}`, or train model=pix2pix or model=cyclegan"
+            f"`{as_typed(f'ganforge sample run={request.run}')}`, or train model=pix2pix or "
+            "model=cyclegan"
         )
     model = model.cuda() if torch.cuda.is_available() else model
     return cast(Game, cast(Any, model))

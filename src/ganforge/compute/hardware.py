@@ -246,9 +246,9 @@ class TrainerSettings:
         fused: fused optimizer kernels; auto enables them where they are faster.
         sync_batchnorm: whether BatchNorm normalizes over the images of all processes, in place of
             those of each process.
-        compile: whether torch.compile fuses the networks' operations: none, default, max (tries
-            more kernels) or auto (default on GPUs that can). The first steps then take minutes.
-            Updates with a penalty on a gradient run uncompiled.
+        compile: whether torch.compile fuses the networks' operations: none or null, default, max
+            (tries more kernels) or auto (default on GPUs that can). The first steps then take
+            minutes. Updates with a penalty on a gradient run uncompiled.
         cuda_graphs: replay updates that were recorded as CUDA graphs; auto where it is possible.
         threads: CPU threads of each process; auto uses the cores that are free; null leaves
             PyTorch's number.
@@ -271,7 +271,7 @@ class TrainerSettings:
     channels_last: Switch = "auto"
     fused: Switch = "auto"
     sync_batchnorm: bool = False
-    compile: Literal["none", "auto", "default", "max"] = "none"
+    compile: Literal["none", "auto", "default", "max"] | None = "none"
     cuda_graphs: Switch = False
     threads: int | str | None = None
     tf32: Switch = "auto"

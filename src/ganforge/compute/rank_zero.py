@@ -113,6 +113,8 @@ def _order(
     """Returns the message for the workers.
 
     It holds rank 0's resolved hardware settings, because "auto" may resolve differently elsewhere.
+    ``tf32`` is not among them: each process resolves the user's value for its own device, by the
+    precision that it is sent.
     """
     return {
         "run": str(run),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from typing import Any, cast
 
@@ -41,11 +41,30 @@ def root_keys(verb: str) -> list[str]:
     return [f.name for f in fields(REQUESTS[verb])] + KEYWORDS.get(verb, [])
 
 
-def did_you_mean(name: str, legal: list[str]) -> str:
-    """Returns a hint for messages: the closest legal name, if any, and the list of all names."""
-    near = difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
-    hint = f"did you mean {near[0]!r}? " if near else ""
+def did_you_mean(name: str, legal: list[str], meant: Sequence[str] = ()) -> str:
+    """Returns a hint for messages: the closest legal name, if any, and the list of all names.
+
+    Args:
+        name: the wrong name.
+        legal: the legal names.
+        meant: names that are closer than any legal one.
+    """
+    near = meant or difflib.get_close_matches(name, legal, n=1, cutoff=0.6)
+    hint = f"did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"{hint}legal: {', '.join(legal) or 'nothing'}"
+
+
+def nested_keys(cfg: DictConfig, name: str) -> list[str]:
+    """Returns the dotted keys of a configuration that end in ``name``, but not ``name`` itself."""
+    plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+    return [f"{key}.{name}" for key, node in _nodes(plain, "") if name in node]
+
+
+def _nodes(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, child in node.items():
+        if isinstance(child, dict):
+            yield f"{path}{key}", child
+            yield from _nodes(child, f"{path}{key}.")
 
 
 def check_root(cfg: DictConfig, verb: str) -> None:
@@ -59,7 +78,8 @@ def check_root(cfg: DictConfig, verb: str) -> None:
     legal = root_keys(verb)
     unknown = [str(key) for key in cfg if key not in legal]
     if unknown:
-        lines = [f"  {key}: {did_you_mean(key, legal)}" for key in unknown]
+        hints = {key: did_you_mean(key, legal, nested_keys(cfg, key)) for key in unknown}
+        lines = [f"  {key}: {hint}" for key, hint in hints.items()]
         raise ConfigError("unknown keys:\n" + "\n".join(lines))
     plain = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     if faults := number_faults(plain):

@@ -1,34 +1,25 @@
-"""Composition of configurations from overrides, and readable messages for its errors."""
+"""Composition of configurations from overrides."""
 
 from __future__ import annotations
 
 import contextlib
 import copy
 import functools
-import itertools
 import re
 import types
 from collections.abc import Iterator
-from typing import Any, get_type_hints
+from typing import Any
 
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.config.arguments import on_run
-from ganforge.config.check import did_you_mean, register_schemas, root_keys
+from ganforge.config.check import register_schemas
 from ganforge.config.command import Command
-from ganforge.config.quoting import quoted
-from ganforge.config.requests import REQUESTS
-from ganforge.config.types import describe
-from ganforge.paths import conf_dir, typed_path
+from ganforge.paths import conf_dir
 from ganforge.redaction import redacted_line
-
-# Folders in conf/ that are not groups; other programs read them.
-NO_GROUPS = {"wandb_sweeps"}
 
 
 @functools.cache
@@ -103,124 +94,9 @@ def composed_once(verb: str, arguments: list[str], sweeping: bool) -> Iterator[N
         Hydra.get_mode = get_mode  # type: ignore[method-assign]
 
 
-def explain(error: Exception, verb: str, arguments: list[str]) -> str | None:
-    """Returns a readable message for a composition error; None for any other error."""
-    text = str(error).strip()
-    if isinstance(error, ValueError) and "Config group override must be" in text:
-        return _explain_choices(arguments) or text
-    if not isinstance(error, (HydraException, OmegaConfBaseException, yaml.YAMLError)):
-        return None
-    if missing := re.search(r"Could not (?:find|load) '([^']+)'", text):
-        return _explain_option(missing[1], text)
-    if unknown := re.search(r"Could not override '([^']+)'", text):
-        return _explain_key(unknown[1].split("@")[0], verb, arguments, text)
-    if unparsed := re.search(r"Error parsing override '([^'=]*)'", text):
-        return f"{unparsed[1]!r} is not of the form KEY=VALUE"
-    if several := re.search(r"Ambiguous value for argument '([^']*)'", text):
-        return f"{several[1]}: several values start a sweep: add -m. A list is KEY=[1,2]"
-    typed, hints = (
-        re.search(r"Error merging override (\w+)=(.*)", text),
-        get_type_hints(REQUESTS[verb]),
-    )
-    if typed and typed[1] in hints:
-        return f"{typed[1]}: must be {describe(hints[typed[1]])}, got {typed[2]!r}"
-    cause = f": {error.__cause__}" if error.__cause__ is not None else ""
-    return _without_internals(text + cause)
-
-
 def options(group: str) -> list[str]:
     """Returns the names of a group's options; in a subfolder they are ``folder/option``."""
     folder = conf_dir() / group
     files = sorted(folder.rglob("*.yaml"))
     names = [path.relative_to(folder).with_suffix("").as_posix() for path in files]
     return [name for name in names if not name.startswith("base/")]
-
-
-def _explain_option(path: str, text: str) -> str:
-    group, slash, option = path.partition("/")
-    # Hydra's message also lists the options from other folders of hydra.searchpath.
-    listed = [line.strip() for line in text.splitlines() if line.startswith("\t")]
-    parent = option.rpartition("/")[0]
-    listed = [f"{parent}/{name}" if parent else name for name in listed if "=" not in name]
-    legal = list(dict.fromkeys([*options(group), *listed]))
-    if not slash:
-        return _without_internals(text)
-    return f"{group}={option}: no such option; {did_you_mean(option, legal)}"
-
-
-def _explain_choices(arguments: list[str]) -> str | None:
-    """Returns a message for groups set to null or a number instead of an option's name."""
-    lines = []
-    for group, _, value in (argument.partition("=") for argument in arguments):
-        legal = options(group.lstrip("+")) if group else []
-        if legal and value not in legal and not value.startswith("["):
-            lines.append(f"{group}={value}: not an option's name; {did_you_mean(value, legal)}")
-        elif not group:
-            lines.append(f"'={value}' is not of the form KEY=VALUE")
-    return "\n".join(lines)
-
-
-def _explain_key(key: str, verb: str, arguments: list[str], text: str) -> str:
-    parent, _, name = key.rpartition(".")
-    if key.startswith("hydra."):
-        return f"{key}: Hydra has no such key; +{key}=VALUE adds it where any key is legal"
-    if not parent:
-        return _explain_root(key, verb, arguments)
-    chosen = [a for a in arguments if "=" in a and (conf_dir() / a.partition("=")[0]).is_dir()]
-    try:
-        cfg = compose_config([*_further_folder(arguments), *chosen], verb)
-        node = OmegaConf.select(cfg, parent)
-    except Exception:
-        return _without_internals(text)
-    if node is None:
-        return _explain_key(parent, verb, arguments, text)
-    if not isinstance(node, DictConfig):
-        return f"{key}: {parent} has no keys of its own"
-    legal = [str(child) for child in node if not str(child).startswith("_")]
-    return f"{key}: no such key; {did_you_mean(name, legal)}"
-
-
-def _explain_root(name: str, verb: str, arguments: list[str]) -> str:
-    """Returns a message for a key at the root; the key may be legal but absent from this config."""
-    legal = _root_names(verb)
-    if name == "hydra":
-        typed = next((a for a in arguments if a.lstrip("+~").startswith("hydra.")), name)
-        return f"{typed}: Hydra has no such key; +{typed.lstrip('+~')} adds one"
-    if name in legal and any(a.startswith(("--config-name", "-cn")) for a in arguments):
-        return (
-            f"{name}: --config-name selected another configuration than {verb}, which has no such "
-            "key; remove --config-name"
-        )
-    if name in legal:
-        return f"{name}: has no keys of its own here; {name}=OPTION selects an option"
-    return f"{name}: no such key; {did_you_mean(name, legal)}"
-
-
-def _further_folder(arguments: list[str]) -> list[str]:
-    """Returns the override equivalent to the flag ``--config-dir DIR`` (or ``-cd DIR``), if any."""
-    for flag, folder in itertools.pairwise([*arguments, ""]):
-        name, _, value = flag.partition("=")
-        if name in ("--config-dir", "-cd"):
-            path = typed_path(value or folder).absolute()
-            return [f"hydra.searchpath=[{quoted(f'file://{path}')}]"]
-    return []
-
-
-def _root_names(verb: str) -> list[str]:
-    groups = {path.name for path in conf_dir().iterdir() if path.is_dir()} - NO_GROUPS
-    keys = root_keys(verb)
-    return keys + sorted(groups - set(keys)) if verb in ("train", "runs") else keys
-
-
-def _without_internals(text: str) -> str:
-    noise = (
-        "full_key:",
-        "object_type=",
-        "reference_type=",
-        "Set the environment variable",
-        "Config search path:",
-        "provider=",
-        "See https://hydra.cc",
-    )
-    lines = [line.strip() for line in text.splitlines()]
-    return "\n".join(line for line in lines if line and not line.startswith(noise))

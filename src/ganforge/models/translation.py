@@ -21,6 +21,7 @@ from ganforge.networks.contract import contract_of
 from ganforge.regularizers.context import GeneratorInputs
 from ganforge.regularizers.regularizer import Regularizer
 from ganforge.streams import Noise, Stream, mix, seed_layers
+from ganforge.terminal import as_typed
 
 OPPOSITE = {"AtoB": "BtoA", "BtoA": "AtoB"}
 
@@ -237,8 +238,8 @@ class TranslationModel(AdversarialModule):
     def generate(self, generator: nn.Module, noise: Noise, labels: Tensor | None = None) -> Tensor:
         """Raises ConfigError: translation models generate from images, not from latents."""
         raise ConfigError(
-            f"{type(self).__name__} generates images from images. Use `ganforge translate run=RUN "
-            "input=DIR out=DIR`"
+            f"{type(self).__name__} generates images from images. Use "
+            f"`{as_typed('ganforge translate run=RUN input=DIR out=DIR')}`"
         )
 
 

@@ -10,8 +10,9 @@ from lightning.pytorch import Callback
 from omegaconf import DictConfig
 from torch import nn
 
-from ganforge.compute.compilers import resolved_compilation
+from ganforge.compute.compilers import resolved_compilation, silence_cuda_search
 from ganforge.compute.hardware import Hardware, TrainerSettings
+from ganforge.compute.idle import idle_settings
 from ganforge.compute.recording import resolved_graphs
 from ganforge.data.module import ImageDataModule
 from ganforge.data.order import check_divisible
@@ -61,7 +62,7 @@ def build_parts(cfg: DictConfig) -> Parts:
     cfg = copy.deepcopy(cfg)
     settings = cast(TrainerSettings, build(cfg.trainer))
     hardware = settings.hardware()
-    for warning in hardware.warnings:
+    for warning in (*hardware.warnings, *idle_settings(settings, hardware)):
         log.warning("%s", warning)
     data = cast(ImageDataModule, build(cfg.data))
     model = build_model(cfg)
@@ -123,6 +124,7 @@ def compile_model(model: AdversarialModule, mode: str, backend: str = "inductor"
 
     Arguments as in :func:`ganforge.models.engine.compilation.compile_networks`.
     """
+    silence_cuda_search()
     averages = [model.average.module] if model.average is not None else []
     augmentations = {critic.augment for critic in model.critics().values()}
     parts = [part for augment in augmentations for part in augment.tensor_functions()]

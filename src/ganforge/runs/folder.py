@@ -14,6 +14,7 @@ from ganforge.runs.contents import Contents, linked_folders, named, remove_own
 from ganforge.runs.latest import LATEST, latest_run, point_latest
 from ganforge.runs.lock import LOCK
 from ganforge.runs.stored.past_summary import read_summary
+from ganforge.terminal import as_typed
 
 CHECKPOINTS = ("last", "previous", "best")
 
@@ -234,6 +235,6 @@ def refuse_unrelated_files(path: Path) -> None:
     if fault or summary.get("status") == "completed" or summary.get("checkpoint"):
         raise RunError(
             f"{path}: contains the record of a run whose checkpoints are gone, and a new run would "
-            f"replace it. Give another run_dir, or remove the record: ganforge runs runs={path} "
-            "remove=true"
+            "replace it. Give another run_dir, or remove the record: "
+            f"{as_typed(f'ganforge runs runs={path} remove=true')}"
         )

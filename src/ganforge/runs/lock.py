@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -12,25 +11,19 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from ganforge.errors import RunError
+from ganforge.file_locks import kept_from_children, try_lock
 from ganforge.processes import is_another_living, is_living
 from ganforge.regular_files import open_regular
-
-fcntl: Any = None
-with contextlib.suppress(ImportError):  # not on Windows: there, the file's contents decide
-    import fcntl
 
 LOCK = ".lock"
 HEARTBEAT = 10.0  # seconds between updates of the lock file's mtime
 PATIENCE = 35.0  # seconds without an update after which a holder on another host counts as dead
 STALE = 3600.0  # seconds after which a lock is stale without waiting; above any clock skew
 GLANCE = 1.0  # seconds to retry: holder() in another process briefly takes a shared lock
-UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 
 log = logging.getLogger("ganforge")
-_held: set[int] = set()
 
 
 @contextlib.contextmanager
@@ -46,20 +39,15 @@ def locked(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK
     descriptor = _acquire(path)
-    _held.add(descriptor)
     finished = threading.Event()
-    threading.Thread(target=_beat, args=(path, finished), daemon=True).start()
-    try:
-        yield
-    finally:
-        finished.set()
-        if descriptor in _held:  # not in a forked child, see _close_inherited
-            _held.discard(descriptor)
-            # Unlink before unlocking: a process that waits for this file then sees in _is_still
-            # that it locked a removed file, and tries again.
-            with contextlib.suppress(OSError):
-                path.unlink()
-            os.close(descriptor)
+    # Unlinked before it is unlocked: a process that waits for this file then sees in _is_still that
+    # it locked a removed file, and tries again.
+    with kept_from_children(descriptor, before_closing=lambda: _remove(path)):
+        threading.Thread(target=_beat, args=(path, finished), daemon=True).start()
+        try:
+            yield
+        finally:
+            finished.set()
 
 
 def is_locked(folder: Path) -> bool:
@@ -133,16 +121,14 @@ def _refuse_others(path: Path, descriptor: int) -> None:
         raise RunError(f"{path} is not the lock of a run; move it away, or remove it")
 
 
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()
+
+
 def _try(descriptor: int, shared: bool) -> bool | None:
-    """Locks a file without waiting; returns None if the file system does not support locks."""
-    if fcntl is None:
-        return None
-    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
-    try:
-        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
-    except OSError as error:
-        return None if error.errno in UNSUPPORTED else False
-    return True
+    """Locks a file without waiting; returns None without locks, where its contents decide."""
+    return try_lock(descriptor, shared, doubtful=False)
 
 
 def _is_still(path: Path, descriptor: int) -> bool:
@@ -192,19 +178,3 @@ def _refusal(path: Path, host: str, pid: int) -> RunError:
         f"{path.parent}: {_named(host, pid)} is training in this folder; a run has one at a time. "
         "Wait for it or stop it, or start a new run (without resume=)"
     )
-
-
-def _close_inherited() -> None:
-    """Closes inherited descriptors in a forked child.
-
-    flock belongs to the open file, not the process: a data worker that outlives its run would
-    keep the folder locked.
-    """
-    for descriptor in _held:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_inherited)

@@ -40,8 +40,4 @@ def leave_signals_alone(trainer: Trainer) -> None:
     Interruption handles the signals, and asks without waiting for the device.
     """
     loop = trainer.fit_loop.epoch_loop
-    loop._broadcast_sigterm_tensor = _nothing  # type: ignore[method-assign]
-
-
-def _nothing() -> None:
-    """Replaces a method whose effect is not wanted."""
+    loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

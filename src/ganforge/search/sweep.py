@@ -81,6 +81,11 @@ def sweep_search(
             SearchRun(study, record, plan.fixed, launch, apart).run()
         finally:
             report(study, record)
+    return _best_value(study, record)
+
+
+def _best_value(study: SharedStudy, record: SweepRecord) -> float:
+    """Returns the best value of the first objective; raises RunError if no trial was completed."""
     if (best := study.best()) is None:
         reasons = [f": {job.error}" for job in record.jobs if job.error]
         raise RunError(f"no trial of {record.path} was completed{''.join(reasons[:1])}")

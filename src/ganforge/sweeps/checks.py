@@ -11,7 +11,7 @@ from hydra.types import HydraContext
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from ganforge.config.check import check, check_root
-from ganforge.config.compose import explain
+from ganforge.config.explanations import explain
 from ganforge.config.values import check_name
 from ganforge.errors import ConfigError, DataError
 from ganforge.runs.classes import name_classes

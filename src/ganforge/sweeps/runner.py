@@ -17,6 +17,7 @@ from ganforge.sweeps.launchers.local import OUTPUT, LocalJob, LocalJobs
 from ganforge.sweeps.plan import Plan
 from ganforge.sweeps.progress import announce, job_table, progress_line, tally
 from ganforge.sweeps.signals import ending_on_signals
+from ganforge.terminal import as_typed
 
 Launch = Callable[[list[list[str]], int], Sequence[JobReturn]]
 TrainInProcess = Callable[[list[str]], int]
@@ -72,7 +73,8 @@ class SweepRun:
         self._finish(next(iter(counts), "completed"))
         if counts:
             text = " and ".join(f"{n} {kind}" for kind, n in counts.items())
-            hint = f"; to resume: ganforge train -m resume={self.record.path}" if self.kept else ""
+            again = as_typed(f"ganforge train -m resume={self.record.path}")
+            hint = f"; to resume: {again}" if self.kept else ""
             raise RunError(f"of {len(states)} jobs {text}{hint}")
         scores = [best_of(self.record.summary(job)) for job in self.record.jobs]
         return [score[1] if score else None for score in scores]

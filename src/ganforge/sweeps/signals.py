@@ -3,10 +3,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
-from ganforge.callbacks.interruption import handled_signals
+from ganforge.callbacks.interruption import ECHO, exit_now, handled_signals
 from ganforge.errors import InterruptionError
 
 # Ends a job with a checkpoint, to start it again. The Interruption callback handles it, and not
@@ -51,6 +52,31 @@ def ending_on_signals() -> contextlib.AbstractContextManager[None]:
     is written.
     """
     return handling(handled_signals(), _end)
+
+
+@contextlib.contextmanager
+def ending_once(remedy: str) -> Iterator[None]:
+    """Raises KeyboardInterrupt on the first termination signal, for a command without jobs.
+
+    The same signal again is ignored at first, so that files of the command are removed
+    undisturbed; after a second, it ends the process at once.
+
+    Args:
+        remedy: end of the message, such as "the same command continues".
+    """
+    first: list[float] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        if not first:
+            first.append(time.monotonic())
+            text = f"interrupted by {signal.Signals(number).name}; {remedy}"
+            # Not a subclass of Exception, which decoders of images take for a damaged image.
+            raise KeyboardInterrupt(text) from InterruptionError(text, number)
+        if time.monotonic() - first[0] > ECHO:
+            exit_now(number)
+
+    with handling(handled_signals(), end):
+        yield
 
 
 def end_sweep(number: int) -> None:

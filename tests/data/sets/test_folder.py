@@ -198,8 +198,13 @@ def test_paths_that_hold_no_images_are_named(tmp_path, monkeypatch):
     ("changes", "message"),
     [
         ({"path": None}, "data=folder needs data.path=PATH"),
+        (
+            {"path": "s3://bucket/a.tar"},
+            r"data.path=s3://.* is a URL.*data=webdataset data.urls=URL",
+        ),
         ({"labels": "yes"}, "labels must be auto, true or false, got 'yes'"),
-        ({"in_memory": "no"}, "in_memory must be auto, true or false, got 'no'"),
+        ({"in_memory": "no"}, r"data\.in_memory must be auto, true or false, got 'no'"),
+        ({"cache": "perhaps"}, r"data\.cache must be auto, true or false, got 'perhaps'"),
         ({"holdout": 1.0}, "holdout must be at least 0 and below 1"),
         ({"max_unreadable": -1}, "max_unreadable must be an integer of at least 0"),
     ],

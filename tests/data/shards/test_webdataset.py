@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from ganforge.data.sets.folder import ImageFolder
 from ganforge.data.sets.webdataset import WebDataset, is_test
 from ganforge.data.shards.places import braces
 from ganforge.errors import ConfigError, DataError
@@ -123,6 +124,30 @@ def test_braces():
 def test_commands_and_strange_schemes_are_refused(url):
     with pytest.raises(ConfigError, match=r"runs no commands|is not supported"):
         WebDataset([url])
+
+
+def test_a_folder_does_not_drop_the_classes_of_a_tar(tmp_path):
+    path = write_tar(tmp_path / "a.tar", samples(range(4)))
+    remedy = r"\.cls files.*data=webdataset data\.urls=.*a\.tar, or data\.labels=false"
+    for labels in ("auto", True):
+        with pytest.raises(DataError, match=remedy):
+            ImageFolder(str(path), labels=labels).find_classes()
+    assert ImageFolder(str(path), labels=False).find_classes().classes == []
+
+
+def test_patterns_of_http_are_refused_before_any_request():
+    with pytest.raises(ConfigError, match=r"data\.urls=https://h/\*\.tar: servers of plain HTTP"):
+        WebDataset(["https://h/*.tar"])
+
+
+def test_a_missing_package_is_named_after_the_shard(monkeypatch):
+    def missing(*arguments, **settings):
+        raise ImportError("s3fs")
+
+    monkeypatch.setattr("fsspec.filesystem", missing)
+    fault = r"^s3://bucket/a\.tar: s3:// needs more packages: uv sync --extra stream"
+    with pytest.raises(DataError, match=fault):
+        opened("s3://bucket/a.tar")
 
 
 def test_missing_shards(tmp_path):

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
 import copy
+import logging
 import shutil
 
 import pytest
 import torch
+import torch.utils.cpp_extension
 
 from ganforge.augment.ada import ADA
 from ganforge.compute.compilers import resolved_compilation
+from ganforge.config.check import check
+from ganforge.config.compose import compose_config
 from ganforge.errors import ConfigError
 from ganforge.regularizers.zero_centered import R1
 from ganforge.runs.build import compile_model
+from ganforge.runs.load import build
 from ganforge.streams import Noise
 from tests.augment.pictures import pictures
 from tests.support import games, styled
@@ -98,9 +103,30 @@ def test_the_choice_follows_the_device(monkeypatch):
     assert resolved_compilation("auto", "cpu") == "none"
     assert resolved_compilation("auto", "mps") == "none"
     assert resolved_compilation("none", "cuda") == "none"
+    assert resolved_compilation(None, "cuda") == "none"
     monkeypatch.setattr("ganforge.compute.compilers.has_triton", lambda: True)
     assert resolved_compilation("auto", "cuda") == "default"
     assert resolved_compilation("max", "cuda") == "max"
+
+
+def test_null_compiles_nothing():
+    cfg = compose_config(["trainer.compile=null"])
+    check(cfg)
+    assert build(cfg.trainer).compile is None
+
+
+def test_a_compiler_for_the_cpu_does_not_report_that_cuda_is_missing(tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("CUDA_HOME", str(tmp_path))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    logger = logging.getLogger(torch.utils.cpp_extension.__name__)
+    monkeypatch.setattr(logger, "filters", [])
+    torch.utils.cpp_extension._find_cuda_home()
+    assert caplog.messages == [f"No CUDA runtime is found, using CUDA_HOME='{tmp_path}'"]
+    caplog.clear()
+    compile_model(games.game(**games.convolutional_players()), "default")
+    torch.utils.cpp_extension._find_cuda_home()
+    logger.warning("another")
+    assert caplog.messages == ["another"]
 
 
 def test_a_missing_compiler_is_named_before_anything_is_built(monkeypatch):

@@ -43,6 +43,7 @@ class Entries:
     Attributes:
         names: sorted names, with ``/`` between folders.
         skipped: reasons why image-like files and nested archives are not in ``names``.
+        class_files: number of files that hold the class of an image, as in tars for WebDataset.
         max_bytes: largest unpacked size that :meth:`read` accepts.
         span: common value range of images that are not 8-bit; None for the range of each image.
     """
@@ -53,6 +54,7 @@ class Entries:
     def __init__(self, max_bytes: int = MAX_FILE_BYTES) -> None:
         self.max_bytes = max_bytes
         self.skipped: dict[str, str] = {}
+        self.class_files = 0
 
     def read(self, name: str) -> bytes:
         """Returns the encoded image ``name``.
@@ -79,6 +81,7 @@ class Entries:
         """Whether a file is an image; records a nested archive in ``skipped``."""
         if is_archive(name):
             self.skipped[name] = archive
+        self.class_files += name.endswith(".cls")
         return is_image(name)
 
 

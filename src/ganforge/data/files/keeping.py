@@ -23,11 +23,12 @@ from ganforge.cores import Cores
 from ganforge.data.files.cached import CachedSource
 from ganforge.data.files.encoded import megabytes
 from ganforge.data.files.filling import fill
-from ganforge.data.files.pixel_file import SUFFIX, lock
+from ganforge.data.files.pixel_file import SUFFIX
 from ganforge.data.files.source import FileSource
 from ganforge.data.order import fixed_order
 from ganforge.data.source import ImageSource, hash_of
 from ganforge.errors import ConfigError, DataError
+from ganforge.file_locks import try_lock
 from ganforge.paths import cache_root
 from ganforge.regular_files import open_regular
 
@@ -63,7 +64,7 @@ class Keeping:
         for key in ("in_memory", "cache"):
             if getattr(self, key) not in (True, False, "auto"):
                 given = getattr(self, key)
-                raise ConfigError(f"{key} must be auto, true or false, got {given!r}")
+                raise ConfigError(f"data.{key} must be auto, true or false, got {given!r}")
 
     def at_start(self, source: ImageSource) -> ImageSource:
         """Returns the images in memory if they are to be held there; otherwise ``source``."""
@@ -186,9 +187,9 @@ def _turn(path: Path, label: str) -> Iterator[None]:
     place = path.with_suffix(".lock")
     descriptor = open_regular(place, os.O_RDWR | os.O_CREAT)
     try:
-        if lock(descriptor) is False:
+        if try_lock(descriptor) is False:
             _log.info("%s: waiting for another process, which decodes the images", label)
-            while lock(descriptor) is False:
+            while try_lock(descriptor) is False:
                 time.sleep(_POLL)
         try:
             yield
@@ -212,7 +213,7 @@ def _make_room(folder: Path, size: int, limit: int) -> None:
         with contextlib.suppress(OSError):  # another user's file in a shared folder
             descriptor = open_regular(path)
             try:
-                if lock(descriptor) is not False:
+                if try_lock(descriptor) is not False:
                     freed = os.fstat(descriptor).st_size
                     path.unlink()
                     total -= freed

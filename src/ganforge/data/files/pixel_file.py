@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ganforge.errors import DamagedError
+from ganforge.file_locks import try_lock
 from ganforge.regular_files import open_regular
 
 Shape = tuple[int, int, int, int]
@@ -48,7 +49,7 @@ class PixelFile:
             DamagedError: it is incomplete, damaged, or was written for another key.
         """
         self._file = open(open_regular(path), "rb")  # noqa: SIM115
-        lock(self._file.fileno(), shared=True)
+        try_lock(self._file.fileno(), shared=True)
         try:
             footer = _read_footer(self._file, math.prod(shape))
             if footer["key"] != key or footer["shape"] != [*shape]:
@@ -89,27 +90,3 @@ def _read_footer(file: BinaryIO, pixels: int) -> Any:
     if zlib.crc32(footer) != checksum:
         raise ValueError("it is damaged")
     return json.loads(footer)
-
-
-def lock(descriptor: int, shared: bool = False) -> bool | None:
-    """Locks an open file without waiting.
-
-    Args:
-        descriptor: descriptor of the file. The lock ends when it, and all its copies in forked
-            processes, are closed.
-        shared: whether other processes may hold shared locks too.
-
-    Returns:
-        Whether the file is now locked; None if the file system has no locks.
-    """
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return None
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        return None
-    return True

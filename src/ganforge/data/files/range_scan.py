@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TypeVar
 
-from ganforge.cores import Cores
+from ganforge.cores import thread_per_core
 from ganforge.data.files.decoding import mode_of, upright
 from ganforge.data.files.encoded import Entries, one_at_a_time
 from ganforge.data.files.value_range import (
@@ -119,7 +118,7 @@ def _map(read: Callable[[str], T], names: Iterable[str]) -> list[T | None]:
         except Exception:  # decoders raise exceptions of any type on damaged data
             return None
 
-    with ThreadPoolExecutor(Cores.find().count) as threads:
+    with thread_per_core() as threads:
         return [*threads.map(attempt, names)]
 
 

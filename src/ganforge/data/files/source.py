@@ -2,13 +2,12 @@ from __future__ import annotations
 
 import copy
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ganforge.cores import Cores
+from ganforge.cores import thread_per_core
 from ganforge.data.files.decoding import decode, reason_of
 from ganforge.data.files.encoded import Entries, UnreachableError, one_at_a_time
 from ganforge.data.files.value_range import ONLY_BYTES, Span
@@ -123,7 +122,7 @@ class FileSource(ImageSource):
                 images[index] = image
                 valid[index] = True
 
-        with ThreadPoolExecutor(Cores.find().count) as threads:
+        with thread_per_core() as threads:
             for _ in threads.map(fill, range(len(self))):
                 pass
         if not valid.any():

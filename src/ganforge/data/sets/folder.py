@@ -11,7 +11,8 @@ from ganforge.data.sets.file_data import FileData
 from ganforge.data.settings import FolderSettings
 from ganforge.data.source import ImageSource, holdout
 from ganforge.errors import ConfigError, DataError
-from ganforge.paths import typed_path
+from ganforge.paths import local_path
+from ganforge.plain_text import one_line
 
 FORMER = 1  # layout of runs that predate the recording of class names
 
@@ -64,7 +65,7 @@ class ImageFolder(FileData):
             raise ConfigError(f"holdout must be at least 0 and below 1, got {holdout}")
         if layout not in (FORMER, 2):
             raise ConfigError(f"layout must be 1 or 2, got {layout}")
-        self.path = typed_path(path)
+        self.path = local_path(path, "data.path")
         self.labels = labels
         self.holdout = holdout
         self.range = range
@@ -83,9 +84,16 @@ class ImageFolder(FileData):
         """Returns the splits and classes given by the folders, without decoding images.
 
         Raises:
-            DataError: the folders are ambiguous.
+            DataError: the folders are ambiguous, or the classes are in files, as for WebDataset.
         """
-        return self._layout(open_entries(self.path, quiet=True).names)
+        entries = open_entries(self.path, quiet=True)
+        if entries.class_files and self.labels is not False and self.path.is_file():
+            raise DataError(
+                f"{one_line(self.path)} has classes in .cls files, which data=folder does not "
+                f"read: use data=webdataset data.urls={one_line(self.path)}, or data.labels=false "
+                "to train without classes"
+            )
+        return self._layout(entries.names)
 
     def load(self) -> dict[str, ImageSource]:
         """Returns the splits given by the folders, or a train split and a held-out share."""

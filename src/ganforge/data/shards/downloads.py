@@ -19,13 +19,10 @@ from ganforge.data.shards.index import ShardIndex
 from ganforge.data.shards.places import is_remote
 from ganforge.data.shards.remote import Remote
 from ganforge.errors import DataError
+from ganforge.file_locks import kept_from_children, try_lock
 from ganforge.paths import cache_root
 from ganforge.plain_text import one_line
 from ganforge.regular_files import open_regular
-
-fcntl: Any = None
-with contextlib.suppress(ImportError):  # Windows has none: a shard may be copied twice
-    import fcntl
 
 COPY = ".copy.shard"  # suffix of copies of shards
 KEPT = ".index.shard"  # suffix of indexes of shards
@@ -33,7 +30,6 @@ KEPT = ".index.shard"  # suffix of indexes of shards
 _SPARE = 2**30  # bytes of the disk that are left free
 _STEP = 8 * 2**20
 _PATIENCE = 0.5  # seconds between two looks at a shard that another process is copying
-_held: set[int] = set()  # descriptors of locks
 _log = logging.getLogger("ganforge")
 
 
@@ -214,30 +210,10 @@ def check_room(most: int, sizes: Sequence[int], images: int, shuffle: int) -> No
 
 @contextlib.contextmanager
 def _alone(path: Path, wait: bool = False) -> Iterator[bool]:
-    """Locks a file in the block; yields whether no other process or thread held it."""
+    """Locks a file in the block; yields whether no other process or thread held it.
+
+    Without locks in the file system, or on Windows, a shard may be copied twice.
+    """
     descriptor = open_regular(path, os.O_RDWR | os.O_CREAT, 0o644)
-    _held.add(descriptor)
-    alone = True
-    try:
-        if fcntl is not None:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except OSError as error:  # any other error: a file system without locks
-                alone = not isinstance(error, BlockingIOError)
-        yield alone
-    finally:
-        if descriptor in _held:  # not in a forked child
-            _held.discard(descriptor)
-            os.close(descriptor)
-
-
-def _close_inherited() -> None:
-    """Closes inherited descriptors in a forked child, which would keep the locks of its parent."""
-    for descriptor in _held:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
-    _held.clear()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_close_inherited)
+    with kept_from_children(descriptor):
+        yield try_lock(descriptor, wait=wait) is not False

@@ -26,7 +26,8 @@ def read_urls(urls: object, key: str) -> list[str]:
     """Returns ``data.urls``, one text or a list of them, as a list; reads nothing.
 
     Raises:
-        ConfigError: an entry is no text, or has a scheme that is not supported, such as ``pipe:``.
+        ConfigError: an entry is no text, is a pattern of HTTP URLs, or has a scheme that is not
+            supported, such as ``pipe:``.
     """
     listed = [urls] if isinstance(urls, str) else urls
     if not isinstance(listed, Sequence) or not all(isinstance(url, str) for url in listed):
@@ -43,7 +44,7 @@ def expanded(urls: Iterable[str], remote: Remote) -> list[str]:
 
     Raises:
         DataError: a pattern matches nothing, or a shard is named twice.
-        ConfigError: there are more than ``MOST_SHARDS``, or a pattern is that of an HTTP URL.
+        ConfigError: there are more than ``MOST_SHARDS``.
     """
     places: list[str] = []
     for url in urls:
@@ -99,6 +100,11 @@ def _check_scheme(url: str, key: str) -> None:
         raise ConfigError(
             f"{key}={one_line(url)}: the scheme {match[1]}: is not supported; legal: paths, "
             f"{', '.join(f'{name}://' for name in REMOTE)}"
+        )
+    if is_remote(url) and not url.lower().startswith("s3:") and "*" in url.partition("?")[0]:
+        raise ConfigError(
+            f"{key}={one_line(url)}: servers of plain HTTP do not list their files; name them, as "
+            "in shard-{000..099}.tar"
         )
     if not url.strip():
         raise ConfigError(f"{key} is empty")

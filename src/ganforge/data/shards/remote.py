@@ -109,7 +109,7 @@ class Remote:
         scheme = url.partition("://")[0].lower()
         key = scheme, os.getpid()  # sessions do not survive a fork
         if key not in self._systems:
-            self._systems[key] = _filesystem(scheme)
+            self._systems[key] = _filesystem(scheme, url)
         return self._systems[key]
 
     def _tried(self, url: str, call: Callable[[], T]) -> T:
@@ -186,10 +186,11 @@ def _sends_ranges(system: Any, url: str) -> bool:
     return bool(sync(system.loop, status) == 206)
 
 
-def _filesystem(scheme: str) -> Any:
+def _filesystem(scheme: str, url: str) -> Any:
     import fsspec
 
     try:
         return fsspec.filesystem(scheme, use_listings_cache=False)
     except ImportError as error:
-        raise DataError(f"{scheme}:// needs more packages: {install('stream')}") from error
+        needs = f"{scheme}:// needs more packages: {install('stream')}"
+        raise DataError(f"{one_line(url)}: {needs}") from error

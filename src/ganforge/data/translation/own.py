@@ -8,7 +8,7 @@ from ganforge.data.source import ImageSource
 from ganforge.data.translation.module import TranslationFiles, TranslationFileSettings
 from ganforge.data.translation.pairs import load_domain, load_pairs
 from ganforge.errors import ConfigError, DataError
-from ganforge.paths import typed_path
+from ganforge.paths import local_path
 
 
 class OwnTranslationSettings(TranslationFileSettings, total=False):
@@ -81,7 +81,7 @@ class PairedImages(OwnTranslation):
         name: str = "paired",
         **settings: Unpack[OwnTranslationSettings],
     ) -> None:
-        super().__init__([typed_path(path)] if path else [], name, **settings)
+        super().__init__([local_path(path, "data.path")] if path else [], name, **settings)
         if not path:
             raise ConfigError("data=paired needs data.path=PATH, a folder, zip or tar of pairs")
 
@@ -113,8 +113,9 @@ class UnpairedImages(OwnTranslation):
         name: str = "unpaired",
         **settings: Unpack[OwnTranslationSettings],
     ) -> None:
-        texts = [path] if path else [path_a, path_b]
-        super().__init__([typed_path(text) for text in texts if text], name, **settings)
+        given = {"path": path} if path else {"path_a": path_a, "path_b": path_b}
+        paths = [local_path(text, f"data.{key}") for key, text in given.items() if text]
+        super().__init__(paths, name, **settings)
         if not (path and not path_a and not path_b) and not (path_a and path_b and not path):
             raise ConfigError(
                 "data=unpaired needs data.path=PATH of trainA/ and trainB/, or both "

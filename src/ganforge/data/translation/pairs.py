@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ganforge.cores import Cores
+from ganforge.cores import thread_per_core
 from ganforge.data.files.decoding import stretched, upright, upright_size
 from ganforge.data.files.encoded import Entries
 from ganforge.data.files.entries import open_entries
@@ -163,7 +162,7 @@ def _check_halves(path: Path, sources: list[PairSource]) -> None:
         DataError: the halves of some pairs differ in size.
     """
     faults: list[str] = []
-    with ThreadPoolExecutor(Cores.find().count) as threads:
+    with thread_per_core() as threads:
         for source in sources:
             faults += [fault for fault in threads.map(source.fault, source.names) if fault]
     if faults:

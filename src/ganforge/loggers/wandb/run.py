@@ -19,6 +19,7 @@ from ganforge.loggers.wandb import service as wandb_service
 from ganforge.loggers.wandb.access import first_line
 from ganforge.redaction import redacted
 from ganforge.regular_files import read_regular
+from ganforge.terminal import as_typed
 
 Mode = Literal["auto", "online", "offline"]
 OnUnreachable = Literal["offline", "fail"]
@@ -92,9 +93,9 @@ class WandbRun:
         run = self._init(mode, arguments, run_id)
         if mode != "disabled":
             log.info(
-                "W&B is offline (%s). To send the run later: ganforge sync runs=%s",
+                "W&B is offline (%s). To send the run later: %s",
                 reason,
-                self.folder,
+                as_typed(f"ganforge sync runs={self.folder}"),
             )
         return run
 

@@ -62,22 +62,41 @@ def upfirdn2d(
     # of times slower than in float32.
     if images.device.type == "cpu" and images.dtype in (torch.bfloat16, torch.float16):
         return upfirdn2d(images.float(), kernel, up, down, padding, gain).to(images.dtype)
-    channels, taps = images.shape[1], len(kernel)
     square = (gain * torch.outer(kernel, kernel)).to(images.dtype)
-    # PyTorch's convolution is a cross-correlation, so its filter is flipped.
-    weight = (square.flip(0, 1) if up == 1 else square).expand(channels, 1, taps, taps)
     with _full_precision_on_cpu(images.device):
         if up == 1:
-            inner, outer = _split(padding)
-            padded = _padded(images, outer)
-            return conv2d(padded, weight, stride=down, padding=inner, groups=channels)
-        # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
-        # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
-        left, right, top, bottom = (extent - taps + 1 for extent in padding)
-        inner, outer = _split((-left, 1 - up - right, -top, 1 - up - bottom))
-        spread = conv_transpose2d(images, weight, stride=up, padding=inner, groups=channels)
-        cropped = _padded(spread, cast(Padding, tuple(-extent for extent in outer)))
-        return cropped if down == 1 else cropped[:, :, ::down, ::down]
+            return _filtered(images, square, down, padding)
+        enlarged = _enlarged(images, square, up, padding)
+        return enlarged if down == 1 else enlarged[:, :, ::down, ::down]
+
+
+def _filtered(images: Tensor, square: Tensor, down: int, padding: Padding) -> Tensor:
+    """Pads, filters, and keeps every down-th pixel.
+
+    Args:
+        images: [B, C, H, W].
+        square: [K, K], the filter.
+        down: downsampling factor.
+        padding: see :func:`upfirdn2d`.
+    """
+    channels = images.shape[1]
+    # PyTorch's convolution is a cross-correlation, so its filter is flipped.
+    weight = square.flip(0, 1).expand(channels, 1, *square.shape)
+    inner, outer = _split(padding)
+    padded = _padded(images, outer)
+    return conv2d(padded, weight, stride=down, padding=inner, groups=channels)
+
+
+def _enlarged(images: Tensor, square: Tensor, up: int, padding: Padding) -> Tensor:
+    """Inserts up - 1 zeros after each pixel, pads and filters; arguments as of the above."""
+    channels, taps = images.shape[1], len(square)
+    weight = square.expand(channels, 1, taps, taps)
+    # A transposed convolution adds the whole filter at each pixel. This is the result for K - 1
+    # zeros of padding on all sides, and without the up - 1 zeros after the last pixel.
+    left, right, top, bottom = (extent - taps + 1 for extent in padding)
+    inner, outer = _split((-left, 1 - up - right, -top, 1 - up - bottom))
+    spread = conv_transpose2d(images, weight, stride=up, padding=inner, groups=channels)
+    return _padded(spread, cast(Padding, tuple(-extent for extent in outer)))
 
 
 def upsample2d(images: Tensor, kernel: Tensor, up: int = 2) -> Tensor:

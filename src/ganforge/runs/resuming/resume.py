@@ -7,13 +7,13 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ganforge.compute.hardware import TrainerSettings
-from ganforge.config.command import Command, read_choices
+from ganforge.config.command import Command
 from ganforge.errors import ConfigError, DamagedError, GanforgeError, RunError
 from ganforge.models.engine.adversarial import AdversarialModule
 from ganforge.paths import typed_path
@@ -22,6 +22,7 @@ from ganforge.runs.folder import RunFolder
 from ganforge.runs.lock import is_locked
 from ganforge.runs.provenance import overrides_of
 from ganforge.runs.record import NAMED, assert_fits
+from ganforge.runs.resuming.groups import exchange
 from ganforge.runs.resuming.identity import different_keys
 from ganforge.runs.resuming.own_keys import change, refuse_endless
 from ganforge.runs.stored.checkpoint import (
@@ -40,13 +41,6 @@ log = logging.getLogger("ganforge")
 
 # Keys that control resuming, and are not part of the run's configuration.
 OF_A_COMMAND = ("resume", "resume_allow", "run_dir")
-# Groups that may be replaced at a resume: they observe a run or place it on hardware. The others
-# define the run.
-EXCHANGEABLE = {"trainer", "callbacks", "logger", "metrics", "features"}
-# Groups given as lists of options; each option is a separate part.
-LISTS = ("regularizer", "metrics")
-# Keys that trainer=OPTION changes at a resume; training length and precision stay the run's own.
-PLACE = ("accelerator", "devices", "num_nodes", "strategy")
 
 
 @dataclass(frozen=True)
@@ -201,30 +195,13 @@ def _unfinished(log_dir: Path) -> Iterator[RunFolder]:
 
 def _changed(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFolder) -> DictConfig:
     """Returns the run's own configuration with the overrides of this command line applied."""
-    chosen = read_choices(folder.path)
     keep_former_devices(own.get("trainer"))
-    for group, option in command.groups.items():
-        same = group in LISTS and set(_parts(own, group)) == set(_parts(cfg, group))
-        if same or str(chosen.get(group)) == option:
-            continue
-        if group not in EXCHANGEABLE:
-            raise ConfigError(
-                f"{group}={option}: the run {folder.path} was made with {group}="
-                f"{chosen.get(group, _parts(own, group))}, and a resumed run keeps it; start a new "
-                "one to change it"
-            )
-        new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
-        own[group] = {**own[group], **{k: new[k] for k in PLACE}} if group == "trainer" else new
+    exchange(own, cfg, command, folder)
     typed = {k: v for k, v in command.values.items() if k not in OF_A_COMMAND}
     before = copy.deepcopy(own)
     change(own, typed, folder.path)
     refuse_endless(before, own)
     return own
-
-
-def _parts(cfg: DictConfig, group: str) -> list[str]:
-    """Returns the names of the parts in a group that is given as a list of options."""
-    return [str(name) for name in cfg[group]] if group in cfg else []
 
 
 def start_of(
