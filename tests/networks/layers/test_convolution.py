@@ -119,6 +119,20 @@ def test_first_derivatives_are_those_of_pytorch_to_the_bit():
         assert all(map(torch.equal, *gradients))
 
 
+@pytest.mark.parametrize("operation", [downsample2d, upsample2d])
+def test_gradients_of_float32_layers_are_in_float32_under_autocast(operation):
+    """A step computes them under the autocast of its losses. First and second derivatives."""
+    results = []
+    for autocast in (False, True):
+        (x,) = grown([normal(2, 3, 8, 8, dtype=torch.float32)])
+        with torch.autocast("cpu", torch.bfloat16, enabled=autocast):
+            y = operation(x, filter_kernel())
+            (first,) = torch.autograd.grad(y.pow(3).sum(), x, create_graph=True)
+            (second,) = torch.autograd.grad(first.square().sum(), x)
+        results.append((y, first, second))
+    assert all(map(torch.equal, *results))
+
+
 class Count(TorchDispatchMode):
     """Counts convolutions, in forward and backward passes."""
 

@@ -10,6 +10,9 @@ The three functions of a convolution are linear in both of their arguments:
 
 So they are closed under differentiation: the gradients of the transposed convolution T are C and W,
 those of W are C and T. The code of Karras et al. 2021 (arXiv:2106.12423) uses the same functions.
+
+All three compute in the dtype of their inputs. The gradients of a step are computed under the
+autocast of its losses, which would otherwise also round those of layers in float32.
 """
 
 from __future__ import annotations
@@ -60,9 +63,8 @@ def conv2d(
     if _has_no_second_derivative(images):
         return F.conv2d(images, weight, bias, stride, padding, groups=groups)
     images, weight, bias = _autocast(images, weight, bias)
-    with torch.autocast(images.device.type, enabled=False):
-        geometry = _Geometry(stride, _pair(padding), groups)
-        return cast(Tensor, _Convolution.apply(images, weight, bias, geometry))
+    geometry = _Geometry(stride, _pair(padding), groups)
+    return cast(Tensor, _Convolution.apply(images, weight, bias, geometry))
 
 
 def conv_transpose2d(
@@ -84,9 +86,8 @@ def conv_transpose2d(
     if _has_no_second_derivative(images):
         return F.conv_transpose2d(images, weight, None, stride, padding, groups=groups)
     images, weight, _ = _autocast(images, weight, None)
-    with torch.autocast(images.device.type, enabled=False):
-        geometry = _Geometry(stride, _pair(padding), groups)
-        return cast(Tensor, _Transposed.apply(images, weight, geometry, (0, 0)))
+    geometry = _Geometry(stride, _pair(padding), groups)
+    return cast(Tensor, _Transposed.apply(images, weight, geometry, (0, 0)))
 
 
 class GroupedConv2d(nn.Conv2d):
@@ -113,7 +114,8 @@ class _Convolution(Function):
         ctx.save_for_backward(x if weight_needed else None, weight if image_needed else None)
         ctx.geometry, ctx.shapes = geometry, (x.shape, weight.shape)
         stride, padding, groups = geometry
-        return F.conv2d(x, weight, bias, stride, padding, groups=groups)
+        with _dtypes_as_given(x):
+            return F.conv2d(x, weight, bias, stride, padding, groups=groups)
 
     @staticmethod
     def backward(ctx: Any, dy: Tensor) -> Any:
@@ -141,7 +143,8 @@ class _Transposed(Function):
         ctx.save_for_backward(y if weight_needed else None, weight if image_needed else None)
         ctx.geometry, ctx.shape = geometry, weight.shape
         stride, padding, groups = geometry
-        return F.conv_transpose2d(y, weight, None, stride, padding, remainder, groups)
+        with _dtypes_as_given(y):
+            return F.conv_transpose2d(y, weight, None, stride, padding, remainder, groups)
 
     @staticmethod
     def backward(ctx: Any, dx: Tensor) -> Any:
@@ -165,8 +168,8 @@ class _WeightGradient(Function):
         ctx.save_for_backward(y if x_needed else None, x if y_needed else None)
         ctx.geometry, ctx.remainder = geometry, _remainder(y, x.shape, shape, geometry)
         stride, padding, groups = geometry
-        gradient = conv2d_weight(x, shape, y, stride, padding, groups=groups)  # type: ignore[no-untyped-call]
-        return cast(Tensor, gradient)
+        with _dtypes_as_given(x):
+            return cast(Tensor, conv2d_weight(x, shape, y, stride, padding, groups=groups))  # type: ignore[no-untyped-call]
 
     @staticmethod
     def backward(ctx: Any, dw: Tensor) -> Any:
@@ -202,6 +205,11 @@ def _autocast(
         return images, weight, bias
     dtype = torch.get_autocast_dtype(device)
     return images.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+
+
+def _dtypes_as_given(images: Tensor) -> torch.autocast:
+    """Returns a context without autocast."""
+    return torch.autocast(images.device.type, enabled=False)
 
 
 def _pair(padding: int | Pair) -> Pair:
