@@ -9,6 +9,7 @@ import importlib
 import importlib.metadata
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
@@ -92,9 +93,12 @@ def main(verb: str | None = None) -> None:
 
 def _exit_now(code: int) -> NoReturn:
     """Ends an interrupted process at once: Python's own way takes seconds to unload PyTorch."""
+    for thread in threading.enumerate():
+        if thread.name == "checkpoint-writer":
+            thread.join()
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, ValueError):  # closed
             stream.flush()
     os._exit(code)
 
@@ -151,6 +155,8 @@ def _compose_and_call(verb: str, typed: list[str]) -> None:
         except BaseException as error:  # raised again below, without Hydra's handling
             failures.append(error)
 
+    if sweeping:
+        _resume_collection()  # this process starts the jobs, and lives as long as all of them
     with composed_once(verb, arguments, sweeping):
         hydra.main(version_base="1.3", config_path=str(conf_dir()), config_name=verb)(task)()
     if failures:
@@ -224,6 +230,9 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         code = getattr(error.__cause__, "exit_code", 130)
         return _fail(str(error) or "interrupted", code)
     except Exception as error:
+        # PyTorch's compiler wraps whatever is raised while it works.
+        if (interruption := _interruption_in(error)) is not None:
+            return _fail(str(interruption), interruption.exit_code)
         from ganforge.config.explanations import explain
 
         if (message := explain(error, verb, arguments)) is not None:
@@ -231,6 +240,13 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
         more = "\n(traceback: GANFORGE_DEBUG=1)"
         return _fail(explained(error) or f"{described(error)}{more}", 1)
     return 0
+
+
+def _interruption_in(error: BaseException | None) -> InterruptionError | None:
+    """Returns the interruption that led to an error, if one did."""
+    while error is not None and not isinstance(error, InterruptionError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _fail(message: str, code: int) -> int:

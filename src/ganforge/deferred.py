@@ -121,6 +121,8 @@ class Deferral(MetaPathFinder):
         if isinstance(package, Substitute):
             package._run()
             return ModuleSpec(name, Imported()) if name in sys.modules else None
+        if name.startswith("torchmetrics.") and name in sys.modules:
+            return ModuleSpec(name, Imported())  # imported by the search for its package's path
         if name != "lightning" or self.searching:
             return None
         self.searching = True
@@ -209,7 +211,7 @@ class DeferredClass:
     def __instancecheck__(self, instance: object) -> bool:
         module, name = self._place
         loaded: Any = getattr(sys.modules.get(module), name, self)
-        return loaded is not self and isinstance(instance, loaded)
+        return not isinstance(loaded, DeferredClass) and isinstance(instance, loaded)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[Any, ...]:
         return (self._loaded(),)

@@ -12,7 +12,7 @@ fcntl: Any = None
 with contextlib.suppress(ImportError):  # Windows has none
     import fcntl
 
-_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+_HELD_BY_ANOTHER = (errno.EWOULDBLOCK, errno.EAGAIN)
 _UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
 _own: set[int] = set()  # descriptors that children must not keep
 
@@ -63,9 +63,11 @@ def kept_from_children(
     finally:
         if descriptor in _own:  # not in a forked process
             _own.discard(descriptor)
-            if before_closing is not None:
-                before_closing()
-            os.close(descriptor)
+            try:
+                if before_closing is not None:
+                    before_closing()
+            finally:
+                os.close(descriptor)
 
 
 def _close_inherited() -> None:

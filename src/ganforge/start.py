@@ -25,6 +25,8 @@ def main(verb: str | None = None) -> None:
     except KeyboardInterrupt:
         print("ganforge: interrupted", file=sys.stderr)
         sys.exit(130)
+    finally:
+        gc.enable()
 
 
 def _print_start(verb: str | None, arguments: list[str]) -> None:

@@ -284,3 +284,10 @@ def test_a_schedule_from_0_wakes_up():
 def test_wrong_arguments_are_refused(kind, arguments, message):
     with pytest.raises(ConfigError, match=message):
         kind(**arguments)
+
+
+def test_without_logits_p_stays():
+    ada = ADA(p=0.5, speed=100, every=1)
+    ada.adjust(8, 8, lambda value: value)
+    assert ada.p.item() == 0.5
+    assert ada.real_sign.item() == 0

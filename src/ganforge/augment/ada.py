@@ -73,7 +73,7 @@ class ADA(AugmentationPipeline):
         interval = self.every * images
         if images_seen // interval == (images_seen - images) // interval:
             return
-        self.real_sign.copy_(self.tally[0] / self.tally[1])
+        self.real_sign.copy_(self.tally[0] / self.tally[1].clamp(min=1))
         if self.speed is not None:
             step = torch.sign(self.real_sign - self.target) * self.tally[1] / self.speed
             self.set_probability((self.p + step).clamp(0, 1), self._counted / self.speed)

@@ -27,6 +27,8 @@ def _obstacle(settings: TrainerSettings, hardware: Hardware) -> str | None:
         return f"only NVIDIA GPUs have graphs, and this run trains on {hardware.accelerator}"
     if settings.sync_batchnorm and hardware.processes > 1:
         return "trainer.sync_batchnorm exchanges statistics within an update"
+    if settings.log_every_n_steps == 1:
+        return "trainer.log_every_n_steps=1 logs every step, and logged steps are not replayed"
     if settings.detect_anomaly:
         return "trainer.detect_anomaly reads values within an update"
     return None

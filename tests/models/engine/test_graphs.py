@@ -292,6 +292,7 @@ def test_auto_records_where_it_is_possible(monkeypatch):
         ({}, hardware("cpu"), "trains on cpu"),
         ({"sync_batchnorm": True}, hardware(devices=2), "sync_batchnorm"),
         ({"detect_anomaly": True}, hardware(), "detect_anomaly"),
+        ({"log_every_n_steps": 1}, hardware(), "logs every step"),
     ],
 )
 def test_graphs_that_are_impossible_are_refused(settings, where, reason):

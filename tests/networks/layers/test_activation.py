@@ -52,3 +52,11 @@ def test_the_input_stays_as_it_is():
     copy = x.clone()
     leaky_relu(x, 0.2, 1.4, 0.5)
     assert torch.equal(x, copy)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("clamp", [256.0, 257.0, 181.0193, 100.2])
+def test_clipped_values_have_no_gradient_in_half_precision(dtype, clamp):
+    x = torch.tensor([-1e4, -3.0, 3.0, 1e4], dtype=dtype, requires_grad=True)
+    leaky_relu(x, 0.5, 1.0, clamp).sum().backward()
+    assert x.grad.tolist() == [0, 0.5, 1, 0]

@@ -61,3 +61,13 @@ def test_an_option_that_the_run_has_keeps_what_no_command_changed(resume, compos
 def test_an_option_that_defines_the_run_is_kept(resume):
     with pytest.raises(ConfigError, match=r"loss=hinge: the run .* a resumed run keeps it"):
         resume("loss=hinge")
+
+
+def test_the_same_hardware_typed_again_changes_nothing(tmp_path, composed):
+    write_choices(tmp_path, {"trainer": "auto"})
+    (tmp_path / "provenance.json").write_text(json.dumps([{"overrides": ["trainer=auto"]}]))
+    own = OmegaConf.create(OmegaConf.to_container(composed))
+    own.trainer.strategy = "ddp"  # what a run of an earlier version keeps
+    command = Command(groups={"trainer": "auto"})
+    exchange(own, compose_config(["trainer=auto"]), command, RunFolder(tmp_path))
+    assert own.trainer.strategy == "ddp"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -33,19 +34,25 @@ def leaky_relu(
         clamp: largest absolute value of the result; None for no limit. At the limit itself the
             derivative is 0.
     """
-    settings = _Settings(slope, gain, clamp)
     if torch.compiler.is_compiling():  # the compiler decides itself what is kept
-        return _activated(features, settings)
-    return cast(Tensor, _LeakyReLU.apply(features, settings))
+        return _activated(features, _Settings(slope, gain, clamp))
+    limit = None if clamp is None else _rounded(clamp, features.dtype)
+    return cast(Tensor, _LeakyReLU.apply(features, _Settings(slope, gain, limit)))
+
+
+@functools.cache
+def _rounded(limit: float, dtype: torch.dtype) -> float:
+    """Returns a limit as results in ``dtype`` have it, to recognize those that were clipped."""
+    return float(torch.tensor(limit, dtype=dtype))
 
 
 def _activated(features: Tensor, settings: _Settings) -> Tensor:
     activated = F.leaky_relu(features, settings.slope)
     if settings.gain != 1:
         activated = activated.mul_(settings.gain)
-    return (
-        activated if settings.clamp is None else activated.clamp_(-settings.clamp, settings.clamp)
-    )
+    if settings.clamp is not None:
+        activated = activated.clamp_(-settings.clamp, settings.clamp)
+    return activated
 
 
 class _LeakyReLU(Function):

@@ -49,9 +49,11 @@ def exchange(own: DictConfig, cfg: DictConfig, command: Command, folder: RunFold
                 "one to change it"
             )
         new = cast(dict[str, Any], OmegaConf.to_container(cfg[group], resolve=False))
+        if same and not _was_changed(group, folder):
+            continue
         if group == "trainer":
             own[group] = {**own[group], **{key: new[key] for key in PLACE}}
-        elif not same or _was_changed(group, folder):
+        else:
             own[group] = new
 
 
