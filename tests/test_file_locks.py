@@ -35,7 +35,7 @@ def test_one_holder_or_several_that_share(opened):
     ("number", "doubtful", "result"),
     [
         (errno.EAGAIN, None, False),
-        (errno.EACCES, True, False),
+        (errno.EACCES, True, True),
         (errno.ENOLCK, False, None),
         (errno.ENOSYS, False, None),
         (errno.EIO, False, False),
