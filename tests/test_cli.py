@@ -6,6 +6,7 @@ import io
 import logging
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from omegaconf import OmegaConf
 
 from ganforge import cli
 from ganforge.config.compose import composed_once, options
+from ganforge.errors import InterruptionError
 from ganforge.paths import conf_dir
 from tests.support.compositions import restore_hydra
 from tests.support.configs import DATA, QUIET, TRAINER
@@ -282,8 +284,6 @@ def test_a_sweep_runs_every_job_and_fails_at_the_end(type_in, monkeypatch):
 
 
 def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
-    from ganforge.errors import InterruptionError
-
     seen = []
 
     def job(cfg):
@@ -372,3 +372,20 @@ def test_invalid_yaml_is_named_with_file_and_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert f'in "{tmp_path / "loss" / "mine.yaml"}", line 2' in said
     assert "GANFORGE_DEBUG" not in said  # not an internal error
+
+
+def test_an_interruption_is_found_in_errors_of_the_compiler_alone():
+    interruption = InterruptionError("interrupted by SIGTERM", signal.SIGTERM)
+
+    def wrapped(kind: type[Exception]) -> Exception:
+        try:
+            try:
+                raise interruption
+            except InterruptionError:
+                raise kind("InterruptionError: interrupted by SIGTERM") from None
+        except kind as error:
+            return error
+
+    compiler = type("InductorError", (RuntimeError,), {"__module__": "torch._inductor.exc"})
+    assert cli._interruption_in(wrapped(compiler)) is interruption
+    assert cli._interruption_in(wrapped(OSError)) is None

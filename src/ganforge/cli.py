@@ -243,10 +243,11 @@ def _guarded(call: Callable[[], None], verb: str, arguments: list[str]) -> int:
 
 
 def _interruption_in(error: BaseException | None) -> InterruptionError | None:
-    """Returns the interruption that led to an error, if one did."""
-    while error is not None and not isinstance(error, InterruptionError):
+    """Returns the interruption that PyTorch's compiler has wrapped in an error, if it has."""
+    # An error of any other origin, such as a full disk while a run is saved, is what it says.
+    while error is not None and type(error).__module__.startswith("torch."):
         error = error.__cause__ or error.__context__
-    return error
+    return error if isinstance(error, InterruptionError) else None
 
 
 def _fail(message: str, code: int) -> int:
