@@ -291,7 +291,7 @@ def test_an_interrupt_ends_the_whole_sweep(type_in, monkeypatch):
         raise InterruptionError("interrupted at step 3; continue with resume=HERE")
 
     monkeypatch.setattr("ganforge.commands.train.train", job)
-    typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge")
+    typed = type_in("train", "seed=1,2,3", "-m", "loss=hinge", "hydra/launcher=basic")
     assert seen == [1]
     assert typed.code == 130
     assert "to resume the sweep, add resume=auto to the same command" in typed.err
